@@ -1,0 +1,165 @@
+# lmtpq: `make help` lists the targets. Everything that is built goes under $(BUILD).
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+BUILD   ?= build
+VERSION := 0.1
+
+CXX      ?= g++
+WARN     := -Wall -Wextra -Wconversion -Wshadow -Werror
+HARDEN   := -D_FORTIFY_SOURCE=2 -D_GLIBCXX_ASSERTIONS -fstack-protector-strong \
+            -fstack-clash-protection -fPIE $(if $(filter x86_64,$(shell uname -m)),-fcf-protection)
+OPTIMIZE ?= -O2 -g
+# `make SANITIZE=address,undefined BUILD=build/asan check`: see check-asan and e2e-asan.
+SANITIZE ?=
+ifneq ($(SANITIZE),)
+HARDEN   := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
+OPTIMIZE := -O1 -g
+endif
+CXXFLAGS += -std=c++20 $(OPTIMIZE) $(WARN) $(HARDEN) -DLMTPQ_VERSION='"$(VERSION)"' -MMD -MP -pthread
+LDFLAGS  += $(if $(SANITIZE),-fsanitize=$(SANITIZE),-pie -Wl,-z,relro,-z,now) -pthread
+# libanl: getaddrinfo_a, part of libc itself since glibc 2.34.
+LIBS     := -lboost_program_options
+
+# Floors: a folder is compiled with its own and the lower floors in sight, so an upward include does
+# not compile. Within mailer/ tests/check-floors.sh keeps the order.
+SEES_common      := -iquote common
+SEES_mailer/lmtp := -iquote mailer/lmtp $(SEES_common)
+SEES_mailer      := -iquote mailer $(SEES_mailer/lmtp)
+SEES_tests/unit  := -iquote tests/unit $(SEES_mailer)
+SEES_tests/dialogues := -iquote tests/dialogues $(SEES_mailer)
+SEES_tests/fuzz  := $(SEES_mailer)
+SEES_tests/peers/store := -iquote tests/peers/store
+
+# `make V=1` shows the commands.
+say = $(if $(V),,@echo "$(1)";)
+
+sources = $(sort $(wildcard $(1)/*.cpp))
+objects = $(patsubst %.cpp,$(BUILD)/%.o,$(call sources,$(1)))
+
+MAILER_OBJECTS := $(filter-out $(BUILD)/mailer/main.o,$(call objects,mailer))
+LIBRARIES      := $(BUILD)/libmailer.a $(BUILD)/liblmtp.a $(BUILD)/libcommon.a
+FUZZERS        := $(patsubst tests/fuzz/fuzz_%.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
+REPLAYS        := $(FUZZERS:%=$(BUILD)/tests/fuzz/replay_%)
+TEST_PROGRAMS  := $(BUILD)/tests/unit_tests $(BUILD)/tests/store $(REPLAYS)
+
+.PHONY: all help deps tests check e2e test demo bench fuzz lint format format-check install clean \
+        check-asan check-tsan e2e-asan
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(BUILD)/lmtpq
+
+help:
+	@sed -n 's/^## //p' Makefile
+
+## make              build/lmtpq
+## make deps         install the Debian packages of packages.txt that are missing (root)
+## make demo         a private Sendmail, lmtpq and store: three messages and what became of them
+## make check        unit tests, dialogues, corpus replay, floors, documents; no root, no network
+## make e2e          real Sendmail with real Cyrus, Dovecot and our store; the cf files
+## make test         deps, check and e2e: what CI runs
+## make bench        speed against the stock mailer, memory, start-up; writes build/bench.txt
+## make fuzz         every fuzz target with clang's libFuzzer, FUZZ_SECONDS=60 each
+## make check-asan e2e-asan check-tsan   the same under the sanitizers
+## make lint format format-check         clang-tidy, clang-format
+## make install DESTDIR= PREFIX=/usr/local
+
+define object_rule
+$$(BUILD)/$(1)/%.o: $(1)/%.cpp
+	@mkdir -p $$(@D)
+	$$(call say,CXX $$<)$$(CXX) $$(CXXFLAGS) $$(SEES_$(1)) -c $$< -o $$@
+endef
+$(foreach folder,common mailer/lmtp mailer tests/unit tests/dialogues tests/fuzz tests/peers/store,\
+  $(eval $(call object_rule,$(folder))))
+
+$(BUILD)/libcommon.a: $(call objects,common)
+$(BUILD)/liblmtp.a: $(call objects,mailer/lmtp)
+$(BUILD)/libmailer.a: $(MAILER_OBJECTS)
+$(BUILD)/lib%.a:
+	@rm -f $@
+	$(call say,AR $@)$(AR) rcs $@ $^
+
+$(BUILD)/lmtpq: $(BUILD)/mailer/main.o $(LIBRARIES)
+	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ $(LIBS) -o $@
+
+$(BUILD)/tests/unit_tests: $(call objects,tests/unit) $(LIBRARIES)
+	@mkdir -p $(@D)
+	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ -lcppunit $(LIBS) -o $@
+
+$(BUILD)/tests/dialogues: $(call objects,tests/dialogues) $(LIBRARIES)
+	@mkdir -p $(@D)
+	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ $(LIBS) -o $@
+
+$(BUILD)/tests/store: $(call objects,tests/peers/store)
+	@mkdir -p $(@D)
+	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ -o $@
+
+$(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(LIBRARIES)
+	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ $(LIBS) -o $@
+
+tests: $(BUILD)/lmtpq $(TEST_PROGRAMS)
+
+deps:
+	sh tests/deps.sh packages.txt
+
+# A suite ends with "N passed, N failed"; tally runs the suites, adds up, and ends the same way.
+check: tests
+	@tests/tally tests/check.suites BUILD=$(BUILD)
+
+e2e: tests
+	@tests/tally tests/e2e.suites BUILD=$(BUILD)
+
+test: deps
+	@$(MAKE) --no-print-directory tests
+	@tests/tally tests/check.suites tests/e2e.suites BUILD=$(BUILD)
+
+check-asan:
+	@$(MAKE) --no-print-directory SANITIZE=address,undefined BUILD=build/asan check
+
+e2e-asan:
+	@$(MAKE) --no-print-directory SANITIZE=address,undefined BUILD=build/asan e2e
+
+check-tsan:
+	@$(MAKE) --no-print-directory SANITIZE=thread BUILD=build/tsan check
+
+demo: deps
+	@$(MAKE) --no-print-directory -s $(BUILD)/lmtpq $(BUILD)/tests/store
+	@LMTPQ=$(BUILD)/lmtpq STORE_BIN=$(BUILD)/tests/store tests/e2e/demo
+
+bench: tests
+	@tests/bench/run --lmtpq $(BUILD)/lmtpq --store $(BUILD)/tests/store | tee $(BUILD)/bench.txt
+
+FUZZ_SECONDS ?= 60
+fuzz: $(FUZZERS:%=fuzz-%)
+fuzz-%:
+	@mkdir -p $(BUILD)/fuzz/corpus_$*
+	clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined $(SEES_tests/fuzz) \
+	  tests/fuzz/fuzz_$*.cpp $(call sources,common) $(call sources,mailer/lmtp) $(LIBS) \
+	  -o $(BUILD)/fuzz/fuzz_$*
+	$(BUILD)/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 \
+	  $(BUILD)/fuzz/corpus_$* tests/fuzz/corpus/$*
+
+FORMATTED := $(wildcard common/*.h common/*.cpp mailer/*.h mailer/*.cpp mailer/lmtp/*.h \
+               mailer/lmtp/*.cpp tests/*/*.h tests/*/*.cpp tests/peers/*/*.h tests/peers/*/*.cpp)
+format:
+	clang-format -i $(FORMATTED)
+format-check:
+	clang-format --dry-run -Werror $(FORMATTED)
+lint: format-check
+	clang-tidy --quiet $(call sources,common) $(call sources,mailer) $(call sources,mailer/lmtp) -- \
+	  -std=c++20 -DLMTPQ_VERSION='"$(VERSION)"' $(SEES_mailer)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/libexec/lmtpq $(DESTDIR)$(PREFIX)/bin \
+	  $(DESTDIR)$(PREFIX)/share/lmtpq $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 755 $(BUILD)/lmtpq $(DESTDIR)$(PREFIX)/libexec/lmtpq/lmtpq
+	ln -sf ../libexec/lmtpq/lmtpq $(DESTDIR)$(PREFIX)/bin/lmtpq
+	cp -R cf $(DESTDIR)$(PREFIX)/share/lmtpq/
+	find $(DESTDIR)$(PREFIX)/share/lmtpq/cf -type f -exec sed -i 's|/usr/local|$(PREFIX)|g' {} +
+	install -m 644 docs/man/lmtpq.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+
+clean:
+	rm -rf build
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
