@@ -1,0 +1,123 @@
+#include "config.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "escape.h"
+
+namespace lmtpq {
+namespace {
+
+constexpr std::size_t kMaxName = 64;  // a longer one is near to no option
+
+// Levenshtein's distance; `row` is one row of its table.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+Config::Config(std::vector<Option> table) : table_(std::move(table)) {}
+
+const Config::Given* Config::last_given(const Givens& givens, std::string_view name) {
+  for (const auto& [given_name, given] : givens) {
+    if (given_name == name) {
+      return &given;
+    }
+  }
+  return nullptr;
+}
+
+void Config::keep_last(Givens& givens, const std::string& name, Given given) {
+  for (auto& [given_name, kept] : givens) {
+    if (given_name == name) {
+      kept = std::move(given);
+      return;
+    }
+  }
+  givens.emplace_back(name, std::move(given));
+}
+
+const Option* Config::find(std::string_view name) const {
+  for (const Option& option : table_) {
+    if (option.name == name) {
+      return &option;
+    }
+  }
+  return nullptr;
+}
+
+// The error text for a name that is not in the table, with the real one that was likely meant.
+std::string Config::unknown(const std::string& place, const std::string& dashes,
+                            std::string_view name, bool in_file) const {
+  std::string text = place + "unknown option " + dashes + escaped(name);
+  if (name.size() < 2 || name.size() > kMaxName) {
+    return text;
+  }
+  const Option* nearest = nullptr;
+  std::size_t least = 2 + name.size() / 6;  // farther apart than this is no slip of the pen
+  for (const Option& option : table_) {
+    if (in_file && !option.in_file) {
+      continue;
+    }
+    const std::size_t apart = option.name.starts_with(name) ? 1 : distance(name, option.name);
+    if (apart >= least) {
+      continue;
+    }
+    least = apart;
+    nearest = &option;
+  }
+  return nearest == nullptr ? text : text + "; did you mean " + dashes + nearest->name + "?";
+}
+
+bool Config::named_in_arguments(std::string_view name) const {
+  return last_given(from_arguments_, name) != nullptr;
+}
+
+std::string Config::argument_or_default(std::string_view name) const {
+  if (const Given* given = last_given(from_arguments_, name)) {
+    return given->value;
+  }
+  const Option* option = find(name);
+  return option == nullptr ? "" : option->fallback;
+}
+
+void Config::apply(const Option& option, const std::string& text, const std::string& place) {
+  try {
+    if (option.read) {
+      option.read(text);
+    }
+  } catch (const ConfigError& error) {
+    throw ConfigError(place + ": \"" + escaped(text) + "\": " + error.what());
+  }
+  effective_.emplace_back(option.name, text);
+}
+
+void Config::apply() {
+  effective_.clear();
+  for (const Option& option : table_) {
+    const Given* given = last_given(from_arguments_, option.name);
+    if (given == nullptr) {
+      given = last_given(from_file_, option.name);
+    }
+    if (given != nullptr) {
+      apply(option, given->value, given->place);
+    } else if (!option.fallback.empty()) {
+      apply(option, option.fallback, "the default of --" + option.name);
+    }
+  }
+}
+
+}  // namespace lmtpq

@@ -1,0 +1,137 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/program_options/errors.hpp>
+#include <boost/program_options/options_description.hpp>
+#include <boost/program_options/parsers.hpp>
+#include <cerrno>
+#include <cstring>
+#include <sstream>
+#include <utility>
+
+#include "config.h"
+#include "escape.h"
+
+namespace lmtpq {
+namespace {
+
+namespace options = boost::program_options;
+
+constexpr std::size_t kMaxFile = 1 << 20;
+constexpr const char* kBlank = " \t\r";
+// Stands for '#' while Boost, for which it begins a comment anywhere, reads a line.
+constexpr char kHash = '\x01';
+
+std::string read_whole(int descriptor, const std::string& path) {
+  std::string text;
+  char part[4096];
+  for (;;) {
+    const ssize_t got = read(descriptor, part, sizeof part);
+    if (got == 0) {
+      return text;
+    }
+    if (got < 0 && errno == EINTR) {
+      continue;
+    }
+    if (got < 0) {
+      throw ConfigError(path + ": " + strerror(errno));
+    }
+    text.append(part, static_cast<std::size_t>(got));
+    if (text.size() > kMaxFile) {
+      throw ConfigError(path + ": larger than 1 MiB");
+    }
+  }
+}
+
+std::string_view trimmed(std::string_view text) {
+  const std::size_t begin = text.find_first_not_of(kBlank);
+  if (begin == std::string_view::npos) {
+    return {};
+  }
+  return text.substr(begin, text.find_last_not_of(kBlank) + 1 - begin);
+}
+
+// The one `name = value` of a line, as Boost reads it below its section.
+std::pair<std::string, std::string> read_line(std::string_view line, const std::string& section,
+                                              const std::string& place) {
+  std::string masked = section + '\n' + std::string(line) + '\n';
+  std::replace(masked.begin(), masked.end(), '#', kHash);
+  std::istringstream in(masked);
+  options::parsed_options parsed(nullptr);
+  try {
+    // Boost needs no table here: a line at a time, it could not tell a repeated option anyway.
+    parsed = options::parse_config_file(in, options::options_description(), true);
+  } catch (const options::error&) {
+    throw ConfigError(place + "expected name = value");
+  }
+  if (parsed.options.size() != 1 || parsed.options[0].string_key.empty()) {
+    throw ConfigError(place + "expected name = value");
+  }
+  std::string name = parsed.options[0].string_key;
+  std::string value = parsed.options[0].value.at(0);
+  std::replace(name.begin(), name.end(), kHash, '#');
+  std::replace(value.begin(), value.end(), kHash, '#');
+  return {std::move(name), std::move(value)};
+}
+
+}  // namespace
+
+void Config::take_file(const std::string& path, bool must_exist) {
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  if (descriptor < 0) {
+    if (errno == ENOENT && !must_exist) {
+      return;
+    }
+    throw ConfigError(path + ": " + strerror(errno));
+  }
+  std::string text;
+  try {
+    text = read_whole(descriptor, path);
+  } catch (...) {
+    close(descriptor);
+    throw;
+  }
+  close(descriptor);
+  take_text(text, path);
+}
+
+void Config::take_text(std::string_view text, const std::string& name) {
+  std::string section;
+  for (std::size_t number = 1; !text.empty(); ++number) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    take_line(trimmed(line), section, name + ':' + std::to_string(number) + ": ");
+  }
+}
+
+void Config::take_line(std::string_view line, std::string& section, const std::string& place) {
+  if (line.empty() || line[0] == '#' || line[0] == ';') {
+    return;
+  }
+  if (std::any_of(line.begin(), line.end(),
+                  [](char c) { return c >= 0 && c < ' ' && c != '\t'; })) {
+    throw ConfigError(place + "a control character");
+  }
+  if (line[0] == '[') {
+    section = line;
+    const std::string prefix = section.substr(1, section.size() - 2) + '.';
+    if (section.back() != ']' || std::none_of(table_.begin(), table_.end(), [&](const Option& o) {
+          return o.name.starts_with(prefix);
+        })) {
+      throw ConfigError(place + "unknown section " + escaped(section));
+    }
+    return;
+  }
+  auto [name, value] = read_line(line, section, place);
+  const Option* option = find(name);
+  if (option == nullptr) {
+    throw ConfigError(unknown(place, "", name, true));
+  }
+  if (!option->in_file) {
+    throw ConfigError(place + name + ": only for the command line");
+  }
+  keep_last(from_file_, name, Given{std::move(value), place + name});
+}
+
+}  // namespace lmtpq

@@ -1,0 +1,112 @@
+#include "escape.h"
+
+namespace lmtpq {
+namespace {
+
+unsigned byte_at(std::string_view text, std::size_t index) {
+  return static_cast<unsigned char>(text[index]);
+}
+
+bool between(unsigned value, unsigned low, unsigned high) { return value >= low && value <= high; }
+
+// RFC 3629 section 4: the second byte's range depends on the first, which is what shuts out
+// overlong forms and surrogates.
+bool second_byte_fits(unsigned first, unsigned second) {
+  switch (first) {
+    case 0xE0:
+      return between(second, 0xA0, 0xBF);
+    case 0xED:
+      return between(second, 0x80, 0x9F);
+    case 0xF0:
+      return between(second, 0x90, 0xBF);
+    case 0xF4:
+      return between(second, 0x80, 0x8F);
+    default:
+      return between(second, 0x80, 0xBF);
+  }
+}
+
+std::string hexadecimal(std::string_view bytes) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    const unsigned value = byte_at(bytes, i);
+    text += "\\x";
+    text += kDigits[value >> 4];
+    text += kDigits[value & 15];
+  }
+  return text;
+}
+
+}  // namespace
+
+std::size_t utf8_length(std::string_view text) {
+  if (text.empty()) {
+    return 0;
+  }
+  const unsigned first = byte_at(text, 0);
+  if (first < 0x80) {
+    return 1;
+  }
+  std::size_t length = 0;
+  if (between(first, 0xC2, 0xDF)) {
+    length = 2;
+  }
+  if (between(first, 0xE0, 0xEF)) {
+    length = 3;
+  }
+  if (between(first, 0xF0, 0xF4)) {
+    length = 4;
+  }
+  if (length == 0 || text.size() < length || !second_byte_fits(first, byte_at(text, 1))) {
+    return 0;
+  }
+  for (std::size_t i = 2; i < length; ++i) {
+    if (!between(byte_at(text, i), 0x80, 0xBF)) {
+      return 0;
+    }
+  }
+  return length;
+}
+
+bool is_control(std::string_view sequence) {
+  const unsigned first = byte_at(sequence, 0);
+  if (first < 0x20 || first == 0x7F) {
+    return true;
+  }
+  return first == 0xC2 && sequence.size() == 2 && byte_at(sequence, 1) < 0xA0;
+}
+
+std::string take_escaped(std::string_view& rest) {
+  const std::size_t length = utf8_length(rest);
+  const std::string_view taken = rest.substr(0, length == 0 ? 1 : length);
+  rest.remove_prefix(taken.size());
+  switch (taken[0]) {
+    case '\n':
+      return "\\n";
+    case '\r':
+      return "\\r";
+    case '\t':
+      return "\\t";
+    case '"':
+      return "\\\"";
+    case '\\':
+      return "\\\\";
+    default:
+      break;
+  }
+  if (length == 0 || is_control(taken)) {
+    return hexadecimal(taken);
+  }
+  return std::string(taken);
+}
+
+std::string escaped(std::string_view text) {
+  std::string shown;
+  while (!text.empty()) {
+    shown += take_escaped(text);
+  }
+  return shown;
+}
+
+}  // namespace lmtpq

@@ -1,0 +1,126 @@
+#include "header.h"
+
+#include <algorithm>
+
+namespace lmtpq {
+namespace {
+
+constexpr std::string_view kLineEnd = "\r\n";
+constexpr std::string_view kBlank = " \t";
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+// The length of the field at the front of `text` with its CRLFs; 0 where its end is not there.
+std::size_t field_length(std::string_view text) {
+  std::size_t end = 0;
+  do {
+    end = text.find(kLineEnd, end);
+    if (end == std::string_view::npos) {
+      return 0;
+    }
+    end += kLineEnd.size();
+  } while (end < text.size() && kBlank.find(text[end]) != std::string_view::npos);
+  return end;
+}
+
+// field-name = 1*ftext (RFC 5322 section 3.6.8)
+bool legal_name(std::string_view name) {
+  return !name.empty() &&
+         std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c <= '~'; });
+}
+
+// How many bytes a comment takes; `text` begins with its parenthesis (RFC 5322 section 3.2.2).
+std::size_t comment_length(std::string_view text) {
+  std::size_t depth = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\') {
+      ++i;
+    } else if (text[i] == '(') {
+      ++depth;
+    } else if (text[i] == ')' && --depth == 0) {
+      return i + 1;
+    }
+  }
+  return text.size();
+}
+
+// How many bytes a quoted string takes, quotes included (RFC 5322 section 3.2.4).
+std::size_t quoted_length(std::string_view text) {
+  for (std::size_t i = 1; i < text.size(); ++i) {
+    if (text[i] == '\\') {
+      ++i;
+    } else if (text[i] == '"') {
+      return i + 1;
+    }
+  }
+  return text.size();
+}
+
+}  // namespace
+
+std::optional<Field> HeaderReader::next() {
+  const std::size_t length = rest_.starts_with(kLineEnd) ? 0 : field_length(rest_);
+  if (length == 0) {
+    rest_ = {};
+    return std::nullopt;
+  }
+  Field field;
+  field.raw = rest_.substr(0, length);
+  rest_.remove_prefix(length);
+  const std::size_t colon = field.raw.find(':');
+  if (colon == std::string_view::npos) {
+    return field;
+  }
+  // Sendmail takes `Name :`, also folded before the colon, for a field of that name; were we to
+  // differ, a forged field would pass by whoever looks for it here.
+  std::string_view name = field.raw.substr(0, colon);
+  name = name.substr(0, name.find_last_not_of(" \t\r\n") + 1);
+  if (!legal_name(name)) {
+    return field;
+  }
+  field.name = name;
+  field.value = field.raw.substr(colon + 1, length - colon - 1 - kLineEnd.size());
+  return field;
+}
+
+bool same_field_name(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](char x, char y) { return lower(x) == lower(y); });
+}
+
+std::string unfold(std::string_view value) {
+  std::string text;
+  for (const char c : value) {
+    if (c != '\r' && c != '\n') {
+      text += c;
+    }
+  }
+  const std::size_t begin = text.find_first_not_of(kBlank);
+  if (begin == std::string::npos) {
+    return "";
+  }
+  return text.substr(begin, text.find_last_not_of(kBlank) + 1 - begin);
+}
+
+std::string without_comments(std::string_view value) {
+  std::string text;
+  while (!value.empty()) {
+    std::size_t length = 1;
+    if (value[0] == '(') {
+      length = comment_length(value);
+      text += ' ';
+    } else {
+      if (value[0] == '"') {
+        length = quoted_length(value);
+      }
+      if (value[0] == '\\' && value.size() > 1) {
+        length = 2;
+      }
+      text += value.substr(0, length);
+    }
+    value.remove_prefix(length);
+  }
+  return text;
+}
+
+}  // namespace lmtpq

@@ -1,0 +1,142 @@
+#include "log.h"
+
+#include <fcntl.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+
+#include "config.h"
+#include "escape.h"
+
+namespace lmtpq {
+namespace {
+
+struct LevelName {
+  LogLevel level;
+  const char* name;
+  int priority;
+};
+
+constexpr std::array<LevelName, 4> kLevels = {{{LogLevel::kError, "error", LOG_ERR},
+                                               {LogLevel::kWarning, "warning", LOG_WARNING},
+                                               {LogLevel::kInfo, "info", LOG_INFO},
+                                               {LogLevel::kDebug, "debug", LOG_DEBUG}}};
+
+const LevelName& naming(LogLevel level) { return kLevels[static_cast<std::size_t>(level)]; }
+
+// 2026-11-21T09:20:00.123Z
+std::string timestamp() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  tm parts{};
+  gmtime_r(&now.tv_sec, &parts);
+  char seconds[32];
+  const std::size_t length = strftime(seconds, sizeof seconds, "%Y-%m-%dT%H:%M:%S", &parts);
+  char milliseconds[32];
+  snprintf(milliseconds, sizeof milliseconds, ".%03ldZ", now.tv_nsec / 1'000'000);
+  return std::string(seconds, length) + milliseconds;
+}
+
+// O_NONBLOCK: a named pipe that nobody reads must not hold mail; files do not know the flag.
+int open_file(const std::string& path) {
+  return open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+              0640);
+}
+
+}  // namespace
+
+LogLevel parse_log_level(std::string_view text) {
+  for (const LevelName& entry : kLevels) {
+    if (text == entry.name) {
+      return entry.level;
+    }
+  }
+  throw ConfigError("expected error, warning, info or debug");
+}
+
+Record& Record::add(std::string_view key, std::string_view value) {
+  bool quoted = value.empty();
+  std::string shown;
+  while (!value.empty()) {
+    const std::string piece = take_escaped(value);
+    if (shown.size() + piece.size() > kMaxValue) {
+      shown += "...";
+      break;
+    }
+    if (piece[0] == '\\' || piece == " " || piece == "=") {
+      quoted = true;
+    }
+    shown += piece;
+  }
+  if (!text_.empty()) {
+    text_ += ' ';
+  }
+  text_ += key;
+  text_ += quoted ? "=\"" : "=";
+  text_ += shown;
+  if (quoted) {
+    text_ += '"';
+  }
+  return *this;
+}
+
+Record& Record::add(std::string_view key, long long number) {
+  return add(key, std::to_string(number));
+}
+
+Log::Log(std::string_view program, const std::string& where, LogLevel threshold)
+    : program_(program), threshold_(threshold) {
+  int trouble = 0;
+  if (where == "stderr") {
+    descriptor_ = STDERR_FILENO;
+  } else if (where != "syslog") {
+    descriptor_ = open_file(where);
+    owned_ = descriptor_ >= 0;
+    if (!owned_) {
+      trouble = errno;
+    }
+  }
+  if (descriptor_ >= 0) {
+    return;
+  }
+  openlog(program_.c_str(), LOG_PID, LOG_MAIL);
+  if (trouble != 0) {
+    error(Record()
+              .add("event", "log-file-failed")
+              .add("file", where)
+              .add("error", strerror(trouble)));
+  }
+}
+
+Log::~Log() {
+  if (owned_) {
+    close(descriptor_);
+  }
+  if (descriptor_ < 0) {
+    closelog();  // it holds program_'s text
+  }
+}
+
+void Log::write(LogLevel level, const Record& record) const {
+  if (!wants(level)) {
+    return;
+  }
+  if (descriptor_ < 0) {
+    syslog(LOG_MAIL | naming(level).priority, "%s", record.text().c_str());
+    return;
+  }
+  std::string line = timestamp() + ' ' + program_ + '[' + std::to_string(getpid()) + "]: ";
+  if (level != LogLevel::kInfo) {
+    line += std::string("level=") + naming(level).name + ' ';
+  }
+  line += record.text() + '\n';
+  while (::write(descriptor_, line.data(), line.size()) < 0 && errno == EINTR) {
+  }
+}
+
+}  // namespace lmtpq
