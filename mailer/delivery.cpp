@@ -1,0 +1,193 @@
+#include "delivery.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+
+#include "progress.h"
+
+namespace lmtpq {
+
+struct Delivery::Clocks {
+  Clock::time_point begun;       // the client began with the message
+  Clock::time_point complete;    // its dot was in
+  Clock::duration connecting{};  // all dials together
+  Clock::time_point started;     // the transaction began
+  const Upstream* upstream = nullptr;
+
+  // Why the recipients that are left are where they are.
+  Trouble trouble = Trouble::kUnreachable;
+  std::string trouble_words = "no destination is configured";
+};
+
+namespace {
+
+double seconds(Clock::duration span) { return std::chrono::duration<double>(span).count(); }
+
+}  // namespace
+
+Delivery::Delivery(const Settings& settings, Dialer& dialer, const Log& log)
+    : settings_(settings), dialer_(dialer), log_(log) {}
+
+Delivery::~Delivery() = default;
+
+void Delivery::drop_idle() {
+  if (idle_) {
+    idle_->quit();
+    idle_.reset();
+  }
+}
+
+Delivered Delivery::deliver(const Envelope& envelope, const Body& body, Clock::time_point begun) {
+  Clocks clocks;
+  clocks.begun = begun;
+  clocks.complete = clocks.started = Clock::now();
+  Progress* told = nullptr;
+  Progress progress(envelope, body, settings_,
+                    [&](std::size_t recipient) { log_outcome(*told, recipient, clocks); });
+  told = &progress;
+  try {
+    if (body.state() == Body::State::kTooLarge) {
+      progress.decide_rest(Trouble::kTooLarge, std::to_string(body.size()) +
+                                                   " bytes, allowed are " +
+                                                   std::to_string(*settings_.max_message_size));
+    } else if (body.state() == Body::State::kUnspooled) {
+      progress.decide_rest(Trouble::kSpool, body.failure());
+    } else {
+      run(progress, clocks);
+    }
+  } catch (const std::exception& error) {
+    // Out of memory, most likely. What the store answered stands; where it may have filed the
+    // message unheard, the words must say so.
+    const bool uncertain = clocks.upstream != nullptr && clocks.upstream->dot_sent();
+    progress.decide_rest(uncertain ? Trouble::kUncertain : Trouble::kInternal, error.what());
+    idle_.reset();
+  }
+  return {progress.trace(), progress.outcomes()};
+}
+
+void Delivery::run(Progress& progress, Clocks& clocks) {
+  std::size_t next_destination = 0;
+  while (progress.undecided()) {
+    std::unique_ptr<Upstream> upstream = take_idle();
+    const bool kept = upstream != nullptr;
+    if (!kept) {
+      upstream = connect(next_destination, clocks);
+    }
+    if (!upstream) {
+      progress.decide_rest(clocks.trouble, clocks.trouble_words);
+      return;
+    }
+    clocks.upstream = upstream.get();
+    attempt(progress, *upstream, clocks);
+    clocks.upstream = nullptr;
+    const bool died = clocks.trouble == Trouble::kLost;
+    if (!kept && !died) {
+      // What is left is worth another transaction at the same place.
+      --next_destination;
+    }
+    if (upstream->client().reusable()) {
+      idle_ = std::move(upstream);
+    }
+  }
+}
+
+// One transaction on a connection that has just proved alive.
+void Delivery::attempt(Progress& progress, Upstream& upstream, Clocks& clocks) {
+  clocks.trouble = Trouble::kUnreachable;
+  clocks.started = Clock::now();
+  auto transaction = progress.next_transaction(upstream.client().capabilities());
+  if (!transaction) {
+    return;
+  }
+  const Timeouts& t = settings_.timeouts;
+  const Deadline latest_answer = clocks.complete + t.mta;
+  upstream.transact(std::move(*transaction), progress.body(), latest_answer - t.data_done,
+                    latest_answer);
+  if (const auto& refusal = upstream.client().trace_refusal()) {
+    log_.warning(Record()
+                     .add("trace", progress.trace().text())
+                     .add("relay", upstream.peer())
+                     .add("trace-refused", refusal->summary()));
+  }
+  if (!progress.take_answers(upstream)) {
+    return;
+  }
+  const std::string words = upstream.peer() + ": " + upstream.client().reason();
+  if (upstream.dot_sent()) {
+    progress.decide_unanswered(Trouble::kUncertain, words);
+  } else if (!upstream.spool_failure().empty()) {
+    progress.decide_rest(Trouble::kSpool, upstream.spool_failure());
+  } else {
+    clocks.trouble = Trouble::kLost;
+    clocks.trouble_words = words;
+  }
+}
+
+std::unique_ptr<Upstream> Delivery::take_idle() {
+  if (idle_ && !idle_->alive()) {
+    idle_.reset();
+  }
+  return std::move(idle_);
+}
+
+// Destinations in order, from `next_destination` on, until one greets us well.
+std::unique_ptr<Upstream> Delivery::connect(std::size_t& next_destination, Clocks& clocks) {
+  const Clock::time_point start = Clock::now();
+  const Deadline latest = clocks.complete + settings_.timeouts.mta - settings_.timeouts.data_done;
+  std::unique_ptr<Upstream> upstream;
+  while (!upstream && next_destination < settings_.destinations.size()) {
+    const Destination& destination = settings_.destinations[next_destination++];
+    Dialed dialed = dialer_.dial(destination, settings_.timeouts.connect, latest);
+    if (!dialed.channel) {
+      clocks.trouble = Trouble::kUnreachable;
+      clocks.trouble_words = dialed.failure;
+    } else {
+      upstream =
+          std::make_unique<Upstream>(std::move(dialed.channel), dialed.peer, settings_, log_);
+      if (!upstream->open(latest)) {
+        clocks.trouble = Trouble::kUnreachable;
+        clocks.trouble_words = dialed.peer + ": " + upstream->client().reason();
+        upstream.reset();
+      }
+    }
+    if (!upstream) {
+      log_.warning(
+          Record().add("destination", destination.text).add("failed", clocks.trouble_words));
+    }
+  }
+  clocks.connecting += Clock::now() - start;
+  return upstream;
+}
+
+void Delivery::log_outcome(const Progress& progress, std::size_t recipient,
+                           const Clocks& clocks) const {
+  const Outcome& outcome = progress.outcome(recipient);
+  const Upstream* const upstream = clocks.upstream;
+  const Clock::time_point now = Clock::now();
+  const Clock::time_point dot =
+      upstream != nullptr && upstream->dot_sent() ? upstream->dot_time() : now;
+  char delays[80];
+  std::snprintf(delays, sizeof delays, "%.3f/%.3f/%.3f/%.3f",
+                seconds(clocks.complete - clocks.begun), seconds(clocks.connecting),
+                seconds(dot - clocks.started), seconds(now - dot));
+  const std::string own_words =
+      std::to_string(outcome.code) + " " + outcome.status.text() + " " + outcome.text;
+  Record record;
+  record.add("trace", progress.trace().text())
+      .add("qid", progress.queue_id().text())
+      .add("sessionid", upstream != nullptr ? upstream->client().session() : "")
+      .add("from", progress.envelope().sender.path())
+      .add("to", progress.envelope().recipients[recipient].path())
+      .add("relay", upstream != nullptr ? upstream->peer() : "none")
+      .add("status", kFateNames[static_cast<int>(outcome.fate)])
+      .add("dsn", outcome.status.text())
+      .add("reply", outcome.store_said.empty() ? own_words : outcome.store_said)
+      .add("delays", delays)
+      .add("size", static_cast<long long>(progress.body().size()))
+      .add("conn_use", upstream != nullptr ? upstream->transactions() : 0)
+      .add("ignorequota", kBypassNames[static_cast<int>(progress.bypass(recipient))]);
+  log_.write(outcome.fate == Fate::kTemporary ? LogLevel::kWarning : LogLevel::kInfo, record);
+}
+
+}  // namespace lmtpq

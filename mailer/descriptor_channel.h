@@ -1,0 +1,59 @@
+// A Channel over file descriptors: a socket, or Sendmail's two pipes.
+//
+// What it is: poll(2), read(2) and write(2) with a deadline; owner of its descriptors.
+// What it does not know: how they were opened, the bytes' meaning.
+// Called by: socket_dialer (store), the stdio front (Sendmail).
+// Threads and lifetimes: one thread. Descriptors are closed on destruction.
+// Failure: IoStatus, and failure() with strerror's words.
+#pragma once
+
+#include <memory>
+
+#include "channel.h"
+
+namespace lmtpq {
+
+class Descriptor {
+ public:
+  explicit Descriptor(int number = -1) : number_(number) {}
+  Descriptor(Descriptor&& other) noexcept : number_(other.release()) {}
+  Descriptor& operator=(Descriptor&& other) noexcept;
+  ~Descriptor();
+  int number() const { return number_; }
+  bool valid() const { return number_ >= 0; }
+  int release();
+
+ private:
+  int number_;
+};
+
+class DescriptorChannel : public Channel {
+ public:
+  // One descriptor for both directions, or one for each.
+  explicit DescriptorChannel(Descriptor both);
+  DescriptorChannel(Descriptor in, Descriptor out);
+
+  IoStatus exchange(std::string_view& out, std::string& in, Deadline deadline) override;
+  bool quiet() override;
+  const std::string& failure() const override { return failure_; }
+
+ private:
+  IoStatus read_some(std::string& in);
+  IoStatus write_some(std::string_view& out);
+  IoStatus failed(const char* what);
+
+  Descriptor in_;
+  Descriptor out_;  // invalid: in_ serves both
+  bool out_is_socket_;
+  bool writable_ = true;
+  bool end_seen_ = false;
+  std::unique_ptr<char[]> buffer_;
+  std::string failure_;
+};
+
+// poll(2) on one descriptor, EINTR handled against the deadline; the returned events, 0 on timeout.
+short wait_for(int descriptor, short events, Deadline deadline);
+// What is left until the deadline, rounded up to milliseconds, as poll(2) takes it.
+int milliseconds_until(Deadline deadline);
+
+}  // namespace lmtpq

@@ -1,0 +1,24 @@
+// DEST, as the admin types it (Postfix lmtp(8) has the same forms).
+//
+// What it is: `unix:PATH`, `inet:HOST[:PORT]`, `inet:[ADDR][:PORT]`, or a bare `HOST[:PORT]`,
+// parsed. What it does not know: addresses, sockets; no MX look-ups anywhere. Called by: settings
+// (from argv and the file), the dialer. Threads and lifetimes: a value. Failure: ConfigError with
+// what was expected.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace lmtpq {
+
+struct Destination {
+  enum class Family { kUnix, kInet };
+  Family family = Family::kInet;
+  std::string host;  // or the socket's path
+  std::string port;  // number or service name; empty: service lmtp, else 24
+  std::string text;  // for logs: the canonical form
+};
+
+Destination parse_destination(std::string_view text);
+
+}  // namespace lmtpq

@@ -1,0 +1,34 @@
+#include <sysexits.h>
+
+#include <cstdio>
+
+#include "fronts.h"
+#include "probe.h"
+
+namespace lmtpq {
+
+int run_probe(const Settings& settings, const Log& log) {
+  if (!settings.probe_recipient.empty() && !Mailbox::parse(settings.probe_recipient)) {
+    throw ConfigError("--rcpt: \"" + settings.probe_recipient + "\" is not an address");
+  }
+  SocketDialer dialer;
+  const ProbeResult result = probe(settings, dialer, log);
+  if (settings.json) {
+    std::fputs(to_json(result, settings.probe_recipient).c_str(), stdout);
+  } else if (result.reached == ProbeResult::Reached::kStore) {
+    std::fputs(describe(result, settings.probe_recipient).c_str(), stdout);
+  } else {
+    std::fprintf(stderr, "lmtpq: %s\n", result.failure.c_str());
+  }
+  switch (result.reached) {
+    case ProbeResult::Reached::kNothing:
+      return EX_UNAVAILABLE;
+    case ProbeResult::Reached::kNonsense:
+      return EX_PROTOCOL;
+    case ProbeResult::Reached::kStore:
+      break;
+  }
+  return EX_OK;
+}
+
+}  // namespace lmtpq

@@ -1,0 +1,39 @@
+// What a server said it can do, from its reply to LHLO.
+//
+// What it is: the keywords with their parameters (RFC 5321 section 4.1.1.1), asked by name.
+// What it does not know: what a keyword entitles us to send; that is the client's and writer's.
+// Called by: LmtpClient, and probe, which prints them.
+// Threads and lifetimes: a value that belongs to one connection and dies with it; it is never kept
+//   over STARTTLS or AUTH, nor shared between connections (RFC 3207 section 4.2).
+// Failure: none; what is no keyword (Cyrus ends its list with `Ok SESSIONID=<...>`) is just a word
+//   that nobody asks for.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "reply.h"
+
+namespace lmtpq {
+
+class Capabilities {
+ public:
+  Capabilities() = default;
+  explicit Capabilities(const Reply& lhlo);
+
+  bool offers(std::string_view keyword) const;  // upper case
+  // The largest message in bytes; nothing when SIZE is missing, has no number, or says 0 (RFC 1870:
+  // no fixed limit).
+  std::optional<std::uint64_t> size_limit() const;
+  // Keyword (upper case) and parameters, in the server's order.
+  const std::vector<std::pair<std::string, std::string>>& all() const { return all_; }
+
+ private:
+  std::vector<std::pair<std::string, std::string>> all_;
+};
+
+}  // namespace lmtpq

@@ -1,0 +1,146 @@
+#include "command.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <utility>
+
+namespace lmtpq {
+namespace {
+
+constexpr std::array<std::pair<std::string_view, Verb>, 10> kVerbs{{
+    {"LHLO", Verb::kLhlo},
+    {"EHLO", Verb::kHelo},
+    {"HELO", Verb::kHelo},
+    {"MAIL", Verb::kMail},
+    {"RCPT", Verb::kRcpt},
+    {"DATA", Verb::kData},
+    {"RSET", Verb::kRset},
+    {"NOOP", Verb::kNoop},
+    {"VRFY", Verb::kVrfy},
+    {"QUIT", Verb::kQuit},
+}};
+
+constexpr Refusal kBadSender{553, {5, 1, 7}, "Not a sender address; expected MAIL FROM:<address>"};
+constexpr Refusal kBadRecipient{553, {5, 1, 3}, "Not an address; expected RCPT TO:<address>"};
+constexpr Refusal kBadParameter{555, {5, 5, 4}, "Parameter not recognized or not offered"};
+
+char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
+
+bool same_word(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](char x, char y) { return upper(x) == upper(y); });
+}
+
+std::string_view trim(std::string_view text) {
+  text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
+  return text.substr(0, text.find_last_not_of(" \t") + 1);
+}
+
+// Takes `keyword` then ":" from the front, with white space around the colon: clients write it.
+bool take_keyword(std::string_view& text, std::string_view keyword) {
+  if (!same_word(text.substr(0, keyword.size()), keyword)) {
+    return false;
+  }
+  std::string_view rest = trim(text.substr(keyword.size()));
+  if (rest.empty() || rest.front() != ':') {
+    return false;
+  }
+  text = trim(rest.substr(1));
+  return true;
+}
+
+std::string_view take_word(std::string_view& text) {
+  const std::string_view word = text.substr(0, text.find(' '));
+  text = trim(text.substr(word.size()));
+  return word;
+}
+
+// esmtp-param = esmtp-keyword ["=" esmtp-value] (RFC 5321 section 4.1.2)
+bool read_mail_parameter(std::string_view parameter, MailArguments& mail) {
+  const std::size_t equals = std::min(parameter.find('='), parameter.size());
+  const std::string_view keyword = parameter.substr(0, equals);
+  const std::string_view value = parameter.substr(std::min(equals + 1, parameter.size()));
+  if (same_word(keyword, "SIZE")) {
+    std::uint64_t size = 0;
+    const auto parsed = std::from_chars(value.data(), value.data() + value.size(), size);
+    mail.size = size;
+    return parsed.ec == std::errc() && parsed.ptr == value.data() + value.size();
+  }
+  if (same_word(keyword, "BODY")) {
+    mail.body = same_word(value, "8BITMIME") ? BodyType::k8BitMime : BodyType::k7Bit;
+    return mail.body == BodyType::k8BitMime || same_word(value, "7BIT");
+  }
+  mail.charset = AddressCharset::kUtf8;
+  return same_word(parameter, "SMTPUTF8");
+}
+
+}  // namespace
+
+CommandLine parse_command(std::string_view line) {
+  const std::string_view word = line.substr(0, line.find(' '));
+  const auto* const found = std::find_if(kVerbs.begin(), kVerbs.end(), [&](const auto& entry) {
+    return same_word(entry.first, word);
+  });
+  return {found == kVerbs.end() ? Verb::kUnknown : found->second, trim(line.substr(word.size()))};
+}
+
+// "MAIL FROM:" Reverse-path [SP Mail-parameters] CRLF
+std::variant<MailArguments, Refusal> parse_mail(std::string_view argument) {
+  if (!take_keyword(argument, "FROM")) {
+    return kBadSender;
+  }
+  const auto sender = take_path(argument);
+  if (!sender || (!argument.empty() && argument.front() != ' ')) {
+    return kBadSender;
+  }
+  MailArguments mail;
+  mail.sender = *sender;
+  argument = trim(argument);
+  while (!argument.empty()) {
+    if (!read_mail_parameter(take_word(argument), mail)) {
+      return kBadParameter;
+    }
+  }
+  return mail;
+}
+
+// "RCPT TO:" Forward-path CRLF; no parameter is offered, so none is understood.
+std::variant<Mailbox, Refusal> parse_rcpt(std::string_view argument) {
+  if (!take_keyword(argument, "TO")) {
+    return kBadRecipient;
+  }
+  const auto recipient = take_path(argument);
+  if (!recipient || recipient->null()) {
+    return kBadRecipient;
+  }
+  if (!argument.empty()) {
+    return argument.front() == ' ' ? kBadParameter : kBadRecipient;
+  }
+  return *recipient;
+}
+
+std::string lhlo_line(std::string_view name) { return "LHLO " + std::string(name) + "\r\n"; }
+
+std::string mail_line(const Mailbox& sender, BodyType body, AddressCharset charset,
+                      std::optional<std::uint64_t> size) {
+  std::string line = "MAIL FROM:" + sender.path();
+  if (size) {
+    line += " SIZE=" + std::to_string(*size);
+  }
+  if (body != BodyType::kUnstated) {
+    line += body == BodyType::k8BitMime ? " BODY=8BITMIME" : " BODY=7BIT";
+  }
+  if (charset == AddressCharset::kUtf8) {
+    line += " SMTPUTF8";
+  }
+  return line + "\r\n";
+}
+
+std::string rcpt_line(const Mailbox& recipient, bool ignore_quota) {
+  return "RCPT TO:" + recipient.path() + (ignore_quota ? " IGNOREQUOTA\r\n" : "\r\n");
+}
+
+std::string trace_line(const TraceId& id) { return "TRACE " + id.text() + "\r\n"; }
+
+}  // namespace lmtpq

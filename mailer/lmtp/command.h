@@ -1,0 +1,61 @@
+// Command lines: those we read from an LMTP client and those we write to a store.
+//
+// What it is: verbs, the parsed arguments of MAIL and RCPT, and one writer per command we send.
+// What it does not know: which command is allowed when; what a store offers (the caller says which
+//   parameters to write).
+// Called by: LmtpServer (parses), LmtpClient (writes).
+// Threads and lifetimes: pure functions over values.
+// Failure: a parse gives a Refusal, ready to be answered.
+// Rules: RFC 5321 section 4.1.1, RFC 2033 section 4.1; RFC 1870 (SIZE), 6152 (BODY), 6531
+//   (SMTPUTF8), draft-murchison-lmtp-ignorequota, Cyrus's TRACE.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "envelope.h"
+#include "reply.h"
+#include "trace_id.h"
+
+namespace lmtpq {
+
+enum class Verb { kLhlo, kHelo, kMail, kRcpt, kData, kRset, kNoop, kVrfy, kQuit, kUnknown };
+
+struct CommandLine {
+  Verb verb = Verb::kUnknown;
+  std::string_view argument;  // behind the verb, spaces at both ends removed
+};
+CommandLine parse_command(std::string_view line);  // without its line end
+
+struct Refusal {
+  int code;
+  EnhancedStatus status;
+  std::string_view text;  // static
+};
+
+struct MailArguments {
+  Mailbox sender;
+  BodyType body = BodyType::kUnstated;
+  AddressCharset charset = AddressCharset::kAscii;
+  std::optional<std::uint64_t> size;
+};
+// `FROM:<...> [parameters]`, `TO:<...>`, any case, spaces around the colon tolerated.
+std::variant<MailArguments, Refusal> parse_mail(std::string_view argument);
+std::variant<Mailbox, Refusal> parse_rcpt(std::string_view argument);
+
+// Cyrus splits a line over 4,095 bytes and reads its tail as a new command; no line we write comes
+// near it, since Mailbox and TraceId bound what varies.
+inline constexpr std::size_t kMaxCommandLine = 2048;
+
+std::string lhlo_line(std::string_view name);
+// A parameter that is unstated is not written.
+std::string mail_line(const Mailbox& sender, BodyType body, AddressCharset charset,
+                      std::optional<std::uint64_t> size);
+// IGNOREQUOTA must be the last bytes of the line: Cyrus compares up to the line's end.
+std::string rcpt_line(const Mailbox& recipient, bool ignore_quota);
+std::string trace_line(const TraceId& id);
+
+}  // namespace lmtpq

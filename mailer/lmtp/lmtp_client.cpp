@@ -1,0 +1,276 @@
+#include "lmtp_client.h"
+
+#include <algorithm>
+
+#include "command.h"
+
+namespace lmtpq {
+
+LmtpClient::LmtpClient(std::string name, std::size_t window)
+    : name_(std::move(name)), window_(window) {
+  expected_.push_back({Awaited::kGreeting, 0, {}, 0});
+}
+
+std::optional<Awaited> LmtpClient::awaited() const {
+  return expected_.empty() ? std::nullopt : std::optional(expected_.front().what);
+}
+
+void LmtpClient::lost(std::string reason) {
+  if (state_ != ClientState::kBroken) {
+    state_ = ClientState::kBroken;
+    reason_ = std::move(reason);
+  }
+  expected_.clear();
+  unsent_.clear();
+}
+
+void LmtpClient::broken_by(const Reply& reply, std::string reason) {
+  breaking_reply_ = reply;
+  lost(std::move(reason) + ": " + reply.summary());
+}
+
+void LmtpClient::begin(Transaction transaction) {
+  const bool size_offered = capabilities_.offers("SIZE");
+  answers_.assign(transaction.recipients.size(), std::nullopt);
+  accepted_.assign(transaction.recipients.size(), false);
+  trace_refusal_.reset();
+  finals_ = 0;
+  if (used_) {
+    unsent_.push_back({Awaited::kRset, 0, "RSET\r\n", 0});
+  }
+  if (!transaction.trace.empty() && capabilities_.offers("TRACE")) {
+    unsent_.push_back({Awaited::kTrace, 0, trace_line(transaction.trace), 0});
+  }
+  const BodyType body = capabilities_.offers("8BITMIME") ? transaction.body : BodyType::kUnstated;
+  unsent_.push_back({Awaited::kMail, 0,
+                     mail_line(transaction.sender, body, transaction.charset,
+                               size_offered ? transaction.size : std::nullopt),
+                     0});
+  for (std::size_t i = 0; i < transaction.recipients.size(); ++i) {
+    const Transaction::Recipient& to = transaction.recipients[i];
+    const bool bypass = to.ignore_quota && capabilities_.offers("IGNOREQUOTA");
+    unsent_.push_back({Awaited::kRcpt, i, rcpt_line(to.mailbox, bypass), 0});
+  }
+  if (transaction.purpose == Transaction::Purpose::kDeliver) {
+    unsent_.push_back({Awaited::kData, 0, "DATA\r\n", 0});
+  }
+  purpose_ = transaction.purpose;
+  used_ = true;
+  state_ = ClientState::kEnvelope;
+  pump();
+}
+
+void LmtpClient::send(Step step) {
+  output_ += step.line;
+  output_end_ += step.line.size();
+  step.line.clear();
+  step.end = output_end_;
+  expected_.push_back(std::move(step));
+}
+
+// Sends what may be sent now; ends the transaction when nothing is left to send or to hear.
+void LmtpClient::pump() {
+  const std::size_t window = capabilities_.offers("PIPELINING") ? window_ : 1;
+  while (!unsent_.empty() && expected_.size() < window) {
+    if (pointless(unsent_.front())) {
+      unsent_.clear();
+      break;
+    }
+    send(std::move(unsent_.front()));
+    unsent_.pop_front();
+  }
+  if (state_ == ClientState::kEnvelope && unsent_.empty() && expected_.empty()) {
+    state_ = ClientState::kReady;
+  }
+}
+
+// Once every recipient is answered (a refused MAIL answers all), nothing more of this transaction
+// is worth sending; the next one starts with RSET.
+bool LmtpClient::pointless(const Step& step) const {
+  return (step.what == Awaited::kRcpt || step.what == Awaited::kData) &&
+         std::all_of(answers_.begin(), answers_.end(), [](const auto& a) { return a.has_value(); });
+}
+
+void LmtpClient::receive(std::string_view bytes) {
+  while (!bytes.empty() && state_ != ClientState::kBroken) {
+    const ReplyParser::Result result = parser_.parse(bytes);
+    if (result == ReplyParser::Result::kBad) {
+      lost("the store talks nonsense: " + parser_.bad_reason());
+    } else if (result == ReplyParser::Result::kReply) {
+      ++replies_;
+      handle(parser_.take());
+    }
+  }
+}
+
+void LmtpClient::handle(const Reply& reply) {
+  const std::string session = session_id(reply);
+  if (!session.empty()) {
+    session_ = session;
+  }
+  if (expected_.empty()) {
+    handle_unawaited(reply);
+    return;
+  }
+  const Step step = std::move(expected_.front());
+  expected_.pop_front();
+  if (step.end > output_end_ - output_.size()) {
+    broken_by(reply, "a reply before its command");
+    return;
+  }
+  if (reply.code == 421 && step.what != Awaited::kFinal) {
+    broken_by(reply, "the store closes the connection");
+    return;
+  }
+  switch (step.what) {
+    case Awaited::kGreeting:
+    case Awaited::kLhlo:
+      handle_opening(step.what, reply);
+      break;
+    case Awaited::kRset:
+      if (!reply.positive()) {
+        broken_by(reply, "RSET refused");
+      }
+      break;
+    case Awaited::kTrace:
+      // Never stops mail, and leaves no older id behind: the RSET before it cleared that.
+      if (!reply.positive()) {
+        trace_refusal_ = reply;
+      }
+      break;
+    case Awaited::kMail:
+      if (reply.klass() == 4 || reply.klass() == 5) {
+        answer_rest(Awaited::kMail, reply);
+      } else if (!reply.positive()) {
+        broken_by(reply, "nonsense in answer to MAIL");
+      }
+      break;
+    case Awaited::kRcpt:
+      handle_rcpt(step.recipient, reply);
+      break;
+    case Awaited::kData:
+      handle_data(reply);
+      break;
+    case Awaited::kFinal:
+      handle_final(step.recipient, reply);
+      break;
+    case Awaited::kQuit:
+      lost("closed by QUIT");
+      break;
+  }
+  if (state_ == ClientState::kEnvelope) {
+    pump();
+  }
+}
+
+void LmtpClient::handle_opening(Awaited what, const Reply& reply) {
+  if (!reply.positive()) {
+    broken_by(reply, std::string(kAwaitedNames[static_cast<int>(what)]) + " refused");
+  } else if (what == Awaited::kGreeting) {
+    greeting_ = reply;
+    send({Awaited::kLhlo, 0, lhlo_line(name_), 0});
+  } else {
+    capabilities_ = Capabilities(reply);
+    state_ = ClientState::kReady;
+  }
+}
+
+void LmtpClient::handle_rcpt(std::size_t recipient, const Reply& reply) {
+  if (answers_[recipient]) {
+    return;  // MAIL was refused; what Cyrus says to the pipelined RCPT then means nothing
+  }
+  if (reply.positive() && purpose_ == Transaction::Purpose::kDeliver) {
+    accepted_[recipient] = true;
+  } else if (reply.positive() || reply.klass() == 4 || reply.klass() == 5) {
+    answers_[recipient] = Answer{Awaited::kRcpt, reply};
+  } else {
+    broken_by(reply, "nonsense in answer to RCPT");
+  }
+}
+
+void LmtpClient::handle_data(const Reply& reply) {
+  if (reply.klass() == 3) {
+    if (anyone_accepted()) {
+      state_ = ClientState::kBody;
+    } else {
+      broken_by(reply, "DATA accepted without a recipient");
+    }
+  } else if (reply.klass() == 4 || reply.klass() == 5) {
+    answer_rest(Awaited::kData, reply);
+  } else {
+    broken_by(reply, "nonsense in answer to DATA");
+  }
+}
+
+void LmtpClient::handle_final(std::size_t recipient, const Reply& reply) {
+  if (!reply.positive() && reply.klass() != 4 && reply.klass() != 5) {
+    broken_by(reply, "nonsense in answer to the end of data");
+    return;
+  }
+  answers_[recipient] = Answer{Awaited::kFinal, reply};
+  if (++finals_ == 1) {
+    first_final_ = reply;
+  }
+  // Behind a 421 the others may still be answered; the connection is spent all the same.
+  closing_ = closing_ || reply.code == 421;
+  if (!expected_.empty()) {
+    return;
+  }
+  if (closing_) {
+    lost("the store closes the connection");
+  } else {
+    state_ = ClientState::kReady;
+  }
+}
+
+// RFC 2033 leaves no room for a reply before the dot; a refusal is believed (a full disk, a message
+// over the limit), a success is not.
+void LmtpClient::handle_unawaited(const Reply& reply) {
+  if (state_ == ClientState::kBody && (reply.klass() == 4 || reply.klass() == 5)) {
+    answer_rest(Awaited::kData, reply);
+    broken_by(reply, "refused before the end of data");
+  } else {
+    broken_by(reply, "a reply to nothing");
+  }
+}
+
+void LmtpClient::answer_rest(Awaited stage, const Reply& reply) {
+  for (auto& answer : answers_) {
+    if (!answer) {
+      answer = Answer{stage, reply};
+    }
+  }
+}
+
+bool LmtpClient::anyone_accepted() const {
+  for (std::size_t i = 0; i < accepted_.size(); ++i) {
+    if (accepted_[i] && !answers_[i]) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void LmtpClient::end_of_data() {
+  state_ = ClientState::kFinal;
+  for (std::size_t i = 0; i < accepted_.size(); ++i) {
+    if (accepted_[i] && !answers_[i]) {
+      expected_.push_back({Awaited::kFinal, i, {}, 0});
+    }
+  }
+}
+
+bool LmtpClient::message_refused() const {
+  return state_ == ClientState::kFinal && finals_ == 1 && first_final_->code == 552 &&
+         (first_final_->status == EnhancedStatus{5, 2, 3} ||
+          first_final_->status == EnhancedStatus{5, 3, 4});
+}
+
+void LmtpClient::conclude_refused() {
+  answer_rest(Awaited::kFinal, *first_final_);
+  lost("one refusal of the message for all its recipients");
+}
+
+void LmtpClient::quit() { send({Awaited::kQuit, 0, "QUIT\r\n", 0}); }
+
+}  // namespace lmtpq

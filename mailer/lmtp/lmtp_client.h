@@ -1,0 +1,163 @@
+// The client's side of an LMTP session (RFC 2033): what talks to the store.
+//
+// What it is: a queue of expected replies. A command that is sent puts one on it (the final dot one
+//   per accepted recipient), a reply takes the oldest off; a reply nobody waits for breaks the
+//   connection. Bytes in, bytes out.
+// What it does not know: sockets, time, where the message is kept, other connections, whether a
+//   reply is good or bad news for the mail (outcome.h).
+// Called by: Upstream, which moves the bytes and keeps the deadlines.
+// Threads and lifetimes: one object a connection, one thread.
+// Failure: state kBroken with a reason; what was answered before stays answered.
+// Rules: RFC 2033 section 4.2 (one reply per accepted recipient, in order), RFC 2920 (pipelining:
+//   but never a lone dot to a 354 that no recipient earned: Cyrus would file an empty message),
+//   Cyrus's TRACE (RSET clears the id, so RSET opens every transaction but a connection's first).
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "capabilities.h"
+#include "envelope.h"
+#include "reply.h"
+#include "trace_id.h"
+
+namespace lmtpq {
+
+enum class Awaited { kGreeting, kLhlo, kRset, kTrace, kMail, kRcpt, kData, kFinal, kQuit };
+inline constexpr const char* kAwaitedNames[] = {"greeting", "LHLO", "RSET",        "TRACE", "MAIL",
+                                                "RCPT",     "DATA", "end of data", "QUIT"};
+
+enum class ClientState {
+  kOpening,   // greeting and LHLO
+  kReady,     // no transaction is open
+  kEnvelope,  // TRACE, MAIL, RCPT, DATA are under way
+  kBody,      // 354, and somebody accepted: the message is to be sent
+  kFinal,     // the dot is out
+  kBroken,    // never to be used again
+};
+inline constexpr const char* kClientStateNames[] = {"opening", "ready", "envelope",
+                                                    "body",    "final", "broken"};
+
+struct Transaction {
+  enum class Purpose {
+    kDeliver,
+    kAsk,  // MAIL and RCPT only: what would you say? Each accepted recipient is answered at RCPT
+  };
+  struct Recipient {
+    Mailbox mailbox;
+    bool ignore_quota = false;
+  };
+  Mailbox sender;
+  BodyType body = BodyType::kUnstated;
+  AddressCharset charset = AddressCharset::kAscii;
+  std::optional<std::uint64_t> size;  // to declare; sent to a server that offers SIZE
+  TraceId trace;                      // empty: none
+  std::vector<Recipient> recipients;
+  Purpose purpose = Purpose::kDeliver;
+};
+
+// What the server said about one recipient, and to which command.
+struct Answer {
+  Awaited stage;
+  Reply reply;
+};
+
+class LmtpClient {
+ public:
+  // How many commands may wait for their replies, with a server that offers PIPELINING. Enough for
+  // one flight per transaction, and a bound on what a server must buffer.
+  static constexpr std::size_t kPipelineWindow = 100;
+
+  // `window` 1: one command at a time whatever is offered.
+  explicit LmtpClient(std::string name, std::size_t window = kPipelineWindow);
+
+  void receive(std::string_view bytes);
+  // To be written; the caller erases from its front what was. What stands here is unsent, and a
+  // reply to it is early.
+  std::string& output() { return output_; }
+  // The connection died or time is up; whatever is unanswered stays so.
+  void lost(std::string reason);
+
+  // In kReady.
+  void begin(Transaction transaction);
+  // In kBody, when the whole message, dot-stuffed, and its final dot have been written. Called no
+  // earlier: a reply that came before is one to an unfinished message.
+  void end_of_data();
+  // In kFinal: true when the one reply so far refused the message as such (552 5.2.3 or 5.3.4).
+  // Cyrus gives no other then, whatever the recipients, so the wait for more may be cut short.
+  bool message_refused() const;
+  // Takes that reply as everyone's, and breaks the connection.
+  void conclude_refused();
+  // Any state; the reply is not waited for.
+  void quit();
+
+  ClientState state() const { return state_; }
+  const std::string& reason() const { return reason_; }
+  // The reply that broke the connection, when a reply did.
+  const std::optional<Reply>& breaking_reply() const { return breaking_reply_; }
+  std::optional<Awaited> awaited() const;           // the oldest expected reply
+  std::size_t replies() const { return replies_; }  // received so far; a new one restarts timers
+  bool used() const { return used_; }               // had a transaction: RSET comes before the next
+  // May another transaction begin? Not after half a reply, which would become that one's first.
+  bool reusable() const {
+    return state_ == ClientState::kReady && expected_.empty() && !parser_.amid();
+  }
+
+  const Reply& greeting() const { return greeting_; }
+  const Capabilities& capabilities() const { return capabilities_; }
+  const std::string& session() const { return session_; }  // the latest SESSIONID
+  const std::optional<Reply>& trace_refusal() const { return trace_refusal_; }
+  // One entry per recipient of the transaction, in order.
+  const std::vector<std::optional<Answer>>& answers() const { return answers_; }
+
+ private:
+  struct Step {
+    Awaited what;
+    std::size_t recipient = 0;
+    std::string line;
+    std::uint64_t end = 0;  // where its line ends among all bytes of output
+  };
+
+  void send(Step step);
+  void pump();
+  bool pointless(const Step& step) const;
+  void handle(const Reply& reply);
+  void handle_opening(Awaited what, const Reply& reply);
+  void handle_rcpt(std::size_t recipient, const Reply& reply);
+  void handle_data(const Reply& reply);
+  void handle_final(std::size_t recipient, const Reply& reply);
+  void handle_unawaited(const Reply& reply);
+  void answer_rest(Awaited stage, const Reply& reply);
+  bool anyone_accepted() const;
+  void broken_by(const Reply& reply, std::string reason);
+
+  std::string name_;
+  std::size_t window_;
+  ClientState state_ = ClientState::kOpening;
+  bool used_ = false;
+  std::deque<Step> expected_;  // sent; the line is gone
+  std::deque<Step> unsent_;
+  ReplyParser parser_;
+  std::size_t replies_ = 0;
+  std::string output_;
+  std::uint64_t output_end_ = 0;  // bytes that ever stood in output_
+  std::string reason_;
+  std::optional<Reply> breaking_reply_;
+
+  Transaction::Purpose purpose_ = Transaction::Purpose::kDeliver;
+  Reply greeting_;
+  Capabilities capabilities_;
+  std::string session_;
+  std::optional<Reply> trace_refusal_;
+  std::optional<Reply> first_final_;
+  int finals_ = 0;        // replies to the end of data so far
+  bool closing_ = false;  // one of them was 421
+  std::vector<bool> accepted_;
+  std::vector<std::optional<Answer>> answers_;
+};
+
+}  // namespace lmtpq

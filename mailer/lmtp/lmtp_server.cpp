@@ -1,0 +1,201 @@
+#include "lmtp_server.h"
+
+#include <algorithm>
+
+namespace lmtpq {
+namespace {
+
+// Enough for any address we accept and all parameters; Sendmail's own longest line is 2,048.
+constexpr std::size_t kMaxInputLine = 4096;
+
+constexpr unsigned in(ServerState state) { return 1u << static_cast<unsigned>(state); }
+constexpr unsigned kBeforeData = in(ServerState::kGreeted) | in(ServerState::kReady) |
+                                 in(ServerState::kMail) | in(ServerState::kRcpt);
+
+}  // namespace
+
+// The whole dialogue: where each verb is allowed and what answers it.
+struct LmtpServer::Rule {
+  Verb verb;
+  unsigned states;
+  void (LmtpServer::*handler)(std::string_view);
+  std::string_view remedy;  // said when the verb comes in another state
+};
+
+const LmtpServer::Rule LmtpServer::kRules[] = {
+    {Verb::kLhlo, kBeforeData, &LmtpServer::lhlo, ""},
+    {Verb::kHelo, kBeforeData, &LmtpServer::helo, ""},
+    {Verb::kMail, in(ServerState::kReady), &LmtpServer::mail, "MAIL comes once, after LHLO"},
+    {Verb::kRcpt, in(ServerState::kMail) | in(ServerState::kRcpt), &LmtpServer::rcpt,
+     "MAIL comes before RCPT"},
+    {Verb::kData, in(ServerState::kRcpt), &LmtpServer::data, "RCPT comes before DATA"},
+    {Verb::kRset, kBeforeData, &LmtpServer::rset, ""},
+    {Verb::kNoop, kBeforeData, &LmtpServer::noop, ""},
+    {Verb::kVrfy, kBeforeData, &LmtpServer::vrfy, ""},
+    {Verb::kQuit, kBeforeData, &LmtpServer::quit, ""},
+};
+
+LmtpServer::LmtpServer(ServerLimits limits) : limits_(std::move(limits)) {
+  output_ = "220 " + limits_.name + " LMTP lmtpq\r\n";
+}
+
+ServerEvent LmtpServer::advance(std::string_view& input) {
+  for (;;) {
+    if (state_ == ServerState::kClosed) {
+      return ServerEvent::kClosed;
+    }
+    if (state_ == ServerState::kDeciding) {
+      return ServerEvent::kMessage;
+    }
+    if (state_ == ServerState::kData) {
+      if (decoder_->decode(input, body_)) {
+        state_ = ServerState::kDeciding;
+      }
+      if (!body_.empty()) {
+        return ServerEvent::kBody;
+      }
+      if (state_ == ServerState::kData) {
+        return ServerEvent::kNeedInput;
+      }
+      continue;
+    }
+    if (!take_line(input)) {
+      return ServerEvent::kNeedInput;
+    }
+    if (line_overflow_) {
+      too_long();
+    } else {
+      command(line_);
+    }
+    line_.clear();
+    line_overflow_ = false;
+  }
+}
+
+// True when line_ holds a whole line. The tail of one that is too long is thrown away, so that it
+// cannot be read as a command of its own.
+bool LmtpServer::take_line(std::string_view& input) {
+  const std::size_t newline = input.find('\n');
+  const std::string_view piece = input.substr(0, newline);
+  const std::size_t room = kMaxInputLine - line_.size();
+  line_overflow_ = line_overflow_ || piece.size() > room;
+  line_.append(piece.substr(0, room));
+  if (newline == std::string_view::npos) {
+    input = {};
+    return false;
+  }
+  input.remove_prefix(newline + 1);
+  if (!line_.empty() && line_.back() == '\r') {
+    line_.pop_back();
+  }
+  return true;
+}
+
+void LmtpServer::command(std::string_view line) {
+  const CommandLine parsed = parse_command(line);
+  const auto* const rule = std::find_if(std::begin(kRules), std::end(kRules),
+                                        [&](const Rule& r) { return r.verb == parsed.verb; });
+  if (rule == std::end(kRules)) {
+    reply(500, {5, 5, 1}, "Command not recognized");
+  } else if ((rule->states & in(state_)) == 0) {
+    reply(503, {5, 5, 1}, rule->remedy);
+  } else {
+    (this->*rule->handler)(parsed.argument);
+  }
+}
+
+void LmtpServer::reply(int code, const EnhancedStatus& status, std::string_view text) {
+  output_ += reply_line(code, status, text);
+}
+
+void LmtpServer::refuse(const Refusal& refusal) {
+  reply(refusal.code, refusal.status, refusal.text);
+}
+
+void LmtpServer::too_long() {
+  if (parse_command(line_).verb == Verb::kRcpt) {
+    reply(553, {5, 1, 3}, "Address too long");
+  } else {
+    reply(500, {5, 5, 2}, "Line too long");
+  }
+}
+
+void LmtpServer::lhlo(std::string_view name) {
+  if (name.empty()) {
+    reply(501, {5, 5, 4}, "Expected LHLO and a name");
+    return;
+  }
+  envelope_ = {};
+  output_ += "250-" + limits_.name + "\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n";
+  if (limits_.max_size) {
+    output_ += "250-SIZE " + std::to_string(*limits_.max_size) + "\r\n";
+  }
+  output_ += "250 SMTPUTF8\r\n";
+  state_ = ServerState::kReady;
+}
+
+void LmtpServer::helo(std::string_view) { reply(500, {5, 5, 1}, "This is LMTP: say LHLO"); }
+
+void LmtpServer::mail(std::string_view argument) {
+  const auto parsed = parse_mail(argument);
+  if (const auto* const refusal = std::get_if<Refusal>(&parsed)) {
+    refuse(*refusal);
+    return;
+  }
+  const auto& mail = std::get<MailArguments>(parsed);
+  if (limits_.max_size && mail.size.value_or(0) > *limits_.max_size) {
+    reply(552, {5, 3, 4}, "Message is larger than " + std::to_string(*limits_.max_size) + " bytes");
+    return;
+  }
+  envelope_ = {mail.sender, mail.body, mail.charset, {}};
+  state_ = ServerState::kMail;
+  reply(250, {2, 1, 0}, "Sender taken");
+}
+
+void LmtpServer::rcpt(std::string_view argument) {
+  const auto parsed = parse_rcpt(argument);
+  if (const auto* const refusal = std::get_if<Refusal>(&parsed)) {
+    refuse(*refusal);
+    return;
+  }
+  if (envelope_.recipients.size() >= limits_.max_recipients) {
+    reply(452, {4, 5, 3}, "Too many recipients in one transaction");
+    return;
+  }
+  envelope_.recipients.push_back(std::get<Mailbox>(parsed));
+  state_ = ServerState::kRcpt;
+  reply(250, {2, 1, 5}, "Recipient taken");
+}
+
+void LmtpServer::data(std::string_view) {
+  decoder_.emplace(limits_.line_limit);
+  state_ = ServerState::kData;
+  output_ += "354 End with a dot on a line of its own\r\n";
+}
+
+void LmtpServer::rset(std::string_view) {
+  envelope_ = {};
+  if (state_ != ServerState::kGreeted) {
+    state_ = ServerState::kReady;
+  }
+  reply(250, {2, 0, 0}, "Ok");
+}
+
+void LmtpServer::noop(std::string_view) { reply(250, {2, 0, 0}, "Ok"); }
+
+void LmtpServer::vrfy(std::string_view) { reply(252, {2, 5, 2}, "Only delivery can tell"); }
+
+void LmtpServer::quit(std::string_view) {
+  reply(221, {2, 0, 0}, "Bye");
+  state_ = ServerState::kClosed;
+}
+
+void LmtpServer::answer(const std::vector<std::string>& replies) {
+  for (const std::string& line : replies) {
+    output_ += line;
+  }
+  envelope_ = {};
+  state_ = ServerState::kReady;
+}
+
+}  // namespace lmtpq

@@ -1,0 +1,183 @@
+#include "reply.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace lmtpq {
+namespace {
+
+bool digit(char c) { return c >= '0' && c <= '9'; }
+
+std::string printable(std::string_view text) {
+  std::string out(text);
+  std::replace_if(
+      out.begin(), out.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+  return out;
+}
+
+// RFC 3463: subject and detail are 1 to 3 digits.
+std::optional<int> take_number(std::string_view& text) {
+  std::size_t length = 0;
+  while (length < text.size() && digit(text[length])) {
+    ++length;
+  }
+  if (length == 0 || length > 3) {
+    return std::nullopt;
+  }
+  int value = 0;
+  std::from_chars(text.data(), text.data() + length, value);
+  text.remove_prefix(length);
+  return value;
+}
+
+bool take_dot(std::string_view& text) {
+  if (text.empty() || text.front() != '.') {
+    return false;
+  }
+  text.remove_prefix(1);
+  return true;
+}
+
+}  // namespace
+
+std::string EnhancedStatus::text() const {
+  return std::to_string(klass) + "." + std::to_string(subject) + "." + std::to_string(detail);
+}
+
+std::optional<EnhancedStatus> EnhancedStatus::take(std::string_view& text) {
+  std::string_view rest = text;
+  if (rest.empty() || (rest[0] != '2' && rest[0] != '4' && rest[0] != '5')) {
+    return std::nullopt;
+  }
+  const int klass = rest[0] - '0';
+  rest.remove_prefix(1);
+  if (!take_dot(rest)) {
+    return std::nullopt;
+  }
+  const auto subject = take_number(rest);
+  if (!subject || !take_dot(rest)) {
+    return std::nullopt;
+  }
+  const auto detail = take_number(rest);
+  if (!detail || (!rest.empty() && rest.front() != ' ')) {
+    return std::nullopt;
+  }
+  rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
+  text = rest;
+  return EnhancedStatus{klass, *subject, *detail};
+}
+
+std::string Reply::text() const {
+  std::string first;
+  std::string rest;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    const bool carried = std::find(detailed.begin(), detailed.end(), i) != detailed.end();
+    std::string& part = carried ? first : rest;
+    part += part.empty() || lines[i].empty() ? lines[i] : " " + lines[i];
+  }
+  return first.empty() || rest.empty() ? first + rest : first + " " + rest;
+}
+
+std::string Reply::summary() const {
+  std::string all = std::to_string(code);
+  if (status) {
+    all += " " + status->text();
+  }
+  const std::string words = text();
+  return words.empty() ? all : all + " " + words;
+}
+
+std::string session_id(const Reply& reply) {
+  constexpr std::string_view kKey = "SESSIONID=<";
+  for (const std::string& line : reply.lines) {
+    const std::size_t start = line.find(kKey);
+    const std::size_t end = start == std::string::npos ? start : line.find('>', start);
+    if (end != std::string::npos) {
+      return line.substr(start + kKey.size(), end - start - kKey.size());
+    }
+  }
+  return {};
+}
+
+std::string reply_line(int code, const EnhancedStatus& status, std::string_view text) {
+  std::string line = std::to_string(code) + " " + status.text() + " " + printable(text);
+  line.resize(std::min(line.size(), kMaxReplyLine - 2));
+  return line + "\r\n";
+}
+
+ReplyParser::Result ReplyParser::bad(std::string reason) {
+  bad_reason_ = std::move(reason);
+  return Result::kBad;
+}
+
+ReplyParser::Result ReplyParser::parse(std::string_view& input) {
+  while (!input.empty()) {
+    const std::size_t newline = input.find('\n');
+    const std::string_view piece = input.substr(0, newline);
+    const std::size_t room = kMaxKeptLine - std::min(kMaxKeptLine, line_.size());
+    line_.append(piece.substr(0, room));
+    seen_ += piece.size();
+    if (seen_ > kMaxReply) {
+      return bad("a reply that does not end");
+    }
+    if (newline == std::string_view::npos) {
+      input = {};
+      return Result::kNeedMore;
+    }
+    input.remove_prefix(newline + 1);
+    ++seen_;
+    const Result result = end_line();
+    if (result != Result::kNeedMore) {
+      return result;
+    }
+  }
+  return Result::kNeedMore;
+}
+
+// RFC 5321 section 4.2: Reply-line = *( Reply-code "-" [ textstring ] CRLF )
+//                                    Reply-code [ SP textstring ] CRLF
+ReplyParser::Result ReplyParser::end_line() {
+  std::string line = std::move(line_);
+  line_.clear();
+  if (!line.empty() && line.back() == '\r') {
+    line.pop_back();
+  }
+  const bool coded = line.size() >= 3 && line[0] >= '1' && line[0] <= '5' && digit(line[1]) &&
+                     digit(line[2]) && (line.size() == 3 || line[3] == ' ' || line[3] == '-');
+  if (!coded) {
+    return bad("not a reply: " + printable(line.substr(0, 100)));
+  }
+  const int code = (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
+  if (reply_.code != 0 && reply_.code != code) {
+    return bad("two codes in one reply: " + std::to_string(reply_.code) + " and " +
+               std::to_string(code));
+  }
+  reply_.code = code;
+  const bool last = line.size() == 3 || line[3] == ' ';
+  std::string_view text = std::string_view(line).substr(std::min<std::size_t>(4, line.size()));
+  std::string_view behind = text;
+  const auto status = EnhancedStatus::take(behind);
+  const bool fits = status && status->klass == reply_.klass();
+  if (fits) {
+    reply_.status = status;
+    text = behind;
+  }
+  // An empty line costs memory too.
+  kept_ += text.size() + 16;
+  if (kept_ <= kMaxKept) {
+    if (fits) {
+      reply_.detailed.push_back(reply_.lines.size());
+    }
+    reply_.lines.push_back(printable(text));
+  }
+  return last ? Result::kReply : Result::kNeedMore;
+}
+
+Reply ReplyParser::take() {
+  Reply reply = std::move(reply_);
+  reply_ = {};
+  seen_ = kept_ = 0;
+  return reply;
+}
+
+}  // namespace lmtpq

@@ -1,0 +1,173 @@
+// Chooses the subcommand, reads its settings, gives up privileges, runs its front; and catches what
+// must not escape: where a message is at stake every mistake is temporary (75), since Sendmail
+// takes EX_USAGE, EX_CONFIG and their like for a bounce.
+
+#include <signal.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <optional>
+
+#include "config.h"
+#include "fronts.h"
+#include "log.h"
+#include "privileges.h"
+#include "settings.h"
+
+namespace lmtpq {
+namespace {
+
+constexpr const char* kVersion = LMTPQ_VERSION;
+
+constexpr const char* kUsage =
+    "usage: lmtpq relay [options] DEST...                    LMTP server on standard input and\n"
+    "                                                        output, for Sendmail (F=z)\n"
+    "       lmtpq deliver [options] -d DEST -f SENDER RCPT...  one message from standard input\n"
+    "       lmtpq probe [options] DEST                       what does this store offer?\n"
+    "       lmtpq COMMAND --help | --version\n"
+    "\n"
+    "DEST is unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]; several are tried in order.\n";
+
+struct CommandName {
+  const char* name;
+  Command command;
+  const char* operands;
+};
+constexpr CommandName kCommands[] = {
+    {"relay", Command::kRelay, "[options] DEST..."},
+    {"deliver", Command::kDeliver, "[options] -d DEST -f SENDER [--] RCPT..."},
+    {"probe", Command::kProbe, "[options] DEST"},
+};
+
+const CommandName* find_command(const std::string& word) {
+  for (const CommandName& command : kCommands) {
+    if (word == command.name) {
+      return &command;
+    }
+  }
+  return nullptr;
+}
+
+bool asks(const std::vector<std::string>& arguments, const char* option) {
+  for (const std::string& argument : arguments) {
+    if (argument == "--") {
+      return false;
+    }
+    if (argument == option) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void check(const Settings& settings) {
+  if (settings.destinations.empty()) {
+    throw ConfigError("no destination; expected unix:PATH or inet:HOST[:PORT]");
+  }
+  if (settings.timeouts.mta <= settings.timeouts.data_done) {
+    throw ConfigError("--mta-timeout must be longer than --data-done-timeout");
+  }
+}
+
+// Defaults, then the file, then argv; returns the operands that are no destinations.
+std::vector<std::string> configure(Command command, const std::vector<std::string>& arguments,
+                                   Settings& settings) {
+  Config config(option_table(command, settings));
+  std::vector<std::string> operands = config.take_arguments(arguments);
+  config.take_file(config.argument_or_default("config"), config.named_in_arguments("config"));
+  config.apply();
+  if (command != Command::kDeliver && !operands.empty()) {
+    settings.destinations.clear();
+    for (const std::string& operand : operands) {
+      settings.destinations.push_back(parse_destination(operand));
+    }
+    operands.clear();
+  }
+  check(settings);
+  if (command == Command::kDeliver && operands.empty()) {
+    throw ConfigError("no recipient; expected lmtpq deliver -d DEST -f SENDER RCPT...");
+  }
+  return operands;
+}
+
+void warn_of_spool(const Settings& settings, const Log& log) {
+  if (eaccess(settings.spool_dir.c_str(), W_OK | X_OK) != 0) {
+    log.warning(Record()
+                    .add("spool-dir", settings.spool_dir)
+                    .add("error", std::strerror(errno))
+                    .add("effect", "messages over 256 KiB will be deferred"));
+  }
+}
+
+void report(const std::string& mistake, const Settings& settings) {
+  // The file or the level may be what is wrong, or not read yet: syslog is where admins look.
+  const Log log("lmtpq", settings.log.empty() ? "syslog" : settings.log, LogLevel::kInfo);
+  log.error(Record().add("error", mistake));
+}
+
+int run(Command command, const std::vector<std::string>& arguments, Settings& settings,
+        const std::optional<StdioChannel>& stdio) {
+  const std::vector<std::string> operands = configure(command, arguments, settings);
+  drop_privileges(settings.user);
+  const Log log("lmtpq", settings.log, settings.log_level);
+  if (command == Command::kProbe) {
+    return run_probe(settings, log);
+  }
+  warn_of_spool(settings, log);
+  return stdio ? run_relay(settings, log, *stdio) : run_deliver(settings, log, operands);
+}
+
+int guarded(Command command, const std::vector<std::string>& arguments) {
+  const std::optional<StdioChannel> stdio =
+      command == Command::kRelay ? std::optional(take_stdio()) : std::nullopt;
+  Settings settings;
+  try {
+    return run(command, arguments, settings, stdio);
+  } catch (const std::exception& error) {
+    if (command == Command::kProbe) {
+      std::fprintf(stderr, "lmtpq: %s\n", error.what());
+      return EX_USAGE;
+    }
+    report(error.what(), settings);
+    if (stdio) {
+      refuse_relay(*stdio, settings.hostname, error.what());
+    } else {
+      std::fprintf(stderr, "lmtpq: %s\n", error.what());
+    }
+    return EX_TEMPFAIL;
+  }
+}
+
+int run_command(int argc, char** argv) {
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  if (words.empty() || asks(words, "--version") ||
+      (find_command(words[0]) == nullptr && asks(words, "--help"))) {
+    const bool version = asks(words, "--version");
+    std::fputs(version ? (std::string("lmtpq ") + kVersion + "\n").c_str() : kUsage,
+               words.empty() ? stderr : stdout);
+    return words.empty() ? EX_TEMPFAIL : EX_OK;
+  }
+  const CommandName* const command = find_command(words[0]);
+  if (command == nullptr) {
+    std::fprintf(stderr, "lmtpq: unknown command %s; expected relay, deliver or probe\n",
+                 words[0].c_str());
+    return EX_TEMPFAIL;
+  }
+  const std::vector<std::string> arguments(words.begin() + 1, words.end());
+  if (asks(arguments, "--help")) {
+    Settings settings;
+    std::printf("usage: lmtpq %s %s\n\n%s", command->name, command->operands,
+                Config(option_table(command->command, settings)).help().c_str());
+    return EX_OK;
+  }
+  signal(SIGPIPE, SIG_IGN);
+  return guarded(command->command, arguments);
+}
+
+}  // namespace
+}  // namespace lmtpq
+
+int main(int argc, char** argv) { return lmtpq::run_command(argc, argv); }

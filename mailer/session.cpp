@@ -1,0 +1,138 @@
+#include "session.h"
+
+#include <algorithm>
+
+namespace lmtpq {
+
+Session::Session(Channel& client, const Settings& settings, Delivery& delivery, const Log& log,
+                 bool (*stopping)())
+    : client_(client),
+      settings_(settings),
+      delivery_(delivery),
+      log_(log),
+      stopping_(stopping),
+      server_({settings.hostname, settings.max_rcpts, settings.max_message_size,
+               settings.line_limit}) {}
+
+bool Session::idle() const {
+  return server_.state() == ServerState::kGreeted || server_.state() == ServerState::kReady;
+}
+
+void Session::run() {
+  std::string_view input;
+  for (;;) {
+    switch (server_.advance(input)) {
+      case ServerEvent::kNeedInput:
+        if (!flush() || !read_input()) {
+          return;
+        }
+        input = input_;
+        break;
+      case ServerEvent::kBody:
+        if (!body_) {
+          body_.emplace(settings_.spool_dir, settings_.max_message_size);
+        }
+        body_->append(server_.body());
+        server_.body().clear();
+        break;
+      case ServerEvent::kMessage:
+        if (!deliver()) {
+          return;
+        }
+        break;
+      case ServerEvent::kClosed:
+        // The answer first: Sendmail waits for our exit, and the store's QUIT can be slow.
+        flush();
+        delivery_.drop_idle();
+        return;
+    }
+  }
+}
+
+// Waits for the client. An unused connection to the store is not held for a client that pauses, and
+// a message must arrive at the minimum rate.
+bool Session::read_input() {
+  input_ = std::move(pending_);
+  pending_.clear();
+  const bool was_idle = idle();
+  const Clock::time_point start = Clock::now();
+  if (was_idle) {
+    begun_ = start;
+    read_ = 0;
+  }
+  const std::chrono::milliseconds earned(read_ * 1000 / settings_.min_data_rate);
+  const Deadline deadline =
+      server_.state() == ServerState::kData
+          ? std::min(start + settings_.timeouts.input, begun_ + settings_.timeouts.input + earned)
+          : start + settings_.timeouts.input;
+  std::string_view nothing;
+  while (input_.empty()) {
+    if (was_idle && stopping_()) {
+      ended("told to stop");
+      return false;
+    }
+    const bool holds = was_idle && delivery_.has_idle();
+    const Deadline hold = start + settings_.timeouts.idle;
+    const IoStatus status =
+        client_.exchange(nothing, input_, holds ? std::min(hold, deadline) : deadline);
+    if (status == IoStatus::kTimeout && Clock::now() < deadline) {
+      delivery_.drop_idle();
+    } else if (status == IoStatus::kTimeout) {
+      ended("the client was silent or slow for too long");
+      return false;
+    } else if (status != IoStatus::kProgress) {
+      ended(client_.failure());
+      return false;
+    }
+  }
+  if (was_idle) {
+    begun_ = Clock::now();
+  }
+  read_ += input_.size();
+  return true;
+}
+
+bool Session::flush() {
+  const Deadline deadline = Clock::now() + settings_.timeouts.input;
+  if (!write_all(client_, server_.output(), pending_, deadline)) {
+    ended("the client does not take our reply");
+    return false;
+  }
+  server_.output().clear();
+  return true;
+}
+
+bool Session::deliver() {
+  if (!body_) {
+    body_.emplace(settings_.spool_dir, settings_.max_message_size);
+  }
+  const Delivered delivered = delivery_.deliver(server_.envelope(), *body_, begun_);
+  body_.reset();
+  std::vector<std::string> lines;
+  for (const Outcome& outcome : delivered.outcomes) {
+    lines.push_back(reply_line(outcome, delivered.trace));
+  }
+  server_.answer(lines);
+  if (flush()) {
+    return true;
+  }
+  // What the store took, the client will bring again.
+  log_.warning(Record()
+                   .add("trace", delivered.trace.text())
+                   .add("client", "gone before it heard the outcomes: possible duplicate"));
+  return false;
+}
+
+// Between messages a client's leaving is its right; in the middle of one it is worth a line.
+void Session::ended(const std::string& reason) {
+  if (!idle()) {
+    log_.warning(Record()
+                     .add("trace", "")
+                     .add("client", reason)
+                     .add("state", kServerStateNames[static_cast<int>(server_.state())])
+                     .add("message", "thrown away; the client still has it"));
+  }
+  delivery_.drop_idle();
+}
+
+}  // namespace lmtpq

@@ -1,0 +1,71 @@
+// What the admin can set, as this program uses it.
+//
+// What it is: plain values, and the one option table that fills them from defaults, file and argv
+//   and that --help and the man page are checked against.
+// What it does not know: how options are parsed (common/config), who acts on them.
+// Called by: main, once; everything below gets a const Settings&.
+// Threads and lifetimes: filled before anything else runs, then read only.
+// Failure: ConfigError from the table's readers.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config.h"
+#include "destination.h"
+#include "log.h"
+#include "trace_id.h"
+
+namespace lmtpq {
+
+enum class IgnoreQuota { kAlways, kTagged, kNever };
+enum class TraceSource { kTag, kQueueId, kOff };
+enum class Utf8Headers { kAllow, kRefuse };
+
+struct Timeouts {
+  using Time = std::chrono::milliseconds;
+  Time connect, lhlo, mail, rcpt, data_init, data_xfer, data_done, rset, quit;
+  Time input;  // for the client, or standard input, to say something
+  Time idle;   // an unused connection to the store is kept so long
+  Time mta;    // how long the client waits behind its dot; the store's answers must fit in
+};
+
+struct Settings {
+  std::vector<Destination> destinations;
+  IgnoreQuota ignore_quota = IgnoreQuota::kTagged;
+  TraceId trace_id;
+  TraceSource trace = TraceSource::kTag;
+  Utf8Headers utf8_headers = Utf8Headers::kAllow;
+  bool pipelining = true;
+  std::string hostname;
+  Timeouts timeouts;
+  std::uint64_t min_data_rate = 0;  // bytes a second
+  std::optional<std::uint64_t> max_message_size;
+  std::size_t max_rcpts = 0;
+  std::size_t line_limit = 0;
+  std::string spool_dir;
+  std::string user;  // empty: whom Sendmail's U= made us
+  std::string log;
+  LogLevel log_level = LogLevel::kInfo;
+  std::vector<std::string> debug_peers;
+  std::string transcript_dir;
+
+  // deliver
+  std::string sender;
+  // probe
+  std::string probe_recipient;
+  bool json = false;
+};
+
+inline constexpr const char* kDefaultConfigFile = "/etc/lmtpq/lmtpq.conf";
+
+enum class Command { kRelay, kDeliver, kProbe };
+
+// The table; its readers write into `settings`, which must outlive it.
+std::vector<Option> option_table(Command command, Settings& settings);
+
+}  // namespace lmtpq

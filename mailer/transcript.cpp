@@ -1,0 +1,71 @@
+#include "transcript.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+
+namespace lmtpq {
+
+Transcript::Transcript(const std::string& directory, bool to_log, const std::string& peer,
+                       const Log& log)
+    : to_log_(to_log), peer_(peer), log_(log) {
+  if (directory.empty()) {
+    return;
+  }
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  const std::string path = directory + "/lmtpq-" + std::to_string(getpid()) + "-" +
+                           std::to_string(now.tv_sec) + "." + std::to_string(now.tv_nsec / 1000);
+  // Envelopes are private: nobody else reads them, and nobody's link is followed.
+  file_ = Descriptor(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!file_.valid()) {
+    log_.warning(Record().add("transcript", path).add("error", std::strerror(errno)));
+  }
+  line("-- ", peer);
+}
+
+void Transcript::sent_message(std::size_t bytes) { message_bytes_ += bytes; }
+
+void Transcript::ended(std::string_view reason) {
+  if (active()) {
+    note("-- ", reason);
+  }
+}
+
+void Transcript::note(std::string_view direction, std::string_view bytes) {
+  if (!active() || bytes.empty()) {
+    return;
+  }
+  if (message_bytes_ > 0) {
+    line("C: ", "(message, " + std::to_string(message_bytes_) + " bytes)");
+    message_bytes_ = 0;
+  }
+  while (!bytes.empty()) {
+    std::string_view text = bytes.substr(0, bytes.find('\n'));
+    bytes.remove_prefix(std::min(text.size() + 1, bytes.size()));
+    if (!text.empty() && text.back() == '\r') {
+      text.remove_suffix(1);
+    }
+    line(direction, text);
+  }
+}
+
+void Transcript::line(std::string_view direction, std::string_view text) {
+  if (to_log_) {
+    log_.info(
+        Record().add("debug-peer", peer_).add("line", std::string(direction) + std::string(text)));
+  }
+  if (file_.valid()) {
+    const std::string whole = std::string(direction) + std::string(text) + "\n";
+    // A transcript that the disk refuses is no reason to stop mail.
+    if (write(file_.number(), whole.data(), whole.size()) < 0) {
+      file_ = Descriptor();
+    }
+  }
+}
+
+}  // namespace lmtpq

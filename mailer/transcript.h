@@ -1,0 +1,42 @@
+// The dialogue with the store, word for word, for the day when a log line is not enough.
+//
+// What it is: command and reply lines with their direction, into a file of `--transcript-dir` and,
+//   for destinations of `--debug-peer`, into the log. The message itself is only counted.
+// What it does not know: LMTP; it is told what was a line and what was the message.
+// Called by: Upstream.
+// Threads and lifetimes: one per connection; the file is closed with it.
+// Failure: a file that cannot be opened is logged once; mail goes on.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "descriptor_channel.h"
+#include "log.h"
+
+namespace lmtpq {
+
+class Transcript {
+ public:
+  // `directory` empty: no file. `to_log` false: not logged.
+  Transcript(const std::string& directory, bool to_log, const std::string& peer, const Log& log);
+
+  void sent(std::string_view bytes) { note("C: ", bytes); }
+  void received(std::string_view bytes) { note("S: ", bytes); }
+  void sent_message(std::size_t bytes);
+  void ended(std::string_view reason);
+  bool active() const { return to_log_ || file_.valid(); }
+
+ private:
+  void note(std::string_view direction, std::string_view bytes);
+  void line(std::string_view direction, std::string_view text);
+
+  bool to_log_;
+  std::string peer_;
+  const Log& log_;
+  Descriptor file_;
+  std::size_t message_bytes_ = 0;
+};
+
+}  // namespace lmtpq

@@ -1,0 +1,199 @@
+#include "upstream.h"
+
+#include <algorithm>
+
+#include "data.h"
+
+namespace lmtpq {
+namespace {
+
+// Cyrus refuses an oversize message with one reply for all recipients. A server that gives one for
+// each gives them together, so this much silence behind the first is enough.
+constexpr std::chrono::seconds kRefusalGrace{2};
+
+constexpr std::size_t kPieceSize = 64 * 1024;
+
+bool listed(const std::vector<std::string>& names, const std::string& peer) {
+  return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+    return name == "all" || peer.find(name) != std::string::npos;
+  });
+}
+
+}  // namespace
+
+Upstream::Upstream(std::unique_ptr<Channel> channel, std::string peer, const Settings& settings,
+                   const Log& log)
+    : channel_(std::move(channel)),
+      peer_(std::move(peer)),
+      settings_(settings),
+      client_(settings.hostname, settings.pipelining ? LmtpClient::kPipelineWindow : 1),
+      transcript_(settings.transcript_dir, listed(settings.debug_peers, peer_), peer_, log) {}
+
+bool Upstream::open(Deadline latest) {
+  converse_while(ClientState::kOpening, latest);
+  return client_.state() == ClientState::kReady;
+}
+
+bool Upstream::alive() { return client_.reusable() && channel_->quiet(); }
+
+void Upstream::transact(Transaction transaction, const Body& body, Deadline latest_dot,
+                        Deadline latest_answer) {
+  dot_sent_ = false;
+  ++transactions_;
+  client_.begin(std::move(transaction));
+  converse_while(ClientState::kEnvelope, latest_dot);
+  if (client_.state() == ClientState::kBody) {
+    send_message(body, latest_dot);
+  }
+  converse_while(ClientState::kFinal, latest_answer);
+}
+
+void Upstream::ask(Transaction transaction, Deadline latest) {
+  transaction.purpose = Transaction::Purpose::kAsk;
+  client_.begin(std::move(transaction));
+  converse_while(ClientState::kEnvelope, latest);
+}
+
+void Upstream::quit() {
+  client_.quit();
+  const Deadline deadline = Clock::now() + settings_.timeouts.quit;
+  do {
+    exchange_commands(deadline);
+  } while (client_.awaited() && Clock::now() < deadline);
+  transcript_.ended("closed by us");
+}
+
+void Upstream::converse_while(ClientState state, Deadline latest) {
+  timed_reply_ = client_.replies() + 1;
+  while (client_.state() == state) {
+    exchange_commands(std::min(reply_deadline(), latest));
+  }
+}
+
+// The timer starts anew with each whole reply, never with a part of one: a store that dribbles is
+// waited for no longer than one that is silent.
+Deadline Upstream::reply_deadline() {
+  if (timed_reply_ != client_.replies()) {
+    timed_reply_ = client_.replies();
+    reply_deadline_ = Clock::now() + patience();
+  }
+  return reply_deadline_;
+}
+
+std::chrono::milliseconds Upstream::patience() const {
+  const Timeouts& t = settings_.timeouts;
+  switch (client_.awaited().value_or(Awaited::kQuit)) {
+    case Awaited::kGreeting:
+    case Awaited::kLhlo:
+      return t.lhlo;
+    case Awaited::kRset:
+    case Awaited::kTrace:
+      return t.rset;
+    case Awaited::kMail:
+      return t.mail;
+    case Awaited::kRcpt:
+      return t.rcpt;
+    case Awaited::kData:
+      return t.data_init;
+    case Awaited::kFinal:
+      return client_.message_refused() ? std::min<Timeouts::Time>(kRefusalGrace, t.data_done)
+                                       : t.data_done;
+    case Awaited::kQuit:
+      break;
+  }
+  return t.quit;
+}
+
+void Upstream::exchange_commands(Deadline deadline) {
+  const auto awaited = client_.awaited();
+  std::string in;
+  std::string_view out = client_.output();
+  const IoStatus status = channel_->exchange(out, in, deadline);
+  const std::size_t written = client_.output().size() - out.size();
+  transcript_.sent(std::string_view(client_.output()).substr(0, written));
+  client_.output().erase(0, written);
+  hear(in, status, awaited);
+}
+
+void Upstream::exchange_message(std::string_view& out, Deadline deadline) {
+  std::string in;
+  const IoStatus status = channel_->exchange(out, in, deadline);
+  hear(in, status, std::nullopt);
+}
+
+void Upstream::hear(const std::string& in, IoStatus status, std::optional<Awaited> awaited) {
+  transcript_.received(in);
+  client_.receive(in);
+  if (status == IoStatus::kProgress) {
+    return;
+  }
+  const std::string when =
+      awaited ? std::string(" before the reply to ") + kAwaitedNames[static_cast<int>(*awaited)]
+              : " in the middle of the message";
+  if (client_.message_refused()) {
+    client_.conclude_refused();
+  } else if (status == IoStatus::kTimeout) {
+    client_.lost("time was up" + when);
+  } else {
+    client_.lost(channel_->failure() + when);
+  }
+  transcript_.ended(client_.reason());
+}
+
+void Upstream::send_message(const Body& body, Deadline latest) {
+  Body::Reader reader(body);
+  DataEncoder encoder;
+  std::string piece;
+  std::string_view out;
+  bool more = true;
+  std::uint64_t sent = 0;
+  const std::chrono::milliseconds allowance = settings_.timeouts.data_xfer;
+  const Clock::time_point start = Clock::now();
+  Clock::time_point progress = start;
+  while (client_.state() == ClientState::kBody) {
+    if (out.empty()) {
+      if (!more) {
+        dot_sent_ = true;
+        dot_time_ = Clock::now();
+        client_.end_of_data();
+        return;
+      }
+      piece.clear();
+      more = refill(reader, encoder, piece);
+      out = piece;
+      continue;
+    }
+    const std::chrono::milliseconds earned(sent * 1000 / settings_.min_data_rate);
+    const std::size_t before = out.size();
+    exchange_message(out, std::min({progress + allowance, start + allowance + earned, latest}));
+    if (out.size() < before) {
+      sent += before - out.size();
+      progress = Clock::now();
+    }
+  }
+}
+
+// The dot joins the last piece, so that a small message is one write. When the spool cannot be read
+// the connection is given up: half a message must never be ended with a dot.
+bool Upstream::refill(Body::Reader& reader, DataEncoder& encoder, std::string& piece) {
+  std::string_view bytes;
+  while (piece.size() < kPieceSize) {
+    switch (reader.next(bytes)) {
+      case Body::Reader::Result::kBytes:
+        encoder.encode(bytes, piece);
+        transcript_.sent_message(bytes.size());
+        break;
+      case Body::Reader::Result::kEnd:
+        piece += DataEncoder::kEnd;
+        return false;
+      case Body::Reader::Result::kFailed:
+        piece.clear();
+        spool_failure_ = reader.failure();
+        client_.lost(spool_failure_);
+        return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace lmtpq

@@ -1,0 +1,71 @@
+// One connection to a store: a Channel and the LMTP client on it, under deadlines.
+//
+// What it is: it moves bytes between the two, keeps every wait bounded, and streams the message.
+// What it does not know: other connections, retries, what an answer means for the mail, the log.
+// Called by: delivery and probe; kept by delivery between messages.
+// Threads and lifetimes: one thread; the settings must outlive it. Destruction closes.
+// Failure: client().state() is kBroken with a reason. dot_sent() then tells whether the store may
+//   have filed the message.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "body.h"
+#include "channel.h"
+#include "data.h"
+#include "lmtp_client.h"
+#include "settings.h"
+#include "transcript.h"
+
+namespace lmtpq {
+
+class Upstream {
+ public:
+  Upstream(std::unique_ptr<Channel> channel, std::string peer, const Settings& settings,
+           const Log& log);
+
+  // Hears the greeting, says LHLO. False: client().reason().
+  bool open(Deadline latest);
+  // Before another transaction on a kept connection: a byte or a close that came while it was idle
+  // means it is dead.
+  bool alive();
+  // One transaction. The dot does not go out after `latest_dot`; the answers are waited for until
+  // `latest_answer`.
+  void transact(Transaction transaction, const Body& body, Deadline latest_dot,
+                Deadline latest_answer);
+  // MAIL and RCPT without a message, for probe: returns when they are answered.
+  void ask(Transaction transaction, Deadline latest);
+  void quit();
+
+  const LmtpClient& client() const { return client_; }
+  const std::string& peer() const { return peer_; }
+  bool dot_sent() const { return dot_sent_; }
+  const std::string& spool_failure() const { return spool_failure_; }
+  int transactions() const { return transactions_; }
+  Clock::time_point dot_time() const { return dot_time_; }
+
+ private:
+  void converse_while(ClientState state, Deadline latest);
+  void send_message(const Body& body, Deadline latest);
+  bool refill(Body::Reader& reader, DataEncoder& encoder, std::string& piece);
+  void exchange_commands(Deadline deadline);
+  void exchange_message(std::string_view& out, Deadline deadline);
+  void hear(const std::string& in, IoStatus status, std::optional<Awaited> awaited);
+  Deadline reply_deadline();
+  std::chrono::milliseconds patience() const;
+
+  std::unique_ptr<Channel> channel_;
+  std::string peer_;
+  const Settings& settings_;
+  LmtpClient client_;
+  Transcript transcript_;
+  std::size_t timed_reply_ = 0;  // the reply that reply_deadline_ is for
+  Deadline reply_deadline_;
+  bool dot_sent_ = false;
+  Clock::time_point dot_time_;
+  std::string spool_failure_;
+  int transactions_ = 0;
+};
+
+}  // namespace lmtpq
