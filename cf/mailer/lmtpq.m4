@@ -1,0 +1,125 @@
+dnl The mailers cyrusv2 and cyrusv2q through lmtpq, in place of MAILER(`cyrusv2').
+dnl
+dnl What it is: two M lines for sendmail.cf. cyrusv2 delivers as the stock mailer of that name
+dnl   does; cyrusv2q delivers whether or not the mailbox is over its quota.
+dnl What it does not know: the store, and the options of `lmtpq relay', which pass unread.
+dnl Read by: m4 with Sendmail's cf.m4, after MAILER(`local') and MAILER(`smtp'), whose rulesets
+dnl   it names. All knobs are read here, so they and MODIFY_MAILER_FLAGS stand above.
+dnl Failure: an "*** ERROR" from m4, exit status 1, and in place of the mailers a line on which
+dnl   Sendmail refuses to start. A missing mailer would bounce mail instead.
+dnl Sources: cf/README and doc/op/op.me of Sendmail; deliver.c, readcf.c; RFC 2033.
+dnl
+dnl Only what every m4 has (no regexp, no patsubst), as in Sendmail's own files.
+PUSHDIVERT(-1)
+
+_DEFIFNOT(`LMTPQ_MAILER_PATH', `/usr/local/libexec/lmtpq/lmtpq')
+_DEFIFNOT(`LMTPQ_MAILER_USER', `cyrus:mail')
+_DEFIFNOT(`LMTPQ_MAILER_ARGS', `')
+_DEFIFNOT(`LMTPQ_MAILER_FALLBACK', `')
+_DEFIFNOT(`CYRUSV2_MAILER_ARGS', `FILE /var/run/cyrus/socket/lmtp')
+_DEFIFNOT(`CYRUSV2_MAILER_FLAGS', `A@/:|m')
+_DEFIFNOT(`_DEF_CYRUSV2_MAILER_FLAGS', `lsDFMnqXz')
+
+dnl Some m4 predefine it as nothing, and unix:PATH would lose its first half.
+undefine(`unix')
+
+define(`_LMTPQ_ERROR_', `errprint(`*** ERROR: MAILER(lmtpq): $1
+')define(`_LMTPQ_FAILED_')')
+
+ifdef(`_MAILER_cyrusv2_',
+	`_LMTPQ_ERROR_(`MAILER(cyrusv2) already defines the mailer, drop one of the two')',
+	`define(`_MAILER_cyrusv2_')')
+
+dnl ---- what may stand in an M line ----
+dnl A comma ends a field of an M line and a backslash escapes in it (munchstring in readcf.c).
+dnl $u in A= turns F=z off without a word to the sender (deliver.c).
+define(`_LMTPQ_CHARACTERS_',
+	``ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 	./:[]${}&_+@%=~-'')
+define(`_LMTPQ_CHECK_', `ifelse(
+	eval($# > 2), `1', `_LMTPQ_ERROR_(`$1 must not have a comma')',
+	translit(`$2', _LMTPQ_CHARACTERS_), `',
+	`ifelse(eval(index(`$2', `$u') + index(`$2', `${u}') + index(`$2', `$&u') > -3), `1',
+		`_LMTPQ_ERROR_(`$1 must not have a $'`u: an LMTP mailer gets no recipients in A=')')',
+	`_LMTPQ_ERROR_(`$1 has a character other than letters digits blanks ./:[]${}&_+@%=~-')')')
+_LMTPQ_CHECK_(`LMTPQ_MAILER_PATH', LMTPQ_MAILER_PATH)
+_LMTPQ_CHECK_(`LMTPQ_MAILER_USER', LMTPQ_MAILER_USER)
+_LMTPQ_CHECK_(`LMTPQ_MAILER_ARGS', LMTPQ_MAILER_ARGS)
+_LMTPQ_CHECK_(`LMTPQ_MAILER_FALLBACK', LMTPQ_MAILER_FALLBACK)
+_LMTPQ_CHECK_(`CYRUSV2_MAILER_ARGS', CYRUSV2_MAILER_ARGS)
+
+dnl ---- CYRUSV2_MAILER_ARGS as a DEST of lmtpq ----
+define(`_LMTPQ_BAD_', `_LMTPQ_ERROR_(`CYRUSV2_MAILER_ARGS is "'CYRUSV2_MAILER_ARGS`": $1')')
+dnl [IPv6:ADDR] is written [ADDR] in a DEST; [NAME] only told Sendmail to ask for no MX record,
+dnl which lmtpq never does.
+define(`_LMTPQ_LITERAL_', `ifelse(
+	lower(substr(`$1', 0, 5)), `ipv6:', `[substr(`$1', 5)]',
+	index(`$1', `:'), `-1',
+	`ifelse(translit(`$1', `0123456789.'), `', `[$1]', `$1')',
+	`_LMTPQ_BAD_(`an IPv6 address is written [IPv6:ADDR]')')')
+define(`_LMTPQ_HOST_', `ifelse(
+	translit(`$1', `[]'), `', `_LMTPQ_BAD_(`no host after TCP')',
+	translit(`$1', `[]:/'), `$1', `$1',
+	`['translit(`$1', `[]')`]', `$1', `_LMTPQ_LITERAL_(translit(`$1', `[]'))',
+	`_LMTPQ_BAD_(`a host is NAME, [1.2.3.4], [IPv6:ADDR] or a macro such as $'`h')')')
+dnl A leading 0 is refused because eval would read the number as octal.
+define(`_LMTPQ_BAD_PORT_', `_LMTPQ_BAD_(`a port is 1 to 65535 or the name of a service')')
+define(`_LMTPQ_PORT_', `ifelse(
+	`$1', `', `',
+	index(`$1', `0'), `0', `_LMTPQ_BAD_PORT_',
+	translit(`$1', `0123456789'), `',
+	`ifelse(eval(len(`$1') < 6 && $1 < 65536), `1', `:$1', `_LMTPQ_BAD_PORT_')',
+	translit(`$1', `.:[]/${}&+@%=~'), `$1', `:$1',
+	`_LMTPQ_BAD_PORT_')')
+define(`_LMTPQ_FILE_', `ifelse(
+	substr(`$1', 0, 1), `/', `unix:$1',
+	`_LMTPQ_BAD_(`FILE takes the absolute path of a socket')')')
+dnl IPC is what TCP was called before Sendmail 8.11; readcf.c still lets it pass.
+define(`_LMTPQ_DEST_OF_', `ifelse(
+	`$1/$3', `FILE/', `_LMTPQ_FILE_(`$2')',
+	`$1/$4', `TCP/', `inet:_LMTPQ_HOST_(`$2')`'_LMTPQ_PORT_(`$3')',
+	`$1/$4', `IPC/', `inet:_LMTPQ_HOST_(`$2')`'_LMTPQ_PORT_(`$3')',
+	`_LMTPQ_BAD_(`it must be FILE path, TCP host or TCP host port')')')
+dnl Two blanks in a row make an empty word, which is left out.
+define(`_LMTPQ_WORDS_', `ifelse(
+	eval($# < 2), `1', ``$1'',
+	`$1', `', `_LMTPQ_WORDS_(shift($@))',
+	``$1',_LMTPQ_WORDS_(shift($@))')')
+ifdef(`_LMTPQ_FAILED_', `', `define(`_LMTPQ_DEST_',
+	_LMTPQ_DEST_OF_(_LMTPQ_WORDS_(translit(CYRUSV2_MAILER_ARGS, ` 	', `,,'))))')
+
+dnl ---- the fields of the two lines ----
+dnl S: U= holds whoever the sender is. X and z: dot-stuffing and LMTP. lmtpq needs all three.
+define(`_LMTPQ_FLAGS_', _AP_(`_ADDCHAR_',
+	_MODMF_(CONCAT(_DEF_CYRUSV2_MAILER_FLAGS, CYRUSV2_MAILER_FLAGS), `CYRUSV2'), `SXz'))
+define(`_LMTPQ_QFLAGS_', _ADDCHAR_(_LMTPQ_FLAGS_, `Q'))
+define(`_LMTPQ_Q_', `ifelse(eval(index(`$1', `Q') >= 0), `1', ` -Q')')
+define(`_LMTPQ_OPT_', `ifelse(`$1', `', `', ` $1')')
+define(`_LMTPQ_TAIL_',
+	`_LMTPQ_OPT_(LMTPQ_MAILER_ARGS) _LMTPQ_DEST_`'_LMTPQ_OPT_(LMTPQ_MAILER_FALLBACK)')
+dnl A= is expanded once, when the process starts, for the first recipient of the first message.
+dnl F=l puts all hosts in one transaction (hostsignature in deliver.c), and without it "a:24" and
+dnl "a:25" still share one (coloncmp); the next message finds the process by the mailer's name.
+dnl So a macro in A= needs one process for each recipient.
+define(`_LMTPQ_LIMITS_', `ifelse(index(_LMTPQ_TAIL_, `$'), `-1',
+	`_OPTINS(`CYRUSV2_MAILER_MAXMSGS', `m=', `, ')_OPTINS(`CYRUSV2_MAILER_MAXRCPTS', `r=', `, ')',
+	`m=1, r=1, ')')
+define(`_LMTPQ_QGRP_', `ifelse(defn(`CYRUSV2_MAILER_QGRP'), `', `', ` Q=CYRUSV2_MAILER_QGRP,')')
+dnl W=: by default Sendmail waits for a mailer that does not exit for ever.
+define(`_LMTPQ_MAILER_LINE_',
+`M$1,	P=LMTPQ_MAILER_PATH, F=$2, U=LMTPQ_MAILER_USER, W=1m,
+		S=EnvFromSMTP/HdrFromL, R=EnvToL/HdrToL, E=\r\n,
+		_LMTPQ_LIMITS_`'_OPTINS(`CYRUSV2_MAILER_CHARSET', `C=', `, ')T=DNS/RFC822/SMTP,_LMTPQ_QGRP_
+		A=lmtpq relay`'_LMTPQ_Q_(`$2')`'_LMTPQ_TAIL_')
+
+dnl The inner m4wrap runs after proto.m4, so the .cf is whole and make still sees the failure.
+ifdef(`_LMTPQ_FAILED_', `m4wrap(`m4wrap(`m4exit(1)')')')
+POPDIVERT
+
+#######################################
+###   lmtpq: cyrusv2 and cyrusv2q   ###
+#######################################
+
+ifdef(`_LMTPQ_FAILED_',
+`*** ERROR: no mailers cyrusv2 and cyrusv2q; m4 said why',
+`_LMTPQ_MAILER_LINE_(`cyrusv2', _LMTPQ_FLAGS_)
+_LMTPQ_MAILER_LINE_(`cyrusv2q', _LMTPQ_QFLAGS_)')

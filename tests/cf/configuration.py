@@ -1,0 +1,122 @@
+"""An .mc text, the .cf that m4 makes of it, and what the real Sendmail says of that .cf.
+
+What it is: m4 and `sendmail -bt`, in a scratch folder that lives as long as the process.
+What it does not know: queues and delivery (see delivery.py).
+Failure: AssertionError with what m4 or Sendmail said.
+"""
+
+import atexit
+import itertools
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from rig.preload import private_environment
+from rig.scratch import Scratch
+
+ROOT = Path(__file__).resolve().parents[2]
+TREE = Path('/usr/share/sendmail/cf')
+OURS = ROOT / 'cf' / 'mailer' / 'lmtpq.m4'
+INCLUDE = f'MAILER_DEFINITIONS\ninclude(`{OURS}\')\n'
+STOCK = "MAILER(`cyrusv2')\n"
+HOST = 'mail.test'  # in class w of an .mc with use_cw_file
+
+SCRATCH = Scratch('cf')
+atexit.register(SCRATCH.remove)
+NUMBERS = itertools.count(1)
+LOG = SCRATCH.path / 'mail.log'
+# A number as host name and no look at the interfaces: so Sendmail asks no name server, which it
+# does before it reads any option, and which takes 20 s when there is none.
+ENVIRONMENT = private_environment(SCRATCH.path, LOG) | {'RIG_HOSTNAME': '127.0.0.1'}
+SENDMAIL = SCRATCH.path / 'sendmail'
+shutil.copyfile('/usr/libexec/sendmail/sendmail', SENDMAIL)
+SENDMAIL.chmod(0o755)  # without the setgid bit
+(SCRATCH.path / 'service.switch').write_text('hosts files\naliases files\n')
+(SCRATCH.path / 'hosts').write_text(f'127.0.0.1 {HOST} localhost\n')
+(SCRATCH.path / 'local-host-names').write_text(f'{HOST}\n')
+# TrustStickyBit: the scratch folder may stand in /tmp.
+OPTIONS = {'HostsFile': SCRATCH.path / 'hosts', 'DontBlameSendmail': 'TrustStickyBit',
+           'DontProbeInterfaces': 'True',
+           'ServiceSwitchFile': SCRATCH.path / 'service.switch'}
+(SCRATCH.path / 'makemap.cf').write_text('O DontBlameSendmail=TrustStickyBit\n')
+
+
+def mc(knobs: str = '', mailer: str = INCLUDE) -> str:
+  return f"OSTYPE(`linux')\n{knobs}\nMAILER(`local')\nMAILER(`smtp')\n{mailer}"
+
+
+def run_m4(text: str, *options: str, tree: str = str(TREE),
+           folder: Path | None = None) -> subprocess.CompletedProcess:
+  source = SCRATCH.path / 'source.mc'
+  source.write_text(text)
+  return subprocess.run(['m4', *options, f'{tree}/m4/cf.m4', source], cwd=folder,
+                        capture_output=True, text=True, timeout=30)
+
+
+class Configuration:
+  """One .cf. What the admin would keep in /etc/mail is looked for in the scratch folder."""
+
+  def __init__(self, text: str, *options: str, **place):
+    made = run_m4(text, *options, **place)
+    if made.returncode != 0 or made.stderr:
+      raise AssertionError(f'm4 exits {made.returncode}: {made.stderr.strip()}')
+    self.text = made.stdout
+    self.path = SCRATCH.path / f'{next(NUMBERS)}.cf'
+    self.path.write_text(self.text.replace('/etc/mail/', f'{SCRATCH.path}/'))
+
+  def command(self, *words: str) -> list[str]:
+    options = [f'-O{name}={value}' for name, value in OPTIONS.items()]
+    return [str(SENDMAIL), '-C', str(self.path), *options, *words]
+
+  def run(self, *words: str, given: str = '') -> str:
+    ran = subprocess.run(self.command(*words), input=given, env=ENVIRONMENT, timeout=20,
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return ran.stdout
+
+  def ask(self, *questions: str) -> str:
+    """The answers of the address test mode."""
+    return self.run('-bt', given=''.join(f'{line}\n' for line in questions))
+
+  def route(self, address: str) -> str:
+    """The triple of mailer, host and user that `3,0 ADDRESS` ends with."""
+    answer = self.ask(f'3,0 {address}')
+    found = re.findall(r'^parse +returns: (.*)$', answer, re.MULTILINE)
+    if not found:
+      raise AssertionError(f'-bt says nothing of {address}: {answer}')
+    return found[-1]
+
+  def line(self, name: str) -> str:
+    """The M line of a mailer as it stands in the .cf, on one line."""
+    found = re.search(rf'^M{name},((?:.*\n)(?:[ \t].*\n)*)', self.text, re.MULTILINE)
+    if not found:
+      raise AssertionError(f'the .cf has no mailer {name}')
+    return ' '.join(found.group(1).split())
+
+  def written(self, name: str, equate: str) -> str:
+    """A field of that line, such as C=, which =M does not show; '' when it is not there."""
+    found = re.search(rf'(?:^|[ ,]){equate}=([^ ,]*)', self.line(name))
+    return found.group(1) if found else ''
+
+  def mailers(self) -> dict[str, dict[str, str]]:
+    """What =M shows: name -> letter of the equate -> value."""
+    answer = self.ask('=M')
+    found = {}
+    for name, fields in re.findall(r'mailer \d+ \((\S+)\): (.*)', answer):
+      head, _, arguments = fields.partition(' A=')
+      found[name] = dict(field.split('=', 1) for field in head.split()) | {'A': arguments}
+    if 'cyrusv2' not in found:
+      raise AssertionError(f'=M shows no mailer cyrusv2: {answer}')
+    return found
+
+  def mailer(self, name: str = 'cyrusv2') -> dict[str, str]:
+    return self.mailers()[name]
+
+
+def define(name: str, value: str) -> str:
+  return f"define(`{name}', `{value}')\n"
+
+
+def is_root() -> bool:
+  return os.geteuid() == 0

@@ -1,0 +1,80 @@
+"""A private queue and a real queue run, with the fake mailer of fake_lmtpq in P=.
+
+What it is: messages from the command line into a queue, `sendmail -qf`, what the mailer saw.
+What it does not know: a network; there is no daemon.
+Routing: USER@HOST.store.test goes to cyrusv2 with HOST as $h, USER@HOST.quota.test to cyrusv2q.
+Called by: test_delivery.py. A Site's files go with the scratch folder.
+"""
+
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+from configuration import INCLUDE, LOG, SCRATCH, Configuration, define, is_root, mc
+
+PRIVATE = r"""
+define(`QUEUE_DIR', `@DIR@/queue')
+define(`ALIAS_FILE', `@DIR@/aliases')
+define(`STATUS_FILE', `@DIR@/statistics')
+define(`confDOMAIN_NAME', `mail.test')
+define(`confQUEUE_LA', `999')
+define(`confMIN_QUEUE_AGE', `0')
+define(`confDELIVERY_MODE', `queueonly')
+define(`confLOCAL_MAILER', `cyrusv2')
+FEATURE(`nocanonify')
+"""
+RULES = r"""
+LOCAL_RULE_0
+R$* < @ $+ .store.test > $*	$#cyrusv2 $@ $2 $: $1
+R$* < @ $+ .quota.test > $*	$#cyrusv2q $@ $2 $: $1
+"""
+FAKE = Path(__file__).with_name('fake_lmtpq')
+
+
+class Site:
+  def __init__(self, name: str, knobs: str = ''):
+    self.dir = SCRATCH.folder(f'site-{name}')
+    self.log_start = len(LOG.read_text(errors='replace'))
+    (self.dir / 'queue').mkdir(mode=0o700)
+    (self.dir / 'aliases').write_text('')
+    self.records_dir = SCRATCH.folder(f'site-{name}/records', 0o1777)
+    shutil.copy(FAKE, self.dir / 'lmtpq')
+    ours = define('LMTPQ_MAILER_PATH', str(self.dir / 'lmtpq'))
+    if not is_root():  # who alone can become another user; the default is cyrus:mail
+      ours += define('LMTPQ_MAILER_USER', f'{os.getuid()}:{os.getgid()}')
+    self.cf = Configuration(mc(PRIVATE.replace('@DIR@', str(self.dir)) + ours + knobs,
+                               INCLUDE + RULES))
+    self.cf.run('-bi')
+
+  def send(self, *recipients: str, body: str = 'hello\n', sender: str = 'sender@example.org'):
+    said = self.cf.run('-odq', '-i', '-f', sender, '--', *recipients,
+                       given=f'Subject: test\n\n{body}')
+    if said:
+      raise AssertionError(f'Sendmail did not queue the message: {said}')
+
+  def run_queue(self) -> float:
+    """One queue run, in the foreground; its seconds."""
+    began = time.monotonic()
+    self.cf.run('-qf')
+    return time.monotonic() - began
+
+  def queued(self) -> int:
+    return len(list((self.dir / 'queue').glob('[qh]f*')))
+
+  def processes(self) -> list[dict]:
+    """One record for each process of the mailer, oldest first."""
+    return [json.loads(path.read_text()) for path in sorted(self.records_dir.glob('*.json'))]
+
+  def deliveries(self) -> dict[str, list[str]]:
+    """The last argument, which is the DEST -> the recipients that went there, sorted."""
+    found: dict[str, list[str]] = {}
+    for process in self.processes():
+      for message in process['messages']:
+        found.setdefault(process['arguments'][-1], []).extend(message['recipients'])
+    return {destination: sorted(users) for destination, users in found.items()}
+
+  def log_lines(self, having: str) -> list[str]:
+    text = LOG.read_text(errors='replace')[self.log_start:]
+    return [line for line in text.splitlines() if having in line]

@@ -1,0 +1,164 @@
+"""The knobs of the stock mailer, and ours: what is in the M lines, compared with the stock one."""
+
+import re
+import unittest
+
+from configuration import INCLUDE, OURS, ROOT, STOCK, Configuration, define, mc, run_m4
+
+
+def both(knobs: str) -> tuple[Configuration, Configuration]:
+  """The same .mc with our mailer and with Sendmail's."""
+  return Configuration(mc(knobs)), Configuration(mc(knobs, STOCK))
+
+
+def flags(name: str, value: str) -> str:
+  return f"MODIFY_MAILER_FLAGS(`{name}', `{value}')\n"
+
+
+class LikeTheStockMailer(unittest.TestCase):
+
+  def assert_like_stock(self, knobs: str) -> Configuration:
+    ours, stock = both(knobs)
+    expected = stock.mailer()
+    made = ours.mailers()
+    for name in ('cyrusv2', 'cyrusv2q'):
+      for equate in 'SRMLETr':
+        self.assertEqual(made[name][equate], expected[equate], f'{name} {equate}= {knobs}')
+      for equate in 'mCQSRET':
+        self.assertEqual(ours.written(name, equate), stock.written('cyrusv2', equate),
+                         f'{name} {equate}= {knobs}')
+    self.assertEqual(set(made['cyrusv2']['F']), set(expected['F']) | set('SXz'), knobs)
+    self.assertEqual(set(made['cyrusv2q']['F']), set(expected['F']) | set('QSXz'), knobs)
+    return ours
+
+  def test_without_knobs(self):
+    made = self.assert_like_stock('').mailer()
+    self.assertEqual((made['S'], made['R'], made['E'], made['r']),
+                     ('EnvFromSMTP/HdrFromL', 'EnvToL/HdrToL', '\\r\\n', '100'))
+
+  def test_maxmsgs_is_m(self):
+    made = self.assert_like_stock(define('CYRUSV2_MAILER_MAXMSGS', '7'))
+    self.assertEqual(made.written('cyrusv2', 'm'), '7')
+
+  def test_maxrcpts_is_r(self):
+    made = self.assert_like_stock(define('CYRUSV2_MAILER_MAXRCPTS', '9'))
+    self.assertEqual(made.mailer('cyrusv2q')['r'], '9')
+
+  def test_charset_is_c(self):
+    made = self.assert_like_stock(define('CYRUSV2_MAILER_CHARSET', 'iso-8859-15'))
+    self.assertEqual(made.written('cyrusv2q', 'C'), 'iso-8859-15')
+
+  def test_qgrp_is_q(self):
+    knobs = "QUEUE_GROUP(`slow', `P=/var/spool/mqueue')\n" + define('CYRUSV2_MAILER_QGRP', 'slow')
+    made = self.assert_like_stock(knobs)
+    self.assertEqual(made.written('cyrusv2', 'Q'), 'slow')
+
+  def test_all_of_them_at_once(self):
+    self.assert_like_stock(''.join(define(f'CYRUSV2_MAILER_{name}', value) for name, value in {
+        'MAXMSGS': '3', 'MAXRCPTS': '4', 'CHARSET': 'utf-8', 'FLAGS': 'A@/:|m5w',
+        'ARGS': 'TCP store.example.org 24'}.items()))
+
+  def test_flags_of_every_origin(self):
+    for knobs in (define('CYRUSV2_MAILER_FLAGS', ''), define('CYRUSV2_MAILER_FLAGS', 'A5'),
+                  define('CYRUSV2_MAILER_FLAGS', 'A@/:|mQ'),
+                  define('_DEF_CYRUSV2_MAILER_FLAGS', 'lsD'), flags('CYRUSV2', '+w5'),
+                  flags('CYRUSV2', '-m|'), flags('CYRUSV2', '+Q'), flags('CYRUSV2', '-zX'),
+                  flags('CYRUSV2', '-lz') + flags('CYRUSV2', '+SQ'), flags('CYRUSV2', 'lsDF')):
+      with self.subTest(knobs):
+        self.assert_like_stock(knobs)
+
+
+class Quota(unittest.TestCase):
+
+  def assert_quota(self, knobs: str, ignored: bool):
+    made = Configuration(mc(knobs)).mailers()
+    self.assertEqual('Q' in made['cyrusv2']['F'], ignored, knobs)
+    self.assertEqual(made['cyrusv2']['A'].split()[2] == '-Q', ignored, knobs)
+    self.assertIn('Q', made['cyrusv2q']['F'], knobs)
+    self.assertEqual(made['cyrusv2q']['A'].split()[:3], ['lmtpq', 'relay', '-Q'], knobs)
+
+  def test_is_honoured_by_cyrusv2_and_ignored_by_cyrusv2q(self):
+    self.assert_quota('', False)
+
+  def test_is_ignored_with_q_in_the_final_flags_wherever_it_came_from(self):
+    self.assert_quota(flags('CYRUSV2', '+Q'), True)
+    self.assert_quota(flags('CYRUSV2', '+w') + flags('CYRUSV2', '+Q'), True)
+    self.assert_quota(flags('CYRUSV2', 'lsDFMnqXzQ'), True)
+    self.assert_quota(define('CYRUSV2_MAILER_FLAGS', 'QA@/:|m'), True)
+    self.assert_quota(define('_DEF_CYRUSV2_MAILER_FLAGS', 'lsDFMnqXzQ'), True)
+
+  def test_is_honoured_when_the_q_was_taken_away_again(self):
+    self.assert_quota(define('CYRUSV2_MAILER_FLAGS', 'A@/:|mQ') + flags('CYRUSV2', '-Q'), False)
+
+  def test_is_honoured_when_another_mailer_got_the_q(self):
+    self.assert_quota(flags('LOCAL', '+Q'), False)
+
+
+class OwnKnobs(unittest.TestCase):
+
+  def test_path_and_user_have_the_documented_defaults(self):
+    made = Configuration(mc())
+    for name in ('cyrusv2', 'cyrusv2q'):
+      self.assertEqual(made.written(name, 'P'), '/usr/local/libexec/lmtpq/lmtpq')
+      self.assertEqual(made.written(name, 'U'), 'cyrus:mail')
+      self.assertNotIn('-1', made.mailer(name)['U'], 'Sendmail knows the user and the group')
+
+  def test_path_and_user_can_be_set(self):
+    made = Configuration(mc(define('LMTPQ_MAILER_PATH', '/opt/lmtpq') +
+                            define('LMTPQ_MAILER_USER', '12:34'))).mailers()
+    for name in ('cyrusv2', 'cyrusv2q'):
+      self.assertEqual((made[name]['P'], made[name]['U']), ('/opt/lmtpq', '12:34'))
+
+  def test_further_arguments_stand_before_the_destination_and_fallbacks_behind(self):
+    made = Configuration(mc(define('LMTPQ_MAILER_ARGS', '--trace=off --config /etc/lmtpq/b.conf') +
+                            define('LMTPQ_MAILER_FALLBACK', 'inet:b:24 unix:/c'))).mailers()
+    self.assertEqual(made['cyrusv2']['A'], 'lmtpq relay --trace=off --config /etc/lmtpq/b.conf '
+                                           'unix:/var/run/cyrus/socket/lmtp inet:b:24 unix:/c')
+    self.assertEqual(made['cyrusv2q']['A'],
+                     'lmtpq relay -Q --trace=off --config /etc/lmtpq/b.conf '
+                     'unix:/var/run/cyrus/socket/lmtp inet:b:24 unix:/c')
+
+  def test_every_knob_is_in_the_readme(self):
+    table = (ROOT / 'cf' / 'README.md').read_text()
+    knobs = set(re.findall(r'(?<!_)\b(?:LMTPQ|CYRUSV2)_MAILER_[A-Z]+', OURS.read_text()))
+    self.assertEqual({knob for knob in knobs if f'| `{knob}` |' in table}, knobs)
+    self.assertEqual(len(knobs), 10)
+
+  def test_the_wait_for_the_exit_has_an_end(self):
+    self.assertEqual(Configuration(mc()).written('cyrusv2q', 'W'), '1m')
+
+  def test_a_macro_of_sendmail_anywhere_makes_one_process_for_each_recipient(self):
+    limits = define('CYRUSV2_MAILER_MAXMSGS', '50') + define('CYRUSV2_MAILER_MAXRCPTS', '60')
+    for knobs in (define('CYRUSV2_MAILER_ARGS', 'TCP $h 24'),
+                  define('LMTPQ_MAILER_ARGS', '--trace-id $i'),
+                  define('LMTPQ_MAILER_FALLBACK', 'inet:$h:25')):
+      for more in ('', limits):
+        made = Configuration(mc(knobs + more))
+        for name in ('cyrusv2', 'cyrusv2q'):
+          self.assertEqual((made.written(name, 'm'), made.written(name, 'r')), ('1', '1'), knobs)
+
+  def test_a_value_that_would_break_the_m_line_is_refused(self):
+    for name, value in (('LMTPQ_MAILER_ARGS', '--auth-security=noplaintext,noactive'),
+                        ('LMTPQ_MAILER_ARGS', '--log="/a"'), ('LMTPQ_MAILER_ARGS', '-t $u'),
+                        ('LMTPQ_MAILER_PATH', '/a,b'), ('LMTPQ_MAILER_USER', 'cyrus,mail'),
+                        ('LMTPQ_MAILER_FALLBACK', 'inet:a,inet:b')):
+      made = run_m4(mc(define(name, value)))
+      self.assertEqual(made.returncode, 1, value)
+      self.assertRegex(made.stderr, rf'^\*\*\* ERROR: MAILER\(lmtpq\): {name} .*\n$')
+
+
+class Mistakes(unittest.TestCase):
+
+  def test_a_second_definition_of_cyrusv2_is_refused(self):
+    made = run_m4(mc('', STOCK + INCLUDE))
+    self.assertEqual(made.returncode, 1)
+    self.assertIn('ERROR: MAILER(lmtpq): MAILER(cyrusv2) already defines', made.stderr)
+    made = run_m4(mc('', INCLUDE + STOCK))
+    self.assertIn('ERROR: MAILER(cyrusv2) already included', made.stderr)
+
+  def test_sendmail_refuses_to_start_on_a_cf_made_in_spite_of_an_error(self):
+    made = Configuration(mc())
+    made.path.write_text(run_m4(mc(define('CYRUSV2_MAILER_ARGS', 'nonsense'))).stdout)
+    said = made.run('-bv', 'postmaster')
+    self.assertIn('unknown configuration line', said)
+    self.assertNotIn('deliverable', said)
