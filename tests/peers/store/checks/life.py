@@ -1,0 +1,172 @@
+"""Options, listening, the log, and how the store begins and ends."""
+
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+
+from .dialogue import MAIL, MAIL_OK, NESTED, RCPT_OK, RSET_OK, SYNTAX, UNRECOGNIZED
+from .harness import DEADLINE, case, equal
+from .leniency import SUCCESS
+
+
+@case('--without=8BITMIME', '--without=SIZE', '--without=TRACE', '--without=IGNOREQUOTA')
+def what_is_left_out_is_neither_offered_nor_taken(store):
+  client = store.client()
+  lines = client.say('LHLO x').split('\n')
+  equal(lines[1:], ['250-ENHANCEDSTATUSCODES', '250-PIPELINING', '250 Ok SESSIONID=<*>'])
+  client.play('TRACE x', SYNTAX)
+  for parameter in ('BODY=8BITMIME', 'SIZE=1'):
+    client.play(f'{MAIL} {parameter}', UNRECOGNIZED, 'RSET', RSET_OK)
+  client.play(MAIL, MAIL_OK, 'RCPT TO:<alice> IGNOREQUOTA', UNRECOGNIZED)
+
+
+@case('--without=ENHANCEDSTATUSCODES')
+def replies_have_no_enhanced_code_when_it_is_not_offered(store):
+  client = store.client()
+  client.play(MAIL, '250 ok', MAIL, '503 Nested MAIL command', 'RCPT TO:<alice>', '250 ok',
+              'RCPT TO:<nobody>',
+              '550-Mailbox unknown.  Either there is no mailbox associated with this\n'
+              '550-name or you do not have authorization to see it.\n550 User unknown',
+              'DATA', '354 go ahead', '.', '250 Success SESSIONID=<*>')
+  assert '250-ENHANCEDSTATUSCODES' not in client.say('LHLO x')
+
+
+@case('--without=PIPELINING')
+def a_client_that_pipelines_unasked_is_sent_away(store):
+  client = store.client()
+  client.play('NOOP', '250 2.0.0 ok', MAIL, MAIL_OK)
+  client.send('RCPT TO:<alice>\r\nDATA\r\n')
+  equal(client.read(), '554 5.5.0 Pipelining was not offered')
+  assert client.at_end()
+  equal(len(store.log('Pipelined without PIPELINING')), 1)
+  equal(store.client().submit('A: b\r\n\r\n.\r\n'), [SUCCESS])
+
+
+@case('--idle-timeout=1')
+def a_silent_client_is_sent_away_with_421(store):
+  client = store.client()
+  client.send('NO')  # half a command is no command
+  equal(client.read(), SYNTAX)
+  equal(client.read(), '421 4.4.1 bye idle for too long')
+  assert client.at_end()
+
+
+@case('--log-commands')
+def the_log_tells_the_life_of_a_connection(store):
+  client = store.client(store.inet)
+  for command in ('TRACE t', 'TRACE bad/id', 'RSET', MAIL, 'RCPT TO:<no "body">', 'QUIT'):
+    client.say(command)
+  assert client.at_end()
+  store.client().close()
+  store.clients.pop()
+  deadline = time.monotonic() + DEADLINE
+  while not store.log('Lost connection') and time.monotonic() < deadline:
+    time.sleep(0.01)
+  stamp = r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z store\[\d+\]: '
+  lines = store.log()
+  assert all(re.match(stamp, line) for line in lines), lines
+  texts = [re.sub(r'(sessionid|previous)=<\S+-\d+-\d+-\d+-\d+>', r'\1=<*>', re.sub(stamp, '', line))
+           for line in lines if 'Command:' not in line]
+  assert re.fullmatch(r'Connected: sessionid=<\*> peer=<inet:127.0.0.1:\d+>', texts[0]), texts[0]
+  equal(texts[1:6], ['Trace id set: sessionid=<*> r.tid=<t>',
+                     'Trace id refused: sessionid=<*> r.tid=<t> id=<bad/id>',
+                     'Reset: sessionid=<*> previous=<*>',
+                     'Trace id cleared: sessionid=<*> previous=<t>', 'Quit: sessionid=<*>'])
+  assert texts[6].startswith('Connected: sessionid=<*> peer=<unix:uid='), texts[6]
+  equal(texts[7], 'Lost connection: sessionid=<*> reason=<end\\x20of\\x20file\\x20reached> '
+                  'transaction=<none>')
+  assert 'line=<RCPT\\x20TO:\\x3cno\\x20\\x22body\\x22\\x3e>' in store.log('Command:')[4]
+
+
+@case()
+def many_clients_are_served_at_once(store):
+  replies = []
+
+  def deliver(number):
+    client = store.client(store.inet if number % 2 else store.unix)
+    for turn in range(5):
+      replies.extend(client.submit(f'Message-ID: <{number}.{turn}>\r\n\r\n.\r\n', 'alice', 'bob'))
+
+  threads = [threading.Thread(target=deliver, args=(number,)) for number in range(12)]
+  for thread in threads:
+    thread.start()
+  for thread in threads:
+    thread.join()
+  equal(replies, [SUCCESS] * 120)
+  equal([len(store.files('alice')), len(store.files('bob'))], [60, 60])
+
+
+@case()
+def of_the_same_message_sent_at_once_one_is_filed(store):
+  clients = [store.client() for _ in range(8)]
+  for client in clients:
+    client.open_data()
+  for client in clients:
+    client.send('Message-ID: <same>\r\n\r\n.\r\n')
+  equal([client.read() for client in clients], [SUCCESS] * 8)
+  equal(len(store.files('alice')), 1)
+
+
+@case('--delay-final=60000')
+def SIGTERM_ends_it_at_once_and_takes_its_files_along(store):
+  store.options = ('--pid-file', str(store.dir / 'pid'), *store.options)
+  equal(store.end(), 0)
+  store.start()
+  equal((store.dir / 'pid').read_text(), f'{store.process.pid}\n')
+  client = store.client()
+  client.open_data()
+  client.send('A: b\r\n\r\n.\r\n')
+  assert client.silent()
+  start = time.monotonic()
+  equal(store.end(), 0)
+  assert time.monotonic() - start < 1
+  assert client.at_end()
+  assert not (store.dir / 'lmtp').exists() and not (store.dir / 'pid').exists()
+
+
+@case()
+def a_stale_socket_is_replaced_and_a_live_one_is_not(store):
+  refused = subprocess.run(store.arguments('--listen', store.unix), capture_output=True, text=True)
+  equal(refused.stderr, f'store: {store.unix}: Address already in use\n')
+  equal(refused.returncode, 71)
+  equal(store.end(signal.SIGKILL), -signal.SIGKILL)
+  assert (store.dir / 'lmtp').exists()
+  store.start()
+  store.client().play('NOOP', '250 2.0.0 ok')
+  equal(os.stat(store.dir / 'lmtp').st_mode & 0o777, 0o777)
+
+
+@case()
+def a_mistake_on_the_command_line_gets_one_clear_line(store):
+  listen = ('--listen', 'inet:127.0.0.1:0')
+  for options, status, text in (
+      ((), 64, 'store: no --listen'),
+      ((*listen, '--quota', 'alice'), 64, "store: --quota wants USER=BYTES, not 'alice'"),
+      ((*listen, '--quota=a=9x'), 64, "store: not a number: '9x'"),
+      ((*listen, '--max-message-size=-1'), 64, "store: not a number: '-1'"),
+      ((*listen, '--over-quota=450'), 64, 'store: --over-quota is 452 or 552'),
+      ((*listen, '--without=CHUNKING'), 64, "store: --without knows no keyword 'CHUNKING'"),
+      ((*listen, 'extra'), 64, "store: what is 'extra'?"),
+      (('--listen', 'tcp:x'), 71, 'store: tcp:x: neither unix:PATH nor inet:HOST:PORT'),
+      ((*listen, '--dir', '/nowhere'), 71, 'store: /nowhere: not a directory')):
+    ended = subprocess.run(store.arguments(*options), capture_output=True, text=True,
+                           timeout=DEADLINE)
+    equal((ended.returncode, ended.stderr), (status, text + '\n'))
+  shown = subprocess.run([store.binary, '--help'], capture_output=True, text=True)
+  equal(shown.returncode, 0)
+  for option in ('listen', 'dir', 'quota', 'over-quota', 'max-message-size', 'without', 'log',
+                 'pid-file', 'delay-final', 'log-commands', 'help'):
+    assert f'--{option}' in shown.stdout, option
+
+
+@case()
+def a_client_may_speak_again_after_a_message(store):
+  client = store.client()
+  for number in range(3):
+    client.say('RSET')
+    equal(client.submit(f'Message-ID: <{number}>\r\n\r\n.\r\n'), [SUCCESS])
+  client.play(MAIL, MAIL_OK, 'RCPT TO:<bob>', RCPT_OK, MAIL, NESTED, 'QUIT', '221 2.0.0 bye')
+  equal(len(store.files('alice')), 3)

@@ -1,0 +1,40 @@
+// The log: one line for each event, worded like Cyrus's.
+//
+//   2026-01-02T03:04:05.678901Z store[123]: Delivered: sessionid=<..> r.tid=<..> userid=<alice>
+//
+// What it is: an Event (a name, then key=<value> pairs, each one word) and the file it goes to.
+// What it does not know: which events there are, and what a session is.
+// Called by: Session for every event of a client, main for its own.
+// Threads and lifetimes: Log serves all threads at once, a line is one write(2); an Event belongs
+//   to one thread. Log lives until exit.
+// Failure: opening throws std::system_error; a line that cannot be written is lost.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace store {
+
+class Event {
+ public:
+  explicit Event(std::string_view name) : text_(std::string(name) + ":") {}
+  // Bytes that would end the word or the brackets are shown as \xNN.
+  Event& add(std::string_view key, std::string_view value);
+  Event& add(std::string_view key, std::uint64_t number);
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+class Log {
+ public:
+  explicit Log(const std::string& file);  // empty: stderr
+  void write(const Event& event) const;
+
+ private:
+  int descriptor_;
+};
+
+}  // namespace store
