@@ -1,0 +1,114 @@
+// Any bytes from a store, line by line, over three transactions: nobody's mail is taken for
+// delivered before the dot, nothing is said on a broken connection. The first byte chooses the
+// number of recipients, the window, and whether quota is ignored.
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include "command.h"
+#include "lmtp_client.h"
+
+namespace {
+
+using namespace lmtpq;
+
+void check(bool holds) {
+  if (!holds) {
+    std::abort();
+  }
+}
+
+class Player {
+ public:
+  explicit Player(unsigned choice)
+      : recipients_(choice % 4),
+        ignore_quota_(choice % 8 > 3),
+        window_(choice % 16 > 7 ? 3 : 1),
+        client_("here", window_) {}
+
+  void hear(std::string_view line) {
+    const bool was_broken = client_.state() == ClientState::kBroken;
+    client_.receive(line);
+    check_answers();
+    check_output();
+    check(!was_broken || client_.state() == ClientState::kBroken);
+    if (client_.state() == ClientState::kBody && line.find("#wait") == line.npos) {
+      client_.end_of_data();
+      dot_ = true;
+      ++dots_;
+    } else if (client_.message_refused() && line.find("#end") != line.npos) {
+      client_.conclude_refused();
+      check_answers();
+    } else if (client_.reusable() && transactions_ < 3) {
+      begin();
+    }
+  }
+
+ private:
+  void begin() {
+    Transaction transaction;
+    transaction.trace = TraceId::parse("t" + std::to_string(transactions_)).value();
+    const Mailbox mailbox = Mailbox::parse("a@b").value();
+    transaction.recipients.assign(recipients_, {mailbox, ignore_quota_});
+    const bool reset = client_.used();
+    client_.begin(transaction);
+    check(client_.output().starts_with("RSET\r\n") == reset);
+    check(client_.answers().size() == recipients_);
+    dot_ = false;
+    ++transactions_;
+    check_output();
+  }
+
+  void check_answers() const {
+    for (const auto& answer : client_.answers()) {
+      check(!answer || !answer->reply.positive() || (dot_ && answer->stage == Awaited::kFinal));
+      check(answer || transactions_ == 0 || client_.state() != ClientState::kReady);
+    }
+    const ClientState state = client_.state();
+    const bool open = state == ClientState::kBody || state == ClientState::kFinal;
+    const auto& all = client_.answers();
+    check(!open || std::any_of(all.begin(), all.end(), [](const auto& a) { return !a; }));
+  }
+
+  void check_output() {
+    std::string_view output = client_.output();
+    while (!output.empty()) {
+      const std::size_t end = output.find("\r\n");
+      const std::string_view line = output.substr(0, end);
+      check(end < kMaxCommandLine && line != ".");
+      check(line.find("IGNOREQUOTA") == line.npos ||
+            (client_.capabilities().offers("IGNOREQUOTA") && line.ends_with("> IGNOREQUOTA")));
+      output.remove_prefix(end + 2);
+      ++sent_;
+    }
+    client_.output().clear();
+    // Commands without a reply; one dot may have had several, so only until the first dot.
+    check(dots_ > 0 || client_.state() == ClientState::kBroken ||
+          sent_ + 1 <= client_.replies() + window_);
+  }
+
+  std::size_t recipients_;
+  bool ignore_quota_;
+  std::size_t window_;
+  LmtpClient client_;
+  int transactions_ = 0;
+  bool dot_ = false;
+  std::size_t sent_ = 0;
+  int dots_ = 0;
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  Player player(size == 0 ? 0u : data[0]);
+  std::string_view input(reinterpret_cast<const char*>(data), size);
+  input.remove_prefix(std::min<std::size_t>(1, size));
+  while (!input.empty()) {
+    const std::size_t length = std::min(input.find('\n'), input.size() - 1) + 1;
+    player.hear(input.substr(0, length));
+    input.remove_prefix(length);
+  }
+  return 0;
+}

@@ -1,0 +1,57 @@
+// Any bytes as a command line: what is understood is written as one line that reads the same.
+
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include "command.h"
+
+namespace {
+
+using namespace lmtpq;
+
+void check(bool holds) {
+  if (!holds) {
+    std::abort();
+  }
+}
+
+// The argument of a line that we wrote.
+std::string_view argument_of(std::string_view line, Verb verb) {
+  check(line.size() < kMaxCommandLine && line.ends_with("\r\n"));
+  line.remove_suffix(2);
+  check(line.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos);
+  const CommandLine command = parse_command(line);
+  check(command.verb == verb);
+  return command.argument;
+}
+
+void check_refusal(const Refusal& refusal) {
+  check(refusal.code != 421 && refusal.code / 100 == refusal.status.klass && !refusal.text.empty());
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view line(reinterpret_cast<const char*>(data), size);
+  const std::string_view argument = parse_command(line).argument;
+  const auto mail = parse_mail(argument);
+  if (const auto* const taken = std::get_if<MailArguments>(&mail)) {
+    const auto written = mail_line(taken->sender, taken->body, taken->charset, taken->size);
+    const auto again = std::get<MailArguments>(parse_mail(argument_of(written, Verb::kMail)));
+    check(again.sender.text() == taken->sender.text() && again.body == taken->body);
+    check(again.charset == taken->charset && again.size == taken->size);
+  } else {
+    check_refusal(std::get<Refusal>(mail));
+  }
+  const auto rcpt = parse_rcpt(argument);
+  if (const auto* const taken = std::get_if<Mailbox>(&rcpt)) {
+    const auto written = rcpt_line(*taken, false);
+    const auto again = parse_rcpt(argument_of(written, Verb::kRcpt));
+    check(!taken->null() && std::get<Mailbox>(again).text() == taken->text());
+    check(rcpt_line(*taken, true).ends_with("> IGNOREQUOTA\r\n"));
+  } else {
+    check_refusal(std::get<Refusal>(rcpt));
+  }
+  return 0;
+}

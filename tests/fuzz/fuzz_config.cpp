@@ -1,0 +1,61 @@
+// Any bytes as a configuration file, and their lines as arguments: read, or refused in one line.
+
+#include <cstdint>
+#include <cstdlib>
+
+#include "config.h"
+
+namespace {
+
+using lmtpq::Config;
+using lmtpq::Option;
+
+Config make_config() {
+  std::vector<Option> table(4);
+  table[0].letter = 'Q';
+  table[0].name = "ignore-quota";
+  table[0].argument = "WHEN";
+  table[0].implicit = "always";
+  table[1].name = "connect-timeout";
+  table[1].argument = "TIME";
+  table[1].read = [](std::string_view text) { lmtpq::parse_duration(text); };
+  table[2].letter = 'v';
+  table[2].name = "verbose";
+  table[2].read = [](std::string_view text) { lmtpq::parse_switch(text); };
+  table[3].name = "limits.size";
+  table[3].argument = "SIZE";
+  table[3].read = [](std::string_view text) { lmtpq::parse_size(text); };
+  return Config(std::move(table));
+}
+
+template <typename Take>
+void check(Take take) {
+  try {
+    Config config = make_config();
+    take(config);
+    config.apply();
+  } catch (const lmtpq::ConfigError& error) {
+    for (const char c : std::string_view(error.what())) {
+      if (c >= 0 && c < ' ') {
+        std::abort();
+      }
+    }
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string text(reinterpret_cast<const char*>(data), size);
+  check([&](Config& config) { config.take_text(text, "corpus"); });
+  std::vector<std::string> lines(1);
+  for (const char c : text) {
+    if (c == '\n') {
+      lines.emplace_back();
+    } else {
+      lines.back() += c;
+    }
+  }
+  check([&](Config& config) { config.take_arguments(lines); });
+  return 0;
+}

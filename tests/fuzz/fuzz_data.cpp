@@ -1,0 +1,74 @@
+// Any bytes as DATA: what goes out has bounded CRLF lines and one end, however the input was cut,
+// and reads back as the same message. The first byte chooses the line limit.
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include "data.h"
+
+namespace {
+
+using namespace lmtpq;
+
+void check(bool holds) {
+  if (!holds) {
+    std::abort();
+  }
+}
+
+// The message; what stands behind its end is left in `wire`.
+std::string decode(std::string_view& wire, std::size_t limit, std::size_t length) {
+  DataDecoder decoder(limit);
+  std::string message;
+  for (bool ended = false; !ended;) {
+    check(!wire.empty());
+    std::string_view piece = wire.substr(0, length);
+    const std::size_t given = piece.size();
+    ended = decoder.decode(piece, message);
+    check(ended || piece.empty());
+    wire.remove_prefix(given - piece.size());
+  }
+  return message;
+}
+
+std::string encode(std::string_view message, std::size_t length) {
+  DataEncoder encoder;
+  std::string wire;
+  for (; !message.empty(); message.remove_prefix(std::min(length, message.size()))) {
+    encoder.encode(message.substr(0, length), wire);
+  }
+  return wire + std::string(DataEncoder::kEnd);
+}
+
+void check_message(std::string_view message, std::size_t limit) {
+  while (!message.empty()) {
+    const std::size_t end = message.find_first_of("\r\n");
+    check(end <= limit && message.substr(end, 2) == "\r\n");
+    message.remove_prefix(end + 2);
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0) {
+    return 0;
+  }
+  const std::size_t limit = data[0] % 2 == 0 ? 998 : 5 + data[0] % 64;
+  std::string input(reinterpret_cast<const char*>(data) + 1, size - 1);
+  input += "\r\n.\r\n";
+  std::string_view rest = input;
+  const std::string message = decode(rest, limit, input.size());
+  check_message(message, limit);
+  std::string_view rest_of_bytes = input;
+  check(decode(rest_of_bytes, limit, 1) == message && rest_of_bytes == rest);
+
+  const std::string wire = encode(message, message.size());
+  check(encode(message, 1) == wire && encode(message, 7) == wire);
+  check(wire == ".\r\n" || wire.find("\r\n.\r\n") == wire.size() - 5);
+  std::string_view behind = wire;
+  check(decode(behind, limit, wire.size()) == message && behind.empty());
+  return 0;
+}

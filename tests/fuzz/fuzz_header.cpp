@@ -1,0 +1,26 @@
+// Any bytes: the fields' raw texts are the front of the header, and no value can break a line.
+
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include "header.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  lmtpq::HeaderReader reader(text);
+  std::string sum;
+  while (const auto field = reader.next()) {
+    sum += field->raw;
+    const std::string value = lmtpq::unfold(lmtpq::without_comments(field->value));
+    const bool one_line = value.find_first_of("\r\n") == std::string::npos;
+    const bool plain_name = field->name.find_first_of(" \t\r\n:") == std::string_view::npos;
+    if (!one_line || !plain_name || !field->raw.ends_with("\r\n")) {
+      std::abort();
+    }
+  }
+  if (!text.starts_with(sum) || reader.next()) {
+    std::abort();
+  }
+  return 0;
+}

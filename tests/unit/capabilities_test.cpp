@@ -1,0 +1,100 @@
+#include "capabilities.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+
+using lmtpq::Capabilities;
+using lmtpq::Reply;
+using lmtpq::ReplyParser;
+
+namespace {
+
+Capabilities of(std::string_view bytes) {
+  ReplyParser parser;
+  CPPUNIT_ASSERT(parser.parse(bytes) == ReplyParser::Result::kReply);
+  return Capabilities(parser.take());
+}
+
+}  // namespace
+
+class CapabilitiesTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(CapabilitiesTest);
+  CPPUNIT_TEST(offersNothingByDefault);
+  CPPUNIT_TEST(takesTheFirstLineForTheServersName);
+  CPPUNIT_TEST(comparesWholeKeywordsInAnyCase);
+  CPPUNIT_TEST(readsTheListThatCyrusEndsWithOk);
+  CPPUNIT_TEST(aLineWithAnEnhancedStatusMovesNoKeyword);
+  CPPUNIT_TEST(readsTheSizeLimit);
+  CPPUNIT_TEST(survivesJunk);
+  CPPUNIT_TEST_SUITE_END();
+
+  void offersNothingByDefault() {
+    CPPUNIT_ASSERT(Capabilities().all().empty() && !Capabilities().offers("SIZE"));
+    CPPUNIT_ASSERT(Capabilities(Reply()).all().empty() && !Capabilities().size_limit());
+  }
+
+  void takesTheFirstLineForTheServersName() {
+    CPPUNIT_ASSERT(of("250 IGNOREQUOTA\r\n").all().empty());
+    CPPUNIT_ASSERT(of("250-IGNOREQUOTA at your service\r\n250 TRACE\r\n").all().size() == 1);
+  }
+
+  void comparesWholeKeywordsInAnyCase() {
+    const Capabilities some =
+        of("250-h\r\n250-Pipelining\r\n250-XTRACE\r\n250-SIZES\r\n250 trace\r\n");
+    CPPUNIT_ASSERT(some.offers("PIPELINING") && some.offers("TRACE"));
+    for (const char* missing : {"SIZE", "IGNOREQUOTA", "PIPE", "", "H"}) {
+      CPPUNIT_ASSERT_MESSAGE(missing, !some.offers(missing));
+    }
+  }
+
+  void readsTheListThatCyrusEndsWithOk() {  // T51
+    const Capabilities cyrus = of(
+        "250-mail\r\n250-8BITMIME\r\n250-SIZE 262144\r\n250-AUTH PLAIN LOGIN\r\n250-IGNOREQUOTA\r\n"
+        "250-TRACE\r\n250 Ok SESSIONID=<s>\r\n");
+    for (const char* keyword : {"8BITMIME", "SIZE", "AUTH", "IGNOREQUOTA", "TRACE"}) {
+      CPPUNIT_ASSERT_MESSAGE(keyword, cyrus.offers(keyword));
+    }
+    CPPUNIT_ASSERT(!cyrus.offers("SESSIONID") && !cyrus.offers("PLAIN"));
+    CPPUNIT_ASSERT_EQUAL(std::string("PLAIN LOGIN"), cyrus.all().at(2).second);
+  }
+
+  // A server that words its LHLO lines so must not have its name read as a keyword for it.
+  void aLineWithAnEnhancedStatusMovesNoKeyword() {
+    const Capabilities odd = of("250-TRACE\r\n250-SIZE 5\r\n250 2.0.0 Ok\r\n");
+    CPPUNIT_ASSERT(odd.offers("SIZE"));
+    CPPUNIT_ASSERT(!odd.offers("TRACE"));
+  }
+
+  void readsTheSizeLimit() {
+    const struct {
+      const char* line;
+      std::uint64_t limit;  // 0: none
+    } rows[] = {
+        {"SIZE 1", 1},
+        {"size 262144", 262144},
+        {"SIZE 18446744073709551615", 18446744073709551615u},
+        {"SIZE", 0},
+        {"SIZE ", 0},
+        {"SIZE 0", 0},  // RFC 1870 section 4: no fixed maximum
+        {"SIZE -1", 0},
+        {"SIZE 99999999999999999999", 0},
+        {"SIZE x", 0},
+        {"SIZE 10k", 0},
+        {"SIZES 5", 0},
+        {"X SIZE 5", 0},
+    };
+    for (const auto& row : rows) {
+      const auto limit = of("250-h\r\n250 " + std::string(row.line) + "\r\n").size_limit();
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(row.line, row.limit != 0, limit.has_value());
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(row.line, row.limit, limit.value_or(0));
+    }
+  }
+
+  void survivesJunk() {  // T70
+    const Capabilities junk =
+        of("250-h\r\n250-\r\n250-LIMITS RCPTMAX=0 ?\r\n250-=\r\n250- \r\n"
+           "250-\xff\r\n250 IGNOREQUOTA \r\n");
+    CPPUNIT_ASSERT(junk.offers("IGNOREQUOTA") && junk.offers("LIMITS") && !junk.size_limit());
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(CapabilitiesTest);
