@@ -171,8 +171,6 @@ void Delivery::log_outcome(const Progress& progress, std::size_t recipient,
   std::snprintf(delays, sizeof delays, "%.3f/%.3f/%.3f/%.3f",
                 seconds(clocks.complete - clocks.begun), seconds(clocks.connecting),
                 seconds(dot - clocks.started), seconds(now - dot));
-  const std::string own_words =
-      std::to_string(outcome.code) + " " + outcome.status.text() + " " + outcome.text;
   Record record;
   record.add("trace", progress.trace().text())
       .add("qid", progress.queue_id().text())
@@ -182,7 +180,7 @@ void Delivery::log_outcome(const Progress& progress, std::size_t recipient,
       .add("relay", upstream != nullptr ? upstream->peer() : "none")
       .add("status", kFateNames[static_cast<int>(outcome.fate)])
       .add("dsn", outcome.status.text())
-      .add("reply", outcome.store_said.empty() ? own_words : outcome.store_said)
+      .add("reply", words_of(outcome))
       .add("delays", delays)
       .add("size", static_cast<long long>(progress.body().size()))
       .add("conn_use", upstream != nullptr ? upstream->transactions() : 0)

@@ -55,10 +55,8 @@ bool read_message(const Settings& settings, Body& body, std::string& failure) {
 }
 
 void print(const std::string& recipient, const Outcome& outcome) {
-  const std::string own =
-      std::to_string(outcome.code) + " " + outcome.status.text() + " " + outcome.text;
   std::printf("%s: %s (%s)\n", recipient.c_str(), kFateNames[static_cast<int>(outcome.fate)],
-              (outcome.store_said.empty() ? own : outcome.store_said).c_str());
+              words_of(outcome).c_str());
 }
 
 struct Addressed {
@@ -67,7 +65,7 @@ struct Addressed {
 };
 
 // A bad address is that recipient's affair only.
-Addressed address(const std::vector<std::string>& recipients, Envelope& envelope) {
+Addressed address(const std::vector<std::string>& recipients, Envelope& envelope, const Log& log) {
   Addressed made;
   for (std::size_t i = 0; i < recipients.size(); ++i) {
     const auto mailbox = read_address(recipients[i]);
@@ -76,6 +74,12 @@ Addressed address(const std::vector<std::string>& recipients, Envelope& envelope
     if (good) {
       envelope.recipients.push_back(*mailbox);
       made.taken.push_back(i);
+    } else {
+      log.info(Record()
+                   .add("trace", "")
+                   .add("to", recipients[i])
+                   .add("status", kFateNames[static_cast<int>(Fate::kPermanent)])
+                   .add("reply", words_of(made.outcomes[i])));
     }
   }
   return made;
@@ -97,7 +101,7 @@ int run_deliver(const Settings& settings, const Log& log,
   }
   envelope.sender = *sender;
   envelope.body = BodyType::k8BitMime;
-  Addressed addressed = address(recipients, envelope);
+  Addressed addressed = address(recipients, envelope, log);
 
   Body body(settings.spool_dir, settings.max_message_size);
   std::string failure;

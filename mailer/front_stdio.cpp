@@ -70,10 +70,11 @@ int run_relay(const Settings& settings, const Log& log, StdioChannel stdio) {
   return EX_OK;
 }
 
-void refuse_relay(StdioChannel stdio, const std::string& name, const std::string& mistake) {
+void refuse_relay(StdioChannel stdio, const std::string& mistake) {
   const Outcome outcome = outcome_of(Trouble::kConfiguration, mistake);
   DescriptorChannel client{Descriptor(stdio.in), Descriptor(stdio.out)};
-  const std::string line = reply_line(421, outcome.status, name + " " + outcome.text);
+  // No host name in front: mailq(1) shows some 60 characters, which the mistake needs.
+  const std::string line = reply_line(421, outcome.status, outcome.text);
   std::string ignored;
   write_all(client, line, ignored, Clock::now() + std::chrono::seconds(10));
 }

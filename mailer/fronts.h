@@ -27,7 +27,7 @@ StdioChannel take_stdio();
 int run_relay(const Settings& settings, const Log& log, StdioChannel stdio);
 // The same two descriptors when we are not fit to serve: one temporary reply that names the
 // mistake.
-void refuse_relay(StdioChannel stdio, const std::string& name, const std::string& mistake);
+void refuse_relay(StdioChannel stdio, const std::string& mistake);
 
 // One message from standard input to the recipients; prints a line for each.
 int run_deliver(const Settings& settings, const Log& log,

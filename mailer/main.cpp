@@ -133,7 +133,7 @@ int guarded(Command command, const std::vector<std::string>& arguments) {
     }
     report(error.what(), settings);
     if (stdio) {
-      refuse_relay(*stdio, settings.hostname, error.what());
+      refuse_relay(*stdio, error.what());
     } else {
       std::fprintf(stderr, "lmtpq: %s\n", error.what());
     }

@@ -23,10 +23,10 @@ constexpr std::array<TroubleRule, 10> kTroubles{{
      Fate::kTemporary,
      451,
      {4, 4, 2},
-     "Connection lost after the end of data (possible duplicate): "},
+     "Connection lost after the end of data, possible duplicate: "},
     {Trouble::kNonsense, Fate::kTemporary, 451, {4, 5, 0}, "Store makes no sense: "},
     {Trouble::kSpool, Fate::kTemporary, 452, {4, 3, 1}, "Cannot keep the message: "},
-    {Trouble::kConfiguration, Fate::kTemporary, 451, {4, 3, 5}, "lmtpq configuration: "},
+    {Trouble::kConfiguration, Fate::kTemporary, 451, {4, 3, 5}, "lmtpq: "},
     {Trouble::kInternal, Fate::kTemporary, 451, {4, 3, 0}, "lmtpq: "},
     {Trouble::kTooLarge, Fate::kPermanent, 552, {5, 3, 4}, "Message too large: "},
     {Trouble::kNeedsUtf8, Fate::kPermanent, 550, {5, 6, 7}, "Store has no SMTPUTF8: "},
@@ -66,6 +66,10 @@ bool protocol_quarrel(Awaited stage, int code) {
 Outcome outcome_of(const Answer& answer) {
   const Reply& reply = answer.reply;
   const std::string said = reply.summary();
+  // A server that shuts down behind the dot may have filed the message first: Dovecot does.
+  if (reply.code == 421 && answer.stage == Awaited::kFinal) {
+    return outcome_of(Trouble::kUncertain, said);
+  }
   if (reply.klass() == 5 && protocol_quarrel(answer.stage, reply.code)) {
     Outcome made = outcome_of(Trouble::kNonsense, said);
     made.store_said = said;
@@ -94,6 +98,12 @@ Outcome outcome_of(Trouble trouble, std::string_view detail) {
   const auto* const rule = std::find_if(kTroubles.begin(), kTroubles.end(),
                                         [&](const auto& r) { return r.trouble == trouble; });
   return {rule->fate, rule->code, rule->status, std::string(rule->words) + std::string(detail), {}};
+}
+
+std::string words_of(const Outcome& outcome) {
+  return !outcome.store_said.empty()
+             ? outcome.store_said
+             : std::to_string(outcome.code) + " " + outcome.status.text() + " " + outcome.text;
 }
 
 std::string reply_line(const Outcome& outcome, const TraceId& trace) {

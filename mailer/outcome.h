@@ -49,6 +49,9 @@ struct Outcome {
 Outcome outcome_of(const Answer& answer);
 Outcome outcome_of(Trouble trouble, std::string_view detail);
 
+// What the store said, or what we say in its place, for logs and people.
+std::string words_of(const Outcome& outcome);
+
 // The line for the MTA, with the trace id that joins its log to ours and the store's.
 std::string reply_line(const Outcome& outcome, const TraceId& trace);
 

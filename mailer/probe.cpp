@@ -21,7 +21,7 @@ Reply ask(Upstream& upstream, const Settings& settings, bool ignore_quota) {
 
 std::string row(const std::string& name, const std::string& value) {
   std::string line = name;
-  line.resize(std::max<std::size_t>(line.size() + 1, 14), ' ');
+  line.resize(std::max<std::size_t>(line.size() + 1, 19), ' ');
   return line + value + "\n";
 }
 
@@ -48,7 +48,7 @@ std::string json_pair(const std::string& name, const std::string& value) {
 }
 
 const char* quota_words(const Reply& reply) {
-  return over_quota(reply) ? "over quota" : reply.positive() ? "has room" : "refused";
+  return over_quota(reply) ? "over quota" : reply.positive() ? "accepted" : "refused";
 }
 
 }  // namespace
@@ -99,7 +99,8 @@ std::string describe(const ProbeResult& result, const std::string& recipient) {
   for (const auto& [keyword, parameters] : result.capabilities.all()) {
     // Cyrus ends its list with "Ok SESSIONID=<...>", which is no capability.
     if (parameters.find("SESSIONID=") == std::string::npos) {
-      out += row(title, parameters.empty() ? keyword : keyword + " " + parameters);
+      out +=
+          row(title, std::string(keyword).append(parameters.empty() ? "" : " ").append(parameters));
       title.clear();
     }
   }
@@ -114,7 +115,7 @@ std::string describe(const ProbeResult& result, const std::string& recipient) {
     out += row("RCPT", result.recipient->summary());
   }
   if (result.with_ignorequota) {
-    out += row("... with IGNOREQUOTA", result.with_ignorequota->summary());
+    out += row("  with IGNOREQUOTA", result.with_ignorequota->summary());
   }
   return out;
 }

@@ -102,8 +102,7 @@ std::optional<Transaction> Progress::next_transaction(const Capabilities& store)
   Transaction transaction;
   transaction.sender = envelope_.sender;
   transaction.body = envelope_.body;
-  transaction.charset =
-      store.offers("SMTPUTF8") && needs_utf8() ? AddressCharset::kUtf8 : AddressCharset::kAscii;
+  transaction.charset = needs_utf8() ? AddressCharset::kUtf8 : AddressCharset::kAscii;
   transaction.size = declare_size_ ? std::optional(body_.size()) : std::nullopt;
   transaction.trace = trace_;
   asked_.clear();

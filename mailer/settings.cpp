@@ -92,6 +92,21 @@ Reader trace_id(TraceId& into) {
   };
 }
 
+// It goes into the greeting and LHLO as it is.
+Reader host_name(std::string& into) {
+  return [&into](std::string_view name) {
+    const bool good = name.size() <= 255 && std::all_of(name.begin(), name.end(), [](char c) {
+                        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+                               (c >= 'A' && c <= 'Z') ||
+                               std::string_view("-._[]:").find(c) != std::string_view::npos;
+                      });
+    if (!good || name.empty()) {
+      throw ConfigError("expected a host name or [address]");
+    }
+    into = name;
+  };
+}
+
 Option value(const char* name, const char* argument, const char* fallback, const char* help,
              Reader read) {
   Option made;
@@ -166,7 +181,7 @@ Table store_options(Settings& s) {
        value("pipelining", "SWITCH", "yes", "send commands in one flight to a store that offers it",
              boolean(s.pipelining)),
        value("hostname", "NAME", "", "our name in the greeting and in LHLO; default: the system's",
-             text(s.hostname))});
+             host_name(s.hostname))});
 }
 
 Table time_options(Timeouts& t, Settings& s) {

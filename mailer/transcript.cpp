@@ -28,7 +28,11 @@ Transcript::Transcript(const std::string& directory, bool to_log, const std::str
   line("-- ", peer);
 }
 
-void Transcript::sent_message(std::size_t bytes) { message_bytes_ += bytes; }
+void Transcript::sent_message(std::uint64_t bytes) {
+  if (active()) {
+    line("C: ", "(message, " + std::to_string(bytes) + " bytes)");
+  }
+}
 
 void Transcript::ended(std::string_view reason) {
   if (active()) {
@@ -39,10 +43,6 @@ void Transcript::ended(std::string_view reason) {
 void Transcript::note(std::string_view direction, std::string_view bytes) {
   if (!active() || bytes.empty()) {
     return;
-  }
-  if (message_bytes_ > 0) {
-    line("C: ", "(message, " + std::to_string(message_bytes_) + " bytes)");
-    message_bytes_ = 0;
   }
   while (!bytes.empty()) {
     std::string_view text = bytes.substr(0, bytes.find('\n'));

@@ -8,7 +8,7 @@
 // Failure: a file that cannot be opened is logged once; mail goes on.
 #pragma once
 
-#include <memory>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -24,7 +24,7 @@ class Transcript {
 
   void sent(std::string_view bytes) { note("C: ", bytes); }
   void received(std::string_view bytes) { note("S: ", bytes); }
-  void sent_message(std::size_t bytes);
+  void sent_message(std::uint64_t bytes);
   void ended(std::string_view reason);
   bool active() const { return to_log_ || file_.valid(); }
 
@@ -36,7 +36,6 @@ class Transcript {
   std::string peer_;
   const Log& log_;
   Descriptor file_;
-  std::size_t message_bytes_ = 0;
 };
 
 }  // namespace lmtpq

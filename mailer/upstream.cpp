@@ -155,6 +155,7 @@ void Upstream::send_message(const Body& body, Deadline latest) {
       if (!more) {
         dot_sent_ = true;
         dot_time_ = Clock::now();
+        transcript_.sent_message(sent);
         client_.end_of_data();
         return;
       }
@@ -181,7 +182,6 @@ bool Upstream::refill(Body::Reader& reader, DataEncoder& encoder, std::string& p
     switch (reader.next(bytes)) {
       case Body::Reader::Result::kBytes:
         encoder.encode(bytes, piece);
-        transcript_.sent_message(bytes.size());
         break;
       case Body::Reader::Result::kEnd:
         piece += DataEncoder::kEnd;

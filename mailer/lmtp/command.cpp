@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <limits>
 #include <utility>
 
 namespace lmtpq {
@@ -64,8 +65,10 @@ bool read_mail_parameter(std::string_view parameter, MailArguments& mail) {
   if (same_word(keyword, "SIZE")) {
     std::uint64_t size = 0;
     const auto parsed = std::from_chars(value.data(), value.data() + value.size(), size);
-    mail.size = size;
-    return parsed.ec == std::errc() && parsed.ptr == value.data() + value.size();
+    // RFC 1870 allows 20 digits, which a 64-bit number does not hold all of.
+    const bool huge = parsed.ec == std::errc::result_out_of_range && value.size() <= 20;
+    mail.size = huge ? std::numeric_limits<std::uint64_t>::max() : size;
+    return (huge || parsed.ec == std::errc()) && parsed.ptr == value.data() + value.size();
   }
   if (same_word(keyword, "BODY")) {
     mail.body = same_word(value, "8BITMIME") ? BodyType::k8BitMime : BodyType::k7Bit;

@@ -42,10 +42,12 @@ void LmtpClient::begin(Transaction transaction) {
     unsent_.push_back({Awaited::kTrace, 0, trace_line(transaction.trace), 0});
   }
   const BodyType body = capabilities_.offers("8BITMIME") ? transaction.body : BodyType::kUnstated;
-  unsent_.push_back({Awaited::kMail, 0,
-                     mail_line(transaction.sender, body, transaction.charset,
-                               size_offered ? transaction.size : std::nullopt),
-                     0});
+  const AddressCharset charset =
+      capabilities_.offers("SMTPUTF8") ? transaction.charset : AddressCharset::kAscii;
+  unsent_.push_back(
+      {Awaited::kMail, 0,
+       mail_line(transaction.sender, body, charset, size_offered ? transaction.size : std::nullopt),
+       0});
   for (std::size_t i = 0; i < transaction.recipients.size(); ++i) {
     const Transaction::Recipient& to = transaction.recipients[i];
     const bool bypass = to.ignore_quota && capabilities_.offers("IGNOREQUOTA");
@@ -226,7 +228,9 @@ void LmtpClient::handle_final(std::size_t recipient, const Reply& reply) {
 // RFC 2033 leaves no room for a reply before the dot; a refusal is believed (a full disk, a message
 // over the limit), a success is not.
 void LmtpClient::handle_unawaited(const Reply& reply) {
-  if (state_ == ClientState::kBody && (reply.klass() == 4 || reply.klass() == 5)) {
+  if (reply.code == 421) {
+    broken_by(reply, "the store closes the connection");
+  } else if (state_ == ClientState::kBody && (reply.klass() == 4 || reply.klass() == 5)) {
     answer_rest(Awaited::kData, reply);
     broken_by(reply, "refused before the end of data");
   } else {

@@ -92,7 +92,7 @@ class LmtpClient {
   bool message_refused() const;
   // Takes that reply as everyone's, and breaks the connection.
   void conclude_refused();
-  // Any state; the reply is not waited for.
+  // In kReady only: elsewhere it could become part of the message, or stand behind its dot.
   void quit();
 
   ClientState state() const { return state_; }

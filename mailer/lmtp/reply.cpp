@@ -75,7 +75,7 @@ std::string Reply::text() const {
     std::string& part = carried ? first : rest;
     part += part.empty() || lines[i].empty() ? lines[i] : " " + lines[i];
   }
-  return first.empty() || rest.empty() ? first + rest : first + " " + rest;
+  return first.empty() || rest.empty() ? first + rest : first + "; " + rest;
 }
 
 std::string Reply::summary() const {

@@ -34,8 +34,9 @@ struct Reply {
 
   int klass() const { return code / 100; }
   bool positive() const { return klass() == 2; }
-  // All lines as one: those that carried the enhanced status first, since a reader of the log (and
-  // Sendmail, which keeps one line) wants the detail before the explanation.
+  // All lines as one: those that carried the enhanced status, "; ", the rest. The former first,
+  // since a reader of the log (and Sendmail, which keeps one line) wants the detail before the
+  // explanation.
   std::string text() const;
   // "452 4.2.2 Over quota", for logs.
   std::string summary() const;
@@ -44,9 +45,9 @@ struct Reply {
 // The value of `SESSIONID=<...>`, which Cyrus puts into LHLO, RSET and final replies; else "".
 std::string session_id(const Reply& reply);
 
-// Longest line we ever send: RFC 5321 section 4.5.3.1.5. Sendmail would take the tail of a line
-// over 2,047 bytes as another reply.
-inline constexpr std::size_t kMaxReplyLine = 512;
+// Longest line we ever send, CRLF included: under RFC 5321's 512 (section 4.5.3.1.5). Sendmail
+// would take the tail of a line over 2,047 bytes as another reply.
+inline constexpr std::size_t kMaxReplyLine = 510;
 
 // "code status text\r\n", cut to kMaxReplyLine, anything but printable ASCII replaced by '?'.
 std::string reply_line(int code, const EnhancedStatus& status, std::string_view text);

@@ -95,6 +95,8 @@ class DataTest : public CppUnit::TestFixture {
         {"a\r\n. \r\n.\r\n", "a\r\n \r\n"},
         {"A: b\r\n\r\n.\r\n", "A: b\r\n\r\n"},
         {"a.\r\n.\r\n", "a.\r\n"},
+        {".\rb\r\n.\r\n", "\r\nb\r\n"},  // the dot was a stuffed one, the CR is text
+        {"a\r\n.\r\r\nb\r\n.\r\n", "a\r\n\r\nb\r\n"},
     };
     for (const auto& [wire, message] : rows) {
       const Decoded decoded = decode(wire);

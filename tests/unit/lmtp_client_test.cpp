@@ -13,12 +13,11 @@ namespace {
 constexpr const char* kCyrus =
     "250-mail.example.org\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250-PIPELINING\r\n"
     "250-SIZE 262144\r\n250-IGNOREQUOTA\r\n250-TRACE\r\n250 Ok SESSIONID=<s1>\r\n";
-constexpr const char* kPlain = "250 plain.example.org\r\n";
 
-// From a@example.org to u1, u2 and so on.
+// From s@x to u1, u2 and so on.
 Transaction message_to(int recipients, const char* trace = "") {
   Transaction transaction;
-  transaction.sender = Mailbox::parse("a@example.org").value();
+  transaction.sender = Mailbox::parse("s@x").value();
   transaction.trace = TraceId::parse(trace).value_or(TraceId());
   for (int i = 1; i <= recipients; ++i) {
     transaction.recipients.push_back({Mailbox::parse("u" + std::to_string(i)).value(), false});
@@ -95,7 +94,7 @@ void check_end(ClientState state, const std::string& expected, const LmtpClient&
 }
 
 // How a message for `recipients`, sent in one flight, ends when the store says `replies`, and
-// `finals` behind the dot (which goes out only where the client is ready for the body).
+// then `finals`; in between the dot goes out, where the client is ready for a body.
 struct Dialogue {
   const char* name;
   int recipients;
@@ -105,42 +104,39 @@ struct Dialogue {
   const char* answers;
 };
 
+constexpr const char* kOne = "250 a/250 b/354 go";
+constexpr const char* kTwo = "250 a/250 b/250 c/354 go";
+
 constexpr Dialogue kDialogues[] = {
-    {"takesOneReplyForEachAcceptedRecipientInOrder", 4,  // T17, T22, T36, T48
+    // T17, T18, T20, T21, T22, T23, T36, T48, T61
+    {"takesOneReplyForEachAcceptedRecipientInOrder", 4,
      "250 a/250 b/452 4.2.2 full/250 c/250 d/354 go", "550 5.7.1 no/250 2.1.5 in/452 4.3.1 disk",
      kReady,
      "end of data 550 5.7.1 no | RCPT 452 4.2.2 full | end of data 250 2.1.5 in | "
      "end of data 452 4.3.1 disk"},
-    {"waitsForEveryFinalReply", 2, "250 a/250 b/250 c/354 go", "250 in", kFinal,
-     "end of data 250 in | -"},
-    {"aReplyOfThreeLinesIsOneReply", 2, "250 a/250 b/250 c/354 go",  // T23
-     "550-5.1.1 a/550-5.1.1 b/550 5.1.1 c/250 in", kReady,
+    {"waitsForEveryFinalReply", 2, kTwo, "250 in", kFinal, "end of data 250 in | -"},
+    {"aReplyOfThreeLinesIsOneReply", 2, kTwo, "550-5.1.1 a/550-5.1.1 b/550 5.1.1 c/250 in", kReady,
      "end of data 550 5.1.1 a b c | end of data 250 in"},
-    {"aReplyTooManyBreaks", 1, "250 a/250 b/354 go", "250 in/550 no", kBroken,  // T20
-     "end of data 250 in"},
-    {"garbageBehindTheLastReplyBreaks", 1, "250 a/250 b/354 go", "250 in/", kBroken,
-     "end of data 250 in"},
-    {"a421OnAnIdleConnectionBreaks", 1, "250 a/250 b/354 go", "250 in/421 4.4.1 bye",  // T61
-     kBroken, "end of data 250 in"},
-    {"a421AsTheFirstFinalReplyBreaks", 2, "250 a/250 b/250 c/354 go", "421 bye/250 in", kBroken,
+    {"aReplyTooManyBreaks", 1, kOne, "250 in/550 no", kBroken, "end of data 250 in"},
+    {"garbageBehindTheLastReplyBreaks", 1, kOne, "250 in/", kBroken, "end of data 250 in"},
+    {"a421OnAnIdleConnectionBreaks", 1, kOne, "250 in/421 bye", kBroken, "end of data 250 in"},
+    {"a421BehindTheDotBreaksAndSilencesNobody", 2, kTwo, "421 bye/250 in", kBroken,
      "end of data 421 bye | end of data 250 in"},
-    {"a421AsTheLastFinalReplyBreaks", 2, "250 a/250 b/250 c/354 go", "250 in/421 bye", kBroken,
-     "end of data 250 in | end of data 421 bye"},
-    {"aStrangeFinalReplyAnswersNobody", 2, "250 a/250 b/250 c/354 go", "250 in/354 go",  // T21
-     kBroken, "end of data 250 in | -"},
-    {"aFinalReplyThatIsNoneAnswersNobody", 1, "250 a/250 b/354 go", "25", kBroken, "-"},
-    {"aRefusedMailIsNeverFollowedByABody", 2, "552 big/250 a/250 b/354 go", "250 in",  // T26, T27
-     kBroken, "MAIL 552 big | MAIL 552 big"},
+    {"a421BehindTheDotIsAnAnswer", 1, kOne, "421 bye", kBroken, "end of data 421 bye"},
+    {"aStrangeFinalReplyIsNobodys", 2, kTwo, "250 in/354 go", kBroken, "end of data 250 in | -"},
+    {"aFinalReplyThatIsNoneIsNobodys", 1, kOne, "25", kBroken, "-"},
+    // T26, T27
+    {"aRefusedMailIsNeverFollowedByABody", 2, "552 big/250 a/250 b/354 go", "", kBroken,
+     "MAIL 552 big | MAIL 552 big"},
     {"aRefusedMailAnswersEveryone", 2, "451 no/503 a/250 b/503 c", "", kReady,
      "MAIL 451 no | MAIL 451 no"},
-    {"nobodyAcceptedIsNeverFollowedByABody", 2, "250 a/550 5.1.1 no/452 full/354 go",  // T27
-     "250 in", kBroken, "RCPT 550 5.1.1 no | RCPT 452 full"},
-    {"theReplyToDataIsAwaitedThoughNobodyIsAccepted", 1, "250 a/550 no", "", kEnvelope,
-     "RCPT 550 no"},
-    {"everyoneRefusedLeavesTheConnectionUsable", 1, "250 a/550 no/503 b", "", kReady,
-     "RCPT 550 no"},
+    {"nobodyAcceptedIsNeverFollowedByABody", 2, "250 a/550 5.1.1 no/452 full/354 go", "", kBroken,
+     "RCPT 550 5.1.1 no | RCPT 452 full"},
+    {"nobodyAcceptedStillOwesTheReplyToData", 1, "250 a/550 no", "", kEnvelope, "RCPT 550 no"},
+    {"nobodyAcceptedLeavesItUsable", 1, "250 a/550 no/503 b", "", kReady, "RCPT 550 no"},
     {"aRefusedDataAnswersWhoeverWasAccepted", 2, "250 a/550 no/250 b/451 disk", "", kReady,
      "RCPT 550 no | DATA 451 disk"},
+    {"neverSaysDataForAMessageToNobody", 0, "250 a", "", kReady, ""},
     {"a421ToMailBreaks", 1, "421 bye/250 a/354 go", "", kBroken, "-"},
     {"a421ToRcptBreaks", 2, "250 a/550 no/421 bye/354 go", "", kBroken, "RCPT 550 no | -"},
     {"a421ToDataBreaks", 1, "250 a/250 b/421 bye", "", kBroken, "-"},
@@ -151,7 +147,6 @@ constexpr Dialogue kDialogues[] = {
     {"aRefusalBeforeTheDotIsEveryones", 2, "250 a/250 b/250 c/354 go/452 disk", "250 in",  // T14
      kBroken, "DATA 452 disk | DATA 452 disk"},
     {"aSuccessBeforeTheDotIsNobodys", 1, "250 a/250 b/354 go/250 in", "250 in", kBroken, "-"},
-    {"neverSaysDataForAMessageToNobody", 0, "250 a", "", kReady, ""},
 };
 
 class DialogueTest : public CppUnit::TestCase {
@@ -169,20 +164,17 @@ class DialogueTest : public CppUnit::TestCase {
  private:
   void play(std::size_t first, std::size_t other) {
     LmtpClient client = begun(row_.recipients, "");
-    hear_pieces(client, lines(row_.replies), first, other);
-    if (client.state() == kBody) {
-      client.end_of_data();
-      hear_pieces(client, lines(row_.finals), first, other);
+    for (const char* said : {row_.replies, row_.finals}) {
+      std::string all = lines(said);
+      for (std::size_t length = first; !all.empty(); length = other) {
+        check("", hear(client, all.substr(0, length)));
+        all.erase(0, length);
+      }
+      if (client.state() == kBody) {
+        client.end_of_data();
+      }
     }
     check_end(row_.state, row_.answers, client);
-  }
-
-  static void hear_pieces(LmtpClient& client, std::string bytes, std::size_t first,
-                          std::size_t other) {
-    for (std::size_t length = first; !bytes.empty(); length = other) {
-      check("", hear(client, std::string_view(bytes).substr(0, length)));
-      bytes.erase(0, length);
-    }
   }
 
   const Dialogue& row_;
@@ -239,7 +231,6 @@ class LmtpClientTest : public CppUnit::TestFixture {
         hear(client, lines(before));
         check("", hear(client, lines(said)), said);
         check_end(kBroken, "", client, said);
-        CPPUNIT_ASSERT(!client.reason().empty());
       }
     }
   }
@@ -247,10 +238,10 @@ class LmtpClientTest : public CppUnit::TestFixture {
   void sendsOneFlightWithNoParameterThatIsNotOffered() {  // T32: the exact bytes
     const std::pair<const char*, const char*> rows[] = {
         {kCyrus,
-         "TRACE t1.x\r\nMAIL FROM:<a@example.org> SIZE=4321 BODY=8BITMIME\r\n"
+         "TRACE t1.x\r\nMAIL FROM:<s@x> SIZE=4321 BODY=8BITMIME\r\n"
          "RCPT TO:<u1> IGNOREQUOTA\r\nRCPT TO:<u2>\r\nDATA\r\n"},
         {"250-x\r\n250-PIPELINING\r\n250-XIGNOREQUOTA\r\n250 TRACES\r\n",
-         "MAIL FROM:<a@example.org>\r\nRCPT TO:<u1>\r\nRCPT TO:<u2>\r\nDATA\r\n"}};
+         "MAIL FROM:<s@x>\r\nRCPT TO:<u1>\r\nRCPT TO:<u2>\r\nDATA\r\n"}};
     for (const auto& [lhlo, flight] : rows) {
       LmtpClient client = opened(lhlo);
       Transaction transaction = message_to(2, "t1.x");
@@ -262,7 +253,7 @@ class LmtpClientTest : public CppUnit::TestFixture {
   }
 
   void sendsOneCommandAtATimeWithoutPipelining() {
-    LmtpClient client = opened(kPlain);
+    LmtpClient client = opened("250 x\r\n");
     Transaction transaction = message_to(2);
     transaction.sender = {};
     check("MAIL FROM:<>\r\n", begin(client, transaction));  // T44
@@ -289,18 +280,15 @@ class LmtpClientTest : public CppUnit::TestFixture {
 
   void opensEveryLaterTransactionWithRset() {  // T59, T60, T65
     LmtpClient client = behind_dot("250 a/250 b/250 c");
-    CPPUNIT_ASSERT(client.reusable() && client.used());
     Transaction next = message_to(1, "t2");
     next.recipients[0].ignore_quota = true;
-    check(
-        "RSET\r\nTRACE t2\r\nMAIL FROM:<a@example.org>\r\n"
-        "RCPT TO:<u1> IGNOREQUOTA\r\nDATA\r\n",
-        begin(client, next));
+    check("RSET\r\nTRACE t2\r\nMAIL FROM:<s@x>\r\nRCPT TO:<u1> IGNOREQUOTA\r\nDATA\r\n",
+          begin(client, next));
     hear(client, "250 2.0.0 Ok SESSIONID=<s2>\r\n");
     check("s2", client.session());
     check("-", answers(client));
     hear(client, lines("250 a/250 b/550 no/503 c"));
-    check("RSET\r\nMAIL FROM:<a@example.org>\r\n", begin(client, message_to(0)));  // no old trace
+    check("RSET\r\nMAIL FROM:<s@x>\r\n", begin(client, message_to(0)));  // no old trace
   }
 
   void aRefusedTraceStopsNoMail() {  // T58
@@ -318,16 +306,16 @@ class LmtpClientTest : public CppUnit::TestFixture {
   }
 
   void aRefusedRsetBreaks() {  // T62
-    for (const char* said : {"500 what?/250 ok/250 ok/354 go/250 ok", "421 bye", "354 go"}) {
+    for (const char* said : {"500 x/250 a/250 b/250 c/354 go", "421 x", "354 go", "250 a/421 x"}) {
       LmtpClient client = behind_dot("250 a/250 b/250 c");
-      begin(client, message_to(1));
+      begin(client, message_to(1, "t2"));
       hear(client, lines(said));
       check_end(kBroken, "-", client, said);
     }
   }
 
   void saysNothingMoreAfterARefusedMailWithoutPipelining() {  // T28
-    LmtpClient client = opened(kPlain);
+    LmtpClient client = opened("250 x\r\n");
     begin(client, message_to(2));
     check("", hear(client, "451 4.3.0 later\r\n"));
     check_end(kReady, "MAIL 451 4.3.0 later | MAIL 451 4.3.0 later", client);
@@ -338,15 +326,14 @@ class LmtpClientTest : public CppUnit::TestFixture {
     LmtpClient client = opened(kCyrus);
     Transaction transaction = message_to(2);
     transaction.purpose = Transaction::Purpose::kAsk;
-    check("MAIL FROM:<a@example.org>\r\nRCPT TO:<u1>\r\nRCPT TO:<u2>\r\n",
-          begin(client, transaction));
+    check("MAIL FROM:<s@x>\r\nRCPT TO:<u1>\r\nRCPT TO:<u2>\r\n", begin(client, transaction));
     check("", hear(client, "250 ok\r\n250 2.1.5 ok\r\n452 4.2.2 full\r\n"));
     check_end(kReady, "RCPT 250 2.1.5 ok | RCPT 452 4.2.2 full", client);
   }
 
   // What a store says before it can have seen a command is no answer to that command.
   void aReplyThatCameBeforeItsCommandBreaks() {
-    LmtpClient client = opened(kPlain);
+    LmtpClient client = opened("250 x\r\n");
     begin(client, message_to(1));
     hear(client, lines("250 ok/250 ok"));
     check_end(kBroken, "-", client);
@@ -363,13 +350,11 @@ class LmtpClientTest : public CppUnit::TestFixture {
       const std::string one = "end of data " + refusal;
       check_end(kBroken, one + " | " + one + " | " + one, client);
     }
-    const LmtpClient client = behind_dot("552 5.2.3 a/552 5.2.3 b/552 5.2.3 c");
-    CPPUNIT_ASSERT(!client.message_refused() && client.reusable());
   }
 
   void anotherRefusalStandsForOneRecipient() {
     for (const char* said : {"", "552 5.2.2 full", "552 no", "452 4.2.3 x", "552 5.2.3 x/250 ok",
-                             "250 ok/552 5.2.3 x"}) {
+                             "250 ok/552 5.2.3 x", "552 5.2.3 x/552 5.2.3 x/552 5.2.3 x"}) {
       CPPUNIT_ASSERT_MESSAGE(said, !behind_dot(said).message_refused());
     }
   }
@@ -380,7 +365,7 @@ class LmtpClientTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(half.state() == kReady && !half.reusable());
     LmtpClient client = opened(kCyrus);
     client.quit();
-    check("QUIT\r\n", client.output());
+    check("QUIT\r\n", std::exchange(client.output(), {}));
     CPPUNIT_ASSERT(!client.reusable());
     hear(client, "221 bye\r\n");
     CPPUNIT_ASSERT(!client.reusable() && !client.awaited());
@@ -390,7 +375,6 @@ class LmtpClientTest : public CppUnit::TestFixture {
     LmtpClient client = behind_dot("250 2.1.5 in");
     client.lost("first");
     client.lost("second");
-    check("", hear(client, "550 no\r\n"));
     check_end(kBroken, "end of data 250 2.1.5 in | - | -", client);
     check("first", client.reason());
   }

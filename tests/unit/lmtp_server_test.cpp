@@ -354,6 +354,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     // The longest line that is read, and one byte more.
     check("250 2.0.0 Ok\r\ngreeted", play("NOOP " + std::string(4090, 'x') + "\r\n", 9999, 1));
     CPPUNIT_ASSERT(play("NOOP " + std::string(4092, 'x') + "\r\n", 9999, 1).starts_with("500"));
+    CPPUNIT_ASSERT(play("NOOP " + std::string(4092, 'x') + "\r\n", 1, 1).starts_with("500"));
   }
 
   void aLongLineOfRcptIsARefusedAddress() {

@@ -140,7 +140,7 @@ class ReplyTest : public CppUnit::TestFixture {
 
   void putsDetailBeforeExplanation() {  // T24: who reads one line reads the detail
     const Reply reply = one("550-Please see\r\n550-5.1.1 unknown user\r\n550 our pages\r\n");
-    check("550 5.1.1 unknown user Please see our pages", reply.summary());
+    check("550 5.1.1 unknown user; Please see our pages", reply.summary());
   }
 
   void aMultiLineReplyKeepsItsLines() {
