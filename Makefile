@@ -5,6 +5,11 @@ DESTDIR ?=
 BUILD   ?= build
 VERSION := 0.1
 
+# All cores, also when nobody says -j.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += --jobs=$(shell nproc)
+endif
+
 CXX      ?= g++
 WARN     := -Wall -Wextra -Wconversion -Wshadow -Werror
 HARDEN   := -D_FORTIFY_SOURCE=2 -D_GLIBCXX_ASSERTIONS -fstack-protector-strong \
@@ -41,7 +46,7 @@ MAILER_OBJECTS := $(filter-out $(BUILD)/mailer/main.o,$(call objects,mailer))
 LIBRARIES      := $(BUILD)/libmailer.a $(BUILD)/liblmtp.a $(BUILD)/libcommon.a
 FUZZERS        := $(patsubst tests/fuzz/fuzz_%.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
 REPLAYS        := $(FUZZERS:%=$(BUILD)/tests/fuzz/replay_%)
-TEST_PROGRAMS  := $(BUILD)/tests/unit_tests $(BUILD)/tests/store $(REPLAYS)
+TEST_PROGRAMS  := $(BUILD)/tests/unit_tests $(BUILD)/tests/play_dialogues $(BUILD)/tests/store $(REPLAYS)
 
 .PHONY: all help deps tests check e2e test demo bench fuzz lint format format-check install clean \
         check-asan check-tsan e2e-asan
@@ -87,7 +92,7 @@ $(BUILD)/tests/unit_tests: $(call objects,tests/unit) $(LIBRARIES)
 	@mkdir -p $(@D)
 	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ -lcppunit $(LIBS) -o $@
 
-$(BUILD)/tests/dialogues: $(call objects,tests/dialogues) $(LIBRARIES)
+$(BUILD)/tests/play_dialogues: $(call objects,tests/dialogues) $(LIBRARIES)
 	@mkdir -p $(@D)
 	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ $(LIBS) -o $@
 

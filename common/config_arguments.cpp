@@ -39,13 +39,29 @@ options::options_description describe(const std::vector<Option>& table) {
   return described;
 }
 
+// Stands for the empty value of `--name=`, which Boost takes for a mistake. Scripts write
+// `--sender="$from"`, and for a bounce that is empty.
+constexpr const char* kEmpty = "\x01";
+
+std::vector<std::string> with_empty_values(std::vector<std::string> arguments) {
+  for (std::string& argument : arguments) {
+    if (argument == "--") {
+      break;
+    }
+    if (argument.starts_with("--") && argument.find('=') == argument.size() - 1) {
+      argument += kEmpty;
+    }
+  }
+  return arguments;
+}
+
 }  // namespace
 
 std::vector<std::string> Config::take_arguments(const std::vector<std::string>& arguments) {
   const options::options_description described = describe(table_);
   options::parsed_options parsed(&described);
   try {
-    parsed = options::command_line_parser(arguments)
+    parsed = options::command_line_parser(with_empty_values(arguments))
                  .options(described)
                  .style(kStyle)
                  .allow_unregistered()
@@ -76,6 +92,9 @@ std::vector<std::string> Config::take_arguments(const std::vector<std::string>& 
     const Option& option = *find(word.string_key);
     const std::string bare = bare_value(option);
     std::string value = word.value.empty() ? bare : word.value[0];
+    if (value == kEmpty) {
+      value.clear();
+    }
     // Boost gives the operand behind a bare `-Q` to it as a value.
     if (!bare.empty() && word.original_tokens.size() > 1) {
       operands.push_back(std::exchange(value, bare));

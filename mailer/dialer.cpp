@@ -48,9 +48,11 @@ void look_up_name(Lookup* lookup, Deadline deadline, Addresses& found) {
   lookup->request.ar_request = &lookup->hints;
   int status = getaddrinfo_a(GAI_NOWAIT, requests, 1, nullptr);
   if (status == 0) {
-    const int left = milliseconds_until(deadline);
-    const timespec wait{left / 1000, (left % 1000) * 1000000L};
-    while (gai_suspend(requests, 1, &wait) == EAI_INTR) {
+    int waited = EAI_INTR;
+    while (waited == EAI_INTR) {
+      const int left = milliseconds_until(deadline);
+      const timespec wait{left / 1000, (left % 1000) * 1000000L};
+      waited = gai_suspend(requests, 1, &wait);
     }
     status = gai_error(&lookup->request);
   }

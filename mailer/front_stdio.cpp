@@ -17,7 +17,11 @@ namespace {
 
 volatile sig_atomic_t stop_asked = 0;
 
-void ask_to_stop(int) { stop_asked = 1; }
+// Once more each second: a signal that comes just before poll(2) would else be slept over.
+void ask_to_stop(int) {
+  stop_asked = 1;
+  alarm(1);
+}
 
 bool stopping() { return stop_asked != 0; }
 
@@ -27,6 +31,7 @@ void stop_gently_on_sigterm() {
   struct sigaction action {};
   action.sa_handler = ask_to_stop;
   sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGALRM, &action, nullptr);
 }
 
 bool same_file(int a, int b) {

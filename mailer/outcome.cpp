@@ -109,10 +109,11 @@ std::string words_of(const Outcome& outcome) {
 std::string reply_line(const Outcome& outcome, const TraceId& trace) {
   std::string text = outcome.text;
   const std::string mark = "TRACEID=<" + trace.text() + ">";
+  // Room is kept for the id: it is what joins the logs, the store's prose can be cut.
+  constexpr std::size_t kRoom = kMaxReplyLine - 24;
+  static_assert(kRoom > TraceId::kMaxLength + 10);
+  text.resize(std::min(text.size(), kRoom - mark.size()));
   if (!trace.empty() && text.find(mark) == std::string::npos) {
-    // Room is kept for the id: it is what joins the logs, the store's prose can be cut.
-    constexpr std::size_t kRoom = kMaxReplyLine - 24;
-    text.resize(std::min(text.size(), kRoom - std::min(kRoom, mark.size())));
     text += " " + mark;
   }
   return reply_line(outcome.code, outcome.status, text);

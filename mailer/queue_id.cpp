@@ -32,11 +32,11 @@ TraceId queue_id(std::string_view message_head) {
   // What follows "from" is the client's own word; only behind "by" does our Sendmail speak.
   bool ours = false;
   for (std::string_view word = take_word(rest); !word.empty(); word = take_word(rest)) {
-    if (ours && word == "id") {
+    if (ours && same_field_name(word, "id")) {
       const std::string_view id = take_word(rest);
       return TraceId::parse(id.substr(0, id.find(';'))).value_or(TraceId());
     }
-    ours = ours || word == "by";
+    ours = ours || same_field_name(word, "by");
   }
   return {};
 }

@@ -71,7 +71,7 @@ bool Session::read_input() {
       ended("told to stop");
       return false;
     }
-    const bool holds = was_idle && delivery_.has_idle();
+    const bool holds = delivery_.has_idle();
     const Deadline hold = start + settings_.timeouts.idle;
     const IoStatus status =
         client_.exchange(nothing, input_, holds ? std::min(hold, deadline) : deadline);

@@ -29,12 +29,20 @@ void LmtpClient::broken_by(const Reply& reply, std::string reason) {
   lost(std::move(reason) + ": " + reply.summary());
 }
 
+void LmtpClient::out_of_step(std::string reason) {
+  if (!dot_sent_) {
+    answers_.assign(answers_.size(), std::nullopt);
+  }
+  lost(std::move(reason));
+}
+
 void LmtpClient::begin(Transaction transaction) {
   const bool size_offered = capabilities_.offers("SIZE");
   answers_.assign(transaction.recipients.size(), std::nullopt);
   accepted_.assign(transaction.recipients.size(), false);
   trace_refusal_.reset();
   finals_ = 0;
+  dot_sent_ = false;
   if (used_) {
     unsent_.push_back({Awaited::kRset, 0, "RSET\r\n", 0});
   }
@@ -97,7 +105,7 @@ void LmtpClient::receive(std::string_view bytes) {
   while (!bytes.empty() && state_ != ClientState::kBroken) {
     const ReplyParser::Result result = parser_.parse(bytes);
     if (result == ReplyParser::Result::kBad) {
-      lost("the store talks nonsense: " + parser_.bad_reason());
+      out_of_step("the store talks nonsense: " + parser_.bad_reason());
     } else if (result == ReplyParser::Result::kReply) {
       ++replies_;
       handle(parser_.take());
@@ -117,7 +125,7 @@ void LmtpClient::handle(const Reply& reply) {
   const Step step = std::move(expected_.front());
   expected_.pop_front();
   if (step.end > output_end_ - output_.size()) {
-    broken_by(reply, "a reply before its command");
+    out_of_step("a reply before its command: " + reply.summary());
     return;
   }
   if (reply.code == 421 && step.what != Awaited::kFinal) {
@@ -144,7 +152,7 @@ void LmtpClient::handle(const Reply& reply) {
       if (reply.klass() == 4 || reply.klass() == 5) {
         answer_rest(Awaited::kMail, reply);
       } else if (!reply.positive()) {
-        broken_by(reply, "nonsense in answer to MAIL");
+        out_of_step("nonsense in answer to MAIL: " + reply.summary());
       }
       break;
     case Awaited::kRcpt:
@@ -186,7 +194,7 @@ void LmtpClient::handle_rcpt(std::size_t recipient, const Reply& reply) {
   } else if (reply.positive() || reply.klass() == 4 || reply.klass() == 5) {
     answers_[recipient] = Answer{Awaited::kRcpt, reply};
   } else {
-    broken_by(reply, "nonsense in answer to RCPT");
+    out_of_step("nonsense in answer to RCPT: " + reply.summary());
   }
 }
 
@@ -200,7 +208,7 @@ void LmtpClient::handle_data(const Reply& reply) {
   } else if (reply.klass() == 4 || reply.klass() == 5) {
     answer_rest(Awaited::kData, reply);
   } else {
-    broken_by(reply, "nonsense in answer to DATA");
+    out_of_step("nonsense in answer to DATA: " + reply.summary());
   }
 }
 
@@ -234,7 +242,7 @@ void LmtpClient::handle_unawaited(const Reply& reply) {
     answer_rest(Awaited::kData, reply);
     broken_by(reply, "refused before the end of data");
   } else {
-    broken_by(reply, "a reply to nothing");
+    out_of_step("a reply to nothing: " + reply.summary());
   }
 }
 
@@ -256,6 +264,7 @@ bool LmtpClient::anyone_accepted() const {
 }
 
 void LmtpClient::end_of_data() {
+  dot_sent_ = true;
   state_ = ClientState::kFinal;
   for (std::size_t i = 0; i < accepted_.size(); ++i) {
     if (accepted_[i] && !answers_[i]) {

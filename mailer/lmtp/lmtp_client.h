@@ -7,7 +7,8 @@
 //   reply is good or bad news for the mail (outcome.h).
 // Called by: Upstream, which moves the bytes and keeps the deadlines.
 // Threads and lifetimes: one object a connection, one thread.
-// Failure: state kBroken with a reason; what was answered before stays answered.
+// Failure: state kBroken with a reason. What was answered before stays answered, unless the replies
+//   got out of step before the dot: with pipelining a doubled one shifts all that follow.
 // Rules: RFC 2033 section 4.2 (one reply per accepted recipient, in order), RFC 2920 (pipelining:
 //   but never a lone dot to a 354 that no recipient earned: Cyrus would file an empty message),
 //   Cyrus's TRACE (RSET clears the id, so RSET opens every transaction but a connection's first).
@@ -134,6 +135,8 @@ class LmtpClient {
   void answer_rest(Awaited stage, const Reply& reply);
   bool anyone_accepted() const;
   void broken_by(const Reply& reply, std::string reason);
+  // The store has lost step: which reply meant which recipient is anybody's guess.
+  void out_of_step(std::string reason);
 
   std::string name_;
   std::size_t window_;
@@ -156,6 +159,7 @@ class LmtpClient {
   std::optional<Reply> first_final_;
   int finals_ = 0;        // replies to the end of data so far
   bool closing_ = false;  // one of them was 421
+  bool dot_sent_ = false;
   std::vector<bool> accepted_;
   std::vector<std::optional<Answer>> answers_;
 };
