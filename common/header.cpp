@@ -8,8 +8,6 @@ namespace {
 constexpr std::string_view kLineEnd = "\r\n";
 constexpr std::string_view kBlank = " \t";
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
 // The length of the field at the front of `text` with its CRLFs; 0 where its end is not there.
 std::size_t field_length(std::string_view text) {
   std::size_t end = 0;
@@ -81,11 +79,6 @@ std::optional<Field> HeaderReader::next() {
   field.name = name;
   field.value = field.raw.substr(colon + 1, length - colon - 1 - kLineEnd.size());
   return field;
-}
-
-bool same_field_name(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return lower(x) == lower(y); });
 }
 
 std::string unfold(std::string_view value) {

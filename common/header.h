@@ -33,7 +33,6 @@ class HeaderReader {
   std::string_view rest_;
 };
 
-bool same_field_name(std::string_view a, std::string_view b);  // ASCII case is ignored
 std::string unfold(std::string_view value);                    // no CR or LF is left; ends trimmed
 std::string without_comments(std::string_view value);  // each ( ... ), nested or not, is a space;
                                                        // quoted strings are respected

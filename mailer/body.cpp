@@ -79,6 +79,11 @@ void Body::unspooled(const std::string& what) {
 }
 
 Body::Reader::Result Body::Reader::next(std::string_view& piece) {
+  // What is kept of a body that is not good must never pass for the whole message.
+  if (body_.state_ != State::kGood) {
+    failure_ = body_.failure_.empty() ? "the message is not whole" : body_.failure_;
+    return Result::kFailed;
+  }
   if (offset_ == body_.size_) {
     return Result::kEnd;
   }

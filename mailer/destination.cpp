@@ -1,5 +1,6 @@
 #include "destination.h"
 
+#include <arpa/inet.h>
 #include <sys/un.h>
 
 #include <algorithm>
@@ -23,6 +24,14 @@ bool name_character(char c) {
 bool is_name(std::string_view text) {
   return !text.empty() && text.front() != '-' &&
          std::all_of(text.begin(), text.end(), name_character);
+}
+
+// With or without a zone (RFC 4007): fe80::1%eth0.
+bool is_ipv6(const std::string& text) {
+  const std::size_t zone = std::min(text.find('%'), text.size());
+  in6_addr ignored{};
+  return inet_pton(AF_INET6, text.substr(0, zone).c_str(), &ignored) == 1 &&
+         (zone == text.size() || is_name(text.substr(zone + 1)));
 }
 
 void check_port(std::string_view text, const std::string& port) {
@@ -70,7 +79,7 @@ Destination inet_destination(std::string_view text, std::string_view rest) {
     rest.remove_prefix(made.host.size());
   }
   const bool address = made.host.find(':') != std::string::npos;
-  if (made.host.empty() || (!address && !is_name(made.host))) {
+  if (address ? !is_ipv6(made.host) : !is_name(made.host)) {
     bad(text, "no host");
   }
   if (!rest.empty()) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "ascii.h"
 #include "header.h"
 
 namespace lmtpq {
@@ -21,7 +22,7 @@ std::string_view take_word(std::string_view& text) {
 TraceId queue_id(std::string_view message_head) {
   HeaderReader fields(message_head);
   std::optional<Field> field = fields.next();
-  while (field && !same_field_name(field->name, "Received")) {
+  while (field && !same_word(field->name, "Received")) {
     field = fields.next();
   }
   if (!field) {
@@ -32,11 +33,11 @@ TraceId queue_id(std::string_view message_head) {
   // What follows "from" is the client's own word; only behind "by" does our Sendmail speak.
   bool ours = false;
   for (std::string_view word = take_word(rest); !word.empty(); word = take_word(rest)) {
-    if (ours && same_field_name(word, "id")) {
+    if (ours && same_word(word, "id")) {
       const std::string_view id = take_word(rest);
       return TraceId::parse(id.substr(0, id.find(';'))).value_or(TraceId());
     }
-    ours = ours || same_field_name(word, "by");
+    ours = ours || same_word(word, "by");
   }
   return {};
 }

@@ -6,17 +6,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 lmtpq=$1
 page=docs/man/lmtpq.8
-passed=0
-failed=0
-verdict() { # name, complaint (empty: good)
-  if [ -z "$2" ]; then
-    passed=$((passed + 1))
-    echo "ok $1"
-  else
-    failed=$((failed + 1))
-    echo "not ok $1: $(echo "$2" | tr '\n' ' ')"
-  fi
-}
+. tests/verdict.sh
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -55,5 +45,4 @@ verdict "every path in the documents exists" "$(while read -r path; do
   [ -e "$path" ] || [ -e "$path.h" ] || [ -e "$path.cpp" ] || echo "$path"
 done <"$scratch/paths")"
 
-echo "$passed passed, $failed failed"
-[ $failed -eq 0 ] && [ $passed -gt 0 ]
+close_suite

@@ -5,17 +5,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 cxx=${1:-g++}
-passed=0
-failed=0
-verdict() { # name, complaint (empty: good)
-  if [ -z "$2" ]; then
-    passed=$((passed + 1))
-    echo "ok $1"
-  else
-    failed=$((failed + 1))
-    echo "not ok $1: $(echo "$2" | tr '\n' ' ')"
-  fi
-}
+. tests/verdict.sh
 
 floor() { # of a module in mailer/
   case $1 in
@@ -50,5 +40,4 @@ verdict "the protocol cannot see the mailer" "$(
 verdict "the protocol can see common/" "$(
   compiles '-iquote mailer/lmtp -iquote common' command.h || echo "it cannot")"
 
-echo "$passed passed, $failed failed"
-[ $failed -eq 0 ] && [ $passed -gt 0 ]
+close_suite

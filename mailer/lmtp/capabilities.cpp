@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "ascii.h"
+
 namespace lmtpq {
 
 Capabilities::Capabilities(const Reply& lhlo) {
@@ -11,8 +13,7 @@ Capabilities::Capabilities(const Reply& lhlo) {
     const std::string& line = lhlo.lines[i];
     const std::size_t space = std::min(line.find(' '), line.size());
     std::string keyword = line.substr(0, space);
-    std::transform(keyword.begin(), keyword.end(), keyword.begin(),
-                   [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+    std::transform(keyword.begin(), keyword.end(), keyword.begin(), ascii_upper);
     all_.emplace_back(std::move(keyword), line.substr(std::min(space + 1, line.size())));
   }
 }

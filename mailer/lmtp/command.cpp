@@ -6,6 +6,8 @@
 #include <limits>
 #include <utility>
 
+#include "ascii.h"
+
 namespace lmtpq {
 namespace {
 
@@ -25,13 +27,6 @@ constexpr std::array<std::pair<std::string_view, Verb>, 10> kVerbs{{
 constexpr Refusal kBadSender{553, {5, 1, 7}, "Not a sender address; expected MAIL FROM:<address>"};
 constexpr Refusal kBadRecipient{553, {5, 1, 3}, "Not an address; expected RCPT TO:<address>"};
 constexpr Refusal kBadParameter{555, {5, 5, 4}, "Parameter not recognized or not offered"};
-
-char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
-
-bool same_word(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return upper(x) == upper(y); });
-}
 
 std::string_view trim(std::string_view text) {
   text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));

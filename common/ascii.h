@@ -1,0 +1,24 @@
+// Letters as the protocols mean them: ASCII, whatever the locale (RFC 5321 section 2.4).
+//
+// What it is: comparison of keywords and field names without regard to case.
+// What it does not know: UTF-8; bytes above 127 are equal to themselves only.
+// Called by: whoever compares a verb, a keyword or a field's name.
+// Threads and lifetimes: pure functions.
+// Failure: none.
+#pragma once
+
+#include <algorithm>
+#include <string_view>
+
+namespace lmtpq {
+
+constexpr char ascii_upper(char c) {
+  return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+}
+
+constexpr bool same_word(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](char x, char y) { return ascii_upper(x) == ascii_upper(y); });
+}
+
+}  // namespace lmtpq
