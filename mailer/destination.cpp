@@ -7,12 +7,13 @@
 #include <charconv>
 
 #include "config.h"
+#include "escape.h"
 
 namespace lmtpq {
 namespace {
 
 [[noreturn]] void bad(std::string_view text, const std::string& why) {
-  throw ConfigError("destination \"" + std::string(text) + "\": " + why +
+  throw ConfigError("destination \"" + escaped(text) + "\": " + why +
                     "; expected unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]");
 }
 
@@ -104,7 +105,7 @@ Destination parse_destination(std::string_view text) {
     return inet_destination(text, text.substr(5));
   }
   if (text.starts_with("/")) {
-    bad(text, "did you mean unix:" + std::string(text) + "?");
+    bad(text, "did you mean unix:" + escaped(text) + "?");
   }
   return inet_destination(text, text);
 }

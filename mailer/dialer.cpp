@@ -56,11 +56,12 @@ void look_up_name(Lookup* lookup, Deadline deadline, Addresses& found) {
     }
     status = gai_error(&lookup->request);
   }
-  if (status == EAI_INPROGRESS && gai_cancel(&lookup->request) != EAI_CANCELED) {
+  if (status == EAI_INPROGRESS) {
     found.failure = "look-up of " + lookup->host + " timed out";
-    return;
-  }
-  if (status == 0) {
+    if (gai_cancel(&lookup->request) == EAI_NOTCANCELED) {
+      return;
+    }
+  } else if (status == 0) {
     found.list = lookup->request.ar_result;
   } else {
     found.failure =

@@ -7,6 +7,7 @@
 namespace lmtpq {
 namespace {
 
+// The answer to RCPT; code 0 and the reason where none came.
 Reply ask(Upstream& upstream, const Settings& settings, bool ignore_quota) {
   Transaction transaction;
   transaction.trace = settings.trace_id;
@@ -48,6 +49,9 @@ std::string json_pair(const std::string& name, const std::string& value) {
 }
 
 const char* quota_words(const Reply& reply) {
+  if (reply.code == 0) {
+    return "not answered";
+  }
   return over_quota(reply) ? "over quota" : reply.positive() ? "accepted" : "refused";
 }
 

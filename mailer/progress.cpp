@@ -69,7 +69,7 @@ bool Progress::needs_utf8() const {
 
 bool Progress::header_has_utf8() const {
   const std::string_view head = body_.head();
-  const std::size_t end = head.find("\r\n\r\n");
+  const std::size_t end = head.starts_with("\r\n") ? 0 : head.find("\r\n\r\n");
   // A header longer than what is kept of it may hold anything further down.
   return eight_bit(head.substr(0, end)) ||
          (end == std::string_view::npos && body_.size() > head.size());

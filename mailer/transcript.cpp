@@ -36,22 +36,33 @@ void Transcript::sent_message(std::uint64_t bytes) {
 
 void Transcript::ended(std::string_view reason) {
   if (active()) {
-    note("-- ", reason);
+    finish(sent_);
+    finish(received_);
+    line("-- ", reason);
   }
 }
 
-void Transcript::note(std::string_view direction, std::string_view bytes) {
-  if (!active() || bytes.empty()) {
-    return;
-  }
-  while (!bytes.empty()) {
-    std::string_view text = bytes.substr(0, bytes.find('\n'));
-    bytes.remove_prefix(std::min(text.size() + 1, bytes.size()));
-    if (!text.empty() && text.back() == '\r') {
-      text.remove_suffix(1);
+void Transcript::note(Half& half, std::string_view bytes) {
+  while (active() && !bytes.empty()) {
+    const std::size_t newline = bytes.find('\n');
+    const std::string_view piece = bytes.substr(0, newline);
+    half.open_line.append(piece.substr(0, kMaxLine - std::min(kMaxLine, half.open_line.size())));
+    if (newline == std::string_view::npos) {
+      return;
     }
-    line(direction, text);
+    bytes.remove_prefix(newline + 1);
+    finish(half);
   }
+}
+
+void Transcript::finish(Half& half) {
+  if (!half.open_line.empty() && half.open_line.back() == '\r') {
+    half.open_line.pop_back();
+  }
+  if (!half.open_line.empty()) {
+    line(half.direction, half.open_line);
+  }
+  half.open_line.clear();
 }
 
 void Transcript::line(std::string_view direction, std::string_view text) {

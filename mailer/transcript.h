@@ -22,20 +22,29 @@ class Transcript {
   // `directory` empty: no file. `to_log` false: not logged.
   Transcript(const std::string& directory, bool to_log, const std::string& peer, const Log& log);
 
-  void sent(std::string_view bytes) { note("C: ", bytes); }
-  void received(std::string_view bytes) { note("S: ", bytes); }
+  void sent(std::string_view bytes) { note(sent_, bytes); }
+  void received(std::string_view bytes) { note(received_, bytes); }
   void sent_message(std::uint64_t bytes);
   void ended(std::string_view reason);
   bool active() const { return to_log_ || file_.valid(); }
 
  private:
-  void note(std::string_view direction, std::string_view bytes);
+  // Bytes come in any pieces; a line is written when it is whole, or when the connection ends.
+  struct Half {
+    std::string_view direction;
+    std::string open_line;
+  };
+  static constexpr std::size_t kMaxLine = 4096;
+  void note(Half& half, std::string_view bytes);
+  void finish(Half& half);
   void line(std::string_view direction, std::string_view text);
 
   bool to_log_;
   std::string peer_;
   const Log& log_;
   Descriptor file_;
+  Half sent_{"C: ", {}};
+  Half received_{"S: ", {}};
 };
 
 }  // namespace lmtpq

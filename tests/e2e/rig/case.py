@@ -7,7 +7,6 @@ Failure: the scratch folder of a class with a failed test is kept, and its path 
 
 import itertools
 import os
-import shutil
 import unittest
 from pathlib import Path
 
@@ -32,8 +31,7 @@ class MailCase(unittest.TestCase):
   def setUpClass(cls):
     cls.scratch = Scratch(cls.__name__)
     cls.serial = itertools.count(1)
-    # A copy: what is being tested stays the same when someone builds meanwhile.
-    cls.lmtpq = Path(shutil.copy(mailers.LMTPQ, cls.scratch.path / 'lmtpq'))
+    cls.lmtpq = mailers.in_reach(cls.scratch)
     cls.store = cls.make_store(cls.scratch)
     cls.store.start()
     cls.store.add_mailbox('postmaster')

@@ -4,10 +4,17 @@ Called by: the tests, which hand the lines to Sendmail(); and by the demo.
 """
 
 import os
+import shutil
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 LMTPQ = Path(os.environ.get('LMTPQ', ROOT / 'build' / 'lmtpq')).resolve()
+
+
+def in_reach(scratch) -> Path:
+  """A copy of lmtpq that the mailer's user may run wherever the checkout lies (/root is closed to
+  it), and that a build during the run does not change."""
+  return Path(shutil.copy(LMTPQ, scratch.path / 'lmtpq'))
 
 
 def arguments_of(address: str) -> str:
