@@ -106,7 +106,7 @@ $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/r
 tests: $(BUILD)/lmtpq $(TEST_PROGRAMS)
 
 deps:
-	sh tests/deps.sh packages.txt
+	@sh tests/deps.sh packages.txt
 
 # A suite ends with "N passed, N failed"; tally runs the suites, adds up, and ends the same way.
 check: tests
@@ -132,7 +132,7 @@ demo: deps
 	@$(MAKE) --no-print-directory -s $(BUILD)/lmtpq $(BUILD)/tests/store
 	@LMTPQ=$(BUILD)/lmtpq STORE_BIN=$(BUILD)/tests/store tests/e2e/demo
 
-bench: tests
+bench: $(BUILD)/lmtpq $(BUILD)/tests/store
 	@tests/bench/run --lmtpq $(BUILD)/lmtpq --store $(BUILD)/tests/store | tee $(BUILD)/bench.txt
 
 FUZZ_SECONDS ?= 60
@@ -140,7 +140,8 @@ fuzz: $(FUZZERS:%=fuzz-%)
 fuzz-%:
 	@mkdir -p $(BUILD)/fuzz/corpus_$*
 	clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined $(SEES_tests/fuzz) \
-	  tests/fuzz/fuzz_$*.cpp $(call sources,common) $(call sources,mailer/lmtp) $(LIBS) \
+	  tests/fuzz/fuzz_$*.cpp $(call sources,common) $(call sources,mailer/lmtp) \
+	  mailer/queue_id.cpp mailer/destination.cpp $(LIBS) \
 	  -o $(BUILD)/fuzz/fuzz_$*
 	$(BUILD)/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 \
 	  $(BUILD)/fuzz/corpus_$* tests/fuzz/corpus/$*

@@ -33,7 +33,7 @@ class HeaderReader {
   std::string_view rest_;
 };
 
-std::string unfold(std::string_view value);                    // no CR or LF is left; ends trimmed
+std::string unfold(std::string_view value);            // no CR or LF is left; ends trimmed
 std::string without_comments(std::string_view value);  // each ( ... ), nested or not, is a space;
                                                        // quoted strings are respected
 

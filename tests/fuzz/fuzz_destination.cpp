@@ -1,0 +1,39 @@
+// Any text: it is refused in one line that names the forms, or its canonical form reads as the same
+// destination.
+
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "config.h"
+#include "destination.h"
+
+namespace {
+
+bool reads_as_itself(const lmtpq::Destination& made) {
+  try {
+    const lmtpq::Destination again = lmtpq::parse_destination(made.text);
+    return !made.host.empty() && again.family == made.family && again.host == made.host &&
+           again.port == made.port && again.text == made.text;
+  } catch (const lmtpq::ConfigError&) {
+    return false;
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  try {
+    const lmtpq::Destination made = lmtpq::parse_destination(text);
+    if (!reads_as_itself(made)) {
+      std::abort();
+    }
+  } catch (const lmtpq::ConfigError& error) {
+    const std::string_view words = error.what();
+    if (!words.ends_with("[ADDRESS][:PORT]") || words.find('\n') != std::string_view::npos) {
+      std::abort();
+    }
+  }
+  return 0;
+}

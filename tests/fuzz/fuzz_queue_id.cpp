@@ -1,0 +1,30 @@
+// Any message: its queue id is empty, or a word of the topmost Received field that TRACE takes, and
+// no byte behind that field has a say.
+
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include "ascii.h"
+#include "header.h"
+#include "queue_id.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  const lmtpq::TraceId id = lmtpq::queue_id(text);
+  lmtpq::HeaderReader fields(text);
+  auto field = fields.next();
+  while (field && !lmtpq::same_word(field->name, "Received")) {
+    field = fields.next();
+  }
+  if (id.empty()) {
+    return 0;
+  }
+  const bool good = field && lmtpq::TraceId::parse(id.text()) == id &&
+                    lmtpq::unfold(field->value).find(id.text()) != std::string::npos &&
+                    lmtpq::queue_id(field->raw) == id;
+  if (!good) {
+    std::abort();
+  }
+  return 0;
+}

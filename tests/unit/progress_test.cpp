@@ -1,0 +1,209 @@
+#include "scripted_road.h"
+
+using namespace lmtpq;
+
+// Whose outcome is decided when, and who goes into another transaction.
+class ProgressTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(ProgressTest);
+  CPPUNIT_TEST(everyRecipientGetsItsOwnAnswer);
+  CPPUNIT_TEST(theTraceIdIsTheQueueIdUnlessToldOtherwise);
+  CPPUNIT_TEST(ignoreQuotaIsAskedForOnlyWhenAlways);
+  CPPUNIT_TEST(aStoreWithoutIgnoreQuotaIsNotAskedForIt);
+  CPPUNIT_TEST(whoseIgnoreQuotaWasRefusedGoesOnceMoreWithoutIt);
+  CPPUNIT_TEST(onlyARefusalOfTheParameterCountsAsOne);
+  CPPUNIT_TEST(overQuotaInSpiteOfIgnoreQuotaIsTold);
+  CPPUNIT_TEST(tooManyRecipientsGoIntoAnotherTransaction);
+  CPPUNIT_TEST(tooManyRecipientsWithoutProgressAreDeferred);
+  CPPUNIT_TEST(onlyTheEnhancedCodeMeansTooMany);
+  CPPUNIT_TEST(aConnectionLostBeforeTheDotLeavesTheUnansweredForAnother);
+  CPPUNIT_TEST(aConnectionLostBehindTheDotKeepsWhatWasAnswered);
+  CPPUNIT_TEST(oneRefusalOfTheMessageIsEveryones);
+  CPPUNIT_TEST(troubleDecidesOnlyWhoIsLeft);
+  CPPUNIT_TEST_SUITE_END();
+
+  void everyRecipientGetsItsOwnAnswer() {
+    Road road;
+    road.meet({kOk, kOk, kOk, "452 4.2.2 Over quota\r\n", kOk, kGo,
+               kSent + "554 5.6.0 invalid header\r\n"});
+    CPPUNIT_ASSERT(!road.transact());
+    check("alice sent 2.1.5 no, bob deferred 4.2.2 no, carol refused 5.6.0 no", road.fates());
+    CPPUNIT_ASSERT(!road.progress().undecided());
+    CPPUNIT_ASSERT_EQUAL(std::size_t{3}, road.progress().outcomes().size());
+    check("Over quota", road.progress().outcomes()[1].text);
+  }
+
+  void theTraceIdIsTheQueueIdUnlessToldOtherwise() {
+    const struct {
+      std::vector<std::string> arguments;
+      const char* trace;
+    } rows[] = {{{}, "A1"},
+                {{"--trace=queue-id"}, "A1"},
+                {{"--trace=off"}, ""},
+                {{"-t", "t1"}, "t1"},
+                {{"-t", "t1", "--trace=off"}, "t1"}};
+    for (const auto& row : rows) {
+      Road road(row.arguments);
+      check(row.trace, road.progress().trace().text());
+      check("A1", road.progress().queue_id().text());
+      road.meet({});
+      road.transact();
+      const std::string first =
+          row.trace[0] == '\0' ? "MAIL FROM:" : "TRACE " + std::string(row.trace);
+      CPPUNIT_ASSERT_MESSAGE(road.heard(), road.heard().starts_with(first));
+    }
+    Road without({}, "Subject: s\r\n\r\n");
+    check("", without.progress().trace().text());
+  }
+
+  void ignoreQuotaIsAskedForOnlyWhenAlways() {
+    for (const char* who : {"always", "tagged", "never"}) {
+      Road road({"--trace=off", "--ignore-quota=" + std::string(who)}, "", {"alice"});
+      road.meet({kOk, kOk, kGo, kSent});
+      CPPUNIT_ASSERT(!road.transact());
+      const bool always = std::string(who) == "always";
+      check("MAIL FROM:<sender@example.org> SIZE=44 | RCPT TO:<alice>" +
+                std::string(always ? " IGNOREQUOTA" : "") + " | DATA",
+            road.heard());
+      check(always ? "alice sent 2.1.5 sent" : "alice sent 2.1.5 no", road.fates());
+    }
+  }
+
+  void aStoreWithoutIgnoreQuotaIsNotAskedForIt() {
+    Road road({"-Q"}, "", {"alice"});
+    road.meet({kOk, "452 4.2.2 Over quota\r\n"}, "250 store\r\n");
+    CPPUNIT_ASSERT(!road.transact());
+    check("MAIL FROM:<sender@example.org> | RCPT TO:<alice>", road.heard());
+    check("alice deferred 4.2.2 not-offered", road.fates());
+  }
+
+  void whoseIgnoreQuotaWasRefusedGoesOnceMoreWithoutIt() {
+    Road road({"-Q"});
+    road.meet(
+        {kOk, kOk, kOk, "501 5.5.4 Unrecognized parameters\r\n", "555 5.5.4 x\r\n", kGo, kSent});
+    CPPUNIT_ASSERT(!road.transact());
+    check("alice sent 2.1.5 sent", road.fates());
+    CPPUNIT_ASSERT(road.progress().undecided());
+    road.hear({kOk, kOk, kOk, kOk, "452 4.2.2 Over quota\r\n", kGo, kSent});
+    CPPUNIT_ASSERT(!road.transact());
+    check(
+        "RSET | TRACE A1 | MAIL FROM:<sender@example.org> SIZE=44 | RCPT TO:<bob> | "
+        "RCPT TO:<carol> | DATA",
+        road.heard());
+    check("alice sent 2.1.5 sent, bob sent 2.1.5 refused, carol deferred 4.2.2 refused",
+          road.fates());
+    CPPUNIT_ASSERT(!road.progress().undecided());
+  }
+
+  void onlyARefusalOfTheParameterCountsAsOne() {
+    const struct {
+      const char* said;
+      bool again;
+    } rows[] = {
+        {"500 5.5.2 syntax", true},      {"501 syntax", true},
+        {"504 5.5.4 parameter", true},   {"555 parameters", true},
+        {"550 5.7.1 not yours", true},   {"554 5.5.4 parameter", true},
+        {"550 5.1.1 unknown", false},    {"550 unknown", false},
+        {"552 5.2.2 over quota", false}, {"452 4.2.2 over quota", false},
+        {"450 4.7.1 later", false},      {"551 5.1.6 moved", false},
+    };
+    for (const auto& row : rows) {
+      Road road({"-Q"}, "", {"alice"});
+      road.meet({kOk, kOk, row.said + std::string("\r\n")});
+      CPPUNIT_ASSERT(!road.transact());
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(row.said, row.again, road.progress().undecided());
+      if (row.again) {
+        road.hear({kOk, kOk, kOk, row.said + std::string("\r\n")});
+        CPPUNIT_ASSERT(!road.transact());
+        CPPUNIT_ASSERT_MESSAGE(row.said, !road.progress().undecided());
+      }
+    }
+  }
+
+  void overQuotaInSpiteOfIgnoreQuotaIsTold() {
+    Road road({"-Q"}, "", {"alice", "bob"});
+    road.meet({kOk, kOk, "452 4.2.2 Over quota\r\n", kOk, kGo, "552 5.2.2 Over quota\r\n"});
+    CPPUNIT_ASSERT(!road.transact());
+    check("alice deferred 4.2.2 ignored, bob refused 5.2.2 ignored", road.fates());
+  }
+
+  void tooManyRecipientsGoIntoAnotherTransaction() {
+    const std::string too_many = "452 4.5.3 Too many recipients\r\n";
+    Road road({"--trace=off"});
+    road.meet({kOk, kOk, too_many, too_many, kGo, kSent});
+    CPPUNIT_ASSERT(!road.transact());
+    check("alice sent 2.1.5 no", road.fates());
+    road.hear({kOk, kOk, "550 5.1.1 unknown\r\n", too_many});
+    CPPUNIT_ASSERT(!road.transact());
+    check("RSET | MAIL FROM:<sender@example.org> SIZE=44 | RCPT TO:<bob> | RCPT TO:<carol>",
+          road.heard().substr(0, road.heard().find(" | DATA")));
+    check("alice sent 2.1.5 no, bob refused 5.1.1 no", road.fates());
+    road.hear({kOk, kOk, kOk, kGo, kSent});
+    CPPUNIT_ASSERT(!road.transact());
+    check("alice sent 2.1.5 no, bob refused 5.1.1 no, carol sent 2.1.5 no", road.fates());
+  }
+
+  void tooManyRecipientsWithoutProgressAreDeferred() {
+    const std::string too_many = "452 4.5.3 Too many recipients\r\n";
+    Road road({"--trace=off"});
+    road.meet({kOk, too_many, too_many, too_many});
+    CPPUNIT_ASSERT(!road.transact());
+    check("alice deferred 4.5.3 no, bob deferred 4.5.3 no, carol deferred 4.5.3 no", road.fates());
+  }
+
+  void onlyTheEnhancedCodeMeansTooMany() {  // T37
+    Road road({"--trace=off"});
+    road.meet({kOk, kOk, "452 Too many recipients\r\n", "452 4.2.2 Over quota\r\n", kGo,
+               "452 4.5.3 too many\r\n"});
+    CPPUNIT_ASSERT(!road.transact());
+    check("alice deferred 4.5.3 no, bob deferred 4.3.1 no, carol deferred 4.2.2 no", road.fates());
+  }
+
+  void aConnectionLostBeforeTheDotLeavesTheUnansweredForAnother() {
+    Road road({"-Q", "--trace=off"});
+    road.meet({kOk, kOk, "550 5.1.1 unknown\r\n", kOk, Play::kClose});
+    CPPUNIT_ASSERT(road.transact());
+    CPPUNIT_ASSERT(!road.upstream().dot_sent());
+    check("the peer closed the connection before the reply to DATA",
+          road.upstream().client().reason());
+    check("bob refused 5.1.1 sent", road.fates());
+    // Elsewhere, where IGNOREQUOTA is not offered.
+    road.meet({kOk, kOk, kOk, kGo, kSent + kSent}, "250 store\r\n");
+    CPPUNIT_ASSERT(!road.transact());
+    check("MAIL FROM:<sender@example.org> | RCPT TO:<alice> | RCPT TO:<carol> | DATA",
+          road.heard());
+    check("bob refused 5.1.1 sent, alice sent 2.1.5 not-offered, carol sent 2.1.5 not-offered",
+          road.fates());
+  }
+
+  void aConnectionLostBehindTheDotKeepsWhatWasAnswered() {  // T19
+    Road road;
+    road.meet({kOk, kOk, kOk, kOk, kOk, kGo, kSent});
+    CPPUNIT_ASSERT(road.transact());
+    CPPUNIT_ASSERT(road.upstream().dot_sent());
+    check("alice sent 2.1.5 no", road.fates());
+    road.progress().decide_unanswered(Trouble::kUncertain, "test: time was up");
+    check("alice sent 2.1.5 no, bob deferred 4.4.2 no, carol deferred 4.4.2 no", road.fates());
+    CPPUNIT_ASSERT(road.progress().outcome(2).text.find("possible duplicate") != std::string::npos);
+    CPPUNIT_ASSERT(!road.progress().undecided());
+  }
+
+  void oneRefusalOfTheMessageIsEveryones() {  // T15
+    Road road;
+    road.meet({kOk, kOk, kOk, kOk, kOk, kGo, "552 5.2.3 Message size\r\n"});
+    CPPUNIT_ASSERT(!road.transact());
+    check("alice refused 5.2.3 no, bob refused 5.2.3 no, carol refused 5.2.3 no", road.fates());
+    CPPUNIT_ASSERT(!road.upstream().client().reusable());
+  }
+
+  void troubleDecidesOnlyWhoIsLeft() {
+    Road road;
+    road.progress().decide(1, outcome_of(Trouble::kBadAddress, "x"));
+    road.progress().decide_rest(Trouble::kUnreachable, "y");
+    check("bob refused 5.1.3 no, alice deferred 4.4.1 no, carol deferred 4.4.1 no", road.fates());
+    road.progress().decide_rest(Trouble::kInternal, "z");
+    CPPUNIT_ASSERT_EQUAL(std::size_t{3}, road.told().size());
+    CPPUNIT_ASSERT(!road.progress().undecided());
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(ProgressTest);
