@@ -28,7 +28,8 @@ int run_probe(const Settings& settings, const Log& log) {
     case ProbeResult::Reached::kStore:
       break;
   }
-  return EX_OK;
+  const bool unanswered = result.recipient && result.recipient->code == 0;
+  return unanswered ? EX_PROTOCOL : EX_OK;
 }
 
 }  // namespace lmtpq

@@ -126,9 +126,11 @@ int exit_status(const std::vector<Outcome>& outcomes) {
       return EX_TEMPFAIL;
     }
     if (outcome.fate == Fate::kPermanent && status == EX_OK) {
-      status = outcome.status.subject == 1   ? EX_NOUSER
-               : outcome.status.subject == 6 ? EX_DATAERR
-                                             : EX_UNAVAILABLE;
+      // X.1.7 and X.1.8 are about the sender.
+      const bool sender = outcome.status.detail == 7 || outcome.status.detail == 8;
+      status = outcome.status.subject == 1 && !sender ? EX_NOUSER
+               : outcome.status.subject == 6          ? EX_DATAERR
+                                                      : EX_UNAVAILABLE;
     }
   }
   return status;

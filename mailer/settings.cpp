@@ -21,6 +21,16 @@ Reader duration(Timeouts::Time& into) {
   return [&into](std::string_view value) { into = parse_duration(value); };
 }
 
+// No time at all would defer all mail: a slip, not a wish.
+Reader positive_duration(Timeouts::Time& into) {
+  return [&into](std::string_view value) {
+    into = parse_duration(value);
+    if (into == into.zero()) {
+      throw ConfigError("expected more than 0s");
+    }
+  };
+}
+
 Reader boolean(bool& into) {
   return [&into](std::string_view value) { into = parse_switch(value); };
 }
@@ -187,26 +197,30 @@ Table store_options(Settings& s) {
 Table time_options(Timeouts& t, Settings& s) {
   return under(
       "Time (a number and s, m, h, d or w)",
-      {value("connect-timeout", "TIME", "30s", "to connect, for each address", duration(t.connect)),
-       value("lhlo-timeout", "TIME", "5m", "for the greeting and for LHLO", duration(t.lhlo)),
-       value("mail-timeout", "TIME", "5m", "for the reply to MAIL", duration(t.mail)),
-       value("rcpt-timeout", "TIME", "5m", "for the reply to each RCPT", duration(t.rcpt)),
-       value("data-init-timeout", "TIME", "2m", "for the reply to DATA", duration(t.data_init)),
+      {value("connect-timeout", "TIME", "30s", "to connect, for each address",
+             positive_duration(t.connect)),
+       value("lhlo-timeout", "TIME", "5m", "for the greeting and for LHLO",
+             positive_duration(t.lhlo)),
+       value("mail-timeout", "TIME", "5m", "for the reply to MAIL", positive_duration(t.mail)),
+       value("rcpt-timeout", "TIME", "5m", "for the reply to each RCPT", positive_duration(t.rcpt)),
+       value("data-init-timeout", "TIME", "2m", "for the reply to DATA",
+             positive_duration(t.data_init)),
        value("data-xfer-timeout", "TIME", "3m", "without progress while the message is sent",
-             duration(t.data_xfer)),
+             positive_duration(t.data_xfer)),
        value("data-done-timeout", "TIME", "10m", "for each reply to the end of data",
-             duration(t.data_done)),
-       value("rset-timeout", "TIME", "20s", "for the reply to RSET and TRACE", duration(t.rset)),
+             positive_duration(t.data_done)),
+       value("rset-timeout", "TIME", "20s", "for the reply to RSET and TRACE",
+             positive_duration(t.rset)),
        value("quit-timeout", "TIME", "0s", "for the reply to QUIT; 0s: it is not waited for",
              duration(t.quit)),
        value("idle-timeout", "TIME", "60s", "an unused connection to the store is kept so long",
              duration(t.idle)),
        value("input-timeout", "TIME", "10m", "for the client, or standard input, to go on",
-             duration(t.input)),
+             positive_duration(t.input)),
        value("mta-timeout", "TIME", "1h",
              "what the client waits behind its dot (Sendmail's Timeout.datafinal); no message is "
              "sent to the store when its answer could come too late",
-             duration(t.mta)),
+             positive_duration(t.mta)),
        value("min-data-rate", "BYTES", "500", "bytes a second that a transfer makes at least",
              number(s.min_data_rate, 1, 1'000'000'000))});
 }
