@@ -39,6 +39,17 @@ options::options_description describe(const std::vector<Option>& table) {
   return described;
 }
 
+// Would the option read this word? `-Q never` must not become -Q and an operand `never`. Asked only
+// to complain, so what the reader stores does not matter.
+bool takes(const Option& option, const std::string& word) {
+  try {
+    option.read(word);
+    return true;
+  } catch (const ConfigError&) {
+    return false;
+  }
+}
+
 // Stands for the empty value of `--name=`, which Boost takes for a mistake. Scripts write
 // `--sender="$from"`, and for a bounce that is empty.
 constexpr const char* kEmpty = "\x01";
@@ -97,6 +108,10 @@ std::vector<std::string> Config::take_arguments(const std::vector<std::string>& 
     }
     // Boost gives the operand behind a bare `-Q` to it as a value.
     if (!bare.empty() && word.original_tokens.size() > 1) {
+      if (takes(option, value)) {
+        throw ConfigError("--" + option.name + " " + value + ": write --" + option.name + "=" +
+                          value);
+      }
       operands.push_back(std::exchange(value, bare));
     }
     // Boost takes the `=` of `-Q=always` for a part of the value.

@@ -9,9 +9,13 @@ bool alphanumeric(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
 
-// UTF8-non-ascii (RFC 6531 section 3.3), without the controls above 127.
+// UTF8-non-ascii (RFC 6531 section 3.3), without the controls above 127; or one byte of an older
+// charset, which the store may know.
 std::size_t non_ascii_length(std::string_view text) {
   const std::size_t length = utf8_length(text);
+  if (length == 0 && !text.empty() && static_cast<unsigned char>(text[0]) > 127) {
+    return 1;
+  }
   return length > 1 && !is_control(text.substr(0, length)) ? length : 0;
 }
 
@@ -48,15 +52,25 @@ std::size_t quoted_length(std::string_view text) {
   return end < text.size() ? end + 1 : 0;
 }
 
-// Local-part = Dot-string / Quoted-string, with dots anywhere (RFC 5321 section 4.1.2)
+// Local-part = Dot-string / Quoted-string (RFC 5321 section 4.1.2), with dots anywhere, and quoted
+// pairs outside quotes too: devices send DOMAIN\user, and Cyrus takes it.
 std::size_t local_part_length(std::string_view text) {
   if (!text.empty() && text[0] == '"') {
     return quoted_length(text);
   }
-  return run_length(text, [](char c) {
-    constexpr std::string_view kSpecial = "!#$%&'*+-/=?^_`{|}~.";
-    return alphanumeric(c) || kSpecial.find(c) != std::string_view::npos;
-  });
+  std::size_t end = 0;
+  for (;;) {
+    end += run_length(text.substr(end), [](char c) {
+      constexpr std::string_view kSpecial = "!#$%&'*+-/=?^_`{|}~.";
+      return alphanumeric(c) || kSpecial.find(c) != std::string_view::npos;
+    });
+    const bool pair =
+        end + 1 < text.size() && text[end] == '\\' && text[end + 1] >= ' ' && text[end + 1] <= '~';
+    if (!pair) {
+      return end;
+    }
+    end += 2;
+  }
 }
 
 // ( Domain / address-literal ) (RFC 5321 sections 4.1.2 and 4.1.3)
@@ -70,7 +84,8 @@ std::size_t domain_length(std::string_view text) {
          (alphanumeric(text[end]) || text[end] == '.' || text[end] == ':' || text[end] == '-')) {
     ++end;
   }
-  return end > 1 && end < text.size() && text[end] == ']' ? end + 1 : 0;
+  // `[]` is what qmail's double bounces come from.
+  return end < text.size() && text[end] == ']' ? end + 1 : 0;
 }
 
 struct Measured {
@@ -133,12 +148,16 @@ std::string_view Mailbox::domain() const {
 }
 
 bool Mailbox::needs_utf8() const {
-  for (const char c : text_) {
-    if (static_cast<unsigned char>(c) > 127) {
-      return true;
+  bool found = false;
+  for (std::string_view rest = text_; !rest.empty();) {
+    const std::size_t length = utf8_length(rest);
+    if (length == 0) {
+      return false;
     }
+    found = found || length > 1;
+    rest.remove_prefix(length);
   }
-  return false;
+  return found;
 }
 
 std::optional<Mailbox> take_path(std::string_view& rest) {

@@ -32,7 +32,7 @@ class Mailbox {
   const std::string& text() const { return text_; }
   std::string_view local_part() const;
   std::string_view domain() const;  // empty where there is none
-  bool needs_utf8() const;          // has a byte above 127 (RFC 6531)
+  bool needs_utf8() const;          // is UTF-8 beyond ASCII (RFC 6531); older charsets are not
   std::string path() const { return "<" + text_ + ">"; }
 
  private:

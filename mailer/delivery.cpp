@@ -13,7 +13,14 @@ struct Delivery::Clocks {
   Clock::time_point complete;    // its dot was in
   Clock::duration connecting{};  // all dials together
   Clock::time_point started;     // the transaction began
-  const Upstream* upstream = nullptr;
+  Deadline latest_answer;        // the client may give up soon after
+  TraceId trace;
+  std::unique_ptr<Upstream> upstream;  // in use; here, where an exception leaves it readable
+
+  // Did the message at hand leave, dot and all? Not one that this connection carried before.
+  bool dot_out() const {
+    return upstream && upstream->dot_sent() && upstream->dot_time() >= started;
+  }
 
   // Why the recipients that are left are where they are.
   Trouble trouble = Trouble::kUnreachable;
@@ -21,6 +28,8 @@ struct Delivery::Clocks {
 };
 
 namespace {
+
+constexpr std::chrono::seconds kMargin{30};
 
 double seconds(Clock::duration span) { return std::chrono::duration<double>(span).count(); }
 
@@ -42,10 +51,14 @@ Delivered Delivery::deliver(const Envelope& envelope, const Body& body, Clock::t
   Clocks clocks;
   clocks.begun = begun;
   clocks.complete = clocks.started = Clock::now();
+  // A margin, or our answer and the end of the client's patience would race.
+  const Timeouts::Time margin = std::min<Timeouts::Time>(kMargin, settings_.timeouts.mta / 10);
+  clocks.latest_answer = clocks.complete + settings_.timeouts.mta - margin;
   Progress* told = nullptr;
   Progress progress(envelope, body, settings_,
                     [&](std::size_t recipient) { log_outcome(*told, recipient, clocks); });
   told = &progress;
+  clocks.trace = progress.trace();
   try {
     if (body.state() == Body::State::kTooLarge) {
       progress.decide_rest(Trouble::kTooLarge, std::to_string(body.size()) +
@@ -59,8 +72,7 @@ Delivered Delivery::deliver(const Envelope& envelope, const Body& body, Clock::t
   } catch (const std::exception& error) {
     // Out of memory, most likely. What the store answered stands; where it may have filed the
     // message unheard, the words must say so.
-    const bool uncertain = clocks.upstream != nullptr && clocks.upstream->dot_sent();
-    progress.decide_rest(uncertain ? Trouble::kUncertain : Trouble::kInternal, error.what());
+    progress.decide_rest(clocks.dot_out() ? Trouble::kUncertain : Trouble::kInternal, error.what());
     idle_.reset();
   }
   return {progress.trace(), progress.outcomes()};
@@ -69,26 +81,25 @@ Delivered Delivery::deliver(const Envelope& envelope, const Body& body, Clock::t
 void Delivery::run(Progress& progress, Clocks& clocks) {
   std::size_t next_destination = 0;
   while (progress.undecided()) {
-    std::unique_ptr<Upstream> upstream = take_idle();
-    const bool kept = upstream != nullptr;
+    clocks.upstream = take_idle();
+    const bool kept = clocks.upstream != nullptr;
     if (!kept) {
-      upstream = connect(next_destination, clocks);
+      clocks.upstream = connect(next_destination, clocks);
     }
-    if (!upstream) {
+    if (!clocks.upstream) {
       progress.decide_rest(clocks.trouble, clocks.trouble_words);
       return;
     }
-    clocks.upstream = upstream.get();
-    attempt(progress, *upstream, clocks);
-    clocks.upstream = nullptr;
+    attempt(progress, *clocks.upstream, clocks);
     const bool died = clocks.trouble == Trouble::kLost;
     if (!kept && !died) {
       // What is left is worth another transaction at the same place.
       --next_destination;
     }
-    if (upstream->client().reusable()) {
-      idle_ = std::move(upstream);
+    if (clocks.upstream->client().reusable()) {
+      idle_ = std::move(clocks.upstream);
     }
+    clocks.upstream.reset();
   }
 }
 
@@ -100,10 +111,8 @@ void Delivery::attempt(Progress& progress, Upstream& upstream, Clocks& clocks) {
   if (!transaction) {
     return;
   }
-  const Timeouts& t = settings_.timeouts;
-  const Deadline latest_answer = clocks.complete + t.mta;
-  upstream.transact(std::move(*transaction), progress.body(), latest_answer - t.data_done,
-                    latest_answer);
+  upstream.transact(std::move(*transaction), progress.body(),
+                    clocks.latest_answer - settings_.timeouts.data_done, clocks.latest_answer);
   if (const auto& refusal = upstream.client().trace_refusal()) {
     log_.warning(Record()
                      .add("trace", progress.trace().text())
@@ -134,7 +143,7 @@ std::unique_ptr<Upstream> Delivery::take_idle() {
 // Destinations in order, from `next_destination` on, until one greets us well.
 std::unique_ptr<Upstream> Delivery::connect(std::size_t& next_destination, Clocks& clocks) {
   const Clock::time_point start = Clock::now();
-  const Deadline latest = clocks.complete + settings_.timeouts.mta - settings_.timeouts.data_done;
+  const Deadline latest = clocks.latest_answer - settings_.timeouts.data_done;
   std::unique_ptr<Upstream> upstream;
   while (!upstream && next_destination < settings_.destinations.size()) {
     const Destination& destination = settings_.destinations[next_destination++];
@@ -152,8 +161,10 @@ std::unique_ptr<Upstream> Delivery::connect(std::size_t& next_destination, Clock
       }
     }
     if (!upstream) {
-      log_.warning(
-          Record().add("destination", destination.text).add("failed", clocks.trouble_words));
+      log_.warning(Record()
+                       .add("trace", clocks.trace.text())
+                       .add("destination", destination.text)
+                       .add("failed", clocks.trouble_words));
     }
   }
   clocks.connecting += Clock::now() - start;
@@ -163,10 +174,9 @@ std::unique_ptr<Upstream> Delivery::connect(std::size_t& next_destination, Clock
 void Delivery::log_outcome(const Progress& progress, std::size_t recipient,
                            const Clocks& clocks) const {
   const Outcome& outcome = progress.outcome(recipient);
-  const Upstream* const upstream = clocks.upstream;
+  const Upstream* const upstream = clocks.upstream.get();
   const Clock::time_point now = Clock::now();
-  const Clock::time_point dot =
-      upstream != nullptr && upstream->dot_sent() ? upstream->dot_time() : now;
+  const Clock::time_point dot = clocks.dot_out() ? upstream->dot_time() : now;
   char delays[80];
   std::snprintf(delays, sizeof delays, "%.3f/%.3f/%.3f/%.3f",
                 seconds(clocks.complete - clocks.begun), seconds(clocks.connecting),

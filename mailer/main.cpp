@@ -6,6 +6,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <memory>
@@ -51,16 +52,10 @@ const CommandName* find_command(const std::string& word) {
   return nullptr;
 }
 
-bool asks(const std::vector<std::string>& arguments, const char* option) {
-  for (const std::string& argument : arguments) {
-    if (argument == "--") {
-      return false;
-    }
-    if (argument == option) {
-      return true;
-    }
-  }
-  return false;
+// Only as the first word: further on it may be a value, and a message must not be thrown away with
+// exit status 0 because its sender is "--help".
+bool asks(const std::vector<std::string>& words, const char* option) {
+  return !words.empty() && words[0] == option;
 }
 
 void check(const Settings& settings) {
@@ -75,6 +70,9 @@ void check(const Settings& settings) {
 // Defaults, then the file, then argv; returns the operands that are no destinations.
 std::vector<std::string> configure(Command command, const std::vector<std::string>& arguments,
                                    Settings& settings) {
+  if (std::find(arguments.begin(), arguments.end(), "--help") != arguments.end()) {
+    throw ConfigError("--help stands right behind the subcommand, alone");
+  }
   Config config(option_table(command, settings));
   std::vector<std::string> operands = config.take_arguments(arguments);
   config.take_file(config.argument_or_default("config"), config.named_in_arguments("config"));
@@ -90,6 +88,9 @@ std::vector<std::string> configure(Command command, const std::vector<std::strin
   if (command == Command::kDeliver && operands.empty()) {
     throw ConfigError("no recipient; expected lmtpq deliver -d DEST -f SENDER RCPT...");
   }
+  if (command == Command::kDeliver && !config.named_in_arguments("sender")) {
+    throw ConfigError("no sender; expected -f ADDRESS, or -f '' for none");
+  }
   return operands;
 }
 
@@ -103,8 +104,10 @@ void warn_of_spool(const Settings& settings, const Log& log) {
 }
 
 void report(const std::string& mistake, const Settings& settings) {
-  // The file or the level may be what is wrong, or not read yet: syslog is where admins look.
-  const Log log("lmtpq", settings.log.empty() ? "syslog" : settings.log, LogLevel::kInfo);
+  // As root we may not have come to giving that up, and a file that root makes is closed to the
+  // mailer's user later. Nor may the place be read yet.
+  const bool file = !settings.log.empty() && geteuid() != 0;
+  const Log log("lmtpq", file ? settings.log : "syslog", LogLevel::kInfo);
   log.error(Record().add("error", mistake));
 }
 
@@ -143,12 +146,13 @@ int guarded(Command command, const std::vector<std::string>& arguments) {
 
 int run_command(int argc, char** argv) {
   const std::vector<std::string> words(argv + 1, argv + argc);
-  if (words.empty() || asks(words, "--version") ||
-      (find_command(words[0]) == nullptr && asks(words, "--help"))) {
-    const bool version = asks(words, "--version");
-    std::fputs(version ? (std::string("lmtpq ") + kVersion + "\n").c_str() : kUsage,
-               words.empty() ? stderr : stdout);
+  if (words.empty() || asks(words, "--help")) {
+    std::fputs(kUsage, words.empty() ? stderr : stdout);
     return words.empty() ? EX_TEMPFAIL : EX_OK;
+  }
+  if (asks(words, "--version")) {
+    std::printf("lmtpq %s\n", kVersion);
+    return EX_OK;
   }
   const CommandName* const command = find_command(words[0]);
   if (command == nullptr) {
@@ -157,6 +161,10 @@ int run_command(int argc, char** argv) {
     return EX_TEMPFAIL;
   }
   const std::vector<std::string> arguments(words.begin() + 1, words.end());
+  if (asks(arguments, "--version")) {
+    std::printf("lmtpq %s\n", kVersion);
+    return EX_OK;
+  }
   if (asks(arguments, "--help")) {
     Settings settings;
     std::printf("usage: lmtpq %s %s\n\n%s", command->name, command->operands,

@@ -65,7 +65,8 @@ bool protocol_quarrel(Awaited stage, int code) {
 
 Outcome outcome_of(const Answer& answer) {
   const Reply& reply = answer.reply;
-  const std::string said = reply.summary();
+  // Memory: a store can make each of a thousand replies kilobytes long.
+  const std::string said = reply.summary().substr(0, kMaxReplyLine);
   // A server that shuts down behind the dot may have filed the message first: Dovecot does.
   if (reply.code == 421 && answer.stage == Awaited::kFinal) {
     return outcome_of(Trouble::kUncertain, said);
@@ -76,8 +77,8 @@ Outcome outcome_of(const Answer& answer) {
     return made;
   }
   Outcome made{Fate::kDelivered, reply.code,
-               reply.status.value_or(status_without_word(answer.stage, reply.code)), reply.text(),
-               said};
+               reply.status.value_or(status_without_word(answer.stage, reply.code)),
+               reply.text().substr(0, kMaxReplyLine), said};
   if (reply.klass() == 5 && wants_login(reply.code)) {
     made.fate = Fate::kTemporary;
     made.code = 451;

@@ -108,7 +108,7 @@ std::optional<Transaction> Progress::next_transaction(const Capabilities& store)
   asked_.clear();
   for (std::size_t i = 0; i < recipients_.size(); ++i) {
     Recipient& recipient = recipients_[i];
-    if (recipient.outcome) {
+    if (recipient.outcome || asked_.size() == most_recipients_) {
       continue;
     }
     const bool wanted = settings_.ignore_quota == IgnoreQuota::kAlways;
@@ -168,6 +168,14 @@ bool Progress::take_answers(const Upstream& upstream) {
     }
   }
   declare_size_ = declare_size_ && !retry_without_size;
+  if (!too_many.empty()) {
+    // Naming all the others again each time would be quadratic in their number.
+    const auto refused = std::count_if(answers.begin(), answers.end(), [](const auto& answer) {
+      return answer && answer->stage == Awaited::kRcpt;
+    });
+    const std::size_t taken = answers.size() - static_cast<std::size_t>(refused);
+    most_recipients_ = 2 * std::max<std::size_t>(1, taken);
+  }
   for (const std::size_t k : too_many) {
     if (!any_decided) {
       decide(asked_[k], outcome_of(*answers[k]));

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -72,6 +73,7 @@ class Progress {
   std::vector<std::size_t> asked_;       // who is in the current transaction
   std::vector<std::size_t> unanswered_;  // who of them heard nothing
   bool declare_size_ = true;
+  std::size_t most_recipients_ = std::numeric_limits<std::size_t>::max();  // in one transaction
 };
 
 }  // namespace lmtpq

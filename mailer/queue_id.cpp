@@ -33,7 +33,9 @@ TraceId queue_id(std::string_view message_head) {
   // What follows "from" is the client's own word; only behind "by" does our Sendmail speak.
   bool ours = false;
   for (std::string_view word = take_word(rest); !word.empty(); word = take_word(rest)) {
-    if (ours && same_word(word, "id")) {
+    if (ours && same_word(word, "with")) {
+      take_word(rest);  // the protocol's name, which a local user can make "id" (sendmail -p)
+    } else if (ours && same_word(word, "id")) {
       const std::string_view id = take_word(rest);
       return TraceId::parse(id.substr(0, id.find(';'))).value_or(TraceId());
     }

@@ -102,6 +102,16 @@ Reader trace_id(TraceId& into) {
   };
 }
 
+// A relative path would end in Sendmail's queue directory.
+Reader log_place(std::string& into) {
+  return [&into](std::string_view place) {
+    if (place != "syslog" && place != "stderr" && !place.starts_with('/')) {
+      throw ConfigError("expected syslog, stderr or a path that begins with /");
+    }
+    into = place;
+  };
+}
+
 // It goes into the greeting and LHLO as it is.
 Reader host_name(std::string& into) {
   return [&into](std::string_view name) {
@@ -174,8 +184,12 @@ Table delivery_options(Settings& s) {
              "mail with UTF-8 in its header only, to a store without SMTPUTF8: allow or refuse",
              choice(s.utf8_headers,
                     {{"allow", Utf8Headers::kAllow}, {"refuse", Utf8Headers::kRefuse}})),
-       value("max-message-size", "SIZE", "", "refuse a larger message (552 5.3.4)",
-             [&s](std::string_view text) { s.max_message_size = parse_size(text); }),
+       value("max-message-size", "SIZE", "",
+             "refuse a larger message (552 5.3.4); 0: none is too large",
+             [&s](std::string_view size) {
+               const std::uint64_t bytes = parse_size(size);
+               s.max_message_size = bytes > 0 ? std::optional(bytes) : std::nullopt;
+             }),
        value("max-rcpts", "N", "1000", "recipients taken in one transaction",
              number(s.max_rcpts, 1, 50'000)),
        value("line-limit", "BYTES", "998", "break longer lines, with CRLF and a space",
@@ -235,7 +249,7 @@ Table process_options(Settings& s) {
              text(s.user)),
        value("spool-dir", "DIR", "/var/tmp", "where messages over 256 KiB wait, in unlinked files",
              text(s.spool_dir)),
-       value("log", "WHERE", "syslog", "syslog, stderr or the path of a file", text(s.log)),
+       value("log", "WHERE", "syslog", "syslog, stderr or the path of a file", log_place(s.log)),
        value("log-level", "LEVEL", "info", "error, warning, info or debug",
              [&s](std::string_view level) { s.log_level = parse_log_level(level); }),
        value("debug-peer", "LIST", "",

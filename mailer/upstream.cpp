@@ -7,9 +7,12 @@
 namespace lmtpq {
 namespace {
 
-// Cyrus refuses an oversize message with one reply for all recipients. A server that gives one for
-// each gives them together, so this much silence behind the first is enough.
+// Cyrus refuses an oversize message with one reply for all recipients, and that close to its limit
+// this much silence behind the first is enough. Far from any limit 552 5.2.3 may be one mailbox's
+// own, while the next recipient is being filed.
 constexpr std::chrono::seconds kRefusalGrace{2};
+constexpr std::chrono::seconds kDoubtfulRefusalGrace{30};
+constexpr std::uint64_t kNearLimit = 16 * 1024;
 
 constexpr std::size_t kPieceSize = 64 * 1024;
 
@@ -39,6 +42,7 @@ bool Upstream::alive() { return client_.reusable() && channel_->quiet(); }
 void Upstream::transact(Transaction transaction, const Body& body, Deadline latest_dot,
                         Deadline latest_answer) {
   dot_sent_ = false;
+  message_size_ = body.size();
   ++transactions_;
   client_.begin(std::move(transaction));
   converse_while(ClientState::kEnvelope, latest_dot);
@@ -96,12 +100,16 @@ std::chrono::milliseconds Upstream::patience() const {
     case Awaited::kData:
       return t.data_init;
     case Awaited::kFinal:
-      return client_.message_refused() ? std::min<Timeouts::Time>(kRefusalGrace, t.data_done)
-                                       : t.data_done;
+      return client_.message_refused() ? std::min(refusal_grace(), t.data_done) : t.data_done;
     case Awaited::kQuit:
       break;
   }
   return t.quit;
+}
+
+std::chrono::milliseconds Upstream::refusal_grace() const {
+  const auto limit = client_.capabilities().size_limit();
+  return limit && message_size_ + kNearLimit >= *limit ? kRefusalGrace : kDoubtfulRefusalGrace;
 }
 
 void Upstream::exchange_commands(Deadline deadline) {

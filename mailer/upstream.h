@@ -54,6 +54,7 @@ class Upstream {
   void hear(const std::string& in, IoStatus status, std::optional<Awaited> awaited);
   Deadline reply_deadline();
   std::chrono::milliseconds patience() const;
+  std::chrono::milliseconds refusal_grace() const;
 
   std::unique_ptr<Channel> channel_;
   std::string peer_;
@@ -62,6 +63,7 @@ class Upstream {
   Transcript transcript_;
   std::size_t timed_reply_ = 0;  // the reply that reply_deadline_ is for
   Deadline reply_deadline_;
+  std::uint64_t message_size_ = 0;
   bool dot_sent_ = false;
   Clock::time_point dot_time_;
   std::string spool_failure_;

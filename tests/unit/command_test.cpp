@@ -125,9 +125,8 @@ class CommandTest : public CppUnit::TestFixture {
   }
 
   void refusesARcptThatIsNone() {
-    for (const char* argument :
-         {"", "TO", "TO:", "TO:<>", "TO:<<>>", "TO:a", "TO:<a", "FROM:<a>", "TO:<a>x", "TO:<a b>",
-          "TO:<a\rb>", "TO:<a>\r", "TO:<\xff>", "TO:<a@>"}) {
+    for (const char* argument : {"", "TO", "TO:", "TO:<>", "TO:<<>>", "TO:a", "TO:<a", "FROM:<a>",
+                                 "TO:<a>x", "TO:<a b>", "TO:<a\rb>", "TO:<a>\r", "TO:<a@>"}) {
       check("553 5.1.3", rcpt(argument), argument);
     }
     for (const char* argument :

@@ -41,6 +41,12 @@ Config make_config() {
                                option('v', "verbose", ""),
                                option('\0', "config", "FILE"),
                                option('\0', "tag.keys", "FILE")};
+  table[0].read = [](std::string_view text) {
+    if (text != "always" && text != "tagged" && text != "never") {
+      throw ConfigError("expected one of always, tagged, never");
+    }
+    g_read["ignore-quota"] = text;
+  };
   table[3].read = [](std::string_view text) {
     lmtpq::parse_duration(text);
     g_read["connect-timeout"] = text;
@@ -84,6 +90,7 @@ class ConfigTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(ConfigTest);
   CPPUNIT_TEST(everyFormOfAnOptionIsUnderstood);
   CPPUNIT_TEST(wordBehindABareOptionIsAnOperand);
+  CPPUNIT_TEST(aValueBehindABareOptionIsNoOperand);
   CPPUNIT_TEST(optionsStandBeforeAndAfterOperands);
   CPPUNIT_TEST(twoDashesEndTheOptions);
   CPPUNIT_TEST(lastOneOfRepeatedOptionsCounts);
@@ -161,6 +168,13 @@ class ConfigTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("always"), config.argument_or_default("ignore-quota"));
     CPPUNIT_ASSERT_EQUAL(std::string("yes"), config.argument_or_default("verbose"));
     CPPUNIT_ASSERT(make_config().take_arguments({"-Q", "", "-v", "--", "-d"}) == (Words{"", "-d"}));
+  }
+
+  void aValueBehindABareOptionIsNoOperand() {
+    CPPUNIT_ASSERT_EQUAL(std::string("--ignore-quota never: write --ignore-quota=never"),
+                         error_of([] {
+                           make_config().take_arguments({"-Q", "never", "inet:h"});
+                         }));
   }
 
   void optionsStandBeforeAndAfterOperands() {
