@@ -39,6 +39,17 @@ class CyrusWords(MailCase):
       self.assert_sent(small, user)
       self.assertEqual(self.store.message_ids(user), [message_id(raw)])
 
+  def test_senders_that_the_stock_mailer_delivers_are_delivered(self):
+    """Windows devices, qmail's double bounces: a bounce to these could not be delivered either."""
+    self.with_lmtpq()
+    for name, sender in zip(('alice', 'bob', 'carol'), ('CORP\\jdoe@mail.test', '#@[]', 'a@[]')):
+      user = self.mailbox(name)
+      raw = message()
+      qid = self.send(raw, user, sender=sender)
+      self.sendmail.run_queue()
+      self.assert_sent(qid, user)
+      self.assertEqual(self.store.message_ids(user), [message_id(raw)])
+
   def test_a_message_that_comes_twice_is_sent_twice_and_filed_once(self):
     """Cyrus drops a second copy by its Message-ID, and answers 250 for it."""
     self.with_lmtpq()
