@@ -42,6 +42,9 @@ options::options_description describe(const std::vector<Option>& table) {
 // Would the option read this word? `-Q never` must not become -Q and an operand `never`. Asked only
 // to complain, so what the reader stores does not matter.
 bool takes(const Option& option, const std::string& word) {
+  if (!option.read) {
+    return false;
+  }
   try {
     option.read(word);
     return true;
@@ -109,8 +112,8 @@ std::vector<std::string> Config::take_arguments(const std::vector<std::string>& 
     // Boost gives the operand behind a bare `-Q` to it as a value.
     if (!bare.empty() && word.original_tokens.size() > 1) {
       if (takes(option, value)) {
-        throw ConfigError("--" + option.name + " " + value + ": write --" + option.name + "=" +
-                          value);
+        const std::string name = "--" + option.name;
+        throw ConfigError(name + " " + escaped(value) + ": write " + name + "=" + escaped(value));
       }
       operands.push_back(std::exchange(value, bare));
     }
