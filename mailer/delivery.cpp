@@ -29,8 +29,6 @@ struct Delivery::Clocks {
 
 namespace {
 
-constexpr std::chrono::seconds kMargin{30};
-
 double seconds(Clock::duration span) { return std::chrono::duration<double>(span).count(); }
 
 }  // namespace
@@ -51,9 +49,7 @@ Delivered Delivery::deliver(const Envelope& envelope, const Body& body, Clock::t
   Clocks clocks;
   clocks.begun = begun;
   clocks.complete = clocks.started = Clock::now();
-  // A margin, or our answer and the end of the client's patience would race.
-  const Timeouts::Time margin = std::min<Timeouts::Time>(kMargin, settings_.timeouts.mta / 10);
-  clocks.latest_answer = clocks.complete + settings_.timeouts.mta - margin;
+  clocks.latest_answer = clocks.complete + settings_.timeouts.answer();
   Progress* told = nullptr;
   Progress progress(envelope, body, settings_,
                     [&](std::size_t recipient) { log_outcome(*told, recipient, clocks); });

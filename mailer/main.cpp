@@ -62,8 +62,9 @@ void check(const Settings& settings) {
   if (settings.destinations.empty()) {
     throw ConfigError("no destination; expected unix:PATH or inet:HOST[:PORT]");
   }
-  if (settings.timeouts.mta <= settings.timeouts.data_done) {
-    throw ConfigError("--mta-timeout must be longer than --data-done-timeout");
+  if (settings.timeouts.answer() <= settings.timeouts.data_done) {
+    throw ConfigError(
+        "--mta-timeout must be longer than --data-done-timeout by a tenth of it, or by 30s");
   }
 }
 

@@ -8,6 +8,7 @@
 // Failure: ConfigError from the table's readers.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -32,6 +33,9 @@ struct Timeouts {
   Time input;  // for the client, or standard input, to say something
   Time idle;   // an unused connection to the store is kept so long
   Time mta;    // how long the client waits behind its dot; the store's answers must fit in
+  // When we answer at the latest: a margin earlier, or our answer and the end of the client's
+  // patience would race.
+  Time answer() const { return mta - std::min<Time>(std::chrono::seconds(30), mta / 10); }
 };
 
 struct Settings {
