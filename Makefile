@@ -24,14 +24,16 @@ endif
 CXXFLAGS += -std=c++20 $(OPTIMIZE) $(WARN) $(HARDEN) -DLMTPQ_VERSION='"$(VERSION)"' -MMD -MP -pthread
 LDFLAGS  += $(if $(SANITIZE),-fsanitize=$(SANITIZE),-pie -Wl,-z,relro,-z,now) -pthread
 # libanl: getaddrinfo_a, part of libc itself since glibc 2.34.
-LIBS     := -lboost_program_options
+LIBS     := -lboost_program_options -lcrypto
 
 # Floors: a folder is compiled with its own and the lower floors in sight, so an upward include does
 # not compile. Within mailer/ tests/check-floors.sh keeps the order.
 SEES_common      := -iquote common
 SEES_mailer/lmtp := -iquote mailer/lmtp $(SEES_common)
 SEES_mailer      := -iquote mailer $(SEES_mailer/lmtp)
+SEES_milter      := -iquote milter $(SEES_common)
 SEES_tests/unit  := -iquote tests/unit $(SEES_mailer)
+SEES_tests/unit/milter := -iquote tests/unit/milter $(SEES_milter)
 SEES_tests/dialogues := -iquote tests/dialogues $(SEES_mailer)
 SEES_tests/fuzz  := $(SEES_mailer)
 SEES_tests/peers/store := -iquote tests/peers/store
@@ -42,23 +44,25 @@ say = $(if $(V),,@echo "$(1)";)
 sources = $(sort $(wildcard $(1)/*.cpp))
 objects = $(patsubst %.cpp,$(BUILD)/%.o,$(call sources,$(1)))
 
+MILTER_OBJECTS := $(filter-out $(BUILD)/milter/main.o,$(call objects,milter))
 MAILER_OBJECTS := $(filter-out $(BUILD)/mailer/main.o,$(call objects,mailer))
 LIBRARIES      := $(BUILD)/libmailer.a $(BUILD)/liblmtp.a $(BUILD)/libcommon.a
 FUZZERS        := $(patsubst tests/fuzz/fuzz_%.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
 REPLAYS        := $(FUZZERS:%=$(BUILD)/tests/fuzz/replay_%)
-TEST_PROGRAMS  := $(BUILD)/tests/unit_tests $(BUILD)/tests/play_dialogues $(BUILD)/tests/store $(REPLAYS)
+MILTER_LIBRARIES := $(BUILD)/libmilterparts.a $(BUILD)/libcommon.a
+TEST_PROGRAMS  := $(BUILD)/tests/unit_tests $(BUILD)/tests/milter_unit_tests $(BUILD)/tests/play_dialogues $(BUILD)/tests/store $(REPLAYS)
 
 .PHONY: all help deps tests check e2e test demo bench fuzz lint format format-check install clean \
-        check-asan check-tsan e2e-asan
+        check-asan check-tsan e2e-asan tsan-milter
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(BUILD)/lmtpq
+all: $(BUILD)/lmtpq $(BUILD)/lmtpq-milter
 
 help:
 	@sed -n 's/^## //p' Makefile
 
-## make              build/lmtpq
+## make              build/lmtpq and build/lmtpq-milter
 ## make deps         install the Debian packages of packages.txt that are missing (root)
 ## make demo         a private Sendmail, lmtpq and store: three messages and what became of them
 ## make check        unit tests, dialogues, corpus replay, floors, documents; no root, no network
@@ -75,18 +79,26 @@ $$(BUILD)/$(1)/%.o: $(1)/%.cpp
 	@mkdir -p $$(@D)
 	$$(call say,CXX $$<)$$(CXX) $$(CXXFLAGS) $$(SEES_$(1)) -c $$< -o $$@
 endef
-$(foreach folder,common mailer/lmtp mailer tests/unit tests/dialogues tests/fuzz tests/peers/store,\
+$(foreach folder,common mailer/lmtp mailer milter tests/unit tests/unit/milter tests/dialogues tests/fuzz tests/peers/store,\
   $(eval $(call object_rule,$(folder))))
 
 $(BUILD)/libcommon.a: $(call objects,common)
 $(BUILD)/liblmtp.a: $(call objects,mailer/lmtp)
 $(BUILD)/libmailer.a: $(MAILER_OBJECTS)
+$(BUILD)/libmilterparts.a: $(MILTER_OBJECTS)
 $(BUILD)/lib%.a:
 	@rm -f $@
 	$(call say,AR $@)$(AR) rcs $@ $^
 
 $(BUILD)/lmtpq: $(BUILD)/mailer/main.o $(LIBRARIES)
 	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ $(LIBS) -o $@
+
+$(BUILD)/lmtpq-milter: $(BUILD)/milter/main.o $(MILTER_LIBRARIES)
+	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ $(LIBS) -lmilter -o $@
+
+$(BUILD)/tests/milter_unit_tests: $(call objects,tests/unit/milter) $(BUILD)/tests/unit/main.o $(MILTER_LIBRARIES)
+	@mkdir -p $(@D)
+	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ -lcppunit $(LIBS) -lmilter -o $@
 
 $(BUILD)/tests/unit_tests: $(call objects,tests/unit) $(LIBRARIES)
 	@mkdir -p $(@D)
@@ -103,7 +115,7 @@ $(BUILD)/tests/store: $(call objects,tests/peers/store)
 $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(LIBRARIES)
 	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ $(LIBS) -o $@
 
-tests: $(BUILD)/lmtpq $(TEST_PROGRAMS)
+tests: $(BUILD)/lmtpq $(BUILD)/lmtpq-milter $(TEST_PROGRAMS)
 
 deps:
 	@sh tests/deps.sh packages.txt
@@ -112,12 +124,16 @@ deps:
 check: tests
 	@tests/tally tests/check.suites BUILD=$(BUILD)
 
-e2e: tests
+e2e: tests tsan-milter
 	@tests/tally tests/e2e.suites BUILD=$(BUILD)
 
 test: deps
-	@$(MAKE) --no-print-directory tests
+	@$(MAKE) --no-print-directory tests tsan-milter
 	@tests/tally tests/check.suites tests/e2e.suites BUILD=$(BUILD)
+
+# Whatever else is tested, the milter's threads are tested under ThreadSanitizer.
+tsan-milter:
+	@$(MAKE) --no-print-directory SANITIZE=thread BUILD=build/tsan build/tsan/lmtpq-milter
 
 check-asan:
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined BUILD=build/asan check
@@ -129,11 +145,13 @@ check-tsan:
 	@$(MAKE) --no-print-directory SANITIZE=thread BUILD=build/tsan check
 
 demo: deps
-	@$(MAKE) --no-print-directory -s $(BUILD)/lmtpq $(BUILD)/tests/store
-	@LMTPQ=$(BUILD)/lmtpq STORE_BIN=$(BUILD)/tests/store tests/e2e/demo
+	@$(MAKE) --no-print-directory -s all $(BUILD)/tests/store
+	@LMTPQ=$(BUILD)/lmtpq LMTPQ_MILTER=$(BUILD)/lmtpq-milter STORE_BIN=$(BUILD)/tests/store tests/e2e/demo
 
-bench: $(BUILD)/lmtpq $(BUILD)/tests/store
-	@tests/bench/run --lmtpq $(BUILD)/lmtpq --store $(BUILD)/tests/store | tee $(BUILD)/bench.txt
+bench: $(BUILD)/lmtpq $(BUILD)/lmtpq-milter $(BUILD)/tests/store
+	@tests/bench/run --lmtpq $(BUILD)/lmtpq --milter $(BUILD)/lmtpq-milter --store $(BUILD)/tests/store | \
+	  tee $(BUILD)/bench.txt
+	@tests/milter/memory $(BUILD)/lmtpq-milter | tee -a $(BUILD)/bench.txt
 
 FUZZ_SECONDS ?= 60
 fuzz: $(FUZZERS:%=fuzz-%)
@@ -141,13 +159,13 @@ fuzz-%:
 	@mkdir -p $(BUILD)/fuzz/corpus_$*
 	clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined $(SEES_tests/fuzz) \
 	  tests/fuzz/fuzz_$*.cpp $(call sources,common) $(call sources,mailer/lmtp) \
-	  mailer/queue_id.cpp mailer/destination.cpp $(LIBS) \
+	  mailer/queue_id.cpp mailer/destination.cpp mailer/tag_filter.cpp $(LIBS) \
 	  -o $(BUILD)/fuzz/fuzz_$*
 	$(BUILD)/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 \
 	  $(BUILD)/fuzz/corpus_$* tests/fuzz/corpus/$*
 
 FORMATTED := $(wildcard common/*.h common/*.cpp mailer/*.h mailer/*.cpp mailer/lmtp/*.h \
-               mailer/lmtp/*.cpp tests/*/*.h tests/*/*.cpp tests/peers/*/*.h tests/peers/*/*.cpp)
+               mailer/lmtp/*.cpp milter/*.h milter/*.cpp tests/unit/milter/*.h tests/unit/milter/*.cpp tests/*/*.h tests/*/*.cpp tests/peers/*/*.h tests/peers/*/*.cpp)
 format:
 	clang-format -i $(FORMATTED)
 format-check:
@@ -155,15 +173,18 @@ format-check:
 lint: format-check
 	clang-tidy --quiet $(call sources,common) $(call sources,mailer) $(call sources,mailer/lmtp) -- \
 	  -std=c++20 -DLMTPQ_VERSION='"$(VERSION)"' $(SEES_mailer)
+	clang-tidy --quiet $(call sources,milter) -- \
+	  -std=c++20 -DLMTPQ_VERSION='"$(VERSION)"' $(SEES_milter)
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/libexec/lmtpq $(DESTDIR)$(PREFIX)/bin \
+	install -d $(DESTDIR)$(PREFIX)/libexec/lmtpq $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin \
 	  $(DESTDIR)$(PREFIX)/share/lmtpq $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 755 $(BUILD)/lmtpq $(DESTDIR)$(PREFIX)/libexec/lmtpq/lmtpq
+	install -m 755 $(BUILD)/lmtpq-milter $(DESTDIR)$(PREFIX)/sbin/lmtpq-milter
 	ln -sf ../libexec/lmtpq/lmtpq $(DESTDIR)$(PREFIX)/bin/lmtpq
 	cp -R cf $(DESTDIR)$(PREFIX)/share/lmtpq/
 	find $(DESTDIR)$(PREFIX)/share/lmtpq/cf -type f -exec sed -i 's|/usr/local|$(PREFIX)|g' {} +
-	install -m 644 docs/man/lmtpq.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -m 644 docs/man/lmtpq.8 docs/man/lmtpq-milter.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 
 clean:
 	rm -rf build

@@ -29,7 +29,8 @@ std::size_t distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-Config::Config(std::vector<Option> table) : table_(std::move(table)) {}
+Config::Config(std::vector<Option> table, std::string free_prefix)
+    : table_(std::move(table)), free_prefix_(std::move(free_prefix)) {}
 
 const Config::Given* Config::last_given(const Givens& givens, std::string_view name) {
   for (const auto& [given_name, given] : givens) {

@@ -39,9 +39,24 @@ struct Option {
   std::function<void(std::string_view)> read;
 };
 
+// A section of the file that no table knows beforehand, such as `[rule.NAME]`: its lines as they
+// stand there. `place` is what an error begins with ("FILE:LINE: ").
+struct FreeSection {
+  struct Line {
+    std::string name;
+    std::string value;
+    std::string place;
+  };
+  std::string name;  // without brackets and the prefix
+  std::string place;
+  std::vector<Line> lines;
+};
+
 class Config {
  public:
-  explicit Config(std::vector<Option> table);
+  // Sections whose name begins with `free_prefix` ("rule.") are not looked up in the table but
+  // collected; empty: there are none.
+  explicit Config(std::vector<Option> table, std::string free_prefix = "");
 
   // Reads argv (without the program's name and subcommand). An option given twice: the last one
   // counts. `-Qalways`, `-Q=always`, `--ignore-quota=always` and a bare `-Q` are all understood,
@@ -66,6 +81,9 @@ class Config {
   // name and text of each option as applied, for one log line at start.
   const std::vector<std::pair<std::string, std::string>>& effective() const { return effective_; }
 
+  // In the file's order; no two of one name.
+  const std::vector<FreeSection>& free_sections() const { return free_sections_; }
+
   // The options part of --help, by heading, wrapped to 80 columns.
   std::string help() const;
 
@@ -82,9 +100,13 @@ class Config {
   std::string unknown(const std::string& place, const std::string& dashes, std::string_view name,
                       bool in_file) const;
   void take_line(std::string_view line, std::string& section, const std::string& place);
+  void take_section(const std::string& section, const std::string& place);
+  bool is_free(std::string_view section) const;
   void apply(const Option& option, const std::string& text, const std::string& place);
 
   std::vector<Option> table_;
+  std::string free_prefix_;
+  std::vector<FreeSection> free_sections_;
   Givens from_file_;
   Givens from_arguments_;
   std::vector<std::pair<std::string, std::string>> effective_;

@@ -20,6 +20,8 @@ namespace options = boost::program_options;
 
 constexpr std::size_t kMaxFile = 1 << 20;
 constexpr const char* kBlank = " \t\r";
+constexpr const char* kNameCharacters =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
 // Stands for '#' while Boost, for which it begins a comment anywhere, reads a line.
 constexpr char kHash = '\x01';
 
@@ -105,6 +107,34 @@ void Config::take_text(std::string_view text, const std::string& name) {
   }
 }
 
+bool Config::is_free(std::string_view section) const {
+  return !free_prefix_.empty() && section.starts_with('[' + free_prefix_);
+}
+
+void Config::take_section(const std::string& section, const std::string& place) {
+  if (section.size() < 3 || section.back() != ']') {
+    throw ConfigError(place + "expected [name], not " + escaped(section));
+  }
+  const std::string prefix = section.substr(1, section.size() - 2) + '.';
+  if (is_free(section)) {
+    const std::size_t begin = 1 + free_prefix_.size();
+    const std::string name = section.substr(begin, section.size() - 1 - begin);
+    if (name.empty() || name.find_first_not_of(kNameCharacters) != std::string::npos) {
+      throw ConfigError(place + "expected [" + free_prefix_ + "NAME] of letters, digits and . _ -");
+    }
+    for (const FreeSection& other : free_sections_) {
+      if (other.name == name) {
+        throw ConfigError(place + section + " once more; the first stands at " +
+                          other.place.substr(0, other.place.size() - 2));
+      }
+    }
+    free_sections_.push_back({name, place, {}});
+  } else if (std::none_of(table_.begin(), table_.end(),
+                          [&](const Option& o) { return o.name.starts_with(prefix); })) {
+    throw ConfigError(place + "unknown section " + escaped(section));
+  }
+}
+
 void Config::take_line(std::string_view line, std::string& section, const std::string& place) {
   if (line.empty() || line[0] == '#' || line[0] == ';') {
     return;
@@ -115,15 +145,22 @@ void Config::take_line(std::string_view line, std::string& section, const std::s
   }
   if (line[0] == '[') {
     section = line;
-    const std::string prefix = section.substr(1, section.size() - 2) + '.';
-    if (section.back() != ']' || std::none_of(table_.begin(), table_.end(), [&](const Option& o) {
-          return o.name.starts_with(prefix);
-        })) {
-      throw ConfigError(place + "unknown section " + escaped(section));
-    }
+    take_section(section, place);
     return;
   }
   auto [name, value] = read_line(line, section, place);
+  if (is_free(section)) {
+    // The section's name without its brackets, and the dot that Boost puts behind it.
+    name.erase(0, section.size() - 2);
+    if (!section.ends_with(".]")) {
+      name.erase(0, 1);
+    }
+    if (name.empty()) {
+      throw ConfigError(place + "expected name = value");
+    }
+    free_sections_.back().lines.push_back({std::move(name), std::move(value), place});
+    return;
+  }
   const Option* option = find(name);
   if (option == nullptr) {
     throw ConfigError(unknown(place, "", name, true));

@@ -1,6 +1,9 @@
 #include "trace_id.h"
 
+#include <sys/random.h>
+
 #include <algorithm>
+#include <array>
 
 namespace lmtpq {
 namespace {
@@ -18,6 +21,24 @@ std::optional<TraceId> TraceId::parse(std::string_view text) {
   }
   TraceId id;
   id.text_ = text;
+  return id;
+}
+
+TraceId TraceId::make(std::string_view queue_id) {
+  constexpr std::string_view kLetters = "0123456789abcdefghijklmnopqrstuv";
+  std::array<unsigned char, 8> random{};
+  // Not secret, only different: what getrandom(2) leaves undone in a young system stays as it is.
+  [[maybe_unused]] const ssize_t got = getrandom(random.data(), random.size(), GRND_NONBLOCK);
+  std::string text;
+  if (!queue_id.empty() && queue_id.size() < kMaxLength - random.size() &&
+      std::all_of(queue_id.begin(), queue_id.end(), allowed)) {
+    text = std::string(queue_id) + '.';
+  }
+  for (const unsigned char byte : random) {
+    text += kLetters[byte % kLetters.size()];
+  }
+  TraceId id;
+  id.text_ = std::move(text);
   return id;
 }
 

@@ -45,16 +45,19 @@ void Delivery::drop_idle() {
   }
 }
 
-Delivered Delivery::deliver(const Envelope& envelope, const Body& body, Clock::time_point begun) {
+Delivered Delivery::deliver(const Envelope& envelope, const MailData& data,
+                            Clock::time_point begun) {
+  const Body& body = data.body();
   Clocks clocks;
   clocks.begun = begun;
   clocks.complete = clocks.started = Clock::now();
   clocks.latest_answer = clocks.complete + settings_.timeouts.answer();
   Progress* told = nullptr;
-  Progress progress(envelope, body, settings_,
+  Progress progress(envelope, data, settings_,
                     [&](std::size_t recipient) { log_outcome(*told, recipient, clocks); });
   told = &progress;
   clocks.trace = progress.trace();
+  log_tags(progress);
   try {
     if (body.state() == Body::State::kTooLarge) {
       progress.decide_rest(Trouble::kTooLarge, std::to_string(body.size()) +
@@ -167,6 +170,23 @@ std::unique_ptr<Upstream> Delivery::connect(std::size_t& next_destination, Clock
   return upstream;
 }
 
+void Delivery::log_tags(const Progress& progress) const {
+  const auto record = [&] {
+    Record made;
+    made.add("trace", progress.trace().text()).add("qid", progress.queue_id().text());
+    return made.add("tag", "disbelieved");
+  };
+  for (const DisbelievedTag& tag : progress.tags().disbelieved) {
+    log_.warning(
+        record().add("reason", kTagFaultNames[static_cast<int>(tag.fault)]).add("key", tag.key));
+  }
+  if (progress.tags().unread > 0) {
+    log_.warning(record()
+                     .add("reason", kTagFaultNames[static_cast<int>(TagFault::kTwoTags)])
+                     .add("more", static_cast<long long>(progress.tags().unread)));
+  }
+}
+
 void Delivery::log_outcome(const Progress& progress, std::size_t recipient,
                            const Clocks& clocks) const {
   const Outcome& outcome = progress.outcome(recipient);
@@ -190,7 +210,8 @@ void Delivery::log_outcome(const Progress& progress, std::size_t recipient,
       .add("delays", delays)
       .add("size", static_cast<long long>(progress.body().size()))
       .add("conn_use", upstream != nullptr ? upstream->transactions() : 0)
-      .add("ignorequota", kBypassNames[static_cast<int>(progress.bypass(recipient))]);
+      .add("ignorequota", kBypassNames[static_cast<int>(progress.bypass(recipient))])
+      .add("tag", progress.tags().believed ? progress.tags().believed->key_id() : "");
   log_.write(outcome.fate == Fate::kTemporary ? LogLevel::kWarning : LogLevel::kInfo, record);
 }
 

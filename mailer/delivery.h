@@ -14,10 +14,10 @@
 #include <memory>
 #include <vector>
 
-#include "body.h"
 #include "dialer.h"
 #include "envelope.h"
 #include "log.h"
+#include "mail_data.h"
 #include "outcome.h"
 #include "settings.h"
 #include "upstream.h"
@@ -37,7 +37,7 @@ class Delivery {
   ~Delivery();
 
   // `begun` is when the client began with this message, for the log's delays.
-  Delivered deliver(const Envelope& envelope, const Body& body, Clock::time_point begun);
+  Delivered deliver(const Envelope& envelope, const MailData& data, Clock::time_point begun);
 
   // The idle connection: is there one, and say goodbye to it.
   bool has_idle() const { return idle_ != nullptr; }
@@ -50,6 +50,7 @@ class Delivery {
   std::unique_ptr<Upstream> take_idle();
   std::unique_ptr<Upstream> connect(std::size_t& next_destination, Clocks& clocks);
   void attempt(Progress& progress, Upstream& upstream, Clocks& clocks);
+  void log_tags(const Progress& progress) const;
   void log_outcome(const Progress& progress, std::size_t recipient, const Clocks& clocks) const;
 
   const Settings& settings_;

@@ -25,7 +25,7 @@ std::optional<Mailbox> read_address(std::string_view text) {
 }
 
 // Standard input up to its end; false when it breaks off, with the reason in `failure`.
-bool read_message(const Settings& settings, Body& body, std::string& failure) {
+bool read_message(const Settings& settings, MailData& data, std::string& failure) {
   DescriptorChannel input{Descriptor(dup(STDIN_FILENO))};
   Canonical canonical(settings.line_limit);
   std::string bytes;
@@ -47,8 +47,9 @@ bool read_message(const Settings& settings, Body& body, std::string& failure) {
     if (status == IoStatus::kClosed) {
       canonical.finish(message);
     }
-    body.append(message);
+    data.append(message);
     if (status == IoStatus::kClosed) {
+      data.finish();
       return true;
     }
   }
@@ -103,15 +104,15 @@ int run_deliver(const Settings& settings, const Log& log,
   envelope.body = BodyType::k8BitMime;
   Addressed addressed = address(recipients, envelope, log);
 
-  Body body(settings.spool_dir, settings.max_message_size);
+  MailData data(settings.spool_dir, settings.max_message_size);
   std::string failure;
-  if (!read_message(settings, body, failure)) {
+  if (!read_message(settings, data, failure)) {
     throw ConfigError(failure);
   }
   SocketDialer dialer;
   Delivery delivery(settings, dialer, log);
   if (!envelope.recipients.empty()) {
-    const Delivered delivered = delivery.deliver(envelope, body, begun);
+    const Delivered delivered = delivery.deliver(envelope, data, begun);
     for (std::size_t k = 0; k < addressed.taken.size(); ++k) {
       addressed.outcomes[addressed.taken[k]] = delivered.outcomes[k];
     }

@@ -23,11 +23,20 @@ namespace {
 
 constexpr const char* kVersion = LMTPQ_VERSION;
 
+constexpr const char* kKeygenUsage =
+    "usage: lmtpq keygen\n"
+    "\n"
+    "Prints a new key line for the key file of lmtpq and lmtpq-milter:\n"
+    "    (umask 077; lmtpq keygen >> /etc/lmtpq/tag.keys)\n"
+    "The first key of the file signs, all of them verify.\n";
+
 constexpr const char* kUsage =
     "usage: lmtpq relay [options] DEST...                    LMTP server on standard input and\n"
     "                                                        output, for Sendmail (F=z)\n"
     "       lmtpq deliver [options] -d DEST -f SENDER RCPT...  one message from standard input\n"
     "       lmtpq probe [options] DEST                       what does this store offer?\n"
+    "       lmtpq keygen                                     a new key line for the tags' key "
+    "file\n"
     "       lmtpq COMMAND --help | --version\n"
     "\n"
     "DEST is unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]; several are tried in order.\n";
@@ -95,6 +104,25 @@ std::vector<std::string> configure(Command command, const std::vector<std::strin
   return operands;
 }
 
+// Before we give up root's rights, if we have them: the file may be root's alone.
+void read_keys(Settings& settings) {
+  if (settings.tag_keys == "none") {
+    return;
+  }
+  const uid_t reader = future_user(settings.user);
+  const AsRoot rights;
+  const std::string file = settings.tag_keys.empty() ? kDefaultKeyFile : settings.tag_keys;
+  if (settings.tag_keys.empty() && access(file.c_str(), F_OK) != 0 && errno == ENOENT) {
+    return;
+  }
+  try {
+    settings.keys = Keyring::read(file, reader);
+  } catch (const ConfigError& error) {
+    throw ConfigError(std::string("--tag-keys: ") + error.what());
+  }
+  forbid_core_dumps();
+}
+
 void warn_of_spool(const Settings& settings, const Log& log) {
   if (eaccess(settings.spool_dir.c_str(), W_OK | X_OK) != 0) {
     log.warning(Record()
@@ -115,6 +143,9 @@ void report(const std::string& mistake, const Settings& settings) {
 int run(Command command, const std::vector<std::string>& arguments, Settings& settings,
         const std::optional<StdioChannel>& stdio) {
   const std::vector<std::string> operands = configure(command, arguments, settings);
+  if (command != Command::kProbe) {
+    read_keys(settings);
+  }
   drop_privileges(settings.user);
   const Log log("lmtpq", settings.log, settings.log_level);
   if (command == Command::kProbe) {
@@ -145,6 +176,23 @@ int guarded(Command command, const std::vector<std::string>& arguments) {
   }
 }
 
+int run_keygen(const std::vector<std::string>& arguments) {
+  if (asks(arguments, "--help")) {
+    std::fputs(kKeygenUsage, stdout);
+    return EX_OK;
+  }
+  if (!arguments.empty()) {
+    std::fprintf(stderr, "lmtpq: keygen takes no arguments\n");
+    return EX_USAGE;
+  }
+  std::fputs(Key::generate().line().c_str(), stdout);
+  if (std::fflush(stdout) != 0) {
+    std::fprintf(stderr, "lmtpq: the key was not written: %s\n", std::strerror(errno));
+    return EX_IOERR;
+  }
+  return EX_OK;
+}
+
 int run_command(int argc, char** argv) {
   const std::vector<std::string> words(argv + 1, argv + argc);
   if (words.empty() || asks(words, "--help")) {
@@ -155,9 +203,12 @@ int run_command(int argc, char** argv) {
     std::printf("lmtpq %s\n", kVersion);
     return EX_OK;
   }
+  if (words[0] == "keygen") {
+    return run_keygen({words.begin() + 1, words.end()});
+  }
   const CommandName* const command = find_command(words[0]);
   if (command == nullptr) {
-    std::fprintf(stderr, "lmtpq: unknown command %s; expected relay, deliver or probe\n",
+    std::fprintf(stderr, "lmtpq: unknown command %s; expected relay, deliver, probe or keygen\n",
                  words[0].c_str());
     return EX_TEMPFAIL;
   }

@@ -1,6 +1,7 @@
 #include "progress.h"
 
 #include <algorithm>
+#include <ctime>
 
 #include "queue_id.h"
 
@@ -11,9 +12,12 @@ bool eight_bit(std::string_view text) {
   return std::any_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; });
 }
 
-TraceId trace_for(const Settings& settings, const TraceId& queue_id) {
+TraceId trace_for(const Settings& settings, const TagVerdict& tags, const TraceId& queue_id) {
   if (!settings.trace_id.empty()) {
     return settings.trace_id;
+  }
+  if (settings.trace == TraceSource::kTag && tags.believed) {
+    return tags.believed->trace();
   }
   return settings.trace == TraceSource::kOff ? TraceId() : queue_id;
 }
@@ -26,13 +30,15 @@ bool too_many_recipients(const Answer& answer) {
 
 }  // namespace
 
-Progress::Progress(const Envelope& envelope, const Body& body, const Settings& settings, Tell tell)
+Progress::Progress(const Envelope& envelope, const MailData& data, const Settings& settings,
+                   Tell tell)
     : envelope_(envelope),
-      body_(body),
+      body_(data.body()),
       settings_(settings),
       tell_(std::move(tell)),
-      queue_id_(lmtpq::queue_id(body.head())),
-      trace_(trace_for(settings, queue_id_)),
+      queue_id_(lmtpq::queue_id(body_.head())),
+      tags_(judge_tags(data, queue_id_, settings.keys, std::time(nullptr))),
+      trace_(trace_for(settings, tags_, queue_id_)),
       recipients_(envelope.recipients.size()) {}
 
 bool Progress::undecided() const {
@@ -59,6 +65,19 @@ std::vector<Outcome> Progress::outcomes() const {
     all.push_back(*recipient.outcome);
   }
   return all;
+}
+
+bool Progress::wants_bypass(std::size_t recipient) const {
+  switch (settings_.ignore_quota) {
+    case IgnoreQuota::kAlways:
+      return true;
+    case IgnoreQuota::kTagged:
+      return tags_.believed &&
+             tags_.believed->ignores_quota(envelope_.recipients[recipient].text());
+    case IgnoreQuota::kNever:
+      break;
+  }
+  return false;
 }
 
 bool Progress::needs_utf8() const {
@@ -111,8 +130,7 @@ std::optional<Transaction> Progress::next_transaction(const Capabilities& store)
     if (recipient.outcome || asked_.size() == most_recipients_) {
       continue;
     }
-    const bool wanted = settings_.ignore_quota == IgnoreQuota::kAlways;
-    if (wanted && recipient.bypass != Bypass::kRefused) {
+    if (wants_bypass(i) && recipient.bypass != Bypass::kRefused) {
       recipient.bypass = store.offers("IGNOREQUOTA") ? Bypass::kSent : Bypass::kNotOffered;
     }
     transaction.recipients.push_back({envelope_.recipients[i], recipient.bypass == Bypass::kSent});

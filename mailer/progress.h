@@ -1,10 +1,11 @@
 // One message on its road: what is known of it, and how far each recipient is.
 //
-// What it is: the message's ids and clocks, and per recipient the outcome, once there is one, and
+// What it is: the message's ids and what its tags are worth, and per recipient the outcome, once
+// there is one, and
 //   what became of IGNOREQUOTA; what of it goes into the next transaction; what the answers mean.
 // What it does not know: connections and their order (delivery), the log.
 // Called by: delivery only.
-// Threads and lifetimes: lives for one deliver() call; envelope, body and settings outlive it.
+// Threads and lifetimes: lives for one deliver() call; envelope, mail data and settings outlive it.
 // Failure: none; every way ends in an Outcome.
 #pragma once
 
@@ -14,10 +15,11 @@
 #include <string>
 #include <vector>
 
-#include "body.h"
 #include "envelope.h"
+#include "mail_data.h"
 #include "outcome.h"
 #include "settings.h"
+#include "tag_verdict.h"
 #include "upstream.h"
 
 namespace lmtpq {
@@ -30,7 +32,7 @@ class Progress {
  public:
   // `tell` hears of each outcome as it is made.
   using Tell = std::function<void(std::size_t recipient)>;
-  Progress(const Envelope& envelope, const Body& body, const Settings& settings, Tell tell);
+  Progress(const Envelope& envelope, const MailData& data, const Settings& settings, Tell tell);
 
   bool undecided() const;
   void decide(std::size_t recipient, Outcome outcome);
@@ -46,6 +48,7 @@ class Progress {
 
   const Envelope& envelope() const { return envelope_; }
   const Body& body() const { return body_; }
+  const TagVerdict& tags() const { return tags_; }
   const TraceId& trace() const { return trace_; }
   const TraceId& queue_id() const { return queue_id_; }
   const Outcome& outcome(std::size_t recipient) const { return *recipients_[recipient].outcome; }
@@ -58,6 +61,7 @@ class Progress {
     std::optional<Outcome> outcome;
   };
   void refuse_utf8(const Capabilities& store);
+  bool wants_bypass(std::size_t recipient) const;
   bool needs_utf8() const;
   bool header_has_utf8() const;
   bool refuses_bypass(const Recipient& recipient, const Answer& answer) const;
@@ -68,6 +72,7 @@ class Progress {
   const Settings& settings_;
   Tell tell_;
   TraceId queue_id_;
+  TagVerdict tags_;
   TraceId trace_;
   std::vector<Recipient> recipients_;
   std::vector<std::size_t> asked_;       // who is in the current transaction

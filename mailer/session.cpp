@@ -29,10 +29,10 @@ void Session::run() {
         input = input_;
         break;
       case ServerEvent::kBody:
-        if (!body_) {
-          body_.emplace(settings_.spool_dir, settings_.max_message_size);
+        if (!data_) {
+          data_.emplace(settings_.spool_dir, settings_.max_message_size);
         }
-        body_->append(server_.body());
+        data_->append(server_.body());
         server_.body().clear();
         break;
       case ServerEvent::kMessage:
@@ -103,11 +103,12 @@ bool Session::flush() {
 }
 
 bool Session::deliver() {
-  if (!body_) {
-    body_.emplace(settings_.spool_dir, settings_.max_message_size);
+  if (!data_) {
+    data_.emplace(settings_.spool_dir, settings_.max_message_size);
   }
-  const Delivered delivered = delivery_.deliver(server_.envelope(), *body_, begun_);
-  body_.reset();
+  data_->finish();
+  const Delivered delivered = delivery_.deliver(server_.envelope(), *data_, begun_);
+  data_.reset();
   std::vector<std::string> lines;
   for (const Outcome& outcome : delivered.outcomes) {
     lines.push_back(reply_line(outcome, delivered.trace));

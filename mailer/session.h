@@ -45,7 +45,7 @@ class Session {
   LmtpServer server_;
   std::string input_;    // being consumed
   std::string pending_;  // came in while we wrote
-  std::optional<Body> body_;
+  std::optional<MailData> data_;
   Clock::time_point begun_;
   std::uint64_t read_ = 0;  // bytes of the current message
 };

@@ -1,6 +1,7 @@
 // What the admin can set, as this program uses it.
 //
-// What it is: plain values, and the one option table that fills them from defaults, file and argv
+// What it is: plain values (and the keys, read by main), and the one option table that fills them
+// from defaults, file and argv
 //   and that --help and the man page are checked against.
 // What it does not know: how options are parsed (common/config), who acts on them.
 // Called by: main, once; everything below gets a const Settings&.
@@ -18,6 +19,7 @@
 
 #include "config.h"
 #include "destination.h"
+#include "keyring.h"
 #include "log.h"
 #include "trace_id.h"
 
@@ -41,6 +43,8 @@ struct Timeouts {
 struct Settings {
   std::vector<Destination> destinations;
   IgnoreQuota ignore_quota = IgnoreQuota::kTagged;
+  std::string tag_keys;  // the file; none; empty: the default one, if it exists
+  Keyring keys;
   TraceId trace_id;
   TraceSource trace = TraceSource::kTag;
   Utf8Headers utf8_headers = Utf8Headers::kAllow;

@@ -175,6 +175,9 @@ lmtpq::Settings settings_of(const Script& script, std::size_t destinations,
   arguments.insert(arguments.end(), script.arguments.begin(), script.arguments.end());
   operands = config.take_arguments(arguments);
   config.apply();
+  if (settings.tag_keys != "none") {
+    settings.keys = lmtpq::Keyring::read(settings.tag_keys);
+  }
   for (std::size_t i = 0; i < destinations; ++i) {
     settings.destinations.push_back(lmtpq::parse_destination("unix:/" + std::to_string(i)));
   }
@@ -196,9 +199,10 @@ int deliver(const Script& script, const std::vector<std::string>& operands,
     canonical.feed(step.text, message);
   }
   canonical.finish(message);
-  lmtpq::Body body(settings.spool_dir, settings.max_message_size);
-  body.append(message);
-  const auto delivered = delivery.deliver(envelope, body, Clock::now());
+  lmtpq::MailData data(settings.spool_dir, settings.max_message_size);
+  data.append(message);
+  data.finish();
+  const auto delivered = delivery.deliver(envelope, data, Clock::now());
   delivery.drop_idle();
   return lmtpq::exit_status(delivered.outcomes);
 }

@@ -16,6 +16,8 @@ Scratch::Scratch(const Script& script)
   std::ofstream(path_ + "/empty.conf");
   for (const auto& [name, text] : script.files) {
     std::ofstream(path_ + "/" + name, std::ios::binary) << text;
+    std::filesystem::permissions(path_ + "/" + name, std::filesystem::perms::owner_read |
+                                                         std::filesystem::perms::owner_write);
   }
 }
 
@@ -33,7 +35,8 @@ std::string Scratch::read(const std::string& file) {
 
 std::vector<std::string> options_of(const Script& script, const std::string& scratch) {
   std::vector<std::string> made{"--log=" + scratch + "/log", "--hostname=lmtpq.example",
-                                "--config=" + scratch + "/empty.conf"};
+                                "--config=" + scratch + "/empty.conf",
+                                "--tag-keys=none"};
   const auto add = [&](std::string option) {
     const std::size_t at = option.find("$DIR");
     made.push_back(at == std::string::npos ? option : option.replace(at, 4, scratch));

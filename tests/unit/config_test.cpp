@@ -303,9 +303,9 @@ class ConfigTest : public CppUnit::TestFixture {
                  {"config = x\n", "lmtpq.conf:1: config: only for the command line"},
                  {"confi = x\n", "lmtpq.conf:1: unknown option confi"},
                  {"[rules]\nto = a\n", "lmtpq.conf:1: unknown section [rules]"},
-                 {"[tag\n", "lmtpq.conf:1: unknown section [tag"},
-                 {"[\n", "lmtpq.conf:1: unknown section ["},
-                 {"[]\n", "lmtpq.conf:1: unknown section []"},
+                 {"[tag\n", "lmtpq.conf:1: expected [name], not [tag"},
+                 {"[\n", "lmtpq.conf:1: expected [name], not ["},
+                 {"[]\n", "lmtpq.conf:1: expected [name], not []"},
                  {{"to = a\nto = a\0b\n", 16}, "lmtpq.conf:2: a control character"},
                  {"to = a\rb\n", "lmtpq.conf:1: a control character"},
                  {"to = a\x01z\n", "lmtpq.conf:1: a control character"}};

@@ -58,9 +58,9 @@ std::string fate_when_memory_ends_at(const std::string& command) {
   Delivery delivery(settings, dialer, log);
   Envelope envelope;
   envelope.recipients.push_back(*Mailbox::parse("u@x"));
-  Body body("/tmp", std::nullopt);
-  body.append("Subject: x\r\n\r\nhi\r\n");
-  const Delivered delivered = delivery.deliver(envelope, body, Clock::now());
+  MailData data("/tmp", std::nullopt);
+  data.append("Subject: x\r\n\r\nhi\r\n");
+  const Delivered delivered = delivery.deliver(envelope, data, Clock::now());
   CPPUNIT_ASSERT_EQUAL(std::size_t{1}, delivered.outcomes.size());
   CPPUNIT_ASSERT(!delivery.has_idle());
   return words_of(delivered.outcomes[0]);

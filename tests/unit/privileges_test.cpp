@@ -69,6 +69,7 @@ class PrivilegesTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(whoRunsAsHimselfStaysHimself);
   CPPUNIT_TEST(rootBecomesTheUserWhollyAndNobodyElseCan);
   CPPUNIT_TEST(whomSendmailMadeUsByHalvesIsTakenOnWholly);
+  CPPUNIT_TEST(rootsRightsAreBorrowedAndGivenBack);
   CPPUNIT_TEST_SUITE_END();
 
   void aUserThatDoesNotExistIsAMistake() {
@@ -117,6 +118,26 @@ class PrivilegesTest : public CppUnit::TestFixture {
       }
       drop_privileges("");
       return wholly(user);
+    }));
+  }
+
+  void rootsRightsAreBorrowedAndGivenBack() {
+    const passwd user = *getpwnam("nobody");
+    CPPUNIT_ASSERT_EQUAL(user.pw_uid, lmtpq::future_user("nobody"));
+    CPPUNIT_ASSERT_EQUAL(geteuid(), lmtpq::future_user(""));
+    CPPUNIT_ASSERT_THROW(lmtpq::future_user("no-such-user"), ConfigError);
+    const bool root = geteuid() == 0;
+    CPPUNIT_ASSERT(in_a_child([&] {
+      if (root && setreuid(static_cast<uid_t>(-1), user.pw_uid) != 0) {
+        return false;
+      }
+      const uid_t before = geteuid();
+      bool borrowed = false;
+      {
+        const lmtpq::AsRoot rights;
+        borrowed = geteuid() == (root ? 0 : before);
+      }
+      return borrowed && geteuid() == before;
     }));
   }
 };

@@ -8,6 +8,7 @@ class ProgressTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(everyRecipientGetsItsOwnAnswer);
   CPPUNIT_TEST(theTraceIdIsTheQueueIdUnlessToldOtherwise);
   CPPUNIT_TEST(ignoreQuotaIsAskedForOnlyWhenAlways);
+  CPPUNIT_TEST(aBelievedTagSaysWhoseQuotaIsIgnored);
   CPPUNIT_TEST(aStoreWithoutIgnoreQuotaIsNotAskedForIt);
   CPPUNIT_TEST(whoseIgnoreQuotaWasRefusedGoesOnceMoreWithoutIt);
   CPPUNIT_TEST(onlyARefusalOfTheParameterCountsAsOne);
@@ -65,6 +66,35 @@ class ProgressTest : public CppUnit::TestFixture {
                 std::string(always ? " IGNOREQUOTA" : "") + " | DATA",
             road.heard());
       check(always ? "alice sent 2.1.5 sent" : "alice sent 2.1.5 no", road.fates());
+    }
+  }
+
+  // The tag is for alice, and for carol as Sendmail resolved her.
+  void aBelievedTagSaysWhoseQuotaIsIgnored() {
+    TagClaims claims;
+    claims.trace = TraceId::parse("t1").value();
+    claims.quota = QuotaScope::kListed;
+    claims.listed = {{"Alice", "alice"}, {"info@example.org", "carol"}};
+    claims.expiry = std::time(nullptr) + 60;
+    claims.queue_id = "A1";
+    const struct {
+      const char* ignore_quota;
+      const char* fates;
+    } rows[] = {{"tagged", "alice sent 2.1.5 sent, bob sent 2.1.5 no, carol sent 2.1.5 sent"},
+                {"never", "alice sent 2.1.5 no, bob sent 2.1.5 no, carol sent 2.1.5 no"},
+                {"always", "alice sent 2.1.5 sent, bob sent 2.1.5 sent, carol sent 2.1.5 sent"}};
+    for (const auto& row : rows) {
+      const Keyring keys = Keyring::parse(kTestKey, "keys");
+      std::string tag = sign_tag(claims, keys.signer());
+      tag.erase(std::remove(tag.begin(), tag.end(), '\n'), tag.end());
+      Road road({"--ignore-quota=" + std::string(row.ignore_quota)},
+                "X-LMTPQ-Tag: " + tag + "\r\nReceived: by mx id A1; d\r\n\r\nhi\r\n");
+      check("t1", road.progress().trace().text());
+      check("A1", road.progress().queue_id().text());
+      road.meet({kOk, kOk, kOk, kOk, kOk, kGo, kSent + kSent + kSent});
+      CPPUNIT_ASSERT(!road.transact());
+      check(row.fates, road.fates());
+      CPPUNIT_ASSERT_EQUAL(std::size_t{32}, road.progress().body().size());
     }
   }
 

@@ -29,6 +29,8 @@ inline Settings settings_with(const std::vector<std::string>& arguments) {
   return settings;
 }
 
+inline constexpr const char* kTestKey = "k1 AAAAAAAAAAAAAAAAAAAAAA==\n";
+
 inline Mailbox mailbox(const char* text) { return Mailbox::parse(text).value(); }
 
 // One message on its road, one store, and what Progress makes of it.
@@ -41,15 +43,17 @@ class Road {
     for (const char* recipient : recipients) {
       envelope_.recipients.push_back(mailbox(recipient));
     }
-    body_.append(message.empty() ? "Received: by mx id A1; d\r\nSubject: s\r\n\r\nhi\r\n"
+    settings_.keys = Keyring::parse(kTestKey, "keys");
+    data_.append(message.empty() ? "Received: by mx id A1; d\r\nSubject: s\r\n\r\nhi\r\n"
                                  : message);
+    data_.finish();
   }
 
   Envelope& envelope() { return envelope_; }
 
   Progress& progress() {
     if (!progress_) {
-      progress_.emplace(envelope_, body_, settings_, [this](std::size_t i) { told_.push_back(i); });
+      progress_.emplace(envelope_, data_, settings_, [this](std::size_t i) { told_.push_back(i); });
     }
     return *progress_;
   }
@@ -71,7 +75,7 @@ class Road {
   bool transact() {
     auto transaction = progress().next_transaction(upstream_->client().capabilities());
     CPPUNIT_ASSERT(transaction.has_value());
-    upstream_->transact(std::move(*transaction), body_, Deadline::max(), Deadline::max());
+    upstream_->transact(std::move(*transaction), data_.body(), Deadline::max(), Deadline::max());
     return progress().take_answers(*upstream_);
   }
 
@@ -102,7 +106,7 @@ class Road {
   Settings settings_;
   Log log_{"test", "/dev/null", LogLevel::kInfo};
   Envelope envelope_;
-  Body body_{"/nowhere", std::nullopt};
+  MailData data_{"/nowhere", std::nullopt};
   std::optional<Progress> progress_;
   std::vector<std::size_t> told_;
   Play play_;

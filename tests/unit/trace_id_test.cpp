@@ -2,6 +2,8 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 
+#include <set>
+
 using lmtpq::TraceId;
 
 class TraceIdTest : public CppUnit::TestFixture {
@@ -10,6 +12,10 @@ class TraceIdTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(refusesWhatTheServerAnswersWith501);
   CPPUNIT_TEST(takes255BytesAndNot256);
   CPPUNIT_TEST(isEmptyUntilParsed);
+  CPPUNIT_TEST(aMadeOneIsTheQueueIdAndSomethingRandom);
+  CPPUNIT_TEST(aMadeOneWithoutAUsableQueueIdIsRandomAlone);
+  CPPUNIT_TEST(aMadeOneIsNeverTooLong);
+  CPPUNIT_TEST(noTwoMadeOnesAreTheSame);
   CPPUNIT_TEST_SUITE_END();
 
   void takesWhatTheServerTakes() {
@@ -40,6 +46,43 @@ class TraceIdTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(TraceId() == TraceId());
     CPPUNIT_ASSERT(!(*TraceId::parse("a") == TraceId()));
     CPPUNIT_ASSERT(*TraceId::parse("a") == *TraceId::parse("a"));
+  }
+
+  void aMadeOneIsTheQueueIdAndSomethingRandom() {
+    for (const std::string queue_id : {"58GCx1Rk012345", "6213AB7c012345-1", "a", "."}) {
+      const TraceId id = TraceId::make(queue_id);
+      CPPUNIT_ASSERT_MESSAGE(id.text(), id.text().starts_with(queue_id + '.'));
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(id.text(), queue_id.size() + 9, id.text().size());
+      CPPUNIT_ASSERT_MESSAGE(id.text(), TraceId::parse(id.text()) == id);
+    }
+  }
+
+  void aMadeOneWithoutAUsableQueueIdIsRandomAlone() {
+    const std::string_view unusable[] = {"",    " ",        "a b", "a\r\nRSET", "58GCx1Rk012345\n",
+                                         "a/b", "\xc3\xa4", "<a>", {"a\0b", 3}};
+    for (const std::string_view queue_id : unusable) {
+      const TraceId id = TraceId::make(queue_id);
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(id.text(), std::size_t{8}, id.text().size());
+      CPPUNIT_ASSERT_MESSAGE(id.text(), TraceId::parse(id.text()) == id);
+    }
+  }
+
+  void aMadeOneIsNeverTooLong() {
+    for (std::size_t length = 1; length <= 300; ++length) {
+      const TraceId id = TraceId::make(std::string(length, 'q'));
+      const bool fits = length + 9 <= TraceId::kMaxLength;
+      CPPUNIT_ASSERT_EQUAL(fits ? length + 9 : std::size_t{8}, id.text().size());
+    }
+    CPPUNIT_ASSERT_EQUAL(std::size_t{8}, TraceId::make(std::string(1'000'000, 'q')).text().size());
+  }
+
+  void noTwoMadeOnesAreTheSame() {
+    std::set<std::string> seen;
+    for (int i = 0; i < 1000; ++i) {
+      seen.insert(TraceId::make("58GCx1Rk012345").text());
+      seen.insert(TraceId::make("").text());
+    }
+    CPPUNIT_ASSERT_EQUAL(std::size_t{2000}, seen.size());
   }
 };
 

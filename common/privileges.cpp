@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 #include "config.h"
@@ -21,7 +22,31 @@ void become(const std::string& name, uid_t uid, gid_t gid) {
   }
 }
 
+const passwd& entry_of(const std::string& user) {
+  const passwd* const entry = getpwnam(user.c_str());
+  if (entry == nullptr) {
+    throw ConfigError("--user: no user " + user + " on this system");
+  }
+  return *entry;
+}
+
 }  // namespace
+
+uid_t future_user(const std::string& user) {
+  return user.empty() ? geteuid() : entry_of(user).pw_uid;
+}
+
+AsRoot::AsRoot() : effective_(geteuid()) {
+  if (getuid() == 0 && effective_ != 0 && seteuid(0) != 0) {
+    throw ConfigError(std::string("cannot use root's rights: ") + std::strerror(errno));
+  }
+}
+
+AsRoot::~AsRoot() {
+  if (geteuid() != effective_ && seteuid(effective_) != 0) {
+    std::abort();  // on as root is no way to go on
+  }
+}
 
 void drop_privileges(const std::string& user) {
   const uid_t effective = geteuid();
@@ -34,17 +59,14 @@ void drop_privileges(const std::string& user) {
     become(entry != nullptr ? entry->pw_name : std::to_string(effective), effective, group);
     return;
   }
-  const passwd* const entry = getpwnam(user.c_str());
-  if (entry == nullptr) {
-    throw ConfigError("--user: no user " + user + " on this system");
-  }
-  if (getuid() == entry->pw_uid && effective == entry->pw_uid) {
+  const passwd& entry = entry_of(user);
+  if (getuid() == entry.pw_uid && effective == entry.pw_uid) {
     return;
   }
   if (getuid() != 0 && effective != 0) {
     throw ConfigError("--user: only root can become user " + user);
   }
-  become(user, entry->pw_uid, entry->pw_gid);
+  become(user, entry.pw_uid, entry.pw_gid);
 }
 
 }  // namespace lmtpq

@@ -1,0 +1,216 @@
+#include "explain.h"
+
+#include <algorithm>
+#include <istream>
+#include <ostream>
+
+#include "escape.h"
+#include "header.h"
+#include "message.h"
+#include "option_table.h"
+
+namespace lmtpq {
+namespace {
+
+constexpr std::size_t kMaxHeader = 1 << 20;
+
+// A message as it stands in a file: its header with CRLF, and how large it is on the way.
+struct Text {
+  std::string header;
+  std::uint64_t size = 0;
+};
+
+Text read_text(std::istream& in) {
+  Text text;
+  bool in_header = true;
+  bool first = true;
+  for (std::string line; std::getline(in, line); first = false) {
+    if (line.ends_with('\r')) {
+      line.pop_back();
+    }
+    // The line that a mailbox file puts in front is none of the message.
+    if (first && line.starts_with("From ")) {
+      continue;
+    }
+    text.size += line.size() + 2;
+    in_header = in_header && !line.empty() && text.header.size() + line.size() < kMaxHeader;
+    if (in_header) {
+      text.header += line + "\r\n";
+    }
+  }
+  return text;
+}
+
+std::string without_brackets(std::string_view path) {
+  const bool bracketed = path.starts_with('<') && path.ends_with('>') && path.size() > 1;
+  return std::string(bracketed ? path.substr(1, path.size() - 2) : path);
+}
+
+MessageFacts facts_of(const Settings& settings) {
+  MessageFacts facts;
+  if (!settings.client.empty()) {
+    facts.client.address = Address::parse(settings.client);
+    if (!facts.client.address) {
+      throw ConfigError("--client: \"" + escaped(settings.client) + "\": expected an address");
+    }
+  }
+  facts.sender = without_brackets(settings.sender);
+  facts.auth = settings.auth;
+  facts.tls_subject = settings.tls_subject;
+  facts.queue_id = settings.queue_id;
+  return facts;
+}
+
+Message gather(const Loaded& loaded, std::istream& in) {
+  const std::vector<std::string> recipients = list_of(loaded.settings.recipients);
+  if (recipients.empty()) {
+    throw ConfigError("--explain: no recipient; expected --rcpt ADDRESS");
+  }
+  Message message(loaded.configuration, facts_of(loaded.settings));
+  for (const std::string& recipient : recipients) {
+    message.take_recipient({without_brackets(recipient), "", loaded.settings.tag_mailers.front()});
+  }
+  const Text text = read_text(in);
+  message.take_size(text.size);
+  HeaderReader reader(text.header);
+  while (const auto field = reader.next()) {
+    message.take_field(field->name, field->value);
+  }
+  return message;
+}
+
+std::string shown(const std::string& fact) { return fact.empty() ? "-" : escaped(fact); }
+
+void tell_message(const Message& message, std::ostream& out) {
+  const MessageFacts& facts = message.facts();
+  out << "message   from <" << escaped(facts.sender) << ">, client "
+      << (facts.client.address ? facts.client.address->text() : "local") << ", auth "
+      << shown(facts.auth) << ", tls-subject " << shown(facts.tls_subject) << ",\n          "
+      << facts.size.value_or(0) << " bytes, Message-ID " << shown(facts.message_id) << '\n';
+  if (message.old_tags() > 0) {
+    out << "          its tags (" << message.old_tags() << ") are from outside: removed\n";
+  }
+  if (message.incomplete()) {
+    out << "          its header is larger than we look at: no quota is ignored\n";
+  }
+}
+
+// Every rule up to the one that decides.
+void tell_rules(const Policy& policy, const MessageFacts& facts, const RecipientFacts& recipient,
+                std::ostream& out) {
+  std::size_t width = 0;
+  for (const Rule& rule : policy.rules()) {
+    width = std::max(width, rule.name.size());
+  }
+  for (const Rule& rule : policy.rules()) {
+    out << "  rule " << rule.name << ": " << std::string(width - rule.name.size(), ' ');
+    const Condition* const failed = rule.mismatch(facts, recipient);
+    if (failed == nullptr) {
+      out << "yes\n";
+      return;
+    }
+    out << "no: " << failed->text() << ", but " << failed->fact(facts, recipient) << '\n';
+  }
+}
+
+void tell_decision(const Decision& decision, bool incomplete, std::ostream& out) {
+  const bool ignored = decision.quota == Quota::kIgnore && !incomplete;
+  out << "  => quota " << (ignored ? "IGNORED" : "honoured");
+  if (decision.rule == nullptr) {
+    out << ", since no rule matches\n";
+    return;
+  }
+  out << ", by rule " << decision.rule->name;
+  if (ignored && decision.rule->limit) {
+    out << ", up to its limit of " << decision.rule->limit->text() << " (not counted here)";
+  }
+  out << '\n';
+}
+
+void tell_recipients(const Message& message, const Verdict& verdict, std::ostream& out) {
+  const auto& recipients = message.facts().recipients;
+  for (std::size_t i = 0; i < recipients.size(); ++i) {
+    out << '\n' << escaped(recipients[i].given) << '\n';
+    tell_rules(message.configuration().policy, message.facts(), recipients[i], out);
+    tell_decision(verdict.recipients[i], message.incomplete(), out);
+  }
+}
+
+const char* scope_words(QuotaScope scope) {
+  switch (scope) {
+    case QuotaScope::kEverybody:
+      return "the quota is ignored for everybody, members of aliases too";
+    case QuotaScope::kListed:
+      return "the quota is ignored for those recipients only, not for members of aliases";
+    case QuotaScope::kNobody:
+      break;
+  }
+  return "the quota is ignored for nobody";
+}
+
+TraceId tell_trace(const Message& message, std::ostream& out) {
+  const TraceOrigin& origin = message.configuration().trace;
+  const TraceId trace = origin.choose(message.facts());
+  // What is made anew is never the same twice.
+  const bool from_message = origin.choose(message.facts()) == trace;
+  out << "trace id  " << trace.text();
+  if (from_message) {
+    out << ", out of the message\n";
+  } else if (message.facts().queue_id.empty()) {
+    out << ", for example; the queue id and a dot stand in front of a real one\n";
+  } else {
+    out << ", for example; its end is random\n";
+  }
+  return trace;
+}
+
+// Why there is no tag; empty: there is one.
+std::string without_tag(const Loaded& loaded, const Message& message, const Verdict& verdict) {
+  const Configuration& configuration = message.configuration();
+  if (!loaded.keys_error.empty()) {
+    return "cannot be signed: " + loaded.keys_error;
+  }
+  if (configuration.keys.empty()) {
+    return "cannot be signed: no keys; lmtpq keygen > " + std::string(kDefaultKeyFile);
+  }
+  const char* why = no_tag(configuration, message.facts(), verdict);
+  if (why == nullptr) {
+    return "";
+  }
+  const bool queue_id_helps =
+      configuration.bind_queue_id && message.facts().message_id.empty() && verdict.tagged;
+  return std::string("none: ") + why + (queue_id_helps ? "; try --queue-id" : "");
+}
+
+void tell_tag(const Loaded& loaded, const Message& message, const Verdict& verdict,
+              std::int64_t now, std::ostream& out) {
+  const Configuration& configuration = message.configuration();
+  out << "\nverdict   " << scope_words(verdict.scope) << '\n';
+  const TraceId trace = tell_trace(message, out);
+  const std::string missing = without_tag(loaded, message, verdict);
+  if (!missing.empty()) {
+    out << "tag       " << missing << '\n';
+    return;
+  }
+  const Key& key = configuration.keys.signer();
+  out << "tag       signed with key " << key.id();
+  if (configuration.bind_queue_id && message.facts().queue_id.empty()) {
+    out << "; the queue id is not known here, a real one is bound to it (i=)";
+  }
+  const TagClaims claims = claims_for(configuration, message.facts(), verdict, trace, now);
+  out << "\n\n" << kTagName << ": " << sign_tag(claims, key) << '\n';
+}
+
+}  // namespace
+
+void explain(const Loaded& loaded, std::istream& in, std::ostream& out, std::int64_t now) {
+  const Message message = gather(loaded, in);
+  const Verdict verdict = message.judge(nullptr, {});
+  tell_message(message, out);
+  tell_recipients(message, verdict, out);
+  tell_tag(loaded, message, verdict, now, out);
+  out << "\nAssumed: Sendmail resolves each recipient to the address as given, and to mailer "
+      << loaded.settings.tag_mailers.front() << ".\n";
+}
+
+}  // namespace lmtpq

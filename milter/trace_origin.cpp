@@ -1,0 +1,87 @@
+#include "trace_origin.h"
+
+#include <algorithm>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "ascii.h"
+
+namespace lmtpq {
+namespace {
+
+bool is_small_hex(std::string_view text) {
+  return text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+bool is_zero(std::string_view hex) { return hex.find_first_not_of('0') == std::string_view::npos; }
+
+std::string_view trimmed(std::string_view text) {
+  constexpr const char* kBlank = " \t\r\n";
+  text.remove_prefix(std::min(text.find_first_not_of(kBlank), text.size()));
+  return text.substr(0, text.find_last_not_of(kBlank) + 1);
+}
+
+// W3C Trace Context: version "-" trace-id "-" parent-id "-" trace-flags, of 2, 32, 16 and 2 small
+// hexadecimal digits. Versions above 00 may have more behind a further "-".
+std::optional<TraceId> from_traceparent(std::string_view value) {
+  constexpr std::size_t kLength = 55;
+  if (value.size() < kLength || value[2] != '-' || value[35] != '-' || value[52] != '-') {
+    return std::nullopt;
+  }
+  const std::string_view version = value.substr(0, 2);
+  const std::string_view trace = value.substr(3, 32);
+  const std::string_view parent = value.substr(36, 16);
+  const std::string_view flags = value.substr(53, 2);
+  const std::string_view more = value.substr(kLength);
+  const bool complete = more.empty() || (version != "00" && more[0] == '-');
+  if (!complete || version == "ff" || !is_small_hex(version) || !is_small_hex(trace) ||
+      !is_small_hex(parent) || !is_small_hex(flags) || is_zero(trace) || is_zero(parent)) {
+    return std::nullopt;
+  }
+  return TraceId::parse(trace);
+}
+
+std::optional<TraceId> from_own_form(std::string_view value) {
+  if (value.starts_with('<') && value.ends_with('>')) {
+    value = value.substr(1, value.size() - 2);
+  }
+  return TraceId::parse(value);
+}
+
+std::optional<TraceId> from_field(const HeaderFact& field) {
+  const std::string_view value = trimmed(field.value);
+  return same_word(field.name, "traceparent") ? from_traceparent(value) : from_own_form(value);
+}
+
+}  // namespace
+
+TraceOrigin::TraceOrigin(std::vector<std::string> field_names, std::vector<Network> trusted,
+                         bool trust_local)
+    : field_names_(std::move(field_names)),
+      trusted_(std::move(trusted)),
+      trust_local_(trust_local) {}
+
+TraceId TraceOrigin::choose(const MessageFacts& message) const {
+  if (trusts(message.client)) {
+    for (const std::string& name : field_names_) {
+      for (const HeaderFact& field : message.headers) {
+        std::optional<TraceId> id = same_word(field.name, name) ? from_field(field) : std::nullopt;
+        if (id) {
+          return std::move(*id);
+        }
+      }
+    }
+  }
+  return TraceId::make(message.queue_id);
+}
+
+bool TraceOrigin::trusts(const ClientFacts& client) const {
+  if (!client.address) {
+    return trust_local_;
+  }
+  return std::any_of(trusted_.begin(), trusted_.end(),
+                     [&](const Network& network) { return network.contains(*client.address); });
+}
+
+}  // namespace lmtpq

@@ -1,0 +1,40 @@
+// Any bytes as a key file: a ring whose lines read back as the same keys, or an error in one line.
+
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include "config.h"
+#include "keyring.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  try {
+    const lmtpq::Keyring ring = lmtpq::Keyring::parse(text, "corpus");
+    std::string lines;
+    for (const lmtpq::Key& key : ring.keys()) {
+      lines += key.line();
+    }
+    const lmtpq::Keyring again = lmtpq::Keyring::parse(lines, "again");
+    bool same =
+        again.keys().size() == ring.keys().size() && ring.keys().size() <= lmtpq::Keyring::kMaxKeys;
+    for (const lmtpq::Key& key : ring.keys()) {
+      const lmtpq::Key* const other = same ? again.find(key.id()) : nullptr;
+      same = other != nullptr && ring.find(key.id()) == &key && other->mac(text) == key.mac(text);
+    }
+    if (!same) {
+      std::abort();
+    }
+  } catch (const lmtpq::ConfigError& error) {
+    const std::string_view said = error.what();
+    for (const char c : said) {
+      if (c < ' ' || c > '~') {
+        std::abort();
+      }
+    }
+    if (!said.starts_with("corpus:") || said.size() > 200) {
+      std::abort();
+    }
+  }
+  return 0;
+}

@@ -1,0 +1,60 @@
+// Any bytes as a tag: what is believed is believed in any folding, and nowhere else: not of another
+// message, not later, not by another key of the same name, not with a byte more.
+
+#include <cstdint>
+#include <cstdlib>
+#include <limits>
+#include <string>
+
+#include "tag.h"
+
+namespace {
+
+using namespace lmtpq;
+
+// The keys and the message of docs/TAG.md.
+const Keyring& keys() {
+  static const Keyring ring = Keyring::parse(
+      "2026a AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"
+      "2025b ICEiIyQlJicoKTAxMjM0NTY3ODlAQUJDREVGR0hJUFE=\n",
+      "keys");
+  return ring;
+}
+
+const Keyring& swapped() {
+  static const Keyring ring = Keyring::parse(
+      "2025b AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"
+      "2026a ICEiIyQlJicoKTAxMjM0NTY3ODlAQUJDREVGR0hJUFE=\n",
+      "keys");
+  return ring;
+}
+
+constexpr TaggedMessage kMessage{"<20260301120000.1234@example.org>", "6213AB7c012345"};
+constexpr TaggedMessage kOther{"<1@example.org>", "6213AB7c099999"};
+
+bool believed(const std::string& value, const Keyring& ring, const TaggedMessage& message,
+              std::int64_t now) {
+  return std::holds_alternative<Tag>(Tag::verify(value, ring, message, now));
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string value(reinterpret_cast<const char*>(data), size);
+  if (!believed(value, keys(), kMessage, 0)) {
+    return 0;
+  }
+  std::string apart;
+  for (const char c : value) {
+    (apart += c) += "\r\n\t";
+  }
+  const bool good = (apart.size() > kMaxTagLength || believed(apart, keys(), kMessage, 0)) &&
+                    size <= kMaxTagLength && !believed(value, keys(), kOther, 0) &&
+                    !believed(value, swapped(), kMessage, 0) &&
+                    !believed(value, keys(), kMessage, std::numeric_limits<std::int64_t>::max()) &&
+                    !believed(value + 'A', keys(), kMessage, 0);
+  if (!good) {
+    std::abort();
+  }
+  return 0;
+}

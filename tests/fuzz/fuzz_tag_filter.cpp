@@ -1,0 +1,31 @@
+// No tag is left in the header, whatever comes in and however it is cut; nothing else is lost.
+#include <cstdint>
+#include <cstdlib>
+
+#include "canonical.h"
+#include "tag_filter.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  lmtpq::Canonical canonical;
+  std::string text;
+  canonical.feed({reinterpret_cast<const char*>(data), size}, text);
+  canonical.finish(text);
+  lmtpq::TagFilter whole;
+  std::string once;
+  whole.feed(text, once);
+  whole.finish(once);
+  lmtpq::TagFilter cut;
+  std::string pieces;
+  for (const char& c : text) {
+    cut.feed({&c, 1}, pieces);
+  }
+  cut.finish(pieces);
+  lmtpq::TagFilter again;
+  std::string twice;
+  again.feed(once, twice);
+  again.finish(twice);
+  if (pieces != once || twice != once || again.found() != 0) {
+    std::abort();
+  }
+  return 0;
+}

@@ -1,0 +1,214 @@
+#include "explain.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+
+#include <sstream>
+#include <variant>
+
+#include "message.h"
+#include "rules.h"
+
+using namespace lmtpq;
+
+namespace {
+
+constexpr std::int64_t kNow = 1'800'000'000;
+constexpr const char* kKeys = "k1 MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n";
+constexpr const char* kRules =
+    "[rule.bulk]\nfrom = bulk@*\nquota = honour\n"
+    "[rule.notices]\nclient = 192.0.2.0/24\nheader X-Notice = yes*\nlimit = 5/hour\n"
+    "quota = ignore\n"
+    "[rule.carol]\nrcpt = carol@*\nquota = ignore\n";
+constexpr const char* kMessage = "Message-ID: <a@b>\nX-Notice: yes,\n sir\n\nX-Notice: no\n";
+
+Configuration configuration_of(const std::string& rules = kRules) {
+  Config config({}, "rule.");
+  config.take_text(rules, "test");
+  Configuration made;
+  made.policy = Policy(parse_rules(config.free_sections()), {"cyrusv2q"});
+  made.keys = Keyring::parse(kKeys, "test");
+  made.trace = TraceOrigin({"X-Trace"}, {*Network::parse("192.0.2.9")}, false);
+  made.tag_lifetime = std::chrono::hours(1);
+  return made;
+}
+
+Loaded asked(Configuration configuration = configuration_of()) {
+  Loaded loaded;
+  loaded.configuration = std::make_shared<const Configuration>(std::move(configuration));
+  loaded.settings.tag_mailers = {"cyrusv2q"};
+  loaded.settings.client = "192.0.2.9";
+  loaded.settings.sender = "<notice@example.org>";
+  loaded.settings.recipients = "bob@example.org";
+  return loaded;
+}
+
+std::string told(const Loaded& loaded, const std::string& message = kMessage) {
+  std::istringstream in(message);
+  std::ostringstream out;
+  explain(loaded, in, out, kNow);
+  return out.str();
+}
+
+void assert_says(const std::string& text, const std::string& words) {
+  CPPUNIT_ASSERT_MESSAGE("not there: " + words + "\nin: " + text,
+                         text.find(words) != std::string::npos);
+}
+
+// The tag as it stands at the end of the text.
+std::string tag_in(const std::string& text) {
+  const std::size_t begin = text.find("\nX-LMTPQ-Tag:");
+  const std::size_t end = text.find("\n\n", begin + 1);
+  return begin == std::string::npos ? "" : text.substr(begin + 14, end - begin - 14);
+}
+
+}  // namespace
+
+class ExplainTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(ExplainTest);
+  CPPUNIT_TEST(everyRuleIsToldUpToTheOneThatDecides);
+  CPPUNIT_TEST(eachRecipientHasItsOwnDecision);
+  CPPUNIT_TEST(noRuleIsToldToo);
+  CPPUNIT_TEST(theTagIsTheOneThatWouldBeWritten);
+  CPPUNIT_TEST(aQueueIdBindsTheTag);
+  CPPUNIT_TEST(withoutKeysItSaysWhyAndGoesOn);
+  CPPUNIT_TEST(aTraceIdOutOfTheMessageIsTold);
+  CPPUNIT_TEST(withNothingToBindToItSaysWhatWouldHelp);
+  CPPUNIT_TEST(tagsFromOutsideAreCounted);
+  CPPUNIT_TEST(aHeaderBeyondTheBoundIsTold);
+  CPPUNIT_TEST(withoutAClientItIsALocalProgram);
+  CPPUNIT_TEST(theLineOfAMailboxFileIsPassedOver);
+  CPPUNIT_TEST(whatTheMessageSaysIsEscaped);
+  CPPUNIT_TEST(optionsThatMakeNoSenseAreRefused);
+  CPPUNIT_TEST_SUITE_END();
+
+  void everyRuleIsToldUpToTheOneThatDecides() {
+    const std::string text = told(asked());
+    assert_says(text,
+                "bob@example.org\n"
+                "  rule bulk:    no: from = bulk@*, but from is notice@example.org\n"
+                "  rule notices: yes\n"
+                "  => quota IGNORED, by rule notices, up to its limit of 5/hour");
+    CPPUNIT_ASSERT(text.find("rule carol") == std::string::npos);
+    assert_says(text, "the quota is ignored for everybody");
+  }
+
+  void eachRecipientHasItsOwnDecision() {
+    Loaded loaded = asked();
+    loaded.settings.client = "198.51.100.1";
+    loaded.settings.recipients = "bob@example.org, <carol@example.org>";
+    const std::string text = told(loaded);
+    assert_says(text, "rule notices: no: client = 192.0.2.0/24, but client is 198.51.100.1\n");
+    assert_says(text, "\ncarol@example.org\n");
+    assert_says(text, "rule carol:   yes\n  => quota IGNORED, by rule carol\n");
+    assert_says(text, "=> quota honoured, since no rule matches\n");
+    assert_says(text, "for those recipients only");
+  }
+
+  void noRuleIsToldToo() {
+    Loaded loaded = asked();
+    loaded.settings.sender = "bulk@x";
+    assert_says(told(loaded), "=> quota honoured, by rule bulk\n");
+    assert_says(told(loaded), "the quota is ignored for nobody");
+    assert_says(told(asked(configuration_of(""))), "=> quota honoured, since no rule matches\n");
+  }
+
+  void theTagIsTheOneThatWouldBeWritten() {
+    const Loaded loaded = asked();
+    const std::string text = told(loaded);
+    assert_says(text, "signed with key k1; the queue id is not known here");
+    const std::string tag = tag_in(text);
+    CPPUNIT_ASSERT(tag.find("i=") == std::string::npos);
+    const auto read = Tag::verify(tag, loaded.configuration->keys, {"<a@b>", "any"}, kNow + 3600);
+    CPPUNIT_ASSERT_MESSAGE(tag, std::holds_alternative<Tag>(read));
+    CPPUNIT_ASSERT(std::get<Tag>(read).quota() == QuotaScope::kEverybody);
+    assert_says(text, "trace id  " + std::get<Tag>(read).trace().text() + ", for example");
+  }
+
+  void aQueueIdBindsTheTag() {
+    Loaded loaded = asked();
+    loaded.settings.queue_id = "4AL93Q";
+    const std::string text = told(loaded);
+    const std::string tag = tag_in(text);
+    const Keyring& keys = loaded.configuration->keys;
+    CPPUNIT_ASSERT(std::holds_alternative<Tag>(Tag::verify(tag, keys, {"<a@b>", "4AL93Q"}, kNow)));
+    CPPUNIT_ASSERT(
+        std::holds_alternative<TagFault>(Tag::verify(tag, keys, {"<a@b>", "other"}, kNow)));
+    assert_says(text, "trace id  4AL93Q.");
+    CPPUNIT_ASSERT(text.find("not known here") == std::string::npos);
+  }
+
+  void withoutKeysItSaysWhyAndGoesOn() {
+    Configuration without = configuration_of();
+    without.keys = Keyring();
+    Loaded loaded = asked(std::move(without));
+    assert_says(told(loaded), "tag       cannot be signed: no keys");
+    loaded.keys_error = "/k: Permission denied";
+    assert_says(told(loaded), "tag       cannot be signed: /k: Permission denied\n");
+    assert_says(told(loaded), "quota IGNORED");
+    CPPUNIT_ASSERT_EQUAL(std::string(), tag_in(told(loaded)));
+  }
+
+  void aTraceIdOutOfTheMessageIsTold() {
+    const std::string message = std::string("X-Trace: abc-1\n") + kMessage;
+    assert_says(told(asked(), message), "trace id  abc-1, out of the message\n");
+    Loaded stranger = asked();
+    stranger.settings.client = "192.0.2.8";
+    CPPUNIT_ASSERT(told(stranger, message).find("abc-1") == std::string::npos);
+  }
+
+  void withNothingToBindToItSaysWhatWouldHelp() {
+    assert_says(told(asked(), "Subject: x\n\n"),
+                "tag       none: neither Message-ID nor queue id; try --queue-id\n");
+  }
+
+  void tagsFromOutsideAreCounted() {
+    assert_says(told(asked(), std::string("X-LMTPQ-Tag: a\nx-lmtpq-tag : b\n") + kMessage),
+                "its tags (2) are from outside: removed");
+    CPPUNIT_ASSERT(told(asked()).find("outside") == std::string::npos);
+  }
+
+  void aHeaderBeyondTheBoundIsTold() {
+    Loaded loaded = asked();
+    loaded.settings.recipients = "carol@example.org";
+    assert_says(told(loaded), "IGNORED");
+    const std::string text =
+        told(loaded, "X-Notice: yes" + std::string(Message::kMaxField, 'x') + "\n\n");
+    assert_says(text, "quota honoured, by rule carol");
+    assert_says(text, "larger than we look at: no quota is ignored");
+    CPPUNIT_ASSERT(text.find("IGNORED") == std::string::npos);
+  }
+
+  void withoutAClientItIsALocalProgram() {
+    Loaded loaded = asked();
+    loaded.settings.client.clear();
+    assert_says(told(loaded), "client local");
+    assert_says(told(loaded), "but client has no address");
+  }
+
+  void theLineOfAMailboxFileIsPassedOver() {
+    const std::string plain = told(asked());
+    const std::string boxed = told(asked(), std::string("From a Sat Nov 21\n") + kMessage);
+    // Random trace ids and what is signed with them apart.
+    CPPUNIT_ASSERT_EQUAL(plain.substr(0, plain.find("trace id")),
+                         boxed.substr(0, boxed.find("trace id")));
+    assert_says(boxed, "Message-ID <a@b>");
+  }
+
+  void whatTheMessageSaysIsEscaped() {
+    const std::string text = told(asked(), "Message-ID: <a\x1b[31m@b>\nX-Notice: \x07\n\n");
+    CPPUNIT_ASSERT(text.find('\x1b') == std::string::npos);
+    CPPUNIT_ASSERT(text.find('\x07') == std::string::npos);
+    assert_says(text, "<a\\x1b[31m@b>");
+  }
+
+  void optionsThatMakeNoSenseAreRefused() {
+    Loaded loaded = asked();
+    loaded.settings.client = "192.0.2";
+    CPPUNIT_ASSERT_THROW(told(loaded), ConfigError);
+    loaded = asked();
+    loaded.settings.recipients = " , ";
+    CPPUNIT_ASSERT_THROW(told(loaded), ConfigError);
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(ExplainTest);

@@ -1,0 +1,606 @@
+#include "message.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <variant>
+
+#include "config.h"
+#include "fake_edits.h"
+#include "rules.h"
+
+using namespace lmtpq;
+
+namespace {
+
+constexpr std::int64_t kNow = 1'800'000'000;
+constexpr const char* kKeys = "k1 MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n";
+constexpr const char* kTrusted =
+    "[rule.notices]\nclient = 192.0.2.0/24\nheader X-Notice = yes*\nquota = ignore\n"
+    "[rule.carol]\nrcpt = carol@*\nquota = ignore\n";
+
+Configuration configuration_of(const std::string& rules) {
+  Config config({}, "rule.");
+  config.take_text(rules, "test");
+  Configuration made;
+  made.policy = Policy(parse_rules(config.free_sections()), {"cyrusv2"});
+  made.keys = Keyring::parse(kKeys, "test");
+  made.tag_lifetime = std::chrono::hours(1);
+  return made;
+}
+
+ConfigurationPtr shared(Configuration configuration) {
+  return std::make_shared<const Configuration>(std::move(configuration));
+}
+
+MessageFacts mail(const std::string& client = "192.0.2.9") {
+  MessageFacts facts;
+  facts.client.address = Address::parse(client);
+  facts.sender = "notice@example.org";
+  facts.queue_id = "4AL93Qxa012345";
+  return facts;
+}
+
+RecipientFacts to(const std::string& address, const std::string& mailer = "cyrusv2") {
+  return {address, address.substr(0, address.find('@')), mailer};
+}
+
+// A service whose log can be read.
+class Bench {
+ public:
+  explicit Bench(ConfigurationPtr configuration)
+      : path_(make_file()), log_("test", path_, LogLevel::kInfo), service(configuration, log_) {}
+  ~Bench() { unlink(path_.c_str()); }
+
+  std::string log() const {
+    std::ifstream in(path_);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+  bool logged(const std::string& text) const { return log().find(text) != std::string::npos; }
+
+ private:
+  static std::string make_file() {
+    char path[] = "/tmp/lmtpq-message-test-XXXXXX";
+    close(mkstemp(path));
+    return path;
+  }
+  std::string path_;
+  Log log_;
+
+ public:
+  Service service;
+};
+
+void feed(Message& message, FakeEdits& edits, const std::string& name, const std::string& value) {
+  edits.fields.push_back({name, value});
+  message.take_field(name, value);
+}
+
+// What the mailer believes of the one tag that is there.
+std::variant<Tag, TagFault> verified(const FakeEdits& edits, const Configuration& configuration,
+                                     const std::string& message_id = "<a@b>",
+                                     const std::string& queue_id = "4AL93Qxa012345",
+                                     std::int64_t now = kNow) {
+  const std::vector<std::string> tags = edits.values(std::string(kTagName));
+  CPPUNIT_ASSERT_EQUAL(std::size_t{1}, tags.size());
+  return Tag::verify(tags[0], configuration.keys, {message_id, queue_id}, now);
+}
+
+QuotaScope scope_of(const std::variant<Tag, TagFault>& tag) {
+  CPPUNIT_ASSERT(std::holds_alternative<Tag>(tag));
+  return std::get<Tag>(tag).quota();
+}
+
+}  // namespace
+
+class MessageTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(MessageTest);
+  CPPUNIT_TEST(theTagSaysWhatTheRulesDecided);
+  CPPUNIT_TEST(aDecisionForSomeRecipientsListsThoseOnly);
+  CPPUNIT_TEST(withoutAMatchTheTagCarriesTheTraceOnly);
+  CPPUNIT_TEST(everyTagFromOutsideIsGoneAndOursIsFirst);
+  CPPUNIT_TEST(tagsAreDeletedFromTheLastToTheFirst);
+  CPPUNIT_TEST(aNameThatOnlyBeginsLikeTheTagIsLeftAlone);
+  CPPUNIT_TEST(oldTagsGoEvenWhereNoneIsWritten);
+  CPPUNIT_TEST(theFirstMessageIdCounts);
+  CPPUNIT_TEST(withoutAMessageIdTheQueueIdBinds);
+  CPPUNIT_TEST(withNothingToBindToThereIsNoTag);
+  CPPUNIT_TEST(withoutBindingTheQueueIdIsNotInTheTag);
+  CPPUNIT_TEST(aQueueIdThatComesLateIsTaken);
+  CPPUNIT_TEST(aTagIsBelievedForItsLifetime);
+  CPPUNIT_TEST(thoseOfOtherMailersGetNoTag);
+  CPPUNIT_TEST(moreRecipientsThanWeKeepAreNeverEverybody);
+  CPPUNIT_TEST(aRecipientLongerThanAnyMailboxIsNotKept);
+  CPPUNIT_TEST(theAddressesOfAMessageHaveABoundTogether);
+  CPPUNIT_TEST(aQuotedTwinIsJudgedAsItsPlainForm);
+  CPPUNIT_TEST(aListIsAsLongAsTheMailerReads);
+  CPPUNIT_TEST(aFieldBeyondTheBoundIgnoresNoQuota);
+  CPPUNIT_TEST(fieldsThatNobodyAsksForCostNothing);
+  CPPUNIT_TEST(aFoldedFieldIsOneLine);
+  CPPUNIT_TEST(theSizeAtTheEndCountsMoreThanTheDeclaredOne);
+  CPPUNIT_TEST(anMtaThatTakesNoEditsIsTold);
+  CPPUNIT_TEST(aTagThatStaysIsToldThoughNoneIsWritten);
+  CPPUNIT_TEST(everyMessageHasOneLine);
+  CPPUNIT_TEST(aMessageOverTheLimitIsAWarning);
+  CPPUNIT_TEST(whatTheClientSaysBreaksNoLine);
+  CPPUNIT_TEST(aMessageKeepsTheConfigurationItBeganWith);
+  CPPUNIT_TEST(claimsNameARecipientUnderBothNames);
+  CPPUNIT_TEST_SUITE_END();
+
+  // The mailer tells them apart no more than the store does.
+  void aQuotedTwinIsJudgedAsItsPlainForm() {
+    const Configuration configuration = configuration_of(
+        "[rule.boss]\nrcpt = boss@example.org\nquota = honour\n"
+        "[rule.lists]\nfrom = spam@*\nquota = honour\n"
+        "[rule.us]\nclient = 192.0.2.9\nquota = ignore\n");
+    for (const char* twin : {"boss@example.org", "\"boss\"@example.org", "\"b\\oss\"@Example.ORG",
+                             "<boss@example.org>", "BOSS@example.org"}) {
+      Message message(shared(configuration_of("")), mail());
+      message.take_recipient(to(twin));
+      const Verdict verdict =
+          configuration.policy.decide(message.facts(), nullptr, Limiter::Time());
+      CPPUNIT_ASSERT_MESSAGE(twin, verdict.recipients.at(0).quota == Quota::kHonour);
+    }
+    MessageFacts facts = mail();
+    facts.sender = "\"spam\"@example.org";
+    facts.recipients.push_back(to("alice@example.org"));
+    CPPUNIT_ASSERT(configuration.policy.decide(facts, nullptr, {}).scope == QuotaScope::kNobody);
+  }
+
+  static bool decide(Message& message, Bench& bench, FakeEdits& edits) {
+    return message.decide(bench.service, edits, kNow, Limiter::Time());
+  }
+
+  void theTagSaysWhatTheRulesDecided() {
+    const auto configuration = shared(configuration_of(kTrusted));
+    Bench bench(configuration);
+    FakeEdits edits;
+    Message message(configuration, mail());
+    message.take_recipient(to("bob@example.org"));
+    feed(message, edits, "Message-ID", "<a@b>");
+    feed(message, edits, "x-notice", " yes, please");
+    CPPUNIT_ASSERT(decide(message, bench, edits));
+    const auto tag = verified(edits, *configuration);
+    CPPUNIT_ASSERT(scope_of(tag) == QuotaScope::kEverybody);
+    CPPUNIT_ASSERT(std::get<Tag>(tag).trace().text().starts_with("4AL93Qxa012345."));
+    CPPUNIT_ASSERT_EQUAL(std::string(kTagName), edits.fields[0].name);
+  }
+
+  void aDecisionForSomeRecipientsListsThoseOnly() {
+    const auto configuration = shared(configuration_of(kTrusted));
+    Bench bench(configuration);
+    FakeEdits edits;
+    Message message(configuration, mail());
+    message.take_recipient(to("bob@example.org"));
+    message.take_recipient(to("Carol@example.org"));
+    feed(message, edits, "Message-ID", "<a@b>");
+    CPPUNIT_ASSERT(decide(message, bench, edits));
+    const auto tag = verified(edits, *configuration);
+    CPPUNIT_ASSERT(scope_of(tag) == QuotaScope::kListed);
+    CPPUNIT_ASSERT(std::get<Tag>(tag).ignores_quota("carol@example.org"));
+    CPPUNIT_ASSERT(std::get<Tag>(tag).ignores_quota("carol"));
+    CPPUNIT_ASSERT(!std::get<Tag>(tag).ignores_quota("bob@example.org"));
+    CPPUNIT_ASSERT(!std::get<Tag>(tag).ignores_quota("bob"));
+    CPPUNIT_ASSERT(bench.logged("quota=mixed"));
+  }
+
+  void withoutAMatchTheTagCarriesTheTraceOnly() {
+    const auto configuration = shared(configuration_of(kTrusted));
+    Bench bench(configuration);
+    FakeEdits edits;
+    Message message(configuration, mail("198.51.100.1"));
+    message.take_recipient(to("bob@example.org"));
+    feed(message, edits, "Message-ID", "<a@b>");
+    feed(message, edits, "X-Notice", "yes");
+    CPPUNIT_ASSERT(decide(message, bench, edits));
+    CPPUNIT_ASSERT(scope_of(verified(edits, *configuration)) == QuotaScope::kNobody);
+    CPPUNIT_ASSERT(bench.logged("quota=honour why=\"no rule\" tagged=yes"));
+  }
+
+  void everyTagFromOutsideIsGoneAndOursIsFirst() {
+    for (const bool shifts : {false, true}) {
+      for (const int count : {1, 2, 8}) {
+        const auto configuration = shared(configuration_of(kTrusted));
+        Bench bench(configuration);
+        FakeEdits edits;
+        edits.shifts = shifts;
+        Message message(configuration, mail());
+        message.take_recipient(to("bob@example.org"));
+        feed(message, edits, "Message-ID", "<a@b>");
+        const char* const names[] = {"X-LMTPQ-Tag", "x-lmtpq-tag", "X-LMTPQ-TAG", "X-Lmtpq-Tag"};
+        for (int i = 0; i < count; ++i) {
+          feed(message, edits, names[i % 4], " v=1; k=k1;\n\tt=forged");
+          feed(message, edits, "Received", "by x");
+        }
+        CPPUNIT_ASSERT(decide(message, bench, edits));
+        verified(edits, *configuration);
+        CPPUNIT_ASSERT_EQUAL(static_cast<std::size_t>(count), edits.values("Received").size());
+        CPPUNIT_ASSERT(bench.logged("event=foreign-tags-removed"));
+        CPPUNIT_ASSERT(bench.logged("count=" + std::to_string(count) + '\n'));
+      }
+    }
+  }
+
+  void tagsAreDeletedFromTheLastToTheFirst() {
+    const auto configuration = shared(configuration_of(kTrusted));
+    Bench bench(configuration);
+    FakeEdits edits;
+    Message message(configuration, mail());
+    message.take_recipient(to("bob@example.org"));
+    for (const char* name : {"X-LMTPQ-Tag", "X-LMTPQ-Tag ", "x-lmtpq-tag\t"}) {
+      feed(message, edits, name, "v=1");
+    }
+    decide(message, bench, edits);
+    const std::vector<std::string> expected = {"delete X-LMTPQ-Tag 3", "delete X-LMTPQ-Tag 2",
+                                               "delete X-LMTPQ-Tag 1", "insert X-LMTPQ-Tag"};
+    CPPUNIT_ASSERT(expected == edits.calls);
+  }
+
+  void aNameThatOnlyBeginsLikeTheTagIsLeftAlone() {
+    const auto configuration = shared(configuration_of(kTrusted));
+    Bench bench(configuration);
+    FakeEdits edits;
+    Message message(configuration, mail());
+    for (const char* name : {"X-LMTPQ-Tags", "X-LMTPQ", "LMTPQ-Tag", "X-LMTPQ-T\xc3\xa0g", ""}) {
+      feed(message, edits, name, "v=1");
+    }
+    decide(message, bench, edits);
+    CPPUNIT_ASSERT(edits.calls.empty());
+  }
+
+  void oldTagsGoEvenWhereNoneIsWritten() {
+    Configuration without = configuration_of(kTrusted);
+    without.keys = Keyring();
+    const auto configuration = shared(std::move(without));
+    Bench bench(configuration);
+    FakeEdits edits;
+    Message message(configuration, mail());
+    message.take_recipient(to("bob@example.org"));
+    feed(message, edits, "X-LMTPQ-Tag", "v=1");
+    CPPUNIT_ASSERT(decide(message, bench, edits));
+    CPPUNIT_ASSERT(edits.values("X-LMTPQ-Tag").empty());
+    CPPUNIT_ASSERT(bench.logged("tagged=no no_tag=\"no keys\""));
+  }
+
+  void theFirstMessageIdCounts() {
+    const auto configuration = shared(configuration_of(kTrusted));
+    const struct {
+      std::vector<const char*> ids;
+      std::string bound_to;
+    } cases[] = {
+        {{"<a@b>", "<c@d>"}, "<a@b>"}, {{"", "<c@d>"}, ""}, {{"\n <a@b>\n\t"}, "<a@b>"}, {{}, ""}};
+    for (const auto& one : cases) {
+      Bench bench(configuration);
+      FakeEdits edits;
+      Message message(configuration, mail());
+      message.take_recipient(to("bob@example.org"));
+      for (const char* id : one.ids) {
+        feed(message, edits, "message-id", id);
+      }
+      CPPUNIT_ASSERT_EQUAL(one.bound_to, message.facts().message_id);
+      CPPUNIT_ASSERT(decide(message, bench, edits));
+      scope_of(verified(edits, *configuration, one.bound_to));
+    }
+  }
+
+  void withoutAMessageIdTheQueueIdBinds() {
+    const auto configuration = shared(configuration_of(kTrusted));
+    Bench bench(configuration);
+    FakeEdits edits;
+    Message message(configuration, mail());
+    message.take_recipient(to("bob@example.org"));
+    CPPUNIT_ASSERT(decide(message, bench, edits));
+    scope_of(verified(edits, *configuration, ""));
+    // Sendmail may write a Message-ID of its own behind us.
+    scope_of(verified(edits, *configuration, "<made@here>"));
+    const auto elsewhere = verified(edits, *configuration, "", "4AL93Qxa999999");
+    CPPUNIT_ASSERT(std::get<TagFault>(elsewhere) == TagFault::kWrongMessage);
+  }
+
+  void withNothingToBindToThereIsNoTag() {
+    for (const bool bind : {true, false}) {
+      Configuration made = configuration_of(kTrusted);
+      made.bind_queue_id = bind;
+      const auto configuration = shared(std::move(made));
+      Bench bench(configuration);
+      FakeEdits edits;
+      MessageFacts facts = mail();
+      if (bind) {
+        facts.queue_id.clear();
+      }
+      Message message(configuration, facts);
+      message.take_recipient(to("bob@example.org"));
+      CPPUNIT_ASSERT(decide(message, bench, edits));
+      CPPUNIT_ASSERT(edits.calls.empty());
+      CPPUNIT_ASSERT(bench.logged("no_tag=\"neither Message-ID nor queue id\""));
+    }
+  }
+
+  void withoutBindingTheQueueIdIsNotInTheTag() {
+    Configuration made = configuration_of(kTrusted);
+    made.bind_queue_id = false;
+    const auto configuration = shared(std::move(made));
+    Bench bench(configuration);
+    FakeEdits edits;
+    Message message(configuration, mail());
+    message.take_recipient(to("bob@example.org"));
+    feed(message, edits, "Message-ID", "<a@b>");
+    CPPUNIT_ASSERT(decide(message, bench, edits));
+    scope_of(verified(edits, *configuration, "<a@b>", "another"));
+    CPPUNIT_ASSERT(edits.values("X-LMTPQ-Tag")[0].find("i=") == std::string::npos);
+  }
+
+  void aQueueIdThatComesLateIsTaken() {
+    const auto configuration = shared(configuration_of(kTrusted));
+    MessageFacts facts = mail();
+    facts.queue_id.clear();
+    Message message(configuration, facts);
+    message.take_queue_id("LATE1");
+    message.take_queue_id("");
+    CPPUNIT_ASSERT_EQUAL(std::string("LATE1"), message.facts().queue_id);
+  }
+
+  void aTagIsBelievedForItsLifetime() {
+    const auto configuration = shared(configuration_of(kTrusted));
+    Bench bench(configuration);
+    FakeEdits edits;
+    Message message(configuration, mail());
+    message.take_recipient(to("bob@example.org"));
+    CPPUNIT_ASSERT(decide(message, bench, edits));
+    scope_of(verified(edits, *configuration, "", "4AL93Qxa012345", kNow + 3600));
+    const auto late = verified(edits, *configuration, "", "4AL93Qxa012345", kNow + 3601);
+    CPPUNIT_ASSERT(std::get<TagFault>(late) == TagFault::kExpired);
+  }
+
+  void thoseOfOtherMailersGetNoTag() {
+    const auto configuration = shared(configuration_of(kTrusted));
+    for (const char* mailer : {"esmtp", "local", ""}) {
+      Bench bench(configuration);
+      FakeEdits edits;
+      Message message(configuration, mail());
+      message.take_recipient(to("carol@example.org", mailer));
+      feed(message, edits, "Message-ID", "<a@b>");
+      feed(message, edits, "X-LMTPQ-Tag", "v=1");
+      CPPUNIT_ASSERT(decide(message, bench, edits));
+      CPPUNIT_ASSERT(edits.values("X-LMTPQ-Tag").empty());
+      CPPUNIT_ASSERT(bench.logged("why=\"other mailer\" tagged=no"));
+    }
+  }
+
+  void moreRecipientsThanWeKeepAreNeverEverybody() {
+    const auto configuration = shared(configuration_of("[rule.all]\nfrom = *\nquota = ignore\n"));
+    Message message(configuration, mail());
+    for (std::size_t i = 0; i < Message::kMaxRecipients; ++i) {
+      message.take_recipient(to("u" + std::to_string(i) + "@x"));
+    }
+    CPPUNIT_ASSERT(message.judge(nullptr, {}).scope == QuotaScope::kEverybody);
+    message.take_recipient(to("last@x"));
+    CPPUNIT_ASSERT(message.judge(nullptr, {}).scope == QuotaScope::kListed);
+    CPPUNIT_ASSERT_EQUAL(Message::kMaxRecipients, message.facts().recipients.size());
+    Bench bench(configuration);
+    FakeEdits edits;
+    CPPUNIT_ASSERT(decide(message, bench, edits));
+    CPPUNIT_ASSERT(bench.logged("rcpts=20001"));
+    CPPUNIT_ASSERT(bench.logged("rcpts_beyond_limit=19001"));
+  }
+
+  void aRecipientLongerThanAnyMailboxIsNotKept() {
+    // It is honoured by a rule that a part of its name would not meet.
+    const auto configuration =
+        shared(configuration_of("[rule.no]\nrcpt = *@secret\nquota = honour\n"
+                                "[rule.all]\nfrom = *\nquota = ignore\n"));
+    Message message(configuration, mail());
+    message.take_recipient(to("bob@x"));
+    message.take_recipient(to(std::string(2000, 'a') + "@secret"));
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, message.facts().recipients.size());
+    CPPUNIT_ASSERT(message.judge(nullptr, {}).scope == QuotaScope::kListed);
+  }
+
+  void theAddressesOfAMessageHaveABoundTogether() {
+    const auto configuration = shared(configuration_of("[rule.all]\nfrom = *\nquota = ignore\n"));
+    Message message(configuration, mail());
+    for (int i = 0; i < 5000; ++i) {
+      message.take_recipient(to(std::string(1000, 'a') + "@x"));
+    }
+    std::size_t bytes = 0;
+    for (const RecipientFacts& recipient : message.facts().recipients) {
+      bytes += recipient.given.size() + recipient.resolved.size() + recipient.mailer.size();
+    }
+    CPPUNIT_ASSERT(bytes <= Message::kMaxAddresses && bytes > Message::kMaxAddresses / 2);
+    CPPUNIT_ASSERT(message.judge(nullptr, {}).scope == QuotaScope::kListed);
+  }
+
+  void aListIsAsLongAsTheMailerReads() {
+    const auto configuration = shared(configuration_of(kTrusted));
+    Bench bench(configuration);
+    FakeEdits edits;
+    Message message(configuration, mail("198.51.100.1"));
+    message.take_recipient(to("bob@x"));
+    for (std::size_t i = 0; i < kMaxListed + 5; ++i) {
+      message.take_recipient(to("carol@" + std::to_string(i)));
+    }
+    CPPUNIT_ASSERT(decide(message, bench, edits));
+    const auto tag = verified(edits, *configuration, "");
+    CPPUNIT_ASSERT(std::get<Tag>(tag).ignores_quota("carol@" + std::to_string(kMaxListed - 1)));
+    CPPUNIT_ASSERT(!std::get<Tag>(tag).ignores_quota("carol@" + std::to_string(kMaxListed)));
+    CPPUNIT_ASSERT(bench.logged("rcpts_beyond_limit=5 "));
+  }
+
+  void aFieldBeyondTheBoundIgnoresNoQuota() {
+    // The rule that would honour the quota looks at a field that is not there for us.
+    const auto configuration =
+        shared(configuration_of("[rule.spam]\nheader X-Spam = yes*\nquota = honour\n"
+                                "[rule.all]\nfrom = *\nquota = ignore\n"));
+    const struct {
+      int fields;
+      std::size_t length;
+      QuotaScope scope;
+    } cases[] = {{1, Message::kMaxField, QuotaScope::kNobody},
+                 {1, Message::kMaxField - 6, QuotaScope::kEverybody},
+                 {260, 1000, QuotaScope::kEverybody},
+                 {300, 1000, QuotaScope::kNobody}};
+    for (const auto& one : cases) {
+      Bench bench(configuration);
+      FakeEdits edits;
+      Message message(configuration, mail());
+      message.take_recipient(to("bob@x"));
+      for (int i = 0; i < one.fields; ++i) {
+        message.take_field("X-Spam", std::string(one.length, 'n'));
+      }
+      CPPUNIT_ASSERT(message.incomplete() == (one.scope == QuotaScope::kNobody));
+      CPPUNIT_ASSERT(decide(message, bench, edits));
+      CPPUNIT_ASSERT(scope_of(verified(edits, *configuration, "")) == one.scope);
+      CPPUNIT_ASSERT(bench.logged("too much header") == message.incomplete());
+    }
+  }
+
+  void fieldsThatNobodyAsksForCostNothing() {
+    const auto configuration = shared(configuration_of(kTrusted));
+    Message message(configuration, mail());
+    for (int i = 0; i < 1000; ++i) {
+      message.take_field("Received", std::string(1000, 'x'));
+    }
+    CPPUNIT_ASSERT(message.facts().headers.empty());
+    CPPUNIT_ASSERT(!message.incomplete());
+  }
+
+  void aFoldedFieldIsOneLine() {
+    Configuration made = configuration_of(kTrusted);
+    made.trace = TraceOrigin({"X-Trace"}, {}, true);
+    Message message(shared(std::move(made)), mail());
+    message.take_field("X-Notice", "yes,\n\tplease");
+    message.take_field("x-trace", " abc\r\n ");
+    const auto& headers = message.facts().headers;
+    CPPUNIT_ASSERT_EQUAL(std::size_t{2}, headers.size());
+    CPPUNIT_ASSERT_EQUAL(std::string("yes,\tplease"), headers[0].value);
+    CPPUNIT_ASSERT_EQUAL(std::string("abc"), headers[1].value);
+  }
+
+  void theSizeAtTheEndCountsMoreThanTheDeclaredOne() {
+    const auto configuration = shared(configuration_of(kTrusted));
+    MessageFacts facts = mail();
+    facts.size = 10;
+    Message message(configuration, facts);
+    message.take_size(std::nullopt);
+    CPPUNIT_ASSERT(message.facts().size == 10);
+    message.take_size(70'000);
+    CPPUNIT_ASSERT(message.facts().size == 70'000);
+  }
+
+  void anMtaThatTakesNoEditsIsTold() {
+    const auto configuration = shared(configuration_of(kTrusted));
+    for (const int takes : {0, 1, 2, 3}) {
+      Bench bench(configuration);
+      FakeEdits edits;
+      edits.takes = takes;
+      Message message(configuration, mail());
+      message.take_recipient(to("bob@x"));
+      feed(message, edits, "X-LMTPQ-Tag", "v=1");
+      feed(message, edits, "X-LMTPQ-Tag", "v=1");
+      CPPUNIT_ASSERT_EQUAL(takes == 3, decide(message, bench, edits));
+      // Beside a tag that stayed, ours would be one of two.
+      CPPUNIT_ASSERT_EQUAL(std::size_t{takes >= 2 ? 3U : 2U}, edits.calls.size());
+      CPPUNIT_ASSERT(bench.logged("the MTA took no edits") == (takes < 3));
+    }
+  }
+
+  void aTagThatStaysIsToldThoughNoneIsWritten() {
+    Configuration without = configuration_of(kTrusted);
+    without.keys = Keyring();
+    const auto configuration = shared(std::move(without));
+    Bench bench(configuration);
+    FakeEdits edits;
+    edits.takes = 0;
+    Message message(configuration, mail());
+    feed(message, edits, "X-LMTPQ-Tag", "v=1");
+    CPPUNIT_ASSERT(!decide(message, bench, edits));
+  }
+
+  void everyMessageHasOneLine() {
+    const auto configuration = shared(configuration_of(kTrusted));
+    Bench bench(configuration);
+    FakeEdits edits;
+    MessageFacts facts = mail();
+    facts.auth = "jo@example.org";
+    facts.size = 1234;
+    Message message(configuration, facts);
+    message.take_recipient(to("bob@x"));
+    message.take_recipient(to("carol@x"));
+    CPPUNIT_ASSERT(decide(message, bench, edits));
+    const std::string log = bench.log();
+    CPPUNIT_ASSERT_EQUAL(std::ptrdiff_t{1}, std::count(log.begin(), log.end(), '\n'));
+    CPPUNIT_ASSERT(bench.logged(
+        " qid=4AL93Qxa012345 client=192.0.2.9 auth=jo@example.org from=<notice@example.org> "
+        "rcpts=2 rule=carol quota=mixed why=\"no rule,rule\" tagged=yes old_tags=0 size=1234\n"));
+    CPPUNIT_ASSERT(bench.logged("trace=4AL93Qxa012345."));
+    CPPUNIT_ASSERT(!bench.logged("level="));
+  }
+
+  void aMessageOverTheLimitIsAWarning() {
+    const auto configuration =
+        shared(configuration_of("[rule.all]\nfrom = *\nlimit = 1/hour\nquota = ignore\n"));
+    Bench bench(configuration);
+    for (int i = 0; i < 2; ++i) {
+      FakeEdits edits;
+      Message message(configuration, mail());
+      message.take_recipient(to("bob@x"));
+      CPPUNIT_ASSERT(decide(message, bench, edits));
+      CPPUNIT_ASSERT(scope_of(verified(edits, *configuration, "")) ==
+                     (i == 0 ? QuotaScope::kEverybody : QuotaScope::kNobody));
+      CPPUNIT_ASSERT_EQUAL(i == 1, bench.logged("level=warning trace="));
+    }
+    CPPUNIT_ASSERT(bench.logged("rule=all quota=honour why=\"over limit\""));
+  }
+
+  void whatTheClientSaysBreaksNoLine() {
+    const auto configuration = shared(configuration_of(kTrusted));
+    Bench bench(configuration);
+    FakeEdits edits;
+    MessageFacts facts = mail();
+    facts.sender = "a\nquota=ignore \"x";
+    Message message(configuration, facts);
+    message.take_recipient(to("bob@x"));
+    CPPUNIT_ASSERT(decide(message, bench, edits));
+    CPPUNIT_ASSERT(bench.logged("from=\"<a\\nquota=ignore \\\"x>\""));
+  }
+
+  void aMessageKeepsTheConfigurationItBeganWith() {
+    const auto before = shared(configuration_of("[rule.all]\nfrom = *\nquota = ignore\n"));
+    Bench bench(before);
+    FakeEdits edits;
+    Message message(bench.service.configuration(), mail());
+    message.take_recipient(to("bob@x"));
+    bench.service.replace(shared(configuration_of("[rule.none]\nfrom = *\nquota = honour\n")));
+    CPPUNIT_ASSERT(decide(message, bench, edits));
+    CPPUNIT_ASSERT(bench.logged("rule=all quota=ignore"));
+    CPPUNIT_ASSERT(bench.service.configuration()->policy.rules()[0].name == "none");
+  }
+
+  void claimsNameARecipientUnderBothNames() {
+    const Configuration configuration = configuration_of(kTrusted);
+    MessageFacts facts = mail();
+    facts.message_id = "<a@b>";
+    facts.recipients = {{"info@x", "carol", "cyrusv2"}, {"bob@x", "", "cyrusv2"}};
+    Verdict verdict;
+    verdict.scope = QuotaScope::kListed;
+    verdict.tagged = true;
+    verdict.recipients = {{Quota::kIgnore, Why::kRule, nullptr}, {Quota::kIgnore, Why::kRule, {}}};
+    const TraceId trace = *TraceId::parse("t1");
+    TagClaims claims = claims_for(configuration, facts, verdict, trace, kNow);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{2}, claims.listed.size());
+    CPPUNIT_ASSERT_EQUAL(std::string("info@x"), claims.listed[0].given);
+    CPPUNIT_ASSERT_EQUAL(std::string("carol"), claims.listed[0].resolved);
+    CPPUNIT_ASSERT_EQUAL(std::string("bob@x"), claims.listed[1].resolved);
+    CPPUNIT_ASSERT(claims.trace == trace);
+    CPPUNIT_ASSERT_EQUAL(kNow + 3600, claims.expiry);
+    CPPUNIT_ASSERT_EQUAL(std::string("<a@b>"), claims.message_id);
+    CPPUNIT_ASSERT_EQUAL(std::string("4AL93Qxa012345"), claims.queue_id);
+    verdict.scope = QuotaScope::kEverybody;
+    CPPUNIT_ASSERT(claims_for(configuration, facts, verdict, trace, kNow).listed.empty());
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(MessageTest);
