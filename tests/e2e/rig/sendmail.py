@@ -112,6 +112,11 @@ class Sendmail:
       raise AssertionError(f'm4 {mc}: {complaints}')
     self.cf.write_bytes(made.stdout)
 
+  def add_aliases(self, lines: str):
+    with (self.dir / 'aliases').open('a') as file:
+      file.write(f'{lines}\n')
+    self.run('-bi')
+
   def edit_cf(self, old: str, new: str):
     """For mistakes that are made, and mended, while mail is in the queue."""
     text = self.cf.read_text()
@@ -139,11 +144,12 @@ class Sendmail:
 
   def submit(self, raw: bytes, *recipients: str, sender: str = 'sender@mail.test',
              options: tuple[str, ...] = ('BODY=8BITMIME',),
-             rcpt_options: tuple[str, ...] = ()) -> str:
+             rcpt_options: tuple[str, ...] = (), client_address: str = '127.0.0.1') -> str:
     """By SMTP to the daemon, which is started if need be; answers the queue id."""
     if not self.daemon:
       self.start()
-    with smtplib.SMTP('127.0.0.1', self.port, 'client.test', timeout=60) as client:
+    with smtplib.SMTP('127.0.0.1', self.port, 'client.test', timeout=60,
+                      source_address=(client_address, 0)) as client:
       client.ehlo()
       utf8 = 'SMTPUTF8' in options
       client.command_encoding = 'utf-8' if utf8 else 'ascii'
@@ -163,6 +169,18 @@ class Sendmail:
     if len(fresh) != 1:
       raise AssertionError(f'sendmail took no message: {said} {fresh}')
     return fresh.pop()
+
+  def converse(self, *given: str) -> str:
+    """With `sendmail -bs`, as a local program does; each line waits for the answer to the last."""
+    said = []
+    with subprocess.Popen(self.command('-bs', '-odq'), env=self.environment, stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as program:
+      for line in ('', *given):
+        if line:
+          program.stdin.write(f'{line}\r\n'.encode())
+          program.stdin.flush()
+        said.append(program.stdout.readline().decode())
+    return ''.join(said)
 
   def qids(self) -> list[str]:
     """Of every message taken so far."""
