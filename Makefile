@@ -24,7 +24,7 @@ endif
 CXXFLAGS += -std=c++20 $(OPTIMIZE) $(WARN) $(HARDEN) -DLMTPQ_VERSION='"$(VERSION)"' -MMD -MP -pthread
 LDFLAGS  += $(if $(SANITIZE),-fsanitize=$(SANITIZE),-pie -Wl,-z,relro,-z,now) -pthread
 # libanl: getaddrinfo_a, part of libc itself since glibc 2.34.
-LIBS     := -lboost_program_options -lcrypto
+LIBS     := -lboost_program_options -lnettle
 
 # Floors: a folder is compiled with its own and the lower floors in sight, so an upward include does
 # not compile. Within mailer/ tests/check-floors.sh keeps the order.

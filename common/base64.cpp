@@ -1,43 +1,51 @@
 #include "base64.h"
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
+#include <nettle/base64.h>
+#include <string.h>
 
-#include <algorithm>
+#include <cstdint>
 
 namespace lmtpq {
+namespace {
+
+const std::uint8_t* bytes_of(std::string_view text) {
+  return reinterpret_cast<const std::uint8_t*>(text.data());
+}
+
+}  // namespace
 
 std::string base64(std::string_view bytes) {
-  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');  // EVP_EncodeBlock ends it with a NUL
-  const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                                     reinterpret_cast<const unsigned char*>(bytes.data()),
-                                     static_cast<int>(bytes.size()));
-  text.resize(static_cast<std::size_t>(length));
+  std::string text(BASE64_ENCODE_RAW_LENGTH(bytes.size()), '\0');
+  base64_encode_raw(text.data(), bytes.size(), bytes_of(bytes));
   return text;
 }
 
 std::optional<std::string> from_base64(std::string_view text) {
-  std::string bytes(text.size() / 4 * 3, '\0');
-  const int length = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
-                                     reinterpret_cast<const unsigned char*>(text.data()),
-                                     static_cast<int>(text.size()));
-  if (length < 0) {
+  base64_decode_ctx context;
+  base64_decode_init(&context);
+  std::string bytes(BASE64_DECODE_LENGTH(text.size()), '\0');
+  std::size_t length = bytes.size();
+  if (base64_decode_update(&context, &length, reinterpret_cast<std::uint8_t*>(bytes.data()),
+                           text.size(), text.data()) != 1 ||
+      base64_decode_final(&context) != 1) {
     return std::nullopt;
   }
-  const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0;
-  bytes.resize(static_cast<std::size_t>(length) - padding);
-  // EVP_DecodeBlock overlooks blanks at the ends, and padding within.
+  bytes.resize(length);
+  // The decoder overlooks blanks, and bits behind the last byte.
   std::string again = base64(bytes);
   const bool exact = again == text;
-  OPENSSL_cleanse(again.data(), again.size());  // it may be a key
+  explicit_bzero(again.data(), again.size());  // it may be a key
   return exact ? std::optional(std::move(bytes)) : std::nullopt;
 }
 
 std::string base64url(std::string_view bytes) {
-  std::string text = base64(bytes);
-  text.resize(std::min(text.size(), text.find('=')));
-  std::replace(text.begin(), text.end(), '+', '-');
-  std::replace(text.begin(), text.end(), '/', '_');
+  base64_encode_ctx context;
+  base64url_encode_init(&context);
+  std::string text(BASE64_ENCODE_LENGTH(bytes.size()) + BASE64_ENCODE_FINAL_LENGTH, '\0');
+  std::size_t length = base64_encode_update(&context, text.data(), bytes.size(), bytes_of(bytes));
+  length += base64_encode_final(&context, text.data() + length);
+  text.resize(length);
+  text.resize(text.find_last_not_of('=') + 1);
   return text;
 }
 

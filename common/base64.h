@@ -1,6 +1,6 @@
 // Bytes as text (RFC 4648): base64 for keys in files, base64url for what stands in a header.
 //
-// What it is: the codings of sections 4 and 5, by OpenSSL's coder; base64url here has no padding.
+// What it is: the codings of sections 4 and 5, by nettle's coder; base64url here has no padding.
 // What it does not know: what the bytes are; it wipes nothing.
 // Called by: keyring, tag.
 // Threads and lifetimes: pure functions.

@@ -2,17 +2,18 @@
 
 #include <fcntl.h>
 #include <grp.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <openssl/rand.h>
+#include <nettle/hmac.h>
+#include <nettle/memops.h>
 #include <pwd.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
@@ -41,8 +42,12 @@ struct Wiped {
   Wiped() = default;
   Wiped(const Wiped&) = delete;
   Wiped& operator=(const Wiped&) = delete;
-  ~Wiped() { OPENSSL_cleanse(text.data(), text.size()); }
+  ~Wiped() { explicit_bzero(text.data(), text.size()); }
 };
+
+const std::uint8_t* octets(std::string_view text) {
+  return reinterpret_cast<const std::uint8_t*>(text.data());
+}
 
 bool legal_id(std::string_view id) {
   return !id.empty() && id.size() <= Key::kMaxId && std::all_of(id.begin(), id.end(), [](char c) {
@@ -147,7 +152,7 @@ std::optional<Key> parse_line(std::string_view line, const std::string& place) {
 
 std::string random_bytes(std::size_t count) {
   std::string bytes(count, '\0');
-  if (RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(count)) != 1) {
+  if (getentropy(bytes.data(), count) != 0) {
     throw std::runtime_error("the system has no randomness for us");
   }
   return bytes;
@@ -157,11 +162,11 @@ std::string random_bytes(std::size_t count) {
 
 Key::Key(std::string id, std::string secret) : id_(std::move(id)), secret_(std::move(secret)) {}
 
-Key::~Key() { OPENSSL_cleanse(secret_.data(), secret_.size()); }
+Key::~Key() { explicit_bzero(secret_.data(), secret_.size()); }
 
 // A moved-from short string keeps its bytes.
 Key::Key(Key&& other) noexcept : id_(std::move(other.id_)), secret_(other.secret_) {
-  OPENSSL_cleanse(other.secret_.data(), other.secret_.size());
+  explicit_bzero(other.secret_.data(), other.secret_.size());
 }
 
 Key Key::generate() {
@@ -173,14 +178,15 @@ Key Key::generate() {
   return Key(std::string(day, length) + base64url(random_bytes(3)), random_bytes(32));
 }
 
+// nettle and not OpenSSL, whose first HMAC takes a millisecond to set up: in Sendmail's background
+// mode every message has a process of its own.
 Key::Mac Key::mac(std::string_view bytes) const {
+  hmac_sha256_ctx context;
+  hmac_sha256_set_key(&context, secret_.size(), octets(secret_));
+  hmac_sha256_update(&context, bytes.size(), octets(bytes));
   Mac made{};
-  unsigned int length = made.size();
-  if (HMAC(EVP_sha256(), secret_.data(), static_cast<int>(secret_.size()),
-           reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
-           reinterpret_cast<unsigned char*>(made.data()), &length) == nullptr) {
-    throw std::runtime_error("OpenSSL makes no HMAC");
-  }
+  hmac_sha256_digest(&context, made.size(), reinterpret_cast<std::uint8_t*>(made.data()));
+  explicit_bzero(&context, sizeof context);
   return made;
 }
 
@@ -224,7 +230,7 @@ const Key* Keyring::find(std::string_view id) const {
 }
 
 bool same_secret(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+  return a.size() == b.size() && memeql_sec(a.data(), b.data(), a.size()) != 0;
 }
 
 void forbid_core_dumps() {

@@ -43,7 +43,7 @@ def lmtpq(address: str, log: Path, arguments: str = '', user: str = 'cyrus', fla
   # Nor is the configuration of this machine read.
   empty = log.with_suffix('.conf')
   empty.touch()
-  for name, value in (('--log', log), ('--config', empty)):
+  for name, value in (('--log', log), ('--config', empty), ('--tag-keys', 'none')):
     if f'{name}=' not in arguments:
       arguments += f' {name}={value}'
   if flags:
