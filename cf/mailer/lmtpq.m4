@@ -2,9 +2,11 @@ dnl The mailers cyrusv2 and cyrusv2q through lmtpq, in place of MAILER(`cyrusv2'
 dnl
 dnl What it is: two M lines for sendmail.cf. cyrusv2 delivers as the stock mailer of that name
 dnl   does; cyrusv2q delivers whether or not the mailbox is over its quota.
-dnl What it does not know: the store, and the options of `lmtpq relay', which pass unread.
+dnl What it does not know: the store; the options of `lmtpq relay', which pass unread, but that
+dnl   --mta-timeout and --data-done-timeout are looked for.
 dnl Read by: m4 with Sendmail's cf.m4, after MAILER(`local') and MAILER(`smtp'), whose rulesets
-dnl   it names. All knobs are read here, so they and MODIFY_MAILER_FLAGS stand above.
+dnl   it names. All knobs are read here, so they, MODIFY_MAILER_FLAGS and
+dnl   confTO_DATAFINAL stand above.
 dnl Failure: an "*** ERROR" from m4, exit status 1, and in place of the mailers a line on which
 dnl   Sendmail refuses to start. A missing mailer would bounce mail instead.
 dnl Sources: cf/README and doc/op/op.me of Sendmail; deliver.c, readcf.c; RFC 2033.
@@ -46,6 +48,7 @@ _LMTPQ_CHECK_(`LMTPQ_MAILER_USER', LMTPQ_MAILER_USER)
 _LMTPQ_CHECK_(`LMTPQ_MAILER_ARGS', LMTPQ_MAILER_ARGS)
 _LMTPQ_CHECK_(`LMTPQ_MAILER_FALLBACK', LMTPQ_MAILER_FALLBACK)
 _LMTPQ_CHECK_(`CYRUSV2_MAILER_ARGS', CYRUSV2_MAILER_ARGS)
+ifdef(`confTO_DATAFINAL', `_LMTPQ_CHECK_(`confTO_DATAFINAL', confTO_DATAFINAL)')
 
 dnl ---- CYRUSV2_MAILER_ARGS as a DEST of lmtpq ----
 define(`_LMTPQ_BAD_', `_LMTPQ_ERROR_(`CYRUSV2_MAILER_ARGS is "'CYRUSV2_MAILER_ARGS`": $1')')
@@ -87,6 +90,45 @@ define(`_LMTPQ_WORDS_', `ifelse(
 ifdef(`_LMTPQ_FAILED_', `', `define(`_LMTPQ_DEST_',
 	_LMTPQ_DEST_OF_(_LMTPQ_WORDS_(translit(CYRUSV2_MAILER_ARGS, ` 	', `,,'))))')
 
+dnl ---- confTO_DATAFINAL as --mta-timeout ----
+dnl Else Sendmail would give up while the store is filing, and send again. Seconds; 0 is a mistake.
+dnl A leading 0 would make eval read the number as octal.
+define(`_LMTPQ_DECIMAL_', `ifelse(
+	eval(len(`$1') > 1 && index(`$1', `0') == 0), `1', `_LMTPQ_DECIMAL_(substr(`$1', 1))', `$1')')
+dnl $1 seconds of the unit, $2 the number, $3 what follows, $4 the seconds before it. No number is
+dnl above 4 weeks, so eval cannot overflow.
+define(`_LMTPQ_PLUS_', `ifelse(
+	`$2', `', `0',
+	`ifelse(eval(len(`$2') < 8 && $2 <= 2419200 / $1), `1',
+		`_LMTPQ_SECONDS_(`$3', `', eval($4 + $2 * $1))', `0')')')
+define(`_LMTPQ_UNIT_', `_LMTPQ_PLUS_(`$1', _LMTPQ_DECIMAL_(`$3'), substr(`$2', 1), `$4')')
+dnl $1 what is left, $2 the digits of a number, $3 the seconds so far. A number without a unit is
+dnl minutes (settimeout in readcf.c).
+define(`_LMTPQ_SECONDS_', `ifelse(
+	`$1$2', `', `$3',
+	`$1', `', `_LMTPQ_UNIT_(`60', `', `$2', `$3')',
+	translit(substr(`$1', 0, 1), `0123456789'), `',
+	`_LMTPQ_SECONDS_(substr(`$1', 1), `$2'substr(`$1', 0, 1), `$3')',
+	index(`$1', `s'), `0', `_LMTPQ_UNIT_(`1', `$1', `$2', `$3')',
+	index(`$1', `m'), `0', `_LMTPQ_UNIT_(`60', `$1', `$2', `$3')',
+	index(`$1', `h'), `0', `_LMTPQ_UNIT_(`3600', `$1', `$2', `$3')',
+	index(`$1', `d'), `0', `_LMTPQ_UNIT_(`86400', `$1', `$2', `$3')',
+	index(`$1', `w'), `0', `_LMTPQ_UNIT_(`604800', `$1', `$2', `$3')',
+	`0')')
+define(`_LMTPQ_BAD_TIME_', `_LMTPQ_ERROR_(`confTO_DATAFINAL is "'confTO_DATAFINAL`"$1')')
+dnl 630: lmtpq's --data-done-timeout of 10m and the 30s that it keeps for its own answer. With less
+dnl it would refuse to start, and all mail would wait.
+define(`_LMTPQ_DATAFINAL_', `ifelse(
+	`$1', `0',
+	`_LMTPQ_BAD_TIME_(`: expected a time such as 90s, 20m or 1h30m, at most 4w')',
+	eval($1 <= 630 && index(LMTPQ_MAILER_ARGS, `--data-done-timeout') < 0), `1',
+	`_LMTPQ_BAD_TIME_(`: lmtpq waits 10m, set --data-done-timeout in LMTPQ_MAILER_ARGS')',
+	`define(`_LMTPQ_MTA_', ` --mta-timeout=$1s')')')
+define(`_LMTPQ_MTA_', `')
+ifdef(`_LMTPQ_FAILED_', `', `ifdef(`confTO_DATAFINAL',
+	`ifelse(index(LMTPQ_MAILER_ARGS, `--mta-timeout'), `-1',
+		`_LMTPQ_DATAFINAL_(_LMTPQ_SECONDS_(confTO_DATAFINAL, `', `0'))')')')
+
 dnl ---- the fields of the two lines ----
 dnl S: U= holds whoever the sender is. X and z: dot-stuffing and LMTP. lmtpq needs all three.
 define(`_LMTPQ_FLAGS_', _AP_(`_ADDCHAR_',
@@ -95,7 +137,7 @@ define(`_LMTPQ_QFLAGS_', _ADDCHAR_(_LMTPQ_FLAGS_, `Q'))
 define(`_LMTPQ_Q_', `ifelse(eval(index(`$1', `Q') >= 0), `1', ` -Q')')
 define(`_LMTPQ_OPT_', `ifelse(`$1', `', `', ` $1')')
 define(`_LMTPQ_TAIL_',
-	`_LMTPQ_OPT_(LMTPQ_MAILER_ARGS) _LMTPQ_DEST_`'_LMTPQ_OPT_(LMTPQ_MAILER_FALLBACK)')
+	`_LMTPQ_MTA_`'_LMTPQ_OPT_(LMTPQ_MAILER_ARGS) _LMTPQ_DEST_`'_LMTPQ_OPT_(LMTPQ_MAILER_FALLBACK)')
 dnl A= is expanded once, when the process starts, for the first recipient of the first message.
 dnl F=l puts all hosts in one transaction (hostsignature in deliver.c), and without it "a:24" and
 dnl "a:25" still share one (coloncmp); the next message finds the process by the mailer's name.

@@ -19,8 +19,11 @@ from rig.scratch import Scratch
 ROOT = Path(__file__).resolve().parents[2]
 TREE = Path('/usr/share/sendmail/cf')
 OURS = ROOT / 'cf' / 'mailer' / 'lmtpq.m4'
+MILTER = ROOT / 'cf' / 'feature' / 'lmtpq_milter.m4'
 INCLUDE = f'MAILER_DEFINITIONS\ninclude(`{OURS}\')\n'
 STOCK = "MAILER(`cyrusv2')\n"
+BANNER = ('ADDRESS TEST MODE (ruleset 3 NOT automatically invoked)\n'
+          'Enter <ruleset> <address>\n> ')
 HOST = 'mail.test'  # in class w of an .mc with use_cw_file
 
 SCRATCH = Scratch('cf')
@@ -45,6 +48,12 @@ OPTIONS = {'HostsFile': SCRATCH.path / 'hosts', 'DontBlameSendmail': 'TrustStick
 
 def mc(knobs: str = '', mailer: str = INCLUDE) -> str:
   return f"OSTYPE(`linux')\n{knobs}\nMAILER(`local')\nMAILER(`smtp')\n{mailer}"
+
+
+def feature(*arguments: str) -> str:
+  """Our FEATURE, found by a way out of Sendmail's tree."""
+  words = ['../' * 8 + str(MILTER)[1:-3], *arguments]
+  return f"FEATURE({', '.join(f'`{word}{chr(39)}' for word in words)})\n"
 
 
 def run_m4(text: str, *options: str, tree: str = str(TREE),
@@ -93,6 +102,16 @@ class Configuration:
     if not found:
       raise AssertionError(f'the .cf has no mailer {name}')
     return ' '.join(found.group(1).split())
+
+  def lines(self, start: str) -> list[str]:
+    return [line for line in self.text.splitlines() if line.startswith(start)]
+
+  def option(self, name: str) -> str:
+    """As it stands in the .cf; '' when it is not set there."""
+    found = self.lines(f'O {name}=')
+    if len(found) > 1:
+      raise AssertionError(f'the .cf sets {name} {len(found)} times')
+    return found[0].partition('=')[2] if found else ''
 
   def written(self, name: str, equate: str) -> str:
     """A field of that line, such as C=, which =M does not show; '' when it is not there."""

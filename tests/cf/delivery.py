@@ -9,10 +9,11 @@ Called by: test_delivery.py. A Site's files go with the scratch folder.
 import json
 import os
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
-from configuration import INCLUDE, LOG, SCRATCH, Configuration, define, is_root, mc
+from configuration import ENVIRONMENT, INCLUDE, LOG, SCRATCH, Configuration, define, is_root, mc
 
 PRIVATE = r"""
 define(`QUEUE_DIR', `@DIR@/queue')
@@ -53,6 +54,22 @@ class Site:
                        given=f'Subject: test\n\n{body}')
     if said:
       raise AssertionError(f'Sendmail did not queue the message: {said}')
+
+  def converse(self, *commands: str) -> list[str]:
+    """By SMTP with `sendmail -bs`, each line behind the answer to the last one: the greeting's and
+    each answer's last line. It ends where Sendmail hangs up."""
+    said: list[str] = []
+    with subprocess.Popen(self.cf.command('-bs', '-odq'), env=ENVIRONMENT, bufsize=0,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+      for command in ('', *commands):
+        if command:
+          program.stdin.write(f'{command}\r\n'.encode())
+        while (line := program.stdout.readline().decode())[3:4] == '-':
+          pass
+        said.append(line.strip())
+        if not line or line.startswith('421'):
+          break
+    return said
 
   def run_queue(self) -> float:
     """One queue run, in the foreground; its seconds."""

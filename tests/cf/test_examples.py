@@ -5,7 +5,7 @@ import re
 import subprocess
 import unittest
 
-from configuration import HOST, OURS, ROOT, SCRATCH, TREE, Configuration, mc
+from configuration import BANNER, HOST, OURS, ROOT, SCRATCH, TREE, Configuration, mc
 
 EXAMPLES = ROOT / 'cf' / 'examples'
 NAMES = {path.stem for path in EXAMPLES.glob('*.mc')}
@@ -24,13 +24,13 @@ def make_map(name: str, source: str):
 class Examples(unittest.TestCase):
 
   def test_each_is_complete_and_warns_of_nothing(self):
-    self.assertEqual(NAMES, {'cyrusv2-replacement', 'notification-host', 'both-mailers'})
+    self.assertEqual(NAMES, {'cyrusv2-replacement', 'notification-host', 'both-mailers',
+                             'tagged-notifications'})
     make_map('access', '')
     make_map('mailertable', '')
     for name in NAMES:
       made = example(name)
-      self.assertEqual(made.ask(), 'ADDRESS TEST MODE (ruleset 3 NOT automatically invoked)\n'
-                                   'Enter <ruleset> <address>\n> ', name)
+      self.assertEqual(made.ask(), BANNER, name)
       self.assertEqual(set(made.mailers()) & {'cyrusv2', 'cyrusv2q'}, {'cyrusv2', 'cyrusv2q'})
 
   def test_each_reads_the_installed_m4_unless_told_otherwise(self):
@@ -83,6 +83,47 @@ class Examples(unittest.TestCase):
         self.assertNotIn('error', returned, said)
       else:
         self.assertIn('Relaying denied', returned.replace('"', ''), said)
+
+
+class TaggedNotifications(unittest.TestCase):
+  CODE = (EXAMPLES / 'tagged-notifications.mc').read_text().partition('divert(0)dnl\n')[2]
+
+  def diff(self) -> list[str]:
+    return re.search(r'```diff\n(.*?)```', (ROOT / 'cf' / 'README.md').read_text(),
+                     re.DOTALL).group(1).splitlines()
+
+  def stock(self) -> str:
+    return ''.join(f'{line[1:]}\n' for line in self.diff() if line[0] in ' -')
+
+  def test_are_what_the_diff_of_the_readme_makes_of_the_stock_mc(self):
+    made = ''.join(f'{line[1:]}\n' for line in self.diff() if line[0] in ' +')
+    self.assertEqual(made, self.CODE)
+    changed = [line for line in self.diff() if line[0] != ' ']
+    self.assertLessEqual(len(changed), 5, changed)
+    self.assertTrue({line[0] for line in changed} <= {'+', '-'}, changed)
+
+  def test_start_from_an_mc_that_is_whole_without_us(self):
+    self.assertNotIn('lmtpq', self.stock().lower())
+    plain = Configuration(self.stock())
+    self.assertEqual(plain.mailer()['A'], 'FILE /run/cyrus/socket/lmtp')
+    self.assertEqual(plain.option('InputMailFilters'), '')
+    self.assertEqual(plain.route(f'user@{HOST}'), '$# cyrusv2 $: user')
+
+  def test_pass_the_milter_and_go_to_a_mailer_that_reads_tags(self):
+    made = example('tagged-notifications')
+    self.assertEqual(made.option('InputMailFilters'), 'lmtpq')
+    [line] = made.lines('X')
+    self.assertNotIn('F=', line)
+    self.assertEqual(made.mailer()['A'], 'lmtpq relay unix:/run/cyrus/socket/lmtp')
+    self.assertEqual(made.route(f'user@{HOST}'), '$# cyrusv2 $: user')
+    settings = (ROOT / 'milter' / 'settings.cpp').read_text()
+    self.assertRegex(settings, r'"tag-mailers", "[A-Z]+", "cyrusv2 cyrusv2q"')
+
+  def test_find_the_milter_where_its_configuration_says(self):
+    [line] = example('tagged-notifications').lines('X')
+    sockets = re.findall(r'^#? ?socket = (\S+)$', (EXAMPLES / 'milter.conf').read_text(),
+                         re.MULTILINE)
+    self.assertEqual(sockets, [re.search(r'S=([^,]*)', line).group(1)])
 
 
 class WaysToIncludeIt(unittest.TestCase):
