@@ -120,7 +120,6 @@ void read_keys(Settings& settings) {
   } catch (const ConfigError& error) {
     throw ConfigError(std::string("--tag-keys: ") + error.what());
   }
-  forbid_core_dumps();
 }
 
 void warn_of_spool(const Settings& settings, const Log& log) {
@@ -147,6 +146,9 @@ int run(Command command, const std::vector<std::string>& arguments, Settings& se
     read_keys(settings);
   }
   drop_privileges(settings.user);
+  if (!settings.keys.empty()) {
+    forbid_core_dumps();  // a change of user allows them again (prctl(2))
+  }
   const Log log("lmtpq", settings.log, settings.log_level);
   if (command == Command::kProbe) {
     return run_probe(settings, log);

@@ -72,13 +72,6 @@ std::string_view macro(SMFICTX* context, const char* name) {
   return text_of(smfi_getsymval(context, const_cast<char*>(name)));
 }
 
-std::string_view without_brackets(std::string_view path) {
-  if (path.size() >= 2 && path.front() == '<' && path.back() == '>') {
-    path = path.substr(1, path.size() - 2);
-  }
-  return path;
-}
-
 std::optional<std::uint64_t> parse_count(std::string_view text) {
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -86,6 +79,17 @@ std::optional<std::uint64_t> parse_count(std::string_view text) {
     return std::nullopt;
   }
   return number;
+}
+
+// A slash in an attribute comes as `\/`: it must not pass for the beginning of another attribute. A
+// subject that fills Sendmail's buffer (MAXNAME) is cut, and its CN may be what is missing:
+// unknown.
+std::string whole_subject(std::string subject) {
+  constexpr std::size_t kCut = 250;
+  for (std::size_t at = 0; (at = subject.find("\\/", at)) != std::string::npos; ++at) {
+    subject.replace(at, 2, "_");
+  }
+  return subject.size() < kCut ? subject : "";
 }
 
 // SIZE= among the parameters of MAIL (RFC 1870).
@@ -216,10 +220,10 @@ sfsistat on_mail(SMFICTX* context, char** words) {
     facts.client = client_of(context, connection);
     facts.auth = from_xtext(macro(context, "{auth_authen}"));
     if (macro(context, "{verify}") == "OK") {
-      facts.tls_subject = from_xtext(macro(context, "{cert_subject}"));
+      facts.tls_subject = whole_subject(from_xtext(macro(context, "{cert_subject}")));
     }
     if (words != nullptr) {
-      facts.sender = without_brackets(text_of(words[0]));
+      facts.sender = text_of(words[0]);
       facts.size = declared_size(words);
     }
     connection.message.emplace(g_service->configuration(), std::move(facts));
@@ -240,7 +244,7 @@ sfsistat on_rcpt(SMFICTX* context, char** words) {
   guarded(context, "rcpt", [&](Connection& connection) {
     RecipientFacts recipient;
     if (words != nullptr) {
-      recipient.given = without_brackets(text_of(words[0]));
+      recipient.given = text_of(words[0]);
     }
     recipient.resolved = macro(context, "{rcpt_addr}");
     recipient.mailer = macro(context, "{rcpt_mailer}");

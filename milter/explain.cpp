@@ -13,6 +13,8 @@ namespace lmtpq {
 namespace {
 
 constexpr std::size_t kMaxHeader = 1 << 20;
+// No real one: a tag that is bound to it fits no message.
+constexpr const char* kAssumedQueueId = "QUEUE-ID";
 
 // A message as it stands in a file: its header with CRLF, and how large it is on the way.
 struct Text {
@@ -41,11 +43,6 @@ Text read_text(std::istream& in) {
   return text;
 }
 
-std::string without_brackets(std::string_view path) {
-  const bool bracketed = path.starts_with('<') && path.ends_with('>') && path.size() > 1;
-  return std::string(bracketed ? path.substr(1, path.size() - 2) : path);
-}
-
 MessageFacts facts_of(const Settings& settings) {
   MessageFacts facts;
   if (!settings.client.empty()) {
@@ -54,10 +51,10 @@ MessageFacts facts_of(const Settings& settings) {
       throw ConfigError("--client: \"" + escaped(settings.client) + "\": expected an address");
     }
   }
-  facts.sender = without_brackets(settings.sender);
+  facts.sender = settings.sender;
   facts.auth = settings.auth;
   facts.tls_subject = settings.tls_subject;
-  facts.queue_id = settings.queue_id;
+  facts.queue_id = settings.queue_id.empty() ? kAssumedQueueId : settings.queue_id;
   return facts;
 }
 
@@ -68,7 +65,7 @@ Message gather(const Loaded& loaded, std::istream& in) {
   }
   Message message(loaded.configuration, facts_of(loaded.settings));
   for (const std::string& recipient : recipients) {
-    message.take_recipient({without_brackets(recipient), "", loaded.settings.tag_mailers.front()});
+    message.take_recipient({recipient, "", loaded.settings.tag_mailers.front()});
   }
   const Text text = read_text(in);
   message.take_size(text.size);
@@ -116,6 +113,10 @@ void tell_rules(const Policy& policy, const MessageFacts& facts, const Recipient
 void tell_decision(const Decision& decision, bool incomplete, std::ostream& out) {
   const bool ignored = decision.quota == Quota::kIgnore && !incomplete;
   out << "  => quota " << (ignored ? "IGNORED" : "honoured");
+  if (decision.why == Why::kOddAddress) {
+    out << ", since Sendmail may read the sender's or recipient's address as another one\n";
+    return;
+  }
   if (decision.rule == nullptr) {
     out << ", since no rule matches\n";
     return;
@@ -131,7 +132,9 @@ void tell_recipients(const Message& message, const Verdict& verdict, std::ostrea
   const auto& recipients = message.facts().recipients;
   for (std::size_t i = 0; i < recipients.size(); ++i) {
     out << '\n' << escaped(recipients[i].given) << '\n';
-    tell_rules(message.configuration().policy, message.facts(), recipients[i], out);
+    if (verdict.recipients[i].why != Why::kOddAddress) {
+      tell_rules(message.configuration().policy, message.facts(), recipients[i], out);
+    }
     tell_decision(verdict.recipients[i], message.incomplete(), out);
   }
 }
@@ -156,8 +159,6 @@ TraceId tell_trace(const Message& message, std::ostream& out) {
   out << "trace id  " << trace.text();
   if (from_message) {
     out << ", out of the message\n";
-  } else if (message.facts().queue_id.empty()) {
-    out << ", for example; the queue id and a dot stand in front of a real one\n";
   } else {
     out << ", for example; its end is random\n";
   }
@@ -177,9 +178,7 @@ std::string without_tag(const Loaded& loaded, const Message& message, const Verd
   if (why == nullptr) {
     return "";
   }
-  const bool queue_id_helps =
-      configuration.bind_queue_id && message.facts().message_id.empty() && verdict.tagged;
-  return std::string("none: ") + why + (queue_id_helps ? "; try --queue-id" : "");
+  return std::string("none: ") + why;
 }
 
 void tell_tag(const Loaded& loaded, const Message& message, const Verdict& verdict,
@@ -194,8 +193,8 @@ void tell_tag(const Loaded& loaded, const Message& message, const Verdict& verdi
   }
   const Key& key = configuration.keys.signer();
   out << "tag       signed with key " << key.id();
-  if (configuration.bind_queue_id && message.facts().queue_id.empty()) {
-    out << "; the queue id is not known here, a real one is bound to it (i=)";
+  if (configuration.bind_queue_id) {
+    out << ", for queue id " << message.facts().queue_id << " only";
   }
   const TagClaims claims = claims_for(configuration, message.facts(), verdict, trace, now);
   out << "\n\n" << kTagName << ": " << sign_tag(claims, key) << '\n';
@@ -211,6 +210,9 @@ void explain(const Loaded& loaded, std::istream& in, std::ostream& out, std::int
   tell_tag(loaded, message, verdict, now, out);
   out << "\nAssumed: Sendmail resolves each recipient to the address as given, and to mailer "
       << loaded.settings.tag_mailers.front() << ".\n";
+  if (loaded.settings.queue_id.empty()) {
+    out << "         Its queue id is " << kAssumedQueueId << " (--queue-id).\n";
+  }
 }
 
 }  // namespace lmtpq

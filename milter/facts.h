@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "address_form.h"
 #include "network.h"
 
 namespace lmtpq {
@@ -26,6 +27,7 @@ struct RecipientFacts {
   std::string given;     // RCPT TO's address; like `resolved` a comparable_address (tag.h)
   std::string resolved;  // {rcpt_addr}: what Sendmail's rules made of it, before aliases
   std::string mailer;    // {rcpt_mailer}; empty: Sendmail did not tell
+  AddressForm form = AddressForm::kPlain;  // of `given`
 };
 
 struct HeaderFact {
@@ -35,12 +37,13 @@ struct HeaderFact {
 
 struct MessageFacts {
   ClientFacts client;
-  std::string auth;                 // {auth_authen}
-  std::string tls_subject;          // {cert_subject}, only where {verify} is OK
-  std::string sender;               // MAIL FROM's address, without brackets; empty: the null sender
-  std::string queue_id;             // {i}
-  std::string message_id;           // of the first Message-ID field
-  std::vector<HeaderFact> headers;  // those that somebody asks for (Policy::header_names)
+  std::string auth;         // {auth_authen}
+  std::string tls_subject;  // {cert_subject}, only where {verify} is OK
+  std::string sender;       // MAIL FROM's address, without brackets; empty: the null sender
+  AddressForm sender_form = AddressForm::kPlain;
+  std::string queue_id;               // {i}
+  std::string message_id;             // of the first Message-ID field
+  std::vector<HeaderFact> headers;    // those that somebody asks for (Policy::header_names)
   std::optional<std::uint64_t> size;  // bytes, as Sendmail counted
   std::vector<RecipientFacts> recipients;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "address_form.h"
 #include "ascii.h"
 #include "header.h"
 #include "mailbox.h"
@@ -52,7 +53,8 @@ bool has(const Verdict& verdict, Why why) {
 
 std::string reasons(const Verdict& verdict) {
   std::vector<std::string> words;
-  for (const Why why : {Why::kNoRule, Why::kRule, Why::kOverLimit, Why::kOtherMailer}) {
+  for (const Why why :
+       {Why::kNoRule, Why::kRule, Why::kOverLimit, Why::kOtherMailer, Why::kOddAddress}) {
     if (has(verdict, why)) {
       words.emplace_back(kWhyNames[static_cast<std::size_t>(why)]);
     }
@@ -83,6 +85,8 @@ Message::Message(ConfigurationPtr configuration, MessageFacts facts)
     : configuration_(std::move(configuration)),
       facts_(std::move(facts)),
       wanted_(configuration_->policy.header_names()) {
+  facts_.sender_form = form_of(facts_.sender);
+  facts_.sender = without_brackets(facts_.sender);
   const auto& fields = configuration_->trace.field_names();
   wanted_.insert(wanted_.end(), fields.begin(), fields.end());
 }
@@ -104,6 +108,7 @@ void Message::take_recipient(RecipientFacts recipient) {
     return;
   }
   addresses_ += size;
+  recipient.form = form_of(recipient.given);
   recipient.given = comparable_address(recipient.given);
   recipient.resolved = comparable_address(recipient.resolved);
   facts_.recipients.push_back(std::move(recipient));
@@ -221,9 +226,11 @@ const char* no_tag(const Configuration& configuration, const MessageFacts& facts
   if (!verdict.tagged) {
     return "no recipient's mailer reads tags";
   }
-  const bool bound = configuration.bind_queue_id && !facts.queue_id.empty();
-  if (!bound && facts.message_id.empty()) {
-    return "neither Message-ID nor queue id";  // it would fit every message
+  if (configuration.bind_queue_id && facts.queue_id.empty()) {
+    return "no queue id";  // what binds it is missing, and a Message-ID can be had twice
+  }
+  if (!configuration.bind_queue_id && facts.message_id.empty()) {
+    return "no Message-ID";  // it would fit every message
   }
   return nullptr;
 }

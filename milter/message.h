@@ -31,11 +31,11 @@ class Message {
   static constexpr std::size_t kMaxField = 8 * 1024;
   static constexpr std::size_t kMaxKept = 256 * 1024;
 
-  // `facts` has what MAIL told: client, sender, auth, tls_subject, queue_id, and the size as the
-  // client declared it.
+  // `facts` has what MAIL told: client, sender (as it stands there), auth, tls_subject, queue_id,
+  // and the size as the client declared it.
   Message(ConfigurationPtr configuration, MessageFacts facts);
 
-  void take_recipient(RecipientFacts recipient);
+  void take_recipient(RecipientFacts recipient);  // `given` as it stands in RCPT
   // Fields in the message's order, values still folded. A tag is counted before anything can fail.
   void take_field(std::string_view name, std::string_view value);
   // What only the end of the message tells; nothing where it tells nothing new.

@@ -142,14 +142,19 @@ std::vector<std::string> Policy::header_names() const {
 
 Verdict Policy::decide(const MessageFacts& message, Limiter* limiter, Limiter::Time now) const {
   std::vector<Candidate> rules = candidates(rules_, message);
+  const bool odd_sender = message.sender_form == AddressForm::kOdd;
   Verdict verdict;
   std::vector<const Candidate*> matched;  // of each recipient; nullptr: none
   for (const RecipientFacts& recipient : message.recipients) {
     const bool ours = reads_tags(recipient);
     verdict.tagged = verdict.tagged || ours;
-    matched.push_back(ours ? first_match(rules, message, recipient) : nullptr);
-    verdict.recipients.push_back(
-        {Quota::kHonour, ours ? Why::kNoRule : Why::kOtherMailer, nullptr});
+    const bool odd = odd_sender || recipient.form == AddressForm::kOdd;
+    matched.push_back(ours && !odd ? first_match(rules, message, recipient) : nullptr);
+    verdict.recipients.push_back({Quota::kHonour,
+                                  !ours ? Why::kOtherMailer
+                                  : odd ? Why::kOddAddress
+                                        : Why::kNoRule,
+                                  nullptr});
   }
   if (limiter != nullptr) {
     count(rules, message, *limiter, now);

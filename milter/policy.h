@@ -36,8 +36,10 @@ struct Rule {
   bool anyone_can_match() const;
 };
 
-enum class Why { kNoRule, kRule, kOverLimit, kOtherMailer };
-inline constexpr const char* kWhyNames[] = {"no rule", "rule", "over limit", "other mailer"};
+// kOddAddress: the sender's or the recipient's may mean another one (address_form.h).
+enum class Why { kNoRule, kRule, kOverLimit, kOtherMailer, kOddAddress };
+inline constexpr const char* kWhyNames[] = {"no rule", "rule", "over limit", "other mailer",
+                                            "odd address"};
 
 // Of one recipient.
 struct Decision {

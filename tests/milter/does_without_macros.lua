@@ -4,7 +4,10 @@
 --: auth = *
 --: quota = ignore
 --: [rule.certificate]
---: tls-subject = *
+--: tls-subject = *x
+--: quota = ignore
+--: [rule.name]
+--: tls-subject = */CN=mail.example.net
 --: quota = ignore
 --: [rule.size]
 --: max-size = 1k
@@ -23,11 +26,8 @@ holds("no {rcpt_mailer}: no tag", tag(conn) == nil, tag(conn))
 must(mt.mailfrom(conn, "<a@example.org>"))
 rcpt(conn, "<bob@store.test>")
 headers(conn, id)
-finish(conn)
-holds("no queue id: not bound to one", part(tag(conn), "i") == nil, tag(conn))
-holds("no queue id: bound to the Message-ID", part(tag(conn), "m"), tag(conn))
-verified("no queue id: signed", conn, "", "<1@a>")
-holds("no {auth_authen}: the rule does not match", part(tag(conn), "q") == "-", tag(conn))
+holds("no queue id: accepted", finish(conn) == CONT, mt.getreply(conn))
+holds("no queue id: no tag, it would fit another message", tag(conn) == nil, tag(conn))
 
 must(mt.mailfrom(conn, "<a@example.org>"))
 rcpt(conn, "<bob@store.test>")
@@ -50,6 +50,15 @@ q = quota_of(conn, "m3", "<a@example.org>", id, "{cert_subject}", "/CN=x")
 holds("a certificate without {verify} proves nothing", q == "-", q)
 q = quota_of(conn, "m4", "<a@example.org>", id, "{verify}", "OK", "{cert_subject}", "/CN=x")
 holds("a verified certificate matches", q == "*", q)
+q = quota_of(conn, "t1", "<a@example.org>", id, "{verify}", "OK", "{cert_subject}",
+             "/O=y/CN=mail.example.net")
+holds("an attribute of the subject matches", q == "*", q)
+q = quota_of(conn, "t2", "<a@example.org>", id, "{verify}", "OK", "{cert_subject}",
+             "/CN=evil.example/O=y\\/CN=mail.example.net")
+holds("a slash within an attribute begins no other one", q == "-", q)
+q = quota_of(conn, "t3", "<a@example.org>", id, "{verify}", "OK", "{cert_subject}",
+             "/O=" .. string.rep("y", 230) .. "/CN=mail.example.net")
+holds("a subject that may be cut is unknown", q == "-", q)
 q = quota_of(conn, "m5", "<a@example.org>", id, "{verify}", "OK")
 holds("a verified certificate without a subject matches nothing", q == "-", q)
 q = quota_of(conn, "m6", "<small@example.org>", id)

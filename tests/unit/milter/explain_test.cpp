@@ -72,7 +72,7 @@ class ExplainTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aQueueIdBindsTheTag);
   CPPUNIT_TEST(withoutKeysItSaysWhyAndGoesOn);
   CPPUNIT_TEST(aTraceIdOutOfTheMessageIsTold);
-  CPPUNIT_TEST(withNothingToBindToItSaysWhatWouldHelp);
+  CPPUNIT_TEST(withNothingToBindToItSaysSo);
   CPPUNIT_TEST(tagsFromOutsideAreCounted);
   CPPUNIT_TEST(aHeaderBeyondTheBoundIsTold);
   CPPUNIT_TEST(withoutAClientItIsALocalProgram);
@@ -115,10 +115,10 @@ class ExplainTest : public CppUnit::TestFixture {
   void theTagIsTheOneThatWouldBeWritten() {
     const Loaded loaded = asked();
     const std::string text = told(loaded);
-    assert_says(text, "signed with key k1; the queue id is not known here");
+    assert_says(text, "signed with key k1, for queue id QUEUE-ID only");
     const std::string tag = tag_in(text);
-    CPPUNIT_ASSERT(tag.find("i=") == std::string::npos);
-    const auto read = Tag::verify(tag, loaded.configuration->keys, {"<a@b>", "any"}, kNow + 3600);
+    const auto read =
+        Tag::verify(tag, loaded.configuration->keys, {"<a@b>", "QUEUE-ID"}, kNow + 3600);
     CPPUNIT_ASSERT_MESSAGE(tag, std::holds_alternative<Tag>(read));
     CPPUNIT_ASSERT(std::get<Tag>(read).quota() == QuotaScope::kEverybody);
     assert_says(text, "trace id  " + std::get<Tag>(read).trace().text() + ", for example");
@@ -134,7 +134,7 @@ class ExplainTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(
         std::holds_alternative<TagFault>(Tag::verify(tag, keys, {"<a@b>", "other"}, kNow)));
     assert_says(text, "trace id  4AL93Q.");
-    CPPUNIT_ASSERT(text.find("not known here") == std::string::npos);
+    CPPUNIT_ASSERT(text.find("QUEUE-ID") == std::string::npos);
   }
 
   void withoutKeysItSaysWhyAndGoesOn() {
@@ -156,9 +156,12 @@ class ExplainTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(told(stranger, message).find("abc-1") == std::string::npos);
   }
 
-  void withNothingToBindToItSaysWhatWouldHelp() {
-    assert_says(told(asked(), "Subject: x\n\n"),
-                "tag       none: neither Message-ID nor queue id; try --queue-id\n");
+  void withNothingToBindToItSaysSo() {
+    Configuration unbound = configuration_of();
+    unbound.bind_queue_id = false;
+    assert_says(told(asked(std::move(unbound)), "Subject: x\n\n"),
+                "tag       none: no Message-ID\n");
+    assert_says(told(asked(), "Subject: x\n\n"), "for queue id QUEUE-ID only");
   }
 
   void tagsFromOutsideAreCounted() {
