@@ -1,6 +1,6 @@
 // Letters as the protocols mean them: ASCII, whatever the locale (RFC 5321 section 2.4).
 //
-// What it is: comparison of keywords and field names without regard to case.
+// What it is: comparison of keywords and field names without regard to case; blanks cut off.
 // What it does not know: UTF-8; bytes above 127 are equal to themselves only.
 // Called by: whoever compares a verb, a keyword or a field's name.
 // Threads and lifetimes: pure functions.
@@ -18,6 +18,13 @@ constexpr char ascii_upper(char c) {
 
 constexpr char ascii_lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+// Without the blanks and line ends around it.
+constexpr std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kBlank = " \t\r\n";
+  text.remove_prefix(std::min(text.find_first_not_of(kBlank), text.size()));
+  return text.substr(0, text.find_last_not_of(kBlank) + 1);
 }
 
 constexpr bool same_word(std::string_view a, std::string_view b) {

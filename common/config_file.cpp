@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <sstream>
 #include <utility>
 
+#include "ascii.h"
 #include "config.h"
 #include "escape.h"
 
@@ -46,12 +48,24 @@ std::string read_whole(int descriptor, const std::string& path) {
   }
 }
 
-std::string_view trimmed(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(kBlank);
-  if (begin == std::string_view::npos) {
-    return {};
+void refuse_pipe(int descriptor, const std::string& path) {
+  struct stat facts {};
+  if (fstat(descriptor, &facts) == 0 && (S_ISFIFO(facts.st_mode) || S_ISSOCK(facts.st_mode))) {
+    throw ConfigError(path + ": not a regular file");
   }
-  return text.substr(begin, text.find_last_not_of(kBlank) + 1 - begin);
+}
+
+// ` # words` behind a value would be part of it, and of what it means. `ticket #42` is no comment.
+bool comment_behind(std::string_view value) {
+  const auto blank = [&](std::size_t i) {
+    return i >= value.size() || value[i] == ' ' || value[i] == '\t';
+  };
+  for (std::size_t i = 1; i < value.size(); ++i) {
+    if (value[i] == '#' && blank(i - 1) && blank(i + 1)) {
+      return true;
+    }
+  }
+  return false;
 }
 
 // The one `name = value` of a line, as Boost reads it below its section.
@@ -80,7 +94,8 @@ std::pair<std::string, std::string> read_line(std::string_view line, const std::
 }  // namespace
 
 void Config::take_file(const std::string& path, bool must_exist) {
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  // O_NONBLOCK: a named pipe must not hold us; who reads from one gets an error instead.
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
   if (descriptor < 0) {
     if (errno == ENOENT && !must_exist) {
       return;
@@ -89,6 +104,7 @@ void Config::take_file(const std::string& path, bool must_exist) {
   }
   std::string text;
   try {
+    refuse_pipe(descriptor, path);
     text = read_whole(descriptor, path);
   } catch (...) {
     close(descriptor);
@@ -99,6 +115,10 @@ void Config::take_file(const std::string& path, bool must_exist) {
 }
 
 void Config::take_text(std::string_view text, const std::string& name) {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  if (text.starts_with(kByteOrderMark)) {
+    text.remove_prefix(kByteOrderMark.size());
+  }
   std::string section;
   for (std::size_t number = 1; !text.empty(); ++number) {
     const std::string_view line = text.substr(0, text.find('\n'));
@@ -149,6 +169,9 @@ void Config::take_line(std::string_view line, std::string& section, const std::s
     return;
   }
   auto [name, value] = read_line(line, section, place);
+  if (comment_behind(value)) {
+    throw ConfigError(place + name + ": a comment takes a line of its own");
+  }
   if (is_free(section)) {
     // The section's name without its brackets, and the dot that Boost puts behind it.
     name.erase(0, section.size() - 2);
@@ -166,7 +189,9 @@ void Config::take_line(std::string_view line, std::string& section, const std::s
     throw ConfigError(unknown(place, "", name, true));
   }
   if (!option->in_file) {
-    throw ConfigError(place + name + ": only for the command line");
+    throw ConfigError(
+        place + name + ": only for the command line" +
+        (free_prefix_.empty() ? "" : ", or for a section [" + free_prefix_ + "NAME]"));
   }
   keep_last(from_file_, name, Given{std::move(value), place + name});
 }

@@ -95,6 +95,7 @@ Log::Log(std::string_view program, const std::string& where, LogLevel threshold)
   if (where == "stderr") {
     descriptor_ = STDERR_FILENO;
   } else if (where != "syslog") {
+    file_ = where;
     descriptor_ = open_file(where);
     owned_ = descriptor_ >= 0;
     if (!owned_) {
@@ -120,6 +121,21 @@ Log::~Log() {
   if (descriptor_ < 0) {
     closelog();  // it holds program_'s text
   }
+}
+
+void Log::reopen() const {
+  if (!owned_) {
+    return;
+  }
+  const int fresh = open_file(file_);
+  if (fresh < 0) {
+    error(
+        Record().add("event", "log-file-failed").add("file", file_).add("error", strerror(errno)));
+    return;
+  }
+  // In one step: other threads write meanwhile.
+  dup3(fresh, descriptor_, O_CLOEXEC);
+  close(fresh);
 }
 
 void Log::write(LogLevel level, const Record& record) const {

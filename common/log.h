@@ -42,6 +42,10 @@ class Log {
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
 
+  // Of a file: opens it again under its name, which may be a new file since (logrotate). Where that
+  // fails, lines go on where they went.
+  void reopen() const;
+
   bool wants(LogLevel level) const { return level <= threshold_; }
   void write(LogLevel level, const Record& record) const;
   void error(const Record& record) const { write(LogLevel::kError, record); }
@@ -51,6 +55,7 @@ class Log {
 
  private:
   std::string program_;
+  std::string file_;  // empty: none
   LogLevel threshold_;
   int descriptor_ = -1;  // -1: syslog
   bool owned_ = false;

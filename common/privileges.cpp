@@ -25,7 +25,7 @@ void become(const std::string& name, uid_t uid, gid_t gid) {
 const passwd& entry_of(const std::string& user) {
   const passwd* const entry = getpwnam(user.c_str());
   if (entry == nullptr) {
-    throw ConfigError("--user: no user " + user + " on this system");
+    throw ConfigError("no user " + user + " on this system (see --user)");
   }
   return *entry;
 }
@@ -64,7 +64,7 @@ void drop_privileges(const std::string& user) {
     return;
   }
   if (getuid() != 0 && effective != 0) {
-    throw ConfigError("--user: only root can become user " + user);
+    throw ConfigError("only root can become user " + user + " (see --user)");
   }
   become(user, entry.pw_uid, entry.pw_gid);
 }

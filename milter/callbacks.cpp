@@ -92,18 +92,6 @@ std::string whole_subject(std::string subject) {
   return subject.size() < kCut ? subject : "";
 }
 
-// SIZE= among the parameters of MAIL (RFC 1870).
-std::optional<std::uint64_t> declared_size(char** words) {
-  for (char** word = words + 1; words[0] != nullptr && *word != nullptr; ++word) {
-    constexpr std::string_view kSize = "SIZE=";
-    const std::string_view text = *word;
-    if (same_word(text.substr(0, kSize.size()), kSize)) {
-      return parse_count(text.substr(kSize.size()));
-    }
-  }
-  return std::nullopt;
-}
-
 class MilterEdits : public Edits {
  public:
   explicit MilterEdits(SMFICTX* context) : context_(context) {}
@@ -224,7 +212,6 @@ sfsistat on_mail(SMFICTX* context, char** words) {
     }
     if (words != nullptr) {
       facts.sender = text_of(words[0]);
-      facts.size = declared_size(words);
     }
     connection.message.emplace(g_service->configuration(), std::move(facts));
   });
@@ -262,11 +249,12 @@ sfsistat on_header(SMFICTX* context, char* name, char* value) {
 
 // What becomes of a message that was not decided. It keeps no tag from outside, if that can be.
 sfsistat on_failure(SMFICTX* context) {
-  auto action = FailureAction::kAccept;
+  FailureAction action = g_service->configuration()->failure;
   guarded(context, "failure", [&](Connection& connection) {
-    const ConfigurationPtr current = g_service->configuration();
     const Message* message = connection.message ? &*connection.message : nullptr;
-    action = message != nullptr ? message->configuration().failure : current->failure;
+    if (message != nullptr) {
+      action = message->configuration().failure;
+    }
     MilterEdits edits(context);
     const bool clean = message != nullptr && message->remove_old_tags(edits);
     g_service->log().error(
@@ -283,7 +271,11 @@ sfsistat on_end_of_message(SMFICTX* context) {
   bool decided = false;
   guarded(context, "eom", [&](Connection& connection) {
     Message& message = message_of(connection);
-    message.take_queue_id(macro(context, "i"));
+    // Where libmilter has no memory for new macros it shows us the old ones, another message's.
+    const std::string_view queue_id = macro(context, "i");
+    const std::string& known = message.facts().queue_id;
+    connection.failed = connection.failed || (!known.empty() && queue_id != known);
+    message.take_queue_id(queue_id);
     message.take_size(parse_count(macro(context, "{msg_size}")));
     if (!connection.failed) {
       MilterEdits edits(context);

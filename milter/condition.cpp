@@ -15,11 +15,6 @@ namespace {
 
 constexpr const char* kBlank = " \t";
 
-std::string_view trimmed(std::string_view text) {
-  text.remove_prefix(std::min(text.find_first_not_of(kBlank), text.size()));
-  return text.substr(0, text.find_last_not_of(kBlank) + 1);
-}
-
 // RFC 5322 section 2.2: printable ASCII but the colon.
 std::string field_name(std::string_view text) {
   const auto legal = [](char c) { return c > ' ' && c < '\x7f' && c != ':'; };
@@ -31,7 +26,11 @@ std::string field_name(std::string_view text) {
 
 std::vector<std::string> words(std::string_view value, const char* expected) {
   std::vector<std::string> made = list_of(value);
-  if (made.empty()) {
+  // `# words` is no comment here; qmail's double bounces come from #@[].
+  const bool comment = std::any_of(made.begin(), made.end(), [](const std::string& word) {
+    return (word.starts_with('#') && word != "#@[]") || word.starts_with(';');
+  });
+  if (made.empty() || comment) {
     throw ConfigError(expected);
   }
   return made;
@@ -42,11 +41,10 @@ std::string pattern(std::string_view value, const char* expected) {
   if (made.empty()) {
     throw ConfigError(expected);
   }
+  if (made.size() > 1 && made.front() == '"' && made.back() == '"') {
+    throw ConfigError("expected a pattern without quotes around it");
+  }
   return std::string(made);
-}
-
-std::string without_brackets(const std::string& word) {
-  return word.starts_with('<') && word.ends_with('>') ? word.substr(1, word.size() - 2) : word;
 }
 
 bool any_matches(const std::vector<std::string>& patterns, std::string_view text) {
@@ -148,7 +146,12 @@ void Condition::take_addresses() {
   const char* expected = sender ? "expected addresses, patterns such as *@example.org, or <>"
                                 : "expected addresses or patterns such as *@example.org";
   for (const std::string& word : words(value_, expected)) {
-    patterns_.push_back(without_brackets(word));
+    patterns_.emplace_back(without_brackets(word));
+    // Addresses are compared without these (comparable_address): such a pattern never matched.
+    if (patterns_.back().find_first_of("\"'\\;<>()") != std::string::npos ||
+        patterns_.back().starts_with('@')) {
+      throw ConfigError(expected);
+    }
     // A null sender there is, a null recipient there is not.
     if (patterns_.back().empty() && !sender) {
       throw ConfigError(expected);

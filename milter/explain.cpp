@@ -34,7 +34,7 @@ Text read_text(std::istream& in) {
     if (first && line.starts_with("From ")) {
       continue;
     }
-    text.size += line.size() + 2;
+    text.size += line.size() + 1;  // a line end is one byte where Sendmail counts
     in_header = in_header && !line.empty() && text.header.size() + line.size() < kMaxHeader;
     if (in_header) {
       text.header += line + "\r\n";
@@ -71,6 +71,9 @@ Message gather(const Loaded& loaded, std::istream& in) {
   message.take_size(text.size);
   HeaderReader reader(text.header);
   while (const auto field = reader.next()) {
+    if (field->name.empty()) {
+      break;  // no field: the header's end, for Sendmail
+    }
     message.take_field(field->name, field->value);
   }
   return message;
@@ -188,7 +191,7 @@ void tell_tag(const Loaded& loaded, const Message& message, const Verdict& verdi
   const TraceId trace = tell_trace(message, out);
   const std::string missing = without_tag(loaded, message, verdict);
   if (!missing.empty()) {
-    out << "tag       " << missing << '\n';
+    out << "tag       " << missing << ": every quota is honoured\n";
     return;
   }
   const Key& key = configuration.keys.signer();

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <optional>
 
+#include "ascii.h"
 #include "config.h"
 
 namespace lmtpq {
@@ -23,11 +24,6 @@ constexpr Period kPeriods[] = {{"second", seconds(1)},
                                {"minute", std::chrono::minutes(1)},
                                {"hour", std::chrono::hours(1)},
                                {"day", std::chrono::hours(24)}};
-
-std::string_view trimmed(std::string_view text) {
-  text.remove_prefix(std::min(text.find_first_not_of(kBlank), text.size()));
-  return text.substr(0, text.find_last_not_of(kBlank) + 1);
-}
 
 // Takes `/` or the word `per` with a blank on either side.
 bool take_per(std::string_view& rest) {

@@ -2,8 +2,10 @@
 // the background, serves; and catches what must not escape. Mistakes are told on standard error and
 // in the log, and end the program with EX_CONFIG.
 
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -104,22 +106,35 @@ void warn_of_fixed(const Settings& running, const Settings& fresh, const Log& lo
   }
 }
 
+void report_reload(const char* mistake, const Log& log) noexcept {
+  try {
+    log.error(Record()
+                  .add("event", "reload-failed")
+                  .add("error", mistake)
+                  .add("effect", "all stays as it was"));
+  } catch (const std::exception&) {
+    // No memory for the line either: the milter goes on with what it has.
+  }
+}
+
 void reload(const Words& arguments, const Settings& running, Service& service) noexcept {
   const Log& log = service.log();
+  bool replaced = false;
   try {
+    log.reopen();
     const Loaded fresh = load(arguments);
-    warn_of_fixed(running, fresh.settings, log);
     service.replace(fresh.configuration);
+    replaced = true;
     log.info(Record()
                  .add("event", "reload")
                  .add("rules", count_of(fresh.configuration->policy.rules().size()))
                  .add("keys", count_of(fresh.configuration->keys.keys().size())));
+    warn_of_fixed(running, fresh.settings, log);
     log_rules(*fresh.configuration, log);
   } catch (const std::exception& error) {
-    log.error(Record()
-                  .add("event", "reload-failed")
-                  .add("error", error.what())
-                  .add("effect", "all stays as it was"));
+    if (!replaced) {
+      report_reload(error.what(), log);
+    }
   }
 }
 
@@ -147,6 +162,15 @@ struct OpenSocket {
   OpenSocket& operator=(const OpenSocket&) = delete;
 };
 
+// A descriptor for each of Sendmail's sessions; without one libmilter spins.
+void allow_many_sessions() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
+
 int serve(const Words& arguments, const Loaded& loaded) {
   const Settings& settings = loaded.settings;
   const SocketName socket = SocketName::parse(settings.socket);
@@ -159,6 +183,7 @@ int serve(const Words& arguments, const Loaded& loaded) {
   forbid_core_dumps();  // also for keys that a reload brings
   const Launch launch = settings.foreground ? Launch::in_foreground() : Launch::into_background();
   let_others_go_first();
+  allow_many_sessions();
   const Log log(kProgram, settings.log, settings.log_level);
   Service service(loaded.configuration, log);
   log_start(loaded, log);
@@ -180,6 +205,16 @@ int serve(const Words& arguments, const Loaded& loaded) {
 }
 
 int check(const Loaded& loaded) {
+  for (const Rule& rule : loaded.configuration->policy.rules()) {
+    if (rule.anyone_can_match()) {
+      std::printf("%s: warning: rule %s: anyone can match it; add client, auth or tls-subject\n",
+                  loaded.settings.config_file.c_str(), rule.name.c_str());
+    }
+  }
+  if (loaded.configuration->keys.empty()) {
+    std::printf("%s: warning: no keys: no tag is written, every quota is honoured\n",
+                loaded.settings.config_file.c_str());
+  }
   std::printf("%s: %zu rules, %zu keys, ok\n", loaded.settings.config_file.c_str(),
               loaded.configuration->policy.rules().size(),
               loaded.configuration->keys.keys().size());
@@ -211,7 +246,8 @@ void report(const char* mistake, const Words& arguments) {
 // SIGHUP reads the file again, and the working directory is another one then.
 void make_absolute(const Settings& settings, Words& arguments) {
   if (!settings.config_file.starts_with('/')) {
-    arguments.push_back("--config=" + std::filesystem::absolute(settings.config_file).string());
+    arguments.insert(std::find(arguments.begin(), arguments.end(), "--"),
+                     "--config=" + std::filesystem::absolute(settings.config_file).string());
   }
 }
 
@@ -234,10 +270,23 @@ int run(Words arguments) {
   }
 }
 
+// Started without them, a socket or the pid file would get their numbers, and what is written
+// there.
+void fill_standard_descriptors() {
+  int descriptor = 0;
+  do {
+    descriptor = open("/dev/null", O_RDWR);
+  } while (descriptor >= 0 && descriptor <= STDERR_FILENO);
+  if (descriptor >= 0) {
+    close(descriptor);
+  }
+}
+
 }  // namespace
 }  // namespace lmtpq
 
 int main(int argc, char** argv) {
+  lmtpq::fill_standard_descriptors();
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   const auto asked = [&](const char* word) {
     return std::find(arguments.begin(), arguments.end(), word) != arguments.end();

@@ -1,6 +1,7 @@
 #include "message.h"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 #include "address_form.h"
@@ -181,7 +182,11 @@ bool Message::decide(Service& service, Edits& edits, std::int64_t now, Limiter::
                            ? ignoring(verdict) - static_cast<long long>(claims.listed.size())
                            : 0;
   }
-  log_decision(service.log(), verdict, trace, tagging);
+  try {
+    log_decision(service.log(), verdict, trace, tagging);
+  } catch (const std::exception&) {
+    // No memory for the line; the decision stands all the same, and the tag is written.
+  }
   return cleaned && (tagging.done || tagging.missing != nullptr);
 }
 

@@ -68,7 +68,8 @@ class Reading {
   void take_condition(const FreeSection::Line& line) {
     std::optional<Condition> condition = Condition::parse(line.name, line.value);
     if (!condition) {
-      throw ConfigError("unknown key: expected " + known_keys());
+      throw ConfigError("unknown key: expected " + known_keys() +
+                        "; what is no rule's stands above the first [rule.NAME]");
     }
     once(std::any_of(rule_.conditions.begin(), rule_.conditions.end(),
                      [&](const Condition& other) { return same_test(other, *condition); }));

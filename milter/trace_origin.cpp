@@ -16,12 +16,6 @@ bool is_small_hex(std::string_view text) {
 
 bool is_zero(std::string_view hex) { return hex.find_first_not_of('0') == std::string_view::npos; }
 
-std::string_view trimmed(std::string_view text) {
-  constexpr const char* kBlank = " \t\r\n";
-  text.remove_prefix(std::min(text.find_first_not_of(kBlank), text.size()));
-  return text.substr(0, text.find_last_not_of(kBlank) + 1);
-}
-
 // W3C Trace Context: version "-" trace-id "-" parent-id "-" trace-flags, of 2, 32, 16 and 2 small
 // hexadecimal digits. Versions above 00 may have more behind a further "-".
 std::optional<TraceId> from_traceparent(std::string_view value) {

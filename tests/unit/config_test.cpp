@@ -272,9 +272,12 @@ class ConfigTest : public CppUnit::TestFixture {
     const struct {
       const char* line;
       const char* value;
-    } cases[] = {{"to = unix:/a#b", "unix:/a#b"}, {"to=#", "#"},
-                 {"to = a # b ; c", "a # b ; c"}, {"to = a=b", "a=b"},
-                 {"\tto =\ta \r", "a"},           {"to =", ""},
+    } cases[] = {{"to = unix:/a#b", "unix:/a#b"},
+                 {"to=#", "#"},
+                 {"to = a #42 b ; c", "a #42 b ; c"},
+                 {"to = a=b", "a=b"},
+                 {"\tto =\ta \r", "a"},
+                 {"to =", ""},
                  {"to = \"a b\"", "\"a b\""}};
     for (const auto& row : cases) {
       Config config = make_config();
@@ -302,6 +305,8 @@ class ConfigTest : public CppUnit::TestFixture {
                  {"= a\n", "lmtpq.conf:1: expected name = value"},
                  {"config = x\n", "lmtpq.conf:1: config: only for the command line"},
                  {"confi = x\n", "lmtpq.conf:1: unknown option confi"},
+                 {"to = a # b\n", "lmtpq.conf:1: to: a comment takes a line of its own"},
+                 {"to = a #\n", "lmtpq.conf:1: to: a comment takes a line of its own"},
                  {"[rules]\nto = a\n", "lmtpq.conf:1: unknown section [rules]"},
                  {"[tag\n", "lmtpq.conf:1: expected [name], not [tag"},
                  {"[\n", "lmtpq.conf:1: expected [name], not ["},

@@ -73,7 +73,7 @@ class PrivilegesTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE_END();
 
   void aUserThatDoesNotExistIsAMistake() {
-    CPPUNIT_ASSERT_EQUAL(std::string("--user: no user no-such-user on this system"),
+    CPPUNIT_ASSERT_EQUAL(std::string("no user no-such-user on this system (see --user)"),
                          complaint("no-such-user"));
   }
 
@@ -97,7 +97,8 @@ class PrivilegesTest : public CppUnit::TestFixture {
         return setgroups(3, groups) == 0 && complaint(name).empty() && wholly(user);
       }));
     } else {
-      CPPUNIT_ASSERT_EQUAL(std::string("--user: only root can become user root"), complaint(name));
+      CPPUNIT_ASSERT_EQUAL(std::string("only root can become user root (see --user)"),
+                           complaint(name));
     }
   }
 

@@ -143,7 +143,8 @@ class ExplainTest : public CppUnit::TestFixture {
     Loaded loaded = asked(std::move(without));
     assert_says(told(loaded), "tag       cannot be signed: no keys");
     loaded.keys_error = "/k: Permission denied";
-    assert_says(told(loaded), "tag       cannot be signed: /k: Permission denied\n");
+    assert_says(told(loaded),
+                "tag       cannot be signed: /k: Permission denied: every quota is honoured\n");
     assert_says(told(loaded), "quota IGNORED");
     CPPUNIT_ASSERT_EQUAL(std::string(), tag_in(told(loaded)));
   }
@@ -160,7 +161,7 @@ class ExplainTest : public CppUnit::TestFixture {
     Configuration unbound = configuration_of();
     unbound.bind_queue_id = false;
     assert_says(told(asked(std::move(unbound)), "Subject: x\n\n"),
-                "tag       none: no Message-ID\n");
+                "tag       none: no Message-ID: every quota is honoured\n");
     assert_says(told(asked(), "Subject: x\n\n"), "for queue id QUEUE-ID only");
   }
 

@@ -133,7 +133,9 @@ class RulesTest : public CppUnit::TestFixture {
         {"max-size = 1\nmax-size = 1", "3: [rule.a] max-size: \"1\": " + once},
         {"sender = \"a\"",
          "2: [rule.a] sender: \"\\\"a\\\"\": unknown key: expected client, auth, tls-subject, "
-         "from, rcpt, header NAME, max-size, limit or quota"},
+         "from, rcpt, header NAME, max-size, limit or quota; what is no rule's stands above the "
+         "first "
+         "[rule.NAME]"},
         {"", "1: [rule.a] has no quota: expected quota = ignore or quota = honour"},
         {"from = *\nlimit = 1/s",
          "1: [rule.a] has no quota: expected quota = ignore or quota = honour"},
