@@ -112,8 +112,9 @@ std::vector<std::string> Config::take_arguments(const std::vector<std::string>& 
     // Boost gives the operand behind a bare `-Q` to it as a value.
     if (!bare.empty() && word.original_tokens.size() > 1) {
       if (takes(option, value)) {
-        const std::string name = "--" + option.name;
-        throw ConfigError(name + " " + escaped(value) + ": write " + name + "=" + escaped(value));
+        std::string mistake = "--" + option.name;
+        mistake.append(" ").append(escaped(value)).append(": write --").append(option.name);
+        throw ConfigError(mistake.append("=").append(escaped(value)));
       }
       operands.push_back(std::exchange(value, bare));
     }

