@@ -35,8 +35,7 @@ std::string Scratch::read(const std::string& file) {
 
 std::vector<std::string> options_of(const Script& script, const std::string& scratch) {
   std::vector<std::string> made{"--log=" + scratch + "/log", "--hostname=lmtpq.example",
-                                "--config=" + scratch + "/empty.conf",
-                                "--tag-keys=none"};
+                                "--config=" + scratch + "/empty.conf", "--tag-keys=none"};
   const auto add = [&](std::string option) {
     const std::size_t at = option.find("$DIR");
     made.push_back(at == std::string::npos ? option : option.replace(at, 4, scratch));
