@@ -1,0 +1,64 @@
+"""Memory that is refused to a milter when a test says so: the test's end of no_memory.c.
+
+What it is: NoMemory compiles the library once for a folder, and shares a few numbers with it.
+What it does not know: what the milter does about it.
+Called by: no_memory; the end-to-end tests of the failure action.
+"""
+
+import mmap
+import struct
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+
+ALL, NEW, COUNTDOWN, REFUSED = range(4)  # struct Control
+
+
+class NoMemory:
+  def __init__(self, folder: Path):
+    self.library = folder / 'no_memory.so'
+    if not self.library.exists():
+      subprocess.run(['cc', '-shared', '-fPIC', '-O1', '-Wall', '-fno-builtin', '-o', self.library,
+                      Path(__file__).with_name('no_memory.c')], check=True, timeout=60)
+    self.file = folder / 'no_memory.control'
+    self.file.write_bytes(bytes(16))
+    self.file.chmod(0o666)
+    with self.file.open('r+b') as file:
+      self.shared = mmap.mmap(file.fileno(), 16)
+
+  @property
+  def environment(self) -> dict[str, str]:
+    return {'LD_PRELOAD': str(self.library), 'NO_MEMORY': str(self.file)}
+
+  def _set(self, number: int, value: int):
+    struct.pack_into('=I', self.shared, 4 * number, value)
+
+  def _get(self, number: int) -> int:
+    return struct.unpack_from('=I', self.shared, 4 * number)[0]
+
+  @property
+  def refused(self) -> int:
+    """How many requests were, so far."""
+    return self._get(REFUSED)
+
+  @contextmanager
+  def one_in(self, new: int = 0, everybody: int = 0):
+    """So many requests are refused, of C++'s or of everybody's; 1: every one."""
+    self._set(NEW, new)
+    self._set(ALL, everybody)
+    try:
+      yield
+    finally:
+      self._set(NEW, 0)
+      self._set(ALL, 0)
+
+  def refuse(self, number: int):
+    """The so maniest request of C++ from now on, and no other."""
+    self._set(COUNTDOWN, number)
+
+  def is_due(self) -> bool:
+    """Whether that request has not come yet."""
+    return self._get(COUNTDOWN) > 0
+
+  def never_mind(self):
+    self._set(COUNTDOWN, 0)
