@@ -36,6 +36,7 @@ SEES_tests/unit  := -iquote tests/unit $(SEES_mailer)
 SEES_tests/unit/milter := -iquote tests/unit/milter $(SEES_milter)
 SEES_tests/dialogues := -iquote tests/dialogues $(SEES_mailer)
 SEES_tests/fuzz  := $(SEES_mailer)
+SEES_tests/fuzz/milter := $(SEES_milter)
 SEES_tests/peers/store := -iquote tests/peers/store
 
 # `make V=1` shows the commands.
@@ -48,7 +49,7 @@ MILTER_OBJECTS := $(filter-out $(BUILD)/milter/main.o,$(call objects,milter))
 MAILER_OBJECTS := $(filter-out $(BUILD)/mailer/main.o,$(call objects,mailer))
 LIBRARIES      := $(BUILD)/libmailer.a $(BUILD)/liblmtp.a $(BUILD)/libcommon.a
 FUZZERS        := $(patsubst tests/fuzz/fuzz_%.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
-REPLAYS        := $(FUZZERS:%=$(BUILD)/tests/fuzz/replay_%)
+REPLAYS        := $(FUZZERS:%=$(BUILD)/tests/fuzz/replay_%) $(BUILD)/tests/fuzz/replay_message
 MILTER_LIBRARIES := $(BUILD)/libmilterparts.a $(BUILD)/libcommon.a
 TEST_PROGRAMS  := $(BUILD)/tests/unit_tests $(BUILD)/tests/milter_unit_tests $(BUILD)/tests/play_dialogues $(BUILD)/tests/store $(REPLAYS)
 
@@ -79,7 +80,7 @@ $$(BUILD)/$(1)/%.o: $(1)/%.cpp
 	@mkdir -p $$(@D)
 	$$(call say,CXX $$<)$$(CXX) $$(CXXFLAGS) $$(SEES_$(1)) -c $$< -o $$@
 endef
-$(foreach folder,common mailer/lmtp mailer milter tests/unit tests/unit/milter tests/dialogues tests/fuzz tests/peers/store,\
+$(foreach folder,common mailer/lmtp mailer milter tests/unit tests/unit/milter tests/dialogues tests/fuzz tests/fuzz/milter tests/peers/store,\
   $(eval $(call object_rule,$(folder))))
 
 $(BUILD)/libcommon.a: $(call objects,common)
@@ -111,6 +112,9 @@ $(BUILD)/tests/play_dialogues: $(call objects,tests/dialogues) $(LIBRARIES)
 $(BUILD)/tests/store: $(call objects,tests/peers/store)
 	@mkdir -p $(@D)
 	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ -o $@
+
+$(BUILD)/tests/fuzz/replay_message: $(BUILD)/tests/fuzz/milter/fuzz_message.o $(BUILD)/tests/fuzz/replay.o $(MILTER_LIBRARIES)
+	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ $(LIBS) -o $@
 
 $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(LIBRARIES)
 	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ $(LIBS) -o $@
@@ -154,7 +158,15 @@ bench: $(BUILD)/lmtpq $(BUILD)/lmtpq-milter $(BUILD)/tests/store
 	@tests/milter/memory $(BUILD)/lmtpq-milter | tee -a $(BUILD)/bench.txt
 
 FUZZ_SECONDS ?= 60
-fuzz: $(FUZZERS:%=fuzz-%)
+fuzz: $(FUZZERS:%=fuzz-%) fuzz-message
+fuzz-message:
+	@mkdir -p $(BUILD)/fuzz/corpus_message
+	clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined $(SEES_milter) \
+	  tests/fuzz/milter/fuzz_message.cpp $(call sources,common) \
+	  $(filter-out milter/main.cpp milter/callbacks.cpp,$(call sources,milter)) $(LIBS) \
+	  -o $(BUILD)/fuzz/fuzz_message
+	$(BUILD)/fuzz/fuzz_message -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 \
+	  $(BUILD)/fuzz/corpus_message tests/fuzz/corpus/message
 fuzz-%:
 	@mkdir -p $(BUILD)/fuzz/corpus_$*
 	clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined $(SEES_tests/fuzz) \
@@ -165,7 +177,7 @@ fuzz-%:
 	  $(BUILD)/fuzz/corpus_$* tests/fuzz/corpus/$*
 
 FORMATTED := $(wildcard common/*.h common/*.cpp mailer/*.h mailer/*.cpp mailer/lmtp/*.h \
-               mailer/lmtp/*.cpp milter/*.h milter/*.cpp tests/unit/milter/*.h tests/unit/milter/*.cpp tests/*/*.h tests/*/*.cpp tests/peers/*/*.h tests/peers/*/*.cpp)
+               mailer/lmtp/*.cpp milter/*.h milter/*.cpp tests/unit/milter/*.h tests/unit/milter/*.cpp tests/fuzz/milter/*.cpp tests/*/*.h tests/*/*.cpp tests/peers/*/*.h tests/peers/*/*.cpp)
 format:
 	clang-format -i $(FORMATTED)
 format-check:

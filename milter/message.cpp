@@ -111,6 +111,9 @@ void Message::take_recipient(RecipientFacts recipient) {
   addresses_ += size;
   recipient.form = form_of(recipient.given);
   recipient.given = comparable_address(recipient.given);
+  if (recipient.given.empty()) {
+    recipient.form = AddressForm::kOdd;  // a null recipient there is not
+  }
   recipient.resolved = comparable_address(recipient.resolved);
   facts_.recipients.push_back(std::move(recipient));
 }
