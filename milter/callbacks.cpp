@@ -72,6 +72,17 @@ std::string_view macro(SMFICTX* context, const char* name) {
   return text_of(smfi_getsymval(context, const_cast<char*>(name)));
 }
 
+// Of a macro that is another one for each message or recipient. Where libmilter has no memory for
+// new macros it shows the old ones again: what was read once is emptied, and then reads as unknown.
+std::string take_macro(SMFICTX* context, const char* name) {
+  char* const text = smfi_getsymval(context, const_cast<char*>(name));
+  std::string taken(text_of(text));
+  if (text != nullptr) {
+    *text = '\0';
+  }
+  return taken;
+}
+
 std::optional<std::uint64_t> parse_count(std::string_view text) {
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -204,7 +215,7 @@ sfsistat on_mail(SMFICTX* context, char** words) {
     connection.message.reset();
     connection.failed = false;
     MessageFacts facts;
-    facts.queue_id = macro(context, "i");
+    facts.queue_id = take_macro(context, "i");
     facts.client = client_of(context, connection);
     facts.auth = from_xtext(macro(context, "{auth_authen}"));
     if (macro(context, "{verify}") == "OK") {
@@ -233,8 +244,8 @@ sfsistat on_rcpt(SMFICTX* context, char** words) {
     if (words != nullptr) {
       recipient.given = text_of(words[0]);
     }
-    recipient.resolved = macro(context, "{rcpt_addr}");
-    recipient.mailer = macro(context, "{rcpt_mailer}");
+    recipient.resolved = take_macro(context, "{rcpt_addr}");
+    recipient.mailer = take_macro(context, "{rcpt_mailer}");
     message_of(connection).take_recipient(std::move(recipient));
   });
   return SMFIS_NOREPLY;
@@ -271,12 +282,13 @@ sfsistat on_end_of_message(SMFICTX* context) {
   bool decided = false;
   guarded(context, "eom", [&](Connection& connection) {
     Message& message = message_of(connection);
-    // Where libmilter has no memory for new macros it shows us the old ones, another message's.
-    const std::string_view queue_id = macro(context, "i");
+    const std::string queue_id = take_macro(context, "i");
     const std::string& known = message.facts().queue_id;
-    connection.failed = connection.failed || (!known.empty() && queue_id != known);
+    if (!known.empty() && !queue_id.empty() && queue_id != known) {
+      connection.failed = true;  // we mistake one message for another
+    }
     message.take_queue_id(queue_id);
-    message.take_size(parse_count(macro(context, "{msg_size}")));
+    message.take_size(parse_count(take_macro(context, "{msg_size}")));
     if (!connection.failed) {
       MilterEdits edits(context);
       decided = message.decide(*g_service, edits, time(nullptr), std::chrono::steady_clock::now());

@@ -3,7 +3,7 @@
 What it is: play(); wait_until() for what another process does; whether a binary was built with a
   sanitizer.
 What it does not know: what is tested.
-Called by: daemon, no_memory.
+Called by: daemon, no_memory, refused; the end-to-end tests for is_sanitized().
 Failure: a case that is left out is a `# ...` line with its reason, and counts as nothing.
 """
 
@@ -22,7 +22,7 @@ def wait_until(condition, what: str, seconds: float = 10):
   return value
 
 
-def is_sanitized(binary: str) -> bool:
+def is_sanitized(binary: str | Path) -> bool:
   code = Path(binary).read_bytes()
   return b'__asan_init' in code or b'__tsan_init' in code
 

@@ -65,9 +65,9 @@ class Process(unittest.TestCase):
 
   def run_milter(self, *words: str, config: str = '', **how) -> tuple[int, str]:
     """Status and words of what was started, which has ended or is in the background."""
-    # A file: a pipe would stay open as long as the milter serves.
+    # Files: a pipe would stay open as long as the milter serves.
     with tempfile.TemporaryFile() as said:
-      how = {'stdout': said, 'stderr': said, 'stdin': subprocess.DEVNULL} | how
+      how = {'stdin': said, 'stdout': said, 'stderr': said} | how
       ran = subprocess.run([self.binary, f'--config={config or self.config}', *words], timeout=10,
                            **how)
       said.seek(0)

@@ -2,7 +2,7 @@
 
 What it is: NoMemory compiles the library once for a folder, and shares a few numbers with it.
 What it does not know: what the milter does about it.
-Called by: no_memory; the end-to-end tests of the failure action.
+Called by: refused; the end-to-end tests of `failure`.
 """
 
 import mmap
@@ -11,7 +11,9 @@ import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 
-ALL, NEW, COUNTDOWN, REFUSED = range(4)  # struct Control
+# struct Control
+ONE_IN, NEW_ONE_IN, COUNTDOWN, NEW_COUNTDOWN, REFUSED = range(5)
+SIZE = 20
 
 
 class NoMemory:
@@ -21,10 +23,10 @@ class NoMemory:
       subprocess.run(['cc', '-shared', '-fPIC', '-O1', '-Wall', '-fno-builtin', '-o', self.library,
                       Path(__file__).with_name('no_memory.c')], check=True, timeout=60)
     self.file = folder / 'no_memory.control'
-    self.file.write_bytes(bytes(16))
+    self.file.write_bytes(bytes(SIZE))
     self.file.chmod(0o666)
     with self.file.open('r+b') as file:
-      self.shared = mmap.mmap(file.fileno(), 16)
+      self.shared = mmap.mmap(file.fileno(), SIZE)
 
   @property
   def environment(self) -> dict[str, str]:
@@ -44,21 +46,22 @@ class NoMemory:
   @contextmanager
   def one_in(self, new: int = 0, everybody: int = 0):
     """So many requests are refused, of C++'s or of everybody's; 1: every one."""
-    self._set(NEW, new)
-    self._set(ALL, everybody)
+    self._set(NEW_ONE_IN, new)
+    self._set(ONE_IN, everybody)
     try:
       yield
     finally:
-      self._set(NEW, 0)
-      self._set(ALL, 0)
+      self._set(NEW_ONE_IN, 0)
+      self._set(ONE_IN, 0)
 
-  def refuse(self, number: int):
-    """The so maniest request of C++ from now on, and no other."""
-    self._set(COUNTDOWN, number)
+  def refuse(self, number: int, whose: int = NEW_COUNTDOWN):
+    """This request from now on, counted from 1, and no other."""
+    self._set(whose, number)
 
   def is_due(self) -> bool:
     """Whether that request has not come yet."""
-    return self._get(COUNTDOWN) > 0
+    return self._get(COUNTDOWN) + self._get(NEW_COUNTDOWN) > 0
 
   def never_mind(self):
     self._set(COUNTDOWN, 0)
+    self._set(NEW_COUNTDOWN, 0)
