@@ -13,6 +13,7 @@
 
 #include "ascii.h"
 #include "config.h"
+#include "descriptor.h"
 #include "escape.h"
 
 namespace lmtpq {
@@ -95,23 +96,15 @@ std::pair<std::string, std::string> read_line(std::string_view line, const std::
 
 void Config::take_file(const std::string& path, bool must_exist) {
   // O_NONBLOCK: a named pipe must not hold us; who reads from one gets an error instead.
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-  if (descriptor < 0) {
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  if (!file.valid()) {
     if (errno == ENOENT && !must_exist) {
       return;
     }
     throw ConfigError(path + ": " + strerror(errno));
   }
-  std::string text;
-  try {
-    refuse_pipe(descriptor, path);
-    text = read_whole(descriptor, path);
-  } catch (...) {
-    close(descriptor);
-    throw;
-  }
-  close(descriptor);
-  take_text(text, path);
+  refuse_pipe(file.number(), path);
+  take_text(read_whole(file.number(), path), path);
 }
 
 void Config::take_text(std::string_view text, const std::string& name) {
@@ -168,19 +161,12 @@ void Config::take_line(std::string_view line, std::string& section, const std::s
     take_section(section, place);
     return;
   }
-  auto [name, value] = read_line(line, section, place);
+  const bool free = is_free(section);
+  auto [name, value] = read_line(line, free ? "" : section, place);
   if (comment_behind(value)) {
     throw ConfigError(place + name + ": a comment takes a line of its own");
   }
-  if (is_free(section)) {
-    // The section's name without its brackets, and the dot that Boost puts behind it.
-    name.erase(0, section.size() - 2);
-    if (!section.ends_with(".]")) {
-      name.erase(0, 1);
-    }
-    if (name.empty()) {
-      throw ConfigError(place + "expected name = value");
-    }
+  if (free) {
     free_sections_.back().lines.push_back({std::move(name), std::move(value), place});
     return;
   }

@@ -21,12 +21,6 @@ std::size_t field_length(std::string_view text) {
   return end;
 }
 
-// field-name = 1*ftext (RFC 5322 section 3.6.8)
-bool legal_name(std::string_view name) {
-  return !name.empty() &&
-         std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c <= '~'; });
-}
-
 // How many bytes a comment takes; `text` begins with its parenthesis (RFC 5322 section 3.2.2).
 std::size_t comment_length(std::string_view text) {
   std::size_t depth = 0;
@@ -73,12 +67,17 @@ std::optional<Field> HeaderReader::next() {
   // differ, a forged field would pass by whoever looks for it here.
   std::string_view name = field.raw.substr(0, colon);
   name = name.substr(0, name.find_last_not_of(" \t\r\n") + 1);
-  if (!legal_name(name)) {
+  if (!is_field_name(name)) {
     return field;
   }
   field.name = name;
   field.value = field.raw.substr(colon + 1, length - colon - 1 - kLineEnd.size());
   return field;
+}
+
+bool is_field_name(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(),
+                                      [](char c) { return c > ' ' && c <= '~' && c != ':'; });
 }
 
 std::string unfold(std::string_view value) {

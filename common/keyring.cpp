@@ -200,6 +200,16 @@ Keyring Keyring::read(const std::string& path, uid_t reader) {
   return keys;
 }
 
+Keyring Keyring::read_or_default(const std::string& path, uid_t reader) {
+  if (!path.empty()) {
+    return read(path, reader);
+  }
+  if (access(kDefaultKeyFile, F_OK) != 0 && errno == ENOENT) {
+    return {};
+  }
+  return read(kDefaultKeyFile, reader);
+}
+
 Keyring Keyring::parse(std::string_view text, const std::string& name) {
   Keyring ring;
   for (std::size_t number = 1; !text.empty(); ++number) {

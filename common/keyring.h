@@ -55,6 +55,8 @@ class Keyring {
   Keyring() = default;  // no keys: nothing can be signed or verified
   // `reader` is the user as whom we shall run; a file of his is no stranger's.
   static Keyring read(const std::string& path, uid_t reader = geteuid());
+  // The same; empty: kDefaultKeyFile, and no keys where it does not exist.
+  static Keyring read_or_default(const std::string& path, uid_t reader);
   // The same for text that is at hand; `name` is what errors call it.
   static Keyring parse(std::string_view text, const std::string& name);
 

@@ -160,6 +160,11 @@ bool Mailbox::needs_utf8() const {
   return found;
 }
 
+std::string_view without_brackets(std::string_view path) {
+  const bool bracketed = path.starts_with('<') && path.ends_with('>');
+  return bracketed ? path.substr(1, path.size() - 2) : path;
+}
+
 std::optional<Mailbox> take_path(std::string_view& rest) {
   if (rest.empty() || rest[0] != '<') {
     return std::nullopt;

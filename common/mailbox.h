@@ -40,6 +40,9 @@ class Mailbox {
   std::size_t at_ = std::string::npos;
 };
 
+// What stands between the angle brackets that enclose all of `path`; all of it, where none do.
+std::string_view without_brackets(std::string_view path);
+
 // Takes `<mailbox>` or `<>` from the front of `rest` (RFC 5321: Reverse-path, Forward-path). On
 // success `rest` begins behind the closing bracket; on failure it is untouched.
 std::optional<Mailbox> take_path(std::string_view& rest);

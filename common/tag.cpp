@@ -6,6 +6,7 @@
 
 #include "ascii.h"
 #include "base64.h"
+#include "mailbox.h"
 
 namespace lmtpq {
 namespace {
@@ -160,9 +161,7 @@ bool fits(const Key& key, std::string_view kind, const std::optional<std::string
 }  // namespace
 
 std::string comparable_address(std::string_view address) {
-  if (address.starts_with('<') && address.ends_with('>')) {
-    address = address.substr(1, address.size() - 2);
-  }
+  address = without_brackets(address);
   std::string text;
   for (std::size_t i = 0; i < address.size(); ++i) {
     if (address[i] == '\\' && i + 1 < address.size()) {

@@ -14,7 +14,7 @@
 #include <string>
 #include <string_view>
 
-#include "descriptor_channel.h"
+#include "descriptor.h"
 
 namespace lmtpq {
 

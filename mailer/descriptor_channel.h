@@ -10,22 +10,9 @@
 #include <memory>
 
 #include "channel.h"
+#include "descriptor.h"
 
 namespace lmtpq {
-
-class Descriptor {
- public:
-  explicit Descriptor(int number = -1) : number_(number) {}
-  Descriptor(Descriptor&& other) noexcept : number_(other.release()) {}
-  Descriptor& operator=(Descriptor&& other) noexcept;
-  ~Descriptor();
-  int number() const { return number_; }
-  bool valid() const { return number_ >= 0; }
-  int release();
-
- private:
-  int number_;
-};
 
 class DescriptorChannel : public Channel {
  public:

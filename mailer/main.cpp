@@ -111,12 +111,8 @@ void read_keys(Settings& settings) {
   }
   const uid_t reader = future_user(settings.user);
   const AsRoot rights;
-  const std::string file = settings.tag_keys.empty() ? kDefaultKeyFile : settings.tag_keys;
-  if (settings.tag_keys.empty() && access(file.c_str(), F_OK) != 0 && errno == ENOENT) {
-    return;
-  }
   try {
-    settings.keys = Keyring::read(file, reader);
+    settings.keys = Keyring::read_or_default(settings.tag_keys, reader);
   } catch (const ConfigError& error) {
     throw ConfigError(std::string("--tag-keys: ") + error.what());
   }

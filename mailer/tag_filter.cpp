@@ -22,8 +22,6 @@ void TagFilter::finish(std::string& out) {
 // Returns how many bytes it took; none when only the state changed.
 std::size_t TagFilter::step(std::string_view bytes, std::string& out) {
   const char c = bytes.front();
-  const std::size_t line = std::min(bytes.find('\n'), bytes.size() - 1) + 1;
-  const bool whole_line = bytes[line - 1] == '\n';
   switch (state_) {
     case State::kLineStart:
       state_ = c == '\r' ? State::kBody : State::kName;
@@ -31,22 +29,9 @@ std::size_t TagFilter::step(std::string_view bytes, std::string& out) {
     case State::kName:
       return name(c, out);
     case State::kOther:
-      out.append(bytes.substr(0, line));
-      state_ = whole_line ? State::kLineStart : State::kOther;
-      return line;
-    case State::kTag: {
-      const std::size_t colon = bytes.substr(0, line).find(':');
-      if (colon != std::string_view::npos) {
-        state_ = State::kValue;
-        return colon + 1;
-      }
-      state_ = whole_line ? State::kTagEnd : State::kTag;
-      return line;
-    }
+    case State::kTag:
     case State::kValue:
-      keep(bytes.substr(0, line));
-      state_ = whole_line ? State::kValueEnd : State::kValue;
-      return line;
+      return within_line(bytes, out);
     case State::kTagEnd:
     case State::kValueEnd: {
       const State on = state_ == State::kTagEnd ? State::kTag : State::kValue;
@@ -58,6 +43,30 @@ std::size_t TagFilter::step(std::string_view bytes, std::string& out) {
   }
   out.append(bytes);
   return bytes.size();
+}
+
+// Up to the line's end, if it is there.
+std::size_t TagFilter::within_line(std::string_view bytes, std::string& out) {
+  const std::size_t newline = bytes.find('\n');
+  const bool whole = newline != std::string_view::npos;
+  const std::string_view line = whole ? bytes.substr(0, newline + 1) : bytes;
+  if (state_ == State::kOther) {
+    out.append(line);
+    state_ = whole ? State::kLineStart : State::kOther;
+    return line.size();
+  }
+  const std::size_t colon = state_ == State::kTag ? line.find(':') : std::string_view::npos;
+  if (colon != std::string_view::npos) {
+    state_ = State::kValue;
+    return colon + 1;
+  }
+  if (state_ == State::kValue) {
+    keep(line);
+  }
+  if (whole) {
+    state_ = state_ == State::kTag ? State::kTagEnd : State::kValueEnd;
+  }
+  return line.size();
 }
 
 // Sendmail takes `X-LMTPQ-Tag :` for a field of that name. What has the name, and behind it neither

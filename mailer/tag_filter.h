@@ -42,6 +42,7 @@ class TagFilter {
   };
   std::size_t step(std::string_view bytes, std::string& out);
   std::size_t name(char c, std::string& out);
+  std::size_t within_line(std::string_view bytes, std::string& out);
   void begin_tag();
   void keep(std::string_view value);
 

@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-#include "descriptor_channel.h"
+#include "descriptor.h"
 #include "log.h"
 
 namespace lmtpq {

@@ -22,9 +22,4 @@ AddressForm form_of(std::string_view path) {
   return plain ? AddressForm::kPlain : AddressForm::kOdd;
 }
 
-std::string_view without_brackets(std::string_view path) {
-  const bool bracketed = path.size() >= 2 && path.front() == '<' && path.back() == '>';
-  return bracketed ? path.substr(1, path.size() - 2) : path;
-}
-
 }  // namespace lmtpq

@@ -18,6 +18,4 @@ enum class AddressForm { kPlain, kOdd };
 // `path` is the whole argument, with its brackets if it came with them.
 AddressForm form_of(std::string_view path);
 
-std::string_view without_brackets(std::string_view path);
-
 }  // namespace lmtpq

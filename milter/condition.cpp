@@ -7,6 +7,8 @@
 #include "config.h"
 #include "escape.h"
 #include "glob.h"
+#include "header.h"
+#include "mailbox.h"
 #include "option_table.h"
 #include "tag.h"
 
@@ -15,10 +17,8 @@ namespace {
 
 constexpr const char* kBlank = " \t";
 
-// RFC 5322 section 2.2: printable ASCII but the colon.
 std::string field_name(std::string_view text) {
-  const auto legal = [](char c) { return c > ' ' && c < '\x7f' && c != ':'; };
-  if (text.empty() || !std::all_of(text.begin(), text.end(), legal)) {
+  if (!is_field_name(text)) {
     throw ConfigError("expected header NAME, one field's name without a colon");
   }
   return std::string(text);
@@ -129,12 +129,7 @@ void Condition::take_value() {
 void Condition::take_networks() {
   for (const std::string& word :
        words(value_, "expected addresses, networks such as 192.0.2.0/24, or local")) {
-    const std::optional<Network> network = Network::parse(word);
-    if (network) {
-      networks_.push_back(*network);
-    } else if (word == "local") {
-      local_ = true;
-    } else {
+    if (!clients_.add(word)) {
       throw ConfigError("expected addresses, networks such as 192.0.2.0/24, or local, not \"" +
                         escaped(word) + '"');
     }
@@ -170,7 +165,7 @@ std::string Condition::text() const {
 bool Condition::holds(const MessageFacts& message, const RecipientFacts& recipient) const {
   switch (kind_) {
     case ConditionKind::kClient:
-      return holds_for(message.client);
+      return clients_.contains(message.client.address);
     case ConditionKind::kAuth:
       return known_and_matches(patterns_, message.auth);
     case ConditionKind::kTlsSubject:
@@ -188,14 +183,6 @@ bool Condition::holds(const MessageFacts& message, const RecipientFacts& recipie
       return message.size && *message.size <= max_size_;
   }
   return false;
-}
-
-bool Condition::holds_for(const ClientFacts& client) const {
-  if (!client.address) {
-    return local_;
-  }
-  return std::any_of(networks_.begin(), networks_.end(),
-                     [&](const Network& network) { return network.contains(*client.address); });
 }
 
 std::string Condition::fact(const MessageFacts& message, const RecipientFacts& recipient) const {
@@ -225,7 +212,7 @@ bool Condition::forgeable() const {
     case ConditionKind::kTlsSubject:
       return false;
     case ConditionKind::kClient:
-      return std::any_of(networks_.begin(), networks_.end(),
+      return std::any_of(clients_.networks.begin(), clients_.networks.end(),
                          [](const Network& network) { return network.is_everything(); });
     default:
       return true;

@@ -51,14 +51,12 @@ class Condition {
   void take_value();
   void take_networks();
   void take_addresses();
-  bool holds_for(const ClientFacts& client) const;
 
   ConditionKind kind_ = ConditionKind::kFrom;
   std::string header_name_;
   std::string value_;  // as written, without blanks around it
   std::vector<std::string> patterns_;
-  std::vector<Network> networks_;
-  bool local_ = false;
+  ClientSet clients_;
   std::uint64_t max_size_ = 0;
 };
 

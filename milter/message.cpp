@@ -83,18 +83,17 @@ std::string client_word(const ClientFacts& client) {
 }  // namespace
 
 Message::Message(ConfigurationPtr configuration, MessageFacts facts)
-    : configuration_(std::move(configuration)),
-      facts_(std::move(facts)),
-      wanted_(configuration_->policy.header_names()) {
+    : configuration_(std::move(configuration)), facts_(std::move(facts)) {
   facts_.sender_form = form_of(facts_.sender);
   facts_.sender = without_brackets(facts_.sender);
-  const auto& fields = configuration_->trace.field_names();
-  wanted_.insert(wanted_.end(), fields.begin(), fields.end());
 }
 
 bool Message::wants(std::string_view name) const {
-  return std::any_of(wanted_.begin(), wanted_.end(),
-                     [name](const std::string& wanted) { return same_word(wanted, name); });
+  const auto among = [name](const std::vector<std::string>& names) {
+    return std::any_of(names.begin(), names.end(),
+                       [name](const std::string& wanted) { return same_word(wanted, name); });
+  };
+  return among(configuration_->policy.header_names()) || among(configuration_->trace.field_names());
 }
 
 void Message::take_recipient(RecipientFacts recipient) {

@@ -64,13 +64,12 @@ class Message {
     bool done = false;
     long long unlisted = 0;  // recipients for whom the list had no room
   };
-  bool wants(std::string_view name) const;
+  bool wants(std::string_view name) const;  // whether a rule or the trace id asks for this field
   void log_decision(const Log& log, const Verdict& verdict, const TraceId& trace,
                     const Tagging& tagging) const;
 
   ConfigurationPtr configuration_;
   MessageFacts facts_;
-  std::vector<std::string> wanted_;  // fields that somebody asks for
   std::size_t kept_ = 0;
   std::size_t addresses_ = 0;     // bytes of them
   long long recipients_ = 0;      // all that came

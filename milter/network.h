@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 struct sockaddr;
 
@@ -43,6 +44,16 @@ class Network {
  private:
   Address first_;
   unsigned prefix_ = 128;
+};
+
+// Clients as the admin lists them: addresses, networks, and `local`, which is who has no address (a
+// program that runs sendmail -bs).
+struct ClientSet {
+  std::vector<Network> networks;
+  bool local = false;
+
+  bool add(std::string_view word);  // false: it is none of these
+  bool contains(const std::optional<Address>& client) const;
 };
 
 }  // namespace lmtpq

@@ -91,6 +91,23 @@ QuotaScope scope(const std::vector<Decision>& decisions) {
                                                                 : QuotaScope::kListed;
 }
 
+// No name twice.
+std::vector<std::string> header_names_of(const std::vector<Rule>& rules) {
+  std::vector<std::string> names;
+  for (const Rule& rule : rules) {
+    for (const Condition& condition : rule.conditions) {
+      const auto same = [&](const std::string& name) {
+        return same_word(name, condition.header_name());
+      };
+      if (condition.kind() == ConditionKind::kHeader &&
+          std::none_of(names.begin(), names.end(), same)) {
+        names.push_back(condition.header_name());
+      }
+    }
+  }
+  return names;
+}
+
 }  // namespace
 
 const Condition* Rule::mismatch(const MessageFacts& message,
@@ -122,23 +139,9 @@ bool Rule::anyone_can_match() const {
 }
 
 Policy::Policy(std::vector<Rule> rules, std::vector<std::string> tag_mailers)
-    : rules_(std::move(rules)), tag_mailers_(std::move(tag_mailers)) {}
-
-std::vector<std::string> Policy::header_names() const {
-  std::vector<std::string> names;
-  for (const Rule& rule : rules_) {
-    for (const Condition& condition : rule.conditions) {
-      const auto same = [&](const std::string& name) {
-        return same_word(name, condition.header_name());
-      };
-      if (condition.kind() == ConditionKind::kHeader &&
-          std::none_of(names.begin(), names.end(), same)) {
-        names.push_back(condition.header_name());
-      }
-    }
-  }
-  return names;
-}
+    : rules_(std::move(rules)),
+      tag_mailers_(std::move(tag_mailers)),
+      header_names_(header_names_of(rules_)) {}
 
 Verdict Policy::decide(const MessageFacts& message, Limiter* limiter, Limiter::Time now) const {
   std::vector<Candidate> rules = candidates(rules_, message);

@@ -63,7 +63,7 @@ class Policy {
 
   const std::vector<Rule>& rules() const { return rules_; }
   // The header fields that rules ask for.
-  std::vector<std::string> header_names() const;
+  const std::vector<std::string>& header_names() const { return header_names_; }
 
   // Counts the message against the limits of the rules that let it past the quota, once each.
   // `limiter` nullptr: nothing is counted (--explain).
@@ -73,6 +73,7 @@ class Policy {
  private:
   std::vector<Rule> rules_;
   std::vector<std::string> tag_mailers_;
+  std::vector<std::string> header_names_;
 };
 
 // Whom a limit counts: who proved an identity by that (auth before tls-subject), everybody else by

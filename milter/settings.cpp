@@ -1,10 +1,8 @@
 #include "settings.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 
+#include "header.h"
 #include "option_table.h"
 #include "privileges.h"
 #include "rules.h"
@@ -47,34 +45,23 @@ Reader lifetime(std::chrono::milliseconds& into) {
   };
 }
 
-// RFC 5322 section 2.2: printable ASCII without the colon.
 Reader field_names(std::vector<std::string>& into) {
   return [&into](std::string_view text) {
     into = list_of(text);
-    for (const std::string& name : into) {
-      if (std::any_of(name.begin(), name.end(),
-                      [](char c) { return c < '!' || c > '~' || c == ':'; })) {
-        throw ConfigError("expected names of header fields, without colons");
-      }
+    if (!std::all_of(into.begin(), into.end(), is_field_name)) {
+      throw ConfigError("expected names of header fields, without colons");
     }
   };
 }
 
-Reader clients(std::vector<Network>& networks, bool& local) {
-  return [&networks, &local](std::string_view text) {
-    networks.clear();
-    local = false;
+Reader clients(ClientSet& into) {
+  return [&into](std::string_view text) {
+    into = ClientSet();
     for (const std::string& word : list_of(text)) {
-      if (word == "local") {
-        local = true;
-        continue;
-      }
-      const auto network = Network::parse(word);
-      if (!network) {
+      if (!into.add(word)) {
         throw ConfigError("expected addresses, networks such as 192.0.2.0/24, or local; " + word +
                           " is none");
       }
-      networks.push_back(*network);
     }
   };
 }
@@ -132,7 +119,7 @@ Table tag_options(Settings& s) {
              field_names(s.trace_fields)),
        value("trusted-clients", "CLIENTS", "",
              "whose trace ids are taken over: addresses, networks, or local",
-             clients(s.trusted_clients, s.trust_local))});
+             clients(s.trusted_clients))});
 }
 
 Table explain_options(Settings& s) {
@@ -151,17 +138,6 @@ Table explain_options(Settings& s) {
                        reader::text(s.tls_subject))),
        argv_only(value("queue-id", "ID", "", "bind the tag to this queue id",
                        reader::text(s.queue_id)))});
-}
-
-Keyring read_keys(const Settings& settings) {
-  const uid_t reader = future_user(settings.user);
-  if (!settings.tag_keys.empty()) {
-    return Keyring::read(settings.tag_keys, reader);
-  }
-  if (access(kDefaultKeyFile, F_OK) != 0 && errno == ENOENT) {
-    return {};
-  }
-  return Keyring::read(kDefaultKeyFile, reader);
 }
 
 }  // namespace
@@ -188,12 +164,12 @@ Loaded load(const std::vector<std::string>& arguments) {
 
   Configuration made;
   made.policy = Policy(parse_rules(config.free_sections()), settings.tag_mailers);
-  made.trace = TraceOrigin(settings.trace_fields, settings.trusted_clients, settings.trust_local);
+  made.trace = TraceOrigin(settings.trace_fields, settings.trusted_clients);
   made.tag_lifetime = std::chrono::duration_cast<seconds>(settings.tag_lifetime);
   made.bind_queue_id = settings.bind_queue_id;
   made.failure = settings.failure;
   try {
-    made.keys = read_keys(settings);
+    made.keys = Keyring::read_or_default(settings.tag_keys, future_user(settings.user));
   } catch (const ConfigError& error) {
     if (settings.task != Task::kExplain) {
       throw;

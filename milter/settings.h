@@ -43,8 +43,7 @@ struct Settings {
   std::chrono::milliseconds tag_lifetime{0};
   bool bind_queue_id = true;
   std::vector<std::string> trace_fields;
-  std::vector<Network> trusted_clients;
-  bool trust_local = false;
+  ClientSet trusted_clients;
   FailureAction failure = FailureAction::kAccept;
 
   // --explain

@@ -15,27 +15,12 @@
 #include <memory>
 
 #include "config.h"
+#include "descriptor.h"
 
 namespace lmtpq {
 namespace {
 
 constexpr const char* kExpected = "expected unix:PATH or inet:PORT@HOST";
-
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  ~Descriptor() {
-    if (number_ >= 0) {
-      close(number_);
-    }
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int number() const { return number_; }
-
- private:
-  int number_;
-};
 
 struct FreeList {
   void operator()(addrinfo* list) const { freeaddrinfo(list); }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "ascii.h"
+#include "mailbox.h"
 
 namespace lmtpq {
 namespace {
@@ -36,28 +37,19 @@ std::optional<TraceId> from_traceparent(std::string_view value) {
   return TraceId::parse(trace);
 }
 
-std::optional<TraceId> from_own_form(std::string_view value) {
-  if (value.starts_with('<') && value.ends_with('>')) {
-    value = value.substr(1, value.size() - 2);
-  }
-  return TraceId::parse(value);
-}
-
 std::optional<TraceId> from_field(const HeaderFact& field) {
   const std::string_view value = trimmed(field.value);
-  return same_word(field.name, "traceparent") ? from_traceparent(value) : from_own_form(value);
+  return same_word(field.name, "traceparent") ? from_traceparent(value)
+                                              : TraceId::parse(without_brackets(value));
 }
 
 }  // namespace
 
-TraceOrigin::TraceOrigin(std::vector<std::string> field_names, std::vector<Network> trusted,
-                         bool trust_local)
-    : field_names_(std::move(field_names)),
-      trusted_(std::move(trusted)),
-      trust_local_(trust_local) {}
+TraceOrigin::TraceOrigin(std::vector<std::string> field_names, ClientSet trusted)
+    : field_names_(std::move(field_names)), trusted_(std::move(trusted)) {}
 
 TraceId TraceOrigin::choose(const MessageFacts& message) const {
-  if (trusts(message.client)) {
+  if (trusted_.contains(message.client.address)) {
     for (const std::string& name : field_names_) {
       for (const HeaderFact& field : message.headers) {
         std::optional<TraceId> id = same_word(field.name, name) ? from_field(field) : std::nullopt;
@@ -68,14 +60,6 @@ TraceId TraceOrigin::choose(const MessageFacts& message) const {
     }
   }
   return TraceId::make(message.queue_id);
-}
-
-bool TraceOrigin::trusts(const ClientFacts& client) const {
-  if (!client.address) {
-    return trust_local_;
-  }
-  return std::any_of(trusted_.begin(), trusted_.end(),
-                     [&](const Network& network) { return network.contains(*client.address); });
 }
 
 }  // namespace lmtpq

@@ -20,17 +20,14 @@ namespace lmtpq {
 class TraceOrigin {
  public:
   TraceOrigin() = default;
-  TraceOrigin(std::vector<std::string> field_names, std::vector<Network> trusted, bool trust_local);
+  TraceOrigin(std::vector<std::string> field_names, ClientSet trusted);
 
   const std::vector<std::string>& field_names() const { return field_names_; }
   TraceId choose(const MessageFacts& message) const;
 
  private:
-  bool trusts(const ClientFacts& client) const;
-
   std::vector<std::string> field_names_;  // in the order of preference
-  std::vector<Network> trusted_;
-  bool trust_local_ = false;
+  ClientSet trusted_;
 };
 
 }  // namespace lmtpq

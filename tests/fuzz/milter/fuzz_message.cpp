@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "header.h"
+#include "mailbox.h"
 #include "message.h"
 #include "rules.h"
 #include "xtext.h"
@@ -26,7 +26,7 @@ ConfigurationPtr configuration() {
       "fuzz");
   Configuration made;
   made.policy = Policy(parse_rules(config.free_sections()), {"cyrusv2"});
-  made.trace = TraceOrigin({"X-Trace", "traceparent"}, {*Network::parse("192.0.2.1")}, true);
+  made.trace = TraceOrigin({"X-Trace", "traceparent"}, {{*Network::parse("192.0.2.1")}, true});
   made.keys = Keyring::parse("k AAAAAAAAAAAAAAAAAAAAAA==\n", "fuzz");
   made.tag_lifetime = std::chrono::seconds(60);
   return std::make_shared<const Configuration>(std::move(made));

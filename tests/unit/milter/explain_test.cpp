@@ -27,7 +27,7 @@ Configuration configuration_of(const std::string& rules = kRules) {
   Configuration made;
   made.policy = Policy(parse_rules(config.free_sections()), {"cyrusv2q"});
   made.keys = Keyring::parse(kKeys, "test");
-  made.trace = TraceOrigin({"X-Trace"}, {*Network::parse("192.0.2.9")}, false);
+  made.trace = TraceOrigin({"X-Trace"}, {{*Network::parse("192.0.2.9")}, false});
   made.tag_lifetime = std::chrono::hours(1);
   return made;
 }

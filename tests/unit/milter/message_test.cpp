@@ -504,7 +504,7 @@ class MessageTest : public CppUnit::TestFixture {
 
   void aFoldedFieldIsOneLine() {
     Configuration made = configuration_of(kTrusted);
-    made.trace = TraceOrigin({"X-Trace"}, {}, true);
+    made.trace = TraceOrigin({"X-Trace"}, {{}, true});
     Message message(shared(std::move(made)), mail());
     message.take_field("X-Notice", "yes,\n\tplease");
     message.take_field("x-trace", " abc\r\n ");

@@ -90,7 +90,8 @@ class MilterSettingsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("syslog"), s.log);
     CPPUNIT_ASSERT(s.log_level == LogLevel::kInfo);
     CPPUNIT_ASSERT((s.tag_mailers == std::vector<std::string>{"cyrusv2", "cyrusv2q"}));
-    CPPUNIT_ASSERT(s.trace_fields.empty() && s.trusted_clients.empty() && !s.trust_local);
+    CPPUNIT_ASSERT(s.trace_fields.empty() && s.trusted_clients.networks.empty() &&
+                   !s.trusted_clients.local);
     const Configuration& c = *loaded.configuration;
     CPPUNIT_ASSERT(c.tag_lifetime == std::chrono::hours(7 * 24));
     CPPUNIT_ASSERT(c.bind_queue_id);
@@ -115,8 +116,8 @@ class MilterSettingsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(s.log_level == LogLevel::kDebug);
     CPPUNIT_ASSERT(s.foreground);
     CPPUNIT_ASSERT((s.tag_mailers == std::vector<std::string>{"a", "b"}));
-    CPPUNIT_ASSERT(s.trust_local);
-    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, s.trusted_clients.size());
+    CPPUNIT_ASSERT(s.trusted_clients.local);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, s.trusted_clients.networks.size());
     CPPUNIT_ASSERT_EQUAL(std::string("192.0.2.1"), s.client);
     CPPUNIT_ASSERT_EQUAL(std::string("a@b"), s.sender);
     CPPUNIT_ASSERT_EQUAL(std::string("c@d,e@f"), s.recipients);

@@ -26,8 +26,9 @@ class TraceOriginTest : public CppUnit::TestFixture {
   static constexpr const char* kTrace = "4bf92f3577b34da6a3ce929d0e0e4736";
 
   static TraceOrigin origin(std::vector<std::string> names) {
-    return TraceOrigin(std::move(names),
-                       {*Network::parse("192.0.2.0/24"), *Network::parse("2001:db8::/32")}, false);
+    return TraceOrigin(
+        std::move(names),
+        {{*Network::parse("192.0.2.0/24"), *Network::parse("2001:db8::/32")}, false});
   }
 
   static MessageFacts message(const char* client, std::vector<HeaderFact> headers) {
@@ -67,7 +68,7 @@ class TraceOriginTest : public CppUnit::TestFixture {
       check_made(chosen(origin({"X-Trace"}), message(client, {{"X-Trace", "id-1"}})));
     }
     check_made(
-        chosen(TraceOrigin({"X-Trace"}, {}, true), message("127.0.0.1", {{"X-Trace", "id-1"}})));
+        chosen(TraceOrigin({"X-Trace"}, {{}, true}), message("127.0.0.1", {{"X-Trace", "id-1"}})));
     check_made(chosen(TraceOrigin(), message("192.0.2.1", {{"X-Trace", "id-1"}})));
   }
 
@@ -76,9 +77,9 @@ class TraceOriginTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(!local.client.address);
     check_made(chosen(origin({"X-Trace"}), local));
     check_made(chosen(
-        TraceOrigin({"X-Trace"}, {*Network::parse("0.0.0.0/0"), *Network::parse("::/0")}, false),
+        TraceOrigin({"X-Trace"}, {{*Network::parse("0.0.0.0/0"), *Network::parse("::/0")}, false}),
         local));
-    check("id-1", chosen(TraceOrigin({"X-Trace"}, {}, true), local));
+    check("id-1", chosen(TraceOrigin({"X-Trace"}, {{}, true}), local));
   }
 
   void firstNameOfTheAdminsOrderWins() {
