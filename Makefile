@@ -24,10 +24,11 @@ endif
 CXXFLAGS += -std=c++20 $(OPTIMIZE) $(WARN) $(HARDEN) -DLMTPQ_VERSION='"$(VERSION)"' -MMD -MP -pthread
 LDFLAGS  += $(if $(SANITIZE),-fsanitize=$(SANITIZE),-pie -Wl,-z,relro,-z,now) -pthread
 # libanl: getaddrinfo_a, part of libc itself since glibc 2.34.
-LIBS     := -lboost_program_options -lnettle
+LIBS        := -lboost_program_options -lnettle
+MAILER_LIBS := -lsasl2 -lssl -lcrypto $(LIBS)
 
 # Floors: a folder is compiled with its own and the lower floors in sight, so an upward include does
-# not compile. Within mailer/ tests/check-floors.sh keeps the order.
+# not compile. Within mailer/ and milter/ tests/check-floors.sh keeps the order.
 SEES_common      := -iquote common
 SEES_mailer/lmtp := -iquote mailer/lmtp $(SEES_common)
 SEES_mailer      := -iquote mailer $(SEES_mailer/lmtp)
@@ -51,7 +52,8 @@ LIBRARIES      := $(BUILD)/libmailer.a $(BUILD)/liblmtp.a $(BUILD)/libcommon.a
 FUZZERS        := $(patsubst tests/fuzz/fuzz_%.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
 REPLAYS        := $(FUZZERS:%=$(BUILD)/tests/fuzz/replay_%) $(BUILD)/tests/fuzz/replay_message
 MILTER_LIBRARIES := $(BUILD)/libmilterparts.a $(BUILD)/libcommon.a
-TEST_PROGRAMS  := $(BUILD)/tests/unit_tests $(BUILD)/tests/milter_unit_tests $(BUILD)/tests/play_dialogues $(BUILD)/tests/store $(REPLAYS)
+TEST_PROGRAMS  := $(BUILD)/tests/unit_tests $(BUILD)/tests/milter_unit_tests \
+                  $(BUILD)/tests/play_dialogues $(BUILD)/tests/store $(REPLAYS)
 
 .PHONY: all help deps tests check e2e test demo bench fuzz lint format format-check install clean \
         check-asan check-tsan e2e-asan tsan-milter
@@ -92,7 +94,7 @@ $(BUILD)/lib%.a:
 	$(call say,AR $@)$(AR) rcs $@ $^
 
 $(BUILD)/lmtpq: $(BUILD)/mailer/main.o $(LIBRARIES)
-	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ $(LIBS) -o $@
+	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ $(MAILER_LIBS) -o $@
 
 $(BUILD)/lmtpq-milter: $(BUILD)/milter/main.o $(MILTER_LIBRARIES)
 	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ $(LIBS) -lmilter -o $@
@@ -103,11 +105,11 @@ $(BUILD)/tests/milter_unit_tests: $(call objects,tests/unit/milter) $(BUILD)/tes
 
 $(BUILD)/tests/unit_tests: $(call objects,tests/unit) $(LIBRARIES)
 	@mkdir -p $(@D)
-	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ -lcppunit $(LIBS) -o $@
+	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ -lcppunit $(MAILER_LIBS) -o $@
 
 $(BUILD)/tests/play_dialogues: $(call objects,tests/dialogues) $(LIBRARIES)
 	@mkdir -p $(@D)
-	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ $(LIBS) -o $@
+	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ $(MAILER_LIBS) -o $@
 
 $(BUILD)/tests/store: $(call objects,tests/peers/store)
 	@mkdir -p $(@D)
@@ -117,7 +119,7 @@ $(BUILD)/tests/fuzz/replay_message: $(BUILD)/tests/fuzz/milter/fuzz_message.o $(
 	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ $(LIBS) -o $@
 
 $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(LIBRARIES)
-	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ $(LIBS) -o $@
+	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ $(MAILER_LIBS) -o $@
 
 tests: $(BUILD)/lmtpq $(BUILD)/lmtpq-milter $(TEST_PROGRAMS)
 
@@ -176,8 +178,8 @@ fuzz-%:
 	$(BUILD)/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 \
 	  $(BUILD)/fuzz/corpus_$* tests/fuzz/corpus/$*
 
-FORMATTED := $(wildcard common/*.h common/*.cpp mailer/*.h mailer/*.cpp mailer/lmtp/*.h \
-               mailer/lmtp/*.cpp milter/*.h milter/*.cpp tests/unit/milter/*.h tests/unit/milter/*.cpp tests/fuzz/milter/*.cpp tests/*/*.h tests/*/*.cpp tests/peers/*/*.h tests/peers/*/*.cpp)
+FORMATTED := $(foreach folder,common mailer mailer/lmtp milter tests/* tests/*/*,\
+               $(wildcard $(folder)/*.h $(folder)/*.cpp))
 format:
 	clang-format -i $(FORMATTED)
 format-check:

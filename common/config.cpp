@@ -51,8 +51,8 @@ void Config::keep_last(Givens& givens, const std::string& name, Given given) {
   givens.emplace_back(name, std::move(given));
 }
 
-const Option* Config::find(std::string_view name) const {
-  for (const Option& option : table_) {
+const Option* Config::find(const std::vector<Option>& table, std::string_view name) {
+  for (const Option& option : table) {
     if (option.name == name) {
       return &option;
     }
@@ -61,15 +61,15 @@ const Option* Config::find(std::string_view name) const {
 }
 
 // The error text for a name that is not in the table, with the real one that was likely meant.
-std::string Config::unknown(const std::string& place, const std::string& dashes,
-                            std::string_view name, bool in_file) const {
+std::string Config::unknown(const std::vector<Option>& table, const std::string& place,
+                            const std::string& dashes, std::string_view name, bool in_file) {
   std::string text = place + "unknown option " + dashes + escaped(name);
   if (name.size() < 2 || name.size() > kMaxName) {
     return text;
   }
   const Option* nearest = nullptr;
   std::size_t least = 2 + name.size() / 6;  // farther apart than this is no slip of the pen
-  for (const Option& option : table_) {
+  for (const Option& option : table) {
     if (in_file && !option.in_file) {
       continue;
     }
@@ -91,32 +91,54 @@ std::string Config::argument_or_default(std::string_view name) const {
   if (const Given* given = last_given(from_arguments_, name)) {
     return given->value;
   }
-  const Option* option = find(name);
+  const Option* option = find(table_, name);
   return option == nullptr ? "" : option->fallback;
 }
 
-void Config::apply(const Option& option, const std::string& text, const std::string& place) {
+void Config::read(const Option& option, const Given& given) {
   try {
     if (option.read) {
-      option.read(text);
+      option.read(given.value);
     }
   } catch (const ConfigError& error) {
-    throw ConfigError(place + ": \"" + escaped(text) + "\": " + error.what());
+    throw ConfigError(given.place + ": \"" + escaped(given.value) + "\": " + error.what());
   }
-  effective_.emplace_back(option.name, text);
+}
+
+std::optional<Config::Given> Config::given(const Option& option, const Givens& section) const {
+  for (const Givens* givens : {&from_arguments_, &section, &from_file_}) {
+    if (const Given* found = last_given(*givens, option.name)) {
+      return *found;
+    }
+  }
+  return option.fallback.empty()
+             ? std::nullopt
+             : std::optional(Given{option.fallback, "the default of --" + option.name});
 }
 
 void Config::apply() {
   effective_.clear();
   for (const Option& option : table_) {
-    const Given* given = last_given(from_arguments_, option.name);
-    if (given == nullptr) {
-      given = last_given(from_file_, option.name);
+    if (const auto found = given(option, {})) {
+      read(option, *found);
+      effective_.emplace_back(option.name, found->value);
     }
-    if (given != nullptr) {
-      apply(option, given->value, given->place);
-    } else if (!option.fallback.empty()) {
-      apply(option, option.fallback, "the default of --" + option.name);
+  }
+}
+
+void Config::apply_section(const FreeSection& section, const std::vector<Option>& table) const {
+  Givens lines;
+  for (const FreeSection::Line& line : section.lines) {
+    if (find(table, line.name) == nullptr) {
+      const bool elsewhere = find(table_, line.name) != nullptr;
+      throw ConfigError(elsewhere ? line.place + line.name + ": not in a section, only above them"
+                                  : unknown(table, line.place, "", line.name, true));
+    }
+    keep_last(lines, line.name, {line.value, line.place + line.name});
+  }
+  for (const Option& option : table) {
+    if (const auto found = given(option, lines)) {
+      read(option, *found);
     }
   }
 }

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -28,14 +29,15 @@ struct ConfigError : std::runtime_error {
 // One option. `read` gets the text of the value and stores it; it throws ConfigError with what was
 // expected ("expected a time such as 30s, 5m or 1h"); Config puts the place in front.
 struct Option {
-  char letter = '\0';    // short form, '\0' for none
-  std::string name;      // "connect-timeout", without dashes
-  std::string argument;  // "TIME" in the help; empty: a switch, read as "yes" or "no"
-  std::string fallback;  // the default, as text; goes through `read` too unless empty
-  std::string implicit;  // the value of a bare `--name`; empty: a value is required
-  std::string heading;   // the group in --help
-  std::string help;      // one sentence, no final full stop
-  bool in_file = true;   // may it stand in the configuration file?
+  char letter = '\0';       // short form, '\0' for none
+  std::string name;         // "connect-timeout", without dashes
+  std::string argument;     // "TIME" in the help; empty: a switch, read as "yes" or "no"
+  std::string fallback;     // the default, as text; goes through `read` too unless empty
+  std::string implicit;     // the value of a bare `--name`; empty: a value is required
+  std::string heading;      // the group in --help
+  std::string help;         // one sentence, no final full stop
+  bool in_file = true;      // may it stand in the configuration file?
+  bool in_section = false;  // argv's name for what a free section may say
   std::function<void(std::string_view)> read;
 };
 
@@ -81,6 +83,11 @@ class Config {
   // name and text of each option as applied, for one log line at start.
   const std::vector<std::pair<std::string, std::string>>& effective() const { return effective_; }
 
+  // The same for a table that a free section may fill in part: what argv says of an option counts
+  // most, then the section, then the file outside of it, then the default. The table's names are
+  // among those of this Config's; any other name in the section is an error with its place.
+  void apply_section(const FreeSection& section, const std::vector<Option>& table) const;
+
   // In the file's order; no two of one name.
   const std::vector<FreeSection>& free_sections() const { return free_sections_; }
 
@@ -96,13 +103,14 @@ class Config {
 
   static const Given* last_given(const Givens& givens, std::string_view name);
   static void keep_last(Givens& givens, const std::string& name, Given given);
-  const Option* find(std::string_view name) const;
-  std::string unknown(const std::string& place, const std::string& dashes, std::string_view name,
-                      bool in_file) const;
+  static const Option* find(const std::vector<Option>& table, std::string_view name);
+  static std::string unknown(const std::vector<Option>& table, const std::string& place,
+                             const std::string& dashes, std::string_view name, bool in_file);
   void take_line(std::string_view line, std::string& section, const std::string& place);
   void take_section(const std::string& section, const std::string& place);
   bool is_free(std::string_view section) const;
-  void apply(const Option& option, const std::string& text, const std::string& place);
+  std::optional<Given> given(const Option& option, const Givens& section) const;
+  static void read(const Option& option, const Given& given);
 
   std::vector<Option> table_;
   std::string free_prefix_;

@@ -83,8 +83,9 @@ std::vector<std::string> Config::take_arguments(const std::vector<std::string>& 
   } catch (const options::invalid_command_line_syntax& error) {
     const std::string name = error.get_option_name();
     const std::string bare_name = name.substr(std::min(name.find_first_not_of('-'), name.size()));
-    throw ConfigError(find(bare_name) == nullptr ? unknown("", "--", bare_name, false)
-                                                 : name + ": a value is missing");
+    throw ConfigError(find(table_, bare_name) == nullptr
+                          ? unknown(table_, "", "--", bare_name, false)
+                          : name + ": a value is missing");
   } catch (const options::error& error) {
     throw ConfigError(escaped(error.what()));
   }
@@ -94,7 +95,8 @@ std::vector<std::string> Config::take_arguments(const std::vector<std::string>& 
     if (word.unregistered) {
       const bool is_long = written.starts_with("--");
       const std::string name = written.substr(0, is_long ? written.find('=') : 2);
-      throw ConfigError(unknown("", is_long ? "--" : "-", name.substr(is_long ? 2 : 1), false));
+      throw ConfigError(
+          unknown(table_, "", is_long ? "--" : "-", name.substr(is_long ? 2 : 1), false));
     }
     if (word.string_key.empty()) {
       if (word.value.at(0) != written) {
@@ -103,7 +105,7 @@ std::vector<std::string> Config::take_arguments(const std::vector<std::string>& 
       operands.push_back(word.value.at(0));
       continue;
     }
-    const Option& option = *find(word.string_key);
+    const Option& option = *find(table_, word.string_key);
     const std::string bare = bare_value(option);
     std::string value = word.value.empty() ? bare : word.value[0];
     if (value == kEmpty) {

@@ -170,14 +170,13 @@ void Config::take_line(std::string_view line, std::string& section, const std::s
     free_sections_.back().lines.push_back({std::move(name), std::move(value), place});
     return;
   }
-  const Option* option = find(name);
+  const Option* option = find(table_, name);
   if (option == nullptr) {
-    throw ConfigError(unknown(place, "", name, true));
+    throw ConfigError(unknown(table_, place, "", name, true));
   }
   if (!option->in_file) {
-    throw ConfigError(
-        place + name + ": only for the command line" +
-        (free_prefix_.empty() ? "" : ", or for a section [" + free_prefix_ + "NAME]"));
+    throw ConfigError(place + name + ": only for the command line" +
+                      (option->in_section ? ", or for a section [" + free_prefix_ + "NAME]" : ""));
   }
   keep_last(from_file_, name, Given{std::move(value), place + name});
 }

@@ -1,23 +1,15 @@
 #include "keyring.h"
 
-#include <fcntl.h>
-#include <grp.h>
 #include <nettle/hmac.h>
 #include <nettle/memops.h>
-#include <pwd.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
-#include <cstdio>
-#include <cstring>
 #include <ctime>
-#include <memory>
 #include <optional>
 #include <stdexcept>
 
@@ -28,22 +20,7 @@
 namespace lmtpq {
 namespace {
 
-constexpr std::size_t kMaxFile = 64 * 1024;
 constexpr std::string_view kBlank = " \t\r";
-
-struct Close {
-  void operator()(FILE* file) const { fclose(file); }
-};
-using File = std::unique_ptr<FILE, Close>;
-
-// Text that is wiped, also when an exception ends its life.
-struct Wiped {
-  std::string text;
-  Wiped() = default;
-  Wiped(const Wiped&) = delete;
-  Wiped& operator=(const Wiped&) = delete;
-  ~Wiped() { explicit_bzero(text.data(), text.size()); }
-};
 
 const std::uint8_t* octets(std::string_view text) {
   return reinterpret_cast<const std::uint8_t*>(text.data());
@@ -54,65 +31,6 @@ bool legal_id(std::string_view id) {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
            c == '_' || c == '-';
   });
-}
-
-// Somebody's name who shares the group by his primary group; /etc/passwd only, since asking every
-// name service for all its accounts takes minutes on some sites.
-std::string sharer(gid_t group, uid_t owner, uid_t reader) {
-  const File accounts(fopen("/etc/passwd", "re"));
-  std::string first;
-  while (const passwd* entry = accounts ? fgetpwent(accounts.get()) : nullptr) {
-    if (entry->pw_gid != group || entry->pw_uid == owner || entry->pw_uid == reader) {
-      continue;
-    }
-    if (!first.empty()) {
-      return first;
-    }
-    first = entry->pw_name;
-  }
-  return "";
-}
-
-void check_file(const struct stat& file, const std::string& path, uid_t reader) {
-  if (!S_ISREG(file.st_mode)) {
-    throw ConfigError(path + ": not a regular file");
-  }
-  if ((file.st_mode & 0007) != 0) {
-    throw ConfigError(path + ": others may read or write the keys; chmod 600 " + path);
-  }
-  if ((file.st_mode & 0030) != 0) {
-    throw ConfigError(path + ": its group may write the keys; chmod 640 " + path);
-  }
-  if (file.st_uid != 0 && file.st_uid != reader) {
-    throw ConfigError(path + ": owned by neither root nor us; chown root " + path);
-  }
-  const std::string other =
-      (file.st_mode & 0040) != 0 ? sharer(file.st_gid, file.st_uid, reader) : std::string();
-  if (!other.empty()) {
-    const group* const entry = getgrgid(file.st_gid);
-    throw ConfigError(
-        path + ": its group, " + (entry != nullptr ? entry->gr_name : std::to_string(file.st_gid)) +
-        ", is also that of " + other + "; chmod 600, or give the keys a group of their own");
-  }
-}
-
-void read_text(const std::string& path, uid_t reader, Wiped& into) {
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-  const File file(descriptor < 0 ? nullptr : fdopen(descriptor, "r"));
-  struct stat facts {};
-  if (!file || fstat(descriptor, &facts) != 0) {
-    throw ConfigError(path + ": " + std::strerror(errno));
-  }
-  check_file(facts, path, reader);
-  setvbuf(file.get(), nullptr, _IONBF, 0);  // a buffer of stdio's would not be wiped
-  into.text.resize(kMaxFile + 1);
-  into.text.resize(fread(into.text.data(), 1, into.text.size(), file.get()));
-  if (ferror(file.get()) != 0) {
-    throw ConfigError(path + ": " + std::strerror(errno));
-  }
-  if (into.text.size() > kMaxFile) {
-    throw ConfigError(path + ": larger than 64 KiB");
-  }
 }
 
 std::string_view take_word(std::string_view& line) {
@@ -139,10 +57,9 @@ std::optional<Key> parse_line(std::string_view line, const std::string& place) {
   if (!decoded) {
     throw ConfigError(place + "expected base64 behind the id");
   }
-  Wiped secret;
-  secret.text.swap(*decoded);
-  const std::size_t size = secret.text.size();
-  Key key(std::string(id), secret.text);
+  const std::size_t size = decoded->size();
+  Key key(std::string(id), std::move(*decoded));
+  wipe(*decoded);  // a short one is copied by the move
   if (size < Key::kLeastSecret || size > Key::kMostSecret) {
     throw ConfigError(place + "the secret has " + std::to_string(size) +
                       " bytes; expected 16 to 64, as lmtpq keygen makes it");
@@ -160,12 +77,7 @@ std::string random_bytes(std::size_t count) {
 
 }  // namespace
 
-Key::Key(std::string id, std::string secret) : id_(std::move(id)), secret_(std::move(secret)) {}
-
-Key::~Key() { explicit_bzero(secret_.data(), secret_.size()); }
-
-// No secret is so short that it stands in the string itself, where a move would leave its bytes.
-Key::Key(Key&& other) noexcept : id_(std::move(other.id_)), secret_(std::move(other.secret_)) {}
+Key::Key(std::string id, std::string secret) : id_(std::move(id)), secret_(secret) { wipe(secret); }
 
 Key Key::generate() {
   char day[32];
@@ -180,7 +92,7 @@ Key Key::generate() {
 // mode every message has a process of its own.
 Key::Mac Key::mac(std::string_view bytes) const {
   hmac_sha256_ctx context;
-  hmac_sha256_set_key(&context, secret_.size(), octets(secret_));
+  hmac_sha256_set_key(&context, secret_.text().size(), octets(secret_.text()));
   hmac_sha256_update(&context, bytes.size(), octets(bytes));
   Mac made{};
   hmac_sha256_digest(&context, made.size(), reinterpret_cast<std::uint8_t*>(made.data()));
@@ -188,12 +100,11 @@ Key::Mac Key::mac(std::string_view bytes) const {
   return made;
 }
 
-std::string Key::line() const { return id_ + ' ' + base64(secret_) + '\n'; }
+std::string Key::line() const { return id_ + ' ' + base64(secret_.text()) + '\n'; }
 
 Keyring Keyring::read(const std::string& path, uid_t reader) {
-  Wiped file;
-  read_text(path, reader, file);
-  Keyring keys = parse(file.text, path);
+  const Secret file = read_secret_file(path, reader, "the keys");
+  Keyring keys = parse(file.text(), path);
   if (keys.empty()) {
     throw ConfigError(path + ": no key in it; lmtpq keygen prints one");
   }
@@ -239,13 +150,6 @@ const Key* Keyring::find(std::string_view id) const {
 
 bool same_secret(std::string_view a, std::string_view b) {
   return a.size() == b.size() && memeql_sec(a.data(), b.data(), a.size()) != 0;
-}
-
-void forbid_core_dumps() {
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-  // A sanitizer looks for leaks through ptrace(2), which this forbids too.
-  prctl(PR_SET_DUMPABLE, 0);
-#endif
 }
 
 }  // namespace lmtpq

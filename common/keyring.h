@@ -18,6 +18,8 @@
 #include <string_view>
 #include <vector>
 
+#include "secret.h"
+
 namespace lmtpq {
 
 class Key {
@@ -28,11 +30,6 @@ class Key {
   using Mac = std::array<char, 32>;
 
   Key(std::string id, std::string secret);
-  ~Key();
-  Key(Key&& other) noexcept;
-  Key& operator=(Key&&) = delete;
-  Key(const Key&) = delete;
-  Key& operator=(const Key&) = delete;
 
   // A new one, out of the system's randomness: its id is the day and some letters.
   static Key generate();
@@ -43,7 +40,7 @@ class Key {
 
  private:
   std::string id_;
-  std::string secret_;
+  Secret secret_;
 };
 
 inline constexpr const char* kDefaultKeyFile = "/etc/lmtpq/tag.keys";
@@ -71,8 +68,5 @@ class Keyring {
 
 // Whether two texts are the same, in a time that does not tell where they differ.
 bool same_secret(std::string_view a, std::string_view b);
-
-// No core dump, and no other process of the same user, may see our memory from now on.
-void forbid_core_dumps();
 
 }  // namespace lmtpq

@@ -72,6 +72,12 @@ Option argv_only(Option option) {
   return option;
 }
 
+Option argv_or_section(Option option) {
+  option.in_file = false;
+  option.in_section = true;
+  return option;
+}
+
 Option bare_means(const char* implicit, Option option) {
   option.implicit = implicit;
   return option;

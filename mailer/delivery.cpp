@@ -34,7 +34,11 @@ double seconds(Clock::duration span) { return std::chrono::duration<double>(span
 }  // namespace
 
 Delivery::Delivery(const Settings& settings, Dialer& dialer, const Log& log)
-    : settings_(settings), dialer_(dialer), log_(log) {}
+    : settings_(settings), log_(log) {
+  for (const Store& store : settings.stores) {
+    connectors_.emplace_back(store, settings, dialer, log);
+  }
+}
 
 Delivery::~Delivery() = default;
 
@@ -78,12 +82,12 @@ Delivered Delivery::deliver(const Envelope& envelope, const MailData& data,
 }
 
 void Delivery::run(Progress& progress, Clocks& clocks) {
-  std::size_t next_destination = 0;
+  std::size_t next_store = 0;
   while (progress.undecided()) {
     clocks.upstream = take_idle();
     const bool kept = clocks.upstream != nullptr;
     if (!kept) {
-      clocks.upstream = connect(next_destination, clocks);
+      clocks.upstream = connect(next_store, clocks);
     }
     if (!clocks.upstream) {
       progress.decide_rest(clocks.trouble, clocks.trouble_words);
@@ -93,7 +97,7 @@ void Delivery::run(Progress& progress, Clocks& clocks) {
     const bool died = clocks.trouble == Trouble::kLost;
     if (!kept && !died) {
       // What is left is worth another transaction at the same place.
-      --next_destination;
+      --next_store;
     }
     if (clocks.upstream->client().reusable()) {
       idle_ = std::move(clocks.upstream);
@@ -106,12 +110,14 @@ void Delivery::run(Progress& progress, Clocks& clocks) {
 void Delivery::attempt(Progress& progress, Upstream& upstream, Clocks& clocks) {
   clocks.trouble = Trouble::kUnreachable;
   clocks.started = Clock::now();
-  auto transaction = progress.next_transaction(upstream.client().capabilities());
+  auto transaction = progress.next_transaction(upstream.client().capabilities(),
+                                               upstream.settings().recipient_limit);
   if (!transaction) {
     return;
   }
   upstream.transact(std::move(*transaction), progress.body(),
-                    clocks.latest_answer - settings_.timeouts.data_done, clocks.latest_answer);
+                    clocks.latest_answer - upstream.settings().timeouts.data_done,
+                    clocks.latest_answer);
   if (const auto& refusal = upstream.client().trace_refusal()) {
     log_.warning(Record()
                      .add("trace", progress.trace().text())
@@ -139,35 +145,25 @@ std::unique_ptr<Upstream> Delivery::take_idle() {
   return std::move(idle_);
 }
 
-// Destinations in order, from `next_destination` on, until one greets us well.
-std::unique_ptr<Upstream> Delivery::connect(std::size_t& next_destination, Clocks& clocks) {
+// Stores in order, from `next_store` on, until one is ready for mail.
+std::unique_ptr<Upstream> Delivery::connect(std::size_t& next_store, Clocks& clocks) {
   const Clock::time_point start = Clock::now();
-  const Deadline latest = clocks.latest_answer - settings_.timeouts.data_done;
-  std::unique_ptr<Upstream> upstream;
-  while (!upstream && next_destination < settings_.destinations.size()) {
-    const Destination& destination = settings_.destinations[next_destination++];
-    Dialed dialed = dialer_.dial(destination, settings_.timeouts.connect, latest);
-    if (!dialed.channel) {
-      clocks.trouble = Trouble::kUnreachable;
-      clocks.trouble_words = dialed.failure;
-    } else {
-      upstream =
-          std::make_unique<Upstream>(std::move(dialed.channel), dialed.peer, settings_, log_);
-      if (!upstream->open(latest)) {
-        clocks.trouble = Trouble::kUnreachable;
-        clocks.trouble_words = dialed.peer + ": " + upstream->client().reason();
-        upstream.reset();
-      }
-    }
-    if (!upstream) {
+  Connection connection;
+  while (!connection.ready && next_store < connectors_.size()) {
+    Connector& connector = connectors_[next_store++];
+    connection =
+        connector.connect(clocks.latest_answer - connector.store().settings.timeouts.data_done);
+    if (!connection.ready) {
+      clocks.trouble = connection.trouble;
+      clocks.trouble_words = connection.failure;
       log_.warning(Record()
                        .add("trace", clocks.trace.text())
-                       .add("destination", destination.text)
-                       .add("failed", clocks.trouble_words));
+                       .add("destination", connector.store().destination.text)
+                       .add("failed", connection.failure));
     }
   }
   clocks.connecting += Clock::now() - start;
-  return upstream;
+  return connection.ready ? std::move(connection.upstream) : nullptr;
 }
 
 void Delivery::log_tags(const Progress& progress) const {
@@ -211,6 +207,9 @@ void Delivery::log_outcome(const Progress& progress, std::size_t recipient,
       .add("size", static_cast<long long>(progress.body().size()))
       .add("conn_use", upstream != nullptr ? upstream->transactions() : 0)
       .add("ignorequota", kBypassNames[static_cast<int>(progress.bypass(recipient))])
+      .add("tls", upstream != nullptr ? tls_words(*upstream) : "none")
+      .add("auth",
+           upstream != nullptr && !upstream->mechanism().empty() ? upstream->mechanism() : "none")
       .add("tag", progress.tags().believed ? progress.tags().believed->key_id() : "");
   log_.write(outcome.fate == Fate::kTemporary ? LogLevel::kWarning : LogLevel::kInfo, record);
 }

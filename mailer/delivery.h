@@ -1,9 +1,9 @@
 // The road of a message: envelope and body in, exactly one outcome per recipient out.
 //
 // What it is: the order of connections. One is taken (kept or new), the transaction runs on it, and
-//   what it left undecided goes on: to a fresh connection, to the next destination, or to an end.
+//   what it left undecided goes on: to a fresh connection, to the next store, or to an end.
 // What it does not know: who brought the message and how the outcomes are told (the fronts do),
-//   sockets (the Dialer does), what an answer means (Progress does).
+//   how a connection is made (the Connector does), what an answer means (Progress does).
 // Called by: Session and the argv front.
 // Threads and lifetimes: one thread; keeps one idle connection between messages. Settings, dialer
 //   and log must outlive it.
@@ -14,6 +14,7 @@
 #include <memory>
 #include <vector>
 
+#include "connector.h"
 #include "dialer.h"
 #include "envelope.h"
 #include "log.h"
@@ -48,14 +49,14 @@ class Delivery {
 
   void run(Progress& progress, Clocks& clocks);
   std::unique_ptr<Upstream> take_idle();
-  std::unique_ptr<Upstream> connect(std::size_t& next_destination, Clocks& clocks);
+  std::unique_ptr<Upstream> connect(std::size_t& next_store, Clocks& clocks);
   void attempt(Progress& progress, Upstream& upstream, Clocks& clocks);
   void log_tags(const Progress& progress) const;
   void log_outcome(const Progress& progress, std::size_t recipient, const Clocks& clocks) const;
 
   const Settings& settings_;
-  Dialer& dialer_;
   const Log& log_;
+  std::vector<Connector> connectors_;  // one for each store, in order
   std::unique_ptr<Upstream> idle_;
 };
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "ascii.h"
 #include "config.h"
 #include "escape.h"
 
@@ -96,6 +97,11 @@ Destination inet_destination(std::string_view text, std::string_view rest) {
 }
 
 }  // namespace
+
+bool Destination::covers(const Destination& other) const {
+  return family == other.family && (port.empty() || port == other.port) &&
+         (family == Family::kUnix ? host == other.host : same_word(host, other.host));
+}
 
 Destination parse_destination(std::string_view text) {
   if (text.starts_with("unix:")) {

@@ -17,6 +17,10 @@ struct Destination {
   std::string host;  // or the socket's path
   std::string port;  // number or service name; empty: service lmtp, else 24
   std::string text;  // for logs: the canonical form
+
+  // In a file that speaks of destinations: is `other` meant by this one? Without a port it means
+  // every port of its host.
+  bool covers(const Destination& other) const;
 };
 
 Destination parse_destination(std::string_view text);

@@ -145,7 +145,12 @@ Dialed dial_address(const Destination& destination, const addrinfo& address, Dea
   const int on = 1;
   setsockopt(socket.number(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   setsockopt(socket.number(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-  return {std::make_unique<DescriptorChannel>(std::move(socket)), peer, {}};
+  Dialed dialed{nullptr, peer, {}};
+  socklen_t length = sizeof dialed.source;
+  getsockname(socket.number(), reinterpret_cast<sockaddr*>(&dialed.source), &length);
+  std::memcpy(&dialed.target, address.ai_addr, address.ai_addrlen);
+  dialed.channel = std::make_unique<DescriptorChannel>(std::move(socket));
+  return dialed;
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 // Failure: a null channel, and the reason in words (host, address, strerror).
 #pragma once
 
+#include <sys/socket.h>
+
 #include <chrono>
 #include <memory>
 #include <string>
@@ -21,6 +23,8 @@ struct Dialed {
   std::unique_ptr<Channel> channel;  // null: `failure` says why
   std::string peer;                  // for the log: unix:PATH or inet:HOST[ADDRESS]:PORT
   std::string failure;
+  sockaddr_storage source{};  // our end of the connection, and the store's
+  sockaddr_storage target{};
 };
 
 class Dialer {

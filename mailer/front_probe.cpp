@@ -15,15 +15,17 @@ int run_probe(const Settings& settings, const Log& log) {
   const ProbeResult result = probe(settings, dialer, log);
   if (settings.json) {
     std::fputs(to_json(result, settings.probe_recipient).c_str(), stdout);
-  } else if (result.reached == ProbeResult::Reached::kStore) {
+  } else if (!result.offered.empty()) {
     std::fputs(describe(result, settings.probe_recipient).c_str(), stdout);
-  } else {
+  }
+  if (!settings.json && result.reached != ProbeResult::Reached::kStore) {
     std::fprintf(stderr, "lmtpq: %s\n", result.failure.c_str());
   }
   switch (result.reached) {
     case ProbeResult::Reached::kNothing:
       return EX_UNAVAILABLE;
     case ProbeResult::Reached::kNonsense:
+    case ProbeResult::Reached::kUnsecured:
       return EX_PROTOCOL;
     case ProbeResult::Reached::kStore:
       break;

@@ -13,9 +13,11 @@
 #include <optional>
 
 #include "config.h"
+#include "credentials.h"
 #include "fronts.h"
 #include "log.h"
 #include "privileges.h"
+#include "secret.h"
 #include "settings.h"
 
 namespace lmtpq {
@@ -68,12 +70,15 @@ bool asks(const std::vector<std::string>& words, const char* option) {
 }
 
 void check(const Settings& settings) {
-  if (settings.destinations.empty()) {
+  if (settings.stores.empty()) {
     throw ConfigError("no destination; expected unix:PATH or inet:HOST[:PORT]");
   }
-  if (settings.timeouts.answer() <= settings.timeouts.data_done) {
-    throw ConfigError(
-        "--mta-timeout must be longer than --data-done-timeout by a tenth of it, or by 30s");
+  for (const Store& store : settings.stores) {
+    check(store);
+    if (settings.timeouts.answer() <= store.settings.timeouts.data_done) {
+      throw ConfigError(
+          "--mta-timeout must be longer than --data-done-timeout by a tenth of it, or by 30s");
+    }
   }
 }
 
@@ -83,7 +88,7 @@ std::vector<std::string> configure(Command command, const std::vector<std::strin
   if (std::find(arguments.begin(), arguments.end(), "--help") != arguments.end()) {
     throw ConfigError("--help stands right behind the subcommand, alone");
   }
-  Config config(option_table(command, settings));
+  Config config(option_table(command, settings), kSectionPrefix);
   std::vector<std::string> operands = config.take_arguments(arguments);
   config.take_file(config.argument_or_default("config"), config.named_in_arguments("config"));
   config.apply();
@@ -94,6 +99,7 @@ std::vector<std::string> configure(Command command, const std::vector<std::strin
     }
     operands.clear();
   }
+  settings.stores = find_stores(config, settings.destinations);
   check(settings);
   if (command == Command::kDeliver && operands.empty()) {
     throw ConfigError("no recipient; expected lmtpq deliver -d DEST -f SENDER RCPT...");
@@ -104,18 +110,48 @@ std::vector<std::string> configure(Command command, const std::vector<std::strin
   return operands;
 }
 
-// Before we give up root's rights, if we have them: the file may be root's alone.
-void read_keys(Settings& settings) {
-  if (settings.tag_keys == "none") {
-    return;
+// What a mistake in a file's reading is called by the option that names the file.
+template <typename Read>
+auto read_named(const char* option, Read read) {
+  try {
+    return read();
+  } catch (const ConfigError& error) {
+    throw ConfigError(std::string(option) + ": " + error.what());
   }
+}
+
+void read_store_secrets(Store& store, uid_t reader) {
+  TlsSettings& tls = store.settings.tls;
+  if (!tls.certificate_file.empty() && store.wants_tls()) {
+    const std::string& file = tls.key_file.empty() ? tls.certificate_file : tls.key_file;
+    tls.key = read_named("--tls-key", [&] { return read_secret_file(file, reader, "the key"); });
+  }
+  const AuthSettings& auth = store.settings.auth;
+  store.login.user = auth.user;
+  if (!auth.password_file.empty()) {
+    const Credentials all = read_named(
+        "--auth-password-file", [&] { return Credentials::read(auth.password_file, reader); });
+    if (const Login* const login = all.find(store.destination, auth.user)) {
+      store.login = {login->user, Secret(login->password.text())};
+    }
+  }
+}
+
+// Before we give up root's rights, if we have them: the files may be root's alone. True when there
+// were any.
+bool read_secrets(Command command, Settings& settings) {
   const uid_t reader = future_user(settings.user);
   const AsRoot rights;
-  try {
-    settings.keys = Keyring::read_or_default(settings.tag_keys, reader);
-  } catch (const ConfigError& error) {
-    throw ConfigError(std::string("--tag-keys: ") + error.what());
+  if (command != Command::kProbe && settings.tag_keys != "none") {
+    settings.keys = read_named("--tag-keys",
+                               [&] { return Keyring::read_or_default(settings.tag_keys, reader); });
   }
+  bool any = !settings.keys.empty();
+  for (Store& store : settings.stores) {
+    read_store_secrets(store, reader);
+    any = any || !store.settings.tls.key.empty() || !store.login.password.empty();
+  }
+  return any;
 }
 
 void warn_of_spool(const Settings& settings, const Log& log) {
@@ -130,19 +166,17 @@ void warn_of_spool(const Settings& settings, const Log& log) {
 void report(const std::string& mistake, const Settings& settings) {
   // As root we may not have come to giving that up, and a file that root makes is closed to the
   // mailer's user later. Nor may the place be read yet.
-  const bool file = !settings.log.empty() && geteuid() != 0;
-  const Log log("lmtpq", file ? settings.log : "syslog", LogLevel::kInfo);
+  const bool usable = settings.log == "stderr" || (!settings.log.empty() && geteuid() != 0);
+  const Log log("lmtpq", usable ? settings.log : "syslog", LogLevel::kInfo);
   log.error(Record().add("error", mistake));
 }
 
 int run(Command command, const std::vector<std::string>& arguments, Settings& settings,
         const std::optional<StdioChannel>& stdio) {
   const std::vector<std::string> operands = configure(command, arguments, settings);
-  if (command != Command::kProbe) {
-    read_keys(settings);
-  }
+  const bool secrets = read_secrets(command, settings);
   drop_privileges(settings.user);
-  if (!settings.keys.empty()) {
+  if (secrets) {
     forbid_core_dumps();  // a change of user allows them again (prctl(2))
   }
   const Log log("lmtpq", settings.log, settings.log_level);

@@ -16,8 +16,10 @@ struct TroubleRule {
   std::string_view words;
 };
 
-constexpr std::array<TroubleRule, 10> kTroubles{{
+constexpr std::array<TroubleRule, 12> kTroubles{{
     {Trouble::kUnreachable, Fate::kTemporary, 451, {4, 4, 1}, "Store not reached: "},
+    {Trouble::kTls, Fate::kTemporary, 451, {4, 7, 5}, "No TLS with the store: "},
+    {Trouble::kLogin, Fate::kTemporary, 451, {4, 7, 8}, "No login at the store: "},
     {Trouble::kLost, Fate::kTemporary, 451, {4, 4, 2}, "Connection to the store lost: "},
     {Trouble::kUncertain,
      Fate::kTemporary,

@@ -27,6 +27,8 @@ inline constexpr const char* kFateNames[] = {"sent", "deferred", "refused"};
 
 enum class Trouble {
   kUnreachable,    // no destination took the connection, or greeted us well
+  kTls,            // no TLS as the level demands it
+  kLogin,          // the store does not let us in
   kLost,           // the connection died, or time was up, before the dot
   kUncertain,      // the same after the dot: the store may have filed the message
   kNonsense,       // the store's answers make no sense

@@ -1,6 +1,7 @@
 // What a store offers, and what it says about one mailbox, without sending anything.
 //
-// What it is: the facts of one probe, gathered and printed for people or as JSON.
+// What it is: the facts of one probe, gathered (probe.cpp) and printed for people (probe_text.cpp)
+//   or as JSON (probe_json.cpp).
 // What it does not know: options, exit statuses.
 // Called by: the probe front.
 // Threads and lifetimes: one thread, one connection.
@@ -11,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "dialer.h"
+#include "connector.h"
 #include "lmtp_client.h"
 #include "log.h"
 #include "settings.h"
@@ -20,8 +21,9 @@ namespace lmtpq {
 
 struct ProbeResult {
   enum class Reached {
-    kNothing,   // no connection
-    kNonsense,  // something listens, but it is no LMTP server for us
+    kNothing,    // no connection
+    kNonsense,   // something listens, but it is no LMTP server for us
+    kUnsecured,  // one, but without TLS or a login as they are configured
     kStore,
   };
   Reached reached = Reached::kNothing;
@@ -29,7 +31,12 @@ struct ProbeResult {
   std::string peer;
   double connect_seconds = 0;
   Reply greeting;
-  Capabilities capabilities;
+  std::vector<Capabilities> offered;  // at first, in TLS, after the login: each time it was asked
+  bool in_tls = false;
+  TlsFacts tls;           // also of a handshake that failed
+  std::string mechanism;  // of the login; empty: none
+  std::string user;
+  unsigned layer_bits = 0;
   std::string session;
   std::optional<Reply> recipient;         // the answer to RCPT, when asked
   std::optional<Reply> with_ignorequota;  // the same with IGNOREQUOTA, where offered
@@ -39,6 +46,9 @@ ProbeResult probe(const Settings& settings, Dialer& dialer, const Log& log);
 
 // Full, by the enhanced code: X.2.2 (RFC 3463).
 bool over_quota(const Reply& reply);
+const char* quota_words(const Reply& reply);
+// False for the end of Cyrus's list, "Ok SESSIONID=<...>".
+bool is_capability(const std::string& parameters);
 
 std::string describe(const ProbeResult& result, const std::string& recipient);
 std::string to_json(const ProbeResult& result, const std::string& recipient);

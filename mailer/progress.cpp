@@ -111,7 +111,9 @@ void Progress::refuse_utf8(const Capabilities& store) {
   }
 }
 
-std::optional<Transaction> Progress::next_transaction(const Capabilities& store) {
+std::optional<Transaction> Progress::next_transaction(const Capabilities& store,
+                                                      std::size_t recipient_limit) {
+  const std::size_t most = std::min(most_recipients_, recipient_limit);
   const auto limit = store.size_limit();
   if (limit && body_.size() > *limit) {
     decide_rest(Trouble::kTooLarge,
@@ -127,7 +129,7 @@ std::optional<Transaction> Progress::next_transaction(const Capabilities& store)
   asked_.clear();
   for (std::size_t i = 0; i < recipients_.size(); ++i) {
     Recipient& recipient = recipients_[i];
-    if (recipient.outcome || asked_.size() == most_recipients_) {
+    if (recipient.outcome || asked_.size() == most) {
       continue;
     }
     if (wants_bypass(i) && recipient.bypass != Bypass::kRefused) {

@@ -39,8 +39,10 @@ class Progress {
   void decide_rest(Trouble trouble, std::string_view detail);
 
   // What this store cannot take is decided at once: a message over its SIZE, an address or header
-  // that needs SMTPUTF8. The rest, if any, is the transaction.
-  std::optional<Transaction> next_transaction(const Capabilities& store);
+  // that needs SMTPUTF8. The rest, if any, is the transaction, or `recipient_limit` of them are.
+  std::optional<Transaction> next_transaction(
+      const Capabilities& store,
+      std::size_t recipient_limit = std::numeric_limits<std::size_t>::max());
   // After it: the answered recipients are decided, but for those worth another transaction (see the
   // .cpp). True when the store left some unanswered, for another connection or for:
   bool take_answers(const Upstream& upstream);

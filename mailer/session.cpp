@@ -11,7 +11,7 @@ Session::Session(Channel& client, const Settings& settings, Delivery& delivery, 
       delivery_(delivery),
       log_(log),
       stopping_(stopping),
-      server_({settings.hostname, settings.max_rcpts, settings.max_message_size,
+      server_({settings.store.hostname, settings.max_rcpts, settings.max_message_size,
                settings.line_limit}) {}
 
 bool Session::idle() const {
@@ -60,7 +60,7 @@ bool Session::read_input() {
     begun_ = start;
     read_ = 0;
   }
-  const std::chrono::milliseconds earned(read_ * 1000 / settings_.min_data_rate);
+  const std::chrono::milliseconds earned(read_ * 1000 / settings_.store.min_data_rate);
   const Deadline deadline =
       server_.state() == ServerState::kData
           ? std::min(start + settings_.timeouts.input, begun_ + settings_.timeouts.input + earned)

@@ -1,21 +1,9 @@
 #include "settings.h"
 
-#include <unistd.h>
-
-#include <algorithm>
-#include <array>
-#include <utility>
-
 #include "option_table.h"
 
 namespace lmtpq {
 namespace {
-
-std::string own_name() {
-  std::array<char, 256> name{};
-  return gethostname(name.data(), name.size() - 1) == 0 && name[0] != '\0' ? name.data()
-                                                                           : "localhost";
-}
 
 Reader destinations(std::vector<Destination>& into) {
   return [&into](std::string_view value) {
@@ -33,21 +21,6 @@ Reader trace_id(TraceId& into) {
       throw ConfigError("expected 1 to 255 of the characters A-Z a-z 0-9 - _ .");
     }
     into = *parsed;
-  };
-}
-
-// It goes into the greeting and LHLO as it is.
-Reader host_name(std::string& into) {
-  return [&into](std::string_view name) {
-    const bool good = name.size() <= 255 && std::all_of(name.begin(), name.end(), [](char c) {
-                        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-                               (c >= 'A' && c <= 'Z') ||
-                               std::string_view("-._[]:").find(c) != std::string_view::npos;
-                      });
-    if (!good || name.empty()) {
-      throw ConfigError("expected a host name or [address]");
-    }
-    into = name;
   };
 }
 
@@ -90,49 +63,25 @@ Table delivery_options(Settings& s) {
              reader::number(s.line_limit, 72, 1'000'000))});
 }
 
-Table store_options(Settings& s) {
-  return under(
-      "The store",
-      {with_letter('d', value("destination", "DEST", "",
-                              "unix:PATH or inet:HOST[:PORT]; several, in order, with commas",
-                              destinations(s.destinations))),
-       value("pipelining", "SWITCH", "yes", "send commands in one flight to a store that offers it",
-             reader::boolean(s.pipelining)),
-       value("hostname", "NAME", "", "our name in the greeting and in LHLO; default: the system's",
-             host_name(s.hostname))});
+Table destination_options(Settings& s) {
+  return under("The store",
+               {with_letter('d', value("destination", "DEST", "",
+                                       "unix:PATH or inet:HOST[:PORT]; several, in order, with "
+                                       "commas",
+                                       destinations(s.destinations)))});
 }
 
-Table time_options(Timeouts& t, Settings& s) {
+Table time_options(Timeouts& t) {
   return under(
       "Time (a number and s, m, h, d or w)",
-      {value("connect-timeout", "TIME", "30s", "to connect, for each address",
-             reader::positive_duration(t.connect)),
-       value("lhlo-timeout", "TIME", "5m", "for the greeting and for LHLO",
-             reader::positive_duration(t.lhlo)),
-       value("mail-timeout", "TIME", "5m", "for the reply to MAIL",
-             reader::positive_duration(t.mail)),
-       value("rcpt-timeout", "TIME", "5m", "for the reply to each RCPT",
-             reader::positive_duration(t.rcpt)),
-       value("data-init-timeout", "TIME", "2m", "for the reply to DATA",
-             reader::positive_duration(t.data_init)),
-       value("data-xfer-timeout", "TIME", "3m", "without progress while the message is sent",
-             reader::positive_duration(t.data_xfer)),
-       value("data-done-timeout", "TIME", "10m", "for each reply to the end of data",
-             reader::positive_duration(t.data_done)),
-       value("rset-timeout", "TIME", "20s", "for the reply to RSET and TRACE",
-             reader::positive_duration(t.rset)),
-       value("quit-timeout", "TIME", "0s", "for the reply to QUIT; 0s: it is not waited for",
-             reader::duration(t.quit)),
-       value("idle-timeout", "TIME", "60s", "an unused connection to the store is kept so long",
+      {value("idle-timeout", "TIME", "60s", "an unused connection to the store is kept so long",
              reader::duration(t.idle)),
        value("input-timeout", "TIME", "10m", "for the client, or standard input, to go on",
              reader::positive_duration(t.input)),
        value("mta-timeout", "TIME", "1h",
-             "what the client waits behind its dot (Sendmail's Timeout.datafinal); no message is "
-             "sent to the store when its answer could come too late",
-             reader::positive_duration(t.mta)),
-       value("min-data-rate", "BYTES", "500", "bytes a second that a transfer makes at least",
-             reader::number(s.min_data_rate, 1, 1'000'000'000))});
+             "what the client waits behind its dot (Sendmail's Timeout.datafinal); no "
+             "message is sent to the store when its answer could come too late",
+             reader::positive_duration(t.mta))});
 }
 
 Table process_options(Settings& s) {
@@ -160,7 +109,6 @@ Table process_options(Settings& s) {
 }  // namespace
 
 std::vector<Option> option_table(Command command, Settings& settings) {
-  settings.hostname = own_name();
   Table table;
   if (command == Command::kDeliver) {
     append(table, under("The envelope",
@@ -178,8 +126,9 @@ std::vector<Option> option_table(Command command, Settings& settings) {
                   argv_only(value("json", "", "", "print JSON", reader::boolean(settings.json)))}));
   }
   append(table, delivery_options(settings));
-  append(table, store_options(settings));
-  append(table, time_options(settings.timeouts, settings));
+  append(table, destination_options(settings));
+  append(table, store_option_table(settings.store));
+  append(table, time_options(settings.timeouts));
   append(table, process_options(settings));
   return table;
 }

@@ -21,6 +21,7 @@
 #include "destination.h"
 #include "keyring.h"
 #include "log.h"
+#include "store_settings.h"
 #include "trace_id.h"
 
 namespace lmtpq {
@@ -31,7 +32,6 @@ enum class Utf8Headers { kAllow, kRefuse };
 
 struct Timeouts {
   using Time = std::chrono::milliseconds;
-  Time connect, lhlo, mail, rcpt, data_init, data_xfer, data_done, rset, quit;
   Time input;  // for the client, or standard input, to say something
   Time idle;   // an unused connection to the store is kept so long
   Time mta;    // how long the client waits behind its dot; the store's answers must fit in
@@ -42,16 +42,15 @@ struct Timeouts {
 
 struct Settings {
   std::vector<Destination> destinations;
+  std::vector<Store> stores;  // the same, each with what is set for it
+  StoreSettings store;        // what is set for all; of this, we are known to clients by hostname
   IgnoreQuota ignore_quota = IgnoreQuota::kTagged;
   std::string tag_keys;  // the file; none; empty: the default one, if it exists
   Keyring keys;
   TraceId trace_id;
   TraceSource trace = TraceSource::kTag;
   Utf8Headers utf8_headers = Utf8Headers::kAllow;
-  bool pipelining = true;
-  std::string hostname;
   Timeouts timeouts;
-  std::uint64_t min_data_rate = 0;  // bytes a second
   std::optional<std::uint64_t> max_message_size;
   std::size_t max_rcpts = 0;
   std::size_t line_limit = 0;

@@ -34,6 +34,12 @@ void Transcript::sent_message(std::uint64_t bytes) {
   }
 }
 
+void Transcript::note(std::string_view words) {
+  if (active()) {
+    line("-- ", words);
+  }
+}
+
 void Transcript::ended(std::string_view reason) {
   if (active()) {
     finish(sent_);
@@ -42,7 +48,7 @@ void Transcript::ended(std::string_view reason) {
   }
 }
 
-void Transcript::note(Half& half, std::string_view bytes) {
+void Transcript::take(Half& half, std::string_view bytes) {
   while (active() && !bytes.empty()) {
     const std::size_t newline = bytes.find('\n');
     const std::string_view piece = bytes.substr(0, newline);

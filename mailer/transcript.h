@@ -22,9 +22,10 @@ class Transcript {
   // `directory` empty: no file. `to_log` false: not logged.
   Transcript(const std::string& directory, bool to_log, const std::string& peer, const Log& log);
 
-  void sent(std::string_view bytes) { note(sent_, bytes); }
-  void received(std::string_view bytes) { note(received_, bytes); }
+  void sent(std::string_view bytes) { take(sent_, bytes); }
+  void received(std::string_view bytes) { take(received_, bytes); }
   void sent_message(std::uint64_t bytes);
+  void note(std::string_view words);  // what happens between the lines: TLS, a login
   void ended(std::string_view reason);
   bool active() const { return to_log_ || file_.valid(); }
 
@@ -35,7 +36,7 @@ class Transcript {
     std::string open_line;
   };
   static constexpr std::size_t kMaxLine = 4096;
-  void note(Half& half, std::string_view bytes);
+  void take(Half& half, std::string_view bytes);
   void finish(Half& half);
   void line(std::string_view direction, std::string_view text);
 

@@ -24,18 +24,13 @@ bool listed(const std::vector<std::string>& names, const std::string& peer) {
 
 }  // namespace
 
-Upstream::Upstream(std::unique_ptr<Channel> channel, std::string peer, const Settings& settings,
-                   const Log& log)
+Upstream::Upstream(std::unique_ptr<Channel> channel, std::string peer,
+                   const StoreSettings& settings, const Settings& process, const Log& log)
     : channel_(std::move(channel)),
       peer_(std::move(peer)),
       settings_(settings),
       client_(settings.hostname, settings.pipelining ? LmtpClient::kPipelineWindow : 1),
-      transcript_(settings.transcript_dir, listed(settings.debug_peers, peer_), peer_, log) {}
-
-bool Upstream::open(Deadline latest) {
-  converse_while(ClientState::kOpening, latest);
-  return client_.state() == ClientState::kReady;
-}
+      transcript_(process.transcript_dir, listed(process.debug_peers, peer_), peer_, log) {}
 
 bool Upstream::alive() { return client_.reusable() && channel_->quiet(); }
 
@@ -85,11 +80,15 @@ Deadline Upstream::reply_deadline() {
 }
 
 std::chrono::milliseconds Upstream::patience() const {
-  const Timeouts& t = settings_.timeouts;
+  const StoreTimeouts& t = settings_.timeouts;
   switch (client_.awaited().value_or(Awaited::kQuit)) {
     case Awaited::kGreeting:
     case Awaited::kLhlo:
       return t.lhlo;
+    case Awaited::kStarttls:
+      return t.starttls;
+    case Awaited::kAuth:
+      return t.auth;
     case Awaited::kRset:
     case Awaited::kTrace:
       return t.rset;
@@ -118,9 +117,17 @@ void Upstream::exchange_commands(Deadline deadline) {
   std::string_view out = client_.output();
   const IoStatus status = channel_->exchange(out, in, deadline);
   const std::size_t written = client_.output().size() - out.size();
-  transcript_.sent(std::string_view(client_.output()).substr(0, written));
+  if (!client_.confidential()) {
+    transcript_.sent(std::string_view(client_.output()).substr(0, written));
+  }
   client_.output().erase(0, written);
+  const std::size_t heard = client_.replies();
   hear(in, status, awaited);
+  // Who always has another byte for us, and never a whole reply, is no better than who is silent.
+  if (status == IoStatus::kProgress && written == 0 && client_.replies() == heard &&
+      Clock::now() >= deadline) {
+    hear({}, IoStatus::kTimeout, awaited);
+  }
 }
 
 void Upstream::exchange_message(std::string_view& out, Deadline deadline) {
@@ -130,7 +137,9 @@ void Upstream::exchange_message(std::string_view& out, Deadline deadline) {
 }
 
 void Upstream::hear(const std::string& in, IoStatus status, std::optional<Awaited> awaited) {
-  transcript_.received(in);
+  if (!client_.confidential()) {
+    transcript_.received(in);
+  }
   client_.receive(in);
   if (status == IoStatus::kProgress) {
     return;

@@ -1,8 +1,11 @@
 // One connection to a store: a Channel and the LMTP client on it, under deadlines.
 //
-// What it is: it moves bytes between the two, keeps every wait bounded, and streams the message.
-// What it does not know: other connections, retries, what an answer means for the mail, the log.
-// Called by: delivery and probe; kept by delivery between messages.
+// What it is: it moves bytes between the two, keeps every wait bounded, puts TLS and a login's
+//   security layer in between, and streams the message.
+// What it does not know: other connections, retries, when TLS and a login are wanted, what an
+// answer
+//   means for the mail, the log.
+// Called by: Connector opens it; delivery and probe use it; kept by delivery between messages.
 // Threads and lifetimes: one thread; the settings must outlive it. Destruction closes.
 // Failure: client().state() is kBroken with a reason. dot_sent() then tells whether the store may
 //   have filed the message.
@@ -15,18 +18,26 @@
 #include "channel.h"
 #include "data.h"
 #include "lmtp_client.h"
+#include "sasl_client.h"
 #include "settings.h"
+#include "tls_client.h"
 #include "transcript.h"
 
 namespace lmtpq {
 
 class Upstream {
  public:
-  Upstream(std::unique_ptr<Channel> channel, std::string peer, const Settings& settings,
-           const Log& log);
+  Upstream(std::unique_ptr<Channel> channel, std::string peer, const StoreSettings& settings,
+           const Settings& process, const Log& log);
 
   // Hears the greeting, says LHLO. False: client().reason().
   bool open(Deadline latest);
+  // STARTTLS, the handshake, LHLO anew. False: refused (client().state() is kReady, and there is a
+  // refusal()) or broken. ConfigError: the TLS files cannot be used.
+  bool start_tls(TlsClient& tls, Deadline latest);
+  // AUTH, the security layer that comes of it, LHLO anew. False as above, for login_failure(); kReady
+  // without a refusal(): no mechanism fits, and nothing was said.
+  bool log_in(std::unique_ptr<SaslClient> sasl, Deadline latest);
   // Before another transaction on a kept connection: a byte or a close that came while it was idle
   // means it is dead.
   bool alive();
@@ -38,7 +49,18 @@ class Upstream {
   void ask(Transaction transaction, Deadline latest);
   void quit();
 
+  // Writes bytes that come before LMTP, a PROXY header.
+  bool precede(std::string_view bytes, Deadline deadline);
+
   const LmtpClient& client() const { return client_; }
+  // What the server offered, each time it was asked: at first, in TLS, after the login.
+  const std::vector<Capabilities>& offered() const { return offered_; }
+  const TlsLayer* tls() const { return tls_layer_; }           // nullptr: in clear
+  const TlsFacts& tls_facts() const { return tls_facts_; }     // also of a handshake that failed
+  const std::string& mechanism() const { return mechanism_; }  // of the login; empty: none
+  unsigned layer_bits() const { return layer_bits_; }          // 0: no security layer
+  const std::string& login_failure() const { return login_failure_; }
+  const StoreSettings& settings() const { return settings_; }
   const std::string& peer() const { return peer_; }
   bool dot_sent() const { return dot_sent_; }
   const std::string& spool_failure() const { return spool_failure_; }
@@ -46,6 +68,8 @@ class Upstream {
   Clock::time_point dot_time() const { return dot_time_; }
 
  private:
+  bool hear_offer(Deadline latest);
+  bool exchange_login(SaslClient& sasl, Deadline latest);
   void converse_while(ClientState state, Deadline latest);
   void send_message(const Body& body, Deadline latest);
   bool refill(Body::Reader& reader, DataEncoder& encoder, std::string& piece);
@@ -58,9 +82,15 @@ class Upstream {
 
   std::unique_ptr<Channel> channel_;
   std::string peer_;
-  const Settings& settings_;
+  const StoreSettings& settings_;
   LmtpClient client_;
   Transcript transcript_;
+  std::vector<Capabilities> offered_;
+  const TlsLayer* tls_layer_ = nullptr;  // within channel_
+  TlsFacts tls_facts_;
+  std::string mechanism_;
+  unsigned layer_bits_ = 0;
+  std::string login_failure_;
   std::size_t timed_reply_ = 0;  // the reply that reply_deadline_ is for
   Deadline reply_deadline_;
   std::uint64_t message_size_ = 0;

@@ -72,7 +72,7 @@ std::string_view macro(SMFICTX* context, const char* name) {
   return text_of(smfi_getsymval(context, const_cast<char*>(name)));
 }
 
-// Of a macro that is another one for each message or recipient. Where libmilter has no memory for
+// Of a macro that comes anew with each message or recipient. Where libmilter has no memory for
 // new macros it shows the old ones again: what was read once is emptied, and then reads as unknown.
 std::string take_macro(SMFICTX* context, const char* name) {
   char* const text = smfi_getsymval(context, const_cast<char*>(name));
@@ -163,7 +163,7 @@ void ask_for_macros(SMFICTX* context) {
       {SMFIM_ENVRCPT, "{rcpt_mailer} {rcpt_addr}"},
       // Sendmail looks for a list of EOH's to know whether there is one of EOM's (milter_data() in
       // milter.c), which else is not used.
-      {SMFIM_EOH, "i {msg_size}"},
+      {SMFIM_EOH, "i"},
       {SMFIM_EOM, "i {msg_size}"}};
   for (const auto& [stage, names] : lists) {
     smfi_setsymlist(context, stage, const_cast<char*>(names));
@@ -217,9 +217,9 @@ sfsistat on_mail(SMFICTX* context, char** words) {
     MessageFacts facts;
     facts.queue_id = take_macro(context, "i");
     facts.client = client_of(context, connection);
-    facts.auth = from_xtext(macro(context, "{auth_authen}"));
-    if (macro(context, "{verify}") == "OK") {
-      facts.tls_subject = whole_subject(from_xtext(macro(context, "{cert_subject}")));
+    facts.auth = from_xtext(take_macro(context, "{auth_authen}"));
+    if (take_macro(context, "{verify}") == "OK") {
+      facts.tls_subject = whole_subject(from_xtext(take_macro(context, "{cert_subject}")));
     }
     if (words != nullptr) {
       facts.sender = text_of(words[0]);

@@ -1,12 +1,15 @@
 #!/bin/sh
-# Documents against the program: every option of --help stands in the man page and the other way
-# round, the man page has no lint, and every function that ARCHITECTURE.md names exists.
+# Documents against the program: every option of --help stands in the man pages and the other way
+# round, what may stand in the configuration file is in lmtpq.conf.5, with the program's defaults; the
+# program takes the files that are shown; the man pages have no lint; every function that
+# ARCHITECTURE.md names exists.
 # usage: check-docs.sh LMTPQ LMTPQ_MILTER
 set -u
 cd "$(dirname "$0")/.." || exit 1
 lmtpq=$1
 milter=$2
 page=docs/man/lmtpq.8
+conf_page=docs/man/lmtpq.conf.5
 . tests/verdict.sh
 
 scratch=$(mktemp -d)
@@ -24,6 +27,7 @@ check_page() { # page; the program's options stand in $scratch/help
 for command in relay deliver probe; do
   "$lmtpq" $command --help
 done | options_of >"$scratch/help"
+cp "$scratch/help" "$scratch/help.lmtpq"
 check_page docs/man/lmtpq.8
 "$milter" --help | options_of >"$scratch/help"
 check_page docs/man/lmtpq-milter.8
@@ -38,6 +42,69 @@ verdict "the man page's times are the program's" "$(
       grep -qE -e "$option TIME [^(]*(\([^)]*\)[^(]*)?\(default: $time\)" "$scratch/relay" ||
         echo "$option is not $time"
     done)"
+
+# Asks the program itself: what it says of `NAME = ` in a file, above the sections and in one.
+objection() { # text of a file, option
+  printf '%b' "$1" >"$scratch/conf"
+  for command in relay deliver probe; do
+    grep -qE "^ +(-., )?--$2( |\[|$)" "$scratch/$command.help" || continue
+    "$lmtpq" $command --config "$scratch/conf" --log stderr --tag-keys none -d unix:/nowhere 2>&1 </dev/null
+    return
+  done
+}
+for command in relay deliver probe; do
+  "$lmtpq" $command --help >"$scratch/$command.help"
+done
+for option in $(cat "$scratch/help.lmtpq"); do
+  name=${option#--}
+  case $(objection "$name = \n" "$name") in
+  *"only for the command line"* | *"unknown option"*) ;;
+  *) echo "$name" >>"$scratch/keys" ;;
+  esac
+  case $(objection "[destination.x]\n$name = \n" "$name") in
+  *"not in a section"* | *"unknown option"*) ;;
+  *) echo "$name" ;;
+  esac
+done | grep -vx destination >"$scratch/section-keys"
+grep -vxF -f "$scratch/section-keys" "$scratch/keys" >"$scratch/top-keys"
+keys_under() { # heading of lmtpq.conf.5
+  sed -n "/^\.Ss $1\$/,/^\.S[sh] /s/^\.It Ic \([a-z0-9-]*\).*/\1/p" $conf_page | sort
+}
+keys_under "Above the sections, or in them" >"$scratch/section-page"
+keys_under "Above the sections only" >"$scratch/top-page"
+verdict "the program has keys for its file, and for sections" "$(
+  [ -s "$scratch/top-keys" ] && [ -s "$scratch/section-keys" ] || echo "none found")"
+verdict "$conf_page has what may stand in a section, and no more" \
+  "$(diff "$scratch/section-keys" "$scratch/section-page")"
+verdict "$conf_page has what may stand above the sections only, and no more" \
+  "$(diff "$scratch/top-keys" "$scratch/top-page")"
+verdict "$conf_page has the program's defaults" "$(
+  tr '\n' ' ' <"$scratch/relay.help" | tr -s ' ' | sed 's/ \(-[A-Za-z], \)\{0,1\}--/\n--/g' |
+    sed -n 's/^--\([a-z0-9-]*\)[ [].*(default: \([^)]*\)).*/\1 \2/p' | grep -v '^config ' | sort >"$scratch/defaults"
+  sed -n 's/^\.It Ic \([a-z0-9-]*\) Ar [A-Z]* Pq \(.*\)/\1 \2/p' $conf_page | sort | diff "$scratch/defaults" -)"
+# Files as they are shown: each block becomes $scratch/shown.N.
+awk -v into="$scratch/shown." '/^```ini$/ {n++; on=1; next} /^```/ {on=0} on {print >(into n)}' docs/TLS.md
+awk -v into="$scratch/shown.man" '/^\.Bd/ {n++; on=1; next} /^\.Ed/ {on=0} on {print >(into n)}' $conf_page
+cp cf/examples/lmtpq.conf "$scratch/shown.example"
+awk '/^```passwords$/ {on=1; next} /^```/ {on=0} on' docs/TLS.md >"$scratch/passwords.TLS"
+cp cf/examples/passwords "$scratch/passwords.example"
+for file in "$scratch"/shown.*; do
+  if grep -q '^\[' "$file"; then continue; fi
+  mv "$file" "$scratch/passwords.${file##*.}"
+done
+chmod 600 "$scratch"/passwords.*
+unreached() { # arguments of probe: it must get as far as the destination
+  "$lmtpq" probe --log stderr --user "$(id -un)" "$@" unix:/nowhere/lmtp >"$scratch/said" 2>&1
+  [ $? -eq 69 ] || cat "$scratch/said"
+}
+verdict "files of both kinds are shown in three places" "$(
+  [ "$(ls "$scratch" | grep -c '^shown\.')" -ge 7 ] && [ "$(ls "$scratch" | grep -c '^passwords\.')" -eq 3 ] ||
+    ls "$scratch")"
+verdict "the program takes every lmtpq.conf that is shown" "$(
+  for file in "$scratch"/shown.*; do unreached --config "$file"; done)"
+verdict "the program takes every password file that is shown" "$(
+  for file in "$scratch"/passwords.*; do unreached --auth-password-file "$file"; done)"
+verdict "$conf_page has no lint" "$(mandoc -T lint -W warning $conf_page 2>&1)"
 
 grep -oE '`[A-Za-z_]+(::[A-Za-z_]+)?\(\)`' docs/ARCHITECTURE.md | tr -d '`()' | sort -u >"$scratch/names"
 verdict "ARCHITECTURE.md names functions" "$([ -s "$scratch/names" ] || echo "none found")"

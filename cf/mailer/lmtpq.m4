@@ -16,6 +16,7 @@ PUSHDIVERT(-1)
 
 _DEFIFNOT(`LMTPQ_MAILER_PATH', `/usr/local/libexec/lmtpq/lmtpq')
 _DEFIFNOT(`LMTPQ_MAILER_USER', `cyrus:mail')
+_DEFIFNOT(`LMTPQ_MAILER_CONFIG', `')
 _DEFIFNOT(`LMTPQ_MAILER_ARGS', `')
 _DEFIFNOT(`LMTPQ_MAILER_FALLBACK', `')
 _DEFIFNOT(`CYRUSV2_MAILER_ARGS', `FILE /var/run/cyrus/socket/lmtp')
@@ -45,10 +46,17 @@ define(`_LMTPQ_CHECK_', `ifelse(
 	`_LMTPQ_ERROR_(`$1 has a character other than letters digits blanks ./:[]${}&_+@%=~-')')')
 _LMTPQ_CHECK_(`LMTPQ_MAILER_PATH', LMTPQ_MAILER_PATH)
 _LMTPQ_CHECK_(`LMTPQ_MAILER_USER', LMTPQ_MAILER_USER)
+_LMTPQ_CHECK_(`LMTPQ_MAILER_CONFIG', LMTPQ_MAILER_CONFIG)
 _LMTPQ_CHECK_(`LMTPQ_MAILER_ARGS', LMTPQ_MAILER_ARGS)
 _LMTPQ_CHECK_(`LMTPQ_MAILER_FALLBACK', LMTPQ_MAILER_FALLBACK)
 _LMTPQ_CHECK_(`CYRUSV2_MAILER_ARGS', CYRUSV2_MAILER_ARGS)
 ifdef(`confTO_DATAFINAL', `_LMTPQ_CHECK_(`confTO_DATAFINAL', confTO_DATAFINAL)')
+dnl One word, and absolute: Sendmail runs its mailers in the queue's directory.
+define(`_LMTPQ_CONFIG_', `ifelse(
+	`$1', `', `',
+	substr(`$1', 0, 1)translit(`$1', ` 	'), `/$1', ` --config=$1',
+	`_LMTPQ_ERROR_(`LMTPQ_MAILER_CONFIG takes the absolute path of a file, without blanks')')')
+ifdef(`_LMTPQ_FAILED_', `', `define(`_LMTPQ_FILE_ARG_', _LMTPQ_CONFIG_(LMTPQ_MAILER_CONFIG))')
 
 dnl ---- CYRUSV2_MAILER_ARGS as a DEST of lmtpq ----
 define(`_LMTPQ_BAD_', `_LMTPQ_ERROR_(`CYRUSV2_MAILER_ARGS is "'CYRUSV2_MAILER_ARGS`": $1')')
@@ -137,7 +145,7 @@ define(`_LMTPQ_QFLAGS_', _ADDCHAR_(_LMTPQ_FLAGS_, `Q'))
 define(`_LMTPQ_Q_', `ifelse(eval(index(`$1', `Q') >= 0), `1', ` -Q')')
 define(`_LMTPQ_OPT_', `ifelse(`$1', `', `', ` $1')')
 define(`_LMTPQ_TAIL_',
-	`_LMTPQ_MTA_`'_LMTPQ_OPT_(LMTPQ_MAILER_ARGS) _LMTPQ_DEST_`'_LMTPQ_OPT_(LMTPQ_MAILER_FALLBACK)')
+	`_LMTPQ_MTA_`'_LMTPQ_FILE_ARG_`'_LMTPQ_OPT_(LMTPQ_MAILER_ARGS) _LMTPQ_DEST_`'_LMTPQ_OPT_(LMTPQ_MAILER_FALLBACK)')
 dnl A= is expanded once, when the process starts, for the first recipient of the first message.
 dnl F=l puts all hosts in one transaction (hostsignature in deliver.c), and without it "a:24" and
 dnl "a:25" still share one (coloncmp); the next message finds the process by the mailer's name.

@@ -103,12 +103,20 @@ bool LmtpClient::pointless(const Step& step) const {
 
 void LmtpClient::receive(std::string_view bytes) {
   while (!bytes.empty() && state_ != ClientState::kBroken) {
+    if (state_ == ClientState::kHandshake || state_ == ClientState::kLoggedIn) {
+      // Somebody between us and the server would have them taken for what it says in TLS.
+      out_of_step(state_ == ClientState::kHandshake ? "bytes in clear behind the reply to STARTTLS"
+                                                    : "bytes behind the last reply to AUTH");
+      return;
+    }
     const ReplyParser::Result result = parser_.parse(bytes);
     if (result == ReplyParser::Result::kBad) {
-      out_of_step("the store talks nonsense: " + parser_.bad_reason());
+      // What it talks may be our password.
+      out_of_step("the store talks nonsense" +
+                  (said_.empty() ? ": " + parser_.bad_reason() : std::string()));
     } else if (result == ReplyParser::Result::kReply) {
       ++replies_;
-      handle(parser_.take());
+      handle(said_.empty() ? parser_.take() : veiled(parser_.take()));
     }
   }
 }
@@ -136,6 +144,12 @@ void LmtpClient::handle(const Reply& reply) {
     case Awaited::kGreeting:
     case Awaited::kLhlo:
       handle_opening(step.what, reply);
+      break;
+    case Awaited::kStarttls:
+      handle_starttls(reply);
+      break;
+    case Awaited::kAuth:
+      handle_auth(reply);
       break;
     case Awaited::kRset:
       if (!reply.positive()) {
@@ -170,18 +184,6 @@ void LmtpClient::handle(const Reply& reply) {
   }
   if (state_ == ClientState::kEnvelope) {
     pump();
-  }
-}
-
-void LmtpClient::handle_opening(Awaited what, const Reply& reply) {
-  if (!reply.positive()) {
-    broken_by(reply, std::string(kAwaitedNames[static_cast<int>(what)]) + " refused");
-  } else if (what == Awaited::kGreeting) {
-    greeting_ = reply;
-    send({Awaited::kLhlo, 0, lhlo_line(name_), 0});
-  } else {
-    capabilities_ = Capabilities(reply);
-    state_ = ClientState::kReady;
   }
 }
 

@@ -9,7 +9,8 @@
 // Threads and lifetimes: one object a connection, one thread.
 // Failure: state kBroken with a reason. What was answered before stays answered, unless the replies
 //   got out of step before the dot: with pipelining a doubled one shifts all that follow.
-// Rules: RFC 2033 section 4.2 (one reply per accepted recipient, in order), RFC 2920 (pipelining:
+// Rules: RFC 3207 and RFC 4954 (STARTTLS, AUTH: what the server said before counts no more),
+//   RFC 2033 section 4.2 (one reply per accepted recipient, in order), RFC 2920 (pipelining:
 //   but never a lone dot to a 354 that no recipient earned: Cyrus would file an empty message),
 //   Cyrus's TRACE (RSET clears the id, so RSET opens every transaction but a connection's first).
 #pragma once
@@ -24,24 +25,42 @@
 #include "capabilities.h"
 #include "envelope.h"
 #include "reply.h"
+#include "secret.h"
 #include "trace_id.h"
 
 namespace lmtpq {
 
-enum class Awaited { kGreeting, kLhlo, kRset, kTrace, kMail, kRcpt, kData, kFinal, kQuit };
-inline constexpr const char* kAwaitedNames[] = {"greeting", "LHLO", "RSET",        "TRACE", "MAIL",
-                                                "RCPT",     "DATA", "end of data", "QUIT"};
+enum class Awaited {
+  kGreeting,
+  kLhlo,
+  kStarttls,
+  kAuth,
+  kRset,
+  kTrace,
+  kMail,
+  kRcpt,
+  kData,
+  kFinal,
+  kQuit
+};
+inline constexpr const char* kAwaitedNames[] = {"greeting", "LHLO",        "STARTTLS", "AUTH",
+                                                "RSET",     "TRACE",       "MAIL",     "RCPT",
+                                                "DATA",     "end of data", "QUIT"};
 
 enum class ClientState {
-  kOpening,   // greeting and LHLO
-  kReady,     // no transaction is open
-  kEnvelope,  // TRACE, MAIL, RCPT, DATA are under way
-  kBody,      // 354, and somebody accepted: the message is to be sent
-  kFinal,     // the dot is out
-  kBroken,    // never to be used again
+  kOpening,     // greeting, LHLO, STARTTLS, AUTH: a reply is awaited
+  kHandshake,   // the server awaits TLS: not a byte more may come in clear
+  kChallenged,  // the server awaits our answer within AUTH
+  kLoggedIn,    // AUTH is done; the next byte from the server may be in a security layer
+  kReady,       // no transaction is open
+  kEnvelope,    // TRACE, MAIL, RCPT, DATA are under way
+  kBody,        // 354, and somebody accepted: the message is to be sent
+  kFinal,       // the dot is out
+  kBroken,      // never to be used again
 };
-inline constexpr const char* kClientStateNames[] = {"opening", "ready", "envelope",
-                                                    "body",    "final", "broken"};
+inline constexpr const char* kClientStateNames[] = {"opening",   "handshake", "challenged",
+                                                    "logged in", "ready",     "envelope",
+                                                    "body",      "final",     "broken"};
 
 struct Transaction {
   enum class Purpose {
@@ -82,6 +101,24 @@ class LmtpClient {
   std::string& output() { return output_; }
   // The connection died or time is up; whatever is unanswered stays so.
   void lost(std::string reason);
+
+  // In kReady: STARTTLS. Ends in kHandshake, or in kReady with a refusal().
+  void start_tls();
+  // In kReady: AUTH, with the initial response if the mechanism has one. Ends in kChallenged,
+  // kLoggedIn, or in kReady with a refusal(). Bytes, not base64.
+  void authenticate(std::string_view mechanism, const std::optional<std::string>& initial);
+  // A text of the server's that has this password is withheld from now on.
+  void withhold(std::string_view password);
+  // In kChallenged: the answer to challenge(); nothing: we give up, and the server will refuse.
+  void respond(const std::optional<std::string>& answer);
+  const std::string& challenge() const { return challenge_; }
+  // What the server said to the last STARTTLS or AUTH that it refused; without its text where that
+  // repeats what we said in confidence.
+  const std::optional<Reply>& refusal() const { return refusal_; }
+  // In kHandshake, when TLS is there, and in kLoggedIn: LHLO anew; what was offered is forgotten.
+  void start_over();
+  // From AUTH to its last reply: what goes either way is nobody's business.
+  bool confidential() const { return confidential_; }
 
   // In kReady.
   void begin(Transaction transaction);
@@ -128,6 +165,11 @@ class LmtpClient {
   bool pointless(const Step& step) const;
   void handle(const Reply& reply);
   void handle_opening(Awaited what, const Reply& reply);
+  void handle_starttls(const Reply& reply);
+  void handle_auth(const Reply& reply);
+  bool half_heard(const char* before);
+  void say_in_confidence(const std::string& bytes);
+  Reply veiled(Reply reply) const;
   void handle_rcpt(std::size_t recipient, const Reply& reply);
   void handle_data(const Reply& reply);
   void handle_final(std::size_t recipient, const Reply& reply);
@@ -155,6 +197,17 @@ class LmtpClient {
   Reply greeting_;
   Capabilities capabilities_;
   std::string session_;
+  std::optional<Reply> refusal_;
+  std::string challenge_;
+  std::optional<std::string> late_initial_;  // an initial response too long for AUTH's line
+  bool confidential_ = false;
+  // What we said in confidence, in every form in which it could come back. A user's name is one
+  // within AUTH only: elsewhere it may be any word.
+  struct Said {
+    Secret secret;
+    bool within_auth;
+  };
+  std::vector<Said> said_;
   std::optional<Reply> trace_refusal_;
   std::optional<Reply> first_final_;
   int finals_ = 0;        // replies to the end of data so far

@@ -6,6 +6,8 @@
 namespace lmtpq {
 namespace {
 
+constexpr std::size_t kCodeAndEnd = std::string_view("334 \r").size();
+
 bool digit(char c) { return c >= '0' && c <= '9'; }
 
 std::string printable(std::string_view text) {
@@ -114,7 +116,11 @@ ReplyParser::Result ReplyParser::parse(std::string_view& input) {
   while (!input.empty()) {
     const std::size_t newline = input.find('\n');
     const std::string_view piece = input.substr(0, newline);
-    const std::size_t room = kMaxKeptLine - std::min(kMaxKeptLine, line_.size());
+    const std::size_t most = challenges_ ? kMaxChallenge + kCodeAndEnd : kMaxKeptLine;
+    const std::size_t room = most - std::min(most, line_.size());
+    if (challenges_ && piece.size() > room) {
+      return bad("a challenge that is too long");
+    }
     line_.append(piece.substr(0, room));
     seen_ += piece.size();
     if (seen_ > kMaxReply) {
@@ -164,7 +170,7 @@ ReplyParser::Result ReplyParser::end_line() {
   }
   // An empty line costs memory too.
   kept_ += text.size() + 16;
-  if (kept_ <= kMaxKept) {
+  if (kept_ <= (challenges_ ? kMaxChallenge + 16 : kMaxKept)) {
     if (fits) {
       reply_.detailed.push_back(reply_.lines.size());
     }

@@ -59,6 +59,10 @@ class ReplyParser {
   static constexpr std::size_t kMaxKeptLine = 1000;
   static constexpr std::size_t kMaxKept = 8192;
   static constexpr std::size_t kMaxReply = 4u << 20;
+  static constexpr std::size_t kMaxChallenge = 12288;  // base64 (RFC 4954 section 4)
+
+  // Within AUTH no line is cut off: one over kMaxChallenge is kBad.
+  void expect_challenges(bool expected) { challenges_ = expected; }
 
   // Consumes from `input` up to the end of one reply. After kReply take it with `take()`.
   Result parse(std::string_view& input);
@@ -75,6 +79,7 @@ class ReplyParser {
   std::string line_;
   std::size_t seen_ = 0;
   std::size_t kept_ = 0;
+  bool challenges_ = false;
   std::string bad_reason_;
 };
 

@@ -56,6 +56,18 @@ def feature(*arguments: str) -> str:
   return f"FEATURE({', '.join(f'`{word}{chr(39)}' for word in words)})\n"
 
 
+def linked_tree(name: str, folder: str, ours: Path) -> Path:
+  """Links to all of Sendmail's tree, and one to a file of ours in a folder of it."""
+  tree = SCRATCH.folder(name)
+  for source in TREE.iterdir():
+    if source.name != folder:
+      os.symlink(source, tree / source.name)
+  SCRATCH.folder(f'{name}/{folder}')
+  for source in [*(TREE / folder).iterdir(), ours]:
+    os.symlink(source, tree / folder / source.name)
+  return tree
+
+
 def run_m4(text: str, *options: str, tree: str = str(TREE),
            folder: Path | None = None) -> subprocess.CompletedProcess:
   source = SCRATCH.path / 'source.mc'

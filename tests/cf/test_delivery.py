@@ -68,6 +68,19 @@ class User(unittest.TestCase):
     self.assert_user(Site('sender', "MODIFY_MAILER_FLAGS(`CYRUSV2', `lDFMmw')\n"), 'nobody')
 
 
+class Environment(unittest.TestCase):
+
+  def test_of_an_e_line_arrives_but_as_root_kerberos_will_not_heed_it(self):
+    # So the ticket is named in krb5.conf, as docs/TLS.md says: secure_getenv(3) gives nothing to
+    # who is started with another effective than real user.
+    site = Site('environment', 'LOCAL_CONFIG\nEKRB5CCNAME=FILE:/nowhere\n')
+    site.send('a@one.store.test')
+    site.run_queue()
+    [process] = site.processes()
+    self.assertIn('KRB5CCNAME', process['environment'])
+    self.assertEqual(process['secure'], is_root())
+
+
 class HostInTheDestination(unittest.TestCase):
 
   def test_two_hosts_in_one_message_stay_apart(self):

@@ -1,11 +1,10 @@
 """The examples make a .cf as they are, and mail goes where their comments say."""
 
-import os
 import re
 import subprocess
 import unittest
 
-from configuration import BANNER, HOST, OURS, ROOT, SCRATCH, TREE, Configuration, mc
+from configuration import (BANNER, HOST, OURS, ROOT, SCRATCH, TREE, Configuration, linked_tree, mc)
 
 EXAMPLES = ROOT / 'cf' / 'examples'
 NAMES = {path.stem for path in EXAMPLES.glob('*.mc')}
@@ -25,7 +24,7 @@ class Examples(unittest.TestCase):
 
   def test_each_is_complete_and_warns_of_nothing(self):
     self.assertEqual(NAMES, {'cyrusv2-replacement', 'notification-host', 'both-mailers',
-                             'tagged-notifications'})
+                             'tagged-notifications', 'remote-cyrus'})
     make_map('access', '')
     make_map('mailertable', '')
     for name in NAMES:
@@ -126,6 +125,41 @@ class TaggedNotifications(unittest.TestCase):
     self.assertEqual(sockets, [re.search(r'S=([^,]*)', line).group(1)])
 
 
+class RemoteCyrus(unittest.TestCase):
+
+  def lines(self, name: str) -> list[str]:
+    """The file of that name, without comments."""
+    text = (EXAMPLES / name).read_text()
+    return [line for line in text.splitlines() if line and line[0] != '#']
+
+  def test_goes_over_tcp_with_a_config_file_and_without_secrets_in_the_cf(self):
+    made = example('remote-cyrus')
+    self.assertEqual(made.mailer()['A'], 'lmtpq relay --config=/etc/lmtpq/lmtpq.conf '
+                                         'inet:imap1.example.org:24 inet:imap2.example.org:24')
+    self.assertEqual(made.route(f'user@{HOST}'), '$# cyrusv2 $: user')
+    for line in self.lines('passwords'):
+      self.assertNotIn(line.rpartition(':')[2], made.text)
+
+  def test_finds_a_section_and_a_password_for_each_store(self):
+    stores = re.findall(r'inet:(\S+):24', example('remote-cyrus').mailer()['A'])
+    sections = re.findall(r'^\[destination\.(.*)\]$', '\n'.join(self.lines('lmtpq.conf')),
+                          re.MULTILINE)
+    self.assertEqual(sections, stores)
+    self.assertEqual([line.split()[0] for line in self.lines('passwords')],
+                     [f'inet:{store}:24' for store in stores])
+
+  def test_is_never_content_with_a_store_that_proves_nothing(self):
+    levels = [line for line in self.lines('lmtpq.conf') if re.match(r'tls *=', line)]
+    self.assertEqual(levels, ['tls = verify', 'tls = fingerprint'])
+    self.assertNotIn('auth-plaintext = always', self.lines('lmtpq.conf'))
+
+  def test_says_where_its_files_belong_and_with_which_modes(self):
+    comment = (EXAMPLES / 'remote-cyrus.mc').read_text().partition('divert(0)')[0]
+    self.assertIn('install -m 644 lmtpq.conf /etc/lmtpq/lmtpq.conf', comment)
+    self.assertIn('install -m 600 passwords /etc/lmtpq/passwords', comment)
+    self.assertIn('auth-password-file = /etc/lmtpq/passwords', self.lines('lmtpq.conf'))
+
+
 class WaysToIncludeIt(unittest.TestCase):
   """Each way that cf/README.md names."""
 
@@ -146,13 +180,7 @@ class WaysToIncludeIt(unittest.TestCase):
     self.assert_same(mailer, tree='..', folder=TREE / 'cf')  # Sendmail's own Makefile stands there
 
   def test_mailer_with_a_link_in_the_tree(self):
-    tree = SCRATCH.folder('tree')
-    for source in TREE.iterdir():
-      if source.name != 'mailer':
-        os.symlink(source, tree / source.name)
-    SCRATCH.folder('tree/mailer')
-    for source in [*(TREE / 'mailer').iterdir(), OURS]:
-      os.symlink(source, tree / 'mailer' / source.name)
+    tree = linked_tree('tree-mailer', 'mailer', OURS)
     self.assert_same("MAILER(`lmtpq')\n", tree=str(tree))
 
   def test_an_m4_that_is_not_gnu(self):

@@ -118,11 +118,38 @@ class OwnKnobs(unittest.TestCase):
                      'lmtpq relay -Q --trace=off --config /etc/lmtpq/b.conf '
                      'unix:/var/run/cyrus/socket/lmtp inet:b:24 unix:/c')
 
+  def test_the_config_file_is_an_option_that_later_arguments_may_overrule(self):
+    made = Configuration(mc(define('LMTPQ_MAILER_CONFIG', '/etc/lmtpq/b.conf') +
+                            define('CYRUSV2_MAILER_ARGS', 'TCP store.example.org lmtp') +
+                            define('confTO_DATAFINAL', '30m') +
+                            define('LMTPQ_MAILER_ARGS', '--trace=off'))).mailers()
+    options = '--mta-timeout=1800s --config=/etc/lmtpq/b.conf --trace=off'
+    self.assertEqual(made['cyrusv2']['A'],
+                     f'lmtpq relay {options} inet:store.example.org:lmtp')
+    self.assertEqual(made['cyrusv2q']['A'],
+                     f'lmtpq relay -Q {options} inet:store.example.org:lmtp')
+
+  def test_no_config_file_is_named_by_default(self):
+    self.assertNotIn('config', Configuration(mc()).line('cyrusv2'))
+    self.assertNotIn('config', Configuration(mc(define('LMTPQ_MAILER_CONFIG', ''))).line('cyrusv2'))
+
+  def test_a_config_file_by_host_makes_one_process_for_each_recipient(self):
+    made = Configuration(mc(define('LMTPQ_MAILER_CONFIG', '/etc/lmtpq/$h.conf')))
+    self.assertEqual((made.written('cyrusv2', 'm'), made.written('cyrusv2', 'r')), ('1', '1'))
+
+  def test_a_config_file_is_one_absolute_path(self):
+    for path in ('lmtpq.conf', 'etc/lmtpq.conf', '/etc/lmtpq/a b.conf', '/etc/lmtpq.conf ', ' ',
+                 '/a --log=/b', '-Q'):
+      made = run_m4(mc(define('LMTPQ_MAILER_CONFIG', path)))
+      self.assertEqual(made.returncode, 1, path)
+      self.assertEqual(made.stderr, '*** ERROR: MAILER(lmtpq): LMTPQ_MAILER_CONFIG takes the '
+                                    'absolute path of a file, without blanks\n', path)
+
   def test_every_knob_is_in_the_readme(self):
     table = (ROOT / 'cf' / 'README.md').read_text()
     knobs = set(re.findall(r'(?<!_)\b(?:LMTPQ|CYRUSV2)_MAILER_[A-Z]+', OURS.read_text()))
     self.assertEqual({knob for knob in knobs if f'| `{knob}` |' in table}, knobs)
-    self.assertEqual(len(knobs), 10)
+    self.assertEqual(len(knobs), 11)
 
   def test_the_wait_for_the_exit_has_an_end(self):
     self.assertEqual(Configuration(mc()).written('cyrusv2q', 'W'), '1m')
@@ -140,6 +167,7 @@ class OwnKnobs(unittest.TestCase):
   def test_a_value_that_would_break_the_m_line_is_refused(self):
     for name, value in (('LMTPQ_MAILER_ARGS', '--auth-security=noplaintext,noactive'),
                         ('LMTPQ_MAILER_ARGS', '--log="/a"'), ('LMTPQ_MAILER_ARGS', '-t $u'),
+                        ('LMTPQ_MAILER_CONFIG', '/a,b'), ('LMTPQ_MAILER_CONFIG', '/$u/a'),
                         ('LMTPQ_MAILER_PATH', '/a,b'), ('LMTPQ_MAILER_USER', 'cyrus,mail'),
                         ('LMTPQ_MAILER_FALLBACK', 'inet:a,inet:b')):
       made = run_m4(mc(define(name, value)))

@@ -1,11 +1,10 @@
 """FEATURE(lmtpq_milter) in an .mc with other filters and macros, included in every way there is."""
 
-import os
 import re
 import unittest
 
-from configuration import (BANNER, INCLUDE, MILTER, ROOT, SCRATCH, STOCK, TREE, Configuration,
-                           define, feature, mc)
+from configuration import (BANNER, INCLUDE, MILTER, ROOT, STOCK, TREE, Configuration, define,
+                           feature, linked_tree, mc)
 
 DEFAULT = 'Xlmtpq, S=unix:/run/lmtpq/milter.sock, T=C:5s;S:5s;R:10s;E:15s'
 MACROS = {'connect': 'j, _, {daemon_name}, {if_name}, {if_addr}, {client_addr}',
@@ -131,13 +130,7 @@ class WaysToIncludeTheMilter(unittest.TestCase):
     self.assert_filter(text, tree='..', folder=TREE / 'cf')  # Sendmail's own Makefile stands there
 
   def test_feature_with_a_link_in_the_tree(self):
-    tree = SCRATCH.folder('tree-feature')
-    for source in TREE.iterdir():
-      if source.name != 'feature':
-        os.symlink(source, tree / source.name)
-    SCRATCH.folder('tree-feature/feature')
-    for source in [*(TREE / 'feature').iterdir(), MILTER]:
-      os.symlink(source, tree / 'feature' / source.name)
+    tree = linked_tree('tree-feature', 'feature', MILTER)
     text = mc("FEATURE(`lmtpq_milter', `inet:8891@127.0.0.1', `T')\n")
     self.assert_filter(text, tree=str(tree))
     self.assert_filter(text, f'-D_CF_DIR_={tree}/')

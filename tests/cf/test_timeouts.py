@@ -87,7 +87,7 @@ class DataFinal(unittest.TestCase):
             'lmtpq waits 10m, set --data-done-timeout in LMTPQ_MAILER_ARGS')
 
   def test_has_the_limit_that_lmtpq_has(self):
-    settings = (ROOT / 'mailer' / 'settings.cpp').read_text()
-    self.assertIn('"data-done-timeout", "TIME", "10m"', settings)
+    options = (ROOT / 'mailer' / 'store_options.cpp').read_text()
+    self.assertIn('"data-done-timeout", "TIME", "10m"', options)
     margin = re.search(r'return mta - (.*);', (ROOT / 'mailer' / 'settings.h').read_text())
     self.assertEqual(margin.group(1), 'std::min<Time>(std::chrono::seconds(30), mta / 10)')

@@ -181,6 +181,7 @@ lmtpq::Settings settings_of(const Script& script, std::size_t destinations,
   for (std::size_t i = 0; i < destinations; ++i) {
     settings.destinations.push_back(lmtpq::parse_destination("unix:/" + std::to_string(i)));
   }
+  settings.stores = lmtpq::find_stores(config, settings.destinations);
   return settings;
 }
 

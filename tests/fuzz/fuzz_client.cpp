@@ -1,6 +1,7 @@
 // Any bytes from a store, line by line, over three transactions: nobody's mail is taken for
-// delivered before the dot, nothing is said on a broken connection. The first byte chooses the
-// number of recipients, the window, and whether quota is ignored.
+// delivered before the dot, nothing is said on a broken connection, and nothing that came in clear
+// is heard behind STARTTLS. The first byte chooses the number of recipients, the window, whether
+// quota is ignored, and whether TLS and a login come first.
 
 #include <algorithm>
 #include <cstdint>
@@ -26,6 +27,8 @@ class Player {
       : recipients_(choice % 4),
         ignore_quota_(choice % 8 > 3),
         window_(choice % 16 > 7 ? 3 : 1),
+        tls_(choice % 32 > 15),
+        login_(choice % 64 > 31),
         client_("here", window_) {}
 
   void hear(std::string_view line) {
@@ -34,6 +37,9 @@ class Player {
     check_answers();
     check_output();
     check(!was_broken || client_.state() == ClientState::kBroken);
+    if (open_further()) {
+      return;
+    }
     if (client_.state() == ClientState::kBody && line.find("#wait") == line.npos) {
       client_.end_of_data();
       dot_ = true;
@@ -47,6 +53,39 @@ class Player {
   }
 
  private:
+  // STARTTLS and AUTH, as Upstream would go about them.
+  bool open_further() {
+    switch (client_.state()) {
+      case ClientState::kHandshake:
+      case ClientState::kLoggedIn:
+        check(!client_.confidential());
+        client_.start_over();
+        check(client_.capabilities().all().empty());
+        break;
+      case ClientState::kChallenged:
+        check(client_.confidential() && client_.challenge().size() <= 9216);
+        client_.respond(client_.challenge().size() % 7 == 6 ? std::nullopt
+                                                            : std::optional(client_.challenge()));
+        break;
+      case ClientState::kReady:
+        if (tls_ && client_.reusable()) {
+          tls_ = false;
+          client_.start_tls();
+          break;
+        }
+        if (login_ && client_.reusable()) {
+          login_ = false;
+          client_.authenticate("X", "a login");
+          break;
+        }
+        return false;
+      default:
+        return false;
+    }
+    check_output();
+    return true;
+  }
+
   void begin() {
     Transaction transaction;
     transaction.trace = TraceId::parse("t" + std::to_string(transactions_)).value();
@@ -77,8 +116,8 @@ class Player {
     while (!output.empty()) {
       const std::size_t end = output.find("\r\n");
       const std::string_view line = output.substr(0, end);
-      check(end < kMaxCommandLine && line != ".");
-      check(line.find("IGNOREQUOTA") == line.npos ||
+      check((end < kMaxCommandLine || client_.confidential()) && line != ".");
+      check(line.find("IGNOREQUOTA") == line.npos || client_.confidential() ||
             (client_.capabilities().offers("IGNOREQUOTA") && line.ends_with("> IGNOREQUOTA")));
       output.remove_prefix(end + 2);
       ++sent_;
@@ -92,6 +131,8 @@ class Player {
   std::size_t recipients_;
   bool ignore_quota_;
   std::size_t window_;
+  bool tls_;
+  bool login_;
   LmtpClient client_;
   int transactions_ = 0;
   bool dot_ = false;

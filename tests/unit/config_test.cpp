@@ -8,6 +8,8 @@
 #include <fstream>
 #include <map>
 
+#include "scratch_file.h"
+
 using lmtpq::Config;
 using lmtpq::ConfigError;
 using lmtpq::Option;
@@ -86,7 +88,7 @@ std::string text_error(std::string_view text) {
 
 }  // namespace
 
-class ConfigTest : public CppUnit::TestFixture {
+class ConfigTest : public ScratchFileFixture {
   CPPUNIT_TEST_SUITE(ConfigTest);
   CPPUNIT_TEST(everyFormOfAnOptionIsUnderstood);
   CPPUNIT_TEST(wordBehindABareOptionIsAnOperand);
@@ -110,22 +112,13 @@ class ConfigTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE_END();
 
  public:
+  ConfigTest() : ScratchFileFixture("conf") {}
   void setUp() override {
+    ScratchFileFixture::setUp();
     g_read.clear();
-    char name[] = "/tmp/lmtpq-config-test-XXXXXX";
-    CPPUNIT_ASSERT(mkdtemp(name) != nullptr);
-    folder_ = name;
-    file_ = folder_ + "/conf";
-  }
-  void tearDown() override {
-    unlink(file_.c_str());
-    rmdir(folder_.c_str());
   }
 
  private:
-  std::string folder_;
-  std::string file_;
-
   void everyFormOfAnOptionIsUnderstood() {
     const struct {
       Words arguments;

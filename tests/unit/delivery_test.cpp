@@ -52,7 +52,7 @@ std::string fate_when_memory_ends_at(const std::string& command) {
   Settings settings;
   Config config(option_table(Command::kRelay, settings));
   config.apply();
-  settings.destinations.push_back(parse_destination("unix:/store"));
+  settings.stores = find_stores(config, {parse_destination("unix:/store")});
   const Log log("test", "/dev/null", LogLevel::kInfo);
   FailingDialer dialer(command);
   Delivery delivery(settings, dialer, log);

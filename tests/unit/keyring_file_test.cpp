@@ -11,6 +11,7 @@
 
 #include "config.h"
 #include "keyring.h"
+#include "scratch_file.h"
 
 using lmtpq::ConfigError;
 using lmtpq::Keyring;
@@ -79,7 +80,7 @@ std::set<gid_t> groups_at_hand() {
 
 }  // namespace
 
-class KeyringFileTest : public CppUnit::TestFixture {
+class KeyringFileTest : public ScratchFileFixture {
   CPPUNIT_TEST_SUITE(KeyringFileTest);
   CPPUNIT_TEST(aFileOfTheReaderAloneIsGood);
   CPPUNIT_TEST(aFileThatOthersMayReadOrWriteIsRefusedWithARemedy);
@@ -92,27 +93,13 @@ class KeyringFileTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE_END();
 
  public:
+  KeyringFileTest() : ScratchFileFixture("tag.keys") {}
   void setUp() override {
-    char name[] = "/tmp/lmtpq-keyring-test-XXXXXX";
-    CPPUNIT_ASSERT(mkdtemp(name) != nullptr);
-    folder_ = name;
-    file_ = folder_ + "/tag.keys";
+    ScratchFileFixture::setUp();
     write(kLine);
-  }
-  void tearDown() override {
-    unlink(file_.c_str());
-    rmdir(folder_.c_str());
   }
 
  private:
-  std::string folder_;
-  std::string file_;
-
-  void write(const std::string& text) {
-    std::ofstream(file_) << text;
-    CPPUNIT_ASSERT_EQUAL(0, chmod(file_.c_str(), 0600));
-  }
-
   std::string complaint_at(mode_t mode) {
     CPPUNIT_ASSERT_EQUAL(0, chmod(file_.c_str(), mode));
     return complaint(file_);

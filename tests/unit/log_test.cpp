@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "config.h"
+#include "scratch_file.h"
 
 // The program's own syslog takes the place of libc's (which _FORTIFY_SOURCE calls by its second
 // name), for <syslog.h> must not be seen here. Numbers are those of RFC 5424 section 6.2.1.
@@ -56,7 +57,7 @@ using lmtpq::Log;
 using lmtpq::LogLevel;
 using lmtpq::Record;
 
-class LogTest : public CppUnit::TestFixture {
+class LogTest : public ScratchFileFixture {
   CPPUNIT_TEST_SUITE(LogTest);
   CPPUNIT_TEST(recordKeepsOrderAndSeparatesBySpaces);
   CPPUNIT_TEST(valueIsQuotedOnlyWhereItMustBe);
@@ -74,22 +75,13 @@ class LogTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE_END();
 
  public:
+  LogTest() : ScratchFileFixture("log") {}
   void setUp() override {
-    char name[] = "/tmp/lmtpq-log-test-XXXXXX";
-    CPPUNIT_ASSERT(mkdtemp(name) != nullptr);
-    folder_ = name;
-    file_ = folder_ + "/log";
+    ScratchFileFixture::setUp();
     g_lines.clear();
-  }
-  void tearDown() override {
-    unlink(file_.c_str());
-    rmdir(folder_.c_str());
   }
 
  private:
-  std::string folder_;
-  std::string file_;
-
   std::vector<std::string> file_lines() const {
     std::ifstream in(file_);
     std::vector<std::string> lines;

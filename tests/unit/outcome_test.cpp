@@ -198,6 +198,8 @@ class OutcomeTest : public CppUnit::TestFixture {
       const char* becomes;
     } rows[] = {
         {Trouble::kUnreachable, "deferred 451 4.4.1"},
+        {Trouble::kTls, "deferred 451 4.7.5"},
+        {Trouble::kLogin, "deferred 451 4.7.8"},
         {Trouble::kLost, "deferred 451 4.4.2"},
         {Trouble::kUncertain, "deferred 451 4.4.2"},
         {Trouble::kNonsense, "deferred 451 4.5.0"},

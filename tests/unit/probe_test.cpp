@@ -33,7 +33,7 @@ ProbeResult probed(Play* play, const std::vector<std::string>& arguments) {
   Config config(option_table(Command::kProbe, settings));
   config.take_arguments(arguments);
   config.apply();
-  settings.destinations = {parse_destination("unix:/s")};
+  settings.stores = find_stores(config, {parse_destination("unix:/s")});
   ScriptedDialer dialer(play);
   const Log log("test", "/dev/null", LogLevel::kInfo);
   return probe(settings, dialer, log);

@@ -62,7 +62,8 @@ class Road {
   void meet(const Replies& replies, const std::string& offers = kOffers) {
     play_ = {};
     play_.replies = {"220 store\r\n", offers};
-    upstream_.emplace(std::make_unique<ScriptedChannel>(play_), "test", settings_, log_);
+    upstream_.emplace(std::make_unique<ScriptedChannel>(play_), "test", settings_.store, settings_,
+                      log_);
     CPPUNIT_ASSERT(upstream_->open(Deadline::max()));
     hear(replies);
   }

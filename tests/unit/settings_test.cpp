@@ -3,6 +3,7 @@
 #include <cppunit/extensions/HelperMacros.h>
 #include <unistd.h>
 
+#include <functional>
 #include <set>
 
 using namespace lmtpq;
@@ -64,20 +65,20 @@ class SettingsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::size_t{1000}, s.max_rcpts);
     CPPUNIT_ASSERT_EQUAL(std::size_t{998}, s.line_limit);
     CPPUNIT_ASSERT(s.destinations.empty());
-    CPPUNIT_ASSERT(s.pipelining);
-    CPPUNIT_ASSERT(s.timeouts.connect == 30s);
-    CPPUNIT_ASSERT(s.timeouts.lhlo == 5min);
-    CPPUNIT_ASSERT(s.timeouts.mail == 5min);
-    CPPUNIT_ASSERT(s.timeouts.rcpt == 5min);
-    CPPUNIT_ASSERT(s.timeouts.data_init == 2min);
-    CPPUNIT_ASSERT(s.timeouts.data_xfer == 3min);
-    CPPUNIT_ASSERT(s.timeouts.data_done == 10min);
-    CPPUNIT_ASSERT(s.timeouts.rset == 20s);
-    CPPUNIT_ASSERT(s.timeouts.quit == 0s);
+    CPPUNIT_ASSERT(s.store.pipelining);
+    CPPUNIT_ASSERT(s.store.timeouts.connect == 30s);
+    CPPUNIT_ASSERT(s.store.timeouts.lhlo == 5min);
+    CPPUNIT_ASSERT(s.store.timeouts.mail == 5min);
+    CPPUNIT_ASSERT(s.store.timeouts.rcpt == 5min);
+    CPPUNIT_ASSERT(s.store.timeouts.data_init == 2min);
+    CPPUNIT_ASSERT(s.store.timeouts.data_xfer == 3min);
+    CPPUNIT_ASSERT(s.store.timeouts.data_done == 10min);
+    CPPUNIT_ASSERT(s.store.timeouts.rset == 20s);
+    CPPUNIT_ASSERT(s.store.timeouts.quit == 0s);
     CPPUNIT_ASSERT(s.timeouts.idle == 60s);
     CPPUNIT_ASSERT(s.timeouts.input == 10min);
     CPPUNIT_ASSERT(s.timeouts.mta == 1h);
-    CPPUNIT_ASSERT_EQUAL(std::uint64_t{500}, s.min_data_rate);
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{500}, s.store.min_data_rate);
     CPPUNIT_ASSERT(s.user.empty());
     CPPUNIT_ASSERT_EQUAL(std::string("/var/tmp"), s.spool_dir);
     CPPUNIT_ASSERT_EQUAL(std::string("syslog"), s.log);
@@ -86,28 +87,41 @@ class SettingsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(s.transcript_dir.empty());
     char name[256] = {};
     gethostname(name, sizeof name - 1);
-    CPPUNIT_ASSERT_EQUAL(std::string(name), s.hostname);
+    CPPUNIT_ASSERT_EQUAL(std::string(name), s.store.hostname);
   }
 
   void everyTimeHasItsOwnOption() {
+    const auto store = [](StoreTimeouts::Time StoreTimeouts::*member) {
+      return [member](const Settings& s) { return (s.store.timeouts.*member).count(); };
+    };
+    const auto client = [](Timeouts::Time Timeouts::*member) {
+      return [member](const Settings& s) { return (s.timeouts.*member).count(); };
+    };
     const struct {
       const char* name;
-      Timeouts::Time Timeouts::*member;
+      std::function<long(const Settings&)> time;
     } rows[] = {
-        {"connect", &Timeouts::connect},     {"lhlo", &Timeouts::lhlo},
-        {"mail", &Timeouts::mail},           {"rcpt", &Timeouts::rcpt},
-        {"data-init", &Timeouts::data_init}, {"data-xfer", &Timeouts::data_xfer},
-        {"data-done", &Timeouts::data_done}, {"rset", &Timeouts::rset},
-        {"quit", &Timeouts::quit},           {"idle", &Timeouts::idle},
-        {"input", &Timeouts::input},         {"mta", &Timeouts::mta},
+        {"connect", store(&StoreTimeouts::connect)},
+        {"lhlo", store(&StoreTimeouts::lhlo)},
+        {"starttls", store(&StoreTimeouts::starttls)},
+        {"auth", store(&StoreTimeouts::auth)},
+        {"mail", store(&StoreTimeouts::mail)},
+        {"rcpt", store(&StoreTimeouts::rcpt)},
+        {"data-init", store(&StoreTimeouts::data_init)},
+        {"data-xfer", store(&StoreTimeouts::data_xfer)},
+        {"data-done", store(&StoreTimeouts::data_done)},
+        {"rset", store(&StoreTimeouts::rset)},
+        {"quit", store(&StoreTimeouts::quit)},
+        {"idle", client(&Timeouts::idle)},
+        {"input", client(&Timeouts::input)},
+        {"mta", client(&Timeouts::mta)},
     };
-    const Timeouts before = read({}).timeouts;
+    const Settings before = read({});
     for (const auto& row : rows) {
-      const Timeouts t = read({"--" + std::string(row.name) + "-timeout=1234ms"}).timeouts;
+      const Settings s = read({"--" + std::string(row.name) + "-timeout=1234ms"});
       for (const auto& other : rows) {
-        const Timeouts::Time expected =
-            other.member == row.member ? Timeouts::Time(1234) : before.*other.member;
-        CPPUNIT_ASSERT_EQUAL_MESSAGE(row.name, expected.count(), (t.*other.member).count());
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(row.name, &other == &row ? 1234 : other.time(before),
+                                     other.time(s));
       }
     }
   }
@@ -121,8 +135,8 @@ class SettingsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(read({"--trace=off", "--trace=tag"}).trace == TraceSource::kTag);
     CPPUNIT_ASSERT(read({"--utf8-headers=refuse"}).utf8_headers == Utf8Headers::kRefuse);
     CPPUNIT_ASSERT(read({"--utf8-headers=allow"}).utf8_headers == Utf8Headers::kAllow);
-    CPPUNIT_ASSERT(!read({"--pipelining=no"}).pipelining);
-    CPPUNIT_ASSERT(read({"--pipelining=yes"}).pipelining);
+    CPPUNIT_ASSERT(!read({"--pipelining=no"}).store.pipelining);
+    CPPUNIT_ASSERT(read({"--pipelining=yes"}).store.pipelining);
     CPPUNIT_ASSERT(read({"--log-level=error"}).log_level == LogLevel::kError);
     CPPUNIT_ASSERT(read({"--log-level=warning"}).log_level == LogLevel::kWarning);
     CPPUNIT_ASSERT(read({"--log-level=debug"}).log_level == LogLevel::kDebug);
@@ -142,11 +156,11 @@ class SettingsTest : public CppUnit::TestFixture {
                          *read({"--max-message-size=50M"}).max_message_size);
     CPPUNIT_ASSERT_EQUAL(std::size_t{7}, read({"--max-rcpts=7"}).max_rcpts);
     CPPUNIT_ASSERT_EQUAL(std::size_t{2000}, read({"--line-limit=2000"}).line_limit);
-    CPPUNIT_ASSERT_EQUAL(std::uint64_t{1024}, read({"--min-data-rate=1k"}).min_data_rate);
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{1024}, read({"--min-data-rate=1k"}).store.min_data_rate);
     CPPUNIT_ASSERT_EQUAL(std::string("mx.example.org"),
-                         read({"--hostname=mx.example.org"}).hostname);
+                         read({"--hostname=mx.example.org"}).store.hostname);
     CPPUNIT_ASSERT_EQUAL(std::string("[IPv6:2001:db8::1]"),
-                         read({"--hostname=[IPv6:2001:db8::1]"}).hostname);
+                         read({"--hostname=[IPv6:2001:db8::1]"}).store.hostname);
     CPPUNIT_ASSERT_EQUAL(std::string("cyrus"), read({"--user=cyrus"}).user);
     CPPUNIT_ASSERT_EQUAL(std::string("/spool"), read({"--spool-dir=/spool"}).spool_dir);
     CPPUNIT_ASSERT_EQUAL(std::string("/log"), read({"--log=/log"}).log);

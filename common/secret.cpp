@@ -1,0 +1,140 @@
+#include "secret.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <utility>
+
+#include "config.h"
+
+namespace lmtpq {
+namespace {
+
+constexpr std::size_t kMaxFile = 64 * 1024;
+constexpr std::size_t kLeastCapacity = 32;  // more than any string keeps within itself
+
+struct Close {
+  void operator()(FILE* file) const { fclose(file); }
+};
+using File = std::unique_ptr<FILE, Close>;
+
+// Wipes it however the scope is left.
+struct WipedAtEnd {
+  explicit WipedAtEnd(std::string& watched) : text(watched) {}
+  WipedAtEnd(const WipedAtEnd&) = delete;
+  WipedAtEnd& operator=(const WipedAtEnd&) = delete;
+  ~WipedAtEnd() { wipe(text); }
+  std::string& text;
+};
+
+// Somebody's name who shares the group by his primary group; /etc/passwd only, since asking every
+// name service for all its accounts takes minutes on some sites.
+std::string sharer(gid_t group, uid_t owner, uid_t reader) {
+  const File accounts(fopen("/etc/passwd", "re"));
+  std::string first;
+  while (const passwd* entry = accounts ? fgetpwent(accounts.get()) : nullptr) {
+    if (entry->pw_gid != group || entry->pw_uid == owner || entry->pw_uid == reader) {
+      continue;
+    }
+    if (!first.empty()) {
+      return first;
+    }
+    first = entry->pw_name;
+  }
+  return "";
+}
+
+void check_file(const struct stat& file, const std::string& path, uid_t reader,
+                const std::string& what) {
+  if (!S_ISREG(file.st_mode)) {
+    throw ConfigError(path + ": not a regular file");
+  }
+  if ((file.st_mode & 0007) != 0) {
+    throw ConfigError(path + ": others may read or write " + what + "; chmod 600 " + path);
+  }
+  if ((file.st_mode & 0030) != 0) {
+    throw ConfigError(path + ": its group may write " + what + "; chmod 640 " + path);
+  }
+  if (file.st_uid != 0 && file.st_uid != reader) {
+    throw ConfigError(path + ": owned by neither root nor us; chown root " + path);
+  }
+  const std::string other =
+      (file.st_mode & 0040) != 0 ? sharer(file.st_gid, file.st_uid, reader) : std::string();
+  if (!other.empty()) {
+    const group* const entry = getgrgid(file.st_gid);
+    throw ConfigError(
+        path + ": its group, " + (entry != nullptr ? entry->gr_name : std::to_string(file.st_gid)) +
+        ", is also that of " + other + "; chmod 600, or give " + what + " a group of their own");
+  }
+}
+
+}  // namespace
+
+Secret::Secret(std::string_view text) {
+  if (!text.empty()) {
+    text_.reserve(std::max(text.size(), kLeastCapacity));
+    text_ = text;
+  }
+}
+
+// What is long enough stands outside the string, whose move hands over the memory itself.
+Secret::Secret(Secret&& other) noexcept : text_(std::exchange(other.text_, {})) {}
+
+Secret& Secret::operator=(Secret&& other) noexcept {
+  if (this != &other) {
+    wipe(text_);
+    text_ = std::exchange(other.text_, {});
+  }
+  return *this;
+}
+
+Secret::~Secret() { wipe(text_); }
+
+void wipe(std::string& text) {
+  text.resize(text.capacity());
+  explicit_bzero(text.data(), text.size());
+  text.clear();
+}
+
+Secret read_secret_file(const std::string& path, uid_t reader, const char* what) {
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+  const File file(descriptor < 0 ? nullptr : fdopen(descriptor, "r"));
+  struct stat facts {};
+  if (!file || fstat(descriptor, &facts) != 0) {
+    throw ConfigError(path + ": " + std::strerror(errno));
+  }
+  check_file(facts, path, reader, what);
+  setvbuf(file.get(), nullptr, _IONBF, 0);  // a buffer of stdio's would not be wiped
+  std::string text(kMaxFile + 1, '\0');
+  const WipedAtEnd wiped(text);
+  text.resize(fread(text.data(), 1, text.size(), file.get()));
+  if (ferror(file.get()) != 0) {
+    throw ConfigError(path + ": " + std::strerror(errno));
+  }
+  if (text.size() > kMaxFile) {
+    throw ConfigError(path + ": larger than 64 KiB");
+  }
+  return Secret(text);
+}
+
+void forbid_core_dumps() {
+  const rlimit none{};
+  setrlimit(RLIMIT_CORE, &none);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  // A sanitizer looks for leaks through ptrace(2), which this forbids too.
+  prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
+}  // namespace lmtpq

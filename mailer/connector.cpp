@@ -1,0 +1,166 @@
+#include "connector.h"
+
+#include "proxy_protocol.h"
+
+namespace lmtpq {
+
+Connector::Connector(const Store& store, const Settings& process, Dialer& dialer, const Log& log)
+    : store_(store), process_(process), dialer_(dialer), log_(log) {}
+
+Connection Connector::connect(Deadline latest) {
+  Connection connection = attempt(latest, InClear::kUnlessRefused);
+  // At level `may` TLS is a bonus: a store whose TLS is broken gets its mail without.
+  if (connection.trouble == Trouble::kTls && store_.settings.tls.level == TlsLevel::kMay) {
+    log_.warning(Record()
+                     .add("destination", store_.destination.text)
+                     .add("failed", connection.failure)
+                     .add("effect", "once more without TLS"));
+    connection = attempt(latest, InClear::kRightAway);
+  }
+  if (connection.ready) {
+    log_security(*connection.upstream);
+  }
+  return connection;
+}
+
+Connection Connector::attempt(Deadline latest, InClear clear) {
+  Connection made;
+  Dialed dialed = dialer_.dial(store_.destination, store_.settings.timeouts.connect, latest);
+  if (!dialed.channel) {
+    made.failure = dialed.failure;
+    return made;
+  }
+  made.upstream = std::make_unique<Upstream>(std::move(dialed.channel), dialed.peer,
+                                             store_.settings, process_, log_);
+  Upstream& upstream = *made.upstream;
+  try {
+    if (store_.settings.proxy_protocol == ProxyProtocol::kV2) {
+      upstream.precede(proxy_v2_header(dialed.source, dialed.target),
+                       std::min(Clock::now() + store_.settings.timeouts.lhlo, latest));
+    }
+    made.ready = upstream.open(latest) && (clear == InClear::kRightAway || secure(made, latest)) &&
+                 log_in(made, latest);
+  } catch (const ConfigError& error) {
+    made.trouble = Trouble::kConfiguration;
+    made.failure = error.what();
+  }
+  if (made.ready) {
+    made.failure.clear();
+  } else {
+    const std::string& why = made.failure.empty() ? upstream.client().reason() : made.failure;
+    made.failure = upstream.peer() + ": " + why;
+  }
+  return made;
+}
+
+bool Connector::secure(Connection& connection, Deadline latest) {
+  if (!store_.wants_tls()) {
+    return true;
+  }
+  Upstream& upstream = *connection.upstream;
+  const bool must = store_.settings.tls.level >= TlsLevel::kEncrypt;
+  if (!upstream.client().capabilities().offers("STARTTLS")) {
+    if (must) {
+      connection.trouble = Trouble::kTls;
+      connection.failure =
+          "STARTTLS is not offered, and --tls=" +
+          std::string(kTlsLevelNames[static_cast<int>(store_.settings.tls.level)]) +
+          " goes on only with it";
+    }
+    return !must;
+  }
+  if (!tls_) {
+    const bool named = store_.destination.family == Destination::Family::kInet;
+    tls_ = std::make_unique<TlsClient>(store_.settings.tls,
+                                       named ? store_.destination.host : std::string());
+  }
+  if (upstream.start_tls(*tls_, latest)) {
+    return true;
+  }
+  if (upstream.client().state() == ClientState::kReady && !must) {
+    return true;
+  }
+  connection.trouble = Trouble::kTls;
+  if (upstream.client().refusal()) {
+    connection.failure = "STARTTLS refused: " + upstream.client().refusal()->summary();
+  }
+  return false;
+}
+
+// Over a unix socket Cyrus asks nobody who he is (and offers EXTERNAL to whoever wants to be
+// asked): what cannot be done there need not be.
+bool Connector::log_in(Connection& connection, Deadline latest) {
+  const AuthSettings& auth = store_.settings.auth;
+  Upstream& upstream = *connection.upstream;
+  if (!auth.wanted()) {
+    return true;
+  }
+  const bool optional = store_.destination.family == Destination::Family::kUnix;
+  connection.trouble = Trouble::kLogin;
+  if (!upstream.client().capabilities().offers("AUTH")) {
+    connection.failure = "a login is configured, and AUTH is not offered";
+    return optional;
+  }
+  if (!auth.password_file.empty() && store_.login.password.empty()) {
+    connection.failure = auth.password_file + " has no line for " + store_.destination.text +
+                         (auth.user.empty() ? "" : " and " + auth.user);
+    return optional;
+  }
+  if (upstream.log_in(std::make_unique<SaslClient>(auth, store_.login, surroundings(upstream)),
+                      latest)) {
+    return true;
+  }
+  connection.failure = upstream.login_failure();
+  return optional && upstream.client().state() == ClientState::kReady &&
+         !upstream.client().refusal();
+}
+
+SaslSurroundings Connector::surroundings(const Upstream& upstream) const {
+  SaslSurroundings made;
+  const TlsSettings& tls = store_.settings.tls;
+  const bool unix_socket = store_.destination.family == Destination::Family::kUnix;
+  made.server = !tls.name.empty() ? tls.name
+                : unix_socket     ? store_.settings.hostname
+                                  : store_.destination.host;
+  made.confidential = unix_socket || upstream.tls() != nullptr;
+  if (upstream.tls() != nullptr) {
+    made.external_bits = static_cast<unsigned>(upstream.tls_facts().bits);
+    if (upstream.tls()->showed_certificate()) {
+      made.external_identity = store_.login.user.empty() ? "certificate" : store_.login.user;
+    }
+    if (store_.settings.auth.channel_binding != "none") {
+      made.binding_type = store_.settings.auth.channel_binding;
+      made.binding = upstream.tls()->channel_binding(made.binding_type);
+    }
+  }
+  return made;
+}
+
+void Connector::log_security(const Upstream& upstream) const {
+  if (upstream.tls() == nullptr && upstream.mechanism().empty()) {
+    return;
+  }
+  const TlsFacts& facts = upstream.tls_facts();
+  Record record;
+  record.add("relay", upstream.peer()).add("tls", tls_words(upstream));
+  if (upstream.tls() != nullptr) {
+    record.add("cipher", facts.cipher)
+        .add("verification", facts.verification)
+        .add("resumed", facts.resumed ? "yes" : "no");
+  }
+  record.add("auth", upstream.mechanism().empty() ? "none" : upstream.mechanism());
+  if (!upstream.mechanism().empty()) {
+    record.add("user", store_.login.user)
+        .add("layer", static_cast<long long>(upstream.layer_bits()));
+  }
+  log_.info(record);
+}
+
+std::string tls_words(const Upstream& upstream) {
+  const TlsFacts& facts = upstream.tls_facts();
+  return upstream.tls() == nullptr
+             ? "none"
+             : facts.protocol + "/" + kTlsTrustNames[static_cast<int>(facts.trust)];
+}
+
+}  // namespace lmtpq

@@ -1,0 +1,56 @@
+// The way to one store: from its DEST to a connection that is ready for mail, as configured.
+//
+// What it is: the policy of opening. Dial, PROXY header, greeting, STARTTLS by the level, login;
+// and
+//   what is kept of one connection for the next (the TLS session).
+// What it does not know: messages, other stores, how often it is tried.
+// Called by: Delivery (one for each store) and probe.
+// Threads and lifetimes: one thread; store, settings, dialer and log must outlive it.
+// Failure: a Connection without `ready`: the trouble and its words; one warning in the log is the
+//   caller's. At level encrypt and above nothing is ever said in clear but LHLO and STARTTLS.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "dialer.h"
+#include "log.h"
+#include "outcome.h"
+#include "settings.h"
+#include "upstream.h"
+
+namespace lmtpq {
+
+struct Connection {
+  std::unique_ptr<Upstream> upstream;  // also of one that is not ready, for probe; nullptr: no dial
+  bool ready = false;
+  Trouble trouble = Trouble::kUnreachable;
+  std::string failure;
+};
+
+class Connector {
+ public:
+  Connector(const Store& store, const Settings& process, Dialer& dialer, const Log& log);
+
+  Connection connect(Deadline latest);
+  const Store& store() const { return store_; }
+
+ private:
+  enum class InClear { kUnlessRefused, kRightAway };
+  Connection attempt(Deadline latest, InClear clear);
+  bool secure(Connection& connection, Deadline latest);
+  bool log_in(Connection& connection, Deadline latest);
+  SaslSurroundings surroundings(const Upstream& upstream) const;
+  void log_security(const Upstream& upstream) const;
+
+  const Store& store_;
+  const Settings& process_;
+  Dialer& dialer_;
+  const Log& log_;
+  std::unique_ptr<TlsClient> tls_;
+};
+
+// For the log: "none", or "TLSv1.3/verified".
+std::string tls_words(const Upstream& upstream);
+
+}  // namespace lmtpq

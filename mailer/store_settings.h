@@ -1,0 +1,67 @@
+// What the admin can set for one store, and a store with what is set for it.
+//
+// What it is: plain values, the option table that fills them, and the look-up of the section
+//   `[destination.NAME]` of the file that is for a DEST.
+// What it does not know: how options are parsed (common/config), who acts on them.
+// Called by: settings, once for all stores and once for each; everything that talks to a store gets
+//   a const Store&.
+// Threads and lifetimes: filled before mail flows, then read only; secrets are read by main.
+// Failure: ConfigError with the option or the file's line.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "auth_settings.h"
+#include "config.h"
+#include "destination.h"
+#include "tls_settings.h"
+
+namespace lmtpq {
+
+enum class ProxyProtocol { kNone, kV2 };
+
+struct StoreTimeouts {
+  using Time = std::chrono::milliseconds;
+  Time connect, lhlo, starttls, auth, mail, rcpt, data_init, data_xfer, data_done, rset, quit;
+};
+
+struct StoreSettings {
+  bool pipelining = true;
+  std::string hostname;
+  std::size_t recipient_limit = 0;  // in one transaction
+  ProxyProtocol proxy_protocol = ProxyProtocol::kNone;
+  std::uint64_t min_data_rate = 0;  // bytes a second
+  StoreTimeouts timeouts;
+  TlsSettings tls;
+  AuthSettings auth;
+};
+
+struct Store {
+  Destination destination;
+  StoreSettings settings;
+  Login login;  // who we are there
+
+  // A unix socket is as private as TLS, so `may` has nothing to gain there.
+  bool wants_tls() const {
+    return settings.tls.level >= TlsLevel::kEncrypt ||
+           (settings.tls.level == TlsLevel::kMay &&
+            destination.family == Destination::Family::kInet);
+  }
+};
+
+inline constexpr const char* kSectionPrefix = "destination.";
+
+// The table; its readers write into `settings`, which must outlive it.
+std::vector<Option> store_option_table(StoreSettings& settings);
+
+// Each destination with the settings that hold for it. Every section is read, also one that is for
+// none of them: its mistakes are found before its day comes.
+std::vector<Store> find_stores(const Config& config, const std::vector<Destination>& destinations);
+
+// What no single option can know to be wrong: ConfigError.
+void check(const Store& store);
+
+}  // namespace lmtpq

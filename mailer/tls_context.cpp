@@ -1,0 +1,217 @@
+#include "tls_context.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include "config.h"
+#include "openssl_error.h"
+
+namespace lmtpq {
+namespace {
+
+struct Free {
+  void operator()(BIO* bio) const { BIO_free(bio); }
+  void operator()(X509* certificate) const { X509_free(certificate); }
+  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
+};
+using Bio = std::unique_ptr<BIO, Free>;
+using Certificate = std::unique_ptr<X509, Free>;
+using PrivateKey = std::unique_ptr<EVP_PKEY, Free>;
+
+[[noreturn]] void refuse(const std::string& place, const std::string& why) {
+  throw ConfigError(place + ": " + why);
+}
+
+// A mailer has no terminal at which a passphrase could be asked for.
+int no_passphrase(char*, int, int, void* asked) {
+  *static_cast<bool*>(asked) = true;
+  return -1;
+}
+
+bool at_end_of_pem() { return ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE; }
+
+Bio bio_of(std::string_view text) {
+  return Bio(
+      BIO_new_mem_buf(text.data(), static_cast<int>(std::min<std::size_t>(text.size(), INT_MAX))));
+}
+
+void set_versions(SSL_CTX* context, const TlsSettings& settings) {
+  const int least = settings.least_version == 0 ? TLS1_2_VERSION : settings.least_version;
+  const int most = settings.most_version;  // 0: no bound, for OpenSSL too
+  if (SSL_CTX_set_min_proto_version(context, least) != 1 ||
+      SSL_CTX_set_max_proto_version(context, most) != 1 || (most != 0 && most < least)) {
+    refuse("tls-protocols", "no such range of versions");
+  }
+}
+
+void set_ciphers(SSL_CTX* context, const TlsSettings& settings) {
+  if (!settings.ciphers.empty() &&
+      SSL_CTX_set_cipher_list(context, settings.ciphers.c_str()) != 1) {
+    refuse("tls-ciphers", "\"" + settings.ciphers + "\": " + openssl_error());
+  }
+}
+
+void check_folder(const std::string& path) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0) {
+    refuse(path, std::strerror(errno));
+  }
+  if (!S_ISDIR(status.st_mode)) {
+    refuse(path, "not a folder");
+  }
+  if (access(path.c_str(), R_OK | X_OK) != 0) {
+    refuse(path, std::strerror(errno));
+  }
+}
+
+// As `openssl rehash` makes them: eight hexadecimal digits, a dot and a number.
+bool has_hashed_names(const char* folder) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename();
+    if (name.find_first_not_of("0123456789abcdef") == 8 && name.substr(8) == ".0") {
+      return true;
+    }
+  }
+  return false;
+}
+
+// The system's bundle takes tens of milliseconds to read, for every message where each has a
+// process of its own. The folder has the same CAs, and OpenSSL reads those that it needs.
+void trust_the_system(SSL_CTX* context) {
+  const bool told = secure_getenv(X509_get_default_cert_file_env()) != nullptr ||
+                    secure_getenv(X509_get_default_cert_dir_env()) != nullptr;
+  if (!told && has_hashed_names(X509_get_default_cert_dir())) {
+    SSL_CTX_set_default_verify_dir(context);
+  } else {
+    SSL_CTX_set_default_verify_paths(context);
+  }
+}
+
+void trust(SSL_CTX* context, const TlsSettings& settings) {
+  if (settings.ca_file.empty() && settings.ca_path.empty()) {
+    trust_the_system(context);
+    return;
+  }
+  if (!settings.ca_file.empty() &&
+      SSL_CTX_load_verify_file(context, settings.ca_file.c_str()) != 1) {
+    refuse(settings.ca_file, "no CA certificate can be read: " + openssl_error());
+  }
+  if (!settings.ca_path.empty()) {
+    check_folder(settings.ca_path);
+    if (SSL_CTX_load_verify_dir(context, settings.ca_path.c_str()) != 1) {
+      refuse(settings.ca_path, openssl_error());
+    }
+  }
+}
+
+void look_for_revoked(SSL_CTX* context, const std::string& file) {
+  X509_STORE* store = SSL_CTX_get_cert_store(context);
+  X509_LOOKUP* lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+  if (lookup == nullptr || X509_load_crl_file(lookup, file.c_str(), X509_FILETYPE_PEM) < 1) {
+    refuse(file, "no CRL can be read: " + openssl_error());
+  }
+  X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+}
+
+void show_certificates(SSL_CTX* context, BIO* source, const std::string& file) {
+  bool asked = false;
+  const Certificate leaf(PEM_read_bio_X509_AUX(source, nullptr, no_passphrase, &asked));
+  if (!leaf) {
+    refuse(file, "no certificate can be read: " + openssl_error());
+  }
+  if (SSL_CTX_use_certificate(context, leaf.get()) != 1) {
+    refuse(file, "the certificate cannot be used: " + openssl_error());
+  }
+  while (X509* issuer = PEM_read_bio_X509(source, nullptr, no_passphrase, &asked)) {
+    if (SSL_CTX_add0_chain_cert(context, issuer) != 1) {
+      X509_free(issuer);
+      refuse(file, openssl_error());
+    }
+  }
+  if (!at_end_of_pem()) {
+    refuse(file, "a certificate behind the first cannot be read: " + openssl_error());
+  }
+  ERR_clear_error();
+}
+
+void use_key(SSL_CTX* context, BIO* source, const TlsSettings& settings) {
+  const std::string& file =
+      settings.key_file.empty() ? settings.certificate_file : settings.key_file;
+  bool asked = false;
+  const PrivateKey key(PEM_read_bio_PrivateKey(source, nullptr, no_passphrase, &asked));
+  if (asked) {
+    refuse(file, "the private key is encrypted; give it without a passphrase (openssl pkey)");
+  }
+  if (!key) {
+    refuse(file, "no private key can be read: " + openssl_error());
+  }
+  ERR_clear_error();
+  if (X509_check_private_key(SSL_CTX_get0_certificate(context), key.get()) != 1) {
+    refuse(file, "the private key is not that of the certificate in " + settings.certificate_file);
+  }
+  if (SSL_CTX_use_PrivateKey(context, key.get()) != 1) {
+    refuse(file, "the private key cannot be used: " + openssl_error());
+  }
+}
+
+// Without a key file of its own, the key's text is that of the certificate's file: it was read
+// while we had the right to, which the certificate in it needs just as much.
+void show_ourselves(SSL_CTX* context, const TlsSettings& settings) {
+  const std::string& file = settings.certificate_file;
+  const std::string_view text = settings.key.text();
+  const bool together = settings.key_file.empty() && !text.empty();
+  Bio source = together ? bio_of(text) : Bio(BIO_new_file(file.c_str(), "r"));
+  if (!source) {
+    refuse(file, openssl_error());
+  }
+  show_certificates(context, source.get(), file);
+  if (!text.empty()) {
+    source = bio_of(text);
+  } else {
+    const std::string& key_file = settings.key_file.empty() ? file : settings.key_file;
+    source = Bio(BIO_new_file(key_file.c_str(), "r"));
+    if (!source) {
+      refuse(key_file, openssl_error());
+    }
+  }
+  use_key(context, source.get(), settings);
+}
+
+}  // namespace
+
+TlsContext make_tls_context(const TlsSettings& settings) {
+  ERR_clear_error();
+  TlsContext context(SSL_CTX_new(TLS_client_method()));
+  if (!context) {
+    refuse("TLS", openssl_error());
+  }
+  SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+  set_versions(context.get(), settings);
+  set_ciphers(context.get(), settings);
+  trust(context.get(), settings);
+  ERR_clear_error();  // OpenSSL does not mind, but complains of, a system without CAs
+  if (!settings.crl_file.empty()) {
+    look_for_revoked(context.get(), settings.crl_file);
+  }
+  if (!settings.certificate_file.empty()) {
+    show_ourselves(context.get(), settings);
+  }
+  ERR_clear_error();
+  return context;
+}
+
+}  // namespace lmtpq

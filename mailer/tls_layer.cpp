@@ -1,0 +1,298 @@
+#include "tls_layer.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/x509_vfy.h>
+
+#include <algorithm>
+#include <array>
+#include <new>
+#include <utility>
+
+#include "openssl_error.h"
+#include "tls_certificate.h"
+#include "tls_client.h"
+
+namespace lmtpq {
+namespace {
+
+TlsLayer& layer_of(const SSL* connection) {
+  return *static_cast<TlsLayer*>(SSL_get_app_data(connection));
+}
+
+SSL* connection_of(X509_STORE_CTX* chain) {
+  return static_cast<SSL*>(X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx()));
+}
+
+}  // namespace
+
+void TlsLayer::install(SSL_CTX* context) {
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+  SSL_CTX_set_cert_verify_callback(context, look_at_chain, nullptr);
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+  SSL_CTX_sess_set_new_cb(context, take_session);
+}
+
+TlsLayer::TlsLayer(TlsClient& client, SSL* connection)
+    : client_(client), connection_(connection), peer_(client.settings(), client.name(), facts_) {
+  BIO* from_peer = BIO_new(BIO_s_mem());
+  BIO* to_peer = BIO_new(BIO_s_mem());
+  if (from_peer == nullptr || to_peer == nullptr) {
+    BIO_free(from_peer);
+    BIO_free(to_peer);
+    SSL_free(connection_);
+    throw std::bad_alloc();
+  }
+  SSL_set_bio(connection_, from_peer, to_peer);
+  SSL_set_app_data(connection_, this);
+  SSL_set_connect_state(connection_);
+  const TlsClient::Session session = client_.take();
+  if (session.openssl && SSL_set_session(connection_, session.openssl.get()) == 1) {
+    showed_certificate_ = session.showed_certificate;
+  }
+}
+
+TlsLayer::~TlsLayer() {
+  // OpenSSL would make the session unfit for the next connection if this one just went away.
+  if (state_ == Handshake::kDone && failure_.empty()) {
+    SSL_set_shutdown(connection_, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+  }
+  SSL_free(connection_);
+}
+
+TlsLayer::Handshake TlsLayer::handshake(std::string_view received, std::string& to_send) {
+  take(received);
+  if (state_ != Handshake::kNeedMore) {
+    return state_;
+  }
+  ERR_clear_error();
+  const int result = SSL_do_handshake(connection_);
+  if (result == 1) {
+    state_ = conclude();
+  } else if (SSL_get_error(connection_, result) != SSL_ERROR_WANT_READ) {
+    state_ = Handshake::kFailed;
+    const std::string refusal = peer_.looked() ? peer_.objection() : "";
+    failure_ = refusal.empty() ? openssl_error() : refusal;
+  }
+  drain(to_send);
+  return state_;
+}
+
+TlsLayer::Handshake TlsLayer::conclude() {
+  facts_.resumed = SSL_session_reused(connection_) == 1;
+  if (!peer_.looked()) {
+    peer_.look_again(connection_);
+  }
+  failure_ = peer_.objection();
+  if (!failure_.empty()) {
+    // There is no other alert to be had behind a finished handshake.
+    SSL_shutdown(connection_);
+    return Handshake::kFailed;
+  }
+  note_facts();
+  // Those of TLS 1.3 come later, as tickets.
+  if (SSL_version(connection_) < TLS1_3_VERSION) {
+    keep_session(SSL_get1_session(connection_));
+  }
+  return Handshake::kDone;
+}
+
+void TlsLayer::note_facts() {
+  facts_.protocol = SSL_get_version(connection_);
+  facts_.cipher = SSL_get_cipher_name(connection_);
+  facts_.bits = SSL_get_cipher_bits(connection_, nullptr);
+  const TlsLevel level = client_.settings().level;
+  facts_.trust = level == TlsLevel::kVerify        ? TlsTrust::kVerified
+                 : level == TlsLevel::kFingerprint ? TlsTrust::kFingerprint
+                                                   : TlsTrust::kUnverified;
+  if (!facts_.resumed) {
+    int type = NID_undef;  // of the signature by which we proved the certificate to be ours
+    showed_certificate_ = SSL_get_signature_type_nid(connection_, &type) == 1;
+  }
+}
+
+// In the middle of the handshake: the peer's certificate came, nothing of ours is shown yet.
+int TlsLayer::look_at_chain(X509_STORE_CTX* chain, void*) {
+  TlsLayer& layer = layer_of(connection_of(chain));
+  layer.peer_.look(chain);
+  if (layer.peer_.objection().empty()) {
+    return 1;
+  }
+  if (X509_STORE_CTX_get_error(chain) == X509_V_OK) {
+    X509_STORE_CTX_set_error(chain, X509_V_ERR_CERT_REJECTED);
+  }
+  return 0;
+}
+
+int TlsLayer::take_session(SSL* connection, SSL_SESSION* session) {
+  TlsLayer& layer = layer_of(connection);
+  // One that comes within the handshake is not believed yet, and conclude() finds it.
+  if (layer.state_ != Handshake::kDone) {
+    return 0;
+  }
+  layer.keep_session(session);
+  return 1;  // the reference is ours now
+}
+
+void TlsLayer::keep_session(SSL_SESSION* session) {
+  TlsClient::Session kept;
+  kept.openssl.reset(session);
+  kept.showed_certificate = showed_certificate_;
+  client_.keep(std::move(kept));
+}
+
+std::optional<std::size_t> TlsLayer::seal(std::string_view plain, std::string& sealed) {
+  std::size_t written = 0;
+  ERR_clear_error();
+  // One record: what is sealed can be opened, and acted upon, when its last byte is out.
+  const std::size_t most = std::min<std::size_t>(plain.size(), SSL3_RT_MAX_PLAIN_LENGTH);
+  if (failure_.empty() && SSL_write_ex(connection_, plain.data(), most, &written) != 1) {
+    failure_ = openssl_error();
+  }
+  drain(sealed);
+  return failure_.empty() ? std::optional(written) : std::nullopt;
+}
+
+bool TlsLayer::open(std::string_view sealed, std::string& plain, std::string& answer) {
+  take(sealed);
+  std::array<char, SSL3_RT_MAX_PLAIN_LENGTH> bytes;
+  std::size_t count = 0;
+  ERR_clear_error();
+  while (failure_.empty() && !ended()) {
+    const int result = SSL_read_ex(connection_, bytes.data(), bytes.size(), &count);
+    if (result == 1) {
+      plain.append(bytes.data(), count);
+      continue;
+    }
+    const int error = SSL_get_error(connection_, result);
+    if (error == SSL_ERROR_WANT_READ) {
+      break;
+    }
+    if (error != SSL_ERROR_ZERO_RETURN) {
+      failure_ = openssl_error();
+    }
+  }
+  drain(answer);
+  return failure_.empty();
+}
+
+bool TlsLayer::ended() const {
+  // OpenSSL takes a fatal alert for an end, too.
+  return failure_.empty() && (SSL_get_shutdown(connection_) & SSL_RECEIVED_SHUTDOWN) != 0;
+}
+
+std::string TlsLayer::ending() const {
+  return ended() ? "the peer closed the connection"
+                 : "the peer closed the connection without TLS's goodbye (close_notify)";
+}
+
+void TlsLayer::say_goodbye(std::string& sealed) {
+  if (failure_.empty()) {
+    ERR_clear_error();
+    SSL_shutdown(connection_);
+    drain(sealed);
+  }
+}
+
+std::string TlsLayer::channel_binding(const std::string& type) const {
+  if (state_ != Handshake::kDone) {
+    return {};
+  }
+  if (type == "tls-server-end-point") {
+    X509* leaf = SSL_get0_peer_certificate(connection_);
+    return leaf == nullptr ? "" : server_end_point(leaf);
+  }
+  if (SSL_version(connection_) < TLS1_3_VERSION && SSL_get_extms_support(connection_) != 1) {
+    return {};
+  }
+  return type == "tls-unique" ? finished() : type == "tls-exporter" ? exporter() : "";
+}
+
+std::string TlsLayer::finished() const {
+  std::array<char, EVP_MAX_MD_SIZE> bytes;
+  const std::size_t size = facts_.resumed
+                               ? SSL_get_peer_finished(connection_, bytes.data(), bytes.size())
+                               : SSL_get_finished(connection_, bytes.data(), bytes.size());
+  return {bytes.data(), std::min(size, bytes.size())};
+}
+
+std::string TlsLayer::exporter() const {
+  constexpr std::string_view kLabel = "EXPORTER-Channel-Binding";
+  std::array<unsigned char, 32> bytes;
+  const unsigned char empty = 0;
+  if (SSL_export_keying_material(connection_, bytes.data(), bytes.size(), kLabel.data(),
+                                 kLabel.size(), &empty, 0, 1) != 1) {
+    return {};
+  }
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+void TlsLayer::take(std::string_view sealed) {
+  // Nobody would ever read what comes behind a failure or a goodbye.
+  if (sealed.empty() || !failure_.empty() || ended()) {
+    return;
+  }
+  std::size_t written = 0;
+  if (BIO_write_ex(SSL_get_rbio(connection_), sealed.data(), sealed.size(), &written) != 1) {
+    throw std::bad_alloc();
+  }
+}
+
+void TlsLayer::drain(std::string& sealed) {
+  BIO* to_peer = SSL_get_wbio(connection_);
+  const std::size_t had = sealed.size();
+  std::size_t count = 0;
+  sealed.resize(had + BIO_ctrl_pending(to_peer));
+  if (sealed.size() > had) {
+    BIO_read_ex(to_peer, sealed.data() + had, sealed.size() - had, &count);
+  }
+  sealed.resize(had + count);
+}
+
+namespace {
+
+std::string loss(const Channel& channel, Deadline deadline) {
+  const bool late = Clock::now() >= deadline || channel.failure().empty();
+  return (late ? "time was up" : channel.failure()) + " during the TLS handshake";
+}
+
+}  // namespace
+
+bool shake_hands(TlsLayer& layer, Channel& channel, Deadline deadline, std::string& failure) {
+  std::string received;
+  std::string to_send;
+  for (;;) {
+    const TlsLayer::Handshake state = layer.handshake(received, to_send);
+    received.clear();
+    if (state == TlsLayer::Handshake::kFailed) {
+      // The alert is a courtesy, not worth a wait.
+      write_all(channel, to_send, received, Clock::now());
+      failure = layer.failure();
+      return false;
+    }
+    if (!write_all(channel, to_send, received, deadline)) {
+      failure = loss(channel, deadline);
+      // A peer that stopped listening may have said why.
+      if (state == TlsLayer::Handshake::kNeedMore &&
+          layer.handshake(received, to_send) == TlsLayer::Handshake::kFailed) {
+        failure = layer.failure();
+      }
+      return false;
+    }
+    to_send.clear();
+    if (state == TlsLayer::Handshake::kDone) {
+      layer.handshake(received, to_send);
+      return true;
+    }
+    std::string_view nothing;
+    const bool more =
+        !received.empty() || channel.exchange(nothing, received, deadline) == IoStatus::kProgress;
+    // A peer that sends for ever, but nothing of use, is never timed out by the channel.
+    if (!more || Clock::now() >= deadline) {
+      failure = loss(channel, deadline);
+      return false;
+    }
+  }
+}
+
+}  // namespace lmtpq

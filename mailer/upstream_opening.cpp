@@ -1,0 +1,112 @@
+// A connection until its first transaction: greeting, LHLO, TLS, login.
+
+#include <algorithm>
+
+#include "upstream.h"
+
+namespace lmtpq {
+namespace {
+
+// Every mechanism is done in four; a server that goes on has other plans.
+constexpr int kMostChallenges = 20;
+
+}  // namespace
+
+bool Upstream::precede(std::string_view bytes, Deadline deadline) {
+  std::string in;
+  const bool written = write_all(*channel_, bytes, in, deadline);
+  client_.receive(in);
+  return written;
+}
+
+bool Upstream::open(Deadline latest) { return hear_offer(latest); }
+
+bool Upstream::hear_offer(Deadline latest) {
+  converse_while(ClientState::kOpening, latest);
+  if (client_.state() != ClientState::kReady) {
+    return false;
+  }
+  offered_.push_back(client_.capabilities());
+  return true;
+}
+
+bool Upstream::start_tls(TlsClient& tls, Deadline latest) {
+  std::unique_ptr<TlsLayer> layer = tls.connect();
+  client_.start_tls();
+  converse_while(ClientState::kOpening, latest);
+  if (client_.state() != ClientState::kHandshake) {
+    return false;
+  }
+  std::string failure;
+  const bool done = shake_hands(
+      *layer, *channel_, std::min(Clock::now() + settings_.timeouts.starttls, latest), failure);
+  tls_facts_ = layer->facts();
+  if (!done) {
+    client_.lost("TLS: " + failure);
+    transcript_.ended(client_.reason());
+    return false;
+  }
+  transcript_.note(tls_facts_.protocol + " " + tls_facts_.cipher);
+  tls_layer_ = layer.get();
+  channel_ = std::make_unique<LayeredChannel>(std::move(channel_), std::move(layer));
+  client_.start_over();
+  return hear_offer(latest);
+}
+
+bool Upstream::log_in(std::unique_ptr<SaslClient> sasl, Deadline latest) {
+  const auto& offers = client_.capabilities().all();
+  const auto auth = std::find_if(offers.begin(), offers.end(),
+                                 [](const auto& offer) { return offer.first == "AUTH"; });
+  if (!sasl->start(auth == offers.end() ? "" : auth->second)) {
+    login_failure_ = "login: " + sasl->failure();
+    return false;
+  }
+  transcript_.note("AUTH " + sasl->mechanism() + " (what is said is not shown)");
+  if (!exchange_login(*sasl, latest)) {
+    login_failure_ = "login by " + sasl->mechanism() + ": " + login_failure_;
+    transcript_.note(login_failure_);
+    return false;
+  }
+  mechanism_ = sasl->mechanism();
+  transcript_.note("AUTH " + mechanism_ + ": done");
+  if (sasl->has_layer()) {
+    layer_bits_ = sasl->layer_bits();
+    channel_ = std::make_unique<LayeredChannel>(std::move(channel_),
+                                                SaslClient::take_layer(std::move(sasl)));
+  }
+  client_.start_over();
+  return hear_offer(latest);
+}
+
+// True when both sides say that we are in.
+bool Upstream::exchange_login(SaslClient& sasl, Deadline latest) {
+  client_.authenticate(sasl.mechanism(), sasl.initial());
+  converse_while(ClientState::kOpening, latest);
+  for (int i = 0; client_.state() == ClientState::kChallenged; ++i) {
+    if (!login_failure_.empty()) {
+      client_.lost("AUTH: " + login_failure_);  // we gave up, and it asks on
+      return false;
+    }
+    const auto answer =
+        i < kMostChallenges ? sasl.answer(client_.challenge()) : std::optional<std::string>();
+    if (!answer) {
+      login_failure_ = i < kMostChallenges ? sasl.failure() : "the store asks without end";
+    }
+    client_.respond(answer);
+    converse_while(ClientState::kOpening, latest);
+  }
+  if (client_.state() == ClientState::kLoggedIn) {
+    if (login_failure_.empty() && sasl.succeed()) {
+      return true;
+    }
+    // A server that lets us in without the proof that the mechanism owes us may be anybody.
+    login_failure_ = login_failure_.empty() ? sasl.failure() : login_failure_;
+    client_.lost("AUTH: " + login_failure_);
+  } else if (login_failure_.empty()) {
+    login_failure_ =
+        client_.refusal() ? "refused: " + client_.refusal()->summary() : client_.reason();
+  }
+  return false;
+}
+
+}  // namespace lmtpq

@@ -1,0 +1,62 @@
+// Any bytes as a password file: logins without controls, found by their own destination, or an
+// error in one line that has nothing of the text.
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include "config.h"
+#include "credentials.h"
+
+namespace {
+
+bool sound(const lmtpq::Login& login) {
+  const std::string all = login.user + std::string(login.password.text());
+  for (const char c : all) {
+    if ((c >= 0 && c < ' ') || c == '\x7f') {
+      return false;
+    }
+  }
+  return !login.user.empty() && !login.password.empty() &&
+         login.user.find(':') == std::string::npos;
+}
+
+// The number of the line and the words for its kind of mistake, which are a handful.
+bool tells_nothing(std::string_view said) {
+  said.remove_prefix(said.starts_with("corpus:") ? 7 : 0);
+  said.remove_prefix(std::min(said.find_first_not_of("0123456789"), said.size()));
+  for (const std::string_view known :
+       {": expected `DEST user:password`",
+        ": no DEST in front (unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]); expected `DEST "
+        "user:password`",
+        ": no user in front of the colon; expected `DEST user:password`",
+        ": no password behind the colon; expected `DEST user:password`",
+        ": a control character in user or password"}) {
+    if (said == known) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  try {
+    const lmtpq::Credentials credentials = lmtpq::Credentials::parse(text, "corpus");
+    for (const char* const asked : {"h", "h:24", "unix:/s", "inet:[2001:db8::1]"}) {
+      const lmtpq::Login* const login = credentials.find(lmtpq::parse_destination(asked), "");
+      if (login != nullptr && (!sound(*login) || credentials.find(lmtpq::parse_destination(asked),
+                                                                  login->user) != login)) {
+        std::abort();
+      }
+    }
+  } catch (const lmtpq::ConfigError& error) {
+    if (!tells_nothing(error.what())) {
+      std::abort();
+    }
+  }
+  return 0;
+}

@@ -1,0 +1,1 @@
+"""An LMTP store with TLS and SASL that can be made to attack its client."""
