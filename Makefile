@@ -13,7 +13,7 @@ endif
 CXX      ?= g++
 WARN     := -Wall -Wextra -Wconversion -Wshadow -Werror
 HARDEN   := -D_FORTIFY_SOURCE=2 -D_GLIBCXX_ASSERTIONS -fstack-protector-strong \
-            -fstack-clash-protection -fPIE $(if $(filter x86_64,$(shell uname -m)),-fcf-protection)
+            -fstack-clash-protection $(if $(filter x86_64,$(shell uname -m)),-fcf-protection)
 OPTIMIZE ?= -O2 -g
 # `make SANITIZE=address,undefined BUILD=build/asan check`: see check-asan and e2e-asan.
 SANITIZE ?=
@@ -21,19 +21,21 @@ ifneq ($(SANITIZE),)
 HARDEN   := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPTIMIZE := -O1 -g
 endif
-CXXFLAGS += -std=c++20 $(OPTIMIZE) $(WARN) $(HARDEN) -DLMTPQ_VERSION='"$(VERSION)"' -MMD -MP -pthread
-LDFLAGS  += $(if $(SANITIZE),-fsanitize=$(SANITIZE),-pie -Wl,-z,relro,-z,now) -pthread
+CXXFLAGS += -std=c++20 $(OPTIMIZE) $(WARN) $(HARDEN) -DLMTPQ_VERSION='"$(VERSION)"' -MMD -MP -pthread \
+            -fPIC -fno-semantic-interposition
+LDFLAGS  += $(if $(SANITIZE),-fsanitize=$(SANITIZE),-Wl,-z,relro,-z,now) -pthread
 # libanl: getaddrinfo_a, part of libc itself since glibc 2.34.
 LIBS        := -lboost_program_options -lnettle
-MAILER_LIBS := -lsasl2 -lssl -lcrypto $(LIBS)
+SECURE_LIBS := -lsasl2 -lssl -lcrypto
 
 # Floors: a folder is compiled with its own and the lower floors in sight, so an upward include does
 # not compile. Within mailer/ and milter/ tests/check-floors.sh keeps the order.
 SEES_common      := -iquote common
 SEES_mailer/lmtp := -iquote mailer/lmtp $(SEES_common)
 SEES_mailer      := -iquote mailer $(SEES_mailer/lmtp)
+SEES_mailer/secure := -iquote mailer/secure $(SEES_mailer)
 SEES_milter      := -iquote milter $(SEES_common)
-SEES_tests/unit  := -iquote tests/unit $(SEES_mailer)
+SEES_tests/unit  := -iquote tests/unit $(SEES_mailer/secure)
 SEES_tests/unit/milter := -iquote tests/unit/milter $(SEES_milter)
 SEES_tests/dialogues := -iquote tests/dialogues $(SEES_mailer)
 SEES_tests/fuzz  := $(SEES_mailer)
@@ -60,7 +62,7 @@ TEST_PROGRAMS  := $(BUILD)/tests/unit_tests $(BUILD)/tests/milter_unit_tests \
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(BUILD)/lmtpq $(BUILD)/lmtpq-milter
+all: $(BUILD)/lmtpq $(BUILD)/lmtpq-secure.so $(BUILD)/lmtpq-milter
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -82,7 +84,7 @@ $$(BUILD)/$(1)/%.o: $(1)/%.cpp
 	@mkdir -p $$(@D)
 	$$(call say,CXX $$<)$$(CXX) $$(CXXFLAGS) $$(SEES_$(1)) -c $$< -o $$@
 endef
-$(foreach folder,common mailer/lmtp mailer milter tests/unit tests/unit/milter tests/dialogues tests/fuzz tests/fuzz/milter tests/peers/store,\
+$(foreach folder,common mailer/lmtp mailer mailer/secure milter tests/unit tests/unit/milter tests/dialogues tests/fuzz tests/fuzz/milter tests/peers/store,\
   $(eval $(call object_rule,$(folder))))
 
 $(BUILD)/libcommon.a: $(call objects,common)
@@ -94,34 +96,39 @@ $(BUILD)/lib%.a:
 	$(call say,AR $@)$(AR) rcs $@ $^
 
 $(BUILD)/lmtpq: $(BUILD)/mailer/main.o $(LIBRARIES)
-	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ $(MAILER_LIBS) -o $@
+	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ $(LIBS) -o $@
+
+# What needs OpenSSL and libsasl2: mailer/secure.h says why it is apart.
+$(BUILD)/mailer/secure/%.o: CXXFLAGS += -fvisibility=hidden
+$(BUILD)/lmtpq-secure.so: $(call objects,mailer/secure) $(LIBRARIES)
+	$(call say,LD $@)$(CXX) $(LDFLAGS) -shared -Wl,--exclude-libs,ALL $^ $(SECURE_LIBS) $(LIBS) -o $@
 
 $(BUILD)/lmtpq-milter: $(BUILD)/milter/main.o $(MILTER_LIBRARIES)
-	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ $(LIBS) -lmilter -o $@
+	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ $(LIBS) -lmilter -o $@
 
 $(BUILD)/tests/milter_unit_tests: $(call objects,tests/unit/milter) $(BUILD)/tests/unit/main.o $(MILTER_LIBRARIES)
 	@mkdir -p $(@D)
-	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ -lcppunit $(LIBS) -lmilter -o $@
+	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ -lcppunit $(LIBS) -lmilter -o $@
 
-$(BUILD)/tests/unit_tests: $(call objects,tests/unit) $(LIBRARIES)
+$(BUILD)/tests/unit_tests: $(call objects,tests/unit) $(call objects,mailer/secure) $(LIBRARIES)
 	@mkdir -p $(@D)
-	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ -lcppunit $(MAILER_LIBS) -o $@
+	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ -lcppunit $(SECURE_LIBS) $(LIBS) -o $@
 
 $(BUILD)/tests/play_dialogues: $(call objects,tests/dialogues) $(LIBRARIES)
 	@mkdir -p $(@D)
-	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ $(MAILER_LIBS) -o $@
+	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ $(LIBS) -o $@
 
 $(BUILD)/tests/store: $(call objects,tests/peers/store)
 	@mkdir -p $(@D)
-	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ -o $@
+	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ -o $@
 
 $(BUILD)/tests/fuzz/replay_message: $(BUILD)/tests/fuzz/milter/fuzz_message.o $(BUILD)/tests/fuzz/replay.o $(MILTER_LIBRARIES)
-	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ $(LIBS) -o $@
+	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ $(LIBS) -o $@
 
 $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(LIBRARIES)
-	$(call say,LD $@)$(CXX) $(LDFLAGS) $^ $(MAILER_LIBS) -o $@
+	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ $(LIBS) -o $@
 
-tests: $(BUILD)/lmtpq $(BUILD)/lmtpq-milter $(TEST_PROGRAMS)
+tests: all $(TEST_PROGRAMS)
 
 deps:
 	@sh tests/deps.sh packages.txt
@@ -173,32 +180,34 @@ fuzz-%:
 	@mkdir -p $(BUILD)/fuzz/corpus_$*
 	clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined $(SEES_tests/fuzz) \
 	  tests/fuzz/fuzz_$*.cpp $(call sources,common) $(call sources,mailer/lmtp) \
-	  mailer/queue_id.cpp mailer/destination.cpp mailer/tag_filter.cpp $(LIBS) \
+	  mailer/queue_id.cpp mailer/destination.cpp mailer/tag_filter.cpp mailer/credentials.cpp $(LIBS) \
 	  -o $(BUILD)/fuzz/fuzz_$*
 	$(BUILD)/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 \
 	  $(BUILD)/fuzz/corpus_$* tests/fuzz/corpus/$*
 
-FORMATTED := $(foreach folder,common mailer mailer/lmtp milter tests/* tests/*/*,\
+FORMATTED := $(foreach folder,common mailer mailer/lmtp mailer/secure milter tests/* tests/*/*,\
                $(wildcard $(folder)/*.h $(folder)/*.cpp))
 format:
 	clang-format -i $(FORMATTED)
 format-check:
 	clang-format --dry-run -Werror $(FORMATTED)
 lint: format-check
-	clang-tidy --quiet $(call sources,common) $(call sources,mailer) $(call sources,mailer/lmtp) -- \
-	  -std=c++20 -DLMTPQ_VERSION='"$(VERSION)"' $(SEES_mailer)
+	clang-tidy --quiet $(call sources,common) $(call sources,mailer) $(call sources,mailer/lmtp) \
+	  $(call sources,mailer/secure) -- \
+	  -std=c++20 -DLMTPQ_VERSION='"$(VERSION)"' $(SEES_mailer/secure)
 	clang-tidy --quiet $(call sources,milter) -- \
 	  -std=c++20 -DLMTPQ_VERSION='"$(VERSION)"' $(SEES_milter)
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/libexec/lmtpq $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin \
-	  $(DESTDIR)$(PREFIX)/share/lmtpq $(DESTDIR)$(PREFIX)/share/man/man8
-	install -m 755 $(BUILD)/lmtpq $(DESTDIR)$(PREFIX)/libexec/lmtpq/lmtpq
+	  $(DESTDIR)$(PREFIX)/share/lmtpq $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 755 $(BUILD)/lmtpq $(BUILD)/lmtpq-secure.so $(DESTDIR)$(PREFIX)/libexec/lmtpq/
 	install -m 755 $(BUILD)/lmtpq-milter $(DESTDIR)$(PREFIX)/sbin/lmtpq-milter
 	ln -sf ../libexec/lmtpq/lmtpq $(DESTDIR)$(PREFIX)/bin/lmtpq
 	cp -R cf $(DESTDIR)$(PREFIX)/share/lmtpq/
 	find $(DESTDIR)$(PREFIX)/share/lmtpq/cf -type f -exec sed -i 's|/usr/local|$(PREFIX)|g' {} +
 	install -m 644 docs/man/lmtpq.8 docs/man/lmtpq-milter.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -m 644 docs/man/lmtpq.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 
 clean:
 	rm -rf build

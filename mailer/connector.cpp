@@ -1,6 +1,7 @@
 #include "connector.h"
 
 #include "proxy_protocol.h"
+#include "secure.h"
 
 namespace lmtpq {
 
@@ -71,8 +72,7 @@ bool Connector::secure(Connection& connection, Deadline latest) {
   }
   if (!tls_) {
     const bool named = store_.destination.family == Destination::Family::kInet;
-    tls_ = std::make_unique<TlsClient>(store_.settings.tls,
-                                       named ? store_.destination.host : std::string());
+    tls_ = secure_parts().tls(store_.settings.tls, named ? store_.destination.host : std::string());
   }
   if (upstream.start_tls(*tls_, latest)) {
     return true;
@@ -106,8 +106,8 @@ bool Connector::log_in(Connection& connection, Deadline latest) {
                          (auth.user.empty() ? "" : " and " + auth.user);
     return optional;
   }
-  if (upstream.log_in(std::make_unique<SaslClient>(auth, store_.login, surroundings(upstream)),
-                      latest)) {
+  if (upstream.log_in(secure_parts().login(auth, store_.login, surroundings(upstream)),
+                      store_.login.password, latest)) {
     return true;
   }
   connection.failure = upstream.login_failure();
@@ -150,8 +150,10 @@ void Connector::log_security(const Upstream& upstream) const {
   }
   record.add("auth", upstream.mechanism().empty() ? "none" : upstream.mechanism());
   if (!upstream.mechanism().empty()) {
-    record.add("user", store_.login.user)
-        .add("layer", static_cast<long long>(upstream.layer_bits()));
+    if (!store_.login.user.empty()) {
+      record.add("user", store_.login.user);
+    }
+    record.add("layer", static_cast<long long>(upstream.layer_bits()));
   }
   log_.info(record);
 }

@@ -47,7 +47,7 @@ class Connector {
   const Settings& process_;
   Dialer& dialer_;
   const Log& log_;
-  std::unique_ptr<TlsClient> tls_;
+  std::unique_ptr<Tls> tls_;
 };
 
 // For the log: "none", or "TLSv1.3/verified".

@@ -1,5 +1,7 @@
 #include "descriptor_channel.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -97,6 +99,11 @@ IoStatus DescriptorChannel::write_some(std::string_view& out) {
                      : write(number, out.data(), std::min<std::size_t>(out.size(), PIPE_BUF));
   if (count >= 0) {
     out.remove_prefix(static_cast<std::size_t>(count));
+    if (at_once_ > 0) {
+      --at_once_;
+      const int on = 1;  // until we write again (tcp(7))
+      setsockopt(number, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+    }
     return IoStatus::kProgress;
   }
   if (errno == EAGAIN || errno == EINTR) {

@@ -18,6 +18,8 @@
 namespace lmtpq {
 namespace {
 
+constexpr int kOpeningWrites = 16;  // greeting to login, with some to spare
+
 struct Addresses {
   addrinfo* list = nullptr;
   std::string failure;
@@ -149,7 +151,9 @@ Dialed dial_address(const Destination& destination, const addrinfo& address, Dea
   socklen_t length = sizeof dialed.source;
   getsockname(socket.number(), reinterpret_cast<sockaddr*>(&dialed.source), &length);
   std::memcpy(&dialed.target, address.ai_addr, address.ai_addrlen);
-  dialed.channel = std::make_unique<DescriptorChannel>(std::move(socket));
+  auto channel = std::make_unique<DescriptorChannel>(std::move(socket));
+  channel->acknowledge_at_once(kOpeningWrites);
+  dialed.channel = std::move(channel);
   return dialed;
 }
 

@@ -1,6 +1,7 @@
 // A login as a connection needs it: the seam behind which libsasl2 is.
 //
-// What it is: one exchange of the client's side (RFC 4422): the choice of a mechanism, its steps, and
+// What it is: one exchange of the client's side (RFC 4422): the choice of a mechanism, its steps,
+// and
 //   the security layer that may come of it. Bytes, not base64.
 // What it does not know: libsasl2, the AUTH command (LmtpClient does), what a failure means.
 // Called by: Upstream.

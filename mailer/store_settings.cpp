@@ -29,6 +29,9 @@ Section read_section(const FreeSection& section) {
       throw ConfigError(place + error.what());
     }
   }
+  if (made.destinations.empty()) {
+    throw ConfigError(place + "destination: expected DEST, or several with commas");
+  }
   return made;
 }
 

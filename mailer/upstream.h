@@ -18,9 +18,9 @@
 #include "channel.h"
 #include "data.h"
 #include "lmtp_client.h"
-#include "sasl_client.h"
+#include "sasl.h"
 #include "settings.h"
-#include "tls_client.h"
+#include "tls.h"
 #include "transcript.h"
 
 namespace lmtpq {
@@ -34,10 +34,10 @@ class Upstream {
   bool open(Deadline latest);
   // STARTTLS, the handshake, LHLO anew. False: refused (client().state() is kReady, and there is a
   // refusal()) or broken. ConfigError: the TLS files cannot be used.
-  bool start_tls(TlsClient& tls, Deadline latest);
-  // AUTH, the security layer that comes of it, LHLO anew. False as above, for login_failure(); kReady
-  // without a refusal(): no mechanism fits, and nothing was said.
-  bool log_in(std::unique_ptr<SaslClient> sasl, Deadline latest);
+  bool start_tls(Tls& tls, Deadline latest);
+  // AUTH, the security layer that comes of it, LHLO anew. False as above, for login_failure();
+  // kReady without a refusal(): no mechanism fits, and nothing was said.
+  bool log_in(std::unique_ptr<SaslExchange> sasl, const Secret& password, Deadline latest);
   // Before another transaction on a kept connection: a byte or a close that came while it was idle
   // means it is dead.
   bool alive();
@@ -55,7 +55,7 @@ class Upstream {
   const LmtpClient& client() const { return client_; }
   // What the server offered, each time it was asked: at first, in TLS, after the login.
   const std::vector<Capabilities>& offered() const { return offered_; }
-  const TlsLayer* tls() const { return tls_layer_; }           // nullptr: in clear
+  const TlsConnection* tls() const { return tls_; }            // nullptr: in clear
   const TlsFacts& tls_facts() const { return tls_facts_; }     // also of a handshake that failed
   const std::string& mechanism() const { return mechanism_; }  // of the login; empty: none
   unsigned layer_bits() const { return layer_bits_; }          // 0: no security layer
@@ -69,7 +69,7 @@ class Upstream {
 
  private:
   bool hear_offer(Deadline latest);
-  bool exchange_login(SaslClient& sasl, Deadline latest);
+  bool exchange_login(SaslExchange& sasl, Deadline latest);
   void converse_while(ClientState state, Deadline latest);
   void send_message(const Body& body, Deadline latest);
   bool refill(Body::Reader& reader, DataEncoder& encoder, std::string& piece);
@@ -86,7 +86,7 @@ class Upstream {
   LmtpClient client_;
   Transcript transcript_;
   std::vector<Capabilities> offered_;
-  const TlsLayer* tls_layer_ = nullptr;  // within channel_
+  const TlsConnection* tls_ = nullptr;  // within channel_
   TlsFacts tls_facts_;
   std::string mechanism_;
   unsigned layer_bits_ = 0;

@@ -30,30 +30,31 @@ bool Upstream::hear_offer(Deadline latest) {
   return true;
 }
 
-bool Upstream::start_tls(TlsClient& tls, Deadline latest) {
-  std::unique_ptr<TlsLayer> layer = tls.connect();
+bool Upstream::start_tls(Tls& tls, Deadline latest) {
+  std::unique_ptr<TlsConnection> connection = tls.connect();
   client_.start_tls();
   converse_while(ClientState::kOpening, latest);
   if (client_.state() != ClientState::kHandshake) {
     return false;
   }
   std::string failure;
-  const bool done = shake_hands(
-      *layer, *channel_, std::min(Clock::now() + settings_.timeouts.starttls, latest), failure);
-  tls_facts_ = layer->facts();
+  const bool done =
+      shake_hands(*connection, *channel_,
+                  std::min(Clock::now() + settings_.timeouts.starttls, latest), failure);
+  tls_facts_ = connection->facts();
   if (!done) {
     client_.lost("TLS: " + failure);
     transcript_.ended(client_.reason());
     return false;
   }
   transcript_.note(tls_facts_.protocol + " " + tls_facts_.cipher);
-  tls_layer_ = layer.get();
-  channel_ = std::make_unique<LayeredChannel>(std::move(channel_), std::move(layer));
+  tls_ = connection.get();
+  channel_ = std::make_unique<LayeredChannel>(std::move(channel_), std::move(connection));
   client_.start_over();
   return hear_offer(latest);
 }
 
-bool Upstream::log_in(std::unique_ptr<SaslClient> sasl, Deadline latest) {
+bool Upstream::log_in(std::unique_ptr<SaslExchange> sasl, const Secret& password, Deadline latest) {
   const auto& offers = client_.capabilities().all();
   const auto auth = std::find_if(offers.begin(), offers.end(),
                                  [](const auto& offer) { return offer.first == "AUTH"; });
@@ -61,6 +62,7 @@ bool Upstream::log_in(std::unique_ptr<SaslClient> sasl, Deadline latest) {
     login_failure_ = "login: " + sasl->failure();
     return false;
   }
+  client_.withhold(password.text());
   transcript_.note("AUTH " + sasl->mechanism() + " (what is said is not shown)");
   if (!exchange_login(*sasl, latest)) {
     login_failure_ = "login by " + sasl->mechanism() + ": " + login_failure_;
@@ -69,17 +71,18 @@ bool Upstream::log_in(std::unique_ptr<SaslClient> sasl, Deadline latest) {
   }
   mechanism_ = sasl->mechanism();
   transcript_.note("AUTH " + mechanism_ + ": done");
-  if (sasl->has_layer()) {
-    layer_bits_ = sasl->layer_bits();
-    channel_ = std::make_unique<LayeredChannel>(std::move(channel_),
-                                                SaslClient::take_layer(std::move(sasl)));
+  layer_bits_ = sasl->layer_bits();
+  if (layer_bits_ > 0) {
+    SaslExchange& exchange = *sasl;
+    channel_ =
+        std::make_unique<LayeredChannel>(std::move(channel_), exchange.into_layer(std::move(sasl)));
   }
   client_.start_over();
   return hear_offer(latest);
 }
 
 // True when both sides say that we are in.
-bool Upstream::exchange_login(SaslClient& sasl, Deadline latest) {
+bool Upstream::exchange_login(SaslExchange& sasl, Deadline latest) {
   client_.authenticate(sasl.mechanism(), sasl.initial());
   converse_while(ClientState::kOpening, latest);
   for (int i = 0; client_.state() == ClientState::kChallenged; ++i) {
@@ -87,12 +90,15 @@ bool Upstream::exchange_login(SaslClient& sasl, Deadline latest) {
       client_.lost("AUTH: " + login_failure_);  // we gave up, and it asks on
       return false;
     }
-    const auto answer =
+    auto answer =
         i < kMostChallenges ? sasl.answer(client_.challenge()) : std::optional<std::string>();
     if (!answer) {
       login_failure_ = i < kMostChallenges ? sasl.failure() : "the store asks without end";
     }
     client_.respond(answer);
+    if (answer) {
+      wipe(*answer);
+    }
     converse_while(ClientState::kOpening, latest);
   }
   if (client_.state() == ClientState::kLoggedIn) {

@@ -111,9 +111,8 @@ void LmtpClient::receive(std::string_view bytes) {
     }
     const ReplyParser::Result result = parser_.parse(bytes);
     if (result == ReplyParser::Result::kBad) {
-      // What it talks may be our password.
-      out_of_step("the store talks nonsense" +
-                  (said_.empty() ? ": " + parser_.bad_reason() : std::string()));
+      out_of_step("the store talks nonsense: " +
+                  (tells(parser_.bad_reason()) ? std::string(kWithheld) : parser_.bad_reason()));
     } else if (result == ReplyParser::Result::kReply) {
       ++replies_;
       handle(said_.empty() ? parser_.take() : veiled(parser_.take()));

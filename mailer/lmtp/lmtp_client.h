@@ -169,6 +169,7 @@ class LmtpClient {
   void handle_auth(const Reply& reply);
   bool half_heard(const char* before);
   void say_in_confidence(const std::string& bytes);
+  bool tells(std::string_view text) const;
   Reply veiled(Reply reply) const;
   void handle_rcpt(std::size_t recipient, const Reply& reply);
   void handle_data(const Reply& reply);
@@ -203,6 +204,7 @@ class LmtpClient {
   bool confidential_ = false;
   // What we said in confidence, in every form in which it could come back. A user's name is one
   // within AUTH only: elsewhere it may be any word.
+  static constexpr std::string_view kWithheld = "(text withheld: it repeats our login)";
   struct Said {
     Secret secret;
     bool within_auth;

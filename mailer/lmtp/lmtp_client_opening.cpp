@@ -87,14 +87,16 @@ void LmtpClient::say_in_confidence(const std::string& bytes) {
   }
 }
 
+bool LmtpClient::tells(std::string_view text) const {
+  return std::any_of(said_.begin(), said_.end(),
+                     [&](const Said& said) { return repeats(text, said.secret.text()); });
+}
+
 // Some servers repeat a command that they refuse, and their text goes into logs and bounces.
 Reply LmtpClient::veiled(Reply reply) const {
-  const bool told = std::any_of(reply.lines.begin(), reply.lines.end(), [&](const auto& line) {
-    return std::any_of(said_.begin(), said_.end(),
-                       [&](const Said& said) { return repeats(line, said.secret.text()); });
-  });
-  if (told && reply.code != 334) {
-    reply.lines = {"(text withheld: it repeats our login)"};
+  if (reply.code != 334 && std::any_of(reply.lines.begin(), reply.lines.end(),
+                                       [&](const auto& line) { return tells(line); })) {
+    reply.lines = {std::string(kWithheld)};
     reply.detailed.clear();
   }
   return reply;

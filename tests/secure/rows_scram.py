@@ -12,7 +12,7 @@ def scram(name: str = 'SCRAM-SHA-256', base=Session, binding=None, **screws) -> 
 
 
 PLUS = 'SCRAM-SHA-256-PLUS'
-LIES = ('2147483648', '2147483647', '4294967297', '99999999999999999999', '-1', '0', 'many')
+LIES = ('2147483648', '2147483647', '99999999999999999999', '-1', '0', '1', '4095', 'many')
 
 ROWS: list[Case] = [
     *(control(f'login by {name}', scram(name), SAFE, commands=(f'^AUTH {name}',),

@@ -37,9 +37,10 @@ struct Ends {
         settings, login, lmtpq::SaslSurroundings{kServerName, false, 0, "", "", ""});
     CPPUNIT_ASSERT(client->start(store.offered()));
     CPPUNIT_ASSERT(exchange(*client, store).yes);
-    CPPUNIT_ASSERT_EQUAL(most_bits > 0, client->has_layer());
+    CPPUNIT_ASSERT_EQUAL(most_bits > 0, client->layer_bits() > 0);
     bits = client->layer_bits();
-    layer = SaslClient::take_layer(std::move(client));
+    SaslClient& exchange = *client;
+    layer = exchange.into_layer(std::move(client));
   }
 
   // All of it, record by record, as LayeredChannel asks.

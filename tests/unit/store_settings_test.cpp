@@ -130,6 +130,8 @@ class StoreSettingsTest : public CppUnit::TestFixture {
         {"[destination.z]\ndestination = unix:s\n",
          "f:2: destination \"unix:s\": the path of a socket begins with /; expected "
          "unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]"},
+        {"[destination.z]\ndestination =\n",
+         "f:2: destination: expected DEST, or several with commas"},
         {"[destination.a]\n[destination.a]\n",
          "f:2: [destination.a] once more; the first stands at f:1"},
         {"[destination.]\n", "f:1: expected [destination.NAME] of letters, digits and . _ -"},

@@ -11,7 +11,7 @@
 #include <fstream>
 #include <stdexcept>
 
-namespace lmtpq {
+namespace lmtpq::tls_test {
 namespace {
 
 using Bio = std::unique_ptr<BIO, decltype(&BIO_free)>;
@@ -167,4 +167,4 @@ std::string Folder::file(const std::string& name, const std::string& text) const
   return path;
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::tls_test

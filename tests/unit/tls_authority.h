@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-namespace lmtpq {
+namespace lmtpq::tls_test {
 
 struct FreeOpenSsl {
   void operator()(X509* certificate) const { X509_free(certificate); }
@@ -74,4 +74,4 @@ class Folder {
   std::string path_;
 };
 
-}  // namespace lmtpq
+}  // namespace lmtpq::tls_test

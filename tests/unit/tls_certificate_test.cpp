@@ -9,6 +9,7 @@
 #include "tls_authority.h"
 
 using namespace lmtpq;
+using namespace lmtpq::tls_test;
 
 namespace {
 

@@ -15,7 +15,7 @@
 #include "tls_client.h"
 #include "tls_server.h"
 
-namespace lmtpq {
+namespace lmtpq::tls_test {
 
 inline Deadline soon() { return Clock::now() + std::chrono::seconds(5); }
 
@@ -34,9 +34,41 @@ struct Meeting {
 
   TlsStore store;
   Road road;
-  std::unique_ptr<TlsLayer> layer;
+  std::unique_ptr<TlsConnection> layer;
   bool done = false;
   std::string failure;
 };
 
-}  // namespace lmtpq
+inline constexpr int kVersions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+
+inline const Certified& certified() {
+  static const Certified made = [] {
+    Request request;
+    request.names = "DNS:store";
+    return Authority::certify_itself(request);
+  }();
+  return made;
+}
+
+// A server of one version, and a client that believes everybody.
+struct Sides {
+  explicit Sides(int version) : server(&certified()), client(settings, "store") {
+    server.versions(version, version);
+  }
+  TlsSettings settings;
+  TlsServer server;
+  TlsClient client;
+};
+
+// Reads until the road is empty.
+inline std::string hear(Channel& channel) {
+  std::string all;
+  std::string in;
+  std::string_view nothing;
+  while (channel.exchange(nothing, in, soon()) == IoStatus::kProgress) {
+    all += std::exchange(in, {});
+  }
+  return all;
+}
+
+}  // namespace lmtpq::tls_test

@@ -7,7 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
-namespace lmtpq {
+namespace lmtpq::tls_test {
 namespace {
 
 void must(bool well, const char* what) {
@@ -134,4 +134,4 @@ IoStatus StoreChannel::exchange(std::string_view& out, std::string& in, Deadline
   return IoStatus::kProgress;
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::tls_test

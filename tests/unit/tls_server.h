@@ -17,7 +17,7 @@
 #include "channel.h"
 #include "tls_authority.h"
 
-namespace lmtpq {
+namespace lmtpq::tls_test {
 
 class TlsServer {
  public:
@@ -84,4 +84,4 @@ class StoreChannel : public Channel {
   std::string failure_;
 };
 
-}  // namespace lmtpq
+}  // namespace lmtpq::tls_test

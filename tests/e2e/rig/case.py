@@ -8,7 +8,6 @@ Failure: the scratch folder of a class with a failed test is kept, and its path 
 import itertools
 import os
 import unittest
-from pathlib import Path
 
 from . import mailers
 from .lmtp_store import LmtpStore, fields_of
@@ -74,8 +73,9 @@ class MailCase(unittest.TestCase):
   def with_lmtpq(self, arguments: str = '', options: str = '', **knobs) -> Sendmail:
     """This test's Sendmail: see mailers.lmtpq() for the knobs."""
     address = knobs.pop('address', self.store.address)
+    program = knobs.pop('program', self.lmtpq)
     return self.with_mailers(
-        mailers.lmtpq(address, self.log, arguments, program=self.lmtpq, **knobs), options)
+        mailers.lmtpq(address, self.log, arguments, program=program, **knobs), options)
 
   def with_mailers(self, lines: str, options: str = '', **more) -> Sendmail:
     self.sendmail = Sendmail(self.scratch, f'mta{self.number}', lines, options, **more)

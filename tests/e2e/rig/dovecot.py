@@ -1,5 +1,7 @@
 """A private Dovecot: lmtp on a unix socket and on TCP, Maildir, a passwd-file for each user.
 
+What it is: its lmtp knows no AUTH; on TCP it offers STARTTLS when it was given a certificate by
+  use_tls().
 What it does not know: IGNOREQUOTA and TRACE. It looks at the quota after the dot, so its refusal
   of a full mailbox is a reply to DATA, where Cyrus refuses RCPT.
 """
@@ -7,6 +9,7 @@ What it does not know: IGNOREQUOTA and TRACE. It looks at the quota after the do
 import os
 from pathlib import Path
 
+from .authority import Leaf
 from .process import Server
 from .scratch import Scratch, free_port, unix_listens
 from .store import Store, read_maildir
@@ -15,7 +18,7 @@ CONF = """base_dir = @DIR@/run
 state_dir = @DIR@/state
 log_path = @DIR@/dovecot.log
 protocols = lmtp
-ssl = no
+@TLS@
 listen = 127.0.0.1
 auth_username_format = %Ln
 mail_location = maildir:@DIR@/mail/%n
@@ -55,17 +58,29 @@ class Dovecot(Store):
     super().__init__(scratch.folder(name))
     self.port = free_port()
     self.by_tcp = False  # which of its two addresses `address` answers
+    self.tls_lines = 'ssl = no'  # taken at the next start()
     (self.dir / 'users').mkdir()
     (self.dir / 'mail').mkdir()
     (self.dir / 'mail').chmod(0o777)
 
   @property
   def address(self) -> str:
-    return f'inet:127.0.0.1:{self.port}' if self.by_tcp else f'unix:{self.dir}/lmtp'
+    return self.tcp_address if self.by_tcp else f'unix:{self.dir}/lmtp'
+
+  @property
+  def tcp_address(self) -> str:
+    return f'inet:127.0.0.1:{self.port}'
+
+  def use_tls(self, leaf: Leaf):
+    """From the next start() on. lmtp would take mail without TLS too, whatever `ssl` says; the
+    Received line of what it files tells (LMTPS)."""
+    self.tls_lines = (f'ssl = yes\nssl_cert = <{leaf.certificate}\nssl_key = <{leaf.key}\n'
+                      'ssl_min_protocol = TLSv1.2')
 
   def start(self):
     conf = self.dir / 'dovecot.conf'
-    conf.write_text(CONF.replace('@DIR@', str(self.dir)).replace('@PORT@', str(self.port))
+    conf.write_text(CONF.replace('@TLS@', self.tls_lines)
+                    .replace('@DIR@', str(self.dir)).replace('@PORT@', str(self.port))
                     .replace('@TEMPORARY@', 'no' if self.permanent else 'yes'))
     self.server = Server(['/usr/sbin/dovecot', '-F', '-c', conf], self.dir / 'dovecot.out')
     self.server.wait_ready(lambda: unix_listens(self.dir / 'lmtp'), 'Dovecot lmtp listens')

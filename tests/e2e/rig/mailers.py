@@ -12,8 +12,9 @@ LMTPQ = Path(os.environ.get('LMTPQ', ROOT / 'build' / 'lmtpq')).resolve()
 
 
 def in_reach(scratch) -> Path:
-  """A copy of lmtpq that the mailer's user may run wherever the checkout lies (/root is closed to
-  it), and that a build during the run does not change."""
+  """A copy of lmtpq, with what it loads from beside itself, that the mailer's user may run wherever
+  the checkout lies (/root is closed to it), and that a build during the run does not change."""
+  shutil.copy(LMTPQ.with_name('lmtpq-secure.so'), scratch.path)
   return Path(shutil.copy(LMTPQ, scratch.path / 'lmtpq'))
 
 
@@ -32,18 +33,18 @@ def stock(address: str) -> str:
 
 
 def lmtpq(address: str, log: Path, arguments: str = '', user: str = 'cyrus', flags: str = '',
-          knobs: str = '', program: Path = LMTPQ) -> str:
+          knobs: str = '', program: Path = LMTPQ, conf: str = '') -> str:
   """Our cf/mailer/lmtpq.m4: cyrusv2 and cyrusv2q.
 
   arguments: further options of lmtpq; flags: added to the F= of cyrusv2, such as Q; knobs: .mc
-  lines before the mailer.
+  lines before the mailer; conf: the text of lmtpq's configuration file.
   """
   log.touch()
   log.chmod(0o666)  # lmtpq opens it as the user it has become
   # Nor is the configuration of this machine read.
-  empty = log.with_suffix('.conf')
-  empty.touch()
-  for name, value in (('--log', log), ('--config', empty), ('--tag-keys', 'none')):
+  own = log.with_suffix('.conf')
+  own.write_text(conf)
+  for name, value in (('--log', log), ('--config', own), ('--tag-keys', 'none')):
     if f'{name}=' not in arguments:
       arguments += f' {name}={value}'
   if flags:

@@ -20,7 +20,7 @@ std::string layer_failure(sasl_conn* connection, const char* what) {
 
 }  // namespace
 
-SaslLayer::SaslLayer(std::unique_ptr<SaslClient> client, sasl_conn* connection)
+SaslLayer::SaslLayer(std::unique_ptr<SaslExchange> client, sasl_conn* connection)
     : client_(std::move(client)), connection_(connection) {}
 
 std::optional<std::size_t> SaslLayer::seal(std::string_view plain, std::string& sealed) {

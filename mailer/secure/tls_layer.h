@@ -14,30 +14,22 @@
 #include <memory>
 #include <string>
 
-#include "channel.h"
-#include "layered_channel.h"
-#include "tls_facts.h"
+#include "tls.h"
 #include "tls_peer.h"
 
 namespace lmtpq {
 
 class TlsClient;
 
-class TlsLayer : public Layer {
+class TlsLayer : public TlsConnection {
  public:
-  enum class Handshake { kNeedMore, kDone, kFailed };
-
   // Takes the connection over.
   TlsLayer(TlsClient& client, SSL* connection);
   ~TlsLayer() override;
   TlsLayer(const TlsLayer&) = delete;
   TlsLayer& operator=(const TlsLayer&) = delete;
 
-  // Takes what the peer sent (nothing at first), appends what is to be sent; on kFailed too: the
-  // peer gets an alert. kDone only when the peer is who the level asks for; what is taken from then
-  // on is kept for open().
-  Handshake handshake(std::string_view received, std::string& to_send);
-
+  Handshake handshake(std::string_view received, std::string& to_send) override;
   std::optional<std::size_t> seal(std::string_view plain, std::string& sealed) override;
   bool open(std::string_view sealed, std::string& plain, std::string& answer) override;
   std::string ending() const override;
@@ -45,15 +37,15 @@ class TlsLayer : public Layer {
   const std::string& failure() const override { return failure_; }
   void say_goodbye(std::string& sealed) override;
 
-  const TlsFacts& facts() const { return facts_; }
-  // The peer's request for a certificate was answered with ours, now or when the session that is
-  // resumed began (SASL EXTERNAL makes sense then).
-  bool showed_certificate() const { return state_ == Handshake::kDone && showed_certificate_; }
+  const TlsFacts& facts() const override { return facts_; }
+  bool showed_certificate() const override {
+    return state_ == Handshake::kDone && showed_certificate_;
+  }
   // RFC 5929 tls-unique: the first Finished. Over TLS 1.3, where it is not defined, what Cyrus
   // takes: the client's, in a resumed session the server's, as in TLS 1.2. RFC 5929
   // tls-server-end-point, RFC 9266 tls-exporter. Empty: none by that name here; nor is there a
   // tls-unique or tls-exporter in a TLS 1.2 without the extended master secret (RFC 7627).
-  std::string channel_binding(const std::string& type) const;
+  std::string channel_binding(const std::string& type) const override;
 
  private:
   friend class TlsClient;
@@ -77,9 +69,5 @@ class TlsLayer : public Layer {
   TlsPeer peer_;
   std::string failure_;
 };
-
-// The whole handshake over `channel`, by the deadline; false: failure() of the layer, or that of
-// the channel, in `failure`. Bytes that came behind the handshake stay in the layer.
-bool shake_hands(TlsLayer& layer, Channel& channel, Deadline deadline, std::string& failure);
 
 }  // namespace lmtpq

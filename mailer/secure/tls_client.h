@@ -23,20 +23,19 @@
 
 namespace lmtpq {
 
-class TlsClient {
+class TlsClient : public Tls {
  public:
   // `host` is DEST's: the name that is expected unless the settings name another; an IP address is
   // looked for among the IP names, and gets no SNI. Empty (a unix socket): the settings must have
   // one where a name is checked.
   TlsClient(const TlsSettings& settings, std::string host);
-  ~TlsClient();
+  ~TlsClient() override;
   TlsClient(const TlsClient&) = delete;
   TlsClient& operator=(const TlsClient&) = delete;
 
   // Reads the files; connect() does if nobody did. For whoever wants their mistakes at start.
   void prepare();
-  // Before the handshake.
-  std::unique_ptr<TlsLayer> connect();
+  std::unique_ptr<TlsConnection> connect() override;
 
   const TlsSettings& settings() const { return settings_; }
   const std::string& name() const { return name_; }  // whom the certificate must name

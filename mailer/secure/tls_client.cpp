@@ -74,7 +74,7 @@ void TlsClient::prepare() {
   }
 }
 
-std::unique_ptr<TlsLayer> TlsClient::connect() {
+std::unique_ptr<TlsConnection> TlsClient::connect() {
   prepare();
   ERR_clear_error();
   SSL* connection = SSL_new(context_.get());

@@ -12,7 +12,7 @@
 #include <string>
 
 #include "layered_channel.h"
-#include "sasl_client.h"
+#include "sasl.h"
 
 struct sasl_conn;
 
@@ -22,7 +22,7 @@ class SaslLayer : public Layer {
  public:
   static constexpr unsigned kMaxRecord = 16 * 1024;  // from the store to us: what we tell it
 
-  SaslLayer(std::unique_ptr<SaslClient> client, sasl_conn* connection);
+  SaslLayer(std::unique_ptr<SaslExchange> client, sasl_conn* connection);
 
   std::optional<std::size_t> seal(std::string_view plain, std::string& sealed) override;
   bool open(std::string_view sealed, std::string& plain, std::string& answer) override;
@@ -34,7 +34,7 @@ class SaslLayer : public Layer {
   bool begin_record();
   bool decode(std::string_view piece, std::string& plain);
 
-  std::unique_ptr<SaslClient> client_;
+  std::unique_ptr<SaslExchange> client_;
   sasl_conn* connection_;  // the client's
   std::string length_;     // as far as the next record's came
   std::size_t left_ = 0;   // of the present record

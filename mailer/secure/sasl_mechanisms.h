@@ -24,18 +24,9 @@
 #include <vector>
 
 #include "auth_settings.h"
+#include "sasl.h"
 
 namespace lmtpq {
-
-// What the exchange may rely on of the channel below.
-struct SaslSurroundings {
-  std::string server;             // the store's host name, for digest-uri and Kerberos
-  bool confidential = false;      // TLS or a unix socket
-  unsigned external_bits = 0;     // TLS's strength; 0: no TLS
-  std::string external_identity;  // EXTERNAL makes sense: we showed a certificate; else empty
-  std::string binding_type;       // "tls-unique" ...; empty: none
-  std::string binding;            // its bytes
-};
 
 struct SaslPlugin {
   std::string name;           // "SCRAM-SHA-256": never -PLUS

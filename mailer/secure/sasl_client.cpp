@@ -7,7 +7,9 @@
 #endif
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -24,6 +26,7 @@ constexpr sasl_ssf_t kMaxLayerBits = 256;
 constexpr std::size_t kMaxChallenge = 64 * 1024;  // GSSAPI's are the longest, some KiB
 constexpr int kMaxSteps = 20;
 constexpr std::size_t kMaxWords = 300;
+constexpr std::uint64_t kLeastIterations = 4096;  // RFC 7677 section 4
 constexpr const char* kDigest = "DIGEST-MD5";
 
 template <typename Function>
@@ -93,6 +96,19 @@ struct LeaksOfPlugins {
   ~LeaksOfPlugins() { __lsan_enable(); }
 #endif
 };
+
+// server-first-message = nonce "," salt "," iteration-count (RFC 5802 section 7). Our proof for few
+// iterations would be what a false store needs to guess the password at leisure.
+bool cheap_to_guess(std::string_view challenge) {
+  const std::size_t at = challenge.starts_with("r=") ? challenge.find(",i=") : challenge.npos;
+  if (at == challenge.npos) {
+    return false;
+  }
+  const std::string_view digits = challenge.substr(at + 3, challenge.find(',', at + 3) - (at + 3));
+  std::uint64_t count = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), count);
+  return error != std::errc() || end != digits.data() + digits.size() || count < kLeastIterations;
+}
 
 // A channel binding is spoken of where the library believes that it chose the mechanism itself,
 // among several: an unknown word makes them that.
@@ -252,6 +268,11 @@ std::optional<std::string> SaslClient::answer(std::string_view challenge) {
     fail("the store answers in " + mechanism_ + " what we did not ask");
     return std::nullopt;
   }
+  if (mechanism_.starts_with("SCRAM-") && cheap_to_guess(challenge)) {
+    fail("the store wants fewer than " + std::to_string(kLeastIterations) + " iterations in " +
+         mechanism_);
+    return std::nullopt;
+  }
   std::optional<std::string> answer;
   const std::string terminated(challenge);
   const int result = library_->step(terminated.c_str(), terminated.size(), answer);
@@ -274,18 +295,15 @@ bool SaslClient::succeed() {
   return true;
 }
 
-bool SaslClient::has_layer() const { return layer_bits() > 0; }
-
 unsigned SaslClient::layer_bits() const {
   return complete_ && failure_.empty() ? library_->layer_bits() : 0;
 }
 
-std::unique_ptr<Layer> SaslClient::take_layer(std::unique_ptr<SaslClient> client) {
-  if (!client->has_layer()) {
+std::unique_ptr<Layer> SaslClient::into_layer(std::unique_ptr<SaslExchange> self) {
+  if (layer_bits() == 0) {
     return nullptr;
   }
-  sasl_conn_t* const connection = client->library_->connection;
-  return std::make_unique<SaslLayer>(std::move(client), connection);
+  return std::make_unique<SaslLayer>(std::move(self), library_->connection);
 }
 
 bool SaslClient::fail_by_library(int result) {

@@ -17,37 +17,26 @@
 #include <string_view>
 
 #include "auth_settings.h"
-#include "layered_channel.h"
+#include "sasl.h"
 #include "sasl_mechanisms.h"
 
 namespace lmtpq {
 
-class SaslClient {
+class SaslClient : public SaslExchange {
  public:
   SaslClient(const AuthSettings& settings, const Login& login, SaslSurroundings surroundings);
-  ~SaslClient();
+  ~SaslClient() override;
   SaslClient(const SaslClient&) = delete;
   SaslClient& operator=(const SaslClient&) = delete;
 
-  // Takes the words behind AUTH of the server's LHLO reply and begins with the strongest mechanism
-  // that settings, surroundings and our credentials admit; one that cannot even begin (GSSAPI
-  // without a ticket) gives way to the next. False: failure().
-  bool start(std::string_view offered);
-  const std::string& mechanism() const { return mechanism_; }
-  // What goes with AUTH; nothing: the server speaks first.
-  const std::optional<std::string>& initial() const { return initial_; }
-  // The answer to a challenge; nothing: failure(), and the exchange is to be cancelled.
-  std::optional<std::string> answer(std::string_view challenge);
-  // The server says that we are in. True only when the mechanism agrees: one that proves the server
-  // to us (SCRAM, DIGEST-MD5, GSSAPI) may be owed that proof still.
-  bool succeed();
-
-  // The security layer that was agreed on, if one was; takes what it needs out of this object.
-  bool has_layer() const;
-  unsigned layer_bits() const;
-  static std::unique_ptr<Layer> take_layer(std::unique_ptr<SaslClient> client);
-
-  const std::string& failure() const { return failure_; }
+  bool start(std::string_view offered) override;
+  const std::string& mechanism() const override { return mechanism_; }
+  const std::optional<std::string>& initial() const override { return initial_; }
+  std::optional<std::string> answer(std::string_view challenge) override;
+  bool succeed() override;
+  unsigned layer_bits() const override;
+  std::unique_ptr<Layer> into_layer(std::unique_ptr<SaslExchange> self) override;
+  const std::string& failure() const override { return failure_; }
 
   struct Library;  // libsasl2's callbacks and memory; in the .cpp
 

@@ -175,12 +175,14 @@ std::optional<Objection> Judge::objection(std::string_view word) const {
   return std::nullopt;
 }
 
+// A log line has room for more than the list of a mad server.
 std::string joined(const std::vector<std::string>& words) {
+  constexpr std::size_t kMost = 12;
   std::string text;
-  for (const std::string& word : words) {
-    text += (text.empty() ? "" : " ") + word;
+  for (std::size_t i = 0; i < std::min(words.size(), kMost); ++i) {
+    text += (text.empty() ? "" : " ") + words[i];
   }
-  return text;
+  return text + (words.size() > kMost ? " ..." : "");
 }
 
 }  // namespace

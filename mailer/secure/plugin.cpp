@@ -1,0 +1,31 @@
+// The one symbol of lmtpq-secure.so.
+
+#include <string.h>
+
+#include "sasl_client.h"
+#include "secure.h"
+#include "tls_client.h"
+
+namespace lmtpq {
+namespace {
+
+class Parts : public SecureParts {
+ public:
+  std::unique_ptr<Tls> tls(const TlsSettings& settings, std::string host) const override {
+    return std::make_unique<TlsClient>(settings, std::move(host));
+  }
+  std::unique_ptr<SaslExchange> login(const AuthSettings& settings, const Login& login,
+                                      SaslSurroundings surroundings) const override {
+    return std::make_unique<SaslClient>(settings, login, std::move(surroundings));
+  }
+};
+
+}  // namespace
+
+extern "C" __attribute__((visibility("default"))) const SecureParts* lmtpq_secure_parts(
+    const char* version) {
+  static const Parts parts;
+  return strcmp(version, LMTPQ_VERSION) == 0 ? &parts : nullptr;
+}
+
+}  // namespace lmtpq
