@@ -55,10 +55,15 @@ SERVICES {
   imap cmd="@PROGRAMS@/imapd -C @DIR@/imapd.conf" listen="127.0.0.1:@PORT@" prefork=0
   lmtpunix @LMTPD@ listen="@DIR@/lmtp" prefork=0
   lmtptcp @LMTPD@ listen="127.0.0.1:@LMTP_PORT@" prefork=0 maxchild=@CHILDREN@
+@OPEN@
 }
 EVENTS {
 }
 """
+
+
+OPEN_SERVICE = (f'  lmtpopen cmd="{PROGRAMS}/lmtpd -a -C @DIR@/imapd.conf" '
+                'listen="127.0.0.1:@OPEN_PORT@" prefork=0')
 
 
 class Cyrus(Store):
@@ -81,6 +86,7 @@ class Cyrus(Store):
     self.lmtp_processes = 100  # how many there may be for TCP
     self.options = ''  # further lines of imapd.conf
     self.tls_lines = ''
+    self.open_port = 0  # where lmtpd takes mail by TCP from whoever comes; 0: nowhere
     for part in ('conf/socket', 'conf/db', 'spool', 'sieve'):
       (self.dir / part).mkdir(parents=True)
     self.add_login('cyrus', 'secret')
@@ -117,6 +123,8 @@ class Cyrus(Store):
           .replace('@DIR@', str(self.dir)).replace('@PROGRAMS@', PROGRAMS)
           .replace('@HOST@', self.host).replace('@MECHANISMS@', self.mechanisms)
           .replace('@CHILDREN@', str(self.lmtp_processes))
+          .replace('@OPEN@', OPEN_SERVICE.replace('@DIR@', str(self.dir))
+                   .replace('@OPEN_PORT@', str(self.open_port)) if self.open_port else '')
           .replace('@LMTP_PORT@', str(self.lmtp_port)).replace('@PORT@', str(self.imap_port))
           .replace('@PERMANENT@', 'yes' if self.permanent else 'no'))
     (self.dir / 'lmtp').unlink(missing_ok=True)
