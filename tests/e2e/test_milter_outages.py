@@ -103,10 +103,8 @@ class MilterOutages(TagCase):
     self.assertEqual({traces[identity] for identity in load.taken},
                      {line['trace'] for line in lines})
 
-  def test_a_milter_that_is_killed_under_load_loses_nothing(self):
-    self.with_milter()
-    alice = self.mailbox('alice')
-    load = self.load(alice)
+  def load_while_the_milter_is_killed(self, mailbox):
+    load = self.load(mailbox)
     load.start()
     for _ in range(3):
       time.sleep(0.15)
@@ -114,6 +112,12 @@ class MilterOutages(TagCase):
       time.sleep(0.15)
       self.milter.start()
     load.finish()
+    return load
+
+  def test_a_milter_that_is_killed_under_load_loses_nothing(self):
+    self.with_milter()
+    alice = self.mailbox('alice')
+    load = self.load_while_the_milter_is_killed(alice)
     tagged = len(self.milter.log_lines('tagged=yes'))
     self.assertEqual((len(load.taken), load.refusals), (640, []))
     self.assertTrue(0 < tagged < 640, f'{tagged} of 640 were tagged')
@@ -126,14 +130,7 @@ class MilterOutages(TagCase):
   def test_with_t_a_milter_that_is_killed_under_load_lets_nothing_pass_untagged(self):
     self.with_milter(failure='T')
     full = self.full_mailbox()
-    load = self.load(full)
-    load.start()
-    for _ in range(3):
-      time.sleep(0.15)
-      self.milter.kill()
-      time.sleep(0.15)
-      self.milter.start()
-    load.finish()
+    load = self.load_while_the_milter_is_killed(full)
     self.assertEqual(len(load.taken), 640)
     self.assertTrue(load.refusals, 'the milter was down for a while')
     self.sendmail.run_queue()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .lmtp_store import fields_of
 from .mailers import ROOT
-from .process import Server, send_signal, wait_until
+from .process import HasServer, Server, send_signal, wait_until
 from .scratch import Scratch, unix_listens
 
 MILTER = Path(os.environ.get('LMTPQ_MILTER', ROOT / 'build' / 'lmtpq-milter')).resolve()
@@ -59,7 +59,7 @@ def filter_lines(socket: str, failure: str = '') -> str:
   return f"FEATURE(`{place}', `{socket}', `{failure}')\n"
 
 
-class Milter:
+class Milter(HasServer):
   def __init__(self, scratch: Scratch, name: str, rules: str = '', options: str = ''):
     self.dir = scratch.folder(name)
     self.program = in_reach(scratch)
@@ -78,7 +78,6 @@ class Milter:
     for path in (self.milter_keys, self.mailer_keys):
       write_keys(path, self.key)
     self.write_conf()
-    self.server: Server | None = None
 
   @property
   def socket(self) -> str:
@@ -95,16 +94,6 @@ class Milter:
     self.server = Server([self.program, '--config', self.conf, '--foreground'],
                          self.dir / 'milter.out', self.environment)
     self.server.wait_ready(lambda: unix_listens(self.dir / 'socket'), 'the milter listens')
-
-  def stop(self):
-    if self.server:
-      self.server.stop()
-      self.server = None
-
-  def kill(self):
-    if self.server:
-      self.server.kill()
-      self.server = None
 
   def pause(self):
     send_signal(self.server.pid, signal.SIGSTOP)

@@ -150,3 +150,18 @@ class Server:
       time.sleep(0.01)
     for pid in left:
       send_signal(pid, signal.SIGKILL)
+
+
+class HasServer:
+  """What stops and kills its `server`, if it runs."""
+  server: Server | None = None
+
+  def stop(self):
+    if self.server:
+      self.server.stop()
+      self.server = None
+
+  def kill(self):
+    if self.server:
+      self.server.kill()
+      self.server = None

@@ -12,10 +12,10 @@ import signal
 from pathlib import Path
 
 from .messages import message_id
-from .process import Server, descendants, send_signal
+from .process import HasServer, descendants, send_signal
 
 
-class Store:
+class Store(HasServer):
   name = ''
   ignores_quota = False  # advertises IGNOREQUOTA
   has_trace = False  # advertises TRACE
@@ -24,7 +24,6 @@ class Store:
 
   def __init__(self, folder: Path):
     self.dir = folder
-    self.server: Server | None = None
     self.permanent = False  # a full mailbox is 552 rather than 452; set before start()
 
   @property
@@ -59,16 +58,6 @@ class Store:
 
   def message_ids(self, user: str) -> list[str]:
     return [message_id(raw) for raw in self.messages(user)]
-
-  def stop(self):
-    if self.server:
-      self.server.stop()
-      self.server = None
-
-  def kill(self):
-    if self.server:
-      self.server.kill()
-      self.server = None
 
   def restart(self):
     self.stop()

@@ -79,6 +79,15 @@ void feed(Message& message, FakeEdits& edits, const std::string& name, const std
   message.take_field(name, value);
 }
 
+// A message as it comes, what becomes of its header, and the service that decides.
+struct Scene {
+  explicit Scene(const ConfigurationPtr& configuration, MessageFacts facts = mail())
+      : bench(configuration), message(configuration, std::move(facts)) {}
+  Bench bench;
+  FakeEdits edits;
+  Message message;
+};
+
 // What the mailer believes of the one tag that is there.
 std::variant<Tag, TagFault> verified(const FakeEdits& edits, const Configuration& configuration,
                                      const std::string& message_id = "<a@b>",
@@ -191,9 +200,8 @@ class MessageTest : public CppUnit::TestFixture {
 
   void theTagSaysWhatTheRulesDecided() {
     const auto configuration = shared(configuration_of(kTrusted));
-    Bench bench(configuration);
-    FakeEdits edits;
-    Message message(configuration, mail());
+    Scene scene(configuration);
+    auto& [bench, edits, message] = scene;
     message.take_recipient(to("bob@example.org"));
     feed(message, edits, "Message-ID", "<a@b>");
     feed(message, edits, "x-notice", " yes, please");
@@ -206,9 +214,8 @@ class MessageTest : public CppUnit::TestFixture {
 
   void aDecisionForSomeRecipientsListsThoseOnly() {
     const auto configuration = shared(configuration_of(kTrusted));
-    Bench bench(configuration);
-    FakeEdits edits;
-    Message message(configuration, mail());
+    Scene scene(configuration);
+    auto& [bench, edits, message] = scene;
     message.take_recipient(to("bob@example.org"));
     message.take_recipient(to("Carol@example.org"));
     feed(message, edits, "Message-ID", "<a@b>");
@@ -224,9 +231,8 @@ class MessageTest : public CppUnit::TestFixture {
 
   void withoutAMatchTheTagCarriesTheTraceOnly() {
     const auto configuration = shared(configuration_of(kTrusted));
-    Bench bench(configuration);
-    FakeEdits edits;
-    Message message(configuration, mail("198.51.100.1"));
+    Scene scene(configuration, mail("198.51.100.1"));
+    auto& [bench, edits, message] = scene;
     message.take_recipient(to("bob@example.org"));
     feed(message, edits, "Message-ID", "<a@b>");
     feed(message, edits, "X-Notice", "yes");
@@ -261,9 +267,8 @@ class MessageTest : public CppUnit::TestFixture {
 
   void tagsAreDeletedFromTheLastToTheFirst() {
     const auto configuration = shared(configuration_of(kTrusted));
-    Bench bench(configuration);
-    FakeEdits edits;
-    Message message(configuration, mail());
+    Scene scene(configuration);
+    auto& [bench, edits, message] = scene;
     message.take_recipient(to("bob@example.org"));
     for (const char* name : {"X-LMTPQ-Tag", "X-LMTPQ-Tag ", "x-lmtpq-tag\t"}) {
       feed(message, edits, name, "v=1");
@@ -276,9 +281,8 @@ class MessageTest : public CppUnit::TestFixture {
 
   void aNameThatOnlyBeginsLikeTheTagIsLeftAlone() {
     const auto configuration = shared(configuration_of(kTrusted));
-    Bench bench(configuration);
-    FakeEdits edits;
-    Message message(configuration, mail());
+    Scene scene(configuration);
+    auto& [bench, edits, message] = scene;
     for (const char* name : {"X-LMTPQ-Tags", "X-LMTPQ", "LMTPQ-Tag", "X-LMTPQ-T\xc3\xa0g", ""}) {
       feed(message, edits, name, "v=1");
     }
@@ -290,9 +294,8 @@ class MessageTest : public CppUnit::TestFixture {
     Configuration without = configuration_of(kTrusted);
     without.keys = Keyring();
     const auto configuration = shared(std::move(without));
-    Bench bench(configuration);
-    FakeEdits edits;
-    Message message(configuration, mail());
+    Scene scene(configuration);
+    auto& [bench, edits, message] = scene;
     message.take_recipient(to("bob@example.org"));
     feed(message, edits, "X-LMTPQ-Tag", "v=1");
     CPPUNIT_ASSERT(decide(message, bench, edits));
@@ -308,9 +311,8 @@ class MessageTest : public CppUnit::TestFixture {
     } cases[] = {
         {{"<a@b>", "<c@d>"}, "<a@b>"}, {{"", "<c@d>"}, ""}, {{"\n <a@b>\n\t"}, "<a@b>"}, {{}, ""}};
     for (const auto& one : cases) {
-      Bench bench(configuration);
-      FakeEdits edits;
-      Message message(configuration, mail());
+      Scene scene(configuration);
+      auto& [bench, edits, message] = scene;
       message.take_recipient(to("bob@example.org"));
       for (const char* id : one.ids) {
         feed(message, edits, "message-id", id);
@@ -323,9 +325,8 @@ class MessageTest : public CppUnit::TestFixture {
 
   void withoutAMessageIdTheQueueIdBinds() {
     const auto configuration = shared(configuration_of(kTrusted));
-    Bench bench(configuration);
-    FakeEdits edits;
-    Message message(configuration, mail());
+    Scene scene(configuration);
+    auto& [bench, edits, message] = scene;
     message.take_recipient(to("bob@example.org"));
     CPPUNIT_ASSERT(decide(message, bench, edits));
     scope_of(verified(edits, *configuration, ""));
@@ -358,9 +359,8 @@ class MessageTest : public CppUnit::TestFixture {
     Configuration made = configuration_of(kTrusted);
     made.bind_queue_id = false;
     const auto configuration = shared(std::move(made));
-    Bench bench(configuration);
-    FakeEdits edits;
-    Message message(configuration, mail());
+    Scene scene(configuration);
+    auto& [bench, edits, message] = scene;
     message.take_recipient(to("bob@example.org"));
     feed(message, edits, "Message-ID", "<a@b>");
     CPPUNIT_ASSERT(decide(message, bench, edits));
@@ -380,9 +380,8 @@ class MessageTest : public CppUnit::TestFixture {
 
   void aTagIsBelievedForItsLifetime() {
     const auto configuration = shared(configuration_of(kTrusted));
-    Bench bench(configuration);
-    FakeEdits edits;
-    Message message(configuration, mail());
+    Scene scene(configuration);
+    auto& [bench, edits, message] = scene;
     message.take_recipient(to("bob@example.org"));
     CPPUNIT_ASSERT(decide(message, bench, edits));
     scope_of(verified(edits, *configuration, "", "4AL93Qxa012345", kNow + 3600));
@@ -393,9 +392,8 @@ class MessageTest : public CppUnit::TestFixture {
   void thoseOfOtherMailersGetNoTag() {
     const auto configuration = shared(configuration_of(kTrusted));
     for (const char* mailer : {"esmtp", "local", ""}) {
-      Bench bench(configuration);
-      FakeEdits edits;
-      Message message(configuration, mail());
+      Scene scene(configuration);
+      auto& [bench, edits, message] = scene;
       message.take_recipient(to("carol@example.org", mailer));
       feed(message, edits, "Message-ID", "<a@b>");
       feed(message, edits, "X-LMTPQ-Tag", "v=1");
@@ -450,9 +448,8 @@ class MessageTest : public CppUnit::TestFixture {
 
   void aListIsAsLongAsTheMailerReads() {
     const auto configuration = shared(configuration_of(kTrusted));
-    Bench bench(configuration);
-    FakeEdits edits;
-    Message message(configuration, mail("198.51.100.1"));
+    Scene scene(configuration, mail("198.51.100.1"));
+    auto& [bench, edits, message] = scene;
     message.take_recipient(to("bob@x"));
     for (std::size_t i = 0; i < kMaxListed + 5; ++i) {
       message.take_recipient(to("carol@" + std::to_string(i)));
@@ -478,9 +475,8 @@ class MessageTest : public CppUnit::TestFixture {
                  {260, 1000, QuotaScope::kEverybody},
                  {300, 1000, QuotaScope::kNobody}};
     for (const auto& one : cases) {
-      Bench bench(configuration);
-      FakeEdits edits;
-      Message message(configuration, mail());
+      Scene scene(configuration);
+      auto& [bench, edits, message] = scene;
       message.take_recipient(to("bob@x"));
       for (int i = 0; i < one.fields; ++i) {
         message.take_field("X-Spam", std::string(one.length, 'n'));
@@ -556,12 +552,11 @@ class MessageTest : public CppUnit::TestFixture {
 
   void everyMessageHasOneLine() {
     const auto configuration = shared(configuration_of(kTrusted));
-    Bench bench(configuration);
-    FakeEdits edits;
     MessageFacts facts = mail();
     facts.auth = "jo@example.org";
     facts.size = 1234;
-    Message message(configuration, facts);
+    Scene scene(configuration, facts);
+    auto& [bench, edits, message] = scene;
     message.take_recipient(to("bob@x"));
     message.take_recipient(to("carol@x"));
     CPPUNIT_ASSERT(decide(message, bench, edits));
@@ -592,11 +587,10 @@ class MessageTest : public CppUnit::TestFixture {
 
   void whatTheClientSaysBreaksNoLine() {
     const auto configuration = shared(configuration_of(kTrusted));
-    Bench bench(configuration);
-    FakeEdits edits;
     MessageFacts facts = mail();
     facts.sender = "a\nquota=ignore \"x";
-    Message message(configuration, facts);
+    Scene scene(configuration, facts);
+    auto& [bench, edits, message] = scene;
     message.take_recipient(to("bob@x"));
     CPPUNIT_ASSERT(decide(message, bench, edits));
     CPPUNIT_ASSERT(bench.logged("from=\"<a\\nquota=ignore \\\"x>\""));
