@@ -98,7 +98,13 @@ $(BUILD)/lib%.a:
 $(BUILD)/lmtpq: $(BUILD)/mailer/main.o $(LIBRARIES)
 	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ $(LIBS) -o $@
 
-# What needs OpenSSL and libsasl2: mailer/secure.h says why it is apart.
+# What needs OpenSSL and libsasl2: mailer/secure.h says why it is apart. Both halves must have been
+# compiled from the same headers with the same flags.
+SHARED_HEADERS := $(wildcard common/*.h mailer/*.h mailer/lmtp/*.h)
+BUILD_ID := $(VERSION)-$(shell (cat $(SHARED_HEADERS); echo '$(OPTIMIZE) $(SANITIZE)') | sha256sum | cut -c1-16)
+ENDS_OF_SECURE := $(BUILD)/mailer/secure.o $(BUILD)/mailer/secure/plugin.o
+$(ENDS_OF_SECURE): CXXFLAGS += -DLMTPQ_BUILD='"$(BUILD_ID)"'
+$(ENDS_OF_SECURE): $(SHARED_HEADERS)
 $(BUILD)/mailer/secure/%.o: CXXFLAGS += -fvisibility=hidden
 $(BUILD)/lmtpq-secure.so: $(call objects,mailer/secure) $(LIBRARIES)
 	$(call say,LD $@)$(CXX) $(LDFLAGS) -shared -Wl,--exclude-libs,ALL $^ $(SECURE_LIBS) $(LIBS) -o $@
@@ -194,7 +200,7 @@ format-check:
 lint: format-check
 	clang-tidy --quiet $(call sources,common) $(call sources,mailer) $(call sources,mailer/lmtp) \
 	  $(call sources,mailer/secure) -- \
-	  -std=c++20 -DLMTPQ_VERSION='"$(VERSION)"' $(SEES_mailer/secure)
+	  -std=c++20 -DLMTPQ_VERSION='"$(VERSION)"' -DLMTPQ_BUILD='""' $(SEES_mailer/secure)
 	clang-tidy --quiet $(call sources,milter) -- \
 	  -std=c++20 -DLMTPQ_VERSION='"$(VERSION)"' $(SEES_milter)
 

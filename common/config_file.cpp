@@ -144,7 +144,8 @@ void Config::take_section(const std::string& section, const std::string& place) 
     free_sections_.push_back({name, place, {}});
   } else if (std::none_of(table_.begin(), table_.end(),
                           [&](const Option& o) { return o.name.starts_with(prefix); })) {
-    throw ConfigError(place + "unknown section " + escaped(section));
+    throw ConfigError(place + "unknown section " + escaped(section) +
+                      (free_prefix_.empty() ? "" : "; expected [" + free_prefix_ + "NAME]"));
   }
 }
 

@@ -12,16 +12,25 @@ Connection Connector::connect(Deadline latest) {
   Connection connection = attempt(latest, InClear::kUnlessRefused);
   // At level `may` TLS is a bonus: a store whose TLS is broken gets its mail without.
   if (connection.trouble == Trouble::kTls && store_.settings.tls.level == TlsLevel::kMay) {
-    log_.warning(Record()
-                     .add("destination", store_.destination.text)
-                     .add("failed", connection.failure)
-                     .add("effect", "once more without TLS"));
+    warn(connection.failure, "once more without TLS");
+    const std::string why = connection.failure;
+    const TlsFacts facts = connection.upstream->tls_facts();
+    connection = Connection();  // hung up first: the store may serve no two of us
     connection = attempt(latest, InClear::kRightAway);
+    connection.without_tls = why;
+    connection.failed_tls = facts;
   }
   if (connection.ready) {
     log_security(*connection.upstream);
   }
   return connection;
+}
+
+void Connector::warn(const std::string& failure, const char* effect) const {
+  log_.warning(Record()
+                   .add("destination", store_.destination.text)
+                   .add("failed", failure)
+                   .add("effect", effect));
 }
 
 Connection Connector::attempt(Deadline latest, InClear clear) {
@@ -48,8 +57,9 @@ Connection Connector::attempt(Deadline latest, InClear clear) {
   if (made.ready) {
     made.failure.clear();
   } else {
-    const std::string& why = made.failure.empty() ? upstream.client().reason() : made.failure;
-    made.failure = upstream.peer() + ": " + why;
+    // The reason first: of a reply, mailq(1) shows some 60 characters.
+    const std::string why = made.failure.empty() ? upstream.client().reason() : made.failure;
+    made.failure = why + doubt(upstream) + " (" + upstream.peer() + ")";
   }
   return made;
 }
@@ -78,6 +88,8 @@ bool Connector::secure(Connection& connection, Deadline latest) {
     return true;
   }
   if (upstream.client().state() == ClientState::kReady && !must) {
+    connection.without_tls = "STARTTLS refused: " + upstream.client().refusal()->summary();
+    warn(connection.without_tls, "goes on without TLS");
     return true;
   }
   connection.trouble = Trouble::kTls;
@@ -101,18 +113,25 @@ bool Connector::log_in(Connection& connection, Deadline latest) {
     connection.failure = "a login is configured, and AUTH is not offered";
     return optional;
   }
-  if (!auth.password_file.empty() && store_.login.password.empty()) {
-    connection.failure = auth.password_file + " has no line for " + store_.destination.text +
-                         (auth.user.empty() ? "" : " and " + auth.user);
-    return optional;
-  }
   if (upstream.log_in(secure_parts().login(auth, store_.login, surroundings(upstream)),
-                      store_.login.password, latest)) {
+                      store_.login, latest)) {
     return true;
   }
   connection.failure = upstream.login_failure();
+  if (!auth.password_file.empty() && store_.login.password.empty()) {
+    connection.failure = auth.password_file + " has no line for " + store_.destination.text +
+                         (auth.user.empty() ? "" : " and " + auth.user) + "; " + connection.failure;
+  }
   return optional && upstream.client().state() == ClientState::kReady &&
          !upstream.client().refusal();
+}
+
+// A header that the store does not expect makes nonsense of the dialogue, at once.
+std::string Connector::doubt(const Upstream& upstream) const {
+  const bool early = upstream.offered().empty();
+  return early && store_.settings.proxy_protocol == ProxyProtocol::kV2
+             ? "; proxy-protocol is v2: does the store expect it (lmtpd -H)?"
+             : "";
 }
 
 SaslSurroundings Connector::surroundings(const Upstream& upstream) const {
@@ -122,9 +141,10 @@ SaslSurroundings Connector::surroundings(const Upstream& upstream) const {
   made.server = !tls.name.empty() ? tls.name
                 : unix_socket     ? store_.settings.hostname
                                   : store_.destination.host;
-  made.confidential = unix_socket || upstream.tls() != nullptr;
+  made.external_bits = static_cast<unsigned>(upstream.tls_facts().bits);
+  // There are ciphers that encrypt nothing.
+  made.confidential = unix_socket || (upstream.tls() != nullptr && made.external_bits > 0);
   if (upstream.tls() != nullptr) {
-    made.external_bits = static_cast<unsigned>(upstream.tls_facts().bits);
     if (upstream.tls()->showed_certificate()) {
       made.external_identity = store_.login.user.empty() ? "certificate" : store_.login.user;
     }

@@ -26,6 +26,8 @@ struct Connection {
   bool ready = false;
   Trouble trouble = Trouble::kUnreachable;
   std::string failure;
+  std::string without_tls;  // why, where the level is `may` and TLS was offered
+  TlsFacts failed_tls;      // what became known of it
 };
 
 class Connector {
@@ -40,6 +42,8 @@ class Connector {
   Connection attempt(Deadline latest, InClear clear);
   bool secure(Connection& connection, Deadline latest);
   bool log_in(Connection& connection, Deadline latest);
+  void warn(const std::string& failure, const char* effect) const;
+  std::string doubt(const Upstream& upstream) const;
   SaslSurroundings surroundings(const Upstream& upstream) const;
   void log_security(const Upstream& upstream) const;
 

@@ -52,6 +52,8 @@ Credentials Credentials::read(const std::string& path, uid_t reader) {
 
 Credentials Credentials::parse(std::string_view text, const std::string& name) {
   Credentials made;
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  text.remove_prefix(text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0);
   for (std::size_t number = 1; !text.empty(); ++number) {
     std::string_view line = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(line.size() + 1, text.size()));
@@ -77,12 +79,16 @@ Credentials Credentials::parse(std::string_view text, const std::string& name) {
 }
 
 const Login* Credentials::find(const Destination& destination, std::string_view user) const {
+  const Line* found = nullptr;
   for (const Line& line : lines_) {
-    if (line.destination.covers(destination) && (user.empty() || user == line.login.user)) {
-      return &line.login;
+    const bool fits =
+        line.destination.covers(destination) && (user.empty() || user == line.login.user);
+    if (fits &&
+        (found == nullptr || (found->destination.port.empty() && !line.destination.port.empty()))) {
+      found = &line;
     }
   }
-  return nullptr;
+  return found == nullptr ? nullptr : &found->login;
 }
 
 }  // namespace lmtpq

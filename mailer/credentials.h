@@ -34,7 +34,8 @@ class Credentials {
   static Credentials read(const std::string& path, uid_t reader);
   static Credentials parse(std::string_view text, const std::string& name);
 
-  // The first line that fits the destination, and the user unless that is empty; nullptr: none.
+  // The line for the destination, and the user unless that is empty; nullptr: none. One with the
+  // port counts more than one without, else the first.
   const Login* find(const Destination& destination, std::string_view user) const;
 
  private:

@@ -151,6 +151,7 @@ std::unique_ptr<Upstream> Delivery::connect(std::size_t& next_store, Clocks& clo
   Connection connection;
   while (!connection.ready && next_store < connectors_.size()) {
     Connector& connector = connectors_[next_store++];
+    connection = Connection();  // hung up before the next is dialled
     connection =
         connector.connect(clocks.latest_answer - connector.store().settings.timeouts.data_done);
     if (!connection.ready) {
@@ -211,6 +212,9 @@ void Delivery::log_outcome(const Progress& progress, std::size_t recipient,
       .add("auth",
            upstream != nullptr && !upstream->mechanism().empty() ? upstream->mechanism() : "none")
       .add("tag", progress.tags().believed ? progress.tags().believed->key_id() : "");
+  if (upstream != nullptr && upstream->mechanism().empty() && asks_for_login(outcome)) {
+    record.add("hint", "no login is configured for this destination");
+  }
   log_.write(outcome.fate == Fate::kTemporary ? LogLevel::kWarning : LogLevel::kInfo, record);
 }
 

@@ -1,9 +1,11 @@
 #include "destination.h"
 
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <sys/un.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "ascii.h"
@@ -28,17 +30,28 @@ bool is_name(std::string_view text) {
          std::all_of(text.begin(), text.end(), name_character);
 }
 
-// With or without a zone (RFC 4007): fe80::1%eth0.
-bool is_ipv6(const std::string& text) {
+// With or without a zone (RFC 4007), fe80::1%eth0; in the one form of RFC 5952. Empty: it is none.
+std::string ipv6(const std::string& text) {
   const std::size_t zone = std::min(text.find('%'), text.size());
-  in6_addr ignored{};
-  return inet_pton(AF_INET6, text.substr(0, zone).c_str(), &ignored) == 1 &&
-         (zone == text.size() || is_name(text.substr(zone + 1)));
+  in6_addr address{};
+  if (inet_pton(AF_INET6, text.substr(0, zone).c_str(), &address) != 1 ||
+      (zone != text.size() && !is_name(text.substr(zone + 1)))) {
+    return {};
+  }
+  std::array<char, INET6_ADDRSTRLEN> written{};
+  inet_ntop(AF_INET6, &address, written.data(), written.size());
+  return written.data() + text.substr(zone);
 }
 
-void check_port(std::string_view text, const std::string& port) {
+// Without the dot that says that a name is whole.
+std::string_view unrooted(std::string_view name) {
+  return name.substr(0, name.size() - (name.size() > 1 && name.ends_with('.') ? 1 : 0));
+}
+
+// Without zeros in front.
+void check_port(std::string_view text, std::string& port) {
   if (port.find_first_not_of("0123456789") != std::string::npos) {
-    if (!is_name(port)) {
+    if (!is_name(port) || port.find('.') != std::string::npos) {
       bad(text, "no such port");
     }
     return;
@@ -48,6 +61,7 @@ void check_port(std::string_view text, const std::string& port) {
   if (parsed.ec != std::errc() || number == 0 || number > 65535) {
     bad(text, "a port is 1 to 65535, or a service's name");
   }
+  port = std::to_string(number);
 }
 
 Destination unix_destination(std::string_view text, std::string_view path) {
@@ -81,7 +95,10 @@ Destination inet_destination(std::string_view text, std::string_view rest) {
     rest.remove_prefix(made.host.size());
   }
   const bool address = made.host.find(':') != std::string::npos;
-  if (address ? !is_ipv6(made.host) : !is_name(made.host)) {
+  if (address) {
+    made.host = ipv6(made.host);
+  }
+  if (made.host.empty() || (!address && !is_name(made.host))) {
     bad(text, "no host");
   }
   if (!rest.empty()) {
@@ -98,9 +115,25 @@ Destination inet_destination(std::string_view text, std::string_view rest) {
 
 }  // namespace
 
+int Destination::port_number() const {
+  const std::string name = port.empty() ? "lmtp" : port;
+  if (name.find_first_not_of("0123456789") == std::string::npos) {
+    return std::stoi(name);
+  }
+  const servent* const service = getservbyname(name.c_str(), "tcp");
+  return service != nullptr ? ntohs(static_cast<std::uint16_t>(service->s_port))
+                            : (name == "lmtp" ? 24 : 0);
+}
+
+bool Destination::same_host(const Destination& other) const {
+  return family == other.family &&
+         (family == Family::kUnix ? host == other.host
+                                  : same_word(unrooted(host), unrooted(other.host)));
+}
+
 bool Destination::covers(const Destination& other) const {
-  return family == other.family && (port.empty() || port == other.port) &&
-         (family == Family::kUnix ? host == other.host : same_word(host, other.host));
+  return same_host(other) &&
+         (port.empty() || family == Family::kUnix || port_number() == other.port_number());
 }
 
 Destination parse_destination(std::string_view text) {

@@ -18,6 +18,9 @@ struct Destination {
   std::string port;  // number or service name; empty: service lmtp, else 24
   std::string text;  // for logs: the canonical form
 
+  // The port's number: of the service lmtp where none is named, else 24; 0: no such service.
+  int port_number() const;
+  bool same_host(const Destination& other) const;
   // In a file that speaks of destinations: is `other` meant by this one? Without a port it means
   // every port of its host.
   bool covers(const Destination& other) const;

@@ -41,8 +41,6 @@ struct Lookup {
   gaicb request{};
 };
 
-std::string default_port() { return getservbyname("lmtp", "tcp") != nullptr ? "lmtp" : "24"; }
-
 void look_up_name(Lookup* lookup, Deadline deadline, Addresses& found) {
   gaicb* requests[] = {&lookup->request};
   lookup->request.ar_name = lookup->host.c_str();
@@ -75,7 +73,8 @@ void look_up_name(Lookup* lookup, Deadline deadline, Addresses& found) {
 void look_up(const Destination& destination, Deadline deadline, Addresses& found) {
   auto lookup = std::make_unique<Lookup>();
   lookup->host = destination.host;
-  lookup->port = destination.port.empty() ? default_port() : destination.port;
+  const int number = destination.port_number();
+  lookup->port = number > 0 ? std::to_string(number) : destination.port;
   lookup->hints.ai_family = AF_UNSPEC;
   lookup->hints.ai_socktype = SOCK_STREAM;
   lookup->hints.ai_flags = AI_NUMERICHOST;

@@ -31,7 +31,17 @@ int run_probe(const Settings& settings, const Log& log) {
       break;
   }
   const bool unanswered = result.recipient && result.recipient->code == 0;
-  return unanswered ? EX_PROTOCOL : EX_OK;
+  return unanswered || wants_login(result) ? EX_PROTOCOL : EX_OK;
+}
+
+void refuse_probe(const std::string& mistake, bool json) {
+  if (json) {
+    ProbeResult result;
+    result.failure = mistake;
+    std::fputs(to_json(result, "").c_str(), stdout);
+  } else {
+    std::fprintf(stderr, "lmtpq: %s\n", mistake.c_str());
+  }
 }
 
 }  // namespace lmtpq

@@ -35,5 +35,7 @@ int run_deliver(const Settings& settings, const Log& log,
 
 // Says what a store offers, on standard output.
 int run_probe(const Settings& settings, const Log& log);
+// What run_probe() would print of a mistake in the settings.
+void refuse_probe(const std::string& mistake, bool json);
 
 }  // namespace lmtpq

@@ -92,12 +92,16 @@ std::vector<std::string> configure(Command command, const std::vector<std::strin
   std::vector<std::string> operands = config.take_arguments(arguments);
   config.take_file(config.argument_or_default("config"), config.named_in_arguments("config"));
   config.apply();
+  settings.config_file = config.argument_or_default("config");
   if (command != Command::kDeliver && !operands.empty()) {
     settings.destinations.clear();
     for (const std::string& operand : operands) {
       settings.destinations.push_back(parse_destination(operand));
     }
     operands.clear();
+  }
+  if (command == Command::kProbe && settings.destinations.size() > 1) {
+    throw ConfigError("one DEST at a time; found " + std::to_string(settings.destinations.size()));
   }
   settings.stores = find_stores(config, settings.destinations);
   check(settings);
@@ -123,8 +127,12 @@ auto read_named(const char* option, Read read) {
 void read_store_secrets(Store& store, uid_t reader) {
   TlsSettings& tls = store.settings.tls;
   if (!tls.certificate_file.empty() && store.wants_tls()) {
-    const std::string& file = tls.key_file.empty() ? tls.certificate_file : tls.key_file;
-    tls.key = read_named("--tls-key", [&] { return read_secret_file(file, reader, "the key"); });
+    const bool together = tls.key_file.empty();
+    const char* const option =
+        together ? "--tls-cert, which holds the key too where --tls-key is not set" : "--tls-key";
+    tls.key = read_named(option, [&] {
+      return read_secret_file(together ? tls.certificate_file : tls.key_file, reader, "the key");
+    });
   }
   const AuthSettings& auth = store.settings.auth;
   store.login.user = auth.user;
@@ -163,6 +171,27 @@ void warn_of_spool(const Settings& settings, const Log& log) {
   }
 }
 
+// A slip that would leave a store with less TLS than was meant.
+void warn_of_sections(const Settings& settings, const Log& log) {
+  for (const Store& store : settings.stores) {
+    if (!store.near_miss.empty()) {
+      log.warning(Record()
+                      .add("destination", store.destination.text)
+                      .add("section", "none")
+                      .add("near", store.near_miss)
+                      .add("tls", kTlsLevelNames[static_cast<int>(store.settings.tls.level)]));
+    }
+  }
+}
+
+// What root can read here the mailer may not.
+void check_config_file(const std::string& path, const Settings& settings) {
+  if (!settings.user.empty() && eaccess(path.c_str(), R_OK) != 0 && errno != ENOENT) {
+    throw ConfigError(path + ": " + std::strerror(errno) + " as user " + settings.user +
+                      "; chmod 644, or its folder 755");
+  }
+}
+
 void report(const std::string& mistake, const Settings& settings) {
   // As root we may not have come to giving that up, and a file that root makes is closed to the
   // mailer's user later. Nor may the place be read yet.
@@ -180,7 +209,9 @@ int run(Command command, const std::vector<std::string>& arguments, Settings& se
     forbid_core_dumps();  // a change of user allows them again (prctl(2))
   }
   const Log log("lmtpq", settings.log, settings.log_level);
+  warn_of_sections(settings, log);
   if (command == Command::kProbe) {
+    check_config_file(settings.config_file, settings);
     return run_probe(settings, log);
   }
   warn_of_spool(settings, log);
@@ -195,7 +226,8 @@ int guarded(Command command, const std::vector<std::string>& arguments) {
     return run(command, arguments, settings, stdio);
   } catch (const std::exception& error) {
     if (command == Command::kProbe) {
-      std::fprintf(stderr, "lmtpq: %s\n", error.what());
+      refuse_probe(error.what(),
+                   std::find(arguments.begin(), arguments.end(), "--json") != arguments.end());
       return EX_USAGE;
     }
     report(error.what(), settings);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 
 namespace lmtpq {
 namespace {
@@ -18,8 +19,8 @@ struct TroubleRule {
 
 constexpr std::array<TroubleRule, 12> kTroubles{{
     {Trouble::kUnreachable, Fate::kTemporary, 451, {4, 4, 1}, "Store not reached: "},
-    {Trouble::kTls, Fate::kTemporary, 451, {4, 7, 5}, "No TLS with the store: "},
-    {Trouble::kLogin, Fate::kTemporary, 451, {4, 7, 8}, "No login at the store: "},
+    {Trouble::kTls, Fate::kTemporary, 451, {4, 7, 5}, "No TLS: "},
+    {Trouble::kLogin, Fate::kTemporary, 451, {4, 7, 8}, ""},
     {Trouble::kLost, Fate::kTemporary, 451, {4, 4, 2}, "Connection to the store lost: "},
     {Trouble::kUncertain,
      Fate::kTemporary,
@@ -56,7 +57,9 @@ EnhancedStatus status_without_word(Awaited stage, int code) {
 }
 
 // "Log in first", in any of its forms: an omission of ours, and no fault of the message's.
-bool wants_login(int code) { return code == 530 || code == 534 || code == 535 || code == 538; }
+bool wants_login(int code) {
+  return code == 430 || code == 530 || code == 534 || code == 535 || code == 538;
+}
 
 // Replies that say our dialogue is wrong, not that the recipient or the message is.
 bool protocol_quarrel(Awaited stage, int code) {
@@ -108,6 +111,13 @@ std::string words_of(const Outcome& outcome) {
              ? outcome.store_said
              : std::to_string(outcome.code) + " " + outcome.status.text() + " " + outcome.text;
 }
+
+bool asks_for_login(const Outcome& outcome) {
+  // What the store said begins with its code.
+  return outcome.store_said.size() > 3 && wants_login(std::atoi(outcome.store_said.c_str()));
+}
+
+bool asks_for_login(const Reply& reply) { return wants_login(reply.code); }
 
 std::string reply_line(const Outcome& outcome, const TraceId& trace) {
   std::string text = outcome.text;

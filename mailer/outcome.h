@@ -54,6 +54,10 @@ Outcome outcome_of(Trouble trouble, std::string_view detail);
 // What the store said, or what we say in its place, for logs and people.
 std::string words_of(const Outcome& outcome);
 
+// "Log in first" (430 and 530 of Cyrus's, and their like): an omission of ours.
+bool asks_for_login(const Outcome& outcome);
+bool asks_for_login(const Reply& reply);
+
 // The line for the MTA, with the trace id that joins its log to ours and the store's.
 std::string reply_line(const Outcome& outcome, const TraceId& trace);
 

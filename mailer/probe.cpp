@@ -31,6 +31,10 @@ const char* quota_words(const Reply& reply) {
   return over_quota(reply) ? "over quota" : reply.positive() ? "accepted" : "refused";
 }
 
+bool wants_login(const ProbeResult& result) {
+  return result.recipient && asks_for_login(*result.recipient);
+}
+
 // Cyrus ends its list with "Ok SESSIONID=<...>", which is no capability.
 bool is_capability(const std::string& parameters) {
   return parameters.find("SESSIONID=") == std::string::npos;
@@ -39,7 +43,9 @@ bool is_capability(const std::string& parameters) {
 ProbeResult probe(const Settings& settings, Dialer& dialer, const Log& log) {
   ProbeResult result;
   const Clock::time_point start = Clock::now();
-  Connector connector(settings.stores.front(), settings, dialer, log);
+  const Store& store = settings.stores.front();
+  result.settings = store.section;
+  Connector connector(store, settings, dialer, log);
   Connection connection = connector.connect(Deadline::max());
   result.connect_seconds = std::chrono::duration<double>(Clock::now() - start).count();
   result.failure = connection.failure;
@@ -52,9 +58,11 @@ ProbeResult probe(const Settings& settings, Dialer& dialer, const Log& log) {
   result.offered = upstream.offered();
   result.session = upstream.client().session();
   result.in_tls = upstream.tls() != nullptr;
-  result.tls = upstream.tls_facts();
+  result.tls_failure = connection.without_tls;
+  result.tls =
+      result.in_tls || result.tls_failure.empty() ? upstream.tls_facts() : connection.failed_tls;
   result.mechanism = upstream.mechanism();
-  result.user = settings.stores.front().login.user;
+  result.user = store.login.user;
   result.layer_bits = upstream.layer_bits();
   if (!connection.ready) {
     result.reached =

@@ -32,9 +32,11 @@ struct ProbeResult {
   double connect_seconds = 0;
   Reply greeting;
   std::vector<Capabilities> offered;  // at first, in TLS, after the login: each time it was asked
+  std::string settings;               // the sections that are for this destination
   bool in_tls = false;
-  TlsFacts tls;           // also of a handshake that failed
-  std::string mechanism;  // of the login; empty: none
+  std::string tls_failure;  // why there is none at level `may`, though it was offered
+  TlsFacts tls;             // also of a handshake that failed
+  std::string mechanism;    // of the login; empty: none
   std::string user;
   unsigned layer_bits = 0;
   std::string session;
@@ -49,6 +51,9 @@ bool over_quota(const Reply& reply);
 const char* quota_words(const Reply& reply);
 // False for the end of Cyrus's list, "Ok SESSIONID=<...>".
 bool is_capability(const std::string& parameters);
+
+// The store takes no mail from us as we are: MAIL or RCPT was answered by "log in first".
+bool wants_login(const ProbeResult& result);
 
 std::string describe(const ProbeResult& result, const std::string& recipient);
 std::string to_json(const ProbeResult& result, const std::string& recipient);

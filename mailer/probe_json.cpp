@@ -103,6 +103,10 @@ std::string to_json(const ProbeResult& result, const std::string& recipient) {
   if (result.offered.empty()) {
     return out.text() + "\n";
   }
+  out.add_text("settings", result.settings);
+  if (!result.tls_failure.empty()) {
+    out.add_text("tls_failure", result.tls_failure);
+  }
   out.add_text("greeting", result.greeting.summary());
   std::vector<std::string> earlier;
   for (std::size_t i = 0; i + 1 < result.offered.size(); ++i) {

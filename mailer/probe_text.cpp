@@ -32,7 +32,9 @@ std::string certificate_rows(const CertificateFacts& certificate, bool leaf) {
   }
   std::string out = row(leaf ? "certificate" : "signed by", certificate.subject);
   out += row("  issuer", certificate.issuer);
-  out += names.empty() ? "" : row("  names", names);
+  if (leaf || !names.empty()) {
+    out += row("  names", names.empty() ? "none" : names);
+  }
   out += row("  expires", certificate.not_after +
                               (certificate.days_left < 0
                                    ? ", expired for " + std::to_string(-certificate.days_left)
@@ -49,6 +51,9 @@ std::string tls_rows(const ProbeResult& result) {
     out += row("TLS", tls.protocol + " " + tls.cipher + ", " +
                           kTlsTrustNames[static_cast<int>(tls.trust)]);
   }
+  if (!result.tls_failure.empty()) {
+    out += row("TLS", "failed: " + result.tls_failure + "; went on without it");
+  }
   if (!tls.verification.empty()) {
     out += row("verification", tls.verification);
   }
@@ -64,6 +69,7 @@ std::string describe(const ProbeResult& result, const std::string& recipient) {
   char connected[40];
   std::snprintf(connected, sizeof connected, " in %.1f ms", result.connect_seconds * 1000);
   std::string out = row("connected", result.peer + connected);
+  out += row("settings", result.settings.empty() ? "no section fits" : result.settings);
   out += row("greeting", result.greeting.summary());
   const std::size_t stages = result.offered.size();
   if (stages > 0) {
@@ -80,6 +86,9 @@ std::string describe(const ProbeResult& result, const std::string& recipient) {
                         ? ""
                         : ", security layer of " + std::to_string(result.layer_bits) + " bits"));
     out += offers_rows("offers after login", result.offered.back());
+  } else if (result.reached == ProbeResult::Reached::kStore &&
+             result.offered.back().offers("AUTH")) {
+    out += row("login", "none; the store offers AUTH");
   }
   if (result.reached == ProbeResult::Reached::kUnsecured) {
     return out;

@@ -27,13 +27,14 @@ const SecureParts& load() {
   const std::string path = path_beside_us();
   void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
-    throw ConfigError("cannot load what TLS and AUTH need: " + std::string(dlerror()));
+    throw ConfigError("cannot load what TLS and AUTH need: " + std::string(dlerror()) +
+                      "; make install puts it there");
   }
   auto* const entry = reinterpret_cast<SecureEntry*>(dlsym(library, kSecureEntry));
-  const SecureParts* const parts = entry == nullptr ? nullptr : entry(LMTPQ_VERSION);
+  const SecureParts* const parts = entry == nullptr ? nullptr : entry(LMTPQ_BUILD);
   if (parts == nullptr) {
     dlclose(library);
-    throw ConfigError(path + ": not of lmtpq " LMTPQ_VERSION "; install both anew");
+    throw ConfigError(path + ": not of the same build as lmtpq; install both anew");
   }
   return *parts;
 }

@@ -30,8 +30,9 @@ class SecureParts {
 
 const SecureParts& secure_parts();
 
-// What lmtpq-secure.so exports: its parts; nullptr, if it was built with another lmtpq.
+// What lmtpq-secure.so exports: its parts; nullptr, if it is of another build than the program,
+// whose classes may be laid out otherwise.
 inline constexpr const char* kSecureEntry = "lmtpq_secure_parts";
-using SecureEntry = const SecureParts*(const char* version);
+using SecureEntry = const SecureParts*(const char* build);
 
 }  // namespace lmtpq

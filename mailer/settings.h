@@ -55,7 +55,8 @@ struct Settings {
   std::size_t max_rcpts = 0;
   std::size_t line_limit = 0;
   std::string spool_dir;
-  std::string user;  // empty: whom Sendmail's U= made us
+  std::string config_file;  // that was read, if it exists
+  std::string user;         // empty: whom Sendmail's U= made us
   std::string log;
   LogLevel log_level = LogLevel::kInfo;
   std::vector<std::string> debug_peers;

@@ -41,10 +41,11 @@ Reader host_name(std::string& into) {
   };
 }
 
-// A relative path would be looked for in Sendmail's queue directory.
+// A relative path would be looked for in Sendmail's queue directory. An empty one, in a section,
+// undoes what stands above.
 Reader path(std::string& into) {
   return [&into](std::string_view text) {
-    if (!text.starts_with('/')) {
+    if (!text.empty() && !text.starts_with('/')) {
       throw ConfigError("expected a path that begins with /");
     }
     into = text;

@@ -43,6 +43,11 @@ struct Store {
   Destination destination;
   StoreSettings settings;
   Login login;  // who we are there
+  // Where the settings come from, for people: "[destination.a] (FILE:3)"; empty: no section fits.
+  std::string section;
+  // No section fits, but one is for another port of the host: likely a slip, which would leave the
+  // store with less TLS than was meant.
+  std::string near_miss;
 
   // A unix socket is as private as TLS, so `may` has nothing to gain there.
   bool wants_tls() const {
@@ -57,8 +62,9 @@ inline constexpr const char* kSectionPrefix = "destination.";
 // The table; its readers write into `settings`, which must outlive it.
 std::vector<Option> store_option_table(StoreSettings& settings);
 
-// Each destination with the settings that hold for it. Every section is read, also one that is for
-// none of them: its mistakes are found before its day comes.
+// Each destination with the settings that hold for it: where a section is for its host and another
+// for its host and port, both are, and the latter counts more. Every section is read, also one that
+// is for none of them: its mistakes are found before its day comes.
 std::vector<Store> find_stores(const Config& config, const std::vector<Destination>& destinations);
 
 // What no single option can know to be wrong: ConfigError.

@@ -37,7 +37,7 @@ class Upstream {
   bool start_tls(Tls& tls, Deadline latest);
   // AUTH, the security layer that comes of it, LHLO anew. False as above, for login_failure();
   // kReady without a refusal(): no mechanism fits, and nothing was said.
-  bool log_in(std::unique_ptr<SaslExchange> sasl, const Secret& password, Deadline latest);
+  bool log_in(std::unique_ptr<SaslExchange> sasl, const Login& login, Deadline latest);
   // Before another transaction on a kept connection: a byte or a close that came while it was idle
   // means it is dead.
   bool alive();
@@ -69,7 +69,7 @@ class Upstream {
 
  private:
   bool hear_offer(Deadline latest);
-  bool exchange_login(SaslExchange& sasl, Deadline latest);
+  bool exchange_login(SaslExchange& sasl, const Secret& password, Deadline latest);
   void converse_while(ClientState state, Deadline latest);
   void send_message(const Body& body, Deadline latest);
   bool refill(Body::Reader& reader, DataEncoder& encoder, std::string& piece);

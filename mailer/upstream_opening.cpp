@@ -54,7 +54,7 @@ bool Upstream::start_tls(Tls& tls, Deadline latest) {
   return hear_offer(latest);
 }
 
-bool Upstream::log_in(std::unique_ptr<SaslExchange> sasl, const Secret& password, Deadline latest) {
+bool Upstream::log_in(std::unique_ptr<SaslExchange> sasl, const Login& login, Deadline latest) {
   const auto& offers = client_.capabilities().all();
   const auto auth = std::find_if(offers.begin(), offers.end(),
                                  [](const auto& offer) { return offer.first == "AUTH"; });
@@ -62,10 +62,10 @@ bool Upstream::log_in(std::unique_ptr<SaslExchange> sasl, const Secret& password
     login_failure_ = "login: " + sasl->failure();
     return false;
   }
-  client_.withhold(password.text());
   transcript_.note("AUTH " + sasl->mechanism() + " (what is said is not shown)");
-  if (!exchange_login(*sasl, latest)) {
-    login_failure_ = "login by " + sasl->mechanism() + ": " + login_failure_;
+  if (!exchange_login(*sasl, login.password, latest)) {
+    const std::string who = login.user.empty() ? "" : " as " + login.user;
+    login_failure_ = "login by " + sasl->mechanism() + who + ": " + login_failure_;
     transcript_.note(login_failure_);
     return false;
   }
@@ -82,8 +82,8 @@ bool Upstream::log_in(std::unique_ptr<SaslExchange> sasl, const Secret& password
 }
 
 // True when both sides say that we are in.
-bool Upstream::exchange_login(SaslExchange& sasl, Deadline latest) {
-  client_.authenticate(sasl.mechanism(), sasl.initial());
+bool Upstream::exchange_login(SaslExchange& sasl, const Secret& password, Deadline latest) {
+  client_.authenticate(sasl.mechanism(), sasl.initial(), password.text());
   converse_while(ClientState::kOpening, latest);
   for (int i = 0; client_.state() == ClientState::kChallenged; ++i) {
     if (!login_failure_.empty()) {

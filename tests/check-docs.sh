@@ -1,8 +1,8 @@
 #!/bin/sh
 # Documents against the program: every option of --help stands in the man pages and the other way
 # round, what may stand in the configuration file is in lmtpq.conf.5, with the program's defaults; the
-# program takes the files that are shown; the man pages have no lint; every function that
-# ARCHITECTURE.md names exists.
+# program takes the files that are shown; its own words are those that are quoted; the man pages have no
+# lint; every function that ARCHITECTURE.md names exists.
 # usage: check-docs.sh LMTPQ LMTPQ_MILTER
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -93,8 +93,8 @@ for file in "$scratch"/shown.*; do
   mv "$file" "$scratch/passwords.${file##*.}"
 done
 chmod 600 "$scratch"/passwords.*
-unreached() { # arguments of probe: it must get as far as the destination
-  "$lmtpq" probe --log stderr --user "$(id -un)" "$@" unix:/nowhere/lmtp >"$scratch/said" 2>&1
+unreached() { # arguments of probe: it must get as far as the destination, which has a name to verify
+  "$lmtpq" probe --log stderr --user "$(id -un)" "$@" inet:127.0.0.1:1 >"$scratch/said" 2>&1
   [ $? -eq 69 ] || cat "$scratch/said"
 }
 verdict "files of both kinds are shown in three places" "$(
@@ -104,6 +104,40 @@ verdict "the program takes every lmtpq.conf that is shown" "$(
   for file in "$scratch"/shown.*; do unreached --config "$file"; done)"
 verdict "the program takes every password file that is shown" "$(
   for file in "$scratch"/passwords.*; do unreached --auth-password-file "$file"; done)"
+# Where the first DEST of a store is shown to be probed, it is as under Sendmail.
+grep -rnE 'lmtpq probe .*(inet:|imap[0-9])' docs cf README.md >"$scratch/probes"
+verdict "a probe that says whether mail would get there has Sendmail's file and user" "$(
+  [ "$(grep -cE -e '--user' "$scratch/probes")" -ge 5 ] || echo "too few are shown"
+  grep -vE -e '--config [^ ]+ (--user|--tls=encrypt)' "$scratch/probes")"
+
+# An empty value undoes what stands above: what the page says of each of these kinds.
+verdict "an empty value is taken in a section" "$(
+  sed -n "/^\.Ss Above the sections, or/,/^\.Ss/s/^\.It Ic \([a-z0-9-]*\) Ar \(FILE\|LIST\|USER\).*/\1/p" $conf_page |
+    while read -r name; do
+      printf '[destination.127.0.0.1]\n%s =\n' "$name" >"$scratch/conf"
+      unreached --config "$scratch/conf"
+    done)"
+
+# The reasons in the table of TLS.md, and probe's rows: the constant pieces of what is quoted.
+libraries=$(ldd "${lmtpq%/*}/lmtpq-secure.so" | awk '/libcrypto|libsasl2/ {print $3}')
+sed -n '/^| reason/,/^$/s/^| \([^|]*\)|.*/\1/p' docs/TLS.md | grep -o '`[^`]*`' | tr -d '`' |
+  sed 's/--tls=verify/\n/; s/, expected/\n/; s/[0-9][0-9][0-9] [0-9.]*/\n/g; s/\.\.\./\n/g; s/\<\(FILE\|NAME\|DEST\|ADDRESS\|Authentication required\)\>/\n/g' |
+  sed 's/^[ ;,]*//; s/[ ;]*$//' | grep '[a-z]' | sort -u >"$scratch/reasons"
+verdict "TLS.md quotes reasons" "$([ "$(grep -c . "$scratch/reasons")" -ge 20 ] || cat "$scratch/reasons")"
+verdict "every reason of TLS.md is one that can be given" "$(while read -r words; do
+  grep -qaF -e "$words" "$lmtpq" "${lmtpq%/*}/lmtpq-secure.so" $libraries || echo "$words"
+done <"$scratch/reasons")"
+sed -n '/^    # lmtpq probe/,/^$/s/^    \( \{0,2\}[A-Za-z][A-Za-z0-9 ]\{0,17\}\) .*/\1/p' docs/TLS.md |
+  sed 's/ *$//; s/^ *//' | sed 's/  .*//' | sort -u >"$scratch/rows"
+verdict "TLS.md shows rows of probe, and probe has them" "$(
+  [ "$(grep -c . "$scratch/rows")" -ge 15 ] || cat "$scratch/rows"
+  while read -r row; do
+    grep -qF "\"$row\"" mailer/probe_text.cpp || grep -qF "\"  $row\"" mailer/probe_text.cpp || echo "$row"
+  done <"$scratch/rows")"
+verdict "$page has what probe says of how far it came" "$(
+  sed -n 's/.*reached\[\] = {\(.*\)};/\1/p' mailer/probe_json.cpp | tr -d '", ' | grep . >/dev/null || echo "none found"
+  sed -n 's/.*reached\[\] = {\(.*\)};/\1/p' mailer/probe_json.cpp | tr -d '" ' | tr ',' '\n' >"$scratch/reached"
+  sed -n '/^\.Va reached/,/^\.El/s/^\.It Ic \(.*\)/\1/p' $page | diff "$scratch/reached" -)"
 verdict "$conf_page has no lint" "$(mandoc -T lint -W warning $conf_page 2>&1)"
 
 grep -oE '`[A-Za-z_]+(::[A-Za-z_]+)?\(\)`' docs/ARCHITECTURE.md | tr -d '`()' | sort -u >"$scratch/names"

@@ -111,8 +111,10 @@ void LmtpClient::receive(std::string_view bytes) {
     }
     const ReplyParser::Result result = parser_.parse(bytes);
     if (result == ReplyParser::Result::kBad) {
+      // Within AUTH what it talks may be our password, whole or in part.
+      const std::string& why = parser_.bad_reason();
       out_of_step("the store talks nonsense: " +
-                  (tells(parser_.bad_reason()) ? std::string(kWithheld) : parser_.bad_reason()));
+                  (confidential_ ? why.substr(0, why.find(':')) : why));
     } else if (result == ReplyParser::Result::kReply) {
       ++replies_;
       handle(said_.empty() ? parser_.take() : veiled(parser_.take()));

@@ -105,10 +105,10 @@ class LmtpClient {
   // In kReady: STARTTLS. Ends in kHandshake, or in kReady with a refusal().
   void start_tls();
   // In kReady: AUTH, with the initial response if the mechanism has one. Ends in kChallenged,
-  // kLoggedIn, or in kReady with a refusal(). Bytes, not base64.
-  void authenticate(std::string_view mechanism, const std::optional<std::string>& initial);
-  // A text of the server's that has this password is withheld from now on.
-  void withhold(std::string_view password);
+  // kLoggedIn, or in kReady with a refusal(). Bytes, not base64. The password is for recognizing a
+  // server that repeats it.
+  void authenticate(std::string_view mechanism, const std::optional<std::string>& initial,
+                    std::string_view password);
   // In kChallenged: the answer to challenge(); nothing: we give up, and the server will refuse.
   void respond(const std::optional<std::string>& answer);
   const std::string& challenge() const { return challenge_; }
@@ -202,14 +202,8 @@ class LmtpClient {
   std::string challenge_;
   std::optional<std::string> late_initial_;  // an initial response too long for AUTH's line
   bool confidential_ = false;
-  // What we said in confidence, in every form in which it could come back. A user's name is one
-  // within AUTH only: elsewhere it may be any word.
   static constexpr std::string_view kWithheld = "(text withheld: it repeats our login)";
-  struct Said {
-    Secret secret;
-    bool within_auth;
-  };
-  std::vector<Said> said_;
+  std::vector<Secret> said_;  // within AUTH, in every form in which it could come back
   std::optional<Reply> trace_refusal_;
   std::optional<Reply> first_final_;
   int finals_ = 0;        // replies to the end of data so far

@@ -17,7 +17,7 @@ constexpr std::size_t kRun = 12;
 
 bool repeats(std::string_view text, std::string_view secret) {
   if (secret.size() <= kRun) {
-    return !secret.empty() && text.find(secret) != std::string_view::npos;
+    return text.find(secret) != std::string_view::npos;
   }
   for (std::size_t i = 0; i + kRun <= secret.size(); i += kRun) {
     if (text.find(secret.substr(i, kRun)) != std::string_view::npos) {
@@ -70,29 +70,21 @@ void LmtpClient::handle_starttls(const Reply& reply) {
   }
 }
 
-void LmtpClient::withhold(std::string_view password) {
-  if (!password.empty()) {
-    said_.push_back({Secret(password), false});
-  }
-}
-
+// Of the answers in base64 any run counts. The password is looked for as it would be printed.
 void LmtpClient::say_in_confidence(const std::string& bytes) {
-  said_.push_back({Secret(base64(bytes)), bytes.size() < kRun});
-  // PLAIN's parts stand between NULs (RFC 4616).
-  std::string_view rest = bytes;
-  while (!rest.empty()) {
-    const std::string_view part = rest.substr(0, rest.find('\0'));
-    said_.push_back({Secret(part), true});
-    rest.remove_prefix(std::min(part.size() + 1, rest.size()));
+  if (bytes.size() >= kRun) {
+    said_.emplace_back(base64(bytes));
   }
 }
 
 bool LmtpClient::tells(std::string_view text) const {
   return std::any_of(said_.begin(), said_.end(),
-                     [&](const Said& said) { return repeats(text, said.secret.text()); });
+                     [&](const Secret& secret) { return repeats(text, secret.text()); });
 }
 
-// Some servers repeat a command that they refuse, and their text goes into logs and bounces.
+// Some servers repeat a command that they refuse, and their text goes into logs and bounces. Only
+// within AUTH: elsewhere a text with our password in it may be an outsider's guess, which must not
+// be told from others.
 Reply LmtpClient::veiled(Reply reply) const {
   if (reply.code != 334 && std::any_of(reply.lines.begin(), reply.lines.end(),
                                        [&](const auto& line) { return tells(line); })) {
@@ -102,13 +94,17 @@ Reply LmtpClient::veiled(Reply reply) const {
   return reply;
 }
 
-void LmtpClient::authenticate(std::string_view mechanism,
-                              const std::optional<std::string>& initial) {
+void LmtpClient::authenticate(std::string_view mechanism, const std::optional<std::string>& initial,
+                              std::string_view password) {
   if (half_heard("AUTH")) {
     return;
   }
   refusal_.reset();
   late_initial_.reset();
+  said_.clear();
+  if (!password.empty()) {
+    said_.emplace_back(printable(password));
+  }
   state_ = ClientState::kOpening;
   confidential_ = true;
   parser_.expect_challenges(true);
@@ -154,7 +150,7 @@ void LmtpClient::handle_auth(const Reply& reply) {
     return;
   }
   confidential_ = false;
-  std::erase_if(said_, [](const Said& said) { return said.within_auth; });
+  said_.clear();
   parser_.expect_challenges(false);
   if (reply.code == 235) {
     state_ = ClientState::kLoggedIn;

@@ -10,13 +10,6 @@ constexpr std::size_t kCodeAndEnd = std::string_view("334 \r").size();
 
 bool digit(char c) { return c >= '0' && c <= '9'; }
 
-std::string printable(std::string_view text) {
-  std::string out(text);
-  std::replace_if(
-      out.begin(), out.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
-  return out;
-}
-
 // RFC 3463: subject and detail are 1 to 3 digits.
 std::optional<int> take_number(std::string_view& text) {
   std::size_t length = 0;
@@ -99,6 +92,13 @@ std::string session_id(const Reply& reply) {
     }
   }
   return {};
+}
+
+std::string printable(std::string_view text) {
+  std::string out(text);
+  std::replace_if(
+      out.begin(), out.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+  return out;
 }
 
 std::string reply_line(int code, const EnhancedStatus& status, std::string_view text) {

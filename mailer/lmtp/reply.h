@@ -52,6 +52,9 @@ inline constexpr std::size_t kMaxReplyLine = 510;
 // "code status text\r\n", cut to kMaxReplyLine, anything but printable ASCII replaced by '?'.
 std::string reply_line(int code, const EnhancedStatus& status, std::string_view text);
 
+// With '?' for all that is not printable ASCII.
+std::string printable(std::string_view text);
+
 class ReplyParser {
  public:
   enum class Result { kNeedMore, kReply, kBad };

@@ -23,9 +23,9 @@ class Parts : public SecureParts {
 }  // namespace
 
 extern "C" __attribute__((visibility("default"))) const SecureParts* lmtpq_secure_parts(
-    const char* version) {
+    const char* build) {
   static const Parts parts;
-  return strcmp(version, LMTPQ_VERSION) == 0 ? &parts : nullptr;
+  return strcmp(build, LMTPQ_BUILD) == 0 ? &parts : nullptr;
 }
 
 }  // namespace lmtpq

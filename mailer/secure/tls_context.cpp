@@ -79,9 +79,10 @@ void check_folder(const std::string& path) {
 
 // As `openssl rehash` makes them: eight hexadecimal digits, a dot and a number.
 bool has_hashed_names(const char* folder) {
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
-    const std::string name = entry.path().filename();
+  std::error_code trouble;
+  std::filesystem::directory_iterator entry(folder, trouble);
+  for (; !trouble && entry != std::filesystem::directory_iterator(); entry.increment(trouble)) {
+    const std::string name = entry->path().filename();
     if (name.find_first_not_of("0123456789abcdef") == 8 && name.substr(8) == ".0") {
       return true;
     }

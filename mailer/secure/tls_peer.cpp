@@ -88,8 +88,11 @@ std::string TlsPeer::objection() const {
     return {};
   }
   const bool by_name = facts_.verification.find("mismatch") != std::string::npos;
+  const char* const nameless = by_name && facts_.chain.front().names.empty()
+                                   ? " (it has no subjectAltName, and a CN does not count)"
+                                   : "";
   return "certificate of " + (culprit_.empty() ? facts_.chain.front().subject : culprit_) + ": " +
-         facts_.verification + (by_name ? ", expected " + name_ : "");
+         facts_.verification + (by_name ? ", expected " + name_ : "") + nameless;
 }
 
 std::string TlsPeer::fingerprint_objection() const {

@@ -75,7 +75,7 @@ class Player {
         }
         if (login_ && client_.reusable()) {
           login_ = false;
-          client_.authenticate("X", "a login");
+          client_.authenticate("X", "a login", "login");
           break;
         }
         return false;

@@ -50,8 +50,8 @@ class CredentialsTest : public ScratchFileFixture {
  private:
   void theLineOfTheDestinationIsFound() {
     const Credentials credentials = Credentials::parse(
-        "inet:imap1.example.org:24 one:1\n"
         "imap1.example.org two:2\n"
+        "inet:imap1.example.org:24 one:1\n"
         "IMAP2.example.org:lmtp three:3\n"
         "inet:[192.0.2.1] four:4\n"
         "inet:[2001:DB8::1]:2003 five:5\n"
@@ -64,9 +64,10 @@ class CredentialsTest : public ScratchFileFixture {
     } rows[] = {
         {"inet:imap1.example.org:24", "one 1"}, {"imap1.example.org:24", "one 1"},
         {"Imap1.Example.ORG:24", "one 1"},      {"imap1.example.org:25", "two 2"},
-        {"imap1.example.org:lmtp", "two 2"},    {"imap1.example.org", "two 2"},
-        {"imap2.example.org:lmtp", "three 3"},  {"imap2.example.org:24", "none"},
-        {"imap2.example.org", "none"},          {"192.0.2.1:2003", "four 4"},
+        {"imap1.example.org:lmtp", "one 1"},    {"imap1.example.org.", "one 1"},
+        {"imap2.example.org:lmtp", "three 3"},  {"imap2.example.org:024", "three 3"},
+        {"imap2.example.org", "three 3"},       {"imap2.example.org:25", "none"},
+        {"192.0.2.1:2003", "four 4"},           {"inet:[2001:db8:0::1]:2003", "five 5"},
         {"inet:[192.0.2.10]", "none"},          {"inet:[2001:db8::1]:2003", "five 5"},
         {"inet:[2001:db8::1]", "none"},         {"unix:/var/run/lmtp", "six 6"},
         {"unix:/var/run/LMTP", "none"},         {"unix:/var/run/lmtp2", "none"},

@@ -55,6 +55,7 @@ class ProbeTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(nothingIsEverSent);
   CPPUNIT_TEST(aConnectionLostIsNoRefusalOfTheMailbox);
   CPPUNIT_TEST(onlyTheEnhancedCodeMeansOverQuota);
+  CPPUNIT_TEST(aStoreThatWantsALoginIsTold);
   CPPUNIT_TEST(jsonIsEscaped);
   CPPUNIT_TEST_SUITE_END();
 
@@ -85,7 +86,7 @@ class ProbeTest : public CppUnit::TestFixture {
       const ProbeResult result = probed(&play, {});
       CPPUNIT_ASSERT(result.reached == ProbeResult::Reached::kNonsense);
       CPPUNIT_ASSERT_MESSAGE(result.failure, has(result.failure, row.why));
-      CPPUNIT_ASSERT(result.failure.starts_with("unix:/s: "));
+      CPPUNIT_ASSERT_MESSAGE(result.failure, result.failure.ends_with(" (unix:/s)"));
       CPPUNIT_ASSERT(has(to_json(result, ""), "\"reached\": \"nonsense\""));
     }
   }
@@ -165,6 +166,21 @@ class ProbeTest : public CppUnit::TestFixture {
       const std::string json = to_json(result, "bob");
       CPPUNIT_ASSERT_MESSAGE(json, !has(json, "\"state\": \"refused\""));
     }
+  }
+
+  void aStoreThatWantsALoginIsTold() {
+    for (const char* said : {"430 Authentication required\r\n", "530 5.7.0 no\r\n"}) {
+      Play play;
+      play.replies = {kGreeting, "250-store\r\n250 AUTH PLAIN\r\n", said};
+      const ProbeResult result = probed(&play, {"--rcpt=bob"});
+      CPPUNIT_ASSERT_MESSAGE(said, wants_login(result));
+      const std::string text = describe(result, "bob");
+      CPPUNIT_ASSERT_MESSAGE(text, has(text, "login              none; the store offers AUTH\n"));
+      CPPUNIT_ASSERT_MESSAGE(text, has(text, "settings           no section fits\n"));
+    }
+    Play play;
+    play.replies = {kGreeting, kOffers, kOk, kFull, kOk, kOk, kOk};
+    CPPUNIT_ASSERT(!wants_login(probed(&play, {"--rcpt=bob"})));
   }
 
   void onlyTheEnhancedCodeMeansOverQuota() {

@@ -48,6 +48,10 @@ class StoreSettingsTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(theCommandLineCountsMoreThanTheSectionAndThatMoreThanTheTop);
   CPPUNIT_TEST(aSectionIsForItsOwnStoresOnly);
   CPPUNIT_TEST(theSectionThatNamesThePortCountsMore);
+  CPPUNIT_TEST(twoSectionsForTheSameAreAnError);
+  CPPUNIT_TEST(linesThatNameDestinationsAddUp);
+  CPPUNIT_TEST(aSectionForAnotherPortIsANearMiss);
+  CPPUNIT_TEST(anEmptyPathUndoesWhatStandsAbove);
   CPPUNIT_TEST(mistakesAreToldWithTheirLineAlsoInOtherSections);
   CPPUNIT_TEST(protocolsAreARange);
   CPPUNIT_TEST(fingerprintsAreReadInEveryForm);
@@ -114,7 +118,54 @@ class StoreSettingsTest : public CppUnit::TestFixture {
                              "[destination.a]\nrecipient-limit = 1\n"}) {
       CPPUNIT_ASSERT_EQUAL(std::size_t{2}, only(file, {"a:24"}).recipient_limit);
       CPPUNIT_ASSERT_EQUAL(std::size_t{1}, only(file, {"a:25"}).recipient_limit);
+      const auto stores = stores_of(std::string(file) + "[destination.a.b]\n", {"a:24"});
+      CPPUNIT_ASSERT(stores.at(0).section.starts_with("[destination.a] (f:"));
+      CPPUNIT_ASSERT(stores.at(0).section.find(", [destination.x] (f:") != std::string::npos);
     }
+    const StoreSettings both = only(
+        "[destination.a]\ntls = verify\n[destination.x]\ndestination = a:24\nrecipient-limit = 2\n",
+        {"a"});
+    CPPUNIT_ASSERT(both.tls.level == TlsLevel::kVerify);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{2}, both.recipient_limit);
+  }
+
+  void twoSectionsForTheSameAreAnError() {
+    const std::string beside = "[destination.b]\ndestination = ";
+    for (const char* twin : {"a", "A.", "inet:x, inet:a"}) {
+      const std::string error = error_of("[destination.a]\n" + beside + twin + "\n");
+      CPPUNIT_ASSERT_MESSAGE(error, error.starts_with("f:2: inet:"));
+      CPPUNIT_ASSERT_MESSAGE(error,
+                             error.ends_with(" has a section already: [destination.a] (f:1)"));
+    }
+    CPPUNIT_ASSERT(error_of("[destination.a]\ndestination = a:24\n" + beside + "a:024\n")
+                       .starts_with("f:3: inet:a:24 has"));
+    CPPUNIT_ASSERT_EQUAL(std::string("no error"),
+                         error_of("[destination.a]\n" + beside + "a:24, a:25\n"));
+  }
+
+  void linesThatNameDestinationsAddUp() {
+    const std::string file =
+        "[destination.x]\ndestination = a\nrecipient-limit = 7\ndestination = b\n";
+    for (const char* destination : {"a", "b"}) {
+      CPPUNIT_ASSERT_EQUAL(std::size_t{7}, only(file, {destination}).recipient_limit);
+    }
+  }
+
+  void aSectionForAnotherPortIsANearMiss() {
+    const std::string file = "[destination.x]\ndestination = a:25\ntls = verify\n";
+    CPPUNIT_ASSERT_EQUAL(std::string("[destination.x] (f:1)"),
+                         stores_of(file, {"a"}).at(0).near_miss);
+    CPPUNIT_ASSERT_EQUAL(std::string("[destination.x] (f:1)"),
+                         stores_of(file, {"a:25"}).at(0).section);
+    for (const char* other : {"a:25", "b"}) {
+      CPPUNIT_ASSERT_EQUAL(std::string(), stores_of(file, {other}).at(0).near_miss);
+    }
+  }
+
+  void anEmptyPathUndoesWhatStandsAbove() {
+    const std::string file = "auth-password-file = /p\n[destination.a]\nauth-password-file =\n";
+    CPPUNIT_ASSERT(!only(file, {"a"}).auth.wanted());
+    CPPUNIT_ASSERT(only(file, {"b"}).auth.wanted());
   }
 
   void mistakesAreToldWithTheirLineAlsoInOtherSections() {
@@ -137,7 +188,7 @@ class StoreSettingsTest : public CppUnit::TestFixture {
         {"[destination.]\n", "f:1: expected [destination.NAME] of letters, digits and . _ -"},
         {"tls-ca-file = ca.pem\n",
          "f:1: tls-ca-file: \"ca.pem\": expected a path that begins with /"},
-        {"[stores]\n", "f:1: unknown section [stores]"},
+        {"[stores]\n", "f:1: unknown section [stores]; expected [destination.NAME]"},
     };
     for (const auto& row : rows) {
       CPPUNIT_ASSERT_EQUAL(std::string(row.error), error_of(row.file));
@@ -164,7 +215,8 @@ class StoreSettingsTest : public CppUnit::TestFixture {
       colons += ":AA";
     }
     const StoreSettings s =
-        only("", {"--tls-fingerprint=" + plain + ",sha256:" + colons + " " + colons, "inet:a"});
+        only("", {"--tls=fingerprint",
+                  "--tls-fingerprint=" + plain + ",sha256:" + colons + " " + colons, "inet:a"});
     CPPUNIT_ASSERT((s.tls.fingerprints == std::vector<std::string>{plain, plain, plain}));
     for (const std::string& bad : {std::string(63, 'a'), std::string(65, 'a'), std::string(64, 'g'),
                                    std::string("md5:00")}) {
@@ -192,6 +244,13 @@ class StoreSettingsTest : public CppUnit::TestFixture {
                          error_of("", {"--tls=verify", "unix:/s"}));
     CPPUNIT_ASSERT_EQUAL(std::string("no error"),
                          error_of("", {"--tls=verify", "--tls-name=a", "unix:/s"}));
+    CPPUNIT_ASSERT_EQUAL(
+        std::string("inet:a: --tls-fingerprint is looked at with --tls=fingerprint only"),
+        error_of("", {"--tls=verify", "--tls-fingerprint=" + std::string(64, 'a'), "inet:a"}));
+    CPPUNIT_ASSERT(error_of("", {"--auth-user=mx:secret", "inet:a"}).find("secret") ==
+                   std::string::npos);
+    CPPUNIT_ASSERT(error_of("", {"--auth-user=mx:secret", "inet:a"}).find("without a colon") !=
+                   std::string::npos);
     CPPUNIT_ASSERT_EQUAL(std::string("inet:a: --tls-key needs --tls-cert"),
                          error_of("", {"--tls-key=/k", "inet:a"}));
   }
