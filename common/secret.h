@@ -34,8 +34,8 @@ class Secret {
 void wipe(std::string& text);
 
 // A regular file that root or `reader` (as whom we shall run) owns and nobody else may read or
-// write; a group's right to read is taken when no other account has that group as its own. At most
-// 64 KiB. `what` is what the file holds, for the error: "the keys", "the passwords".
+// write; a group's right to read is taken when at most one account beside those two has it as its
+// own. At most 64 KiB. `what` is what the file holds, for the error: "the keys", "the passwords".
 Secret read_secret_file(const std::string& path, uid_t reader, const char* what);
 
 // No core file, no ptrace(2) by our own user: for a process that holds secrets. A change of user

@@ -88,7 +88,7 @@ std::string describe(const ProbeResult& result, const std::string& recipient) {
     out += offers_rows("offers after login", result.offered.back());
   } else if (result.reached == ProbeResult::Reached::kStore &&
              result.offered.back().offers("AUTH")) {
-    out += row("login", "none; the store offers AUTH");
+    out += row("login", "none configured; the store offers AUTH");
   }
   if (result.reached == ProbeResult::Reached::kUnsecured) {
     return out;

@@ -43,7 +43,7 @@ bool Upstream::start_tls(Tls& tls, Deadline latest) {
                   std::min(Clock::now() + settings_.timeouts.starttls, latest), failure);
   tls_facts_ = connection->facts();
   if (!done) {
-    client_.lost("TLS: " + failure);
+    client_.lost(failure);
     transcript_.ended(client_.reason());
     return false;
   }
