@@ -204,16 +204,19 @@ lint: format-check
 	clang-tidy --quiet $(call sources,milter) -- \
 	  -std=c++20 -DLMTPQ_VERSION='"$(VERSION)"' $(SEES_milter)
 
+SHARE := $(DESTDIR)$(PREFIX)/share
 install: all
 	install -d $(DESTDIR)$(PREFIX)/libexec/lmtpq $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin \
-	  $(DESTDIR)$(PREFIX)/share/lmtpq $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/man/man5
+	  $(SHARE)/lmtpq $(SHARE)/doc/lmtpq $(SHARE)/man/man8 $(SHARE)/man/man5
 	install -m 755 $(BUILD)/lmtpq $(BUILD)/lmtpq-secure.so $(DESTDIR)$(PREFIX)/libexec/lmtpq/
 	install -m 755 $(BUILD)/lmtpq-milter $(DESTDIR)$(PREFIX)/sbin/lmtpq-milter
 	ln -sf ../libexec/lmtpq/lmtpq $(DESTDIR)$(PREFIX)/bin/lmtpq
-	cp -R cf $(DESTDIR)$(PREFIX)/share/lmtpq/
-	find $(DESTDIR)$(PREFIX)/share/lmtpq/cf -type f -exec sed -i 's|/usr/local|$(PREFIX)|g' {} +
-	install -m 644 docs/man/lmtpq.8 docs/man/lmtpq-milter.8 $(DESTDIR)$(PREFIX)/share/man/man8/
-	install -m 644 docs/man/lmtpq.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/
+	cp -R cf $(SHARE)/lmtpq/
+	install -m 644 docs/TLS.md docs/TAG.md $(SHARE)/doc/lmtpq/
+	install -m 644 docs/man/lmtpq.8 docs/man/lmtpq-milter.8 $(SHARE)/man/man8/
+	install -m 644 docs/man/lmtpq.conf.5 $(SHARE)/man/man5/
+	find $(SHARE)/lmtpq/cf $(SHARE)/doc/lmtpq $(SHARE)/man/man[58]/lmtpq* -type f \
+	  -exec sed -i 's|/usr/local|$(PREFIX)|g' {} +
 
 clean:
 	rm -rf build
