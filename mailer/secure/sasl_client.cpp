@@ -1,5 +1,7 @@
 #include "sasl_client.h"
 
+#include <netinet/in.h>
+#include <resolv.h>
 #include <sasl/sasl.h>
 #include <string.h>
 #if defined(__SANITIZE_ADDRESS__)
@@ -63,6 +65,22 @@ int choose_realm(void* login, int, const char** offered, const char** result) {
   }
   return SASL_OK;
 }
+
+// sasl_client_new() looks for the domain of our own name where gethostname(2) gives none, by DNS if
+// /etc/hosts is silent. It is of no use to a client; where no name server answers it may take this
+// long, once for each server, and not the resolver's half a minute.
+class ShortLookups {
+ public:
+  ShortLookups() {
+    if (res_init() == 0) {
+      _res.retrans = 1;  // seconds; `_res` is this thread's own
+      _res.retry = 1;
+    }
+  }
+  ~ShortLookups() { res_init(); }
+  ShortLookups(const ShortLookups&) = delete;
+  ShortLookups& operator=(const ShortLookups&) = delete;
+};
 
 // libsasl2's form of a password.
 class Password {
@@ -148,6 +166,7 @@ struct SaslClient::Library {
 int SaslClient::Library::open(const AuthSettings& settings, const SaslSurroundings& surroundings,
                               bool bind) {
   const char* const server = surroundings.server.empty() ? nullptr : surroundings.server.c_str();
+  [[maybe_unused]] const ShortLookups bounded;
   int result = sasl_client_new("lmtp", server, nullptr, nullptr, callbacks.data(), 0, &connection);
   sasl_security_properties_t properties{};
   properties.max_ssf = surroundings.external_bits > 0 ? 0 : kMaxLayerBits;
