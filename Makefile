@@ -167,10 +167,10 @@ demo: deps
 	@$(MAKE) --no-print-directory -s all $(BUILD)/tests/store
 	@LMTPQ=$(BUILD)/lmtpq LMTPQ_MILTER=$(BUILD)/lmtpq-milter STORE_BIN=$(BUILD)/tests/store tests/e2e/demo
 
-bench: $(BUILD)/lmtpq $(BUILD)/lmtpq-milter $(BUILD)/tests/store
-	@tests/bench/run --lmtpq $(BUILD)/lmtpq --milter $(BUILD)/lmtpq-milter --store $(BUILD)/tests/store | \
-	  tee $(BUILD)/bench.txt
-	@tests/milter/memory $(BUILD)/lmtpq-milter | tee -a $(BUILD)/bench.txt
+bench: all $(BUILD)/tests/store
+	@bash -o pipefail -c "tests/bench/run --lmtpq $(BUILD)/lmtpq --milter $(BUILD)/lmtpq-milter \
+	  --store $(BUILD)/tests/store | tee $(BUILD)/bench.txt"
+	@bash -o pipefail -c "tests/milter/memory $(BUILD)/lmtpq-milter | tee -a $(BUILD)/bench.txt"
 
 FUZZ_SECONDS ?= 60
 fuzz: $(FUZZERS:%=fuzz-%) fuzz-message
