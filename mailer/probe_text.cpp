@@ -18,7 +18,8 @@ std::string offers_rows(const char* title, const Capabilities& offered) {
   std::string first = title;
   for (const auto& [keyword, parameters] : offered.all()) {
     if (is_capability(parameters)) {
-      out += row(first, keyword + (parameters.empty() ? "" : " ") + parameters);
+      out +=
+          row(first, std::string(keyword).append(parameters.empty() ? "" : " ").append(parameters));
       first.clear();
     }
   }

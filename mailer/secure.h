@@ -23,7 +23,7 @@ class SecureParts {
  public:
   virtual ~SecureParts() = default;
   // `host` is DEST's: the name that is expected unless the settings name another; empty: none.
-  virtual std::unique_ptr<Tls> tls(const TlsSettings& settings, std::string host) const = 0;
+  virtual std::unique_ptr<Tls> tls(const TlsSettings& settings, const std::string& host) const = 0;
   virtual std::unique_ptr<SaslExchange> login(const AuthSettings& settings, const Login& login,
                                               SaslSurroundings surroundings) const = 0;
 };

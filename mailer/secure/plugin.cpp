@@ -11,8 +11,8 @@ namespace {
 
 class Parts : public SecureParts {
  public:
-  std::unique_ptr<Tls> tls(const TlsSettings& settings, std::string host) const override {
-    return std::make_unique<TlsClient>(settings, std::move(host));
+  std::unique_ptr<Tls> tls(const TlsSettings& settings, const std::string& host) const override {
+    return std::make_unique<TlsClient>(settings, host);
   }
   std::unique_ptr<SaslExchange> login(const AuthSettings& settings, const Login& login,
                                       SaslSurroundings surroundings) const override {

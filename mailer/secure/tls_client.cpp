@@ -58,9 +58,8 @@ bool expect_name(SSL* connection, const std::string& name) {
 
 }  // namespace
 
-TlsClient::TlsClient(const TlsSettings& settings, std::string host)
-    : settings_(settings),
-      name_(certified_name(settings.name.empty() ? std::move(host) : settings.name)) {}
+TlsClient::TlsClient(const TlsSettings& settings, const std::string& host)
+    : settings_(settings), name_(certified_name(settings.name.empty() ? host : settings.name)) {}
 
 TlsClient::~TlsClient() = default;
 

@@ -28,7 +28,7 @@ class TlsClient : public Tls {
   // `host` is DEST's: the name that is expected unless the settings name another; an IP address is
   // looked for among the IP names, and gets no SNI. Empty (a unix socket): the settings must have
   // one where a name is checked.
-  TlsClient(const TlsSettings& settings, std::string host);
+  TlsClient(const TlsSettings& settings, const std::string& host);
   ~TlsClient() override;
   TlsClient(const TlsClient&) = delete;
   TlsClient& operator=(const TlsClient&) = delete;
