@@ -165,7 +165,7 @@ void Config::take_line(std::string_view line, std::string& section, const std::s
   const bool free = is_free(section);
   auto [name, value] = read_line(line, free ? "" : section, place);
   if (comment_behind(value)) {
-    throw ConfigError(place + name + ": a comment takes a line of its own");
+    throw ConfigError(place + escaped(name) + ": a comment takes a line of its own");
   }
   if (free) {
     free_sections_.back().lines.push_back({std::move(name), std::move(value), place});
