@@ -64,6 +64,15 @@ Connection Connector::attempt(Deadline latest, InClear clear) {
   return made;
 }
 
+Tls& Connector::tls() {
+  const std::lock_guard lock(mutex_);
+  if (!tls_) {
+    const bool named = store_.destination.family == Destination::Family::kInet;
+    tls_ = secure_parts().tls(store_.settings.tls, named ? store_.destination.host : std::string());
+  }
+  return *tls_;
+}
+
 bool Connector::secure(Connection& connection, Deadline latest) {
   if (!store_.wants_tls()) {
     return true;
@@ -80,11 +89,7 @@ bool Connector::secure(Connection& connection, Deadline latest) {
     }
     return !must;
   }
-  if (!tls_) {
-    const bool named = store_.destination.family == Destination::Family::kInet;
-    tls_ = secure_parts().tls(store_.settings.tls, named ? store_.destination.host : std::string());
-  }
-  if (upstream.start_tls(*tls_, latest)) {
+  if (upstream.start_tls(tls(), latest)) {
     return true;
   }
   if (upstream.client().state() == ClientState::kReady && !must) {

@@ -4,13 +4,16 @@
 // and
 //   what is kept of one connection for the next (the TLS session).
 // What it does not know: messages, other stores, how often it is tried.
-// Called by: Delivery (one for each store) and probe.
-// Threads and lifetimes: one thread; store, settings, dialer and log must outlive it.
+// Called by: StorePool (one for each store) and probe.
+// Threads and lifetimes: may be used by several threads; store, settings, dialer and log must
+// outlive
+//   it.
 // Failure: a Connection without `ready`: the trouble and its words; one warning in the log is the
 //   caller's. At level encrypt and above nothing is ever said in clear but LHLO and STARTTLS.
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "dialer.h"
@@ -40,6 +43,7 @@ class Connector {
  private:
   enum class InClear { kUnlessRefused, kRightAway };
   Connection attempt(Deadline latest, InClear clear);
+  Tls& tls();
   bool secure(Connection& connection, Deadline latest);
   bool log_in(Connection& connection, Deadline latest);
   void warn(const std::string& failure, const char* effect) const;
@@ -51,7 +55,8 @@ class Connector {
   const Settings& process_;
   Dialer& dialer_;
   const Log& log_;
-  std::unique_ptr<Tls> tls_;
+  std::mutex mutex_;
+  std::unique_ptr<Tls> tls_;  // made at the first use
 };
 
 // For the log: "none", or "TLSv1.3/verified".

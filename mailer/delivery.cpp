@@ -15,7 +15,7 @@ struct Delivery::Clocks {
   Clock::time_point started;     // the transaction began
   Deadline latest_answer;        // the client may give up soon after
   TraceId trace;
-  std::unique_ptr<Upstream> upstream;  // in use; here, where an exception leaves it readable
+  Lease upstream;  // in use; here, where an exception leaves it readable
 
   // Did the message at hand leave, dot and all? Not one that this connection carried before.
   bool dot_out() const {
@@ -33,21 +33,10 @@ double seconds(Clock::duration span) { return std::chrono::duration<double>(span
 
 }  // namespace
 
-Delivery::Delivery(const Settings& settings, Dialer& dialer, const Log& log)
-    : settings_(settings), log_(log) {
-  for (const Store& store : settings.stores) {
-    connectors_.emplace_back(store, settings, dialer, log);
-  }
-}
+Delivery::Delivery(const Settings& settings, Pools& pools, const Log& log)
+    : settings_(settings), pools_(pools), log_(log) {}
 
 Delivery::~Delivery() = default;
-
-void Delivery::drop_idle() {
-  if (idle_) {
-    idle_->quit();
-    idle_.reset();
-  }
-}
 
 Delivered Delivery::deliver(const Envelope& envelope, const MailData& data,
                             Clock::time_point begun) {
@@ -76,7 +65,7 @@ Delivered Delivery::deliver(const Envelope& envelope, const MailData& data,
     // Out of memory, most likely. What the store answered stands; where it may have filed the
     // message unheard, the words must say so.
     progress.decide_rest(clocks.dot_out() ? Trouble::kUncertain : Trouble::kInternal, error.what());
-    idle_.reset();
+    clocks.upstream = Lease();
   }
   return {progress.trace(), progress.outcomes()};
 }
@@ -84,25 +73,18 @@ Delivered Delivery::deliver(const Envelope& envelope, const MailData& data,
 void Delivery::run(Progress& progress, Clocks& clocks) {
   std::size_t next_store = 0;
   while (progress.undecided()) {
-    clocks.upstream = take_idle();
-    const bool kept = clocks.upstream != nullptr;
-    if (!kept) {
-      clocks.upstream = connect(next_store, clocks);
-    }
+    clocks.upstream = lease(next_store, clocks);
     if (!clocks.upstream) {
       progress.decide_rest(clocks.trouble, clocks.trouble_words);
       return;
     }
     attempt(progress, *clocks.upstream, clocks);
     const bool died = clocks.trouble == Trouble::kLost;
-    if (!kept && !died) {
+    if (!clocks.upstream.kept() && !died) {
       // What is left is worth another transaction at the same place.
       --next_store;
     }
-    if (clocks.upstream->client().reusable()) {
-      idle_ = std::move(clocks.upstream);
-    }
-    clocks.upstream.reset();
+    clocks.upstream.give_back();
   }
 }
 
@@ -138,33 +120,29 @@ void Delivery::attempt(Progress& progress, Upstream& upstream, Clocks& clocks) {
   }
 }
 
-std::unique_ptr<Upstream> Delivery::take_idle() {
-  if (idle_ && !idle_->alive()) {
-    idle_.reset();
-  }
-  return std::move(idle_);
-}
-
-// Stores in order, from `next_store` on, until one is ready for mail.
-std::unique_ptr<Upstream> Delivery::connect(std::size_t& next_store, Clocks& clocks) {
+// One that is kept, of whichever store: it has proved that it takes mail. Else the stores in order,
+// from `next_store` on, until one is ready.
+Lease Delivery::lease(std::size_t& next_store, Clocks& clocks) {
+  Lease made = pools_.take_idle();
   const Clock::time_point start = Clock::now();
-  Connection connection;
-  while (!connection.ready && next_store < connectors_.size()) {
-    Connector& connector = connectors_[next_store++];
-    connection = Connection();  // hung up before the next is dialled
-    connection =
-        connector.connect(clocks.latest_answer - connector.store().settings.timeouts.data_done);
-    if (!connection.ready) {
-      clocks.trouble = connection.trouble;
-      clocks.trouble_words = connection.failure;
+  while (!made && next_store < pools_.size()) {
+    StorePool& pool = pools_[next_store++];
+    StorePool::Failure failure;
+    made = pool.take(clocks.latest_answer - pool.store().settings.timeouts.data_done, failure);
+    if (made && made.kept()) {
+      --next_store;  // given back by somebody meanwhile; should it die, a fresh one is worth a dial
+    }
+    if (!made) {
+      clocks.trouble = failure.trouble;
+      clocks.trouble_words = failure.words;
       log_.warning(Record()
                        .add("trace", clocks.trace.text())
-                       .add("destination", connector.store().destination.text)
-                       .add("failed", connection.failure));
+                       .add("destination", pool.store().destination.text)
+                       .add("failed", failure.words));
     }
   }
   clocks.connecting += Clock::now() - start;
-  return connection.ready ? std::move(connection.upstream) : nullptr;
+  return made;
 }
 
 void Delivery::log_tags(const Progress& progress) const {
@@ -187,7 +165,7 @@ void Delivery::log_tags(const Progress& progress) const {
 void Delivery::log_outcome(const Progress& progress, std::size_t recipient,
                            const Clocks& clocks) const {
   const Outcome& outcome = progress.outcome(recipient);
-  const Upstream* const upstream = clocks.upstream.get();
+  const Upstream* const upstream = clocks.upstream ? &*clocks.upstream : nullptr;
   const Clock::time_point now = Clock::now();
   const Clock::time_point dot = clocks.dot_out() ? upstream->dot_time() : now;
   char delays[80];

@@ -110,7 +110,8 @@ int run_deliver(const Settings& settings, const Log& log,
     throw ConfigError(failure);
   }
   SocketDialer dialer;
-  Delivery delivery(settings, dialer, log);
+  Pools pools(settings, dialer, log);
+  Delivery delivery(settings, pools, log);
   if (!envelope.recipients.empty()) {
     const Delivered delivered = delivery.deliver(envelope, data, begun);
     for (std::size_t k = 0; k < addressed.taken.size(); ++k) {

@@ -62,7 +62,8 @@ StdioChannel take_stdio() {
 int run_relay(const Settings& settings, const Log& log, StdioChannel stdio) {
   stop_gently_on_sigterm();
   SocketDialer dialer;
-  Delivery delivery(settings, dialer, log);
+  Pools pools(settings, dialer, log);
+  Delivery delivery(settings, pools, log);
   DescriptorChannel client{Descriptor(stdio.in), Descriptor(stdio.out)};
   Session session(client, settings, delivery, log, stopping);
   try {

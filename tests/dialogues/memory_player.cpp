@@ -221,7 +221,8 @@ Played play_in_memory(const Script& script, Cast& cast) {
         settings_of(script, cast.destinations(), scratch.path(), operands);
     const lmtpq::Log log("lmtpq", scratch.log_file(), lmtpq::LogLevel::kInfo);
     MemoryDialer dialer(cast, theatre);
-    lmtpq::Delivery delivery(settings, dialer, log);
+    lmtpq::Pools pools(settings, dialer, log);
+    lmtpq::Delivery delivery(settings, pools, log);
     stop_asked = false;
     if (script.command == "deliver") {
       played.exit = deliver(script, operands, settings, delivery);

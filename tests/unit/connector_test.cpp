@@ -161,7 +161,8 @@ class ConnectorTest : public CppUnit::TestFixture {
   void aFailedConnectionIsHungUpBeforeTheNextIsDialled() {
     World world({"--tls=none", "inet:a", "inet:b"},
                 {play({"554 not today\r\n"}), play({"554 nor here\r\n"})});
-    Delivery delivery(world.settings, world.dialer, world.log);
+    Pools pools(world.settings, world.dialer, world.log);
+    Delivery delivery(world.settings, pools, world.log);
     Envelope envelope;
     envelope.recipients.push_back(*Mailbox::parse("u@x"));
     MailData data("/tmp", std::nullopt);

@@ -55,7 +55,8 @@ std::string fate_when_memory_ends_at(const std::string& command) {
   settings.stores = find_stores(config, {parse_destination("unix:/store")});
   const Log log("test", "/dev/null", LogLevel::kInfo);
   FailingDialer dialer(command);
-  Delivery delivery(settings, dialer, log);
+  Pools pools(settings, dialer, log);
+  Delivery delivery(settings, pools, log);
   Envelope envelope;
   envelope.recipients.push_back(*Mailbox::parse("u@x"));
   MailData data("/tmp", std::nullopt);

@@ -1,0 +1,286 @@
+#include "pool.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+
+#include <atomic>
+#include <thread>
+
+#include "scripted_channel.h"
+
+using namespace lmtpq;
+using std::chrono::milliseconds;
+
+namespace {
+
+// Every dial gets a store of its own that takes mail, or none, as `next` says; safe in threads.
+class StoresDialer : public Dialer {
+ public:
+  struct Life {
+    Play play;
+    bool closed = false;
+  };
+
+  Dialed dial(const Destination& destination, std::chrono::milliseconds, Deadline) override {
+    const std::lock_guard lock(mutex_);
+    most_open = std::max(most_open, ++open_);
+    if (refuses) {
+      --open_;
+      return {nullptr, destination.text, destination.text + ": Connection refused"};
+    }
+    lives.push_back(std::make_unique<Life>());
+    Life& life = *lives.back();
+    life.play.replies = {"220 store\r\n", "250 store\r\n"};
+    for (int i = 0; i < 100; ++i) {
+      life.play.replies.push_back("250 ok\r\n");
+    }
+    return {std::make_unique<LivingChannel>(*this, life), destination.text, {}};
+  }
+
+  std::vector<std::unique_ptr<Life>> lives;
+  bool refuses = false;
+  int most_open = 0;
+
+ private:
+  class LivingChannel : public ScriptedChannel {
+   public:
+    LivingChannel(StoresDialer& dialer, Life& life)
+        : ScriptedChannel(life.play), dialer_(dialer), life_(life) {}
+    ~LivingChannel() override {
+      const std::lock_guard lock(dialer_.mutex_);
+      life_.closed = true;
+      --dialer_.open_;
+    }
+    bool quiet() override { return !life_.play.replies.empty() && ScriptedChannel::quiet(); }
+
+   private:
+    StoresDialer& dialer_;
+    Life& life_;
+  };
+
+  std::mutex mutex_;
+  int open_ = 0;
+};
+
+struct World {
+  explicit World(StorePool::Limits limits) : log("test", "/dev/null", LogLevel::kInfo) {
+    Config config(option_table(Command::kRelay, settings), kSectionPrefix);
+    config.take_arguments({"--tls=none"});
+    config.apply();
+    settings.stores = find_stores(config, {parse_destination("unix:/s")});
+    pools = std::make_unique<Pools>(settings, dialer, log, limits);
+  }
+  StorePool& pool() { return (*pools)[0]; }
+  Lease take(milliseconds patience = milliseconds(0)) {
+    return pool().take(Clock::now() + patience, failure);
+  }
+
+  Settings settings;
+  Log log;
+  StoresDialer dialer;
+  std::unique_ptr<Pools> pools;
+  StorePool::Failure failure;
+};
+
+// A transaction that leaves the connection clean.
+void use(Lease& lease) {
+  Transaction transaction;
+  transaction.recipients.push_back({Mailbox::parse("u").value(), false});
+  transaction.purpose = Transaction::Purpose::kAsk;
+  lease->ask(std::move(transaction), Deadline::max());
+  CPPUNIT_ASSERT(lease->client().reusable());
+}
+
+}  // namespace
+
+class PoolTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(PoolTest);
+  CPPUNIT_TEST(aLeaseThatIsNotGivenBackIsClosed);
+  CPPUNIT_TEST(whatIsGivenBackIsLeasedAgain);
+  CPPUNIT_TEST(theLatestUsedGoesOutFirst);
+  CPPUNIT_TEST(aDeadOneIsPassedOver);
+  CPPUNIT_TEST(thereAreNoMoreThanTheLimit);
+  CPPUNIT_TEST(whoWaitsGetsWhatComesFree);
+  CPPUNIT_TEST(whoAskedFirstIsServedFirst);
+  CPPUNIT_TEST(usesAndAgeAreLimited);
+  CPPUNIT_TEST(idleOnesExpire);
+  CPPUNIT_TEST(aFailedDialFreesItsPlace);
+  CPPUNIT_TEST(aLeaseMovesWithItsConnection);
+  CPPUNIT_TEST(manyThreadsShareAFew);
+  CPPUNIT_TEST_SUITE_END();
+
+  void aLeaseThatIsNotGivenBackIsClosed() {
+    World world({.connections = 2});
+    { const Lease lease = world.take(); }
+    CPPUNIT_ASSERT(world.dialer.lives.at(0)->closed);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{0}, world.pool().open());
+    CPPUNIT_ASSERT(!world.pool().take_idle());
+  }
+
+  void whatIsGivenBackIsLeasedAgain() {
+    World world({.connections = 2});
+    Lease first = world.take();
+    CPPUNIT_ASSERT(first && !first.kept());
+    use(first);
+    first.give_back();
+    CPPUNIT_ASSERT(!first);
+    CPPUNIT_ASSERT(world.pool().has_idle());
+    const Lease again = world.take();
+    CPPUNIT_ASSERT(again && again.kept());
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, world.dialer.lives.size());
+  }
+
+  void theLatestUsedGoesOutFirst() {
+    World world({.connections = 2});
+    Lease one = world.take();
+    Lease two = world.take();
+    Upstream* const latest = &*one;
+    two.give_back();
+    one.give_back();
+    CPPUNIT_ASSERT_EQUAL(latest, &*world.pool().take_idle());
+  }
+
+  void aDeadOneIsPassedOver() {
+    World world({.connections = 2});
+    Lease one = world.take();
+    Lease two = world.take();
+    one.give_back();
+    two.give_back();
+    world.dialer.lives.at(1)->play.replies.clear();  // the store hung up
+    const Lease lease = world.take();
+    CPPUNIT_ASSERT(lease && lease.kept());
+    CPPUNIT_ASSERT(world.dialer.lives.at(1)->closed);
+    CPPUNIT_ASSERT(!world.dialer.lives.at(0)->closed);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, world.pool().open());
+  }
+
+  void thereAreNoMoreThanTheLimit() {
+    World world({.connections = 2});
+    const Lease one = world.take();
+    const Lease two = world.take();
+    CPPUNIT_ASSERT(!world.take(milliseconds(20)));
+    CPPUNIT_ASSERT_EQUAL(std::string("all 2 connections to unix:/s are in use"),
+                         world.failure.words);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{2}, world.dialer.lives.size());
+  }
+
+  void whoWaitsGetsWhatComesFree() {
+    for (const bool clean : {true, false}) {
+      World world({.connections = 1});
+      Lease held = world.take();
+      std::thread holder([&] {
+        std::this_thread::sleep_for(milliseconds(30));
+        clean ? held.give_back() : static_cast<void>(held = Lease());
+      });
+      const Lease lease = world.take(milliseconds(5000));
+      holder.join();
+      CPPUNIT_ASSERT(lease);
+      CPPUNIT_ASSERT_EQUAL(clean, lease.kept());
+    }
+  }
+
+  void whoAskedFirstIsServedFirst() {
+    World world({.connections = 1});
+    Lease held = world.take();
+    std::mutex mutex;
+    std::vector<int> served;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 5; ++i) {
+      threads.emplace_back([&, i] {
+        StorePool::Failure failure;
+        Lease lease = world.pool().take(Clock::now() + milliseconds(10'000), failure);
+        CPPUNIT_ASSERT(lease);
+        {
+          const std::lock_guard lock(mutex);
+          served.push_back(i);
+        }
+        lease.give_back();
+      });
+      std::this_thread::sleep_for(milliseconds(20));
+    }
+    held.give_back();
+    for (std::thread& thread : threads) {
+      thread.join();
+    }
+    CPPUNIT_ASSERT((served == std::vector<int>{0, 1, 2, 3, 4}));
+  }
+
+  void usesAndAgeAreLimited() {
+    World by_uses({.connections = 1, .uses = 1});
+    Lease lease = by_uses.take();
+    Transaction transaction;
+    transaction.recipients.push_back({Mailbox::parse("u").value(), false});
+    lease->transact(std::move(transaction), Body("/tmp", std::nullopt), Deadline::max(),
+                    Deadline::max());
+    lease.give_back();
+    CPPUNIT_ASSERT(!by_uses.pool().has_idle());
+    World by_age({.connections = 1, .age = milliseconds(1)});
+    lease = by_age.take();
+    std::this_thread::sleep_for(milliseconds(2));
+    lease.give_back();
+    CPPUNIT_ASSERT(!by_age.pool().has_idle());
+  }
+
+  void idleOnesExpire() {
+    World world({.connections = 2, .idle = milliseconds(40)});
+    Lease one = world.take();
+    Lease two = world.take();
+    one.give_back();
+    std::this_thread::sleep_for(milliseconds(45));
+    two.give_back();
+    world.pool().drop_expired();
+    CPPUNIT_ASSERT(world.dialer.lives.at(0)->closed);
+    CPPUNIT_ASSERT(world.dialer.lives.at(0)->play.heard.back() == "QUIT");
+    CPPUNIT_ASSERT(!world.dialer.lives.at(1)->closed);
+    world.pools->drop_idle();
+    CPPUNIT_ASSERT(world.dialer.lives.at(1)->closed);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{0}, world.pool().open());
+  }
+
+  void aFailedDialFreesItsPlace() {
+    World world({.connections = 1});
+    world.dialer.refuses = true;
+    CPPUNIT_ASSERT(!world.take());
+    CPPUNIT_ASSERT_EQUAL(std::string("unix:/s: Connection refused"), world.failure.words);
+    CPPUNIT_ASSERT(world.failure.trouble == Trouble::kUnreachable);
+    world.dialer.refuses = false;
+    CPPUNIT_ASSERT(world.take());
+  }
+
+  void aLeaseMovesWithItsConnection() {
+    World world({.connections = 2});
+    Lease one = world.take();
+    Upstream* const upstream = &*one;
+    Lease other = std::move(one);
+    CPPUNIT_ASSERT_EQUAL(upstream, &*other);
+    other = world.take();  // closes the first
+    CPPUNIT_ASSERT(world.dialer.lives.at(0)->closed);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, world.pool().open());
+  }
+
+  void manyThreadsShareAFew() {
+    World world({.connections = 3});
+    std::atomic<int> served = 0;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 12; ++i) {
+      threads.emplace_back([&, i] {
+        for (int k = 0; k < 20; ++k) {
+          StorePool::Failure failure;
+          Lease lease = world.pool().take(Clock::now() + milliseconds(20'000), failure);
+          served += lease ? 1 : 0;
+          if ((i + k) % 5 != 0) {
+            lease.give_back();
+          }
+        }
+      });
+    }
+    for (std::thread& thread : threads) {
+      thread.join();
+    }
+    CPPUNIT_ASSERT_EQUAL(240, served.load());
+    CPPUNIT_ASSERT(world.dialer.most_open <= 3);
+    world.pools->drop_idle();
+    CPPUNIT_ASSERT_EQUAL(std::size_t{0}, world.pool().open());
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(PoolTest);
