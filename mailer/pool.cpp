@@ -5,6 +5,8 @@
 
 namespace lmtpq {
 
+using std::chrono::milliseconds;
+
 Lease::Lease(StorePool& pool, std::unique_ptr<Upstream> upstream, Clock::time_point made, bool kept)
     : pool_(&pool), upstream_(std::move(upstream)), made_(made), kept_(kept) {}
 
@@ -93,6 +95,10 @@ Lease StorePool::take(Deadline latest, Failure& failure) {
     if (!due || idle_.empty()) {
       std::erase(waiting_, ticket);
       freed_.notify_all();
+      if (due && resting()) {
+        failure = sickness_;
+        return {};
+      }
       if (due) {
         return dial(lock, latest, failure);
       }
@@ -111,25 +117,43 @@ Lease StorePool::take(Deadline latest, Failure& failure) {
   }
 }
 
+bool StorePool::resting() const {
+  return rest_.count() > 0 && (on_trial_ || Clock::now() < rests_until_);
+}
+
+void StorePool::note_dial(bool good, const Failure& failure) {
+  on_trial_ = false;
+  rest_ = good ? milliseconds(0) : std::clamp(2 * rest_, limits_.rest, limits_.most_rest);
+  if (!good) {
+    sickness_ = failure;
+    rests_until_ = Clock::now() + rest_;
+  }
+}
+
 // A place is taken while it lasts, so that the limit holds.
 Lease StorePool::dial(std::unique_lock<std::mutex>& lock, Deadline latest, Failure& failure) {
   ++open_;
+  on_trial_ = rest_.count() > 0;
   lock.unlock();
   Connection connection;
   try {
     connection = connector_->connect(latest);
   } catch (...) {
     lock.lock();
+    on_trial_ = false;
     --open_;
     freed_.notify_all();
     throw;
   }
   if (connection.ready) {
+    lock.lock();
+    note_dial(true, {});
     return Lease(*this, std::move(connection.upstream), Clock::now(), false);
   }
   failure = {connection.trouble, connection.failure};
   connection = Connection();  // hung up before anybody dials in its place
   lock.lock();
+  note_dial(false, failure);
   --open_;
   freed_.notify_all();
   return {};

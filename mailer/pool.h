@@ -6,7 +6,8 @@
 // Called by: Delivery, through Pools, which has one for each store in the order of the settings.
 // Threads and lifetimes: may be used by several threads; a Lease is one thread's, and must end
 //   before its pool does.
-// Failure: an empty Lease, and why: the dial's trouble, or that no connection came free in time.
+// Failure: an empty Lease, and why: the dial's trouble, that of a dial a moment ago, or that no
+//   connection came free in time.
 // Rules: what is given back in any other state than a clean one is closed. The latest used goes out
 //   first, so that a burst's connections age and are given up: an idle one holds a process at the
 //   store.
@@ -59,6 +60,10 @@ class StorePool {
     int uses = 0;                       // transactions on one; 0: no limit
     std::chrono::milliseconds age{0};   // of one, from its making; 0: no limit
     std::chrono::milliseconds idle{0};  // without use; 0: no limit
+    // After a failed dial nobody dials for so long, twice as long after the next, up to the most;
+    // then one does, while the others still hear the last reason. 0: everybody may dial.
+    std::chrono::milliseconds rest{0};
+    std::chrono::milliseconds most_rest{30'000};
   };
   struct Failure {
     Trouble trouble = Trouble::kUnreachable;
@@ -92,6 +97,8 @@ class StorePool {
 
   bool expired(const Entry& entry, Clock::time_point now) const;
   Lease dial(std::unique_lock<std::mutex>& lock, Deadline latest, Failure& failure);
+  bool resting() const;
+  void note_dial(bool good, const Failure& failure);
   void take_back(Entry entry, bool reusable);
   void close(Entries entries);
 
@@ -103,6 +110,12 @@ class StorePool {
   unsigned long next_ticket_ = 0;
   Entries idle_;          // the latest used last
   std::size_t open_ = 0;  // idle, leased and being made
+
+  // Of a store that is sick: the last dial to it failed.
+  Failure sickness_;
+  std::chrono::milliseconds rest_{0};  // 0: it is well
+  Clock::time_point rests_until_;
+  bool on_trial_ = false;  // somebody is dialling it
 };
 
 // One pool for each store, in the settings' order.

@@ -21,6 +21,8 @@ class StoresDialer : public Dialer {
   };
 
   Dialed dial(const Destination& destination, std::chrono::milliseconds, Deadline) override {
+    ++dials;
+    std::this_thread::sleep_for(slowness);
     const std::lock_guard lock(mutex_);
     most_open = std::max(most_open, ++open_);
     if (refuses) {
@@ -37,7 +39,9 @@ class StoresDialer : public Dialer {
   }
 
   std::vector<std::unique_ptr<Life>> lives;
-  bool refuses = false;
+  std::atomic<bool> refuses = false;
+  std::atomic<int> dials = 0;
+  milliseconds slowness{0};
   int most_open = 0;
 
  private:
@@ -104,6 +108,8 @@ class PoolTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(usesAndAgeAreLimited);
   CPPUNIT_TEST(idleOnesExpire);
   CPPUNIT_TEST(aFailedDialFreesItsPlace);
+  CPPUNIT_TEST(aSickStoreIsLeftToRest);
+  CPPUNIT_TEST(oneAtATimeTriesASickStore);
   CPPUNIT_TEST(aLeaseMovesWithItsConnection);
   CPPUNIT_TEST(manyThreadsShareAFew);
   CPPUNIT_TEST_SUITE_END();
@@ -243,6 +249,53 @@ class PoolTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("unix:/s: Connection refused"), world.failure.words);
     CPPUNIT_ASSERT(world.failure.trouble == Trouble::kUnreachable);
     world.dialer.refuses = false;
+    CPPUNIT_ASSERT(world.take());
+  }
+
+  void aSickStoreIsLeftToRest() {
+    World world({.connections = 5, .rest = milliseconds(60)});
+    world.dialer.refuses = true;
+    for (int i = 0; i < 5; ++i) {
+      CPPUNIT_ASSERT(!world.take());
+      CPPUNIT_ASSERT_EQUAL(std::string("unix:/s: Connection refused"), world.failure.words);
+    }
+    CPPUNIT_ASSERT_EQUAL(1, world.dialer.dials.load());
+    std::this_thread::sleep_for(milliseconds(65));
+    CPPUNIT_ASSERT(!world.take());
+    CPPUNIT_ASSERT(!world.take());
+    CPPUNIT_ASSERT_EQUAL(2, world.dialer.dials.load());
+    world.dialer.refuses = false;
+    std::this_thread::sleep_for(milliseconds(65));
+    CPPUNIT_ASSERT(!world.take());  // the second rest is twice as long
+    std::this_thread::sleep_for(milliseconds(65));
+    const Lease well = world.take();
+    const Lease another = world.take();
+    CPPUNIT_ASSERT(well && another);
+    CPPUNIT_ASSERT_EQUAL(4, world.dialer.dials.load());
+  }
+
+  void oneAtATimeTriesASickStore() {
+    World world({.connections = 5, .rest = milliseconds(1)});
+    world.dialer.refuses = true;
+    CPPUNIT_ASSERT(!world.take());
+    std::this_thread::sleep_for(milliseconds(5));
+    world.dialer.refuses = false;
+    world.dialer.slowness = milliseconds(60);
+    std::atomic<int> served = 0;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([&] {
+        StorePool::Failure failure;
+        const Lease lease = world.pool().take(Clock::now() + milliseconds(5000), failure);
+        served += lease ? 1 : 0;
+        std::this_thread::sleep_for(milliseconds(100));
+      });
+    }
+    for (std::thread& thread : threads) {
+      thread.join();
+    }
+    CPPUNIT_ASSERT_EQUAL(1, served.load());
+    CPPUNIT_ASSERT_EQUAL(2, world.dialer.dials.load());
     CPPUNIT_ASSERT(world.take());
   }
 

@@ -175,7 +175,8 @@ class ProbeTest : public CppUnit::TestFixture {
       const ProbeResult result = probed(&play, {"--rcpt=bob"});
       CPPUNIT_ASSERT_MESSAGE(said, wants_login(result));
       const std::string text = describe(result, "bob");
-      CPPUNIT_ASSERT_MESSAGE(text, has(text, "login              none configured; the store offers AUTH\n"));
+      CPPUNIT_ASSERT_MESSAGE(
+          text, has(text, "login              none configured; the store offers AUTH\n"));
       CPPUNIT_ASSERT_MESSAGE(text, has(text, "settings           no section fits\n"));
     }
     Play play;
