@@ -15,6 +15,7 @@
 #include "config.h"
 #include "descriptor.h"
 #include "escape.h"
+#include "lines.h"
 
 namespace lmtpq {
 namespace {
@@ -108,16 +109,11 @@ void Config::take_file(const std::string& path, bool must_exist) {
 }
 
 void Config::take_text(std::string_view text, const std::string& name) {
-  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-  if (text.starts_with(kByteOrderMark)) {
-    text.remove_prefix(kByteOrderMark.size());
-  }
   std::string section;
-  for (std::size_t number = 1; !text.empty(); ++number) {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(line.size() + 1, text.size()));
-    take_line(trimmed(line), section, name + ':' + std::to_string(number) + ": ");
-  }
+  each_line(without_byte_order_mark(text), name,
+            [&](std::string_view line, const std::string& place) {
+              take_line(trimmed(line), section, place);
+            });
 }
 
 bool Config::is_free(std::string_view section) const {

@@ -16,6 +16,7 @@
 #include "base64.h"
 #include "config.h"
 #include "escape.h"
+#include "lines.h"
 
 namespace lmtpq {
 namespace {
@@ -123,13 +124,10 @@ Keyring Keyring::read_or_default(const std::string& path, uid_t reader) {
 
 Keyring Keyring::parse(std::string_view text, const std::string& name) {
   Keyring ring;
-  for (std::size_t number = 1; !text.empty(); ++number) {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(line.size() + 1, text.size()));
-    const std::string place = name + ':' + std::to_string(number) + ": ";
+  each_line(text, name, [&](std::string_view line, const std::string& place) {
     auto key = parse_line(line, place);
     if (!key) {
-      continue;
+      return;
     }
     if (ring.find(key->id()) != nullptr) {
       throw ConfigError(place + "a second key with the id " + key->id());
@@ -138,7 +136,7 @@ Keyring Keyring::parse(std::string_view text, const std::string& name) {
       throw ConfigError(place + "more than " + std::to_string(kMaxKeys) + " keys");
     }
     ring.keys_.push_back(std::move(*key));
-  }
+  });
   return ring;
 }
 

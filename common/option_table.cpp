@@ -27,6 +27,15 @@ Reader boolean(bool& into) {
   return [&into](std::string_view value) { into = parse_switch(value); };
 }
 
+Reader absolute_path(std::string& into) {
+  return [&into](std::string_view path) {
+    if (!path.empty() && !path.starts_with('/')) {
+      throw ConfigError("expected a path that begins with /");
+    }
+    into = path;
+  };
+}
+
 // A relative path would end in Sendmail's queue directory.
 Reader log_place(std::string& into) {
   return [&into](std::string_view place) {

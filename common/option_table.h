@@ -27,6 +27,9 @@ Reader text(std::string& into);
 Reader duration(std::chrono::milliseconds& into);
 Reader positive_duration(std::chrono::milliseconds& into);  // no time at all is a slip, not a wish
 Reader boolean(bool& into);
+// Empty, or an absolute one: what is relative would be looked for in Sendmail's queue directory,
+// and elsewhere again once a daemon has done its chdir("/").
+Reader absolute_path(std::string& into);
 Reader log_place(std::string& into);  // syslog, stderr or an absolute path
 
 template <typename Number>

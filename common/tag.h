@@ -7,8 +7,7 @@
 // Threads and lifetimes: pure functions. A Tag keeps a reference to its key: the keyring outlives
 //   it.
 // Failure: verify() returns the TagFault. A tag from outside takes time in proportion to its
-// length,
-//   which is kMaxTagLength at most.
+//   length, which is kMaxTagLength at most.
 #pragma once
 
 #include <cstdint>

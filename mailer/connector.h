@@ -1,13 +1,11 @@
 // The way to one store: from its DEST to a connection that is ready for mail, as configured.
 //
 // What it is: the policy of opening. Dial, PROXY header, greeting, STARTTLS by the level, login;
-// and
-//   what is kept of one connection for the next (the TLS session).
+//   and what is kept of one connection for the next (the TLS session).
 // What it does not know: messages, other stores, how often it is tried.
 // Called by: StorePool (one for each store) and probe.
 // Threads and lifetimes: may be used by several threads; store, settings, dialer and log must
-// outlive
-//   it.
+//   outlive it.
 // Failure: a Connection without `ready`: the trouble and its words; one warning in the log is the
 //   caller's. At level encrypt and above nothing is ever said in clear but LHLO and STARTTLS.
 #pragma once

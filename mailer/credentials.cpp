@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "config.h"
+#include "lines.h"
 
 namespace lmtpq {
 namespace {
@@ -52,30 +53,33 @@ Credentials Credentials::read(const std::string& path, uid_t reader) {
 
 Credentials Credentials::parse(std::string_view text, const std::string& name) {
   Credentials made;
-  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-  text.remove_prefix(text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0);
-  for (std::size_t number = 1; !text.empty(); ++number) {
-    std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(line.size() + 1, text.size()));
-    if (line.ends_with('\r')) {
-      line.remove_suffix(1);
-    }
-    line = without_blanks_in_front(line);
-    if (line.empty() || line.starts_with('#')) {
-      continue;
-    }
-    const std::string place = name + ':' + std::to_string(number) + ": ";
-    const std::string_view word = line.substr(0, line.find_first_of(kBlank));
-    auto destination = destination_of(word);
-    if (!destination) {
-      throw ConfigError(place +
-                        "no DEST in front (unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]); "
-                        "expected `DEST user:password`");
-    }
-    Login login = parse_login(without_blanks_in_front(line.substr(word.size())), place);
-    made.lines_.push_back({std::move(*destination), std::move(login)});
-  }
+  each_line(without_byte_order_mark(text), name,
+            [&](std::string_view line, const std::string& place) {
+              if (auto parsed = parse_line(line, place)) {
+                made.lines_.push_back(std::move(*parsed));
+              }
+            });
   return made;
+}
+
+std::optional<Credentials::Line> Credentials::parse_line(std::string_view line,
+                                                         const std::string& place) {
+  if (line.ends_with('\r')) {
+    line.remove_suffix(1);
+  }
+  line = without_blanks_in_front(line);
+  if (line.empty() || line.starts_with('#')) {
+    return std::nullopt;
+  }
+  const std::string_view word = line.substr(0, line.find_first_of(kBlank));
+  auto destination = destination_of(word);
+  if (!destination) {
+    throw ConfigError(place +
+                      "no DEST in front (unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]); "
+                      "expected `DEST user:password`");
+  }
+  return Line{std::move(*destination),
+              parse_login(without_blanks_in_front(line.substr(word.size())), place)};
 }
 
 const Login* Credentials::find(const Destination& destination, std::string_view user) const {

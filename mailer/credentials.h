@@ -4,9 +4,8 @@
 // What it does not know: SASL; when a login is wanted.
 // Called by: main, once, with the rights that the file asks for.
 // Threads and lifetimes: a move-only value; passwords are wiped with it.
-// Failure: ConfigError with file, line and remedy; the line's text is never repeated, as it may be
-// a
-//   password.
+// Failure: ConfigError with file, line and remedy; the line's text is never repeated, as it may
+//   be a password.
 //
 //   # comment
 //   inet:imap1.example.org:24  lmtpuser:correct horse battery staple
@@ -20,6 +19,7 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,6 +43,7 @@ class Credentials {
     Destination destination;
     Login login;
   };
+  static std::optional<Line> parse_line(std::string_view line, const std::string& place);
   std::vector<Line> lines_;
 };
 

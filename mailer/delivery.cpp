@@ -36,8 +36,6 @@ double seconds(Clock::duration span) { return std::chrono::duration<double>(span
 Delivery::Delivery(const Settings& settings, Pools& pools, const Log& log)
     : settings_(settings), pools_(pools), log_(log) {}
 
-Delivery::~Delivery() = default;
-
 Delivered Delivery::deliver(const Envelope& envelope, const MailData& data,
                             Clock::time_point begun) {
   const Body& body = data.body();

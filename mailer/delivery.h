@@ -1,8 +1,7 @@
 // The road of a message: envelope and body in, exactly one outcome per recipient out.
 //
 // What it is: the order of connections. One is leased (kept or new), the transaction runs on it,
-// and
-//   what it left undecided goes on: to a fresh connection, to the next store, or to an end.
+//   and what it left undecided goes on: to a fresh connection, to the next store, or to an end.
 // What it does not know: who brought the message and how the outcomes are told (the fronts do),
 //   how a connection is made and kept (the pool does), what an answer means (Progress does).
 // Called by: Session and the argv front.
@@ -12,7 +11,6 @@
 // Rules: before the dot a dead connection is replaced, after it never (docs/ARCHITECTURE.md).
 #pragma once
 
-#include <memory>
 #include <vector>
 
 #include "envelope.h"
@@ -21,7 +19,6 @@
 #include "outcome.h"
 #include "pool.h"
 #include "settings.h"
-#include "upstream.h"
 
 namespace lmtpq {
 
@@ -35,7 +32,6 @@ struct Delivered {
 class Delivery {
  public:
   Delivery(const Settings& settings, Pools& pools, const Log& log);
-  ~Delivery();
 
   // `begun` is when the client began with this message, for the log's delays.
   Delivered deliver(const Envelope& envelope, const MailData& data, Clock::time_point begun);

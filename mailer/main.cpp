@@ -90,9 +90,9 @@ std::vector<std::string> configure(Command command, const std::vector<std::strin
   }
   Config config(option_table(command, settings), kSectionPrefix);
   std::vector<std::string> operands = config.take_arguments(arguments);
-  config.take_file(config.argument_or_default("config"), config.named_in_arguments("config"));
-  config.apply();
   settings.config_file = config.argument_or_default("config");
+  config.take_file(settings.config_file, config.named_in_arguments("config"));
+  config.apply();
   if (command != Command::kDeliver && !operands.empty()) {
     settings.destinations.clear();
     for (const std::string& operand : operands) {

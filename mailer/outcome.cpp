@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 
 namespace lmtpq {
 namespace {
@@ -79,11 +78,15 @@ Outcome outcome_of(const Answer& answer) {
   if (reply.klass() == 5 && protocol_quarrel(answer.stage, reply.code)) {
     Outcome made = outcome_of(Trouble::kNonsense, said);
     made.store_said = said;
+    made.store_code = reply.code;
     return made;
   }
-  Outcome made{Fate::kDelivered, reply.code,
+  Outcome made{Fate::kDelivered,
+               reply.code,
                reply.status.value_or(status_without_word(answer.stage, reply.code)),
-               reply.text().substr(0, kMaxReplyLine), said};
+               reply.text().substr(0, kMaxReplyLine),
+               said,
+               reply.code};
   if (reply.klass() == 5 && wants_login(reply.code)) {
     made.fate = Fate::kTemporary;
     made.code = 451;
@@ -103,7 +106,8 @@ Outcome outcome_of(const Answer& answer) {
 Outcome outcome_of(Trouble trouble, std::string_view detail) {
   const auto* const rule = std::find_if(kTroubles.begin(), kTroubles.end(),
                                         [&](const auto& r) { return r.trouble == trouble; });
-  return {rule->fate, rule->code, rule->status, std::string(rule->words) + std::string(detail), {}};
+  return {rule->fate, rule->code, rule->status, std::string(rule->words) + std::string(detail),
+          {},         0};
 }
 
 std::string words_of(const Outcome& outcome) {
@@ -112,10 +116,7 @@ std::string words_of(const Outcome& outcome) {
              : std::to_string(outcome.code) + " " + outcome.status.text() + " " + outcome.text;
 }
 
-bool asks_for_login(const Outcome& outcome) {
-  // What the store said begins with its code.
-  return outcome.store_said.size() > 3 && wants_login(std::atoi(outcome.store_said.c_str()));
-}
+bool asks_for_login(const Outcome& outcome) { return wants_login(outcome.store_code); }
 
 bool asks_for_login(const Reply& reply) { return wants_login(reply.code); }
 

@@ -46,6 +46,7 @@ struct Outcome {
   EnhancedStatus status{4, 3, 0};
   std::string text;
   std::string store_said;  // code, status and text as the store put them; empty: it said nothing
+  int store_code = 0;      // that code
 };
 
 Outcome outcome_of(const Answer& answer);

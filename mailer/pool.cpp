@@ -10,12 +10,6 @@ using std::chrono::milliseconds;
 Lease::Lease(StorePool& pool, std::unique_ptr<Upstream> upstream, Clock::time_point made, bool kept)
     : pool_(&pool), upstream_(std::move(upstream)), made_(made), kept_(kept) {}
 
-Lease::Lease(Lease&& other) noexcept
-    : pool_(other.pool_),
-      upstream_(std::move(other.upstream_)),
-      made_(other.made_),
-      kept_(other.kept_) {}
-
 Lease& Lease::operator=(Lease&& other) noexcept {
   end(false);
   pool_ = other.pool_;

@@ -1,8 +1,7 @@
 // A login as a connection needs it: the seam behind which libsasl2 is.
 //
 // What it is: one exchange of the client's side (RFC 4422): the choice of a mechanism, its steps,
-// and
-//   the security layer that may come of it. Bytes, not base64.
+//   and the security layer that may come of it. Bytes, not base64.
 // What it does not know: libsasl2, the AUTH command (LmtpClient does), what a failure means.
 // Called by: Upstream.
 // Threads and lifetimes: one thread, one exchange; settings and login must outlive it.
@@ -39,7 +38,8 @@ class SaslExchange {
   virtual const std::string& mechanism() const = 0;
   // What goes with AUTH; nothing: the server speaks first.
   virtual const std::optional<std::string>& initial() const = 0;
-  // The answer to a challenge; nothing: failure(), and the exchange is to be cancelled.
+  // The answer to a challenge; nothing: failure(), and the exchange is to be cancelled. It is after
+  // a bounded number of them.
   virtual std::optional<std::string> answer(std::string_view challenge) = 0;
   // The server says that we are in. True only when the mechanism agrees: one that proves the server
   // to us (SCRAM, DIGEST-MD5, GSSAPI) may be owed that proof still.

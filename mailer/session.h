@@ -1,8 +1,7 @@
 // One client's LMTP session: the server's protocol on a Channel, each message sent down the road.
 //
 // What it is: the loop that reads, keeps the message, delivers, answers. The same class for
-// Sendmail
-//   on two pipes and, later, for a client on a socket.
+//   Sendmail on two pipes and, later, for a client on a socket.
 // What it does not know: how the channel came to be, what happens in delivery.
 // Called by: the stdio front.
 // Threads and lifetimes: one thread; settings, delivery and log outlive it.

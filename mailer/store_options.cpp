@@ -41,17 +41,6 @@ Reader host_name(std::string& into) {
   };
 }
 
-// A relative path would be looked for in Sendmail's queue directory. An empty one, in a section,
-// undoes what stands above.
-Reader path(std::string& into) {
-  return [&into](std::string_view text) {
-    if (!text.empty() && !text.starts_with('/')) {
-      throw ConfigError("expected a path that begins with /");
-    }
-    into = text;
-  };
-}
-
 Reader fingerprints(std::vector<std::string>& into) {
   return [&into](std::string_view text) {
     into.clear();
@@ -155,15 +144,16 @@ Table tls_options(TlsSettings& t) {
                                       {"verify", TlsLevel::kVerify},
                                       {"fingerprint", TlsLevel::kFingerprint}})),
        value("tls-ca-file", "FILE", "", "CAs to believe, PEM; default: the system's",
-             path(t.ca_file)),
+             reader::absolute_path(t.ca_file)),
        value("tls-ca-path", "DIR", "", "the same, a folder made by openssl rehash",
-             path(t.ca_path)),
+             reader::absolute_path(t.ca_path)),
        value("tls-crl-file", "FILE", "",
-             "revocation lists, PEM; every CA of the chain must have one in it", path(t.crl_file)),
+             "revocation lists, PEM; every CA of the chain must have one in it",
+             reader::absolute_path(t.crl_file)),
        value("tls-cert", "FILE", "", "our certificate, with its intermediates, PEM",
-             path(t.certificate_file)),
+             reader::absolute_path(t.certificate_file)),
        value("tls-key", "FILE", "", "its key, PEM, closed to others; default: in --tls-cert's file",
-             path(t.key_file)),
+             reader::absolute_path(t.key_file)),
        value("tls-name", "NAME", "",
              "the name that the store's certificate must have; default: the host of DEST",
              host_name(t.name)),
@@ -181,7 +171,7 @@ Table auth_options(AuthSettings& a) {
       {value("auth-user", "USER", "", "log in as this user; default: the password file's",
              reader::text(a.user)),
        value("auth-password-file", "FILE", "", "lines of DEST user:password, closed to others",
-             path(a.password_file)),
+             reader::absolute_path(a.password_file)),
        value("auth-mechanisms", "LIST", "",
              "the SASL mechanisms to choose from; default: all that the store offers",
              mechanisms(a.mechanisms)),

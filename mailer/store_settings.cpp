@@ -1,5 +1,7 @@
 #include "store_settings.h"
 
+#include <algorithm>
+
 #include "option_table.h"
 
 namespace lmtpq {
@@ -44,44 +46,42 @@ Section read_section(const FreeSection& section) {
   return made;
 }
 
-// Which of them should count could only be guessed, and TLS may hang on it.
-void refuse_twins(const std::vector<Section>& sections) {
+// A DEST that a section is for.
+struct Claim {
+  Destination destination;
+  const Section* section;
+};
+
+std::vector<Claim> claims_of(const std::vector<Section>& sections) {
+  std::vector<Claim> claims;
   for (const Section& section : sections) {
-    for (const Section& other : sections) {
-      for (const Destination& one : section.destinations) {
-        for (const Destination& twin : other.destinations) {
-          if (&other > &section && one.port.empty() == twin.port.empty() && one.covers(twin)) {
-            throw ConfigError(other.lines.place + twin.text +
-                              " has a section already: " + section.name());
-          }
-        }
-      }
+    for (const Destination& destination : section.destinations) {
+      claims.push_back({destination, &section});
+    }
+  }
+  return claims;
+}
+
+// Which of the sections should count could only be guessed, and TLS may hang on it.
+void refuse_twins(const std::vector<Claim>& claims) {
+  for (auto later = claims.begin(); later != claims.end(); ++later) {
+    const auto twin = std::find_if(claims.begin(), later, [&](const Claim& earlier) {
+      return earlier.section != later->section &&
+             earlier.destination.port.empty() == later->destination.port.empty() &&
+             earlier.destination.covers(later->destination);
+    });
+    if (twin != later) {
+      throw ConfigError(later->section->lines.place + later->destination.text +
+                        " has a section already: " + twin->section->name());
     }
   }
 }
 
-// The one section that names the destination with its port, or without any.
-const Section* section_for(const std::vector<Section>& sections, const Destination& destination,
-                           bool with_port) {
-  for (const Section& section : sections) {
-    for (const Destination& named : section.destinations) {
-      if (named.port.empty() != with_port && named.covers(destination)) {
-        return &section;
-      }
-    }
-  }
-  return nullptr;
-}
-
-const Section* near_miss(const std::vector<Section>& sections, const Destination& destination) {
-  for (const Section& section : sections) {
-    for (const Destination& named : section.destinations) {
-      if (named.same_host(destination)) {
-        return &section;
-      }
-    }
-  }
-  return nullptr;
+template <typename Fits>
+const Section* first_that(const std::vector<Claim>& claims, Fits fits) {
+  const auto found = std::find_if(claims.begin(), claims.end(),
+                                  [&](const Claim& claim) { return fits(claim.destination); });
+  return found == claims.end() ? nullptr : found->section;
 }
 
 StoreSettings settings_of(const Config& config, const FreeSection& section) {
@@ -98,23 +98,29 @@ std::vector<Store> find_stores(const Config& config, const std::vector<Destinati
     sections.push_back(read_section(section));
     settings_of(config, sections.back().lines);
   }
-  refuse_twins(sections);
+  const std::vector<Claim> claims = claims_of(sections);
+  refuse_twins(claims);
   std::vector<Store> stores;
   for (const Destination& destination : destinations) {
     FreeSection lines;
     std::string names;
     for (const bool with_port : {false, true}) {
-      if (const Section* const section = section_for(sections, destination, with_port)) {
+      const Section* const section = first_that(claims, [&](const Destination& named) {
+        return named.port.empty() != with_port && named.covers(destination);
+      });
+      if (section != nullptr) {
         lines.lines.insert(lines.lines.end(), section->lines.lines.begin(),
                            section->lines.lines.end());
         names += (names.empty() ? "" : ", ") + section->name();
       }
     }
-    stores.push_back({destination, settings_of(config, lines), {}, names, {}});
-    const Section* const near = names.empty() ? near_miss(sections, destination) : nullptr;
-    if (near != nullptr) {
-      stores.back().near_miss = near->name();
-    }
+    const Section* const near =
+        first_that(claims, [&](const Destination& named) { return named.same_host(destination); });
+    stores.push_back({destination,
+                      settings_of(config, lines),
+                      {},
+                      names,
+                      names.empty() && near != nullptr ? near->name() : ""});
   }
   return stores;
 }

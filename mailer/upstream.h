@@ -3,8 +3,7 @@
 // What it is: it moves bytes between the two, keeps every wait bounded, puts TLS and a login's
 //   security layer in between, and streams the message.
 // What it does not know: other connections, retries, when TLS and a login are wanted, what an
-// answer
-//   means for the mail, the log.
+//   answer means for the mail, the log.
 // Called by: Connector opens it; delivery and probe use it; kept by delivery between messages.
 // Threads and lifetimes: one thread; the settings must outlive it. Destruction closes.
 // Failure: client().state() is kBroken with a reason. dot_sent() then tells whether the store may

@@ -5,13 +5,6 @@
 #include "upstream.h"
 
 namespace lmtpq {
-namespace {
-
-// Every mechanism is done in four; a server that goes on has other plans.
-constexpr int kMostChallenges = 20;
-
-}  // namespace
-
 bool Upstream::precede(std::string_view bytes, Deadline deadline) {
   std::string in;
   const bool written = write_all(*channel_, bytes, in, deadline);
@@ -85,15 +78,14 @@ bool Upstream::log_in(std::unique_ptr<SaslExchange> sasl, const Login& login, De
 bool Upstream::exchange_login(SaslExchange& sasl, const Secret& password, Deadline latest) {
   client_.authenticate(sasl.mechanism(), sasl.initial(), password.text());
   converse_while(ClientState::kOpening, latest);
-  for (int i = 0; client_.state() == ClientState::kChallenged; ++i) {
+  while (client_.state() == ClientState::kChallenged) {
     if (!login_failure_.empty()) {
       client_.lost("AUTH: " + login_failure_);  // we gave up, and it asks on
       return false;
     }
-    auto answer =
-        i < kMostChallenges ? sasl.answer(client_.challenge()) : std::optional<std::string>();
+    auto answer = sasl.answer(client_.challenge());
     if (!answer) {
-      login_failure_ = i < kMostChallenges ? sasl.failure() : "the store asks without end";
+      login_failure_ = sasl.failure();
     }
     client_.respond(answer);
     if (answer) {

@@ -17,16 +17,6 @@ Reader socket_name(std::string& into) {
   return [&into](std::string_view text) { into = SocketName::parse(std::string(text)).text(); };
 }
 
-// Relative ones would mean something else after chdir("/"), on SIGHUP.
-Reader absolute_path(std::string& into) {
-  return [&into](std::string_view path) {
-    if (!path.empty() && !path.starts_with('/')) {
-      throw ConfigError("expected a path that begins with /");
-    }
-    into = path;
-  };
-}
-
 Reader words(std::vector<std::string>& into) {
   return [&into](std::string_view text) {
     into = list_of(text);
@@ -84,7 +74,8 @@ Table program_options(Settings& s) {
              "where the MTA finds us: unix:PATH or inet:PORT@HOST", socket_name(s.socket)),
        value("user", "USER", "", "become this user, with its groups, once the socket is open",
              reader::text(s.user)),
-       value("pid-file", "FILE", "", "write the process id there", absolute_path(s.pid_file)),
+       value("pid-file", "FILE", "", "write the process id there",
+             reader::absolute_path(s.pid_file)),
        argv_only(value("foreground", "", "", "stay with the terminal, or the supervisor",
                        reader::boolean(s.foreground))),
        argv_only(value("check", "", "", "read the configuration, say whether it is good, and end",
@@ -104,7 +95,7 @@ Table tag_options(Settings& s) {
       "Tags and trace ids",
       {value("tag-keys", "FILE", "",
              "the keys that sign tags; default: /etc/lmtpq/tag.keys, if it exists",
-             absolute_path(s.tag_keys)),
+             reader::absolute_path(s.tag_keys)),
        value("tag-mailers", "NAMES", "cyrusv2 cyrusv2q",
              "Sendmail's names of the mailers that run lmtpq; recipients of others get no tag",
              words(s.tag_mailers)),

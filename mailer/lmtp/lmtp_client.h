@@ -169,7 +169,6 @@ class LmtpClient {
   void handle_auth(const Reply& reply);
   bool half_heard(const char* before);
   void say_in_confidence(const std::string& bytes);
-  bool tells(std::string_view text) const;
   Reply veiled(Reply reply) const;
   void handle_rcpt(std::size_t recipient, const Reply& reply);
   void handle_data(const Reply& reply);
@@ -202,7 +201,6 @@ class LmtpClient {
   std::string challenge_;
   std::optional<std::string> late_initial_;  // an initial response too long for AUTH's line
   bool confidential_ = false;
-  static constexpr std::string_view kWithheld = "(text withheld: it repeats our login)";
   std::vector<Secret> said_;  // within AUTH, in every form in which it could come back
   std::optional<Reply> trace_refusal_;
   std::optional<Reply> first_final_;

@@ -77,18 +77,16 @@ void LmtpClient::say_in_confidence(const std::string& bytes) {
   }
 }
 
-bool LmtpClient::tells(std::string_view text) const {
-  return std::any_of(said_.begin(), said_.end(),
-                     [&](const Secret& secret) { return repeats(text, secret.text()); });
-}
-
 // Some servers repeat a command that they refuse, and their text goes into logs and bounces. Only
 // within AUTH: elsewhere a text with our password in it may be an outsider's guess, which must not
 // be told from others.
 Reply LmtpClient::veiled(Reply reply) const {
-  if (reply.code != 334 && std::any_of(reply.lines.begin(), reply.lines.end(),
-                                       [&](const auto& line) { return tells(line); })) {
-    reply.lines = {std::string(kWithheld)};
+  const auto tells = [&](const std::string& line) {
+    return std::any_of(said_.begin(), said_.end(),
+                       [&](const Secret& secret) { return repeats(line, secret.text()); });
+  };
+  if (reply.code != 334 && std::any_of(reply.lines.begin(), reply.lines.end(), tells)) {
+    reply.lines = {"(text withheld: it repeats our login)"};
     reply.detailed.clear();
   }
   return reply;

@@ -1,16 +1,14 @@
 // The server's side of an LMTP session (RFC 2033): what Sendmail talks to.
 //
 // What it is: a table of verbs and states; bytes in, reply bytes and events out. MAIL, RCPT and
-// DATA
-//   are answered here and now; the recipients' fate is answered after the dot, by answer().
+//   DATA are answered here and now; the recipients' fate is answered after the dot, by answer().
 // What it does not know: sockets, time, the store, where the message is kept.
 // Called by: a session (stdio today), which feeds it and does what its events ask for.
 // Threads and lifetimes: one object a client connection, one thread.
 // Failure: there is none on this floor; a client's mistake is answered and the session goes on.
 // Rules: RFC 2033, RFC 5321 section 4.1; and of Sendmail: DATA is never refused with 5xx while
-// there
-//   is a recipient, no reply is 421, each is one line with an enhanced status, PIPELINING is not
-//   offered (Sendmail 8.17 can credit a pipelined reply to the wrong recipient).
+//   there is a recipient, no reply is 421, each is one line with an enhanced status, PIPELINING
+//   is not offered (Sendmail 8.17 can credit a pipelined reply to the wrong recipient).
 #pragma once
 
 #include <cstdint>

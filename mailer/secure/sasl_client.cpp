@@ -36,8 +36,6 @@ sasl_callback_t callback(unsigned long id, Function function, void* context) {
   return {id, reinterpret_cast<int (*)()>(reinterpret_cast<void (*)()>(function)), context};
 }
 
-int discard_log(void*, int, const char*) { return SASL_OK; }
-
 // The name by which we log in; nobody else's is asked for: an empty authorization identity stands
 // for what the server derives from it (RFC 4422 section 3.4.1).
 int say_name(void* login, int id, const char** result, unsigned* length) {
@@ -139,8 +137,7 @@ std::string list_for(const SaslChoice& choice) {
 struct SaslClient::Library {
   explicit Library(const Login& login) : password(login.password.text()) {
     void* const context = const_cast<Login*>(&login);
-    callbacks = {callback(SASL_CB_LOG, &discard_log, nullptr),
-                 callback(SASL_CB_USER, &say_name, context),
+    callbacks = {callback(SASL_CB_USER, &say_name, context),
                  callback(SASL_CB_AUTHNAME, &say_name, context),
                  callback(SASL_CB_GETREALM, &choose_realm, context)};
     if (!login.password.empty()) {

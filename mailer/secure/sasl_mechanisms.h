@@ -1,17 +1,14 @@
 // Which SASL mechanism to begin with, among those that a store offers.
 //
 // What it is: the list of libsasl2's client plugins, strongest first, and the choice among the
-// words
-//   behind AUTH by what the admin wants, what we have to log in with, and what lies below.
+//   words behind AUTH by what the admin wants, what we have to log in with, and what lies below.
 // What it does not know: the exchange itself, the AUTH command.
 // Called by: SaslClient.
 // Threads and lifetimes: the plugins are loaded once for the process, at the first call, which
-// takes
-//   some milliseconds: nobody may ask who wants no login. Pure otherwise; may be used by several
-//   threads.
+//   takes some milliseconds: nobody may ask who wants no login. Pure otherwise; may be used by
+//   several threads.
 // Failure: words, for the log. libsasl2 itself writes nothing, but for a plugin that it cannot
-// load:
-//   that goes to syslog's auth facility.
+//   load: that goes to syslog's auth facility.
 //
 // The list that the store sends is nobody's promise: without TLS whoever sits in between can strike
 // its stronger words out. What holds then is the admin's word (--auth-mechanisms, --auth-security,

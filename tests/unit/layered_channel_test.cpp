@@ -4,24 +4,11 @@
 
 #include <utility>
 
+#include "some_bytes.h"
 #include "toy_layer.h"
 
 using namespace lmtpq;
 using namespace lmtpq::toy;
-
-namespace {
-
-std::string some_bytes(std::size_t size) {
-  std::string bytes(size, '\0');
-  unsigned state = 1;
-  for (char& c : bytes) {
-    state = state * 1664525 + 1013904223;
-    c = static_cast<char>(state >> 24);
-  }
-  return bytes;
-}
-
-}  // namespace
 
 class LayeredChannelTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(LayeredChannelTest);

@@ -16,6 +16,27 @@ using lmtpq::Parties;
 using lmtpq::SaslClient;
 using lmtpq::SaslServer;
 
+namespace {
+
+// Client and store without a channel binding, and AUTH is out.
+struct Begun {
+  explicit Begun(const std::string& mechanism)
+      : it(parties(mechanism)), server(it.store), client(it.settings, it.login, it.surroundings) {
+    CPPUNIT_ASSERT(client.start(server.offered()));
+    server.begin(client.mechanism(), client.initial());
+  }
+  static Parties parties(const std::string& mechanism) {
+    Parties made;
+    made.without_binding().settings.mechanisms = {mechanism};
+    return made;
+  }
+  Parties it;
+  SaslServer server;
+  SaslClient client;
+};
+
+}  // namespace
+
 class SaslAttacksTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(SaslAttacksTest);
   CPPUNIT_TEST(aYesBeforeTheStoresProofIsNone);
@@ -59,12 +80,8 @@ class SaslAttacksTest : public CppUnit::TestFixture {
 
   void aStoreThatDoesNotKnowThePasswordIsFoundOut() {
     for (const std::string mechanism : {"DIGEST-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"}) {
-      Parties it;
-      it.without_binding().settings.mechanisms = {mechanism};
-      SaslServer server(it.store);
-      SaslClient client = it.client();
-      CPPUNIT_ASSERT(client.start(server.offered()));
-      server.begin(client.mechanism(), client.initial());
+      Begun begun(mechanism);
+      auto& [it, server, client] = begun;
       const auto answer = client.answer(server.challenge());
       CPPUNIT_ASSERT(answer);
       CPPUNIT_ASSERT(server.hear(*answer) == SaslServer::Verdict::kChallenge);
@@ -92,12 +109,8 @@ class SaslAttacksTest : public CppUnit::TestFixture {
 
   void aProofThatIsCheapToGuessByIsNotGiven() {
     for (const char* const count : {"1", "4095", "0", "", "-1", "4096x", "99999999999999999999"}) {
-      Parties it;
-      it.without_binding().settings.mechanisms = {"SCRAM-SHA-256"};
-      SaslServer server(it.store);
-      SaslClient client = it.client();
-      CPPUNIT_ASSERT(client.start(server.offered()));
-      server.begin(client.mechanism(), client.initial());
+      Begun begun("SCRAM-SHA-256");
+      auto& [it, server, client] = begun;
       const std::string honest = server.challenge();
       const std::string asked = honest.substr(0, honest.rfind(",i=")) + ",i=" + count;
       CPPUNIT_ASSERT_MESSAGE(asked, !client.answer(asked));
@@ -213,12 +226,8 @@ class SaslAttacksTest : public CppUnit::TestFixture {
   }
 
   void aFailureIsForGood() {
-    Parties it;
-    it.without_binding().settings.mechanisms = {"SCRAM-SHA-256"};
-    SaslServer server(it.store);
-    SaslClient client = it.client();
-    CPPUNIT_ASSERT(client.start(server.offered()));
-    server.begin(client.mechanism(), client.initial());
+    Begun begun("SCRAM-SHA-256");
+    auto& [it, server, client] = begun;
     CPPUNIT_ASSERT(!client.answer("nonsense"));
     const std::string failure = client.failure();
     CPPUNIT_ASSERT(!client.answer(server.challenge()));

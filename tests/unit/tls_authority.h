@@ -1,8 +1,7 @@
 // A certificate authority for the tests, made in memory.
 //
 // What it is: keys, certificates of every kind a store may show (and should not), CRLs, and a
-// folder
-//   for the files that settings name.
+//   folder for the files that settings name.
 // What it does not know: connections.
 // Called by: the tests of TLS.
 // Threads and lifetimes: values; a folder goes with its object.

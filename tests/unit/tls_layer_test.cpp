@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "some_bytes.h"
 #include "tls_meeting.h"
 
 using namespace lmtpq;
@@ -13,16 +14,6 @@ using namespace lmtpq::tls_test;
 namespace {
 
 constexpr std::size_t kAll = ~std::size_t{0};
-
-std::string some_bytes(std::size_t size) {
-  std::string bytes(size, '\0');
-  unsigned state = 7;
-  for (char& c : bytes) {
-    state = state * 1664525 + 1013904223;
-    c = static_cast<char>(state >> 24);
-  }
-  return bytes;
-}
 
 void check(IoStatus expected, IoStatus status) {
   CPPUNIT_ASSERT_EQUAL(static_cast<int>(expected), static_cast<int>(status));

@@ -1,0 +1,33 @@
+// The lines of a text that an admin wrote, each with its place.
+//
+// What it is: the loop that every file of ours is read by.
+// What it does not know: what a line may say.
+// Called by: config, keyring, and the mailer's credentials.
+// Threads and lifetimes: pure functions; `take` gets views into the text.
+// Failure: what `take` throws.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+namespace lmtpq {
+
+// Some editors put a byte order mark in front.
+inline std::string_view without_byte_order_mark(std::string_view text) {
+  constexpr std::string_view kMark = "\xEF\xBB\xBF";
+  return text.substr(text.starts_with(kMark) ? kMark.size() : 0);
+}
+
+// Calls take(line, place) for each line, without its LF; the place is "NAME:NUMBER: ", as errors
+// begin.
+template <typename Take>
+void each_line(std::string_view text, const std::string& name, Take take) {
+  for (std::size_t number = 1; !text.empty(); ++number) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    take(line, name + ':' + std::to_string(number) + ": ");
+  }
+}
+
+}  // namespace lmtpq
