@@ -103,6 +103,10 @@ bool Session::flush() {
 }
 
 bool Session::deliver() {
+  // A client that pipelines must not wait with its next piece for what we have long answered.
+  if (!flush()) {
+    return false;
+  }
   if (!data_) {
     data_.emplace(settings_.spool_dir, settings_.max_message_size);
   }
@@ -114,6 +118,9 @@ bool Session::deliver() {
     lines.push_back(reply_line(outcome, delivered.trace));
   }
   server_.answer(lines);
+  // The next message may stand behind this one's dot, in the same piece.
+  begun_ = Clock::now();
+  read_ = 0;
   if (flush()) {
     return true;
   }
