@@ -186,7 +186,8 @@ fuzz-%:
 	@mkdir -p $(BUILD)/fuzz/corpus_$*
 	clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined $(SEES_tests/fuzz) \
 	  tests/fuzz/fuzz_$*.cpp $(call sources,common) $(call sources,mailer/lmtp) \
-	  mailer/queue_id.cpp mailer/destination.cpp mailer/tag_filter.cpp mailer/credentials.cpp $(LIBS) \
+	  mailer/queue_id.cpp mailer/destination.cpp mailer/tag_filter.cpp mailer/credentials.cpp \
+	  mailer/outcome.cpp mailer/route_table.cpp mailer/route_address.cpp $(LIBS) \
 	  -o $(BUILD)/fuzz/fuzz_$*
 	$(BUILD)/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 \
 	  $(BUILD)/fuzz/corpus_$* tests/fuzz/corpus/$*
