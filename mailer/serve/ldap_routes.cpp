@@ -6,6 +6,7 @@
 
 #include "directory_routes.h"
 #include "escape.h"
+#include "ldap_deadline.h"
 
 namespace lmtpq {
 namespace {
@@ -48,6 +49,7 @@ class LdapDirectory : public Directory {
 
   // Empty: it is ready; else why not.
   std::string open(const Secret& password) {
+    deadline_.set(Clock::now() + settings_.timeout);
     if (!set_options()) {
       return "libldap does not take our settings (--route-ldap-ca-file?)";
     }
@@ -61,6 +63,7 @@ class LdapDirectory : public Directory {
   }
 
   Answer search(const std::string& filter) override {
+    deadline_.set(Clock::now() + settings_.timeout);
     timeval patience = time_of(settings_.timeout);
     char* attributes[] = {const_cast<char*>(settings_.attribute.c_str()), nullptr};
     LDAPMessage* found = nullptr;
@@ -81,6 +84,7 @@ class LdapDirectory : public Directory {
   bool set_options() {
     const int version = LDAP_VERSION3;
     const int check = LDAP_OPT_X_TLS_HARD;
+    const int names = LDAP_OPT_X_TLS_TRY;  // the subject's only where there are no others
     const int client = 0;
     const int keepalive = 60;
     const timeval patience = time_of(settings_.timeout);
@@ -91,8 +95,9 @@ class LdapDirectory : public Directory {
         settings_.ca_file.empty() || set(LDAP_OPT_X_TLS_CACERTFILE, settings_.ca_file.c_str());
     return set(LDAP_OPT_PROTOCOL_VERSION, &version) && set(LDAP_OPT_REFERRALS, LDAP_OPT_OFF) &&
            set(LDAP_OPT_NETWORK_TIMEOUT, &patience) && set(LDAP_OPT_TIMEOUT, &patience) &&
-           set(LDAP_OPT_X_KEEPALIVE_IDLE, &keepalive) && ca &&
-           set(LDAP_OPT_X_TLS_REQUIRE_CERT, &check) && set(LDAP_OPT_X_TLS_NEWCTX, &client);
+           set(LDAP_OPT_X_KEEPALIVE_IDLE, &keepalive) && deadline_.attach(handle_) && ca &&
+           set(LDAP_OPT_X_TLS_REQUIRE_CERT, &check) && set(LDAP_OPT_X_TLS_REQUIRE_SAN, &names) &&
+           set(LDAP_OPT_X_TLS_NEWCTX, &client);
   }
 
   std::string bind(const Secret& password) {
@@ -130,6 +135,7 @@ class LdapDirectory : public Directory {
   }
 
   const DirectorySettings& settings_;
+  LdapDeadline deadline_;  // outlives the handle
   LDAP* handle_ = nullptr;
 };
 
