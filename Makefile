@@ -34,7 +34,9 @@ SEES_common      := -iquote common
 SEES_mailer/lmtp := -iquote mailer/lmtp $(SEES_common)
 SEES_mailer      := -iquote mailer $(SEES_mailer/lmtp)
 SEES_mailer/secure := -iquote mailer/secure $(SEES_mailer)
+SEES_mailer/serve := -iquote mailer/serve $(SEES_mailer)
 SEES_milter      := -iquote milter $(SEES_common)
+SEES_tests/routes := -iquote tests/routes $(SEES_mailer/serve)
 SEES_tests/unit  := -iquote tests/unit $(SEES_mailer/secure)
 SEES_tests/unit/milter := -iquote tests/unit/milter $(SEES_milter)
 SEES_tests/dialogues := -iquote tests/dialogues $(SEES_mailer)
@@ -55,7 +57,8 @@ FUZZERS        := $(patsubst tests/fuzz/fuzz_%.cpp,%,$(wildcard tests/fuzz/fuzz_
 REPLAYS        := $(FUZZERS:%=$(BUILD)/tests/fuzz/replay_%) $(BUILD)/tests/fuzz/replay_message
 MILTER_LIBRARIES := $(BUILD)/libmilterparts.a $(BUILD)/libcommon.a
 TEST_PROGRAMS  := $(BUILD)/tests/unit_tests $(BUILD)/tests/milter_unit_tests \
-                  $(BUILD)/tests/play_dialogues $(BUILD)/tests/store $(REPLAYS)
+                  $(BUILD)/tests/play_dialogues $(BUILD)/tests/store \
+                  $(BUILD)/tests/ask_routes $(REPLAYS)
 
 .PHONY: all help deps tests check e2e test demo bench fuzz lint format format-check install clean \
         check-asan check-tsan e2e-asan tsan-milter
@@ -84,7 +87,7 @@ $$(BUILD)/$(1)/%.o: $(1)/%.cpp
 	@mkdir -p $$(@D)
 	$$(call say,CXX $$<)$$(CXX) $$(CXXFLAGS) $$(SEES_$(1)) -c $$< -o $$@
 endef
-$(foreach folder,common mailer/lmtp mailer mailer/secure milter tests/unit tests/unit/milter tests/dialogues tests/fuzz tests/fuzz/milter tests/peers/store,\
+$(foreach folder,common mailer/lmtp mailer mailer/secure mailer/serve milter tests/routes tests/unit tests/unit/milter tests/dialogues tests/fuzz tests/fuzz/milter tests/peers/store,\
   $(eval $(call object_rule,$(folder))))
 
 $(BUILD)/libcommon.a: $(call objects,common)
@@ -127,6 +130,11 @@ $(BUILD)/tests/play_dialogues: $(call objects,tests/dialogues) $(LIBRARIES)
 $(BUILD)/tests/store: $(call objects,tests/peers/store)
 	@mkdir -p $(@D)
 	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ -o $@
+
+$(BUILD)/tests/ask_routes: $(call objects,tests/routes) $(BUILD)/mailer/serve/ldap_routes.o \
+                            $(BUILD)/mailer/serve/ldap_deadline.o $(LIBRARIES)
+	@mkdir -p $(@D)
+	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ $(LIBS) -lldap -llber -o $@
 
 $(BUILD)/tests/fuzz/replay_message: $(BUILD)/tests/fuzz/milter/fuzz_message.o $(BUILD)/tests/fuzz/replay.o $(MILTER_LIBRARIES)
 	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ $(LIBS) -o $@
