@@ -168,6 +168,11 @@ class LdapOpener {
 
 }  // namespace
 
+void prepare_ldap() {
+  int version = 0;
+  ldap_get_option(nullptr, LDAP_OPT_PROTOCOL_VERSION, &version);
+}
+
 std::unique_ptr<Routes> ldap_routes(const DirectorySettings& settings, Secret password,
                                     const Log& log) {
   // Connections refer to its settings, and the pool that keeps them to the function.

@@ -79,6 +79,7 @@ void answer_lines(Routes& routes) {
 
 int main(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
+  prepare_ldap();
   try {
     RouteSettings settings;
     Config config(route_option_table(settings));
