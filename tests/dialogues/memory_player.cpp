@@ -192,7 +192,7 @@ int deliver(const Script& script, const std::vector<std::string>& operands,
   envelope.sender = lmtpq::Mailbox::parse(settings.sender).value_or(lmtpq::Mailbox());
   envelope.body = lmtpq::BodyType::k8BitMime;
   for (const std::string& recipient : operands) {
-    envelope.recipients.push_back(lmtpq::Mailbox::parse(recipient).value());
+    envelope.recipients.push_back({lmtpq::Mailbox::parse(recipient).value()});
   }
   lmtpq::Canonical canonical(settings.line_limit);
   std::string message;

@@ -55,7 +55,7 @@ struct Connected {
 struct World {
   World(const std::vector<std::string>& arguments, std::vector<Play> plays)
       : dialer(std::move(plays)), log("test", "/dev/null", LogLevel::kInfo) {
-    Config config(option_table(Command::kRelay, settings), kSectionPrefix);
+    Config config(option_table(Command::kRelay, settings), {kStorePrefix});
     std::vector<Destination> destinations;
     for (const std::string& operand : config.take_arguments(arguments)) {
       destinations.push_back(parse_destination(operand));
@@ -164,7 +164,7 @@ class ConnectorTest : public CppUnit::TestFixture {
     Pools pools(world.settings, world.dialer, world.log);
     Delivery delivery(world.settings, pools, world.log);
     Envelope envelope;
-    envelope.recipients.push_back(*Mailbox::parse("u@x"));
+    envelope.recipients.push_back({*Mailbox::parse("u@x")});
     MailData data("/tmp", std::nullopt);
     data.append("Subject: x\r\n\r\nhi\r\n");
     data.finish();
