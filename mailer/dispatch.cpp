@@ -4,6 +4,7 @@
 #include <atomic>
 #include <exception>
 #include <map>
+#include <new>
 #include <string>
 #include <thread>
 #include <utility>
@@ -34,15 +35,6 @@ std::string name_of(const Route& route) {
     name += destination.text + '\n';
   }
   return name;
-}
-
-template <typename Recipient>
-const Mailbox& mailbox_of(const Recipient& recipient) {
-  if constexpr (requires { recipient.mailbox; }) {
-    return recipient.mailbox;
-  } else {
-    return recipient;
-  }
 }
 
 std::string words_of(const std::exception_ptr& failure) {
@@ -122,7 +114,7 @@ std::vector<Dispatch::Group> Dispatch::group(const Envelope& envelope) const {
   std::vector<Group> groups;
   std::map<std::string, std::size_t> known;
   for (std::size_t i = 0; i < envelope.recipients.size(); ++i) {
-    Route route = find(mailbox_of(envelope.recipients[i]));
+    Route route = find(envelope.recipients[i].mailbox);
     const auto [place, is_new] = known.try_emplace(name_of(route), groups.size());
     if (is_new) {
       groups.emplace_back();
@@ -161,9 +153,8 @@ void Dispatch::put_together(std::vector<Group>& groups, Delivered& all) {
   for (Group& group : groups) {
     std::vector<Outcome>& outcomes = group.delivered.outcomes;
     if (group.failure || outcomes.size() != group.members.size()) {
-      const std::string words =
-          group.failure ? words_of(group.failure) : "a delivery lost count of its recipients";
-      outcomes.assign(group.members.size(), outcome_of(Trouble::kInternal, words));
+      fail(group, all);
+      continue;
     }
     for (std::size_t k = 0; k < group.members.size(); ++k) {
       all.outcomes[group.members[k]] = std::move(outcomes[k]);
@@ -171,6 +162,19 @@ void Dispatch::put_together(std::vector<Group>& groups, Delivered& all) {
     if (all.trace.empty()) {
       all.trace = std::move(group.delivered.trace);
     }
+  }
+}
+
+void Dispatch::fail(const Group& group, Delivered& all) {
+  try {
+    const Outcome outcome =
+        outcome_of(Trouble::kInternal, group.failure ? words_of(group.failure)
+                                                     : "a delivery lost count of its recipients");
+    for (const std::size_t member : group.members) {
+      all.outcomes[member] = outcome;
+    }
+  } catch (const std::bad_alloc&) {
+    // They stay what every Outcome begins as: temporary.
   }
 }
 

@@ -3,7 +3,7 @@
 // What it is: recipients grouped by their routes, one delivery for each group, side by side, and
 //   one outcome per recipient in the envelope's order.
 // What it does not know: maps (Routes does), connections, how a delivery goes (GroupDelivery does).
-// Called by: Session's road in the daemon.
+// Called by: Session, in the daemon.
 // Threads and lifetimes: may be used by several threads. A message with several groups takes up to
 //   kMostAtOnce of them, which end before deliver() does; where no thread is to be had, groups
 //   follow each other.
@@ -13,7 +13,7 @@
 #include <memory>
 #include <vector>
 
-#include "delivery.h"
+#include "carrier.h"
 #include "routes.h"
 
 namespace lmtpq {
@@ -36,14 +36,15 @@ class GroupDelivery {
                            const MailData& data, const Times& times) = 0;
 };
 
-class Dispatch {
+class Dispatch : public Carrier {
  public:
   static constexpr std::size_t kMostAtOnce = 16;
 
   // Without routes (nullptr) all is one group.
   Dispatch(Routes* routes, GroupDelivery& road) : routes_(routes), road_(road) {}
 
-  Delivered deliver(const Envelope& envelope, const MailData& data, Clock::time_point begun);
+  Delivered deliver(const Envelope& envelope, const MailData& data,
+                    Clock::time_point begun) override;
 
  private:
   struct Group;
@@ -55,6 +56,7 @@ class Dispatch {
   void run(Group& group, const Envelope& part, const MailData& data,
            const GroupDelivery::Times& times) const;
   static void put_together(std::vector<Group>& groups, Delivered& all);
+  static void fail(const Group& group, Delivered& all);
 
   Routes* const routes_;
   GroupDelivery& road_;
