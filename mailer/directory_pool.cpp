@@ -31,10 +31,10 @@ Directory::Answer DirectoryPool::search(const std::string& filter) {
     leased.connection.reset();
     if (answer.kind == Kind::kClosed && leased.kept) {
       // The directory was started anew, or is tired of idle clients; so are the others, then.
-      drop_with_idle();
+      lose(Loss::kConnection, answer.words);
       continue;
     }
-    lose(answer.words);
+    lose(Loss::kDirectory, answer.words);
     return {Kind::kLost, {}, answer.words};
   }
   return {Kind::kLost, {}, "the connection was closed"};
@@ -99,19 +99,14 @@ void DirectoryPool::give_back(Connection connection) {
   changed_.notify_one();
 }
 
-void DirectoryPool::lose(const std::string& words) {
-  drop_with_idle();
-  const std::lock_guard lock(mutex_);
-  note_failure(words);
-  changed_.notify_all();
-}
-
 // A leased one is gone, and what is idle is no better.
-void DirectoryPool::drop_with_idle() {
-  std::vector<Idle> dropped;  // closed behind the lock
+void DirectoryPool::lose(Loss loss, const std::string& words) {
   const std::lock_guard lock(mutex_);
   connected_ -= 1 + idle_.size();
-  dropped.swap(idle_);
+  idle_.clear();
+  if (loss == Loss::kDirectory) {
+    note_failure(words);
+  }
   changed_.notify_all();
 }
 

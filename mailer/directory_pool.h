@@ -53,8 +53,8 @@ class DirectoryPool {
   Leased open(std::unique_lock<std::mutex>& lock);
   bool rests() const;
   void give_back(Connection connection);
-  void drop_with_idle();
-  void lose(const std::string& words);
+  enum class Loss { kConnection, kDirectory };
+  void lose(Loss loss, const std::string& words);
   void note_failure(const std::string& words);
 
   const OpenDirectory open_;
