@@ -65,8 +65,9 @@ Table directory_options(DirectorySettings& d) {
            "several, tried in order, with blanks",
            uris(d.uris)),
        value("route-ldap-base", "DN", "", "search below this entry", reader::text(d.base)),
-       value("route-ldap-filter", "FILTER", "(|(mail=%s)(mailLocalAddress=%s))",
-             "search for this; %s is the recipient's address, %u its local part, %d its domain",
+       value("route-ldap-filter", "FILTER", "",
+             "search for this; %s is the recipient's address, %u its local part, %d its domain; "
+             "default: (|(mail=%s)(mailLocalAddress=%s))",
              filter(d.filter)),
        value("route-ldap-attribute", "NAME", "mailHost",
              "the attribute that names the store, as DEST or several in order",

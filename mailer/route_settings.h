@@ -24,7 +24,7 @@ struct DirectorySettings {
   using Time = std::chrono::milliseconds;
   std::vector<std::string> uris;  // tried in order; empty: no directory is asked
   std::string base;
-  std::string filter;  // as of LdapFilter
+  std::string filter = "(|(mail=%s)(mailLocalAddress=%s))";  // as of LdapFilter
   std::string attribute;
   std::string bind_dn;        // empty: anonymous
   std::string password_file;  // holds the password of bind_dn

@@ -37,7 +37,9 @@ std::string words_of(LDAP* handle, int code) {
 
 class LdapDirectory : public Directory {
  public:
-  LdapDirectory(const DirectorySettings& settings, const std::string& uri) : settings_(settings) {
+  LdapDirectory(const DirectorySettings& settings, const std::string& uri)
+      : settings_(settings),
+        has_tls_(settings.tls == DirectoryTls::kStartTls || uri.starts_with("ldaps:")) {
     const int code = ldap_initialize(&handle_, uri.c_str());
     if (code != LDAP_SUCCESS) {
       throw ConfigError("--route-ldap: " + uri + ": " + ldap_err2string(code));
@@ -51,7 +53,10 @@ class LdapDirectory : public Directory {
   std::string open(const Secret& password) {
     deadline_.set(Clock::now() + settings_.timeout);
     if (!set_options()) {
-      return "libldap does not take our settings (--route-ldap-ca-file?)";
+      return "libldap does not take our settings";
+    }
+    if (has_tls_ && !set_tls_options()) {
+      return "the CAs cannot be read (--route-ldap-ca-file)";
     }
     if (settings_.tls == DirectoryTls::kStartTls) {
       const int code = ldap_start_tls_s(handle_, nullptr, nullptr);
@@ -81,21 +86,26 @@ class LdapDirectory : public Directory {
   }
 
  private:
+  bool set(int option, const void* value) {
+    return ldap_set_option(handle_, option, value) == LDAP_OPT_SUCCESS;
+  }
+
   bool set_options() {
     const int version = LDAP_VERSION3;
+    const int keepalive = 60;
+    const timeval patience = time_of(settings_.timeout);
+    return set(LDAP_OPT_PROTOCOL_VERSION, &version) && set(LDAP_OPT_REFERRALS, LDAP_OPT_OFF) &&
+           set(LDAP_OPT_NETWORK_TIMEOUT, &patience) && set(LDAP_OPT_TIMEOUT, &patience) &&
+           set(LDAP_OPT_X_KEEPALIVE_IDLE, &keepalive) && deadline_.attach(handle_);
+  }
+
+  // Without need for it the CAs are not read: that takes longer than a search.
+  bool set_tls_options() {
     const int check = LDAP_OPT_X_TLS_HARD;
     const int names = LDAP_OPT_X_TLS_TRY;  // the subject's only where there are no others
     const int client = 0;
-    const int keepalive = 60;
-    const timeval patience = time_of(settings_.timeout);
-    const auto set = [&](int option, const void* value) {
-      return ldap_set_option(handle_, option, value) == LDAP_OPT_SUCCESS;
-    };
-    const bool ca =
-        settings_.ca_file.empty() || set(LDAP_OPT_X_TLS_CACERTFILE, settings_.ca_file.c_str());
-    return set(LDAP_OPT_PROTOCOL_VERSION, &version) && set(LDAP_OPT_REFERRALS, LDAP_OPT_OFF) &&
-           set(LDAP_OPT_NETWORK_TIMEOUT, &patience) && set(LDAP_OPT_TIMEOUT, &patience) &&
-           set(LDAP_OPT_X_KEEPALIVE_IDLE, &keepalive) && deadline_.attach(handle_) && ca &&
+    return (settings_.ca_file.empty() ||
+            set(LDAP_OPT_X_TLS_CACERTFILE, settings_.ca_file.c_str())) &&
            set(LDAP_OPT_X_TLS_REQUIRE_CERT, &check) && set(LDAP_OPT_X_TLS_REQUIRE_SAN, &names) &&
            set(LDAP_OPT_X_TLS_NEWCTX, &client);
   }
@@ -135,6 +145,7 @@ class LdapDirectory : public Directory {
   }
 
   const DirectorySettings& settings_;
+  const bool has_tls_;
   LdapDeadline deadline_;  // outlives the handle
   LDAP* handle_ = nullptr;
 };

@@ -36,6 +36,11 @@ PEOPLE = [
 ]
 
 
+ALICE = {'alice@example.org': 'inet:imap1.example.org'}
+NO_ALICE = {'alice@example.org': '451 4.4.3 No route: ...'}
+DAVE = {'dave@example.org': 'default'}
+
+
 class Asker:
   """The program, with one question and answer at a time."""
 
@@ -163,7 +168,8 @@ def test_a_filter_can_name_the_parts(place):
   asker = place.asker(place.slapd().uri, '--route-ldap-filter=(&(uid=%u)(mailLocalAddress=*@%d))')
   same_answers(asker, {'alice@example.org': 'default', 'alice': 'default'})
   asker = place.asker(place.servers[0].uri, '--route-ldap-filter=(uid=%u)')
-  same_answers(asker, {'alice@anywhere': 'inet:imap1.example.org', 'bob+d': 'inet:imap2.example.org:2003'})
+  same_answers(asker, {'alice@anywhere': 'inet:imap1.example.org',
+                       'bob+d': 'inet:imap2.example.org:2003'})
 
 
 def test_a_login_is_the_bind_dns(place):
@@ -183,32 +189,34 @@ def test_tls_is_verified(place):
   ca = f'--route-ldap-ca-file={place.authority.path("ca.pem")}'
   stranger = f'--route-ldap-ca-file={place.authority.path("stranger.pem")}'
   starttls = '--route-ldap-tls=starttls'
-  known = {'alice@example.org': 'inet:imap1.example.org'}
-  same_answers(place.asker(good.uri, starttls, ca), known)
-  same_answers(place.asker(good.tls_uri, ca), known)
+  same_answers(place.asker(good.uri, starttls, ca), ALICE)
+  same_answers(place.asker(good.tls_uri, ca), ALICE)
   for uri, more in ((good.uri, [starttls]), (good.tls_uri, [])):
     # Whatever ldap.conf says.
     env = {'LDAPTLS_REQCERT': 'never', 'LDAPTLS_CACERT': place.authority.path('stranger.pem')}
-    same_answers(place.asker(uri, *more, stranger, env=env), {'alice@example.org': '451 4.4.3 No route: ...'})
+    same_answers(place.asker(uri, *more, stranger, env=env), NO_ALICE)
     env.pop('LDAPTLS_CACERT')
-    same_answers(place.asker(uri, *more, env=env), {'alice@example.org': '451 4.4.3 No route: ...'})
+    same_answers(place.asker(uri, *more, env=env), NO_ALICE)
+  nowhere = place.asker(good.uri, starttls, '--route-ldap-ca-file=/nowhere')
+  found, _ = nowhere.ask('alice@example.org')
+  same(found, f'451 4.4.3 No route: {good.uri}: the CAs cannot be read (--route-ldap-ca-file)')
   for name in ('wrong_address', 'expired'):
     bad = place.slapd(name)
-    same_answers(place.asker(bad.uri, starttls, ca), {'alice@example.org': '451 4.4.3 No route: ...'})
-    same_answers(place.asker(bad.tls_uri, ca), {'alice@example.org': '451 4.4.3 No route: ...'})
+    same_answers(place.asker(bad.uri, starttls, ca), NO_ALICE)
+    same_answers(place.asker(bad.tls_uri, ca), NO_ALICE)
 
 
 def test_a_socket_will_do(place):
-  same_answers(place.asker(place.slapd().socket_uri), {'alice@example.org': 'inet:imap1.example.org'})
+  same_answers(place.asker(place.slapd().socket_uri), ALICE)
 
 
 def test_answers_are_kept_for_a_while(place):
   slapd = place.slapd()
   asker = place.asker(slapd.uri, '--route-ldap-cache=1s', '--route-ldap-negative-cache=1s')
-  same_answers(asker, {'alice@example.org': 'inet:imap1.example.org', 'dave@example.org': 'default'})
+  same_answers(asker, ALICE | DAVE)
   slapd.change('alice', 'mailHost', 'imap7')
   slapd.change('dave', 'mailHost', 'imap7')
-  same_answers(asker, {'alice@example.org': 'inet:imap1.example.org', 'dave@example.org': 'default'})
+  same_answers(asker, ALICE | DAVE)
   time.sleep(1.1)
   same_answers(asker, {'alice@example.org': 'inet:imap7', 'dave@example.org': 'inet:imap7'})
 
@@ -216,7 +224,7 @@ def test_answers_are_kept_for_a_while(place):
 def test_a_directory_that_is_started_anew_is_asked_again(place):
   slapd = place.slapd()
   asker = place.asker(slapd.uri)
-  same_answers(asker, {'alice@example.org': 'inet:imap1.example.org'})
+  same_answers(asker, ALICE)
   slapd.stop()
   slapd.start()
   same_answers(asker, {'erin@example.org': 'inet:imap1 inet:imap2:24'})
@@ -227,7 +235,7 @@ def test_a_dead_directory_is_temporary_and_what_is_known_stays_for_a_while(place
   slapd = place.slapd()
   asker = place.asker(slapd.uri, '--route-ldap-cache=0s', '--route-ldap-negative-cache=0s',
                       '--route-ldap-stale=3s')
-  same_answers(asker, {'alice@example.org': 'inet:imap1.example.org', 'dave@example.org': 'default'})
+  same_answers(asker, ALICE | DAVE)
   slapd.stop()
   lost = f"451 4.4.3 No route: {slapd.uri}: Can't contact LDAP server..."
   same_answers(asker, {'alice@example.org': 'inet:imap1.example.org', 'dave@example.org': lost,
@@ -247,7 +255,7 @@ def test_a_stalled_directory_holds_each_thread_once_at_most(place):
   """Of 32 who ask, none waits much longer than the timeout, and who asks next hears at once."""
   slapd = place.slapd()
   asker = place.asker(slapd.uri, '--route-ldap-timeout=1s')
-  same_answers(asker, {'alice@example.org': 'inet:imap1.example.org'})
+  same_answers(asker, ALICE)
   slapd.pause()
   answer, took = asker.ask('32 crowd@example.org')
   assert answer.startswith('32 451 4.4.3 No route: ') or '451' in answer, answer
@@ -303,7 +311,7 @@ def test_a_handshake_that_stalls_is_bounded(place):
   asker = place.asker(slapd.tls_uri, '--route-ldap-timeout=1s', '--route-ldap-cache=0s',
                       '--route-ldap-stale=0s',
                       f'--route-ldap-ca-file={place.authority.path("ca.pem")}')
-  same_answers(asker, {'alice@example.org': 'inet:imap1.example.org'})
+  same_answers(asker, ALICE)
   slapd.pause()
   answer, took = asker.ask('alice@example.org')
   assert answer.startswith('451 4.4.3') and 900 <= took < 2500, f'{answer} after {took} ms'
@@ -318,7 +326,7 @@ def process_seconds(pid: int) -> float:
 def test_the_second_directory_is_asked_where_the_first_is_dead(place):
   slapd = place.slapd()
   asker = place.asker(f'ldap://127.0.0.1:{free_port()} {slapd.uri}')
-  same_answers(asker, {'alice@example.org': 'inet:imap1.example.org'})
+  same_answers(asker, ALICE)
 
 
 def test_threads_share_a_few_connections(place):
