@@ -83,9 +83,10 @@ class Place:
     return made
 
   def asker(self, uri: str, *options: str, env: dict | None = None) -> Asker:
+    """With an environment libldap looks at it, and at the system's ldap.conf."""
     made = Asker(self.program, [f'--route-ldap={uri}', f'--route-ldap-base={BASE}', *options],
                  self.folder / f'asker{len(self.askers)}.log',
-                 {**os.environ, 'LDAPNOINIT': '1', **(env or {})})
+                 {**os.environ, **({'LDAPNOINIT': '1'} if env is None else env)})
     self.askers.append(made)
     return made
 
