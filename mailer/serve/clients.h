@@ -16,6 +16,7 @@
 #include <list>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "client_list.h"
@@ -53,9 +54,14 @@ class Clients {
   };
   using Entries = std::list<Entry>;
 
-  std::string objection(const Client& client, const Door& door) const;
+  struct Objection {
+    Dismissal kind;
+    std::string reply;
+  };
+
+  std::optional<Objection> objection(const Client& client, const Door& door) const;
   void refuse(const Descriptor& socket, const Client& client, const std::string& address,
-              const std::string& reason);
+              const Objection& objection);
   void start(Descriptor socket, Entries::iterator entry, std::shared_ptr<const Site> site);
   void serve(Descriptor socket, Entries::iterator entry, std::shared_ptr<const Site> site);
   void leave(Entries::iterator entry);
