@@ -101,10 +101,10 @@ std::string state(const Snapshot::Store& store) {
 }
 
 std::string figures(const std::string (&words)[10]) {
-  constexpr int kWidths[] = {8, 6, 6, 6, 6, 11, 10, 9, 8, 9};
+  constexpr std::size_t kWidths[] = {8, 6, 6, 6, 6, 11, 10, 9, 8, 9};
   std::string line;
   for (std::size_t i = 0; i < std::size(words); ++i) {
-    const auto width = static_cast<std::size_t>(kWidths[i]);
+    const std::size_t width = kWidths[i];
     line += std::string(width - std::min(width - 1, words[i].size()), ' ') + words[i];
   }
   return line + "\n";
