@@ -9,7 +9,10 @@
 #include <utility>
 
 #include "acceptor.h"
+#include "announce.h"
 #include "keeper.h"
+#include "metrics.h"
+#include "watch.h"
 
 namespace lmtpq {
 namespace {
@@ -62,19 +65,22 @@ struct Daemon::Running {
       : log(the_log),
         mailboxes(settings.process.serve.mailbox_limit),
         book(log, meter),
-        clients(present, log, {&mailboxes, &meter}, settings.process.serve.threads) {
+        clients(present, log, {&mailboxes, &meter}, settings.process.serve.threads),
+        watched{present, clients, book, mailboxes, meter, std::chrono::system_clock::now()} {
     present.set(std::make_shared<Site>(std::move(settings), book));
   }
 
   void reload(Daemon& daemon, Acceptor& acceptor);
-  int drain(Acceptor& acceptor);
+  int drain(Acceptor& acceptor, Watch& watch);
 
   const Log& log;
-  Meter meter;
+  TallyBook meter;
   MailboxLimiter mailboxes;
   PoolBook book;
   PresentSite present;
   Clients clients;
+  const Watched watched;
+  Announced announced;
 };
 
 Daemon::Daemon(std::vector<std::string> arguments, DaemonSettings settings)
@@ -110,11 +116,15 @@ int Daemon::run(const Log& log) {
   for (const std::string& name : passed_.left()) {
     log.warning(Record().add("passed", name).add("effect", "no listener has this address"));
   }
+  const ServeSettings own = running.present.get()->settings().process.serve;
+  Watch& watch = *new Watch(running.watched, own.control, log);
+  if (!own.metrics.empty()) {
+    new Endpoint(own.metrics, running.watched);
+  }
   Acceptor& acceptor = *new Acceptor(running.clients, log);
   new Keeper(running.book);
   acceptor.use(listed(sockets_));
-  log.info(
-      Record().add("event", "serving").add("listeners", static_cast<long long>(sockets_.size())));
+  running.announced = announce_start(*running.present.get(), running.book, log);
   sd_notify(0, "READY=1");
   for (;;) {
     switch (next_signal()) {
@@ -125,7 +135,7 @@ int Daemon::run(const Log& log) {
         running.reload(*this, acceptor);
         break;
       default:
-        return running.drain(acceptor);
+        return running.drain(acceptor, watch);
     }
   }
 }
@@ -140,10 +150,10 @@ void Daemon::Running::reload(Daemon& daemon, Acceptor& acceptor) {
     present.set(std::make_shared<Site>(std::move(settings), book));
     acceptor.use(listed(sockets));
     daemon.sockets_.swap(sockets);
-    log.info(Record()
-                 .add("event", "reloaded")
-                 .add("listeners", static_cast<long long>(daemon.sockets_.size())));
+    meter.reloaded(true);
+    announced = announce_reload(*present.get(), book, announced, log);
   } catch (const std::exception& error) {
+    meter.reloaded(false);
     log.error(Record()
                   .add("event", "reload")
                   .add("error", error.what())
@@ -152,7 +162,7 @@ void Daemon::Running::reload(Daemon& daemon, Acceptor& acceptor) {
   sd_notify(0, "READY=1");
 }
 
-int Daemon::Running::drain(Acceptor& acceptor) {
+int Daemon::Running::drain(Acceptor& acceptor, Watch& watch) {
   sd_notify(0, "STOPPING=1");
   const Clock::time_point start = Clock::now();
   const Deadline deadline = start + present.get()->settings().process.serve.drain;
@@ -184,6 +194,7 @@ int Daemon::Running::drain(Acceptor& acceptor) {
   for (const auto& pool : book.all()) {
     pool->drop_idle();
   }
+  watch.stop();
   log.info(
       Record().add("event", "stopped").add("clients", static_cast<long long>(clients.count())));
   return ended ? EX_OK : EX_TEMPFAIL;
