@@ -98,7 +98,7 @@ Claim Delivery::claim(const Progress& progress, Clocks& clocks) const {
   }
   std::vector<std::string> mailboxes;
   for (const auto& recipient : progress.envelope().recipients) {
-    std::string name = recipient.text();
+    std::string name = recipient.mailbox.text();
     std::transform(name.begin(), name.end(), name.begin(), ascii_lower);
     mailboxes.push_back(std::move(name));
   }
