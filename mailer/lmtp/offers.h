@@ -6,9 +6,8 @@
 // Threads and lifetimes: a value.
 // Failure: none.
 // Rules: PIPELINING (RFC 2920) is never for Sendmail, whose 8.17 can credit a pipelined reply to
-// the
-//   wrong recipient; IGNOREQUOTA and TRACE are for clients that may overfill a mailbox, or name a
-//   delivery in our logs.
+//   the wrong recipient. IGNOREQUOTA and TRACE are for clients that may overfill a mailbox, or
+//   name a delivery in our logs.
 #pragma once
 
 #include <initializer_list>

@@ -230,7 +230,8 @@ Played play_in_memory(const Script& script, Cast& cast) {
       auto& mta = static_cast<ScriptedPeer&>(
           theatre.add(std::make_unique<ScriptedPeer>("mta", stage, script.client)));
       MemoryChannel client(mta, theatre, true);
-      lmtpq::Session(client, settings, delivery, log, stopping).run();
+      lmtpq::Session(client, settings, lmtpq::server_limits(settings), delivery, log, stopping)
+          .run();
       mta.receive_end();
       theatre.advance();
       played.heard = mta.heard();
