@@ -67,7 +67,7 @@ struct Daemon::Running {
   }
 
   void reload(Daemon& daemon, Acceptor& acceptor);
-  int drain(Acceptor& acceptor);
+  int drain(Daemon& daemon, Acceptor& acceptor);
 
   const Log& log;
   Meter meter;
@@ -128,7 +128,7 @@ int Daemon::run(const Log& log) {
         running.reload(*this, acceptor);
         break;
       default:
-        return running.drain(acceptor);
+        return running.drain(*this, acceptor);
     }
   }
 }
@@ -155,11 +155,13 @@ void Daemon::Running::reload(Daemon& daemon, Acceptor& acceptor) {
   sd_notify(0, "READY=1");
 }
 
-int Daemon::Running::drain(Acceptor& acceptor) {
+int Daemon::Running::drain(Daemon& daemon, Acceptor& acceptor) {
   sd_notify(0, "STOPPING=1");
   const Clock::time_point start = Clock::now();
   const Deadline deadline = start + present.get()->settings().process.serve.drain;
+  // Closed at once: who dials now must not wait for us, and the next daemon may listen there.
   acceptor.use({});
+  daemon.sockets_.clear();
   clients.drain();
   log.info(
       Record().add("event", "draining").add("clients", static_cast<long long>(clients.count())));
