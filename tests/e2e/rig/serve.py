@@ -26,6 +26,7 @@ class Serve(HasServer):
     self.log = folder / 'lmtpq.log'
     self.output = folder / 'output'
     self.before: list[str] = []  # words before the command: what starts it in another world
+    self.pass_fds: tuple[int, ...] = ()
     self.write(text)
 
   def write(self, text: str):
@@ -38,7 +39,7 @@ class Serve(HasServer):
     """Comes back when it can be dialled."""
     said = self.count('event=serving')
     self.server = Server([*self.before, self.program, 'serve', '--config', self.config, *arguments],
-                         self.output, self.environment)
+                         self.output, self.environment, self.pass_fds)
     self.server.wait_ready(lambda: self.count('event=serving') > said, 'lmtpq serve', seconds)
 
   @property
