@@ -47,7 +47,9 @@ class House:
     self.serve.kill()
     for peer in self.peers:
       peer.stop()
+    report = self.serve.sanitizers()
     shutil.rmtree(self.folder, ignore_errors=True)
+    expect(not report, report)
 
   def peer(self, name: str) -> Peer:
     self.peers.append(Peer(self.folder / name))

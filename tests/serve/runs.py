@@ -7,7 +7,6 @@ Failure: the verdicts; each run also says when it never had the effect that it i
 """
 
 import contextlib
-import shutil
 import time
 
 from scene import Scene, few

@@ -25,7 +25,6 @@ dial-backoff = 50ms
 dial-backoff-limit = 200ms
 drain-timeout = 20s
 """
-SANITIZERS = ('ThreadSanitizer', 'AddressSanitizer', 'LeakSanitizer', 'runtime error:')
 
 
 class Scene:
@@ -109,7 +108,7 @@ class Scene:
     yield 'none is refused for good', few('refused', refused)
     yield 'none is lost', few('answered 2xx, and not filed', lost)
     yield 'doubles are owned up to', few('filed twice, unlogged', sorted(doubled - excused))
-    yield 'no sanitizer has anything to say', self.sanitizers()
+    yield 'no sanitizer has anything to say', self.serve.sanitizers()
     self.figures = self.tell(len(taken), sum(filed.values()), len(doubled), len(owned))
 
   def tell(self, taken: int, filed: int, doubled: int, owned: int) -> str:
@@ -119,10 +118,6 @@ class Scene:
             f'{taken} recipients answered 2xx, {filed} filed, {doubled} doubled, '
             f'{owned} possible duplicates logged, {queue.told.total()} answers 4xx, '
             f'connections ended: {gone or "none"}')
-
-  def sanitizers(self) -> str:
-    said = self.serve.said()
-    return said[:20000] if any(word in said for word in SANITIZERS) else ''
 
 
 def few(what: str, found: list) -> str:

@@ -94,7 +94,7 @@ def count(scene: Scene, sendmail: Sendmail, sent: set[str], filed):
   yield 'none is lost', few('sent, and not filed', sorted(sent - there))
   yield 'none bounces', few('bounces', sendmail.log_lines('DSN: '))
   yield 'doubles are owned up to', few('filed twice, unlogged', sorted(doubled - owned))
-  yield 'no sanitizer has anything to say', scene.sanitizers()
+  yield 'no sanitizer has anything to say', scene.serve.sanitizers()
 
 
 SENDMAIL_RUNS = {"daemon restarted under Sendmail's queue runs": under_queue_runs}

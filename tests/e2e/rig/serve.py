@@ -14,6 +14,8 @@ from pathlib import Path
 from .mailers import LMTPQ
 from .process import HasServer, Server, send_signal
 
+SANITIZERS = ('ThreadSanitizer', 'AddressSanitizer', 'LeakSanitizer', 'runtime error:')
+
 
 class Serve(HasServer):
   def __init__(self, folder: Path, text: str = '', program: Path = LMTPQ,
@@ -71,6 +73,7 @@ class Serve(HasServer):
   def count(self, having: str) -> int:
     return self.log_text().count(having)
 
-  def said(self) -> str:
-    """On standard output and error: nothing, unless it could not start, or a sanitizer speaks."""
-    return self.output.read_text(errors='replace') if self.output.exists() else ''
+  def sanitizers(self) -> str:
+    """What a sanitizer build's said of it; '' is well."""
+    said = self.output.read_text(errors='replace') if self.output.exists() else ''
+    return said[:20000] if any(word in said for word in SANITIZERS) else ''
