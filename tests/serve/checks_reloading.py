@@ -47,6 +47,23 @@ def a_broken_file_opens_no_socket():
     all_start(house.bring(), '250')
 
 
+def tls_files_that_cannot_be_read_leave_all_as_it_was():
+  store = 'inet:127.0.0.1:1'
+  with House() as house:
+    for name in ('tls-ca-file', 'tls-cert', 'tls-crl-file'):
+      house.reload('', f'{FRONT}destination = {store}\n[destination.127.0.0.1]\ntls = encrypt\n'
+                   f'{name} = {{folder}}/none-there\n', word='all stays as it was')
+      expect('none-there' in house.serve.log_text(), house.serve.log_lines('stays'))
+      all_start(house.bring(), '250')
+    house.serve.terminate()
+    house.serve.wait()
+    try:
+      house.serve.start()
+      raise AssertionError('it starts with it')
+    except AssertionError as failure:
+      expect('none-there' in str(failure), failure)
+
+
 def a_file_that_is_gone_leaves_all_as_it_was():
   with House() as house:
     house.serve.config.unlink()

@@ -12,7 +12,7 @@ import time
 from scene import Scene, few
 
 SHARES = (0.12, 0.27, 0.42, 0.57, 0.72, 0.87)  # of the load, at which something happens
-BIG = 400 * 1024  # over the 256 KiB that are kept in memory
+BIG = 700 * 1024  # over the 256 KiB that are kept in memory
 
 
 @contextlib.contextmanager
@@ -120,10 +120,10 @@ def daemon_killed(wanted):
 GOOD = ('connections = 10\n', 'connections = 4\n', 'max-rcpts = 50\nidle-timeout = 5s\n',
         'tag-keys = @KEYS@\n', 'recipient-limit = 2\nmailbox-limit = 3\n', 'pipelining = no\n',
         '[listener.second]\naddress = unix:@DIR@/second\nignore-quota = always\n',
-        '[destination.@STORE@]\nconnection-uses = 7\n')
+        '[destination.x]\ndestination = @STORE@\nconnection-uses = 7\n')
 BROKEN = ('connections = many\n', 'no-such-option = 1\n', '[listener.second]\nignore-quota = always\n',
           'tag-keys = @DIR@/none-there\n', 'connections\n', '[listener.x]\naddress = unix:/no/such/x\n',
-          'user\x00 = x\n', '[destination.@STORE@]\ntls = verify\ntls-ca-file = @DIR@/none-there\n')
+          'user\x00 = x\n', '[destination.x]\ndestination = @STORE@\ntls = verify\ntls-ca-file = @DIR@/none-there\n')
 
 
 def reloads(wanted):
@@ -177,17 +177,17 @@ def store_stalls(wanted):
 
 
 def spool_full(wanted):
-  """A disk of 2 MB, where five big messages fit: the others are told to come again, alone."""
-  with scene_of('spool', wanted, f'spool-dir = @SPOOL@\n') as scene:
+  """A disk of 1 MB, where one big message fits: others beside it are told to come again, alone."""
+  with scene_of('spool', wanted) as scene:
     spool = scene.scratch.folder('spool')
     scene.settings = f'spool-dir = {spool}\n'
     scene.serve.write(scene.configuration())
     # A mount that ends with the daemon; who is not root is root in a world of his own.
     scene.serve.before = ['unshare', '-rm', 'sh', '-c',
-                          f'mount -t tmpfs -o size=2m none {spool} && exec "$@"', 'sh']
+                          f'mount -t tmpfs -o size=1m none {spool} && exec "$@"', 'sh']
     scene.serve.start()
     line = b'x' * 78 + b'\r\n'
-    messages = scene.messages(lambda number: line * (BIG // 80 if number % 8 == 0 else 9))
+    messages = scene.messages(lambda number: line * (BIG // 80 if number % 16 == 0 else 9))
     load = scene.load(messages)
     load.finish()
     small = [q for q in load.messages if len(q.message.body) < BIG // 2]
