@@ -1,4 +1,4 @@
-"""Sendmail dials the daemon itself, over a unix socket: one listener for each of its two mailers."""
+"""Sendmail dials the daemon itself, over a unix socket: a listener for each of its two mailers."""
 
 import signal
 from collections import Counter

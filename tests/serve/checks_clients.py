@@ -165,3 +165,18 @@ def _cut(client: Client) -> bool:
   except OSError:
     return True
   return False
+
+
+def without_a_free_descriptor_clients_wait_and_are_served_later():
+  with House(start=False) as house:
+    house.serve.before = ['bash', '-c', 'ulimit -n 40; exec "$@"', 'bash']
+    house.serve.start()
+    first = [house.dial(greet=False) for _ in range(60)]
+    house.wait_for_log('raise the limit of open files')
+    late = first.pop()
+    for client in first:
+      client.close()
+    expect(late.reply().startswith('220'), 'the last one is served')
+    late.ask('LHLO client.test', whole=True)
+    all_start(late.bring(message()), '250')
+    late.close()

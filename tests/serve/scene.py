@@ -28,7 +28,7 @@ drain-timeout = 20s
 
 
 class Scene:
-  def __init__(self, name: str, wanted, settings: str = '', stores: int = 1, spool: str = ''):
+  def __init__(self, name: str, wanted, settings: str = '', stores: int = 1, by_tcp: bool = False):
     self.wanted = wanted  # the program's options
     self.scratch = Scratch(name)
     self.folder = self.scratch.path
@@ -36,12 +36,13 @@ class Scene:
     self.socket = self.folder / 'lmtp'
     self.settings = settings
     self.serve = Serve(self.folder / 'serve', program=Path(wanted.lmtpq))
-    self.serve.write(self.configuration())
     for store in self.stores:
       # Slow enough that something is under way whenever something dies.
       store.options = ['--no-duplicate-suppression', '--delay-final', '4']
       store.add_mailboxes([f'u{number}' for number in range(MAILBOXES)])
+      store.by_tcp = by_tcp
       store.start()
+    self.serve.write(self.configuration())
     self.queue: Queue | None = None
     self.killed = False  # the daemon, at once: what it had in hand it could not log
 

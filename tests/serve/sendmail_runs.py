@@ -1,7 +1,7 @@
 """The fault run with the real Sendmail in front: its queue runs meet a daemon that comes and goes.
 
-What it is: a queue of mail in a private Sendmail, queue runs until it is empty, and the count at the
-  store.
+What it is: a queue of mail in a private Sendmail, queue runs until it is empty, and the count at
+  the store.
 What it does not know: how the daemon is set (scene.py).
 Called by: faults; as root, as Sendmail wants to be.
 Failure: the verdicts.
@@ -85,7 +85,8 @@ def under_queue_runs(wanted):
 
 def count(scene: Scene, sendmail: Sendmail, sent: set[str], filed):
   identities = {line.partition(': from=')[0].rpartition(' ')[2]:
-                re.search(r'msgid=(\S+?),', line).group(1) for line in sendmail.log_lines(': from=')}
+                re.search(r'msgid=(\S+?),', line).group(1)
+                for line in sendmail.log_lines(': from=')}
   owned = {identities.get(qid) for qid in scene.owned_up()}
   doubled = {identity for (identity, _), times in filed.items() if times > 1}
   there = {identity for identity, _ in filed}
