@@ -11,10 +11,11 @@ import os
 import signal
 from pathlib import Path
 
-from .mailers import LMTPQ
+from .mailers import LMTPQ, ROOT
 from .process import HasServer, Server, send_signal
 
 SANITIZERS = ('ThreadSanitizer', 'AddressSanitizer', 'LeakSanitizer', 'runtime error:')
+TSAN = f'exitcode=66:suppressions={ROOT}/tests/serve/tsan.suppressions'
 
 
 class Serve(HasServer):
@@ -23,7 +24,7 @@ class Serve(HasServer):
     folder.mkdir(exist_ok=True)
     self.folder = folder
     self.program = program
-    self.environment = os.environ | {'TSAN_OPTIONS': 'exitcode=66'} | (environment or {})
+    self.environment = os.environ | {'TSAN_OPTIONS': TSAN} | (environment or {})
     self.config = folder / 'lmtpq.conf'
     self.log = folder / 'lmtpq.log'
     self.output = folder / 'output'
