@@ -71,7 +71,7 @@ struct Daemon::Running {
   }
 
   void reload(Daemon& daemon, Acceptor& acceptor);
-  int drain(Acceptor& acceptor, Watch& watch);
+  int drain(Daemon& daemon, Acceptor& acceptor, Watch& watch);
 
   const Log& log;
   TallyBook meter;
@@ -135,7 +135,7 @@ int Daemon::run(const Log& log) {
         running.reload(*this, acceptor);
         break;
       default:
-        return running.drain(acceptor, watch);
+        return running.drain(*this, acceptor, watch);
     }
   }
 }
@@ -162,11 +162,13 @@ void Daemon::Running::reload(Daemon& daemon, Acceptor& acceptor) {
   sd_notify(0, "READY=1");
 }
 
-int Daemon::Running::drain(Acceptor& acceptor, Watch& watch) {
+int Daemon::Running::drain(Daemon& daemon, Acceptor& acceptor, Watch& watch) {
   sd_notify(0, "STOPPING=1");
   const Clock::time_point start = Clock::now();
   const Deadline deadline = start + present.get()->settings().process.serve.drain;
+  // Closed at once: who dials now must not wait for us, and the next daemon may listen there.
   acceptor.use({});
+  daemon.sockets_.clear();
   clients.drain();
   log.info(
       Record().add("event", "draining").add("clients", static_cast<long long>(clients.count())));

@@ -30,9 +30,14 @@ constexpr const char* kUsage =
     "and\n"
     "certificates anew, SIGTERM lets the messages under way end.\n\n";
 
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr std::size_t kStack = 8 * 1024 * 1024;  // theirs stands on it too
+#else
+constexpr std::size_t kStack = 512 * 1024;
+#endif
+
 // A client's thread needs little of either; there may be thousands.
 void be_frugal() {
-  constexpr std::size_t kStack = 512 * 1024;
   constexpr int kArenas = 4;
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
