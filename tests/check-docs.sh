@@ -168,6 +168,15 @@ verdict "TLS.md quotes reasons" "$([ "$(grep -c . "$scratch/reasons")" -ge 20 ] 
 verdict "every reason of TLS.md is one that can be given" "$(while read -r words; do
   grep -qaF -e "$words" "$lmtpq" "${lmtpq%/*}/lmtpq-secure.so" $libraries || echo "$words"
 done <"$scratch/reasons")"
+# The same for the daemon's log lines: what stands in quotes, but for names, numbers and addresses.
+sed -n '/^| line |/,/^$/s/^| \(.*\) |[^|]*|$/\1/p; /^| in the journal |/,/^$/s/^| \([^|]*\)|.*/\1/p' docs/DAEMON.md |
+  grep -o '`[^`]*`' | tr -d '`' | grep -v 'Start request\|^lmtpq.socket\|^drain-timeout' |
+  sed 's/event=\([a-z]*\)/\n\1\n/g; s/\.\.\./\n/g; s/[a-z-]*="\{0,1\}/\n/g; s/[0-9] [0-9.]* /&\n/g; s/\(unix\|inet\):[^ ]*/\n/g; s/uid:1000//; s/[";]/\n/g' |
+  sed 's/^[ ,;:]*//; s/[ ;:,]*$//' | grep '[a-z][a-z]' | grep -v '^clients$\|^listener$\|^/\|No such file\|Permission' | sort -u >"$scratch/words"
+verdict "DAEMON.md quotes the log" "$([ "$(grep -c . "$scratch/words")" -ge 20 ] || cat "$scratch/words")"
+verdict "every log line of DAEMON.md is one that can be written" "$(while read -r words; do
+  grep -qaF -e "$words" "$lmtpq-serve" || echo "$words"
+done <"$scratch/words")"
 sed -n '/^    # lmtpq probe/,/^$/s/^    \( \{0,2\}[A-Za-z][A-Za-z0-9 ]\{0,17\}\) .*/\1/p' docs/TLS.md |
   sed 's/ *$//; s/^ *//' | sed 's/  .*//' | sort -u >"$scratch/rows"
 verdict "TLS.md shows rows of probe, and probe has them" "$(
