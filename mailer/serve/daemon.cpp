@@ -54,6 +54,28 @@ void read_all_secrets(DaemonSettings& settings) {
   }
 }
 
+// What is no mistake, and will make mail wait one day.
+void warn(const DaemonSettings& settings, const Log& log) {
+  warn_of_spool(settings.process, log);
+  for (const Listener& listener : settings.listeners) {
+    warn_of_sections(listener.settings, log);
+  }
+}
+
+// What root could read at start, the user that we became must read on SIGHUP.
+void warn_of_reload(const std::vector<std::string>& arguments, const Log& log) {
+  try {
+    DaemonSettings settings = configure_daemon(arguments);
+    read_all_secrets(settings);
+  } catch (const std::exception& error) {
+    log.warning(Record()
+                    .add("event", "reload")
+                    .add("warning", "SIGHUP will fail, for this user")
+                    .add("error", error.what())
+                    .add("remedy", "let its group read the file: chgrp, chmod 640"));
+  }
+}
+
 }  // namespace
 
 // What runs, in the order in which it is made.
@@ -113,6 +135,10 @@ int Daemon::run(const Log& log) {
   for (const std::string& name : passed_.left()) {
     log.warning(Record().add("passed", name).add("effect", "no listener has this address"));
   }
+  warn(running.present.get()->settings(), log);
+  if (!running.present.get()->settings().process.user.empty()) {
+    warn_of_reload(arguments_, log);
+  }
   Acceptor& acceptor = *new Acceptor(running.clients, log);
   new Keeper(running.book);
   acceptor.use(listed(sockets_));
@@ -146,6 +172,7 @@ void Daemon::Running::reload(Daemon& daemon, Acceptor& acceptor) {
     log.info(Record()
                  .add("event", "reloaded")
                  .add("listeners", static_cast<long long>(daemon.sockets_.size())));
+    warn(present.get()->settings(), log);
   } catch (const std::exception& error) {
     log.error(Record()
                   .add("event", "reload")
@@ -165,6 +192,7 @@ int Daemon::Running::drain(Acceptor& acceptor) {
       Record().add("event", "draining").add("clients", static_cast<long long>(clients.count())));
   bool ended = clients.wait(Clock::now());
   while (!ended && Clock::now() < deadline) {
+    sd_notify(0, "WATCHDOG=1");
     ended = clients.wait(std::min(deadline, Clock::now() + std::chrono::milliseconds(200)));
     const sigset_t set = our_signals();
     const timespec now{};

@@ -290,6 +290,18 @@ class DaemonForSendmail(DaemonCase):
     self.addCleanup(lambda: child.poll() is None and child.kill())
     return child
 
+  def test_warns_at_its_start_and_not_of_clients_that_do_not_wait_for_the_answer_to_quit(self):
+    self.with_daemon('spool-dir = /nowhere')
+    user = self.mailbox('alice')
+    for _ in range(5):
+      subprocess.run([mailers.LMTPQ, 'deliver', '--config', '/dev/null', '--log', 'stderr', '-d',
+                      f'unix:{self.daemon.dir}/lmtp', '-f', '', user], input=message(), check=True,
+                     timeout=30, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    self.assertEqual(len(self.store.messages(user)), 5)
+    [warned] = self.daemon.lines('level=warning')
+    self.assertEqual((warned['spool-dir'], warned['effect']),
+                     ('/nowhere', 'messages over 256 KiB will be deferred'))
+
   def test_background_delivery_of_many_at_once_is_served_from_few_connections(self):
     self.with_daemon('connections = 3')
     self.sendmail.start('background')
