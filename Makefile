@@ -226,17 +226,22 @@ lint: format-check
 	  -std=c++20 -DLMTPQ_VERSION='"$(VERSION)"' $(SEES_milter)
 
 SHARE := $(DESTDIR)$(PREFIX)/share
+LIB   := $(DESTDIR)$(PREFIX)/lib
 install: all
 	install -d $(DESTDIR)$(PREFIX)/libexec/lmtpq $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin \
-	  $(SHARE)/lmtpq $(SHARE)/doc/lmtpq $(SHARE)/man/man8 $(SHARE)/man/man5
+	  $(SHARE)/lmtpq $(SHARE)/doc/lmtpq $(SHARE)/man/man8 $(SHARE)/man/man5 \
+	  $(LIB)/systemd/system $(LIB)/sysusers.d $(LIB)/tmpfiles.d
 	install -m 755 $(BUILD)/lmtpq $(BUILD)/lmtpq-serve $(BUILD)/lmtpq-secure.so $(DESTDIR)$(PREFIX)/libexec/lmtpq/
 	install -m 755 $(BUILD)/lmtpq-milter $(DESTDIR)$(PREFIX)/sbin/lmtpq-milter
 	ln -sf ../libexec/lmtpq/lmtpq $(DESTDIR)$(PREFIX)/bin/lmtpq
 	cp -R cf $(SHARE)/lmtpq/
-	install -m 644 docs/TLS.md docs/TAG.md $(SHARE)/doc/lmtpq/
+	install -m 644 docs/DAEMON.md docs/TLS.md docs/TAG.md $(SHARE)/doc/lmtpq/
 	install -m 644 docs/man/lmtpq.8 docs/man/lmtpq-milter.8 $(SHARE)/man/man8/
 	install -m 644 docs/man/lmtpq.conf.5 $(SHARE)/man/man5/
-	find $(SHARE)/lmtpq/cf $(SHARE)/doc/lmtpq $(SHARE)/man/man[58]/lmtpq* -type f \
+	install -m 644 dist/systemd/* $(LIB)/systemd/system/
+	install -m 644 dist/sysusers.d/lmtpq.conf $(LIB)/sysusers.d/
+	install -m 644 dist/tmpfiles.d/lmtpq.conf $(LIB)/tmpfiles.d/
+	find $(SHARE)/lmtpq/cf $(SHARE)/doc/lmtpq $(SHARE)/man/man[58]/lmtpq* $(LIB)/systemd/system/lmtpq* -type f \
 	  -exec sed -i 's|/usr/local|$(PREFIX)|g' {} +
 
 clean:

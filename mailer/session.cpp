@@ -153,9 +153,10 @@ bool Session::deliver() {
   return false;
 }
 
-// Between messages a client's leaving is its right; in the middle of one it is worth a line.
+// Between messages a client's leaving is its right, and behind its QUIT; in the middle of one it is
+// worth a line.
 void Session::ended(const std::string& reason) {
-  if (!idle()) {
+  if (!idle() && server_.state() != ServerState::kClosed) {
     log_.warning(Record()
                      .add("trace", "")
                      .add("client", reason)

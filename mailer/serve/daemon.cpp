@@ -57,6 +57,28 @@ void read_all_secrets(DaemonSettings& settings) {
   }
 }
 
+// What is no mistake, and will make mail wait one day.
+void warn(const DaemonSettings& settings, const Log& log) {
+  warn_of_spool(settings.process, log);
+  for (const Listener& listener : settings.listeners) {
+    warn_of_sections(listener.settings, log);
+  }
+}
+
+// What root could read at start, the user that we became must read on SIGHUP.
+void warn_of_reload(const std::vector<std::string>& arguments, const Log& log) {
+  try {
+    DaemonSettings settings = configure_daemon(arguments);
+    read_all_secrets(settings);
+  } catch (const std::exception& error) {
+    log.warning(Record()
+                    .add("event", "reload")
+                    .add("warning", "SIGHUP will fail, for this user")
+                    .add("error", error.what())
+                    .add("remedy", "let its group read the file: chgrp, chmod 640"));
+  }
+}
+
 }  // namespace
 
 // What runs, in the order in which it is made.
@@ -116,10 +138,14 @@ int Daemon::run(const Log& log) {
   for (const std::string& name : passed_.left()) {
     log.warning(Record().add("passed", name).add("effect", "no listener has this address"));
   }
-  const ServeSettings own = running.present.get()->settings().process.serve;
-  Watch& watch = *new Watch(running.watched, own.control, log);
-  if (!own.metrics.empty()) {
-    new Endpoint(own.metrics, running.watched);
+  const Settings& process = running.present.get()->settings().process;
+  warn(running.present.get()->settings(), log);
+  if (!process.user.empty()) {
+    warn_of_reload(arguments_, log);
+  }
+  Watch& watch = *new Watch(running.watched, process.serve.control, log);
+  if (!process.serve.metrics.empty()) {
+    new Endpoint(process.serve.metrics, running.watched);
   }
   Acceptor& acceptor = *new Acceptor(running.clients, log);
   new Keeper(running.book);
@@ -152,6 +178,7 @@ void Daemon::Running::reload(Daemon& daemon, Acceptor& acceptor) {
     daemon.sockets_.swap(sockets);
     meter.reloaded(true);
     announced = announce_reload(*present.get(), book, announced, log);
+    warn(present.get()->settings(), log);
   } catch (const std::exception& error) {
     meter.reloaded(false);
     log.error(Record()
@@ -174,6 +201,7 @@ int Daemon::Running::drain(Daemon& daemon, Acceptor& acceptor, Watch& watch) {
       Record().add("event", "draining").add("clients", static_cast<long long>(clients.count())));
   bool ended = clients.wait(Clock::now());
   while (!ended && Clock::now() < deadline) {
+    sd_notify(0, "WATCHDOG=1");
     ended = clients.wait(std::min(deadline, Clock::now() + std::chrono::milliseconds(200)));
     const sigset_t set = our_signals();
     const timespec now{};
