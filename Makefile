@@ -27,7 +27,7 @@ LDFLAGS  += $(if $(SANITIZE),-fsanitize=$(SANITIZE),-Wl,-z,relro,-z,now) -pthrea
 # libanl: getaddrinfo_a, part of libc itself since glibc 2.34.
 LIBS        := -lboost_program_options -lnettle
 SECURE_LIBS := -lsasl2 -lssl -lcrypto
-SERVE_LIBS  := -lsystemd
+SERVE_LIBS  := -lsystemd -lboost_context -lldap -llber
 
 # Floors: a folder is compiled with its own and the lower floors in sight, so an upward include does
 # not compile. Within mailer/ and milter/ tests/check-floors.sh keeps the order.
@@ -37,6 +37,7 @@ SEES_mailer      := -iquote mailer $(SEES_mailer/lmtp)
 SEES_mailer/secure := -iquote mailer/secure $(SEES_mailer)
 SEES_mailer/serve := -iquote mailer/serve $(SEES_mailer)
 SEES_milter      := -iquote milter $(SEES_common)
+SEES_tests/routes := -iquote tests/routes $(SEES_mailer/serve)
 SEES_tests/unit  := -iquote tests/unit $(SEES_mailer/secure)
 SEES_tests/unit/milter := -iquote tests/unit/milter $(SEES_milter)
 SEES_tests/dialogues := -iquote tests/dialogues $(SEES_mailer)
@@ -57,7 +58,8 @@ FUZZERS        := $(patsubst tests/fuzz/fuzz_%.cpp,%,$(wildcard tests/fuzz/fuzz_
 REPLAYS        := $(FUZZERS:%=$(BUILD)/tests/fuzz/replay_%) $(BUILD)/tests/fuzz/replay_message
 MILTER_LIBRARIES := $(BUILD)/libmilterparts.a $(BUILD)/libcommon.a
 TEST_PROGRAMS  := $(BUILD)/tests/unit_tests $(BUILD)/tests/milter_unit_tests \
-                  $(BUILD)/tests/play_dialogues $(BUILD)/tests/store $(REPLAYS)
+                  $(BUILD)/tests/play_dialogues $(BUILD)/tests/store \
+                  $(BUILD)/tests/ask_routes $(REPLAYS)
 
 .PHONY: all help deps tests check e2e test demo bench fuzz lint format format-check install clean \
         check-asan check-tsan e2e-asan tsan-milter
@@ -86,7 +88,7 @@ $$(BUILD)/$(1)/%.o: $(1)/%.cpp
 	@mkdir -p $$(@D)
 	$$(call say,CXX $$<)$$(CXX) $$(CXXFLAGS) $$(SEES_$(1)) -c $$< -o $$@
 endef
-$(foreach folder,common mailer/lmtp mailer mailer/secure mailer/serve milter tests/unit tests/unit/milter tests/dialogues tests/fuzz tests/fuzz/milter tests/peers/store,\
+$(foreach folder,common mailer/lmtp mailer mailer/secure mailer/serve milter tests/routes tests/unit tests/unit/milter tests/dialogues tests/fuzz tests/fuzz/milter tests/peers/store,\
   $(eval $(call object_rule,$(folder))))
 
 $(BUILD)/libcommon.a: $(call objects,common)
@@ -134,6 +136,11 @@ $(BUILD)/tests/play_dialogues: $(call objects,tests/dialogues) $(LIBRARIES)
 $(BUILD)/tests/store: $(call objects,tests/peers/store)
 	@mkdir -p $(@D)
 	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ -o $@
+
+$(BUILD)/tests/ask_routes: $(call objects,tests/routes) $(BUILD)/mailer/serve/ldap_routes.o \
+                            $(BUILD)/mailer/serve/ldap_deadline.o $(LIBRARIES)
+	@mkdir -p $(@D)
+	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ $(LIBS) -lldap -llber -o $@
 
 $(BUILD)/tests/fuzz/replay_message: $(BUILD)/tests/fuzz/milter/fuzz_message.o $(BUILD)/tests/fuzz/replay.o $(MILTER_LIBRARIES)
 	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ $(LIBS) -o $@
@@ -193,7 +200,8 @@ fuzz-%:
 	@mkdir -p $(BUILD)/fuzz/corpus_$*
 	clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined $(SEES_tests/fuzz) \
 	  tests/fuzz/fuzz_$*.cpp $(call sources,common) $(call sources,mailer/lmtp) \
-	  mailer/queue_id.cpp mailer/destination.cpp mailer/tag_filter.cpp mailer/credentials.cpp $(LIBS) \
+	  mailer/queue_id.cpp mailer/destination.cpp mailer/tag_filter.cpp mailer/credentials.cpp \
+	  mailer/outcome.cpp mailer/route_table.cpp mailer/route_address.cpp $(LIBS) \
 	  -o $(BUILD)/fuzz/fuzz_$*
 	$(BUILD)/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 \
 	  $(BUILD)/fuzz/corpus_$* tests/fuzz/corpus/$*

@@ -16,7 +16,7 @@ struct TroubleRule {
   std::string_view words;
 };
 
-constexpr std::array<TroubleRule, 13> kTroubles{{
+constexpr std::array<TroubleRule, 14> kTroubles{{
     {Trouble::kUnreachable, Fate::kTemporary, 451, {4, 4, 1}, "Store not reached: "},
     {Trouble::kTls, Fate::kTemporary, 451, {4, 7, 5}, "No TLS: "},
     {Trouble::kLogin, Fate::kTemporary, 451, {4, 7, 8}, ""},
@@ -30,6 +30,7 @@ constexpr std::array<TroubleRule, 13> kTroubles{{
     {Trouble::kNonsense, Fate::kTemporary, 451, {4, 5, 0}, "Store makes no sense: "},
     {Trouble::kSpool, Fate::kTemporary, 452, {4, 3, 1}, "Cannot keep the message: "},
     {Trouble::kConfiguration, Fate::kTemporary, 451, {4, 3, 5}, "lmtpq: "},
+    {Trouble::kUnrouted, Fate::kTemporary, 451, {4, 4, 3}, "No route: "},
     {Trouble::kInternal, Fate::kTemporary, 451, {4, 3, 0}, "lmtpq: "},
     {Trouble::kTooLarge, Fate::kPermanent, 552, {5, 3, 4}, "Message too large: "},
     {Trouble::kNeedsUtf8, Fate::kPermanent, 550, {5, 6, 7}, "Store has no SMTPUTF8: "},
@@ -109,6 +110,16 @@ Outcome outcome_of(Trouble trouble, std::string_view detail) {
                                         [&](const auto& r) { return r.trouble == trouble; });
   return {rule->fate, rule->code, rule->status, std::string(rule->words) + std::string(detail),
           {},         0};
+}
+
+Outcome outcome_of(const EnhancedStatus& status, std::string_view text) {
+  const bool permanent = status.klass == 5;
+  return {permanent ? Fate::kPermanent : Fate::kTemporary,
+          permanent ? 550 : 451,
+          status,
+          std::string(text),
+          {},
+          0};
 }
 
 std::string words_of(const Outcome& outcome) {

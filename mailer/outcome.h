@@ -35,6 +35,7 @@ enum class Trouble {
   kNonsense,       // the store's answers make no sense
   kSpool,          // our disk
   kConfiguration,  // our settings
+  kUnrouted,       // the map that knows the recipient's store cannot be asked, or makes no sense
   kInternal,       // memory, or a defect of ours
   kTooLarge,       // over a size limit, ours or the store's
   kNeedsUtf8,      // the store has no SMTPUTF8 and an address or the header needs it
@@ -42,8 +43,9 @@ enum class Trouble {
 };
 
 inline constexpr const char* kTroubleNames[] = {
-    "unreachable", "tls",           "login",    "busy",      "lost",       "uncertain",  "nonsense",
-    "spool",       "configuration", "internal", "too-large", "needs-utf8", "bad-address"};
+    "unreachable", "tls",       "login",      "busy",          "lost",
+    "uncertain",   "nonsense",  "spool",      "configuration", "unrouted",
+    "internal",    "too-large", "needs-utf8", "bad-address"};
 
 struct Outcome {
   Fate fate = Fate::kTemporary;
@@ -56,6 +58,8 @@ struct Outcome {
 
 Outcome outcome_of(const Answer& answer);
 Outcome outcome_of(Trouble trouble, std::string_view detail);
+// What an admin wrote: a status of class 5 refuses for good, one of class 4 for now.
+Outcome outcome_of(const EnhancedStatus& status, std::string_view text);
 
 // What the store said, or what we say in its place, for logs and people.
 std::string words_of(const Outcome& outcome);

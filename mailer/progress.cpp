@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <ctime>
+#include <set>
 
+#include "ascii.h"
 #include "queue_id.h"
 
 namespace lmtpq {
@@ -32,6 +34,29 @@ TraceId trace_for(const Settings& settings, const TraceId& clients, const TagVer
 bool too_many_recipients(const Answer& answer) {
   return answer.stage == Awaited::kRcpt && answer.reply.status == EnhancedStatus{4, 5, 3};
 }
+
+// RFC 9422, RCPTDOMAINMAX: so many domains may have recipients in one transaction.
+class Domains {
+ public:
+  explicit Domains(std::optional<std::size_t> most) : most_(most) {}
+
+  bool take(std::string_view domain) {
+    if (!most_) {
+      return true;
+    }
+    std::string name(domain);
+    std::transform(name.begin(), name.end(), name.begin(), ascii_lower);
+    if (taken_.size() < *most_) {
+      taken_.insert(std::move(name));
+      return true;
+    }
+    return taken_.contains(name);
+  }
+
+ private:
+  std::optional<std::size_t> most_;
+  std::set<std::string> taken_;
+};
 
 }  // namespace
 
@@ -119,7 +144,8 @@ void Progress::refuse_utf8(const Capabilities& store) {
 
 std::optional<Transaction> Progress::next_transaction(const Capabilities& store,
                                                       std::size_t recipient_limit) {
-  const std::size_t most = std::min(most_recipients_, recipient_limit);
+  const std::size_t most =
+      std::min({most_recipients_, recipient_limit, store.rcpt_max().value_or(recipient_limit)});
   const auto limit = store.size_limit();
   if (limit && body_.size() > *limit) {
     decide_rest(Trouble::kTooLarge,
@@ -133,9 +159,11 @@ std::optional<Transaction> Progress::next_transaction(const Capabilities& store,
   transaction.size = declare_size_ ? std::optional(body_.size()) : std::nullopt;
   transaction.trace = trace_;
   asked_.clear();
+  Domains domains(store.rcpt_domain_max());
   for (std::size_t i = 0; i < recipients_.size(); ++i) {
     Recipient& recipient = recipients_[i];
-    if (recipient.outcome || asked_.size() == most) {
+    if (recipient.outcome || asked_.size() == most ||
+        !domains.take(envelope_.recipients[i].mailbox.domain())) {
       continue;
     }
     if (wants_bypass(i) && recipient.bypass != Bypass::kRefused) {

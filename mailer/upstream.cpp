@@ -14,7 +14,23 @@ constexpr std::chrono::seconds kRefusalGrace{2};
 constexpr std::chrono::seconds kDoubtfulRefusalGrace{30};
 constexpr std::uint64_t kNearLimit = 16 * 1024;
 
-constexpr std::size_t kPieceSize = 64 * 1024;
+// All of a message that fits one flight.
+bool read_whole(const Body& body, std::string& message) {
+  Body::Reader reader(body);
+  std::string_view bytes;
+  message.reserve(body.size());
+  for (;;) {
+    switch (reader.next(bytes)) {
+      case Body::Reader::Result::kBytes:
+        message += bytes;
+        break;
+      case Body::Reader::Result::kEnd:
+        return true;
+      case Body::Reader::Result::kFailed:
+        return false;  // send_message() will say so
+    }
+  }
+}
 
 bool listed(const std::vector<std::string>& names, const std::string& peer) {
   return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
@@ -32,17 +48,29 @@ Upstream::Upstream(std::unique_ptr<Channel> channel, std::string peer,
       client_(settings.hostname, settings.pipelining ? LmtpClient::kPipelineWindow : 1),
       transcript_(process.transcript_dir, listed(process.debug_peers, peer_), peer_, log) {}
 
-bool Upstream::alive() { return client_.reusable() && channel_->quiet(); }
+bool Upstream::reusable() const {
+  const auto& most = client_.capabilities().mail_max();
+  return client_.reusable() && (!most || static_cast<std::size_t>(transactions_) < *most);
+}
+
+bool Upstream::alive() { return reusable() && channel_->quiet(); }
 
 void Upstream::transact(Transaction transaction, const Body& body, Deadline latest_dot,
                         Deadline latest_answer) {
   dot_sent_ = false;
   message_size_ = body.size();
+  transaction.form = form_for(body);
+  if (transaction.form == MessageForm::kOneFlight && !read_whole(body, transaction.message)) {
+    transaction.form = MessageForm::kChunks;
+  }
   ++transactions_;
   client_.begin(std::move(transaction));
   converse_while(ClientState::kEnvelope, latest_dot);
   if (client_.state() == ClientState::kBody) {
     send_message(body, latest_dot);
+  }
+  while (client_.state() == ClientState::kFinal && !client_.output().empty()) {
+    exchange_commands(std::min(reply_deadline(), latest_dot));
   }
   converse_while(ClientState::kFinal, latest_answer);
 }
@@ -98,6 +126,8 @@ std::chrono::milliseconds Upstream::patience() const {
       return t.rcpt;
     case Awaited::kData:
       return t.data_init;
+    case Awaited::kBdat:
+      return t.data_done;
     case Awaited::kFinal:
       return client_.message_refused() ? std::min(refusal_grace(), t.data_done) : t.data_done;
     case Awaited::kQuit:
@@ -118,9 +148,14 @@ void Upstream::exchange_commands(Deadline deadline) {
   const IoStatus status = channel_->exchange(out, in, deadline);
   const std::size_t written = client_.output().size() - out.size();
   if (!client_.confidential()) {
-    transcript_.sent(std::string_view(client_.output()).substr(0, written));
+    const std::size_t shown = std::min(written, client_.commands_in_output());
+    transcript_.sent(std::string_view(client_.output()).substr(0, shown));
   }
   client_.output().erase(0, written);
+  // Before what was heard in return is looked at.
+  if (written > 0 && client_.flight_out()) {
+    message_out(message_size_);
+  }
   const std::size_t heard = client_.replies();
   hear(in, status, awaited);
   // Who always has another byte for us, and never a whole reply, is no better than who is silent.
@@ -141,6 +176,9 @@ void Upstream::hear(const std::string& in, IoStatus status, std::optional<Awaite
     transcript_.received(in);
   }
   client_.receive(in);
+  if (!in.empty()) {
+    heard_ = Clock::now();
+  }
   if (status == IoStatus::kProgress) {
     return;
   }
@@ -155,62 +193,6 @@ void Upstream::hear(const std::string& in, IoStatus status, std::optional<Awaite
     client_.lost(channel_->failure() + when);
   }
   transcript_.ended(client_.reason());
-}
-
-void Upstream::send_message(const Body& body, Deadline latest) {
-  Body::Reader reader(body);
-  DataEncoder encoder;
-  std::string piece;
-  std::string_view out;
-  bool more = true;
-  std::uint64_t sent = 0;
-  const std::chrono::milliseconds allowance = settings_.timeouts.data_xfer;
-  const Clock::time_point start = Clock::now();
-  Clock::time_point progress = start;
-  while (client_.state() == ClientState::kBody) {
-    if (out.empty()) {
-      if (!more) {
-        dot_sent_ = true;
-        dot_time_ = Clock::now();
-        transcript_.sent_message(sent);
-        client_.end_of_data();
-        return;
-      }
-      piece.clear();
-      more = refill(reader, encoder, piece);
-      out = piece;
-      continue;
-    }
-    const std::chrono::milliseconds earned(sent * 1000 / settings_.min_data_rate);
-    const std::size_t before = out.size();
-    exchange_message(out, std::min({progress + allowance, start + allowance + earned, latest}));
-    if (out.size() < before) {
-      sent += before - out.size();
-      progress = Clock::now();
-    }
-  }
-}
-
-// The dot joins the last piece, so that a small message is one write. When the spool cannot be read
-// the connection is given up: half a message must never be ended with a dot.
-bool Upstream::refill(Body::Reader& reader, DataEncoder& encoder, std::string& piece) {
-  std::string_view bytes;
-  while (piece.size() < kPieceSize) {
-    switch (reader.next(bytes)) {
-      case Body::Reader::Result::kBytes:
-        encoder.encode(bytes, piece);
-        break;
-      case Body::Reader::Result::kEnd:
-        piece += DataEncoder::kEnd;
-        return false;
-      case Body::Reader::Result::kFailed:
-        piece.clear();
-        spool_failure_ = reader.failure();
-        client_.lost(spool_failure_);
-        return false;
-    }
-  }
-  return true;
 }
 
 }  // namespace lmtpq

@@ -37,15 +37,16 @@ class Upstream {
   // AUTH, the security layer that comes of it, LHLO anew. False as above, for login_failure();
   // kReady without a refusal(): no mechanism fits, and nothing was said.
   bool log_in(std::unique_ptr<SaslExchange> sasl, const Login& login, Deadline latest);
+  // May another transaction run on it? Not when the store's number for one connection is used up
+  // (RFC 9422, MAILMAX).
+  bool reusable() const;
   // Before another transaction on a kept connection: a byte or a close that came while it was idle
   // means it is dead.
   bool alive();
-  // May another transaction begin?
-  bool reusable() const { return client_.reusable(); }
   // Ends it at once, from another thread.
   void cut() { channel_->cut(); }
-  // One transaction. The dot does not go out after `latest_dot`; the answers are waited for until
-  // `latest_answer`.
+  // One transaction; upstream_message.cpp says in which form the message goes. The dot does not go
+  // out after `latest_dot`; the answers are waited for until `latest_answer`.
   void transact(Transaction transaction, const Body& body, Deadline latest_dot,
                 Deadline latest_answer);
   // MAIL and RCPT without a message, for probe: returns when they are answered.
@@ -74,8 +75,10 @@ class Upstream {
   bool hear_offer(Deadline latest);
   bool exchange_login(SaslExchange& sasl, const Secret& password, Deadline latest);
   void converse_while(ClientState state, Deadline latest);
+  MessageForm form_for(const Body& body) const;
   void send_message(const Body& body, Deadline latest);
-  bool refill(Body::Reader& reader, DataEncoder& encoder, std::string& piece);
+  class Pieces;
+  void message_out(std::uint64_t bytes);
   void exchange_commands(Deadline deadline);
   void exchange_message(std::string_view& out, Deadline deadline);
   void hear(const std::string& in, IoStatus status, std::optional<Awaited> awaited);
@@ -98,8 +101,9 @@ class Upstream {
   std::size_t timed_reply_ = 0;  // the reply that reply_deadline_ is for
   Deadline reply_deadline_;
   std::uint64_t message_size_ = 0;
-  bool dot_sent_ = false;
+  bool dot_sent_ = false;  // or the last byte of BDAT LAST
   Clock::time_point dot_time_;
+  Clock::time_point heard_;  // when the store last said something
   std::string spool_failure_;
   int transactions_ = 0;
 };

@@ -13,7 +13,7 @@ floor() { # folder, module
     */main) echo 5 ;;
     mailer/front_* | mailer/fronts | mailer/session | mailer/probe* | mailer/settings) echo 4 ;;
     milter/callbacks | milter/explain | milter/settings | milter/signals | milter/daemon) echo 4 ;;
-    mailer/delivery | mailer/progress | milter/message) echo 3 ;;
+    mailer/delivery | mailer/dispatch | mailer/progress | milter/message) echo 3 ;;
     *) echo 2 ;;
   esac
 }

@@ -6,6 +6,11 @@
 #include "ascii.h"
 
 namespace lmtpq {
+namespace {
+
+constexpr std::size_t kMaxLimitDigits = 6;
+
+}  // namespace
 
 Capabilities::Capabilities(const Reply& lhlo) {
   // The first line is the server's name and greeting, in whatever words.
@@ -15,6 +20,33 @@ Capabilities::Capabilities(const Reply& lhlo) {
     std::string keyword = line.substr(0, space);
     std::transform(keyword.begin(), keyword.end(), keyword.begin(), ascii_upper);
     all_.emplace_back(std::move(keyword), line.substr(std::min(space + 1, line.size())));
+    if (all_.back().first == "LIMITS") {
+      read_limits(all_.back().second);
+    }
+  }
+}
+
+// limits-parameter = SP 1*(limit-name "=" limit-value) ; limit-value = %x31-39 *5DIGIT, and more
+// for limits to come (RFC 9422 section 3). Of two the lower counts.
+void Capabilities::read_limits(std::string_view parameters) {
+  const std::pair<std::string_view, std::optional<std::size_t>*> known[] = {
+      {"MAILMAX", &mail_max_}, {"RCPTMAX", &rcpt_max_}, {"RCPTDOMAINMAX", &rcpt_domain_max_}};
+  while (!parameters.empty()) {
+    const std::string_view word = parameters.substr(0, parameters.find(' '));
+    parameters.remove_prefix(std::min(word.size() + 1, parameters.size()));
+    const std::size_t equals = std::min(word.find('='), word.size());
+    const std::string_view digits = word.substr(std::min(equals + 1, word.size()));
+    std::size_t number = 0;
+    const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (parsed.ec != std::errc() || parsed.ptr != digits.data() + digits.size() ||
+        digits.size() > kMaxLimitDigits || number == 0) {
+      continue;
+    }
+    for (const auto& [name, limit] : known) {
+      if (same_word(word.substr(0, equals), name)) {
+        *limit = std::min(limit->value_or(number), number);
+      }
+    }
   }
 }
 
@@ -25,10 +57,13 @@ bool Capabilities::offers(std::string_view keyword) const {
 
 std::optional<std::uint64_t> Capabilities::size_limit() const {
   for (const auto& [keyword, parameters] : all_) {
+    if (keyword != "SIZE") {
+      continue;
+    }
     std::uint64_t limit = 0;
     const char* const end = parameters.data() + parameters.size();
     const auto parsed = std::from_chars(parameters.data(), end, limit);
-    if (keyword == "SIZE" && parsed.ec == std::errc() && parsed.ptr == end && limit > 0) {
+    if (parsed.ec == std::errc() && parsed.ptr == end && limit > 0) {
       return limit;
     }
   }

@@ -29,11 +29,21 @@ class Capabilities {
   // The largest message in bytes; nothing when SIZE is missing, has no number, or says 0 (RFC 1870:
   // no fixed limit).
   std::optional<std::uint64_t> size_limit() const;
+  // RFC 9422, LIMITS: transactions on one connection; recipients, and domains of recipients, in one
+  // transaction. Nothing where it is not told, or is no number of 1 to 6 digits above 0.
+  const std::optional<std::size_t>& mail_max() const { return mail_max_; }
+  const std::optional<std::size_t>& rcpt_max() const { return rcpt_max_; }
+  const std::optional<std::size_t>& rcpt_domain_max() const { return rcpt_domain_max_; }
   // Keyword (upper case) and parameters, in the server's order.
   const std::vector<std::pair<std::string, std::string>>& all() const { return all_; }
 
  private:
+  void read_limits(std::string_view parameters);
+
   std::vector<std::pair<std::string, std::string>> all_;
+  std::optional<std::size_t> mail_max_;
+  std::optional<std::size_t> rcpt_max_;
+  std::optional<std::size_t> rcpt_domain_max_;
 };
 
 }  // namespace lmtpq

@@ -30,19 +30,33 @@ void LmtpClient::broken_by(const Reply& reply, std::string reason) {
 }
 
 void LmtpClient::out_of_step(std::string reason) {
-  if (!dot_sent_) {
+  if (!asks_finals_) {
     answers_.assign(answers_.size(), std::nullopt);
   }
   lost(std::move(reason));
 }
 
 void LmtpClient::begin(Transaction transaction) {
-  const bool size_offered = capabilities_.offers("SIZE");
   answers_.assign(transaction.recipients.size(), std::nullopt);
   accepted_.assign(transaction.recipients.size(), false);
   trace_refusal_.reset();
   finals_ = 0;
-  dot_sent_ = false;
+  asks_finals_ = false;
+  flight_begin_ = flight_end_ = 0;
+  purpose_ = transaction.purpose;
+  form_ = !capabilities_.offers("CHUNKING") ? MessageForm::kData
+          : window() > 1                    ? transaction.form
+                                            : std::min(transaction.form, MessageForm::kChunks);
+  queue_envelope(transaction);
+  if (purpose_ == Transaction::Purpose::kDeliver) {
+    queue_message(transaction);
+  }
+  used_ = true;
+  state_ = ClientState::kEnvelope;
+  pump();
+}
+
+void LmtpClient::queue_envelope(const Transaction& transaction) {
   if (used_) {
     unsent_.push_back({Awaited::kRset, 0, "RSET\r\n", 0});
   }
@@ -52,22 +66,24 @@ void LmtpClient::begin(Transaction transaction) {
   const BodyType body = capabilities_.offers("8BITMIME") ? transaction.body : BodyType::kUnstated;
   const AddressCharset charset =
       capabilities_.offers("SMTPUTF8") ? transaction.charset : AddressCharset::kAscii;
-  unsent_.push_back(
-      {Awaited::kMail, 0,
-       mail_line(transaction.sender, body, charset, size_offered ? transaction.size : std::nullopt),
-       0});
+  const auto size = capabilities_.offers("SIZE") ? transaction.size : std::nullopt;
+  unsent_.push_back({Awaited::kMail, 0, mail_line(transaction.sender, body, charset, size), 0});
+  const bool bypass_offered = capabilities_.offers("IGNOREQUOTA");
   for (std::size_t i = 0; i < transaction.recipients.size(); ++i) {
     const Recipient& to = transaction.recipients[i];
-    const bool bypass = to.ignore_quota && capabilities_.offers("IGNOREQUOTA");
+    const bool bypass = to.ignore_quota && bypass_offered;
     unsent_.push_back({Awaited::kRcpt, i, rcpt_line(to.mailbox, bypass), 0});
   }
-  if (transaction.purpose == Transaction::Purpose::kDeliver) {
+}
+
+void LmtpClient::queue_message(Transaction& transaction) {
+  if (form_ == MessageForm::kData) {
     unsent_.push_back({Awaited::kData, 0, "DATA\r\n", 0});
+  } else if (form_ == MessageForm::kOneFlight) {
+    std::string flight = bdat_line(transaction.message.size(), Chunk::kLast);
+    flight += transaction.message;
+    unsent_.push_back({Awaited::kBdat, transaction.message.size(), std::move(flight), 0});
   }
-  purpose_ = transaction.purpose;
-  used_ = true;
-  state_ = ClientState::kEnvelope;
-  pump();
 }
 
 void LmtpClient::send(Step step) {
@@ -75,13 +91,23 @@ void LmtpClient::send(Step step) {
   output_end_ += step.line.size();
   step.line.clear();
   step.end = output_end_;
+  if (step.what == Awaited::kBdat) {
+    flight_end_ = output_end_;
+    flight_begin_ = output_end_ - step.recipient;
+  }
   expected_.push_back(std::move(step));
 }
 
-// Sends what may be sent now; ends the transaction when nothing is left to send or to hear.
+std::size_t LmtpClient::commands_in_output() const {
+  const bool flies = flight_end_ > written();
+  return flies ? output_.size() -
+                     static_cast<std::size_t>(flight_end_ - std::max(flight_begin_, written()))
+               : output_.size();
+}
+
+// Sends what may be sent now; ends the envelope when nothing is left to send or to hear.
 void LmtpClient::pump() {
-  const std::size_t window = capabilities_.offers("PIPELINING") ? window_ : 1;
-  while (!unsent_.empty() && expected_.size() < window) {
+  while (!unsent_.empty() && expected_.size() < window()) {
     if (pointless(unsent_.front())) {
       unsent_.clear();
       break;
@@ -89,15 +115,30 @@ void LmtpClient::pump() {
     send(std::move(unsent_.front()));
     unsent_.pop_front();
   }
-  if (state_ == ClientState::kEnvelope && unsent_.empty() && expected_.empty()) {
-    state_ = ClientState::kReady;
+  if (state_ == ClientState::kEnvelope && unsent_.empty()) {
+    end_envelope();
+  }
+}
+
+void LmtpClient::end_envelope() {
+  if (expected_.empty()) {
+    if (form_ == MessageForm::kChunks && anyone_accepted()) {
+      state_ = ClientState::kBody;
+    } else {
+      end_transaction();
+    }
+  } else if (expected_.front().what == Awaited::kBdat && anyone_accepted()) {
+    // In one flight; now it is known how many replies the message has.
+    expected_.clear();
+    expect_finals();
   }
 }
 
 // Once every recipient is answered (a refused MAIL answers all), nothing more of this transaction
 // is worth sending; the next one starts with RSET.
 bool LmtpClient::pointless(const Step& step) const {
-  return (step.what == Awaited::kRcpt || step.what == Awaited::kData) &&
+  return (step.what == Awaited::kRcpt || step.what == Awaited::kData ||
+          step.what == Awaited::kBdat) &&
          std::all_of(answers_.begin(), answers_.end(), [](const auto& a) { return a.has_value(); });
 }
 
@@ -153,7 +194,10 @@ void LmtpClient::handle(const Reply& reply) {
       handle_auth(reply);
       break;
     case Awaited::kRset:
-      if (!reply.positive()) {
+      if (!reply.positive() && flight_end_ > 0) {
+        // The message is on its way: what becomes of it must be heard.
+        spent_ = "RSET refused: " + reply.summary();
+      } else if (!reply.positive()) {
         broken_by(reply, "RSET refused");
       }
       break;
@@ -175,6 +219,9 @@ void LmtpClient::handle(const Reply& reply) {
       break;
     case Awaited::kData:
       handle_data(reply);
+      break;
+    case Awaited::kBdat:
+      handle_bdat(reply);
       break;
     case Awaited::kFinal:
       handle_final(step.recipient, reply);
@@ -215,6 +262,22 @@ void LmtpClient::handle_data(const Reply& reply) {
   }
 }
 
+// RFC 3030 section 2: what failed once cannot be mended by further chunks.
+void LmtpClient::handle_bdat(const Reply& reply) {
+  const bool refused = reply.klass() == 4 || reply.klass() == 5;
+  if (state_ == ClientState::kEnvelope) {
+    // In one flight, and nobody was accepted: the store read the message to no end.
+    if (!refused) {
+      broken_by(reply, "BDAT accepted without a recipient");
+    }
+  } else if (refused) {
+    answer_rest(Awaited::kData, reply);
+    broken_by(reply, "a chunk refused");
+  } else if (!reply.positive()) {
+    out_of_step("nonsense in answer to BDAT: " + reply.summary());
+  }
+}
+
 void LmtpClient::handle_final(std::size_t recipient, const Reply& reply) {
   if (!reply.positive() && reply.klass() != 4 && reply.klass() != 5) {
     broken_by(reply, "nonsense in answer to the end of data");
@@ -225,14 +288,18 @@ void LmtpClient::handle_final(std::size_t recipient, const Reply& reply) {
     first_final_ = reply;
   }
   // Behind a 421 the others may still be answered; the connection is spent all the same.
-  closing_ = closing_ || reply.code == 421;
-  if (!expected_.empty()) {
-    return;
+  if (reply.code == 421) {
+    spent_ = "the store closes the connection";
   }
-  if (closing_) {
-    lost("the store closes the connection");
-  } else {
-    state_ = ClientState::kReady;
+  if (expected_.empty()) {
+    end_transaction();
+  }
+}
+
+void LmtpClient::end_transaction() {
+  state_ = ClientState::kReady;
+  if (!spent_.empty()) {
+    lost(spent_);
   }
 }
 
@@ -245,6 +312,8 @@ void LmtpClient::handle_unawaited(const Reply& reply) {
     answer_rest(Awaited::kData, reply);
     broken_by(reply, "refused before the end of data");
   } else {
+    // In one flight no 354 stands between: one reply too many may have shifted all others.
+    asks_finals_ = asks_finals_ && form_ != MessageForm::kOneFlight;
     out_of_step("a reply to nothing: " + reply.summary());
   }
 }
@@ -266,12 +335,16 @@ bool LmtpClient::anyone_accepted() const {
   return false;
 }
 
-void LmtpClient::end_of_data() {
-  dot_sent_ = true;
+void LmtpClient::end_of_chunk() { expected_.push_back({Awaited::kBdat, 0, {}, 0}); }
+
+void LmtpClient::end_of_data() { expect_finals(); }
+
+void LmtpClient::expect_finals() {
+  asks_finals_ = true;
   state_ = ClientState::kFinal;
   for (std::size_t i = 0; i < accepted_.size(); ++i) {
     if (accepted_[i] && !answers_[i]) {
-      expected_.push_back({Awaited::kFinal, i, {}, 0});
+      expected_.push_back({Awaited::kFinal, i, {}, flight_end_});
     }
   }
 }

@@ -12,7 +12,9 @@
 // Rules: RFC 3207 and RFC 4954 (STARTTLS, AUTH: what the server said before counts no more),
 //   RFC 2033 section 4.2 (one reply per accepted recipient, in order), RFC 2920 (pipelining:
 //   but never a lone dot to a 354 that no recipient earned: Cyrus would file an empty message),
-//   Cyrus's TRACE (RSET clears the id, so RSET opens every transaction but a connection's first).
+//   Cyrus's TRACE (RSET clears the id, so RSET opens every transaction but a connection's first),
+//   RFC 3030 (BDAT: one reply a chunk; of LMTP's last one, one per accepted recipient, and a single
+//   one where nobody was accepted).
 #pragma once
 
 #include <cstdint>
@@ -40,12 +42,13 @@ enum class Awaited {
   kMail,
   kRcpt,
   kData,
+  kBdat,  // a chunk, or the last one while nobody knows who is accepted
   kFinal,
   kQuit
 };
-inline constexpr const char* kAwaitedNames[] = {"greeting", "LHLO",        "STARTTLS", "AUTH",
-                                                "RSET",     "TRACE",       "MAIL",     "RCPT",
-                                                "DATA",     "end of data", "QUIT"};
+inline constexpr const char* kAwaitedNames[] = {"greeting", "LHLO",  "STARTTLS",    "AUTH",
+                                                "RSET",     "TRACE", "MAIL",        "RCPT",
+                                                "DATA",     "BDAT",  "end of data", "QUIT"};
 
 enum class ClientState {
   kOpening,     // greeting, LHLO, STARTTLS, AUTH: a reply is awaited
@@ -53,14 +56,21 @@ enum class ClientState {
   kChallenged,  // the server awaits our answer within AUTH
   kLoggedIn,    // AUTH is done; the next byte from the server may be in a security layer
   kReady,       // no transaction is open
-  kEnvelope,    // TRACE, MAIL, RCPT, DATA are under way
-  kBody,        // 354, and somebody accepted: the message is to be sent
+  kEnvelope,    // TRACE, MAIL, RCPT, DATA are under way (in one flight: the message, too)
+  kBody,        // somebody is accepted, and DATA if it was sent: the message is to be sent
   kFinal,       // the dot is out
   kBroken,      // never to be used again
 };
 inline constexpr const char* kClientStateNames[] = {"opening",   "handshake", "challenged",
                                                     "logged in", "ready",     "envelope",
                                                     "body",      "final",     "broken"};
+
+// How the message goes. What is not offered falls back on what stands above it.
+enum class MessageForm {
+  kData,       // behind DATA's 354, with a dot at its end
+  kChunks,     // BDAT, when it is known who is accepted (CHUNKING)
+  kOneFlight,  // one BDAT right behind RCPT (CHUNKING and PIPELINING)
+};
 
 struct Transaction {
   enum class Purpose {
@@ -74,6 +84,8 @@ struct Transaction {
   TraceId trace;                      // empty: none
   std::vector<Recipient> recipients;
   Purpose purpose = Purpose::kDeliver;
+  MessageForm form = MessageForm::kData;
+  std::string message;  // for kOneFlight: all of it, canonical
 };
 
 // What the server said about one recipient, and to which command.
@@ -118,9 +130,20 @@ class LmtpClient {
 
   // In kReady.
   void begin(Transaction transaction);
-  // In kBody, when the whole message, dot-stuffed, and its final dot have been written. Called no
-  // earlier: a reply that came before is one to an unfinished message.
+  // Of the transaction that begin() began.
+  MessageForm form() const { return form_; }
+  // In kBody, when the whole message, dot-stuffed, and its final dot have been written, or the last
+  // byte of the last chunk. Called no earlier: a reply that came before is one to an unfinished
+  // message.
   void end_of_data();
+  // In kBody, when a chunk that is not the last has been written; likewise.
+  void end_of_chunk();
+  // Of chunks that are done how many may be unanswered: without PIPELINING none.
+  bool may_send_chunk() const { return expected_.size() < window(); }
+  // In one flight: is the message's last byte out (the store may have filed it)? And how much of
+  // what stands in output() is commands, which a transcript shows?
+  bool flight_out() const { return flight_end_ > 0 && written() >= flight_end_; }
+  std::size_t commands_in_output() const;
   // In kFinal: true when the one reply so far refused the message as such (552 5.2.3 or 5.3.4).
   // Cyrus gives no other then, whatever the recipients, so the wait for more may be cut short.
   bool message_refused() const;
@@ -151,13 +174,19 @@ class LmtpClient {
  private:
   struct Step {
     Awaited what;
-    std::size_t recipient = 0;
+    std::size_t recipient = 0;  // of BDAT in one flight: the message's size
     std::string line;
     std::uint64_t end = 0;  // where its line ends among all bytes of output
   };
 
+  std::size_t window() const { return capabilities_.offers("PIPELINING") ? window_ : 1; }
+  std::uint64_t written() const { return output_end_ - output_.size(); }
+  void queue_envelope(const Transaction& transaction);
+  void queue_message(Transaction& transaction);
   void send(Step step);
   void pump();
+  void end_envelope();
+  void end_transaction();
   bool pointless(const Step& step) const;
   void handle(const Reply& reply);
   void handle_opening(Awaited what, const Reply& reply);
@@ -168,6 +197,8 @@ class LmtpClient {
   Reply veiled(Reply reply) const;
   void handle_rcpt(std::size_t recipient, const Reply& reply);
   void handle_data(const Reply& reply);
+  void handle_bdat(const Reply& reply);
+  void expect_finals();
   void handle_final(std::size_t recipient, const Reply& reply);
   void handle_unawaited(const Reply& reply);
   void answer_rest(Awaited stage, const Reply& reply);
@@ -190,6 +221,9 @@ class LmtpClient {
   std::optional<Reply> breaking_reply_;
 
   Transaction::Purpose purpose_ = Transaction::Purpose::kDeliver;
+  MessageForm form_ = MessageForm::kData;
+  std::uint64_t flight_begin_ = 0;  // in one flight: where among all bytes of output the message
+  std::uint64_t flight_end_ = 0;    // stands; 0: it does not
   Reply greeting_;
   Capabilities capabilities_;
   std::string session_;
@@ -200,9 +234,9 @@ class LmtpClient {
   std::vector<Secret> said_;  // within AUTH, in every form in which it could come back
   std::optional<Reply> trace_refusal_;
   std::optional<Reply> first_final_;
-  int finals_ = 0;        // replies to the end of data so far
-  bool closing_ = false;  // one of them was 421
-  bool dot_sent_ = false;
+  int finals_ = 0;            // replies to the end of data so far
+  std::string spent_;         // why the connection ends with this transaction; empty: it does not
+  bool asks_finals_ = false;  // all before the end of data is heard, and so far in step
   std::vector<bool> accepted_;
   std::vector<std::optional<Answer>> answers_;
 };

@@ -1,6 +1,7 @@
 // A store that answers well up to one point, and there does one bad thing.
 //
-// What it is: the matrix of points, faults, pipelining and fresh or reused connection; the store
+// What it is: the matrix of points, faults, pipelining, chunking and fresh or reused connection;
+// the store
 //   that plays a trial; what must hold whatever it does.
 // What it does not know: how bytes travel.
 // Called by: main.
@@ -52,9 +53,12 @@ struct Trial {
   Point point;
   Fault fault;
   bool pipelining;
+  bool chunking;
   bool reused;
   std::string name() const;
   Script script() const;  // the MTA's side
+  // The message goes with its commands, before anything of them is answered.
+  bool one_flight() const { return pipelining && chunking && reused; }
 };
 
 // kLie is not among them: it says 250 and files nothing, which judge() must notice.

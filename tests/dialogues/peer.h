@@ -35,6 +35,9 @@ class Stage {
   bool terminate_ = false;
 };
 
+// Of `BDAT size` or `BDAT size LAST`; nothing if the line is another.
+std::optional<std::size_t> size_of_chunk(const std::string& line, bool last);
+
 class Peer {
  public:
   enum class Ending { kOpen, kHalfClosed, kClosed, kAborted };
@@ -73,6 +76,8 @@ class Peer {
   // True when a whole line was there. A line that ends otherwise than in CRLF, or has a CR within,
   // fails the dialogue: lmtpq sends neither to anybody.
   bool take_line(std::string& line);
+  // True when so many bytes were there.
+  bool take_bytes(std::size_t count, std::string& bytes);
   std::string_view unread() const { return std::string_view(inbox_).substr(read_); }
 
   std::string name_;
@@ -103,12 +108,14 @@ class ScriptedPeer : public Peer {
   bool expect(const Step& step);
   bool rested(const Step& step);
   bool expect_message(const Step& step);
+  bool expect_chunk(const Step& step);
   void check_reply(const std::string& line);
   void fail(const Step& step, const std::string& why);
 
   const Steps& steps_;
   std::size_t next_ = 0;
   std::string message_;
+  std::optional<std::size_t> chunk_;                            // the size of the one that comes
   std::optional<std::chrono::steady_clock::time_point> awake_;  // when `waits` is over
   std::vector<std::string> heard_;                              // lines, as they came
 };

@@ -1,7 +1,7 @@
 // Any bytes from a store, line by line, over three transactions: nobody's mail is taken for
 // delivered before the dot, nothing is said on a broken connection, and nothing that came in clear
 // is heard behind STARTTLS. The first byte chooses the number of recipients, the window, whether
-// quota is ignored, and whether TLS and a login come first.
+// quota is ignored, whether TLS and a login come first, and the messages' form.
 
 #include <algorithm>
 #include <cstdint>
@@ -29,6 +29,9 @@ class Player {
         window_(choice % 16 > 7 ? 3 : 1),
         tls_(choice % 32 > 15),
         login_(choice % 64 > 31),
+        form_(choice % 128 < 64 ? MessageForm::kData
+              : choice < 192    ? MessageForm::kChunks
+                                : MessageForm::kOneFlight),
         client_("here", window_) {}
 
   void hear(std::string_view line) {
@@ -40,7 +43,10 @@ class Player {
     if (open_further()) {
       return;
     }
-    if (client_.state() == ClientState::kBody && line.find("#wait") == line.npos) {
+    if (client_.state() == ClientState::kBody && line.find("#chunk") != line.npos &&
+        client_.form() == MessageForm::kChunks && client_.may_send_chunk()) {
+      client_.end_of_chunk();
+    } else if (client_.state() == ClientState::kBody && line.find("#wait") == line.npos) {
       client_.end_of_data();
       dot_ = true;
       ++dots_;
@@ -91,6 +97,7 @@ class Player {
     transaction.trace = TraceId::parse("t" + std::to_string(transactions_)).value();
     const Mailbox mailbox = Mailbox::parse("a@b").value();
     transaction.recipients.assign(recipients_, {mailbox, ignore_quota_});
+    transaction.form = form_;
     const bool reset = client_.used();
     client_.begin(transaction);
     check(client_.output().starts_with("RSET\r\n") == reset);
@@ -123,6 +130,10 @@ class Player {
       ++sent_;
     }
     client_.output().clear();
+    if (client_.flight_out() && !dot_) {
+      dot_ = true;
+      ++dots_;
+    }
     // Commands without a reply; one dot may have had several, so only until the first dot.
     check(dots_ > 0 || client_.state() == ClientState::kBroken ||
           sent_ + 1 <= client_.replies() + window_);
@@ -133,6 +144,7 @@ class Player {
   std::size_t window_;
   bool tls_;
   bool login_;
+  MessageForm form_;
   LmtpClient client_;
   int transactions_ = 0;
   bool dot_ = false;

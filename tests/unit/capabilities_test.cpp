@@ -24,8 +24,40 @@ class CapabilitiesTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(readsTheListThatCyrusEndsWithOk);
   CPPUNIT_TEST(aLineWithAnEnhancedStatusMovesNoKeyword);
   CPPUNIT_TEST(readsTheSizeLimit);
+  CPPUNIT_TEST(readsLimits);
   CPPUNIT_TEST(survivesJunk);
   CPPUNIT_TEST_SUITE_END();
+
+  // "mail rcpt domains", "-" for what is not limited.
+  static std::string limits(const std::string& parameters) {
+    const Capabilities told = of("250-h\r\n250-LIMITS" + parameters + "\r\n250 SIZE\r\n");
+    std::string all;
+    for (const auto& limit : {told.mail_max(), told.rcpt_max(), told.rcpt_domain_max()}) {
+      all += (all.empty() ? "" : " ") + (limit ? std::to_string(*limit) : "-");
+    }
+    return all;
+  }
+
+  void readsLimits() {  // T70
+    const std::pair<const char*, const char*> rows[] = {
+        {"", "- - -"},
+        {" MAILMAX=1 RCPTMAX=20 RCPTDOMAINMAX=3", "1 20 3"},
+        {" rcptmax=999999", "- 999999 -"},
+        {" RCPTMAX=1000000", "- - -"},
+        {" RCPTMAX=99999999999999999999999", "- - -"},
+        {" RCPTMAX=0 MAILMAX=0", "- - -"},
+        {" RCPTMAX=-1 MAILMAX=+1 RCPTDOMAINMAX= ", "- - -"},
+        {" RCPTMAX=1x MAILMAX=x1", "- - -"},
+        {" RCPTMAX MAILMAX:1 =5 == FOO=7 RCPTMAX=5", "- 5 -"},
+        {" XRCPTMAX=1 RCPTMAXX=1 RCPTDOMAINMAX=2", "- - 2"},
+        {"  RCPTMAX=5   MAILMAX=2  ", "2 5 -"},
+        {" RCPTMAX=5 RCPTMAX=3 RCPTMAX=9", "- 3 -"}};
+    for (const auto& [parameters, all] : rows) {
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(parameters, std::string(all), limits(parameters));
+    }
+    // Only what the latest LHLO says; another keyword is another keyword.
+    CPPUNIT_ASSERT(!of("250-LIMITS RCPTMAX=1\r\n250 XLIMITS RCPTMAX=1\r\n").rcpt_max());
+  }
 
   void offersNothingByDefault() {
     CPPUNIT_ASSERT(Capabilities().all().empty() && !Capabilities().offers("SIZE"));

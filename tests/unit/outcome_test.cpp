@@ -44,6 +44,7 @@ class OutcomeTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(everyReplyOfAStoreBecomesOneThatSendmailReadsAsMeant);
   CPPUNIT_TEST(ourOwnTroubleIsTemporaryAndOnlyTheMessagesFaultIsNot);
   CPPUNIT_TEST(troubleTellsItsDetail);
+  CPPUNIT_TEST(whatAnAdminRefusesIsPermanentByItsClassOnly);
   CPPUNIT_TEST(theStoresWordsAreKept);
   CPPUNIT_TEST(wordsAreOursWhereTheStoreSaidNothing);
   CPPUNIT_TEST(aReplyCarriesTheTraceIdOnce);
@@ -206,6 +207,7 @@ class OutcomeTest : public CppUnit::TestFixture {
         {Trouble::kNonsense, "deferred 451 4.5.0"},
         {Trouble::kSpool, "deferred 452 4.3.1"},
         {Trouble::kConfiguration, "deferred 451 4.3.5"},
+        {Trouble::kUnrouted, "deferred 451 4.4.3"},
         {Trouble::kInternal, "deferred 451 4.3.0"},
         {Trouble::kTooLarge, "refused 552 5.3.4"},
         {Trouble::kNeedsUtf8, "refused 550 5.6.7"},
@@ -225,6 +227,13 @@ class OutcomeTest : public CppUnit::TestFixture {
       const bool doubtful = outcome.text.find("possible duplicate") != std::string::npos;
       CPPUNIT_ASSERT_EQUAL(static_cast<Trouble>(i) == Trouble::kUncertain, doubtful);
     }
+  }
+
+  void whatAnAdminRefusesIsPermanentByItsClassOnly() {
+    CPPUNIT_ASSERT_EQUAL(std::string("refused 550 5.1.6"), verdict(outcome_of({5, 1, 6}, "moved")));
+    CPPUNIT_ASSERT_EQUAL(std::string("deferred 451 4.2.1"),
+                         verdict(outcome_of({4, 2, 1}, "moves")));
+    CPPUNIT_ASSERT_EQUAL(std::string("550 5.1.6 moved"), words_of(outcome_of({5, 1, 6}, "moved")));
   }
 
   void theStoresWordsAreKept() {

@@ -17,6 +17,7 @@ class ProgressTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(overQuotaInSpiteOfIgnoreQuotaIsTold);
   CPPUNIT_TEST(tooManyRecipientsGoIntoAnotherTransaction);
   CPPUNIT_TEST(tooManyRecipientsWithoutProgressAreDeferred);
+  CPPUNIT_TEST(aStoresLimitsCutTransactions);
   CPPUNIT_TEST(onlyTheEnhancedCodeMeansTooMany);
   CPPUNIT_TEST(aConnectionLostBeforeTheDotLeavesTheUnansweredForAnother);
   CPPUNIT_TEST(aConnectionLostBehindTheDotKeepsWhatWasAnswered);
@@ -225,6 +226,41 @@ class ProgressTest : public CppUnit::TestFixture {
     road.meet({kOk, too_many, too_many, too_many});
     CPPUNIT_ASSERT(!road.transact());
     check("alice deferred 4.5.3 no, bob deferred 4.5.3 no, carol deferred 4.5.3 no", road.fates());
+  }
+
+  // The RCPT lines of each transaction that a message to these takes.
+  static std::string cut_by(const std::string& limits, std::vector<const char*> recipients) {
+    Road road({"--trace=off"}, "", recipients);
+    road.meet({}, "250-store\r\n250-LIMITS " + limits + "\r\n250 SIZE\r\n");
+    std::string all;
+    for (std::size_t done = 0; done < recipients.size();) {
+      const auto next = road.progress().next_transaction(road.upstream().client().capabilities());
+      CPPUNIT_ASSERT(next && !next->recipients.empty());
+      const std::size_t count = next->recipients.size();
+      Replies replies(count + (all.empty() ? 1 : 2), kOk);
+      replies.push_back(kGo);
+      std::string finals;
+      for (std::size_t i = 0; i < count; ++i) {
+        finals += kSent;
+        all += next->recipients[i].mailbox.text() + (i + 1 < count ? "," : "; ");
+      }
+      replies.push_back(finals);
+      road.hear(replies);
+      CPPUNIT_ASSERT(!road.transact());
+      done += count;
+    }
+    CPPUNIT_ASSERT(!road.progress().undecided());
+    return all;
+  }
+
+  void aStoresLimitsCutTransactions() {  // T70
+    check("a,b,c; ", cut_by("RCPTMAX=3", {"a", "b", "c"}));
+    check("a,b; c; ", cut_by("RCPTMAX=2", {"a", "b", "c"}));
+    check("a; b; c; ", cut_by("RCPTMAX=1 MAILMAX=9", {"a", "b", "c"}));
+    check("a,b,c; ", cut_by("RCPTMAX=0 X", {"a", "b", "c"}));
+    check("a@x,b@X,d@x; c@y; ", cut_by("RCPTDOMAINMAX=1", {"a@x", "b@X", "c@y", "d@x"}));
+    check("a@x,b@y,d@Y; c@z,e; ", cut_by("RCPTDOMAINMAX=2", {"a@x", "b@y", "c@z", "d@Y", "e"}));
+    check("a@x,b@x; c@x; ", cut_by("RCPTDOMAINMAX=1 RCPTMAX=2", {"a@x", "b@x", "c@x"}));
   }
 
   void onlyTheEnhancedCodeMeansTooMany() {  // T37

@@ -1,0 +1,49 @@
+// Any bytes as a map of routes: an error in one line with its place, or a table in which every
+// plain address of the text is looked up, and finds a list with a store in it, or a refusal.
+
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include "config.h"
+#include "lines.h"
+#include "route_table.h"
+
+namespace {
+
+void look_up(const lmtpq::RouteTable& table, std::string_view line) {
+  const auto mailbox = lmtpq::Mailbox::parse(line.substr(0, line.find_first_of(" \t")));
+  if (!mailbox || mailbox->null()) {
+    return;
+  }
+  const lmtpq::Route route = table.find(*mailbox);
+  const auto* const list = std::get_if<lmtpq::DestinationList>(&route);
+  if (list != nullptr && (*list == nullptr || (*list)->empty())) {
+    std::abort();
+  }
+  const auto* const outcome = std::get_if<lmtpq::Outcome>(&route);
+  if (outcome != nullptr && outcome->fate == lmtpq::Fate::kDelivered) {
+    std::abort();
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  try {
+    const lmtpq::RouteTable table = lmtpq::RouteTable::parse(text, "corpus");
+    int left = 100;
+    lmtpq::each_line(text, "corpus", [&](std::string_view line, const std::string&) {
+      if (left-- > 0) {
+        look_up(table, line);
+      }
+    });
+  } catch (const lmtpq::ConfigError& error) {
+    const std::string_view said = error.what();
+    if (!said.starts_with("corpus:") || said.find('\n') != std::string_view::npos) {
+      std::abort();
+    }
+  }
+  return 0;
+}
