@@ -144,6 +144,8 @@ int become_daemon(char** words) {
   const ssize_t length = readlink("/proc/self/exe", path.data(), path.size() - 1);
   const std::string own(path.data(), static_cast<std::size_t>(std::max<ssize_t>(length, 0)));
   const std::string daemon = own.substr(0, own.rfind('/') + 1) + "lmtpq-serve";
+  std::array<char, 12> name{"lmtpq-serve"};  // for ps; the subcommand says nothing there
+  words[0] = name.data();
   execv(daemon.c_str(), words);
   std::fprintf(stderr, "lmtpq: %s: %s; it belongs beside lmtpq\n", daemon.c_str(),
                std::strerror(errno));

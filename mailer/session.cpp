@@ -146,15 +146,17 @@ bool Session::deliver() {
     return true;
   }
   // What the store took, the client will bring again.
+  carrier_.unheard();
   log_.warning(Record()
                    .add("trace", delivered.trace.text())
                    .add("client", "gone before it heard the outcomes: possible duplicate"));
   return false;
 }
 
-// Between messages a client's leaving is its right; in the middle of one it is worth a line.
+// Between messages a client's leaving is its right, and behind its QUIT; in the middle of one it is
+// worth a line.
 void Session::ended(const std::string& reason) {
-  if (!idle()) {
+  if (!idle() && server_.state() != ServerState::kClosed) {
     log_.warning(Record()
                      .add("trace", "")
                      .add("client", reason)

@@ -24,7 +24,8 @@ check_page() { # page; the program's options stand in $scratch/help
   verdict "$1 has no other option" "$(comm -13 "$scratch/help" "$scratch/page")"
   verdict "$1 has no lint" "$(mandoc -T lint -W warning "$1" 2>&1)"
 }
-for command in relay deliver probe; do
+commands="relay deliver probe serve"
+for command in $commands; do
   "$lmtpq" $command --help
 done | options_of >"$scratch/help"
 cp "$scratch/help" "$scratch/help.lmtpq"
@@ -32,7 +33,7 @@ check_page docs/man/lmtpq.8
 "$milter" --help | options_of >"$scratch/help"
 check_page docs/man/lmtpq-milter.8
 
-for command in relay deliver probe; do
+for command in $commands; do
   "$lmtpq" $command --help | tr '\n' ' ' | tr -s ' ' >"$scratch/$command"
 done
 verdict "the man page's times are the program's" "$(
@@ -43,7 +44,11 @@ verdict "the man page's times are the program's" "$(
         echo "$option is not $time"
     done)"
 
-# Asks the program itself: what it says of `NAME = ` in a file, above the sections and in one.
+# Asks the program itself: what it says of `NAME = ` in a file, above the sections and in one of either
+# kind. The daemon has no folder for its socket, and ends.
+serve_nowhere() {
+  timeout 10 "$lmtpq" serve --log stderr --tag-keys none --listen unix:/nowhere/socket "$@" 2>&1 </dev/null
+}
 objection() { # text of a file, option
   printf '%b' "$1" >"$scratch/conf"
   for command in relay deliver probe; do
@@ -51,8 +56,9 @@ objection() { # text of a file, option
     "$lmtpq" $command --config "$scratch/conf" --log stderr --tag-keys none -d unix:/nowhere 2>&1 </dev/null
     return
   done
+  serve_nowhere --config "$scratch/conf" -d unix:/nowhere
 }
-for command in relay deliver probe; do
+for command in $commands; do
   "$lmtpq" $command --help >"$scratch/$command.help"
 done
 for option in $(cat "$scratch/help.lmtpq"); do
@@ -66,26 +72,53 @@ for option in $(cat "$scratch/help.lmtpq"); do
   *) echo "$name" ;;
   esac
 done | grep -vx destination >"$scratch/section-keys"
-grep -vxF -f "$scratch/section-keys" "$scratch/keys" >"$scratch/top-keys"
+for name in $(cat "$scratch/keys"); do
+  printf '[listener.x]\naddress = unix:/nowhere/x\n%s = \n' "$name" >"$scratch/conf"
+  case $(serve_nowhere --config "$scratch/conf" unix:/nowhere) in
+  *"not in a section"* | *"unknown option"*) ;;
+  *) echo "$name" ;;
+  esac
+done >"$scratch/listener-keys"
+grep -vxF -f "$scratch/section-keys" -f "$scratch/listener-keys" "$scratch/keys" >"$scratch/top-keys"
+defaults_of() { # command
+  sed 's/^ \{2,6\}\(-[A-Za-z], \)\{0,1\}--/@--/' "$scratch/$1.help" | tr '\n' ' ' | tr -s ' ' | tr '@' '\n' |
+    sed -n 's/^--\([a-z0-9-]*\)[ [].*(default: \([^)]*\)).*/\1 \2/p'
+}
+verdict "what is asked of one command is asked of the daemon too, with the same default" "$(
+  defaults_of serve | sort >"$scratch/defaults"
+  defaults_of relay | sort | comm -23 - "$scratch/defaults")"
+# Those of the daemon alone; of the others the page says some in other words.
+verdict "$page has the daemon's defaults" "$(
+  defaults_of relay >"$scratch/other"
+  defaults_of serve | grep -vxF -f "$scratch/other" | while read -r option default; do
+    sed -n "/^\.It Fl -$option\( \|\$\)/,/^\.\(It\|El\)/p" $page | sed 1d | tr '\n' ' ' |
+      grep -qE -e "\($default\)|P[qa] (Pa )?$default|default is \.Cm $default" || echo "$option is not $default"
+  done)"
 keys_under() { # heading of lmtpq.conf.5
   sed -n "/^\.Ss $1\$/,/^\.S[sh] /s/^\.It Ic \([a-z0-9-]*\).*/\1/p" $conf_page | sort
 }
 keys_under "Above the sections, or in them" >"$scratch/section-page"
+keys_under "Above the sections, or in listeners" >"$scratch/listener-page"
 keys_under "Above the sections only" >"$scratch/top-page"
 verdict "the program has keys for its file, and for sections" "$(
-  [ -s "$scratch/top-keys" ] && [ -s "$scratch/section-keys" ] || echo "none found")"
+  [ -s "$scratch/top-keys" ] && [ -s "$scratch/section-keys" ] && [ -s "$scratch/listener-keys" ] || echo "none found")"
 verdict "$conf_page has what may stand in a section, and no more" \
   "$(diff "$scratch/section-keys" "$scratch/section-page")"
+verdict "$conf_page has what may stand in a listener's section, and no more" \
+  "$(diff "$scratch/listener-keys" "$scratch/listener-page")"
 verdict "$conf_page has what may stand above the sections only, and no more" \
   "$(diff "$scratch/top-keys" "$scratch/top-page")"
 verdict "$conf_page has the program's defaults" "$(
-  tr '\n' ' ' <"$scratch/relay.help" | tr -s ' ' | sed 's/ \(-[A-Za-z], \)\{0,1\}--/\n--/g' |
-    sed -n 's/^--\([a-z0-9-]*\)[ [].*(default: \([^)]*\)).*/\1 \2/p' | grep -v '^config ' | sort >"$scratch/defaults"
+  defaults_of serve | grep -v '^config ' | sort >"$scratch/defaults"
   sed -n 's/^\.It Ic \([a-z0-9-]*\) Ar [A-Z]* Pq \(.*\)/\1 \2/p' $conf_page | sort | diff "$scratch/defaults" -)"
 # Files as they are shown: each block becomes $scratch/shown.N.
 awk -v into="$scratch/shown." '/^```ini$/ {n++; on=1; next} /^```/ {on=0} on {print >(into n)}' docs/TLS.md
+awk -v into="$scratch/shown.daemon" '/^```ini$/ {n++; on=1; next} /^```/ {on=0} on {print >(into n)}' docs/DAEMON.md
+awk -v into="$scratch/block." '/^\.Bd/ {n++; on=1; next} /^\.Ed/ {on=0} on {print >(into n)}' $page
+for file in $(grep -l '^\[listener' "$scratch"/block.*); do mv "$file" "$scratch/shown.page.${file##*.}"; done
 awk -v into="$scratch/shown.man" '/^\.Bd/ {n++; on=1; next} /^\.Ed/ {on=0} on {print >(into n)}' $conf_page
 cp cf/examples/lmtpq.conf "$scratch/shown.example"
+cp cf/examples/daemon.conf "$scratch/shown.example.daemon"
 awk '/^```passwords$/ {on=1; next} /^```/ {on=0} on' docs/TLS.md >"$scratch/passwords.TLS"
 cp cf/examples/passwords "$scratch/passwords.example"
 for file in "$scratch"/shown.*; do
@@ -102,6 +135,14 @@ verdict "files of both kinds are shown in three places" "$(
     ls "$scratch")"
 verdict "the program takes every lmtpq.conf that is shown" "$(
   for file in "$scratch"/shown.*; do unreached --config "$file"; done)"
+verdict "the daemon takes every file with listeners that is shown, as far as its folder" "$(
+  shown=0
+  for file in $(grep -l '^\[listener' "$scratch"/shown.*); do
+    shown=$((shown + 1))
+    sed 's|unix:/run/lmtpq/|unix:/nowhere/|' "$file" >"$scratch/conf"
+    said=$(serve_nowhere --config "$scratch/conf") || case $said in *": bind: "*) ;; *) echo "$file: $said" ;; esac
+  done
+  [ $shown -ge 4 ] || echo "only $shown")"
 verdict "the program takes every password file that is shown" "$(
   for file in "$scratch"/passwords.*; do unreached --auth-password-file "$file"; done)"
 # Where the first DEST of a store is shown to be probed, it is as under Sendmail.
@@ -127,6 +168,15 @@ verdict "TLS.md quotes reasons" "$([ "$(grep -c . "$scratch/reasons")" -ge 20 ] 
 verdict "every reason of TLS.md is one that can be given" "$(while read -r words; do
   grep -qaF -e "$words" "$lmtpq" "${lmtpq%/*}/lmtpq-secure.so" $libraries || echo "$words"
 done <"$scratch/reasons")"
+# The same for the daemon's log lines: what stands in quotes, but for names, numbers and addresses.
+sed -n '/^| line |/,/^$/s/^| \(.*\) |[^|]*|$/\1/p; /^| in the journal |/,/^$/s/^| \([^|]*\)|.*/\1/p' docs/DAEMON.md |
+  grep -o '`[^`]*`' | tr -d '`' | grep -v 'Start request\|^lmtpq.socket\|^drain-timeout' |
+  sed 's/event=\([a-z]*\)/\n\1\n/g; s/\.\.\./\n/g; s/[a-z-]*="\{0,1\}/\n/g; s/[0-9] [0-9.]* /&\n/g; s/\(unix\|inet\):[^ ]*/\n/g; s/uid:1000//; s/[";]/\n/g' |
+  sed 's/^[ ,;:]*//; s/[ ;:,]*$//' | grep '[a-z][a-z]' | grep -v '^clients$\|^listener$\|^/\|No such file\|Permission' | sort -u >"$scratch/words"
+verdict "DAEMON.md quotes the log" "$([ "$(grep -c . "$scratch/words")" -ge 20 ] || cat "$scratch/words")"
+verdict "every log line of DAEMON.md is one that can be written" "$(while read -r words; do
+  grep -qaF -e "$words" "$lmtpq-serve" || echo "$words"
+done <"$scratch/words")"
 sed -n '/^    # lmtpq probe/,/^$/s/^    \( \{0,2\}[A-Za-z][A-Za-z0-9 ]\{0,17\}\) .*/\1/p' docs/TLS.md |
   sed 's/ *$//; s/^ *//' | sed 's/  .*//' | sort -u >"$scratch/rows"
 verdict "TLS.md shows rows of probe, and probe has them" "$(

@@ -1,9 +1,10 @@
 dnl The mailers cyrusv2 and cyrusv2q through lmtpq, in place of MAILER(`cyrusv2').
 dnl
 dnl What it is: two M lines for sendmail.cf. cyrusv2 delivers as the stock mailer of that name
-dnl   does; cyrusv2q delivers whether or not the mailbox is over its quota.
+dnl   does; cyrusv2q delivers whether or not the mailbox is over its quota. They run a program,
+dnl   `lmtpq relay', or with LMTPQ_DAEMON they dial a daemon, `lmtpq serve'.
 dnl What it does not know: the store; the options of `lmtpq relay', which pass unread, but that
-dnl   --mta-timeout and --data-done-timeout are looked for.
+dnl   --mta-timeout and --data-done-timeout are looked for; the daemon's settings.
 dnl Read by: m4 with Sendmail's cf.m4, after MAILER(`local') and MAILER(`smtp'), whose rulesets
 dnl   it names. All knobs are read here, so they, MODIFY_MAILER_FLAGS and
 dnl   confTO_DATAFINAL stand above.
@@ -19,6 +20,10 @@ _DEFIFNOT(`LMTPQ_MAILER_USER', `cyrus:mail')
 _DEFIFNOT(`LMTPQ_MAILER_CONFIG', `')
 _DEFIFNOT(`LMTPQ_MAILER_ARGS', `')
 _DEFIFNOT(`LMTPQ_MAILER_FALLBACK', `')
+_DEFIFNOT(`LMTPQ_DAEMON', `')
+define(`_LMTPQ_FORM_', ifelse(defn(`LMTPQ_DAEMON'), `', `program', `daemon'))
+ifdef(`LMTPQ_QUOTA_DAEMON', `define(`_LMTPQ_QUOTA_NAMED_')',
+	`define(`LMTPQ_QUOTA_DAEMON', defn(`LMTPQ_DAEMON')`q')')
 _DEFIFNOT(`CYRUSV2_MAILER_ARGS', `FILE /var/run/cyrus/socket/lmtp')
 _DEFIFNOT(`CYRUSV2_MAILER_FLAGS', `A@/:|m')
 _DEFIFNOT(`_DEF_CYRUSV2_MAILER_FLAGS', `lsDFMnqXz')
@@ -134,13 +139,55 @@ define(`_LMTPQ_DATAFINAL_', `ifelse(
 	`define(`_LMTPQ_MTA_', ` --mta-timeout=$1s')')')
 define(`_LMTPQ_MTA_', `')
 ifdef(`_LMTPQ_FAILED_', `', `ifdef(`confTO_DATAFINAL',
-	`ifelse(index(LMTPQ_MAILER_ARGS, `--mta-timeout'), `-1',
+	`ifelse(_LMTPQ_FORM_`'index(LMTPQ_MAILER_ARGS, `--mta-timeout'), `program-1',
 		`_LMTPQ_DATAFINAL_(_LMTPQ_SECONDS_(confTO_DATAFINAL, `', `0'))')')')
 
+dnl ---- LMTPQ_DAEMON, in place of the program ----
+dnl Sendmail finds a connection by the path alone: with a macro in it, mail for one host could go
+dnl down the connection of another.  107: as much as sun_path holds.
+define(`_LMTPQ_PATH_CHARACTERS_',
+	``ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-'')
+define(`_LMTPQ_BAD_SOCKET_',
+	`_LMTPQ_ERROR_(`$1 takes the absolute path of a socket, of letters digits and /._-')')
+define(`_LMTPQ_SOCKET_', `ifelse(
+	eval($# > 2), `1', `_LMTPQ_BAD_SOCKET_(`$1')',
+	substr(`$2', 0, 1)translit(`$2', _LMTPQ_PATH_CHARACTERS_), `/',
+	`ifelse(eval(len(`$2') > 107), `1',
+		`_LMTPQ_ERROR_(`$1 is longer than the 107 characters of a socket')')',
+	`_LMTPQ_BAD_SOCKET_(`$1')')')
+dnl That P= and U= are not used changes no mail's fate, and CYRUSV2_MAILER_ARGS is in every .mc. But
+dnl options, other files and other stores would be lost without a word.
+define(`_LMTPQ_NOT_WITH_', `ifelse(`$2', `', `',
+	`_LMTPQ_ERROR_(`with LMTPQ_DAEMON there is no $1: write it into the lmtpq.conf of the daemon')')')
+define(`_LMTPQ_CHECK_DAEMON_', `
+	_LMTPQ_SOCKET_(`LMTPQ_DAEMON', LMTPQ_DAEMON)
+	_LMTPQ_SOCKET_(`LMTPQ_QUOTA_DAEMON', LMTPQ_QUOTA_DAEMON)
+	ifelse(defn(`LMTPQ_DAEMON'), defn(`LMTPQ_QUOTA_DAEMON'),
+		`_LMTPQ_ERROR_(`LMTPQ_DAEMON and LMTPQ_QUOTA_DAEMON are the same: the second must ignore quotas')')
+	_LMTPQ_NOT_WITH_(`LMTPQ_MAILER_ARGS', LMTPQ_MAILER_ARGS)
+	_LMTPQ_NOT_WITH_(`LMTPQ_MAILER_CONFIG', LMTPQ_MAILER_CONFIG)
+	_LMTPQ_NOT_WITH_(`LMTPQ_MAILER_FALLBACK', LMTPQ_MAILER_FALLBACK)
+	ifelse(index(CYRUSV2_MAILER_ARGS, `$'), `-1', `',
+		`_LMTPQ_NOT_WITH_(`macro in CYRUSV2_MAILER_ARGS', `$')')')
+ifelse(_LMTPQ_FORM_, `daemon', `_LMTPQ_CHECK_DAEMON_', `ifdef(`_LMTPQ_QUOTA_NAMED_',
+	`_LMTPQ_ERROR_(`LMTPQ_QUOTA_DAEMON is set, and LMTPQ_DAEMON is not')')')
+dnl The daemon waits for an hour, and we cannot tell it. With less in the .cf it would be filing still
+dnl when Sendmail has given up, and Sendmail would send again.
+define(`_LMTPQ_PATIENCE_', `ifelse(
+	`$1', `0', `_LMTPQ_BAD_TIME_(`: expected a time such as 90s, 20m or 1h30m, at most 4w')',
+	eval($1 < 3600), `1', `_LMTPQ_WARNING_(confTO_DATAFINAL, `mta-timeout = $1s')')')
+define(`_LMTPQ_WARNING_', `errprint(
+`*** WARNING: MAILER(lmtpq): for confTO_DATAFINAL "$1" the daemon needs $2
+')')
+ifelse(_LMTPQ_FORM_, `daemon', `ifdef(`_LMTPQ_FAILED_', `',
+	`ifdef(`confTO_DATAFINAL', `_LMTPQ_PATIENCE_(_LMTPQ_SECONDS_(confTO_DATAFINAL, `', `0'))')')')
+
 dnl ---- the fields of the two lines ----
-dnl S: U= holds whoever the sender is. X and z: dot-stuffing and LMTP. lmtpq needs all three.
+dnl X and z: dot-stuffing and LMTP, which lmtpq needs. S: U= holds whoever the sender is; a daemon
+dnl has no U=.
 define(`_LMTPQ_FLAGS_', _AP_(`_ADDCHAR_',
-	_MODMF_(CONCAT(_DEF_CYRUSV2_MAILER_FLAGS, CYRUSV2_MAILER_FLAGS), `CYRUSV2'), `SXz'))
+	_MODMF_(CONCAT(_DEF_CYRUSV2_MAILER_FLAGS, CYRUSV2_MAILER_FLAGS), `CYRUSV2'),
+	ifelse(_LMTPQ_FORM_, `program', `SXz', `Xz')))
 define(`_LMTPQ_QFLAGS_', _ADDCHAR_(_LMTPQ_FLAGS_, `Q'))
 define(`_LMTPQ_Q_', `ifelse(eval(index(`$1', `Q') >= 0), `1', ` -Q')')
 define(`_LMTPQ_OPT_', `ifelse(`$1', `', `', ` $1')')
@@ -155,11 +202,15 @@ define(`_LMTPQ_LIMITS_', `ifelse(index(_LMTPQ_TAIL_, `$'), `-1',
 	`m=1, r=1, ')')
 define(`_LMTPQ_QGRP_', `ifelse(defn(`CYRUSV2_MAILER_QGRP'), `', `', ` Q=CYRUSV2_MAILER_QGRP,')')
 dnl W=: by default Sendmail waits for a mailer that does not exit for ever.
+define(`_LMTPQ_RUN_', `ifelse(_LMTPQ_FORM_, `program',
+	`P=LMTPQ_MAILER_PATH, F=$1, U=LMTPQ_MAILER_USER, W=1m', `P=[IPC], F=$1')')
+define(`_LMTPQ_A_', `ifelse(_LMTPQ_FORM_, `program', `lmtpq relay`'_LMTPQ_Q_(`$1')`'_LMTPQ_TAIL_',
+	_LMTPQ_Q_(`$1'), `', `FILE LMTPQ_DAEMON', `FILE LMTPQ_QUOTA_DAEMON')')
 define(`_LMTPQ_MAILER_LINE_',
-`M$1,	P=LMTPQ_MAILER_PATH, F=$2, U=LMTPQ_MAILER_USER, W=1m,
+`M$1,	_LMTPQ_RUN_(`$2'),
 		S=EnvFromSMTP/HdrFromL, R=EnvToL/HdrToL, E=\r\n,
 		_LMTPQ_LIMITS_`'_OPTINS(`CYRUSV2_MAILER_CHARSET', `C=', `, ')T=DNS/RFC822/SMTP,_LMTPQ_QGRP_
-		A=lmtpq relay`'_LMTPQ_Q_(`$2')`'_LMTPQ_TAIL_')
+		A=_LMTPQ_A_(`$2')')
 
 dnl The inner m4wrap runs after proto.m4, so the .cf is whole and make still sees the failure.
 ifdef(`_LMTPQ_FAILED_', `m4wrap(`m4wrap(`m4exit(1)')')')

@@ -17,13 +17,14 @@
 #include "privileges.h"
 #include "secret.h"
 #include "start.h"
+#include "status.h"
 
 namespace lmtpq {
 namespace {
 
 constexpr const char* kUsage =
     "usage: lmtpq serve [options] --listen ADDRESS[,ADDRESS...] DEST...\n"
-    "       lmtpq serve --status [--control PATH]\n"
+    "       lmtpq serve --status [--json] [--control PATH]\n"
     "\n"
     "An LMTP server that keeps connections to the stores. SIGHUP reads the configuration, keys "
     "and\n"
@@ -54,6 +55,9 @@ void be_frugal() {
 int serve(const std::vector<std::string>& arguments) {
   DaemonSettings settings = configure_daemon(arguments);
   const Settings& process = settings.process;
+  if (process.serve.status) {
+    return run_status(process);
+  }
   if (settings.listeners.empty()) {
     throw ConfigError("nothing to listen on; expected --listen ADDRESS, or [listener.NAME]");
   }

@@ -24,7 +24,7 @@ class Examples(unittest.TestCase):
 
   def test_each_is_complete_and_warns_of_nothing(self):
     self.assertEqual(NAMES, {'cyrusv2-replacement', 'notification-host', 'both-mailers',
-                             'tagged-notifications', 'remote-cyrus'})
+                             'tagged-notifications', 'remote-cyrus', 'daemon'})
     make_map('access', '')
     make_map('mailertable', '')
     for name in NAMES:

@@ -147,9 +147,10 @@ class OwnKnobs(unittest.TestCase):
 
   def test_every_knob_is_in_the_readme(self):
     table = (ROOT / 'cf' / 'README.md').read_text()
-    knobs = set(re.findall(r'(?<!_)\b(?:LMTPQ|CYRUSV2)_MAILER_[A-Z]+', OURS.read_text()))
+    name = r'(?<!_)\b(?:(?:LMTPQ|CYRUSV2)_MAILER_[A-Z]+|LMTPQ_(?:QUOTA_)?DAEMON)\b'
+    knobs = set(re.findall(name, OURS.read_text()))
     self.assertEqual({knob for knob in knobs if f'| `{knob}` |' in table}, knobs)
-    self.assertEqual(len(knobs), 11)
+    self.assertEqual(len(knobs), 13)
 
   def test_the_wait_for_the_exit_has_an_end(self):
     self.assertEqual(Configuration(mc()).written('cyrusv2q', 'W'), '1m')
