@@ -89,7 +89,7 @@ struct Daemon::Running {
   }
 
   void reload(Daemon& daemon, Acceptor& acceptor);
-  int drain(Acceptor& acceptor);
+  int drain();
 
   const Log& log;
   Meter meter;
@@ -151,7 +151,11 @@ int Daemon::run(const Log& log) {
         running.reload(*this, acceptor);
         break;
       default:
-        return running.drain(acceptor);
+        // Who dials now is refused at once, and does not wait in a queue that nobody reads; those
+        // of a socket that was passed wait for our successor.
+        acceptor.use({});
+        sockets_.clear();
+        return running.drain();
     }
   }
 }
@@ -179,11 +183,10 @@ void Daemon::Running::reload(Daemon& daemon, Acceptor& acceptor) {
   sd_notify(0, "READY=1");
 }
 
-int Daemon::Running::drain(Acceptor& acceptor) {
+int Daemon::Running::drain() {
   sd_notify(0, "STOPPING=1");
   const Clock::time_point start = Clock::now();
   const Deadline deadline = start + present.get()->settings().process.serve.drain;
-  acceptor.use({});
   clients.drain();
   log.info(
       Record().add("event", "draining").add("clients", static_cast<long long>(clients.count())));
