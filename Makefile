@@ -27,7 +27,7 @@ LDFLAGS  += $(if $(SANITIZE),-fsanitize=$(SANITIZE),-Wl,-z,relro,-z,now) -pthrea
 # libanl: getaddrinfo_a, part of libc itself since glibc 2.34.
 LIBS        := -lboost_program_options -lnettle
 SECURE_LIBS := -lsasl2 -lssl -lcrypto
-SERVE_LIBS  := -lsystemd -lboost_context -lldap -llber
+SERVE_LIBS  := -lsystemd -lboost_context -lldap -llber -lprometheus-cpp-pull -lprometheus-cpp-core
 
 # Floors: a folder is compiled with its own and the lower floors in sight, so an upward include does
 # not compile. Within mailer/ and milter/ tests/check-floors.sh keeps the order.
@@ -40,6 +40,7 @@ SEES_milter      := -iquote milter $(SEES_common)
 SEES_tests/routes := -iquote tests/routes $(SEES_mailer/serve)
 SEES_tests/unit  := -iquote tests/unit $(SEES_mailer/secure)
 SEES_tests/unit/milter := -iquote tests/unit/milter $(SEES_milter)
+SEES_tests/unit/serve := -iquote tests/unit/serve $(SEES_mailer/serve)
 SEES_tests/dialogues := -iquote tests/dialogues $(SEES_mailer)
 SEES_tests/fuzz  := $(SEES_mailer)
 SEES_tests/fuzz/milter := $(SEES_milter)
@@ -58,6 +59,7 @@ FUZZERS        := $(patsubst tests/fuzz/fuzz_%.cpp,%,$(wildcard tests/fuzz/fuzz_
 REPLAYS        := $(FUZZERS:%=$(BUILD)/tests/fuzz/replay_%) $(BUILD)/tests/fuzz/replay_message
 MILTER_LIBRARIES := $(BUILD)/libmilterparts.a $(BUILD)/libcommon.a
 TEST_PROGRAMS  := $(BUILD)/tests/unit_tests $(BUILD)/tests/milter_unit_tests \
+                  $(BUILD)/tests/serve_unit_tests \
                   $(BUILD)/tests/play_dialogues $(BUILD)/tests/store \
                   $(BUILD)/tests/ask_routes $(REPLAYS)
 
@@ -88,7 +90,7 @@ $$(BUILD)/$(1)/%.o: $(1)/%.cpp
 	@mkdir -p $$(@D)
 	$$(call say,CXX $$<)$$(CXX) $$(CXXFLAGS) $$(SEES_$(1)) -c $$< -o $$@
 endef
-$(foreach folder,common mailer/lmtp mailer mailer/secure mailer/serve milter tests/routes tests/unit tests/unit/milter tests/dialogues tests/fuzz tests/fuzz/milter tests/peers/store,\
+$(foreach folder,common mailer/lmtp mailer mailer/secure mailer/serve milter tests/routes tests/unit tests/unit/milter tests/unit/serve tests/dialogues tests/fuzz tests/fuzz/milter tests/peers/store,\
   $(eval $(call object_rule,$(folder))))
 
 $(BUILD)/libcommon.a: $(call objects,common)
@@ -124,6 +126,10 @@ $(BUILD)/lmtpq-milter: $(BUILD)/milter/main.o $(MILTER_LIBRARIES)
 $(BUILD)/tests/milter_unit_tests: $(call objects,tests/unit/milter) $(BUILD)/tests/unit/main.o $(MILTER_LIBRARIES)
 	@mkdir -p $(@D)
 	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ -lcppunit $(LIBS) -lmilter -o $@
+
+$(BUILD)/tests/serve_unit_tests: $(call objects,tests/unit/serve) $(BUILD)/tests/unit/main.o $(SERVE_OBJECTS) $(LIBRARIES)
+	@mkdir -p $(@D)
+	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ -lcppunit $(SERVE_LIBS) $(LIBS) -o $@
 
 $(BUILD)/tests/unit_tests: $(call objects,tests/unit) $(call objects,mailer/secure) $(LIBRARIES)
 	@mkdir -p $(@D)

@@ -64,16 +64,24 @@ Connection Connector::attempt(Deadline latest, InClear clear) {
   return made;
 }
 
+std::shared_ptr<Tls> Connector::read_tls() const {
+  const bool named = store_.destination.family == Destination::Family::kInet;
+  return secure_parts().tls(store_.settings.tls, named ? store_.destination.host : std::string());
+}
+
 void Connector::renew_tls() {
-  const std::lock_guard lock(mutex_);
-  tls_.reset();
+  if (store_.wants_tls()) {
+    std::shared_ptr<Tls> fresh = read_tls();
+    fresh->connect();  // a Tls reads its files for its first connection
+    const std::lock_guard lock(mutex_);
+    tls_.swap(fresh);  // the old one ends without the lock
+  }
 }
 
 std::shared_ptr<Tls> Connector::tls() {
   const std::lock_guard lock(mutex_);
   if (!tls_) {
-    const bool named = store_.destination.family == Destination::Family::kInet;
-    tls_ = secure_parts().tls(store_.settings.tls, named ? store_.destination.host : std::string());
+    tls_ = read_tls();
   }
   return tls_;
 }

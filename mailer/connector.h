@@ -37,12 +37,14 @@ class Connector {
 
   Connection connect(Deadline latest);
   const Store& store() const { return store_; }
-  // The next connection reads the TLS files anew.
+  // Reads the TLS files anew, for the connections from now on. ConfigError: they cannot be used,
+  // and what was read of them before stays.
   void renew_tls();
 
  private:
   enum class InClear { kUnlessRefused, kRightAway };
   Connection attempt(Deadline latest, InClear clear);
+  std::shared_ptr<Tls> read_tls() const;
   std::shared_ptr<Tls> tls();
   bool secure(Connection& connection, Deadline latest);
   bool log_in(Connection& connection, Deadline latest);

@@ -230,12 +230,18 @@ void Delivery::log_outcome(const Progress& progress, std::size_t recipient,
 
 void Delivery::measure(const Progress& progress, std::size_t recipient, const Clocks& clocks,
                        Clock::time_point dot, Clock::time_point now) const {
-  const std::string destination =
-      clocks.upstream ? clocks.upstream.store().destination.text : std::string();
-  const Outcome& outcome = progress.outcome(recipient);
-  shared_.meter->decided(
-      {destination, outcome, kBypassNames[static_cast<int>(progress.bypass(recipient))],
-       clocks.complete - clocks.begun, clocks.connecting, dot - clocks.started, now - dot});
+  Meter::Fact fact{{},
+                   progress.outcome(recipient),
+                   kBypassNames[static_cast<int>(progress.bypass(recipient))],
+                   clocks.connecting,
+                   {}};
+  if (clocks.upstream) {
+    fact.destination = clocks.upstream.store().destination.text;
+  }
+  if (clocks.dot_out()) {
+    fact.transfer = {dot - clocks.started, now - dot};
+  }
+  shared_.meter->decided(fact);
 }
 
 }  // namespace lmtpq

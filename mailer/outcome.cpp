@@ -93,6 +93,7 @@ Outcome outcome_of(const Answer& answer) {
     made.fate = Fate::kTemporary;
     made.code = 451;
     made.status.klass = 4;
+    made.trouble = Trouble::kLogin;
   } else if (reply.klass() == 4) {
     made.fate = Fate::kTemporary;
     made.code = reply.code == 421 ? 451 : reply.code;
@@ -109,7 +110,7 @@ Outcome outcome_of(Trouble trouble, std::string_view detail) {
   const auto* const rule = std::find_if(kTroubles.begin(), kTroubles.end(),
                                         [&](const auto& r) { return r.trouble == trouble; });
   return {rule->fate, rule->code, rule->status, std::string(rule->words) + std::string(detail),
-          {},         0};
+          {},         0,          trouble};
 }
 
 Outcome outcome_of(const EnhancedStatus& status, std::string_view text) {

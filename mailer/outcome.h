@@ -12,6 +12,7 @@
 //   trouble, a refused login, or a store that talks nonsense is always temporary.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,6 +55,7 @@ struct Outcome {
   std::string text;
   std::string store_said;  // code, status and text as the store put them; empty: it said nothing
   int store_code = 0;      // that code
+  std::optional<Trouble> trouble = std::nullopt;  // none: it is the store's answer
 };
 
 Outcome outcome_of(const Answer& answer);

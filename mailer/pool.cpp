@@ -8,6 +8,15 @@ namespace lmtpq {
 
 using std::chrono::milliseconds;
 
+namespace {
+
+std::string security_of(const Upstream& upstream) {
+  return "tls=" + tls_words(upstream) +
+         " auth=" + (upstream.mechanism().empty() ? "none" : upstream.mechanism());
+}
+
+}  // namespace
+
 Lease::Lease(StorePool& pool, std::unique_ptr<Upstream> upstream, Clock::time_point dies, bool kept)
     : pool_(&pool), upstream_(std::move(upstream)), dies_(dies), kept_(kept) {}
 
@@ -182,13 +191,17 @@ Lease StorePool::dial(Lock& lock, Deadline latest, Failure& failure) {
   }
   if (meter_ != nullptr) {
     meter_->dialled(store().destination.text,
-                    connection.ready ? "ready" : kTroubleNames[static_cast<int>(failure.trouble)],
+                    !connection.ready ? kTroubleNames[static_cast<int>(failure.trouble)]
+                    : connection.without_tls.empty() ? "ready"
+                                                     : "without-tls",
                     Clock::now() - start);
   }
   lock.lock();
   --dialling_;
   note_dial(connection.ready, connection.ready ? Failure() : failure);
-  if (!connection.ready) {
+  if (connection.ready) {
+    security_ = security_of(*connection.upstream);
+  } else {
     --open_;
   }
   call_next();
@@ -230,8 +243,20 @@ std::size_t StorePool::open() const {
 
 StorePool::Figures StorePool::figures() const {
   const std::lock_guard lock(mutex_);
-  return {leased_.size(),  idle_.size(),       dialling_,
-          waiting_.size(), rest_.count() == 0, sickness_.words};
+  const auto rests = rest_.count() == 0 ? Clock::duration(0) : rests_until_ - Clock::now();
+  return {leased_.size(),
+          idle_.size(),
+          dialling_,
+          waiting_.size(),
+          limits_.connections,
+          rest_.count() == 0,
+          std::chrono::ceil<milliseconds>(std::max(rests, Clock::duration(0))),
+          sickness_.words};
+}
+
+std::string StorePool::security() const {
+  const std::lock_guard lock(mutex_);
+  return security_;
 }
 
 void StorePool::drop_idle() {

@@ -77,8 +77,10 @@ class StorePool {
     std::size_t idle = 0;
     std::size_t dialling = 0;
     std::size_t waiting = 0;
+    std::size_t limit = 0;
     bool well = true;
-    std::string sickness;  // the last dial's failure
+    std::chrono::milliseconds rests{0};  // of a sick one, until it is tried again
+    std::string sickness;                // the last dial's failure
   };
 
   StorePool(std::unique_ptr<Connector> connector, Limits limits, Meter* meter = nullptr);
@@ -96,6 +98,8 @@ class StorePool {
   bool well() const;  // the last dial succeeded, or there was none
   Figures figures() const;
   std::size_t open() const;
+  // Of the last connection that was made: "tls=TLSv1.3/verified auth=PLAIN"; empty: none was yet.
+  std::string security() const;
 
   void drop_idle();     // says goodbye to all of them
   void drop_expired();  // to those over a limit
@@ -141,6 +145,7 @@ class StorePool {
   std::size_t dialling_ = 0;
   std::size_t open_ = 0;  // idle, leased and being made
   unsigned made_ = 0;
+  std::string security_;
 
   // Of a store that is sick: the last dial to it failed.
   Failure sickness_;

@@ -1,56 +1,10 @@
 // What a probe found, as JSON (RFC 8259).
 
-#include <cstdio>
-
+#include "json.h"
 #include "probe.h"
 
 namespace lmtpq {
 namespace {
-
-std::string json_string(const std::string& text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-    }
-    // Replies are printable ASCII already; a destination's path need not be.
-    if (static_cast<unsigned char>(c) < 0x20) {
-      char escaped[8];
-      std::snprintf(escaped, sizeof escaped, "\\u%04x", static_cast<unsigned>(c));
-      out += escaped;
-    } else {
-      out += c;
-    }
-  }
-  return out + '"';
-}
-
-// An object of what is JSON already.
-class JsonObject {
- public:
-  JsonObject& add(const std::string& name, const std::string& json) {
-    text_ += (text_.empty() ? "" : ", ") + json_string(name) + ": " + json;
-    return *this;
-  }
-  JsonObject& add_text(const std::string& name, const std::string& text) {
-    return add(name, json_string(text));
-  }
-  JsonObject& add_truth(const std::string& name, bool truth) {
-    return add(name, truth ? "true" : "false");
-  }
-  std::string text() const { return "{" + text_ + "}"; }
-
- private:
-  std::string text_;
-};
-
-std::string json_list(const std::vector<std::string>& items) {
-  std::string out;
-  for (const std::string& item : items) {
-    out += (out.empty() ? "" : ", ") + item;
-  }
-  return "[" + out + "]";
-}
 
 std::string offers_json(const Capabilities& offered) {
   JsonObject object;

@@ -1,5 +1,8 @@
 #include "serve_settings.h"
 
+#include <algorithm>
+
+#include "network.h"
 #include "option_table.h"
 
 namespace lmtpq {
@@ -25,6 +28,26 @@ Reader mode(mode_t& into) {
 
 Reader clients(ClientList& into) {
   return [&into](std::string_view words) { into = ClientList::parse(words); };
+}
+
+// Numbers only: what a name stands for may change, and with it who is answered.
+Reader metrics_address(std::string& into) {
+  return [&into](std::string_view value) {
+    const std::size_t colon = value.rfind(':');
+    const std::string_view port = value.substr(std::min(colon, value.size()));
+    std::string_view host = value.substr(0, colon);
+    const bool brackets = host.starts_with('[') && host.ends_with(']');
+    host = brackets ? host.substr(1, host.size() - 2) : host;
+    const bool digits = port.size() > 1 && port.size() <= 6 &&
+                        port.find_first_not_of("0123456789", 1) == port.npos &&
+                        std::stoul(std::string(port.substr(1))) <= 65'535;
+    const auto address = Address::parse(host);
+    const bool good = digits && address && address->is_ipv4() != brackets;
+    if (!value.empty() && !good) {
+      throw ConfigError("expected ADDRESS:PORT, such as 127.0.0.1:9024 or [::1]:9024");
+    }
+    into = value;
+  };
 }
 
 Table limit_options(ServeSettings& s) {
@@ -80,10 +103,10 @@ std::vector<Option> serve_option_table(ServeSettings& s) {
                                         {"least-used", Balance::kLeastUsed}})),
        value("threads", "N", "1", "that serve clients; one does some thousand messages a second",
              reader::number(s.threads, 1, 256)),
-       value("control", "PATH", "/run/lmtpq/control", "the socket that --status asks",
+       value("control", "PATH", kDefaultControl, "the socket that --status asks",
              reader::absolute_path(s.control)),
-       value("metrics", "ADDRESS", "", "HOST:PORT where Prometheus is answered; none without it",
-             reader::text(s.metrics)),
+       value("metrics", "ADDRESS", "", "ADDRESS:PORT where Prometheus is answered; none without it",
+             metrics_address(s.metrics)),
        argv_only(value("status", "", "", "show what the running daemon does",
                        reader::boolean(s.status)))});
   append(table, limit_options(s));

@@ -51,6 +51,7 @@ struct ServeSettings {
   bool status = false;            // ask a running daemon, do not serve
 };
 
+inline constexpr const char* kDefaultControl = "/run/lmtpq/control";
 inline constexpr const char* kListenerPrefix = "listener.";
 
 // What a listener may have of its own, and what is the daemon's.

@@ -146,6 +146,7 @@ bool Session::deliver() {
     return true;
   }
   // What the store took, the client will bring again.
+  carrier_.unheard();
   log_.warning(Record()
                    .add("trace", delivered.trace.text())
                    .add("client", "gone before it heard the outcomes: possible duplicate"));

@@ -127,6 +127,8 @@ std::vector<Option> option_table(Command command, Settings& settings) {
   }
   if (command == Command::kServe) {
     append(table, serve_option_table(settings.serve));
+    append(table, under("The daemon", {argv_only(value("json", "", "", "with --status: print JSON",
+                                                       reader::boolean(settings.json)))}));
     append(table, listener_table(settings));
   } else {
     append(table, delivery_options(settings));

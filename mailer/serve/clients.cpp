@@ -28,8 +28,19 @@ class SiteCarrier : public Carrier {
       site = site_;
       door = site->door(address_);
     }
+    if (shared_.meter != nullptr) {
+      const Body& body = data.body();
+      const bool spooled = body.state() == Body::State::kGood && body.size() > Body::kMemory;
+      shared_.meter->taken({body.size(), spooled, Clock::now() - begun});
+    }
     return Delivery(door->listener->settings, *door->pools, log_, shared_)
         .deliver(envelope, data, begun);
+  }
+
+  void unheard() override {
+    if (shared_.meter != nullptr) {
+      shared_.meter->unheard();
+    }
   }
 
  private:
@@ -62,54 +73,67 @@ Clients::Clients(const PresentSite& present, const Log& log, Shared shared, std:
   }
 }
 
-// Why this client is not served; empty: he is. Held: mutex_.
-std::string Clients::objection(const Client& client, const Door& door) const {
+// Why this client is not served; none: he is. Held: mutex_.
+std::optional<Clients::Objection> Clients::objection(const Client& client, const Door& door) const {
   const ServeSettings& own = door.listener->settings.serve;
   if (draining_) {
-    return "421 4.3.2 Shutting down, try again later";
+    return Objection{Dismissal::kStopping, "421 4.3.2 Shutting down, try again later"};
   }
   const bool allowed = own.listener.clients.empty() ? !client.address || client.on_loopback()
                                                     : own.listener.clients.contains(client);
   if (!allowed) {
-    return "421 4.7.1 " + client.text() + " is not among this listener's clients";
+    return Objection{Dismissal::kNotAllowed,
+                     "421 4.7.1 " + client.text() + " is not among this listener's clients"};
   }
   if (entries_.size() >= own.max_clients) {
-    return "421 4.3.2 Too many connections, try again later";
+    return Objection{Dismissal::kTooMany, "421 4.3.2 Too many connections, try again later"};
   }
   const auto same = by_client_.find(client.text());
   if (own.max_clients_each > 0 && same != by_client_.end() &&
       same->second >= own.max_clients_each) {
-    return "421 4.7.0 Too many connections from " + client.text() + ", try again later";
+    return Objection{Dismissal::kTooManyOfOne,
+                     "421 4.7.0 Too many connections from " + client.text() + ", try again later"};
   }
   return {};
 }
 
 void Clients::refuse(const Descriptor& socket, const Client& client, const std::string& address,
-                     const std::string& reason) {
-  const std::string line = reason + "\r\n";
+                     const Objection& objection) {
+  const std::string line = objection.reply + "\r\n";
   send(socket.number(), line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-  log_.warning(
-      Record().add("client", client.text()).add("listener", address).add("refused", reason));
+  log_.warning(Record()
+                   .add("client", client.text())
+                   .add("listener", address)
+                   .add("refused", objection.reply));
+  if (shared_.meter != nullptr) {
+    shared_.meter->client_refused(objection.kind);
+  }
 }
 
 void Clients::admit(Descriptor socket, const Client& client, const std::string& address) {
   std::shared_ptr<const Site> site = present_.get();
   const Door* const door = site->door(address);
-  std::string reason = door == nullptr ? "421 4.3.2 No longer served here" : "";
+  std::optional<Objection> reason;
+  if (door == nullptr) {
+    reason = {Dismissal::kStopping, "421 4.3.2 No longer served here"};
+  }
   Entries::iterator entry;
   if (door != nullptr) {
     const std::lock_guard lock(mutex_);
     reason = objection(client, *door);
-    if (reason.empty()) {
+    if (!reason) {
       entry = entries_.insert(entries_.end(), {socket.number(), client, address});
       ++by_client_[client.text()];
     }
   }
-  if (reason.empty()) {
-    start(std::move(socket), entry, std::move(site));
-  } else {
-    refuse(socket, client, address, reason);
+  if (reason) {
+    refuse(socket, client, address, *reason);
+    return;
   }
+  if (shared_.meter != nullptr) {
+    shared_.meter->client_admitted();
+  }
+  start(std::move(socket), entry, std::move(site));
 }
 
 void Clients::start(Descriptor socket, Entries::iterator entry, std::shared_ptr<const Site> site) {
@@ -120,7 +144,7 @@ void Clients::start(Descriptor socket, Entries::iterator entry, std::shared_ptr<
         [this, shared, entry, site] { serve(std::move(*shared), entry, site); });
   } catch (const std::exception& error) {
     refuse(*shared, entry->client, entry->address,
-           "421 4.3.2 No room for another connection, try again later");
+           {Dismissal::kNoRoom, "421 4.3.2 No room for another connection, try again later"});
     log_.error(Record().add("error", error.what()).add("effect", "a client was sent away"));
     leave(entry);
   }

@@ -15,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -53,9 +54,14 @@ class Clients {
   };
   using Entries = std::list<Entry>;
 
-  std::string objection(const Client& client, const Door& door) const;
+  struct Objection {
+    Dismissal kind;
+    std::string reply;
+  };
+
+  std::optional<Objection> objection(const Client& client, const Door& door) const;
   void refuse(const Descriptor& socket, const Client& client, const std::string& address,
-              const std::string& reason);
+              const Objection& objection);
   void start(Descriptor socket, Entries::iterator entry, std::shared_ptr<const Site> site);
   void serve(Descriptor socket, Entries::iterator entry, std::shared_ptr<const Site> site);
   void leave(Entries::iterator entry);

@@ -9,7 +9,10 @@
 #include <utility>
 
 #include "acceptor.h"
+#include "announce.h"
 #include "keeper.h"
+#include "metrics.h"
+#include "watch.h"
 
 namespace lmtpq {
 namespace {
@@ -84,19 +87,22 @@ struct Daemon::Running {
       : log(the_log),
         mailboxes(settings.process.serve.mailbox_limit),
         book(log, meter),
-        clients(present, log, {&mailboxes, &meter}, settings.process.serve.threads) {
+        clients(present, log, {&mailboxes, &meter}, settings.process.serve.threads),
+        watched{present, clients, book, mailboxes, meter, std::chrono::system_clock::now()} {
     present.set(std::make_shared<Site>(std::move(settings), book));
   }
 
   void reload(Daemon& daemon, Acceptor& acceptor);
-  int drain();
+  int drain(Daemon& daemon, Acceptor& acceptor, Watch& watch);
 
   const Log& log;
-  Meter meter;
+  TallyBook meter;
   MailboxLimiter mailboxes;
   PoolBook book;
   PresentSite present;
   Clients clients;
+  const Watched watched;
+  Announced announced;
 };
 
 Daemon::Daemon(std::vector<std::string> arguments, DaemonSettings settings)
@@ -132,15 +138,19 @@ int Daemon::run(const Log& log) {
   for (const std::string& name : passed_.left()) {
     log.warning(Record().add("passed", name).add("effect", "no listener has this address"));
   }
+  const Settings& process = running.present.get()->settings().process;
   warn(running.present.get()->settings(), log);
-  if (!running.present.get()->settings().process.user.empty()) {
+  if (!process.user.empty()) {
     warn_of_reload(arguments_, log);
+  }
+  Watch& watch = *new Watch(running.watched, process.serve.control, log);
+  if (!process.serve.metrics.empty()) {
+    new Endpoint(process.serve.metrics, running.watched);
   }
   Acceptor& acceptor = *new Acceptor(running.clients, log);
   new Keeper(running.book);
   acceptor.use(listed(sockets_));
-  log.info(
-      Record().add("event", "serving").add("listeners", static_cast<long long>(sockets_.size())));
+  running.announced = announce_start(*running.present.get(), running.book, log);
   sd_notify(0, "READY=1");
   for (;;) {
     switch (next_signal()) {
@@ -151,11 +161,7 @@ int Daemon::run(const Log& log) {
         running.reload(*this, acceptor);
         break;
       default:
-        // Who dials now is refused at once, and does not wait in a queue that nobody reads; those
-        // of a socket that was passed wait for our successor.
-        acceptor.use({});
-        sockets_.clear();
-        return running.drain();
+        return running.drain(*this, acceptor, watch);
     }
   }
 }
@@ -170,11 +176,11 @@ void Daemon::Running::reload(Daemon& daemon, Acceptor& acceptor) {
     present.set(std::make_shared<Site>(std::move(settings), book));
     acceptor.use(listed(sockets));
     daemon.sockets_.swap(sockets);
-    log.info(Record()
-                 .add("event", "reloaded")
-                 .add("listeners", static_cast<long long>(daemon.sockets_.size())));
+    meter.reloaded(true);
+    announced = announce_reload(*present.get(), book, announced, log);
     warn(present.get()->settings(), log);
   } catch (const std::exception& error) {
+    meter.reloaded(false);
     log.error(Record()
                   .add("event", "reload")
                   .add("error", error.what())
@@ -183,10 +189,13 @@ void Daemon::Running::reload(Daemon& daemon, Acceptor& acceptor) {
   sd_notify(0, "READY=1");
 }
 
-int Daemon::Running::drain() {
+int Daemon::Running::drain(Daemon& daemon, Acceptor& acceptor, Watch& watch) {
   sd_notify(0, "STOPPING=1");
   const Clock::time_point start = Clock::now();
   const Deadline deadline = start + present.get()->settings().process.serve.drain;
+  // Closed at once: who dials now must not wait for us, and the next daemon may listen there.
+  acceptor.use({});
+  daemon.sockets_.clear();
   clients.drain();
   log.info(
       Record().add("event", "draining").add("clients", static_cast<long long>(clients.count())));
@@ -215,6 +224,7 @@ int Daemon::Running::drain() {
   for (const auto& pool : book.all()) {
     pool->drop_idle();
   }
+  watch.stop();
   log.info(
       Record().add("event", "stopped").add("clients", static_cast<long long>(clients.count())));
   return ended ? EX_OK : EX_TEMPFAIL;

@@ -17,21 +17,27 @@
 #include "privileges.h"
 #include "secret.h"
 #include "start.h"
+#include "status.h"
 
 namespace lmtpq {
 namespace {
 
 constexpr const char* kUsage =
     "usage: lmtpq serve [options] --listen ADDRESS[,ADDRESS...] DEST...\n"
-    "       lmtpq serve --status [--control PATH]\n"
+    "       lmtpq serve --status [--json] [--control PATH]\n"
     "\n"
     "An LMTP server that keeps connections to the stores. SIGHUP reads the configuration, keys "
     "and\n"
     "certificates anew, SIGTERM lets the messages under way end.\n\n";
 
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr std::size_t kStack = 8 * 1024 * 1024;  // theirs stands on it too
+#else
+constexpr std::size_t kStack = 512 * 1024;
+#endif
+
 // A client's thread needs little of either; there may be thousands.
 void be_frugal() {
-  constexpr std::size_t kStack = 512 * 1024;
   constexpr int kArenas = 4;
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
@@ -49,6 +55,9 @@ void be_frugal() {
 int serve(const std::vector<std::string>& arguments) {
   DaemonSettings settings = configure_daemon(arguments);
   const Settings& process = settings.process;
+  if (process.serve.status) {
+    return run_status(process);
+  }
   if (settings.listeners.empty()) {
     throw ConfigError("nothing to listen on; expected --listen ADDRESS, or [listener.NAME]");
   }

@@ -108,11 +108,13 @@ def end_all_descendants():
 class Server:
   """One long-running process; what it prints goes to a file."""
 
-  def __init__(self, command: list, output: Path, env: dict | None = None):
+  def __init__(self, command: list, output: Path, env: dict | None = None,
+               pass_fds: tuple[int, ...] = ()):
     self.output = output
     with output.open('ab') as sink:
       self.child = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL,
-                                    stdout=sink, stderr=sink, env=env, start_new_session=True)
+                                    stdout=sink, stderr=sink, env=env, start_new_session=True,
+                                    pass_fds=pass_fds)
     self.pid = self.child.pid
 
   def wait_ready(self, ready, what: str, seconds: float = 15):

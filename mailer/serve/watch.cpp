@@ -1,0 +1,101 @@
+#include "watch.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <exception>
+
+#include "config.h"
+#include "serve_settings.h"
+
+namespace lmtpq {
+namespace {
+
+constexpr std::chrono::seconds kTick{1};
+constexpr std::chrono::seconds kPatience{2};  // with one who asks
+
+int left_until(Deadline deadline) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+  return static_cast<int>(std::max<std::int64_t>(left.count(), 0));
+}
+
+}  // namespace
+
+Watch::Watch(const Watched& daemon, const std::string& path, const Log& log)
+    : daemon_(daemon), log_(log), bell_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (!path.empty()) {
+    listen(path);
+  }
+  thread_ = std::thread([this] { run(); });
+}
+
+Watch::~Watch() { stop(); }
+
+void Watch::listen(const std::string& path) {
+  try {
+    socket_.emplace(parse_destination("unix:" + path), ListenerSettings());
+  } catch (const ConfigError& error) {
+    if (path != kDefaultControl) {
+      throw ConfigError("--control: " + std::string(error.what()));
+    }
+    log_.warning(Record().add("control", error.what()).add("effect", "--status finds nobody"));
+  }
+}
+
+void Watch::stop() {
+  const std::uint64_t one = 1;
+  if (thread_.joinable() && write(bell_.number(), &one, sizeof one) > 0) {
+    thread_.join();
+    socket_.reset();
+  }
+}
+
+void Watch::run() {
+  Deadline next = Clock::now();
+  for (;;) {
+    pollfd entries[] = {{bell_.number(), POLLIN, 0}, {socket_ ? socket_->number() : -1, POLLIN, 0}};
+    const int ready = poll(entries, 2, left_until(next));
+    if (entries[0].revents != 0) {
+      return;
+    }
+    try {
+      if (Clock::now() >= next) {
+        next = Clock::now() + kTick;
+        tick(daemon_);
+      }
+      Client client;
+      if (ready > 0 && entries[1].revents != 0) {
+        if (const Descriptor accepted = socket_->accept(client); accepted.valid()) {
+          tell(accepted);
+        } else {
+          poll(nullptr, 0, 100);  // without a free descriptor the socket stays readable
+        }
+      }
+    } catch (const std::exception&) {
+      // Out of memory: whoever asked may ask again.
+    }
+  }
+}
+
+void Watch::tell(const Descriptor& client) const {
+  const std::string answer = json_of(take_snapshot(daemon_));
+  const Deadline deadline = Clock::now() + kPatience;
+  std::string_view rest = answer;
+  while (!rest.empty() && Clock::now() < deadline) {
+    const ssize_t sent = send(client.number(), rest.data(), rest.size(), MSG_NOSIGNAL);
+    if (sent > 0) {
+      rest.remove_prefix(static_cast<std::size_t>(sent));
+    } else if (errno == EAGAIN || errno == EINTR) {
+      pollfd entry{client.number(), POLLOUT, 0};
+      poll(&entry, 1, left_until(deadline));
+    } else {
+      return;
+    }
+  }
+}
+
+}  // namespace lmtpq

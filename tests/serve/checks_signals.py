@@ -1,0 +1,157 @@
+"""SIGTERM, and what is told to who started us."""
+
+import re
+import signal
+import socket
+import time
+
+from house import FRONT, House, Watch, all_start, expect, message
+from lmtp import Gone
+from rig.process import send_signal, wait_until
+
+
+def sigterm_sends_idle_clients_away_at_once():
+  with House() as house:
+    clients = [house.dial() for _ in range(5)]
+    all_start(clients[0].bring(message()), '250')
+    watch = Watch()
+    house.serve.terminate()
+    for client in clients:
+      said = client.socket.recv(500)
+      expect(said == b'' or said.startswith(b'421 4.3.2 '), said)
+    expect(house.serve.wait() == 0, 'status')
+    watch.within(0, 1.5, 'the end')
+    wait_until(lambda: house.store.connections[0].ended, 'the store is left', 2)
+    expect(house.store.connections[0].said('QUIT'), 'the store was told goodbye')
+
+
+def sigterm_waits_for_the_answer_of_a_message_under_way():
+  with House() as house:
+    held = house.held('alice', 'bob')
+    house.serve.terminate()
+    house.wait_for_log('event=draining')
+    time.sleep(0.2)
+    expect(house.serve.alive(), 'it waits')
+    house.store.hold.set()
+    all_start(held.end(), '250')
+    expect(house.serve.wait() == 0, 'status')
+    expect(sorted(house.store.boxes()) == ['alice', 'bob'], 'filed once')
+    expect('possible duplicate' not in house.serve.log_text(), 'nothing is in doubt')
+
+
+def sigterm_lets_a_client_end_the_message_that_it_is_sending():
+  with House() as house, house.dial() as client:
+    one = message()
+    replies = client.envelope(one)
+    client.send(b'Subject: half\r\n\r\n')
+    house.serve.terminate()
+    house.wait_for_log('event=draining')
+    client.send(b'the rest\r\n.\r\n')
+    all_start(client.answers(one, replies), '250')
+    expect(house.serve.wait() == 0, 'status')
+    expect(house.store.boxes() == ['alice'], 'filed once')
+
+
+def while_it_ends_new_clients_are_refused_for_now():
+  with House() as house:
+    held = house.held()
+    house.serve.terminate()
+    house.wait_for_log('event=draining')
+    try:
+      with house.dial(seconds=2) as client:
+        expect(client.greeting.startswith('421 4.'), client.greeting)
+    except Gone as gone:
+      expect('connect' in str(gone), gone)
+    house.store.hold.set()
+    all_start(held.end(), '250')
+
+
+def _is_cut(house: House, held, least: float, most: float, watch: Watch):
+  status = house.serve.wait(10)
+  watch.within(least, most, 'the end')
+  expect(status == 0, f'status {status}')
+  answers = held.end()
+  all_start(answers, '451 4.4.2')
+  expect('possible duplicate' in answers[0], answers)
+  expect('event=cutting' in house.serve.log_text(), 'the log says so')
+  expect('possible duplicate' in house.serve.log_text(), 'the log owns up')
+
+
+def a_second_sigterm_cuts_what_is_under_way_and_owns_up():
+  with House() as house:
+    held = house.held()
+    house.serve.terminate()
+    house.wait_for_log('event=draining')
+    watch = Watch()
+    house.serve.terminate()
+    _is_cut(house, held, 0, 2, watch)
+
+
+def drain_timeout_cuts_what_is_under_way_and_owns_up():
+  with House('drain-timeout = 1s\n') as house:
+    held = house.held()
+    watch = Watch()
+    house.serve.terminate()
+    _is_cut(house, held, 0.9, 3, watch)
+
+
+def a_half_message_does_not_hold_up_the_end():
+  with House('drain-timeout = 500ms\n') as house, house.dial() as client:
+    client.envelope(message())
+    client.send(b'Subject: half\r\n')
+    watch = Watch()
+    house.serve.terminate()
+    house.serve.wait(10)
+    watch.within(0.4, 2.5, 'the end')
+    expect(not house.store.filed, 'nothing was filed')
+
+
+class _Notified:
+  """What NOTIFY_SOCKET was told, without STATUS and WATCHDOG."""
+
+  def __init__(self, house: House):
+    self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    self.socket.bind(str(house.folder / 'notify'))
+    self.socket.settimeout(5)
+    house.serve.environment['NOTIFY_SOCKET'] = str(house.folder / 'notify')
+
+  def next(self) -> str:
+    while True:
+      said = self.socket.recv(4096).decode()
+      if not said.startswith('STATUS='):
+        return said
+
+
+def systemd_is_told_of_ready_reloading_and_stopping():
+  with House(start=False) as house:
+    told = _Notified(house)
+    house.serve.start()
+    expect(told.next().strip() == 'READY=1', 'ready')
+    house.serve.hang_up()
+    expect(re.fullmatch(r'RELOADING=1\nMONOTONIC_USEC=\d+', told.next().strip()), 'reloading')
+    expect(told.next().strip() == 'READY=1', 'ready again')
+    house.serve.write('nonsense\n')
+    house.serve.hang_up()
+    expect(told.next().startswith('RELOADING=1'), 'a broken file too')
+    expect(told.next().strip() == 'READY=1', 'ready again')
+    house.serve.terminate()
+    expect(told.next().strip() == 'STOPPING=1', 'stopping')
+    expect(house.serve.wait() == 0, 'status')
+    told.socket.close()
+
+
+def sigint_is_as_good_as_sigterm():
+  with House() as house:
+    all_start(house.bring(), '250')
+    send_signal(house.serve.pid, signal.SIGINT)
+    expect(house.serve.wait() == 0, 'status')
+
+
+def a_client_that_is_gone_before_its_answer_is_owned_up_to():
+  with House() as house:
+    held = house.held()
+    held.client.socket.shutdown(socket.SHUT_RDWR)
+    held.client.close()
+    house.store.hold.set()
+    wait_until(lambda: house.store.filed, 'it is filed', 5)
+    house.wait_for_log('possible duplicate')
