@@ -31,6 +31,7 @@ ACCOUNT = 'nobody'  # stands for lmtpq, which need not exist here
 
 CONF = """destination = @STORE@
 log = @DIR@/serve.log
+control = @DIR@/control
 spool-dir = @DIR@
 tag-keys = none
 @OPTIONS@
