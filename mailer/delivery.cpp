@@ -1,7 +1,6 @@
 #include "delivery.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <exception>
 
 #include "ascii.h"
@@ -30,7 +29,13 @@ struct Delivery::Clocks {
 
 namespace {
 
-double seconds(Clock::duration span) { return std::chrono::duration<double>(span).count(); }
+// 0.003
+std::string seconds(Clock::duration span) {
+  const auto milliseconds = std::chrono::round<std::chrono::milliseconds>(span).count();
+  const std::string digits = std::to_string(milliseconds);
+  const std::string padded = std::string(4 - std::min<std::size_t>(4, digits.size()), '0') + digits;
+  return padded.substr(0, padded.size() - 3) + '.' + padded.substr(padded.size() - 3);
+}
 
 }  // namespace
 
@@ -219,10 +224,9 @@ void Delivery::log_outcome(const Progress& progress, std::size_t recipient,
   const Upstream* const upstream = clocks.upstream ? &*clocks.upstream : nullptr;
   const Clock::time_point now = Clock::now();
   const Clock::time_point dot = clocks.dot_out() ? upstream->dot_time() : now;
-  char delays[80];
-  std::snprintf(delays, sizeof delays, "%.3f/%.3f/%.3f/%.3f",
-                seconds(clocks.complete - clocks.begun), seconds(clocks.connecting),
-                seconds(dot - clocks.started), seconds(now - dot));
+  const std::string delays = seconds(clocks.complete - clocks.begun) + '/' +
+                             seconds(clocks.connecting) + '/' + seconds(dot - clocks.started) +
+                             '/' + seconds(now - dot);
   Record record;
   record.add("trace", progress.trace().text())
       .add("qid", progress.queue_id().text())

@@ -88,7 +88,7 @@ IoStatus DescriptorChannel::exchange_by_poll(std::string_view& out, std::string&
 // there is no room.
 bool DescriptorChannel::try_exchange(std::string_view& out, std::string& in, bool read,
                                      IoStatus& status) {
-  if (read) {
+  if (read && !write_first_) {
     const ssize_t count = recv(in_.number(), buffer_.get(), kReadSize, MSG_DONTWAIT);
     if (count >= 0 || (errno != EAGAIN && errno != EINTR)) {
       status = heard(count, in);

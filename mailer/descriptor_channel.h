@@ -25,6 +25,10 @@ class DescriptorChannel : public Channel {
   // (Cyrus: TLS 1.3's session tickets, then its reply) else waits for our delayed ACK, 40 ms.
   void acknowledge_at_once(int writes) { at_once_ = writes; }
 
+  // What is to be written need not wait for a look at what has come: for a peer whose early words
+  // change nothing of what we say.
+  void write_first() { write_first_ = true; }
+
   IoStatus exchange(std::string_view& out, std::string& in, Deadline deadline) override;
   bool quiet() override;
   void cut() override;
@@ -48,6 +52,7 @@ class DescriptorChannel : public Channel {
   bool out_is_socket_;
   bool in_is_socket_;
   std::chrono::milliseconds patience_{0};  // SO_RCVTIMEO; 0: never set
+  bool write_first_ = false;
   bool writable_ = true;
   bool streaming_ = false;  // the last read was a large one: there may be more at once
   int at_once_ = 0;

@@ -116,6 +116,7 @@ void Clients::serve(Descriptor socket, Entries::iterator entry, std::shared_ptr<
   std::optional<DescriptorChannel> channel;
   try {
     channel.emplace(std::move(socket));
+    channel->write_first();
     const Settings& settings = site->door(entry->address)->listener->settings;
     SiteCarrier carrier(present_, site, entry->address, log_, shared_);
     Session session(*channel, settings, limits_for(entry->client, settings), carrier, log_,
