@@ -42,12 +42,18 @@ void* present_name() {
 #endif
 }
 
-// Just before a switch: to where, and where our frames may be noted (nullptr: we never come back).
-void announce([[maybe_unused]] void* name, [[maybe_unused]] const void* bottom,
-              [[maybe_unused]] std::size_t size, [[maybe_unused]] void** frames) {
+// ThreadSanitizer counts the functions that are entered and left by the name of the moment: a
+// function that is entered under one name and left under another upsets both counts, so this must
+// not be one.
+[[gnu::always_inline]] inline void change_name([[maybe_unused]] void* name) {
 #if defined(__SANITIZE_THREAD__)
   __tsan_switch_to_fiber(name, 0);
 #endif
+}
+
+// Just before a switch: to where, and where our frames may be noted (nullptr: we never come back).
+void announce([[maybe_unused]] const void* bottom, [[maybe_unused]] std::size_t size,
+              [[maybe_unused]] void** frames) {
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_start_switch_fiber(frames, bottom, size);
 #endif
@@ -115,7 +121,7 @@ void Fiber::body() {
   work_();
   work_ = nullptr;
   over_ = true;
-  announce(other_name_, other_bottom_, other_size_, nullptr);
+  announce(other_bottom_, other_size_, nullptr);  // the name is changed behind the last function
 }
 
 void Fiber::enter() {
@@ -125,15 +131,20 @@ void Fiber::enter() {
   std::memcpy(present, &exceptions_, sizeof exceptions_);
   other_name_ = present_name();
   void* frames = nullptr;
-  announce(own_name_, static_cast<const char*>(stack_.sp) - stack_.size, stack_.size, &frames);
+  announce(static_cast<const char*>(stack_.sp) - stack_.size, stack_.size, &frames);
+  change_name(own_name_);
   self_ = std::move(self_).resume();
+  if (over_) {
+    change_name(other_name_);
+  }
   arrived(frames, nullptr, nullptr);
   std::memcpy(static_cast<void*>(&exceptions_), present, sizeof exceptions_);
   std::memcpy(present, &others, sizeof others);
 }
 
 void Fiber::leave() {
-  announce(other_name_, other_bottom_, other_size_, &own_frames_);
+  announce(other_bottom_, other_size_, &own_frames_);
+  change_name(other_name_);
   other_ = std::move(other_).resume();
   arrived(own_frames_, &other_bottom_, &other_size_);
 }
