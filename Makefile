@@ -235,9 +235,11 @@ install: all
 	install -m 755 $(BUILD)/lmtpq-milter $(DESTDIR)$(PREFIX)/sbin/lmtpq-milter
 	ln -sf ../libexec/lmtpq/lmtpq $(DESTDIR)$(PREFIX)/bin/lmtpq
 	cp -R cf $(SHARE)/lmtpq/
-	install -m 644 docs/DAEMON.md docs/TLS.md docs/TAG.md $(SHARE)/doc/lmtpq/
+	install -m 644 docs/DAEMON.md docs/METRICS.md docs/ROUTING.md docs/TLS.md docs/TAG.md \
+	  $(SHARE)/doc/lmtpq/
 	install -m 644 docs/man/lmtpq.8 docs/man/lmtpq-milter.8 $(SHARE)/man/man8/
 	install -m 644 docs/man/lmtpq.conf.5 $(SHARE)/man/man5/
+	install -m 644 dist/grafana/lmtpq.json $(SHARE)/lmtpq/
 	install -m 644 dist/systemd/* $(LIB)/systemd/system/
 	install -m 644 dist/sysusers.d/lmtpq.conf $(LIB)/sysusers.d/
 	install -m 644 dist/tmpfiles.d/lmtpq.conf $(LIB)/tmpfiles.d/

@@ -23,6 +23,11 @@ struct Delivered {
   std::vector<Outcome> outcomes;  // in the envelope's order
 };
 
+struct MessageTimes {
+  Clock::time_point begun;     // the client began with the message
+  Clock::time_point complete;  // its dot was in: from here on the client loses its patience
+};
+
 class Carrier {
  public:
   virtual ~Carrier() = default;

@@ -39,18 +39,13 @@ Delivery::Delivery(const Settings& settings, Pools& pools, const Log& log, Share
 
 Delivered Delivery::deliver(const Envelope& envelope, const MailData& data,
                             Clock::time_point begun) {
+  return deliver(envelope, data, {begun, Clock::now()});
+}
+
+Delivered Delivery::deliver(const Envelope& envelope, const MailData& data,
+                            const MessageTimes& times) {
   const Body& body = data.body();
-  Clocks clocks;
-  clocks.begun = begun;
-  clocks.complete = clocks.started = Clock::now();
-  clocks.latest_answer = clocks.complete + settings_.timeouts.answer();
-  Progress* told = nullptr;
-  Progress progress(envelope, data, settings_,
-                    [&](std::size_t recipient) { log_outcome(*told, recipient, clocks); });
-  told = &progress;
-  clocks.trace = progress.trace();
-  log_tags(progress);
-  try {
+  return go(envelope, data, times, [&](Progress& progress, Clocks& clocks) {
     if (body.state() == Body::State::kTooLarge) {
       progress.decide_rest(Trouble::kTooLarge, std::to_string(body.size()) +
                                                    " bytes, allowed are " +
@@ -60,6 +55,33 @@ Delivered Delivery::deliver(const Envelope& envelope, const MailData& data,
     } else {
       run(progress, clocks);
     }
+  });
+}
+
+Delivered Delivery::settle(std::vector<Outcome> outcomes, const Envelope& envelope,
+                           const MailData& data, const MessageTimes& times) {
+  return go(envelope, data, times, [&](Progress& progress, Clocks&) {
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+      progress.decide(i, std::move(outcomes[i]));
+    }
+  });
+}
+
+Delivered Delivery::go(const Envelope& envelope, const MailData& data, const MessageTimes& times,
+                       const Decide& decide) {
+  Clocks clocks;
+  clocks.begun = times.begun;
+  clocks.complete = times.complete;
+  clocks.started = Clock::now();
+  clocks.latest_answer = clocks.complete + settings_.timeouts.answer();
+  Progress* told = nullptr;
+  Progress progress(envelope, data, settings_,
+                    [&](std::size_t recipient) { log_outcome(*told, recipient, clocks); });
+  told = &progress;
+  clocks.trace = progress.trace();
+  log_tags(progress);
+  try {
+    decide(progress, clocks);
   } catch (const std::exception& error) {
     // Out of memory, most likely. What the store answered stands; where it may have filed the
     // message unheard, the words must say so.

@@ -10,6 +10,7 @@
 // Rules: before the dot a dead connection is replaced, after it never (docs/ARCHITECTURE.md).
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "carrier.h"
@@ -35,12 +36,19 @@ class Delivery : public Carrier {
 
   Delivered deliver(const Envelope& envelope, const MailData& data,
                     Clock::time_point begun) override;
+  Delivered deliver(const Envelope& envelope, const MailData& data, const MessageTimes& times);
+  // No store is asked: these are the outcomes, to be logged as others are.
+  Delivered settle(std::vector<Outcome> outcomes, const Envelope& envelope, const MailData& data,
+                   const MessageTimes& times);
   bool has_idle() const override { return pools_.has_idle(); }
   void drop_idle() override { pools_.drop_idle(); }
 
  private:
   struct Clocks;  // when the message reached which stage
 
+  using Decide = std::function<void(Progress&, Clocks&)>;
+  Delivered go(const Envelope& envelope, const MailData& data, const MessageTimes& times,
+               const Decide& decide);
   void run(Progress& progress, Clocks& clocks);
   Claim claim(const Progress& progress, Clocks& clocks) const;
   Lease lease(const std::vector<StorePool*>& order, std::size_t& next, Clocks& clocks);

@@ -6,6 +6,7 @@
 
 #include "escape.h"
 #include "option_table.h"
+#include "waiting.h"
 
 namespace lmtpq {
 namespace {
@@ -93,7 +94,8 @@ Route DirectoryRoutes::look_up(std::string_view local, std::string_view domain) 
 }
 
 Route DirectoryRoutes::ask(const std::string& question) {
-  const Directory::Answer answer = pool_.search(question);
+  Directory::Answer answer;
+  apart([&] { answer = pool_.search(question); });
   if (answer.kind == Directory::Answer::Kind::kLost) {
     // The pool has told the log once for all who ask meanwhile.
     return stale_or(question, unclear(answer.words));

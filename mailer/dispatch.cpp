@@ -1,4 +1,5 @@
 #include "dispatch.h"
+#include "waiting.h"
 
 #include <algorithm>
 #include <atomic>
@@ -94,7 +95,7 @@ Delivered Dispatch::deliver_groups(const Envelope& envelope, const MailData& dat
   } else {
     Envelope head = envelope;
     head.recipients.clear();
-    side_by_side(groups.size(), kMostAtOnce, [&](std::size_t i) {
+    const auto run_one = [&](std::size_t i) {
       try {
         Envelope part = head;
         for (const std::size_t member : groups[i].members) {
@@ -104,7 +105,8 @@ Delivered Dispatch::deliver_groups(const Envelope& envelope, const MailData& dat
       } catch (...) {
         groups[i].failure = std::current_exception();
       }
-    });
+    };
+    apart([&] { side_by_side(groups.size(), kMostAtOnce, run_one); });
   }
   put_together(groups, all);
   return all;

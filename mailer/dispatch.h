@@ -22,11 +22,7 @@ namespace lmtpq {
 // of one message, whose data is the whole message's.
 class GroupDelivery {
  public:
-  struct Times {
-    Clock::time_point begun;     // the client began with the message
-    Clock::time_point complete;  // its dot was in: from here on the client loses its patience,
-                                 // also with groups that wait for others
-  };
+  using Times = MessageTimes;  // for groups that wait for others, too
   virtual ~GroupDelivery() = default;
   // To the stores of the route; nullptr: the default ones.
   virtual Delivered deliver(const std::vector<Destination>* route, const Envelope& envelope,

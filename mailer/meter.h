@@ -19,7 +19,7 @@ namespace lmtpq {
 // Why a client is sent away.
 enum class Dismissal { kStopping, kNotAllowed, kTooMany, kTooManyOfOne, kNoRoom };
 inline constexpr const char* kDismissalNames[] = {"stopping", "not-allowed", "too-many",
-                                                "too-many-of-one", "no-room"};
+                                                  "too-many-of-one", "no-room"};
 
 class Meter {
  public:

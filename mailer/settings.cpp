@@ -138,6 +138,7 @@ std::vector<Option> option_table(Command command, Settings& settings) {
   append(table, time_options(settings.timeouts));
   append(table, process_options(settings));
   Table daemon = pool_option_table(settings.store.pool);
+  append(daemon, route_option_table(settings.routes));
   if (command != Command::kServe) {
     append(daemon, serve_option_table(settings.serve));
     append(daemon, listener_option_table(settings.serve.listener));

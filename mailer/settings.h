@@ -21,6 +21,7 @@
 #include "destination.h"
 #include "keyring.h"
 #include "log.h"
+#include "route_settings.h"
 #include "serve_settings.h"
 #include "store_settings.h"
 #include "trace_id.h"
@@ -70,6 +71,7 @@ struct Settings {
   bool json = false;
   // serve
   ServeSettings serve;
+  RouteSettings routes;
 };
 
 inline constexpr const char* kDefaultConfigFile = "/etc/lmtpq/lmtpq.conf";

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 
 #include "config.h"
 #include "credentials.h"
@@ -178,7 +179,10 @@ std::vector<std::string> configure(Command command, const std::vector<std::strin
 
 DaemonSettings configure_daemon(const std::vector<std::string>& arguments) {
   DaemonSettings made;
-  Config config(option_table(Command::kServe, made.process), {kStorePrefix, kListenerPrefix});
+  const auto file =
+      std::make_shared<Config>(option_table(Command::kServe, made.process),
+                               std::vector<std::string>{kStorePrefix, kListenerPrefix});
+  Config& config = *file;
   const std::vector<Destination> operands = parsed(take(config, arguments, made.process));
   if (made.process.serve.status) {
     return made;
@@ -189,6 +193,13 @@ DaemonSettings configure_daemon(const std::vector<std::string>& arguments) {
     add_listeners(config, section, addresses, operands, made);
   }
   refuse_twins(made.listeners);
+  check(made.process.routes);
+  made.store_for = [file](const Destination& destination) {
+    Store store = std::move(find_stores(*file, {destination}).front());
+    check(store);
+    read_store_secrets(store, geteuid());
+    return store;
+  };
   return made;
 }
 
@@ -205,6 +216,17 @@ bool read_secrets(Command command, Settings& settings) {
     any = any || !store.settings.tls.key.empty() || !store.login.password.empty();
   }
   return any;
+}
+
+void read_secrets(DaemonSettings& settings) {
+  for (Listener& listener : settings.listeners) {
+    read_secrets(Command::kServe, listener.settings);
+  }
+  const uid_t reader = future_user(settings.process.user);
+  const AsRoot rights;
+  settings.directory_password = read_named("--route-ldap-password-file", [&] {
+    return read_directory_password(settings.process.routes.directory, reader);
+  });
 }
 
 void warn_of_spool(const Settings& settings, const Log& log) {

@@ -8,6 +8,7 @@
 // Failure: ConfigError with the option or the file's line, and the remedy.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -28,12 +29,16 @@ struct Listener {
 struct DaemonSettings {
   Settings process;  // what is set for all
   std::vector<Listener> listeners;
+  Secret directory_password;  // of the map of routes
+  // A store that only a map of routes names, with its login; ConfigError: it cannot be had.
+  std::function<Store(const Destination&)> store_for;
 };
 DaemonSettings configure_daemon(const std::vector<std::string>& arguments);
 
 // Before root's rights are given up, if we have them: the files may be root's alone. True when
 // there were any.
 bool read_secrets(Command command, Settings& settings);
+void read_secrets(DaemonSettings& settings);
 
 void warn_of_spool(const Settings& settings, const Log& log);
 // Of a slip that would leave a store with less TLS than was meant.

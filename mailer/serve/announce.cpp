@@ -11,6 +11,8 @@
 namespace lmtpq {
 namespace {
 
+constexpr const char* kDaemon = "daemon";
+constexpr const char* kBalanceNames[] = {"kept", "order", "weight", "least-used"};
 constexpr const char* kIgnoreQuotaNames[] = {"always", "tagged", "never"};
 
 std::string names_of(const std::vector<Destination>& destinations) {
@@ -18,6 +20,17 @@ std::string names_of(const std::vector<Destination>& destinations) {
   for (const Destination& destination : destinations) {
     made += (made.empty() ? "" : ",") + destination.text;
   }
+  return made;
+}
+
+Record record_of(const ServeSettings& serve) {
+  const auto or_none = [](const std::string& text) { return text.empty() ? "none" : text; };
+  Record made;
+  made.add("control", or_none(serve.control))
+      .add("metrics", or_none(serve.metrics))
+      .add("mailbox-limit", static_cast<long long>(serve.mailbox_limit))
+      .add("max-clients", static_cast<long long>(serve.max_clients))
+      .add("balance", kBalanceNames[static_cast<int>(serve.balance)]);
   return made;
 }
 
@@ -52,6 +65,7 @@ Record record_of(const Store& store) {
 
 Announced all_of(const Site& site, const PoolBook& pools) {
   Announced made;
+  made.emplace(kDaemon, record_of(site.settings().process.serve));
   std::set<std::string> wanted;
   for (const Listener& listener : site.settings().listeners) {
     made.emplace("listener " + listener.address.text, record_of(listener));
@@ -93,6 +107,13 @@ Announced announce_reload(const Site& site, const PoolBook& pools, const Announc
     if (old == before.end() || old->second.text() != record.text()) {
       Record line = record;
       log.info(line.add("change", old == before.end() ? "new" : "changed"));
+      if (what == kDaemon) {
+        log.warning(
+            Record()
+                .add("event", "reload")
+                .add("effect",
+                     "control, metrics and mailbox-limit are as they were until the next start"));
+      }
       ++changes;
     }
   }

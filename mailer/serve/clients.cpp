@@ -8,48 +8,10 @@
 
 #include "descriptor_channel.h"
 #include "session.h"
+#include "site_carrier.h"
 
 namespace lmtpq {
 namespace {
-
-// One client's messages, each by the configuration of its moment. A listener that is no longer
-// configured serves those who are connected as it did.
-class SiteCarrier : public Carrier {
- public:
-  SiteCarrier(const PresentSite& present, std::shared_ptr<const Site> site,
-              const std::string& address, const Log& log, Shared shared)
-      : present_(present), site_(std::move(site)), address_(address), log_(log), shared_(shared) {}
-
-  Delivered deliver(const Envelope& envelope, const MailData& data,
-                    Clock::time_point begun) override {
-    std::shared_ptr<const Site> site = present_.get();
-    const Door* door = site->door(address_);
-    if (door == nullptr) {
-      site = site_;
-      door = site->door(address_);
-    }
-    if (shared_.meter != nullptr) {
-      const Body& body = data.body();
-      const bool spooled = body.state() == Body::State::kGood && body.size() > Body::kMemory;
-      shared_.meter->taken({body.size(), spooled, Clock::now() - begun});
-    }
-    return Delivery(door->listener->settings, *door->pools, log_, shared_)
-        .deliver(envelope, data, begun);
-  }
-
-  void unheard() override {
-    if (shared_.meter != nullptr) {
-      shared_.meter->unheard();
-    }
-  }
-
- private:
-  const PresentSite& present_;
-  const std::shared_ptr<const Site> site_;
-  const std::string& address_;
-  const Log& log_;
-  const Shared shared_;
-};
 
 ServerLimits limits_for(const Client& client, const Settings& settings) {
   ServerLimits limits = server_limits(settings);

@@ -51,12 +51,6 @@ std::vector<std::shared_ptr<ListeningSocket>> listed(const Daemon::Sockets& sock
   return made;
 }
 
-void read_all_secrets(DaemonSettings& settings) {
-  for (Listener& listener : settings.listeners) {
-    read_secrets(Command::kServe, listener.settings);
-  }
-}
-
 // What is no mistake, and will make mail wait one day.
 void warn(const DaemonSettings& settings, const Log& log) {
   warn_of_spool(settings.process, log);
@@ -65,11 +59,18 @@ void warn(const DaemonSettings& settings, const Log& log) {
   }
 }
 
+// libldap must be begun with before there are threads.
+void refuse_new_directory(const DaemonSettings& now, const DaemonSettings& before) {
+  if (before.process.routes.directory.uris.empty() && !now.process.routes.directory.uris.empty()) {
+    throw ConfigError("route-ldap: a directory is asked only after a restart");
+  }
+}
+
 // What root could read at start, the user that we became must read on SIGHUP.
 void warn_of_reload(const std::vector<std::string>& arguments, const Log& log) {
   try {
     DaemonSettings settings = configure_daemon(arguments);
-    read_all_secrets(settings);
+    read_secrets(settings);
   } catch (const std::exception& error) {
     log.warning(Record()
                     .add("event", "reload")
@@ -89,7 +90,7 @@ struct Daemon::Running {
         book(log, meter),
         clients(present, log, {&mailboxes, &meter}, settings.process.serve.threads),
         watched{present, clients, book, mailboxes, meter, std::chrono::system_clock::now()} {
-    present.set(std::make_shared<Site>(std::move(settings), book));
+    present.set(std::make_shared<Site>(std::move(settings), book, log));
   }
 
   void reload(Daemon& daemon, Acceptor& acceptor);
@@ -110,7 +111,7 @@ Daemon::Daemon(std::vector<std::string> arguments, DaemonSettings settings)
       first_(std::move(settings)),
       passed_(PassedSockets::take()),
       sockets_(open_sockets(first_, {}, passed_)) {
-  read_all_secrets(first_);
+  read_secrets(first_);
   const sigset_t set = our_signals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
@@ -171,9 +172,10 @@ void Daemon::Running::reload(Daemon& daemon, Acceptor& acceptor) {
   log.reopen();
   try {
     DaemonSettings settings = configure_daemon(daemon.arguments_);
-    read_all_secrets(settings);
+    read_secrets(settings);
     Sockets sockets = open_sockets(settings, daemon.sockets_, daemon.passed_);
-    present.set(std::make_shared<Site>(std::move(settings), book));
+    refuse_new_directory(settings, present.get()->settings());
+    present.set(std::make_shared<Site>(std::move(settings), book, log));
     acceptor.use(listed(sockets));
     daemon.sockets_.swap(sockets);
     meter.reloaded(true);

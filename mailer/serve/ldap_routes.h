@@ -22,8 +22,8 @@
 
 namespace lmtpq {
 
-// libldap's first call sets libsasl2's locks for the whole process, and starts it: to be done before
-// there are threads, and after mailer/secure has been loaded, whose callbacks count then.
+// libldap's first call sets libsasl2's locks for the whole process, and starts it: to be done
+// before there are threads, and after mailer/secure has been loaded, whose callbacks count then.
 void prepare_ldap();
 
 std::unique_ptr<Routes> ldap_routes(const DirectorySettings& settings, Secret password,

@@ -14,8 +14,10 @@
 #include <vector>
 
 #include "daemon.h"
+#include "ldap_routes.h"
 #include "privileges.h"
 #include "secret.h"
+#include "secure.h"
 #include "start.h"
 #include "status.h"
 
@@ -65,6 +67,10 @@ int serve(const std::vector<std::string>& arguments) {
   const std::string place = process.log;
   const LogLevel level = process.log_level;
   be_frugal();
+  if (!process.routes.directory.uris.empty()) {
+    secure_parts();  // its callbacks for libsasl2 are to count, not libldap's
+    prepare_ldap();
+  }
   Daemon& daemon = *new Daemon(arguments, std::move(settings));  // never destroyed, see there
   drop_privileges(user);
   forbid_core_dumps();

@@ -167,7 +167,7 @@ Families Metrics::Collect() const {
 Endpoint::Endpoint(const std::string& address, const Watched& daemon)
     : metrics_(std::make_shared<Metrics>(daemon)) {
   // One thread answers; a client that says nothing, or reads nothing, holds it this long.
-  constexpr const char* kPatience = "3000";  // milliseconds
+  constexpr const char* kPatience = "2000";  // milliseconds
   try {
     exposer_ = std::make_unique<prometheus::Exposer>(
         std::vector<std::string>{"listening_ports", address, "num_threads", "1",

@@ -2,9 +2,29 @@
 
 #include <utility>
 
+#include "ldap_routes.h"
+#include "route_file.h"
+
 namespace lmtpq {
 
-Site::Site(DaemonSettings settings, PoolBook& book) : settings_(std::move(settings)) {
+namespace {
+
+std::unique_ptr<Routes> make_routes(DaemonSettings& settings, const Log& log) {
+  const RouteSettings& wanted = settings.process.routes;
+  std::vector<std::unique_ptr<Routes>> maps;
+  if (!wanted.file.empty()) {
+    maps.push_back(std::make_unique<RouteFile>(wanted.file, log));
+  }
+  if (!wanted.directory.uris.empty()) {
+    maps.push_back(ldap_routes(wanted.directory, std::move(settings.directory_password), log));
+  }
+  return maps.empty() ? nullptr : std::make_unique<RoutesInOrder>(std::move(maps));
+}
+
+}  // namespace
+
+Site::Site(DaemonSettings settings, PoolBook& book, const Log& log)
+    : settings_(std::move(settings)), book_(book), routes_(make_routes(settings_, log)) {
   for (Listener& listener : settings_.listeners) {
     Pools::Shared pools;
     for (Store& store : listener.settings.stores) {
@@ -15,6 +35,32 @@ Site::Site(DaemonSettings settings, PoolBook& book) : settings_(std::move(settin
     doors_.push_back(
         {&listener, std::make_unique<Pools>(std::move(pools), settings_.process.serve.balance)});
   }
+}
+
+std::shared_ptr<Pools> Site::make_pools(const Door& door,
+                                        const std::vector<Destination>& route) const {
+  Pools::Shared pools;
+  for (const Destination& destination : route) {
+    pools.push_back(book_.pool(settings_.store_for(destination), door.listener->settings));
+  }
+  return std::make_shared<Pools>(std::move(pools), settings_.process.serve.balance);
+}
+
+std::shared_ptr<Pools> Site::pools(const Door& door, const std::vector<Destination>& route) const {
+  std::string name = door.listener->address.text;
+  for (const Destination& destination : route) {
+    name += ' ' + destination.text;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = routed_.find(name); found != routed_.end()) {
+      return found->second;
+    }
+  }
+  std::shared_ptr<Pools> made = make_pools(door, route);
+  const std::lock_guard lock(mutex_);
+  return routed_.size() < kMaxRouted ? routed_.try_emplace(std::move(name), made).first->second
+                                     : made;
 }
 
 const Door* Site::door(std::string_view address) const {

@@ -1,6 +1,7 @@
 // One configuration, as it is in use.
 //
-// What it is: the settings of a moment, and for each listener the pools that its mail goes to.
+// What it is: the settings of a moment, the map of routes, and for each listener the pools that its
+//   mail goes to, those of routes being made as the map names them.
 // What it does not know: sockets, clients.
 // Called by: the daemon makes one at start and at each SIGHUP; a session asks for the present one
 //   with each message.
@@ -8,18 +9,21 @@
 // Failure: ConfigError in the constructor, also for TLS files that cannot be used.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "pool_book.h"
 #include "pools.h"
+#include "routes.h"
 #include "start.h"
 
 namespace lmtpq {
 
-// A listener and where its mail goes.
+// A listener and where its mail goes, unless the map of routes says otherwise.
 struct Door {
   const Listener* listener;
   std::unique_ptr<Pools> pools;
@@ -27,15 +31,26 @@ struct Door {
 
 class Site {
  public:
-  Site(DaemonSettings settings, PoolBook& book);
+  Site(DaemonSettings settings, PoolBook& book, const Log& log);
 
   const DaemonSettings& settings() const { return settings_; }
   // By the text of its address; nullptr: no such listener any more.
   const Door* door(std::string_view address) const;
+  Routes* routes() const { return routes_.get(); }  // nullptr: none
+  std::shared_ptr<Pools> pools(const Door& door, const std::vector<Destination>& route) const;
 
  private:
+  std::shared_ptr<Pools> make_pools(const Door& door, const std::vector<Destination>& route) const;
+
+  // A map names only so many stores; what it names beyond is made anew for each message.
+  static constexpr std::size_t kMaxRouted = 4096;
+
   DaemonSettings settings_;
+  PoolBook& book_;
   std::vector<Door> doors_;
+  std::unique_ptr<Routes> routes_;
+  mutable std::mutex mutex_;
+  mutable std::map<std::string, std::shared_ptr<Pools>> routed_;  // by listener and route
 };
 
 // The one of the moment.

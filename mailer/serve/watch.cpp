@@ -84,6 +84,9 @@ void Watch::run() {
 void Watch::tell(const Descriptor& client) const {
   const std::string answer = json_of(take_snapshot(daemon_));
   const Deadline deadline = Clock::now() + kPatience;
+  // As a rule the whole answer fits in, and one who does not read it holds up nobody.
+  const int room = static_cast<int>(answer.size());
+  setsockopt(client.number(), SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
   std::string_view rest = answer;
   while (!rest.empty() && Clock::now() < deadline) {
     const ssize_t sent = send(client.number(), rest.data(), rest.size(), MSG_NOSIGNAL);

@@ -19,7 +19,7 @@ from rig.cyrus import Cyrus
 from rig.lmtp_store import fields_of
 from rig.mailers import ROOT
 from rig.messages import message, message_id
-from rig.process import HasServer, Server, wait_until
+from rig.process import HasServer, Server, open_files, wait_until
 from rig.scratch import Scratch
 from rig.secure_case import PASSWORD, USER, Secured
 from rig.sendmail import Sendmail
@@ -31,6 +31,7 @@ ACCOUNT = 'nobody'  # stands for lmtpq, which need not exist here
 
 CONF = """destination = @STORE@
 log = @DIR@/serve.log
+control = @DIR@/control
 spool-dir = @DIR@
 tag-keys = none
 @OPTIONS@
@@ -139,6 +140,9 @@ class DaemonCase(MailCase):
     """Queue id -> Message-ID."""
     raws = [message(b'number %d\r\n' % number) for number in range(count)]
     return {self.send(raw, user, **more): message_id(raw) for raw in raws}
+
+  def sockets_of_daemon(self) -> int:
+    return sum(name.startswith('socket:') for name in open_files(self.daemon.server.pid))
 
   def recipient_lines(self, qid: str) -> list[dict[str, str]]:
     return [line for line in self.daemon.lines(f'qid={qid} ') if 'to' in line]
@@ -253,6 +257,25 @@ class DaemonForSendmail(DaemonCase):
     self.assertEqual(self.daemon.lines('possible duplicate'), [])
     self.daemon.start()
     self.sendmail.run_queue()
+    self.assert_queue_empty()
+    self.assert_filed_once(user, sent)
+
+  def test_a_daemon_that_drains_refuses_who_dials_and_takes_its_sockets_away(self):
+    self.with_daemon()
+    user = self.mailbox('alice')
+    sent = self.send_many(1, user)
+    self.store.pause()
+    self.addCleanup(self.store.resume)
+    idle = self.sockets_of_daemon()
+    run = self.sendmail.start_queue_run()
+    wait_until(lambda: self.sockets_of_daemon() >= idle + 2, 'it has a client, and dials')
+    self.daemon.server.child.terminate()
+    wait_until(lambda: self.daemon.lines('event=draining'), 'it drains')
+    for name in ('lmtp', 'lmtpq'):
+      self.assertFalse((self.daemon.dir / name).exists())
+    self.store.resume()
+    self.assertEqual(self.daemon.server.child.wait(timeout=20), 0)
+    wait_until(lambda: run.child.poll() is not None, 'the queue run ends')
     self.assert_queue_empty()
     self.assert_filed_once(user, sent)
 

@@ -42,6 +42,7 @@ class DirectoryPoolTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aDeadDirectoryIsLeftToRestLongerEachTime);
   CPPUNIT_TEST(whoAsksWhileItRestsHearsAtOnce);
   CPPUNIT_TEST(oneThreadTriesItAgain);
+  CPPUNIT_TEST(whoFailsTogetherMakesOneFailure);
   CPPUNIT_TEST(noMoreAreConnectedThanTheLimit);
   CPPUNIT_TEST(whoWaitsTooLongForAConnectionIsTold);
   CPPUNIT_TEST(whoWaitsHearsOfAFailureAtOnce);
@@ -147,6 +148,16 @@ class DirectoryPoolTest : public CppUnit::TestFixture {
     world.directory.slowness = milliseconds(100);
     in_threads(8, [&] { same("lost: refused", world.ask()); });
     CPPUNIT_ASSERT_EQUAL(2, world.directory.opens.load());
+  }
+
+  void whoFailsTogetherMakesOneFailure() {
+    World world({.connections = 4, .rest = seconds(1)});
+    world.directory.kind = Kind::kLost;
+    world.directory.slowness = milliseconds(100);
+    in_threads(4, [&] { same("lost: said no", world.ask()); });
+    world.directory.kind = Kind::kFound;
+    world.later(seconds(1));
+    same("found", world.ask());
   }
 
   void noMoreAreConnectedThanTheLimit() {

@@ -80,7 +80,7 @@ class RouteTableTest : public CppUnit::TestFixture {
   void aDetailCountsUntilNothingIsKnownOfIt() {
     check(
         "alice@x exact\nalice+lists@x detail\nbob@ user\nbob+d@ userdetail\n@x domain\n"
-        "g?b@* glob\n",
+        "g?b@* glob\n+common@ common\n",
         {{"alice+lists@x", "inet:detail"},
          {"alice+other@x", "inet:exact"},
          {"alice+lists+more@x", "inet:exact"},
@@ -91,6 +91,7 @@ class RouteTableTest : public CppUnit::TestFixture {
          {"dave+d@x", "inet:domain"},
          {"gob+d@y", "inet:glob"},
          {"+shared@y", "default"},
+         {"+common@x", "inet:common"},
          {"alice-lists@y", "default"}});
   }
 
