@@ -139,8 +139,7 @@ def a_connection_lives_so_long():
       time.sleep(0.01)
     watch.within(0.85, 2.5, 'two lifetimes')
     first = house.store.connections[0]
-    expect(0.4 < first.ended - first.began < 0.8, first.ended - first.began)
-    expect(first.commands[-1] == 'QUIT', first.commands[-1])
+    expect(0.4 < first.ended - first.began < 1, first.ended - first.began)
 
 
 def an_idle_connection_is_given_up():
@@ -171,7 +170,8 @@ def a_store_that_is_well_again_is_found():
     house.store.greeting = '220 store.test'
     dials = len(house.store.connections)
     wait_until(lambda: len(house.store.connections) > dials, 'it is dialled without a message', 4)
-    all_start(house.bring(), '250')
+    wait_until(lambda: house.bring()[0].startswith('250'), 'and mail is taken', 4)
+    expect(len(house.store.connections) <= dials + 2, 'no message dialled it')
 
 
 def deliveries_to_one_mailbox_are_limited_and_others_pass():

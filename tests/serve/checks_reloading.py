@@ -2,6 +2,7 @@
 
 from house import FRONT, House, all_start, expect, message
 from lmtp import Gone
+from rig.process import wait_until
 
 ALWAYS = 'ignore-quota = always\n'
 SECOND = FRONT.replace('front', 'second')
@@ -77,7 +78,7 @@ def listeners_come_and_go():
     house.reload('', FRONT + SECOND)
     all_start(house.bring(name='second'), '250')
     house.reload('', SECOND)
-    expect(not (house.folder / 'front').exists(), 'its file is gone')
+    wait_until(lambda: not (house.folder / 'front').exists(), 'its file goes', 2)
     try:
       house.dial().close()
       raise AssertionError('it can still be dialled')

@@ -182,14 +182,17 @@ def store_stalls(wanted):
 
 
 def spool_full(wanted):
-  """A disk of 1 MB, where one big message fits: others beside it are told to come again, alone."""
+  """A disk on which no big message fits for two seconds, and then two: they alone are told to come
+  again."""
   with scene_of('spool', wanted) as scene:
     spool = scene.scratch.folder('spool')
     scene.settings = f'spool-dir = {spool}\n'
     scene.serve.write(scene.configuration())
     # A mount that ends with the daemon; who is not root is root in a world of his own.
     scene.serve.before = ['unshare', '-rm', 'sh', '-c',
-                          f'mount -t tmpfs -o size=1m none {spool} && exec "$@"', 'sh']
+                          f'mount -t tmpfs -o size=2m none {spool} || exit; '
+                          f'head -c 1900000 /dev/zero >{spool}/other; '
+                          f'(sleep 2; rm {spool}/other) & exec "$@"', 'sh']
     scene.serve.start()
     line = b'x' * 78 + b'\r\n'
     messages = scene.messages(lambda number: line * (BIG // 80 if number % 32 == 0 else 9))
