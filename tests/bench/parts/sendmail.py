@@ -47,7 +47,7 @@ def kind_of(mechanism: str) -> str:
 def login_lines(setting, mechanism: str) -> str:
   """For an .mc: Sendmail's client logs in at whatever server it is."""
   folder = setting.scratch.folder(f'authinfo-{mechanism}', 0o700)
-  subprocess.run(['makemap', 'hash', folder / 'authinfo'], check=True, timeout=30,
+  subprocess.run(['makemap', 'hash', folder / 'authinfo'], check=True, timeout=30, capture_output=True,
                  input=f'AuthInfo: "U:{USER}" "P:{PASSWORD}" "M:{mechanism}"\n'.encode())
   return (f"FEATURE(`authinfo', `hash -o {folder}/authinfo')\n"
           f"define(`confAUTH_MECHANISMS', `{mechanism}')\n")
