@@ -27,6 +27,7 @@ LDFLAGS  += $(if $(SANITIZE),-fsanitize=$(SANITIZE),-Wl,-z,relro,-z,now) -pthrea
 # libanl: getaddrinfo_a, part of libc itself since glibc 2.34.
 LIBS        := -lboost_program_options -lnettle
 SECURE_LIBS := -lsasl2 -lssl -lcrypto
+SERVE_LIBS  := -lsystemd
 
 # Floors: a folder is compiled with its own and the lower floors in sight, so an upward include does
 # not compile. Within mailer/ and milter/ tests/check-floors.sh keeps the order.
@@ -34,6 +35,7 @@ SEES_common      := -iquote common
 SEES_mailer/lmtp := -iquote mailer/lmtp $(SEES_common)
 SEES_mailer      := -iquote mailer $(SEES_mailer/lmtp)
 SEES_mailer/secure := -iquote mailer/secure $(SEES_mailer)
+SEES_mailer/serve := -iquote mailer/serve $(SEES_mailer)
 SEES_milter      := -iquote milter $(SEES_common)
 SEES_tests/unit  := -iquote tests/unit $(SEES_mailer/secure)
 SEES_tests/unit/milter := -iquote tests/unit/milter $(SEES_milter)
@@ -62,12 +64,12 @@ TEST_PROGRAMS  := $(BUILD)/tests/unit_tests $(BUILD)/tests/milter_unit_tests \
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(BUILD)/lmtpq $(BUILD)/lmtpq-secure.so $(BUILD)/lmtpq-milter
+all: $(BUILD)/lmtpq $(BUILD)/lmtpq-serve $(BUILD)/lmtpq-secure.so $(BUILD)/lmtpq-milter
 
 help:
 	@sed -n 's/^## //p' Makefile
 
-## make              build/lmtpq and build/lmtpq-milter
+## make              build/lmtpq, its parts and build/lmtpq-milter
 ## make deps         install the Debian packages of packages.txt that are missing (root)
 ## make demo         a private Sendmail, lmtpq and store: three messages and what became of them
 ## make check        unit tests, dialogues, corpus replay, floors, documents; no root, no network
@@ -85,7 +87,7 @@ $$(BUILD)/$(1)/%.o: $(1)/%.cpp
 	@mkdir -p $$(@D)
 	$$(call say,CXX $$<)$$(CXX) $$(CXXFLAGS) $$(SEES_$(1)) -c $$< -o $$@
 endef
-$(foreach folder,common mailer/lmtp mailer mailer/secure milter tests/unit tests/unit/milter tests/dialogues tests/fuzz tests/fuzz/milter tests/peers/store,\
+$(foreach folder,common mailer/lmtp mailer mailer/secure mailer/serve milter tests/unit tests/unit/milter tests/dialogues tests/fuzz tests/fuzz/milter tests/peers/store,\
   $(eval $(call object_rule,$(folder))))
 
 $(BUILD)/libcommon.a: $(call objects,common)
@@ -98,6 +100,11 @@ $(BUILD)/lib%.a:
 
 $(BUILD)/lmtpq: $(BUILD)/mailer/main.o $(LIBRARIES)
 	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ $(LIBS) -o $@
+
+# `lmtpq serve` becomes it: what it links would make every other start slower.
+SERVE_OBJECTS := $(filter-out $(BUILD)/mailer/serve/main.o,$(call objects,mailer/serve))
+$(BUILD)/lmtpq-serve: $(BUILD)/mailer/serve/main.o $(SERVE_OBJECTS) $(LIBRARIES)
+	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ $(SERVE_LIBS) $(LIBS) -o $@
 
 # What needs OpenSSL and libsasl2: mailer/secure.h says why it is apart. Both halves must have been
 # compiled from the same headers with the same flags.
@@ -191,7 +198,7 @@ fuzz-%:
 	$(BUILD)/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 \
 	  $(BUILD)/fuzz/corpus_$* tests/fuzz/corpus/$*
 
-FORMATTED := $(foreach folder,common mailer mailer/lmtp mailer/secure milter tests/* tests/*/*,\
+FORMATTED := $(foreach folder,common mailer mailer/lmtp mailer/secure mailer/serve milter tests/* tests/*/*,\
                $(wildcard $(folder)/*.h $(folder)/*.cpp))
 format:
 	clang-format -i $(FORMATTED)
@@ -208,7 +215,7 @@ SHARE := $(DESTDIR)$(PREFIX)/share
 install: all
 	install -d $(DESTDIR)$(PREFIX)/libexec/lmtpq $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin \
 	  $(SHARE)/lmtpq $(SHARE)/doc/lmtpq $(SHARE)/man/man8 $(SHARE)/man/man5
-	install -m 755 $(BUILD)/lmtpq $(BUILD)/lmtpq-secure.so $(DESTDIR)$(PREFIX)/libexec/lmtpq/
+	install -m 755 $(BUILD)/lmtpq $(BUILD)/lmtpq-serve $(BUILD)/lmtpq-secure.so $(DESTDIR)$(PREFIX)/libexec/lmtpq/
 	install -m 755 $(BUILD)/lmtpq-milter $(DESTDIR)$(PREFIX)/sbin/lmtpq-milter
 	ln -sf ../libexec/lmtpq/lmtpq $(DESTDIR)$(PREFIX)/bin/lmtpq
 	cp -R cf $(SHARE)/lmtpq/

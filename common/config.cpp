@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 #include <utility>
 
@@ -29,8 +30,8 @@ std::size_t distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-Config::Config(std::vector<Option> table, std::string free_prefix)
-    : table_(std::move(table)), free_prefix_(std::move(free_prefix)) {}
+Config::Config(std::vector<Option> table, std::vector<std::string> free_prefixes)
+    : table_(std::move(table)), free_prefixes_(std::move(free_prefixes)) {}
 
 const Config::Given* Config::last_given(const Givens& givens, std::string_view name) {
   for (const auto& [given_name, given] : givens) {
@@ -70,7 +71,7 @@ std::string Config::unknown(const std::vector<Option>& table, const std::string&
   const Option* nearest = nullptr;
   std::size_t least = 2 + name.size() / 6;  // farther apart than this is no slip of the pen
   for (const Option& option : table) {
-    if (in_file && !option.in_file) {
+    if (in_file ? !option.in_file : option.foreign) {
       continue;
     }
     const std::size_t apart = option.name.starts_with(name) ? 1 : distance(name, option.name);
@@ -119,14 +120,22 @@ std::optional<Config::Given> Config::given(const Option& option, const Givens& s
 void Config::apply() {
   effective_.clear();
   for (const Option& option : table_) {
-    if (const auto found = given(option, {})) {
+    if (const auto found = option.foreign ? std::nullopt : given(option, {})) {
       read(option, *found);
       effective_.emplace_back(option.name, found->value);
     }
   }
 }
 
-void Config::apply_section(const FreeSection& section, const std::vector<Option>& table) const {
+std::vector<FreeSection> Config::free_sections(std::string_view prefix) const {
+  std::vector<FreeSection> made;
+  std::copy_if(free_sections_.begin(), free_sections_.end(), std::back_inserter(made),
+               [&](const FreeSection& section) { return section.prefix == prefix; });
+  return made;
+}
+
+Config::Effective Config::apply_section(const FreeSection& section,
+                                        const std::vector<Option>& table) const {
   Givens lines;
   for (const FreeSection::Line& line : section.lines) {
     if (find(table, line.name) == nullptr) {
@@ -136,11 +145,14 @@ void Config::apply_section(const FreeSection& section, const std::vector<Option>
     }
     keep_last(lines, line.name, {line.value, line.place + line.name});
   }
+  Effective applied;
   for (const Option& option : table) {
     if (const auto found = given(option, lines)) {
       read(option, *found);
+      applied.emplace_back(option.name, found->value);
     }
   }
+  return applied;
 }
 
 }  // namespace lmtpq

@@ -38,6 +38,7 @@ struct Option {
   std::string help;         // one sentence, no final full stop
   bool in_file = true;      // may it stand in the configuration file?
   bool in_section = false;  // argv's name for what a free section may say
+  bool foreign = false;     // another command's: the file that all share may have it, no more
   std::function<void(std::string_view)> read;
 };
 
@@ -52,13 +53,14 @@ struct FreeSection {
   std::string name;  // without brackets and the prefix
   std::string place;
   std::vector<Line> lines;
+  std::string prefix = {};
 };
 
 class Config {
  public:
-  // Sections whose name begins with `free_prefix` ("rule.") are not looked up in the table but
-  // collected; empty: there are none.
-  explicit Config(std::vector<Option> table, std::string free_prefix = "");
+  // Sections whose name begins with one of `free_prefixes` ("rule.") are not looked up in the table
+  // but collected.
+  explicit Config(std::vector<Option> table, std::vector<std::string> free_prefixes = {});
 
   // Reads argv (without the program's name and subcommand). An option given twice: the last one
   // counts. `-Qalways`, `-Q=always`, `--ignore-quota=always` and a bare `-Q` are all understood,
@@ -81,15 +83,18 @@ class Config {
   void apply();
 
   // name and text of each option as applied, for one log line at start.
-  const std::vector<std::pair<std::string, std::string>>& effective() const { return effective_; }
+  using Effective = std::vector<std::pair<std::string, std::string>>;
+  const Effective& effective() const { return effective_; }
 
   // The same for a table that a free section may fill in part: what argv says of an option counts
   // most, then the section, then the file outside of it, then the default. The table's names are
   // among those of this Config's; any other name in the section is an error with its place.
-  void apply_section(const FreeSection& section, const std::vector<Option>& table) const;
+  // Returns what was applied, as effective() does.
+  Effective apply_section(const FreeSection& section, const std::vector<Option>& table) const;
 
-  // In the file's order; no two of one name.
+  // In the file's order; no two of one name and prefix.
   const std::vector<FreeSection>& free_sections() const { return free_sections_; }
+  std::vector<FreeSection> free_sections(std::string_view prefix) const;
 
   // The options part of --help, by heading, wrapped to 80 columns.
   std::string help() const;
@@ -108,16 +113,17 @@ class Config {
                              const std::string& dashes, std::string_view name, bool in_file);
   void take_line(std::string_view line, std::string& section, const std::string& place);
   void take_section(const std::string& section, const std::string& place);
-  bool is_free(std::string_view section) const;
+  std::string free_prefix(std::string_view section) const;
+  std::string free_forms() const;
   std::optional<Given> given(const Option& option, const Givens& section) const;
   static void read(const Option& option, const Given& given);
 
   std::vector<Option> table_;
-  std::string free_prefix_;
+  std::vector<std::string> free_prefixes_;
   std::vector<FreeSection> free_sections_;
   Givens from_file_;
   Givens from_arguments_;
-  std::vector<std::pair<std::string, std::string>> effective_;
+  Effective effective_;
 };
 
 // Text of values. All throw ConfigError with what was expected.

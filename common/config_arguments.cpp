@@ -27,6 +27,9 @@ std::string bare_value(const Option& option) {
 options::options_description describe(const std::vector<Option>& table) {
   options::options_description described;
   for (const Option& option : table) {
+    if (option.foreign) {
+      continue;
+    }
     const std::string names =
         option.letter == '\0' ? option.name : option.name + ',' + option.letter;
     auto* value = options::value<std::string>();

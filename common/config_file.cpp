@@ -116,8 +116,22 @@ void Config::take_text(std::string_view text, const std::string& name) {
             });
 }
 
-bool Config::is_free(std::string_view section) const {
-  return !free_prefix_.empty() && section.starts_with('[' + free_prefix_);
+// That of a free section; empty: it is none.
+std::string Config::free_prefix(std::string_view section) const {
+  for (const std::string& prefix : free_prefixes_) {
+    if (section.starts_with('[' + prefix)) {
+      return prefix;
+    }
+  }
+  return {};
+}
+
+std::string Config::free_forms() const {
+  std::string forms;
+  for (const std::string& prefix : free_prefixes_) {
+    forms += (forms.empty() ? "[" : " or [") + prefix + "NAME]";
+  }
+  return forms;
 }
 
 void Config::take_section(const std::string& section, const std::string& place) {
@@ -125,23 +139,23 @@ void Config::take_section(const std::string& section, const std::string& place) 
     throw ConfigError(place + "expected [name], not " + escaped(section));
   }
   const std::string prefix = section.substr(1, section.size() - 2) + '.';
-  if (is_free(section)) {
-    const std::size_t begin = 1 + free_prefix_.size();
+  if (const std::string kind = free_prefix(section); !kind.empty()) {
+    const std::size_t begin = 1 + kind.size();
     const std::string name = section.substr(begin, section.size() - 1 - begin);
     if (name.empty() || name.find_first_not_of(kNameCharacters) != std::string::npos) {
-      throw ConfigError(place + "expected [" + free_prefix_ + "NAME] of letters, digits and . _ -");
+      throw ConfigError(place + "expected [" + kind + "NAME] of letters, digits and . _ -");
     }
     for (const FreeSection& other : free_sections_) {
-      if (other.name == name) {
+      if (other.prefix == kind && other.name == name) {
         throw ConfigError(place + section + " once more; the first stands at " +
                           other.place.substr(0, other.place.size() - 2));
       }
     }
-    free_sections_.push_back({name, place, {}});
+    free_sections_.push_back({name, place, {}, kind});
   } else if (std::none_of(table_.begin(), table_.end(),
                           [&](const Option& o) { return o.name.starts_with(prefix); })) {
     throw ConfigError(place + "unknown section " + escaped(section) +
-                      (free_prefix_.empty() ? "" : "; expected [" + free_prefix_ + "NAME]"));
+                      (free_prefixes_.empty() ? "" : "; expected " + free_forms()));
   }
 }
 
@@ -158,7 +172,7 @@ void Config::take_line(std::string_view line, std::string& section, const std::s
     take_section(section, place);
     return;
   }
-  const bool free = is_free(section);
+  const bool free = !free_prefix(section).empty();
   auto [name, value] = read_line(line, free ? "" : section, place);
   if (comment_behind(value)) {
     throw ConfigError(place + escaped(name) + ": a comment takes a line of its own");
@@ -173,7 +187,7 @@ void Config::take_line(std::string_view line, std::string& section, const std::s
   }
   if (!option->in_file) {
     throw ConfigError(place + name + ": only for the command line" +
-                      (option->in_section ? ", or for a section [" + free_prefix_ + "NAME]" : ""));
+                      (option->in_section ? ", or for a section " + free_forms() : ""));
   }
   keep_last(from_file_, name, Given{std::move(value), place + name});
 }

@@ -54,7 +54,8 @@ std::string wrapped(const std::string& head, std::string_view text) {
 std::string Config::help() const {
   std::vector<std::string> headings;
   for (const Option& option : table_) {
-    if (std::find(headings.begin(), headings.end(), option.heading) == headings.end()) {
+    if (!option.foreign &&
+        std::find(headings.begin(), headings.end(), option.heading) == headings.end()) {
       headings.push_back(option.heading);
     }
   }
@@ -67,7 +68,7 @@ std::string Config::help() const {
       text += heading + ":\n";
     }
     for (const Option& option : table_) {
-      if (option.heading == heading) {
+      if (!option.foreign && option.heading == heading) {
         text += wrapped(synopsis(option), sentence(option));
       }
     }

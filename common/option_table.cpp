@@ -87,6 +87,13 @@ Option argv_or_section(Option option) {
   return option;
 }
 
+Table foreign(Table options) {
+  for (Option& option : options) {
+    option.foreign = true;
+  }
+  return options;
+}
+
 Option bare_means(const char* implicit, Option option) {
   option.implicit = implicit;
   return option;

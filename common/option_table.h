@@ -71,6 +71,7 @@ Option value(const char* name, const char* argument, const char* fallback, const
 Option with_letter(char letter, Option option);
 Option argv_only(Option option);
 Option argv_or_section(Option option);
+Table foreign(Table options);  // for a command that only shares the file with another
 Option bare_means(const char* implicit, Option option);
 Table under(const char* heading, Table options);
 void append(Table& table, Table more);

@@ -38,6 +38,9 @@ class Channel {
   // False when the peer has closed or sent something; asked of a connection that should be idle.
   virtual bool quiet() = 0;
 
+  // Ends it at once, from another thread: who waits in exchange() sees the peer go.
+  virtual void cut() {}
+
   virtual const std::string& failure() const = 0;
 };
 

@@ -64,13 +64,18 @@ Connection Connector::attempt(Deadline latest, InClear clear) {
   return made;
 }
 
-Tls& Connector::tls() {
+void Connector::renew_tls() {
+  const std::lock_guard lock(mutex_);
+  tls_.reset();
+}
+
+std::shared_ptr<Tls> Connector::tls() {
   const std::lock_guard lock(mutex_);
   if (!tls_) {
     const bool named = store_.destination.family == Destination::Family::kInet;
     tls_ = secure_parts().tls(store_.settings.tls, named ? store_.destination.host : std::string());
   }
-  return *tls_;
+  return tls_;
 }
 
 bool Connector::secure(Connection& connection, Deadline latest) {

@@ -37,11 +37,13 @@ class Connector {
 
   Connection connect(Deadline latest);
   const Store& store() const { return store_; }
+  // The next connection reads the TLS files anew.
+  void renew_tls();
 
  private:
   enum class InClear { kUnlessRefused, kRightAway };
   Connection attempt(Deadline latest, InClear clear);
-  Tls& tls();
+  std::shared_ptr<Tls> tls();
   bool secure(Connection& connection, Deadline latest);
   bool log_in(Connection& connection, Deadline latest);
   void warn(const std::string& failure, const char* effect) const;
@@ -54,7 +56,7 @@ class Connector {
   Dialer& dialer_;
   const Log& log_;
   std::mutex mutex_;
-  std::unique_ptr<Tls> tls_;  // made at the first use
+  std::shared_ptr<Tls> tls_;  // made at the first use
 };
 
 // For the log: "none", or "TLSv1.3/verified".

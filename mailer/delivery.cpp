@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "ascii.h"
 #include "progress.h"
 
 namespace lmtpq {
@@ -33,8 +34,8 @@ double seconds(Clock::duration span) { return std::chrono::duration<double>(span
 
 }  // namespace
 
-Delivery::Delivery(const Settings& settings, Pools& pools, const Log& log)
-    : settings_(settings), pools_(pools), log_(log) {}
+Delivery::Delivery(const Settings& settings, Pools& pools, const Log& log, Shared shared)
+    : settings_(settings), pools_(pools), log_(log), shared_(shared) {}
 
 Delivered Delivery::deliver(const Envelope& envelope, const MailData& data,
                             Clock::time_point begun) {
@@ -69,21 +70,42 @@ Delivered Delivery::deliver(const Envelope& envelope, const MailData& data,
 }
 
 void Delivery::run(Progress& progress, Clocks& clocks) {
-  std::size_t next_store = 0;
+  const Claim claim = this->claim(progress, clocks);
+  if (!claim) {
+    progress.decide_rest(Trouble::kBusy, "deliveries to one of these mailboxes");
+    return;
+  }
+  const std::vector<StorePool*> order = pools_.order();
+  std::size_t next = 0;
   while (progress.undecided()) {
-    clocks.upstream = lease(next_store, clocks);
+    clocks.upstream = lease(order, next, clocks);
     if (!clocks.upstream) {
       progress.decide_rest(clocks.trouble, clocks.trouble_words);
       return;
     }
     attempt(progress, *clocks.upstream, clocks);
-    const bool died = clocks.trouble == Trouble::kLost;
-    if (!clocks.upstream.kept() && !died) {
-      // What is left is worth another transaction at the same place.
-      --next_store;
+    if (!clocks.upstream.kept() && clocks.trouble != Trouble::kLost) {
+      --next;  // what is left is worth another transaction at the same place
     }
     clocks.upstream.give_back();
   }
+}
+
+// Taken before a connection is, which would else be held while we wait.
+Claim Delivery::claim(const Progress& progress, Clocks& clocks) const {
+  if (shared_.mailboxes == nullptr) {
+    return MailboxLimiter().claim({}, clocks.latest_answer);
+  }
+  std::vector<std::string> mailboxes;
+  for (const auto& recipient : progress.envelope().recipients) {
+    std::string name = recipient.text();
+    std::transform(name.begin(), name.end(), name.begin(), ascii_lower);
+    mailboxes.push_back(std::move(name));
+  }
+  const Clock::time_point start = Clock::now();
+  Claim made = shared_.mailboxes->claim(std::move(mailboxes), clocks.latest_answer);
+  clocks.connecting += Clock::now() - start;
+  return made;
 }
 
 // One transaction on a connection that has just proved alive.
@@ -119,16 +141,16 @@ void Delivery::attempt(Progress& progress, Upstream& upstream, Clocks& clocks) {
 }
 
 // One that is kept, of whichever store: it has proved that it takes mail. Else the stores in order,
-// from `next_store` on, until one is ready.
-Lease Delivery::lease(std::size_t& next_store, Clocks& clocks) {
-  Lease made = pools_.take_idle();
+// from the `next` one on, until one is ready.
+Lease Delivery::lease(const std::vector<StorePool*>& order, std::size_t& next, Clocks& clocks) {
   const Clock::time_point start = Clock::now();
-  while (!made && next_store < pools_.size()) {
-    StorePool& pool = pools_[next_store++];
+  Lease made = pools_.take_kept();
+  while (!made && next < order.size()) {
+    StorePool& pool = *order[next++];
     StorePool::Failure failure;
     made = pool.take(clocks.latest_answer - pool.store().settings.timeouts.data_done, failure);
     if (made && made.kept()) {
-      --next_store;  // given back by somebody meanwhile; should it die, a fresh one is worth a dial
+      --next;  // should it die, a fresh one is worth a dial
     }
     if (!made) {
       clocks.trouble = failure.trouble;
@@ -149,9 +171,18 @@ void Delivery::log_tags(const Progress& progress) const {
     made.add("trace", progress.trace().text()).add("qid", progress.queue_id().text());
     return made.add("tag", "disbelieved");
   };
+  const auto count = [&](std::string_view verdict) {
+    if (shared_.meter != nullptr) {
+      shared_.meter->tag_judged(verdict);
+    }
+  };
+  if (progress.tags().believed) {
+    count("believed");
+  }
   for (const DisbelievedTag& tag : progress.tags().disbelieved) {
     log_.warning(
         record().add("reason", kTagFaultNames[static_cast<int>(tag.fault)]).add("key", tag.key));
+    count(kTagFaultNames[static_cast<int>(tag.fault)]);
   }
   if (progress.tags().unread > 0) {
     log_.warning(record()
@@ -192,6 +223,19 @@ void Delivery::log_outcome(const Progress& progress, std::size_t recipient,
     record.add("hint", "no login is configured for this destination");
   }
   log_.write(outcome.fate == Fate::kTemporary ? LogLevel::kWarning : LogLevel::kInfo, record);
+  if (shared_.meter != nullptr) {
+    measure(progress, recipient, clocks, dot, now);
+  }
+}
+
+void Delivery::measure(const Progress& progress, std::size_t recipient, const Clocks& clocks,
+                       Clock::time_point dot, Clock::time_point now) const {
+  const std::string destination =
+      clocks.upstream ? clocks.upstream.store().destination.text : std::string();
+  const Outcome& outcome = progress.outcome(recipient);
+  shared_.meter->decided(
+      {destination, outcome, kBypassNames[static_cast<int>(progress.bypass(recipient))],
+       clocks.complete - clocks.begun, clocks.connecting, dot - clocks.started, now - dot});
 }
 
 }  // namespace lmtpq

@@ -5,53 +5,55 @@
 // What it does not know: who brought the message and how the outcomes are told (the fronts do),
 //   how a connection is made and kept (the pool does), what an answer means (Progress does).
 // Called by: Session and the argv front.
-// Threads and lifetimes: one thread; the pools may be shared. Settings, pools and log must outlive
-//   it.
+// Threads and lifetimes: one thread; what it is given may be shared and must outlive it.
 // Failure: none escapes; trouble of any kind is an Outcome.
 // Rules: before the dot a dead connection is replaced, after it never (docs/ARCHITECTURE.md).
 #pragma once
 
 #include <vector>
 
-#include "envelope.h"
+#include "carrier.h"
 #include "log.h"
-#include "mail_data.h"
-#include "outcome.h"
-#include "pool.h"
+#include "mailbox_limiter.h"
+#include "meter.h"
+#include "pools.h"
 #include "settings.h"
 
 namespace lmtpq {
 
 class Progress;
 
-struct Delivered {
-  TraceId trace;
-  std::vector<Outcome> outcomes;  // in the envelope's order
+// What the daemon's deliveries share; `relay` and `deliver` have none of it.
+struct Shared {
+  MailboxLimiter* mailboxes = nullptr;
+  Meter* meter = nullptr;
 };
 
-class Delivery {
+class Delivery : public Carrier {
  public:
-  Delivery(const Settings& settings, Pools& pools, const Log& log);
+  Delivery(const Settings& settings, Pools& pools, const Log& log, Shared shared = {});
 
-  // `begun` is when the client began with this message, for the log's delays.
-  Delivered deliver(const Envelope& envelope, const MailData& data, Clock::time_point begun);
-
-  // Idle connections: are there any, and say goodbye to them.
-  bool has_idle() const { return pools_.has_idle(); }
-  void drop_idle() { pools_.drop_idle(); }
+  Delivered deliver(const Envelope& envelope, const MailData& data,
+                    Clock::time_point begun) override;
+  bool has_idle() const override { return pools_.has_idle(); }
+  void drop_idle() override { pools_.drop_idle(); }
 
  private:
   struct Clocks;  // when the message reached which stage
 
   void run(Progress& progress, Clocks& clocks);
-  Lease lease(std::size_t& next_store, Clocks& clocks);
+  Claim claim(const Progress& progress, Clocks& clocks) const;
+  Lease lease(const std::vector<StorePool*>& order, std::size_t& next, Clocks& clocks);
   void attempt(Progress& progress, Upstream& upstream, Clocks& clocks);
   void log_tags(const Progress& progress) const;
   void log_outcome(const Progress& progress, std::size_t recipient, const Clocks& clocks) const;
+  void measure(const Progress& progress, std::size_t recipient, const Clocks& clocks,
+               Clock::time_point dot, Clock::time_point now) const;
 
   const Settings& settings_;
   Pools& pools_;
   const Log& log_;
+  Shared shared_;
 };
 
 }  // namespace lmtpq

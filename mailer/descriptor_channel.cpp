@@ -119,6 +119,13 @@ IoStatus DescriptorChannel::write_some(std::string_view& out) {
 
 bool DescriptorChannel::quiet() { return wait_for(in_.number(), POLLIN, Clock::now()) == 0; }
 
+void DescriptorChannel::cut() {
+  shutdown(in_.number(), SHUT_RDWR);
+  if (out_.valid()) {
+    shutdown(out_.number(), SHUT_RDWR);
+  }
+}
+
 IoStatus DescriptorChannel::failed(const char* what) {
   failure_ = std::string(what) + ": " + std::strerror(errno);
   return IoStatus::kFailed;

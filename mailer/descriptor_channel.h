@@ -26,6 +26,7 @@ class DescriptorChannel : public Channel {
 
   IoStatus exchange(std::string_view& out, std::string& in, Deadline deadline) override;
   bool quiet() override;
+  void cut() override;
   const std::string& failure() const override { return failure_; }
 
  private:

@@ -54,6 +54,7 @@ class LayeredChannel : public Channel {
   IoStatus exchange(std::string_view& out, std::string& in, Deadline deadline) override;
   // What the layer consumes itself (TLS: session tickets) is not the peer speaking.
   bool quiet() override;
+  void cut() override { below_->cut(); }
   const std::string& failure() const override { return failure_; }
 
  private:

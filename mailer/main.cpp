@@ -7,18 +7,20 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <memory>
 #include <optional>
 
 #include "config.h"
-#include "credentials.h"
 #include "fronts.h"
 #include "log.h"
 #include "privileges.h"
 #include "secret.h"
 #include "settings.h"
+#include "start.h"
 
 namespace lmtpq {
 namespace {
@@ -36,6 +38,7 @@ constexpr const char* kUsage =
     "usage: lmtpq relay [options] DEST...                    LMTP server on standard input and\n"
     "                                                        output, for Sendmail (F=z)\n"
     "       lmtpq deliver [options] -d DEST -f SENDER RCPT...  one message from standard input\n"
+    "       lmtpq serve [options] --listen ADDRESS DEST...   the daemon\n"
     "       lmtpq probe [options] DEST                       what does this store offer?\n"
     "       lmtpq keygen                                     a new key line for the tags' key "
     "file\n"
@@ -69,129 +72,6 @@ bool asks(const std::vector<std::string>& words, const char* option) {
   return !words.empty() && words[0] == option;
 }
 
-void check(const Settings& settings) {
-  if (settings.stores.empty()) {
-    throw ConfigError("no destination; expected unix:PATH or inet:HOST[:PORT]");
-  }
-  for (const Store& store : settings.stores) {
-    check(store);
-    if (settings.timeouts.answer() <= store.settings.timeouts.data_done) {
-      throw ConfigError(
-          "--mta-timeout must be longer than --data-done-timeout by a tenth of it, or by 30s");
-    }
-  }
-}
-
-// Defaults, then the file, then argv; returns the operands that are no destinations.
-std::vector<std::string> configure(Command command, const std::vector<std::string>& arguments,
-                                   Settings& settings) {
-  if (std::find(arguments.begin(), arguments.end(), "--help") != arguments.end()) {
-    throw ConfigError("--help stands right behind the subcommand, alone");
-  }
-  Config config(option_table(command, settings), kSectionPrefix);
-  std::vector<std::string> operands = config.take_arguments(arguments);
-  settings.config_file = config.argument_or_default("config");
-  config.take_file(settings.config_file, config.named_in_arguments("config"));
-  config.apply();
-  if (command != Command::kDeliver && !operands.empty()) {
-    settings.destinations.clear();
-    for (const std::string& operand : operands) {
-      settings.destinations.push_back(parse_destination(operand));
-    }
-    operands.clear();
-  }
-  if (command == Command::kProbe && settings.destinations.size() > 1) {
-    throw ConfigError("one DEST at a time; found " + std::to_string(settings.destinations.size()));
-  }
-  settings.stores = find_stores(config, settings.destinations);
-  check(settings);
-  if (command == Command::kDeliver && operands.empty()) {
-    throw ConfigError("no recipient; expected lmtpq deliver -d DEST -f SENDER RCPT...");
-  }
-  if (command == Command::kDeliver && !config.named_in_arguments("sender")) {
-    throw ConfigError("no sender; expected -f ADDRESS, or -f '' for none");
-  }
-  return operands;
-}
-
-// What a mistake in a file's reading is called by the option that names the file.
-template <typename Read>
-auto read_named(const char* option, Read read) {
-  try {
-    return read();
-  } catch (const ConfigError& error) {
-    throw ConfigError(std::string(option) + ": " + error.what());
-  }
-}
-
-void read_store_secrets(Store& store, uid_t reader) {
-  TlsSettings& tls = store.settings.tls;
-  if (!tls.certificate_file.empty() && store.wants_tls()) {
-    const bool together = tls.key_file.empty();
-    const char* const option =
-        together ? "--tls-cert, which holds the key too where --tls-key is not set" : "--tls-key";
-    tls.key = read_named(option, [&] {
-      return read_secret_file(together ? tls.certificate_file : tls.key_file, reader, "the key");
-    });
-  }
-  const AuthSettings& auth = store.settings.auth;
-  store.login.user = auth.user;
-  if (!auth.password_file.empty()) {
-    const Credentials all = read_named(
-        "--auth-password-file", [&] { return Credentials::read(auth.password_file, reader); });
-    if (const Login* const login = all.find(store.destination, auth.user)) {
-      store.login = {login->user, Secret(login->password.text())};
-    }
-  }
-}
-
-// Before we give up root's rights, if we have them: the files may be root's alone. True when there
-// were any.
-bool read_secrets(Command command, Settings& settings) {
-  const uid_t reader = future_user(settings.user);
-  const AsRoot rights;
-  if (command != Command::kProbe && settings.tag_keys != "none") {
-    settings.keys = read_named("--tag-keys",
-                               [&] { return Keyring::read_or_default(settings.tag_keys, reader); });
-  }
-  bool any = !settings.keys.empty();
-  for (Store& store : settings.stores) {
-    read_store_secrets(store, reader);
-    any = any || !store.settings.tls.key.empty() || !store.login.password.empty();
-  }
-  return any;
-}
-
-void warn_of_spool(const Settings& settings, const Log& log) {
-  if (eaccess(settings.spool_dir.c_str(), W_OK | X_OK) != 0) {
-    log.warning(Record()
-                    .add("spool-dir", settings.spool_dir)
-                    .add("error", std::strerror(errno))
-                    .add("effect", "messages over 256 KiB will be deferred"));
-  }
-}
-
-// A slip that would leave a store with less TLS than was meant.
-void warn_of_sections(const Settings& settings, const Log& log) {
-  for (const Store& store : settings.stores) {
-    if (!store.near_miss.empty()) {
-      log.warning(Record()
-                      .add("destination", store.destination.text)
-                      .add("section", "none")
-                      .add("near", store.near_miss)
-                      .add("tls", kTlsLevelNames[static_cast<int>(store.settings.tls.level)]));
-    }
-  }
-}
-
-// What root can read here the mailer may not.
-void check_config_file(const std::string& path, const Settings& settings) {
-  if (!settings.user.empty() && eaccess(path.c_str(), R_OK) != 0 && errno != ENOENT) {
-    throw ConfigError(path + ": " + std::strerror(errno) + " as user " + settings.user +
-                      "; chmod 644, or its folder 755");
-  }
-}
-
 void report(const std::string& mistake, const Settings& settings) {
   // As root we may not have come to giving that up, and a file that root makes is closed to the
   // mailer's user later. Nor may the place be read yet.
@@ -211,7 +91,7 @@ int run(Command command, const std::vector<std::string>& arguments, Settings& se
   const Log log("lmtpq", settings.log, settings.log_level);
   warn_of_sections(settings, log);
   if (command == Command::kProbe) {
-    check_config_file(settings.config_file, settings);
+    check_config_file(settings);
     return run_probe(settings, log);
   }
   warn_of_spool(settings, log);
@@ -257,6 +137,19 @@ int run_keygen(const std::vector<std::string>& arguments) {
   return EX_OK;
 }
 
+// The daemon is a program of its own beside this one: what it links would make every start of ours
+// slower, and Sendmail starts us once a message.
+int become_daemon(char** words) {
+  std::array<char, 4096> path{};
+  const ssize_t length = readlink("/proc/self/exe", path.data(), path.size() - 1);
+  const std::string own(path.data(), static_cast<std::size_t>(std::max<ssize_t>(length, 0)));
+  const std::string daemon = own.substr(0, own.rfind('/') + 1) + "lmtpq-serve";
+  execv(daemon.c_str(), words);
+  std::fprintf(stderr, "lmtpq: %s: %s; it belongs beside lmtpq\n", daemon.c_str(),
+               std::strerror(errno));
+  return EX_OSFILE;
+}
+
 int run_command(int argc, char** argv) {
   const std::vector<std::string> words(argv + 1, argv + argc);
   if (words.empty() || asks(words, "--help")) {
@@ -270,9 +163,13 @@ int run_command(int argc, char** argv) {
   if (words[0] == "keygen") {
     return run_keygen({words.begin() + 1, words.end()});
   }
+  if (words[0] == "serve") {
+    return become_daemon(argv + 1);
+  }
   const CommandName* const command = find_command(words[0]);
   if (command == nullptr) {
-    std::fprintf(stderr, "lmtpq: unknown command %s; expected relay, deliver, probe or keygen\n",
+    std::fprintf(stderr,
+                 "lmtpq: unknown command %s; expected relay, deliver, serve, probe or keygen\n",
                  words[0].c_str());
     return EX_TEMPFAIL;
   }

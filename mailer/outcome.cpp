@@ -16,10 +16,11 @@ struct TroubleRule {
   std::string_view words;
 };
 
-constexpr std::array<TroubleRule, 12> kTroubles{{
+constexpr std::array<TroubleRule, 13> kTroubles{{
     {Trouble::kUnreachable, Fate::kTemporary, 451, {4, 4, 1}, "Store not reached: "},
     {Trouble::kTls, Fate::kTemporary, 451, {4, 7, 5}, "No TLS: "},
     {Trouble::kLogin, Fate::kTemporary, 451, {4, 7, 8}, ""},
+    {Trouble::kBusy, Fate::kTemporary, 451, {4, 4, 5}, "Too much under way: "},
     {Trouble::kLost, Fate::kTemporary, 451, {4, 4, 2}, "Connection to the store lost: "},
     {Trouble::kUncertain,
      Fate::kTemporary,

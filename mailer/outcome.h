@@ -29,6 +29,7 @@ enum class Trouble {
   kUnreachable,    // no destination took the connection, or greeted us well
   kTls,            // no TLS as the level demands it
   kLogin,          // the store does not let us in
+  kBusy,           // too much is under way: no connection came free, nor the mailbox's turn
   kLost,           // the connection died, or time was up, before the dot
   kUncertain,      // the same after the dot: the store may have filed the message
   kNonsense,       // the store's answers make no sense
@@ -39,6 +40,10 @@ enum class Trouble {
   kNeedsUtf8,      // the store has no SMTPUTF8 and an address or the header needs it
   kBadAddress,     // what argv named is no address
 };
+
+inline constexpr const char* kTroubleNames[] = {
+    "unreachable", "tls",           "login",    "busy",      "lost",       "uncertain",  "nonsense",
+    "spool",       "configuration", "internal", "too-large", "needs-utf8", "bad-address"};
 
 struct Outcome {
   Fate fate = Fate::kTemporary;

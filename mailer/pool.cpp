@@ -1,43 +1,55 @@
 #include "pool.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace lmtpq {
 
 using std::chrono::milliseconds;
 
-Lease::Lease(StorePool& pool, std::unique_ptr<Upstream> upstream, Clock::time_point made, bool kept)
-    : pool_(&pool), upstream_(std::move(upstream)), made_(made), kept_(kept) {}
+Lease::Lease(StorePool& pool, std::unique_ptr<Upstream> upstream, Clock::time_point dies, bool kept)
+    : pool_(&pool), upstream_(std::move(upstream)), dies_(dies), kept_(kept) {}
 
 Lease& Lease::operator=(Lease&& other) noexcept {
   end(false);
   pool_ = other.pool_;
   upstream_ = std::move(other.upstream_);
-  made_ = other.made_;
+  dies_ = other.dies_;
   kept_ = other.kept_;
   return *this;
 }
 
 Lease::~Lease() { end(false); }
 
-void Lease::give_back() { end(upstream_ && upstream_->client().reusable()); }
+const Store& Lease::store() const { return pool_->store(); }
+
+void Lease::give_back() { end(upstream_ && upstream_->reusable()); }
 
 void Lease::end(bool reusable) {
   if (upstream_) {
-    pool_->take_back({std::move(upstream_), made_, {}}, reusable);
+    pool_->take_back({std::move(upstream_), dies_, {}}, reusable);
   }
 }
 
-StorePool::StorePool(std::unique_ptr<Connector> connector, Limits limits)
-    : connector_(std::move(connector)), limits_(limits) {}
+StorePool::StorePool(std::unique_ptr<Connector> connector, Limits limits, Meter* meter)
+    : connector_(std::move(connector)), limits_(limits), meter_(meter) {}
 
 StorePool::~StorePool() = default;
 
 bool StorePool::expired(const Entry& entry, Clock::time_point now) const {
   return (limits_.uses > 0 && entry.upstream->transactions() >= limits_.uses) ||
-         (limits_.age.count() > 0 && now - entry.made >= limits_.age) ||
-         (limits_.idle.count() > 0 && now - entry.last_used >= limits_.idle);
+         now >= entry.dies || (limits_.idle.count() > 0 && now - entry.last_used >= limits_.idle);
+}
+
+// Of a new connection. Steps of the golden ratio spread any number of them evenly.
+Clock::time_point StorePool::new_death() {
+  if (limits_.age.count() == 0) {
+    return Clock::time_point::max();
+  }
+  const double turn = std::fmod(made_++ * 0.6180339887498949, 1.0);
+  return Clock::now() +
+         std::chrono::duration_cast<Clock::duration>(limits_.age * (0.9 + 0.2 * turn));
 }
 
 // Hung up without a lock held, as a goodbye may wait for the store.
@@ -50,62 +62,83 @@ void StorePool::close(Entries entries) {
   }
 }
 
-Lease StorePool::take_idle() {
-  for (;;) {
-    Entry entry;
-    bool good = false;
-    {
-      const std::lock_guard lock(mutex_);
-      if (idle_.empty()) {
-        return {};
-      }
-      entry = std::move(idle_.back());
-      idle_.pop_back();
-      good = !expired(entry, Clock::now());
-    }
-    if (good && entry.upstream->alive()) {
-      return Lease(*this, std::move(entry.upstream), entry.made, true);
-    }
-    Entries one;
-    one.push_back(std::move(entry));
-    close(std::move(one));
-    const std::lock_guard lock(mutex_);
-    --open_;
-    freed_.notify_all();
+// One at a time is woken: all of them, for each connection that comes free, would be a herd.
+void StorePool::call_next() {
+  if (!waiting_.empty() && place()) {
+    waiting_.front()->turn.notify_one();
   }
 }
 
+bool StorePool::wait_for_place(Lock& lock, Deadline latest, bool in_front) {
+  if (place() && (waiting_.empty() || in_front)) {
+    return true;
+  }
+  Waiter self;
+  waiting_.insert(in_front ? waiting_.begin() : waiting_.end(), &self);
+  const bool due =
+      self.turn.wait_until(lock, latest, [&] { return waiting_.front() == &self && place(); });
+  std::erase(waiting_, &self);
+  if (!due) {
+    call_next();
+  }
+  return due;
+}
+
+Lease StorePool::lend(std::unique_ptr<Upstream> upstream, Clock::time_point dies, bool kept) {
+  leased_.push_back(upstream.get());
+  return Lease(*this, std::move(upstream), dies, kept);
+}
+
+// The latest used one. Empty when it was dead or over a limit; its place is free then.
+Lease StorePool::lease_idle(Lock& lock) {
+  Entry entry = std::move(idle_.back());
+  idle_.pop_back();
+  const bool good = !expired(entry, Clock::now());
+  lock.unlock();
+  if (good && entry.upstream->alive()) {
+    lock.lock();
+    return lend(std::move(entry.upstream), entry.dies, true);
+  }
+  Entries one;
+  one.push_back(std::move(entry));
+  close(std::move(one));
+  lock.lock();
+  --open_;
+  return {};
+}
+
+Lease StorePool::take_idle() {
+  Lock lock(mutex_);
+  while (!idle_.empty()) {
+    if (Lease lease = lease_idle(lock)) {
+      return lease;
+    }
+    call_next();
+  }
+  return {};
+}
+
 Lease StorePool::take(Deadline latest, Failure& failure) {
-  const unsigned long ticket = [&] {
-    const std::lock_guard lock(mutex_);
-    waiting_.push_back(next_ticket_);
-    return next_ticket_++;
-  }();
-  for (;;) {
-    std::unique_lock lock(mutex_);
-    const bool due = freed_.wait_until(lock, latest, [&] {
-      return waiting_.front() == ticket && (!idle_.empty() || open_ < limits_.connections);
-    });
-    if (!due || idle_.empty()) {
-      std::erase(waiting_, ticket);
-      freed_.notify_all();
-      if (due && resting()) {
-        failure = sickness_;
-        return {};
-      }
-      if (due) {
-        return dial(lock, latest, failure);
-      }
-      failure = {Trouble::kUnreachable, "all " + std::to_string(limits_.connections) +
-                                            " connections to " + store().destination.text +
-                                            " are in use"};
+  if (limits_.wait.count() > 0) {
+    latest = std::min(latest, Clock::now() + limits_.wait);
+  }
+  Lock lock(mutex_);
+  for (bool again = false;; again = true) {
+    if (!wait_for_place(lock, latest, again)) {
+      failure = {Trouble::kBusy, "all " + std::to_string(limits_.connections) + " connections to " +
+                                     store().destination.text + " are in use"};
       return {};
     }
-    lock.unlock();
-    if (Lease lease = take_idle()) {
-      lock.lock();
-      std::erase(waiting_, ticket);
-      freed_.notify_all();
+    if (idle_.empty()) {
+      if (resting()) {
+        failure = sickness_;
+        call_next();
+        return {};
+      }
+      return dial(lock, latest, failure);
+    }
+    if (Lease lease = lease_idle(lock)) {
+      call_next();
       return lease;
     }
   }
@@ -118,54 +151,66 @@ bool StorePool::resting() const {
 void StorePool::note_dial(bool good, const Failure& failure) {
   on_trial_ = false;
   rest_ = good ? milliseconds(0) : std::clamp(2 * rest_, limits_.rest, limits_.most_rest);
+  sickness_ = failure;
   if (!good) {
-    sickness_ = failure;
     rests_until_ = Clock::now() + rest_;
   }
 }
 
 // A place is taken while it lasts, so that the limit holds.
-Lease StorePool::dial(std::unique_lock<std::mutex>& lock, Deadline latest, Failure& failure) {
+Lease StorePool::dial(Lock& lock, Deadline latest, Failure& failure) {
   ++open_;
+  ++dialling_;
   on_trial_ = rest_.count() > 0;
+  call_next();
   lock.unlock();
+  const Clock::time_point start = Clock::now();
   Connection connection;
   try {
     connection = connector_->connect(latest);
   } catch (...) {
     lock.lock();
     on_trial_ = false;
+    --dialling_;
     --open_;
-    freed_.notify_all();
+    call_next();
     throw;
   }
-  if (connection.ready) {
-    lock.lock();
-    note_dial(true, {});
-    return Lease(*this, std::move(connection.upstream), Clock::now(), false);
+  if (!connection.ready) {
+    failure = {connection.trouble, connection.failure};
+    connection.upstream.reset();  // hung up before anybody dials in its place
   }
-  failure = {connection.trouble, connection.failure};
-  connection = Connection();  // hung up before anybody dials in its place
+  if (meter_ != nullptr) {
+    meter_->dialled(store().destination.text,
+                    connection.ready ? "ready" : kTroubleNames[static_cast<int>(failure.trouble)],
+                    Clock::now() - start);
+  }
   lock.lock();
-  note_dial(false, failure);
-  --open_;
-  freed_.notify_all();
-  return {};
+  --dialling_;
+  note_dial(connection.ready, connection.ready ? Failure() : failure);
+  if (!connection.ready) {
+    --open_;
+  }
+  call_next();
+  return connection.ready ? lend(std::move(connection.upstream), new_death(), false) : Lease();
 }
 
 void StorePool::take_back(Entry entry, bool reusable) {
   entry.last_used = Clock::now();
   const bool keep = reusable && !expired(entry, entry.last_used);
-  if (!keep) {
-    entry.upstream.reset();
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase(leased_, entry.upstream.get());
+    if (keep) {
+      idle_.push_back(std::move(entry));
+      call_next();
+      return;
+    }
   }
+  entry.upstream.reset();  // hung up before anybody dials in its place
   const std::lock_guard lock(mutex_);
-  if (keep) {
-    idle_.push_back(std::move(entry));
-  } else {
-    --open_;
-  }
-  freed_.notify_all();
+  --open_;
+  call_next();
 }
 
 bool StorePool::has_idle() const {
@@ -173,9 +218,20 @@ bool StorePool::has_idle() const {
   return !idle_.empty();
 }
 
+bool StorePool::well() const {
+  const std::lock_guard lock(mutex_);
+  return rest_.count() == 0;
+}
+
 std::size_t StorePool::open() const {
   const std::lock_guard lock(mutex_);
   return open_;
+}
+
+StorePool::Figures StorePool::figures() const {
+  const std::lock_guard lock(mutex_);
+  return {leased_.size(),  idle_.size(),       dialling_,
+          waiting_.size(), rest_.count() == 0, sickness_.words};
 }
 
 void StorePool::drop_idle() {
@@ -184,8 +240,8 @@ void StorePool::drop_idle() {
     const std::lock_guard lock(mutex_);
     dropped.swap(idle_);
     open_ -= dropped.size();
+    call_next();
   }
-  freed_.notify_all();
   close(std::move(dropped));
 }
 
@@ -199,35 +255,26 @@ void StorePool::drop_expired() {
     dropped.assign(std::make_move_iterator(first), std::make_move_iterator(idle_.end()));
     idle_.erase(first, idle_.end());
     open_ -= dropped.size();
+    call_next();
   }
-  freed_.notify_all();
   close(std::move(dropped));
 }
 
-Pools::Pools(const Settings& settings, Dialer& dialer, const Log& log, StorePool::Limits limits) {
-  for (const Store& store : settings.stores) {
-    stores_.push_back(std::make_unique<StorePool>(
-        std::make_unique<Connector>(store, settings, dialer, log), limits));
+void StorePool::try_sick(Deadline latest) {
+  Lock lock(mutex_);
+  if (rest_.count() == 0 || resting() || open_ >= limits_.connections) {
+    return;
   }
+  Failure failure;
+  Lease lease = dial(lock, latest, failure);
+  lock.unlock();
+  lease.give_back();
 }
 
-Lease Pools::take_idle() {
-  for (const auto& store : stores_) {
-    if (Lease lease = store->take_idle()) {
-      return lease;
-    }
-  }
-  return {};
-}
-
-bool Pools::has_idle() const {
-  return std::any_of(stores_.begin(), stores_.end(),
-                     [](const auto& store) { return store->has_idle(); });
-}
-
-void Pools::drop_idle() {
-  for (const auto& store : stores_) {
-    store->drop_idle();
+void StorePool::cut() {
+  const std::lock_guard lock(mutex_);
+  for (Upstream* const upstream : leased_) {
+    upstream->cut();
   }
 }
 

@@ -3,14 +3,14 @@
 // What it is: connections that are leased, that idle between leases, and that are being made; the
 //   limits of their number, uses and age; waiters in the order in which they came.
 // What it does not know: messages, other stores, how a connection is opened (Connector does).
-// Called by: Delivery, through Pools, which has one for each store in the order of the settings.
+// Called by: Delivery, through Pools; the daemon looks after what idles and what is sick.
 // Threads and lifetimes: may be used by several threads; a Lease is one thread's, and must end
 //   before its pool does.
 // Failure: an empty Lease, and why: the dial's trouble, that of a dial a moment ago, or that no
 //   connection came free in time.
 // Rules: what is given back in any other state than a clean one is closed. The latest used goes out
 //   first, so that a burst's connections age and are given up: an idle one holds a process at the
-//   store.
+//   store. Lifetimes are staggered, or all would be made anew at once.
 #pragma once
 
 #include <condition_variable>
@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "connector.h"
+#include "meter.h"
 
 namespace lmtpq {
 
@@ -36,6 +37,7 @@ class Lease {
   explicit operator bool() const { return upstream_ != nullptr; }
   Upstream* operator->() const { return upstream_.get(); }
   Upstream& operator*() const { return *upstream_; }
+  const Store& store() const;
   // It served before: its death says nothing about the store.
   bool kept() const { return kept_; }
 
@@ -44,33 +46,42 @@ class Lease {
 
  private:
   friend class StorePool;
-  Lease(StorePool& pool, std::unique_ptr<Upstream> upstream, Clock::time_point made, bool kept);
+  Lease(StorePool& pool, std::unique_ptr<Upstream> upstream, Clock::time_point dies, bool kept);
   void end(bool reusable);
 
   StorePool* pool_ = nullptr;
   std::unique_ptr<Upstream> upstream_;
-  Clock::time_point made_;
+  Clock::time_point dies_;
   bool kept_ = false;
 };
 
 class StorePool {
  public:
   struct Limits {
-    std::size_t connections = 1;        // leased, idle and being made
-    int uses = 0;                       // transactions on one; 0: no limit
-    std::chrono::milliseconds age{0};   // of one, from its making; 0: no limit
+    std::size_t connections = 1;       // leased, idle and being made
+    int uses = 0;                      // transactions on one; 0: no limit
+    std::chrono::milliseconds age{0};  // of one, from its making, give or take a tenth; 0: no limit
     std::chrono::milliseconds idle{0};  // without use; 0: no limit
     // After a failed dial nobody dials for so long, twice as long after the next, up to the most;
     // then one does, while the others still hear the last reason. 0: everybody may dial.
     std::chrono::milliseconds rest{0};
     std::chrono::milliseconds most_rest{30'000};
+    std::chrono::milliseconds wait{0};  // for a free one; 0: as long as the caller says
   };
   struct Failure {
     Trouble trouble = Trouble::kUnreachable;
     std::string words;
   };
+  struct Figures {
+    std::size_t leased = 0;
+    std::size_t idle = 0;
+    std::size_t dialling = 0;
+    std::size_t waiting = 0;
+    bool well = true;
+    std::string sickness;  // the last dial's failure
+  };
 
-  StorePool(std::unique_ptr<Connector> connector, Limits limits);
+  StorePool(std::unique_ptr<Connector> connector, Limits limits, Meter* meter = nullptr);
   ~StorePool();
   StorePool(const StorePool&) = delete;
   StorePool& operator=(const StorePool&) = delete;
@@ -82,21 +93,39 @@ class StorePool {
 
   const Store& store() const { return connector_->store(); }
   bool has_idle() const;
+  bool well() const;  // the last dial succeeded, or there was none
+  Figures figures() const;
+  std::size_t open() const;
+
   void drop_idle();     // says goodbye to all of them
   void drop_expired();  // to those over a limit
-  std::size_t open() const;
+  // Dials a sick store whose rest is over, so that no message has to.
+  void try_sick(Deadline latest);
+  // What is leased dies at once, in whatever state; for the end of a drain.
+  void cut();
+  void renew_tls() { connector_->renew_tls(); }
 
  private:
   friend class Lease;
   struct Entry {
     std::unique_ptr<Upstream> upstream;
-    Clock::time_point made;
+    Clock::time_point dies;
     Clock::time_point last_used;
   };
   using Entries = std::vector<Entry>;
+  using Lock = std::unique_lock<std::mutex>;
+  struct Waiter {
+    std::condition_variable turn;
+  };
 
   bool expired(const Entry& entry, Clock::time_point now) const;
-  Lease dial(std::unique_lock<std::mutex>& lock, Deadline latest, Failure& failure);
+  bool place() const { return !idle_.empty() || open_ < limits_.connections; }
+  bool wait_for_place(Lock& lock, Deadline latest, bool in_front);
+  void call_next();
+  Lease lease_idle(Lock& lock);
+  Lease lend(std::unique_ptr<Upstream> upstream, Clock::time_point dies, bool kept);
+  Lease dial(Lock& lock, Deadline latest, Failure& failure);
+  Clock::time_point new_death();
   bool resting() const;
   void note_dial(bool good, const Failure& failure);
   void take_back(Entry entry, bool reusable);
@@ -104,33 +133,20 @@ class StorePool {
 
   const std::unique_ptr<Connector> connector_;
   const Limits limits_;
+  Meter* const meter_;
   mutable std::mutex mutex_;
-  std::condition_variable freed_;
-  std::deque<unsigned long> waiting_;  // tickets
-  unsigned long next_ticket_ = 0;
-  Entries idle_;          // the latest used last
+  std::deque<Waiter*> waiting_;
+  Entries idle_;  // the latest used last
+  std::vector<Upstream*> leased_;
+  std::size_t dialling_ = 0;
   std::size_t open_ = 0;  // idle, leased and being made
+  unsigned made_ = 0;
 
   // Of a store that is sick: the last dial to it failed.
   Failure sickness_;
   std::chrono::milliseconds rest_{0};  // 0: it is well
   Clock::time_point rests_until_;
   bool on_trial_ = false;  // somebody is dialling it
-};
-
-// One pool for each store, in the settings' order.
-class Pools {
- public:
-  Pools(const Settings& settings, Dialer& dialer, const Log& log, StorePool::Limits limits = {});
-
-  std::size_t size() const { return stores_.size(); }
-  StorePool& operator[](std::size_t store) { return *stores_[store]; }
-  Lease take_idle();  // of any store, the first ones first
-  bool has_idle() const;
-  void drop_idle();
-
- private:
-  std::vector<std::unique_ptr<StorePool>> stores_;
 };
 
 }  // namespace lmtpq

@@ -4,13 +4,13 @@
 
 namespace lmtpq {
 
-Session::Session(Channel& client, const Settings& settings, Delivery& delivery, const Log& log,
-                 bool (*stopping)())
+Session::Session(Channel& client, const Settings& settings, Carrier& carrier, const Log& log,
+                 std::function<bool()> stopping)
     : client_(client),
       settings_(settings),
-      delivery_(delivery),
+      carrier_(carrier),
       log_(log),
-      stopping_(stopping),
+      stopping_(std::move(stopping)),
       server_({settings.store.hostname, settings.max_rcpts, settings.max_message_size,
                settings.line_limit}) {}
 
@@ -43,7 +43,7 @@ void Session::run() {
       case ServerEvent::kClosed:
         // The answer first: Sendmail waits for our exit, and the store's QUIT can be slow.
         flush();
-        delivery_.drop_idle();
+        carrier_.drop_idle();
         return;
     }
   }
@@ -71,12 +71,12 @@ bool Session::read_input() {
       ended("told to stop");
       return false;
     }
-    const bool holds = delivery_.has_idle();
+    const bool holds = carrier_.has_idle();
     const Deadline hold = start + settings_.timeouts.idle;
     const IoStatus status =
         client_.exchange(nothing, input_, holds ? std::min(hold, deadline) : deadline);
     if (status == IoStatus::kTimeout && Clock::now() < deadline) {
-      delivery_.drop_idle();
+      carrier_.drop_idle();
     } else if (status == IoStatus::kTimeout) {
       ended("the client was silent or slow for too long");
       return false;
@@ -107,7 +107,7 @@ bool Session::deliver() {
     data_.emplace(settings_.spool_dir, settings_.max_message_size);
   }
   data_->finish();
-  const Delivered delivered = delivery_.deliver(server_.envelope(), *data_, begun_);
+  const Delivered delivered = carrier_.deliver(server_.envelope(), *data_, begun_);
   data_.reset();
   std::vector<std::string> lines;
   for (const Outcome& outcome : delivered.outcomes) {
@@ -133,7 +133,7 @@ void Session::ended(const std::string& reason) {
                      .add("state", kServerStateNames[static_cast<int>(server_.state())])
                      .add("message", "thrown away; the client still has it"));
   }
-  delivery_.drop_idle();
+  carrier_.drop_idle();
 }
 
 }  // namespace lmtpq

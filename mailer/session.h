@@ -1,20 +1,21 @@
 // One client's LMTP session: the server's protocol on a Channel, each message sent down the road.
 //
 // What it is: the loop that reads, keeps the message, delivers, answers. The same class for
-//   Sendmail on two pipes and, later, for a client on a socket.
+//   Sendmail on two pipes and for a client on a socket.
 // What it does not know: how the channel came to be, what happens in delivery.
-// Called by: the stdio front.
-// Threads and lifetimes: one thread; settings, delivery and log outlive it.
+// Called by: the stdio front and the daemon's clients.
+// Threads and lifetimes: one thread; settings, carrier and log outlive it.
 // Failure: a client that dies, stalls or is silent for too long ends the session; a message whose
 //   end was not read is thrown away, never delivered.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
 #include "body.h"
+#include "carrier.h"
 #include "channel.h"
-#include "delivery.h"
 #include "lmtp_server.h"
 #include "settings.h"
 
@@ -23,8 +24,8 @@ namespace lmtpq {
 class Session {
  public:
   // `stopping` is asked between messages: true ends the session as soon as it is idle.
-  Session(Channel& client, const Settings& settings, Delivery& delivery, const Log& log,
-          bool (*stopping)());
+  Session(Channel& client, const Settings& settings, Carrier& carrier, const Log& log,
+          std::function<bool()> stopping);
 
   // Returns when the client said QUIT, went away, or had to be given up.
   void run();
@@ -38,9 +39,9 @@ class Session {
 
   Channel& client_;
   const Settings& settings_;
-  Delivery& delivery_;
+  Carrier& carrier_;
   const Log& log_;
-  bool (*stopping_)();
+  std::function<bool()> stopping_;
   LmtpServer server_;
   std::string input_;    // being consumed
   std::string pending_;  // came in while we wrote

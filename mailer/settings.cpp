@@ -125,11 +125,30 @@ std::vector<Option> option_table(Command command, Settings& settings) {
                                   reader::text(settings.probe_recipient))),
                   argv_only(value("json", "", "", "print JSON", reader::boolean(settings.json)))}));
   }
-  append(table, delivery_options(settings));
-  append(table, destination_options(settings));
+  if (command == Command::kServe) {
+    append(table, serve_option_table(settings.serve));
+    append(table, listener_table(settings));
+  } else {
+    append(table, delivery_options(settings));
+    append(table, destination_options(settings));
+  }
   append(table, store_option_table(settings.store));
   append(table, time_options(settings.timeouts));
   append(table, process_options(settings));
+  Table daemon = pool_option_table(settings.store.pool);
+  if (command != Command::kServe) {
+    append(daemon, serve_option_table(settings.serve));
+    append(daemon, listener_option_table(settings.serve.listener));
+    daemon = foreign(std::move(daemon));
+  }
+  append(table, std::move(daemon));
+  return table;
+}
+
+std::vector<Option> listener_table(Settings& settings) {
+  Table table = listener_option_table(settings.serve.listener);
+  append(table, delivery_options(settings));
+  append(table, destination_options(settings));
   return table;
 }
 

@@ -21,6 +21,7 @@
 #include "destination.h"
 #include "keyring.h"
 #include "log.h"
+#include "serve_settings.h"
 #include "store_settings.h"
 #include "trace_id.h"
 
@@ -67,13 +68,17 @@ struct Settings {
   // probe
   std::string probe_recipient;
   bool json = false;
+  // serve
+  ServeSettings serve;
 };
 
 inline constexpr const char* kDefaultConfigFile = "/etc/lmtpq/lmtpq.conf";
 
-enum class Command { kRelay, kDeliver, kProbe };
+enum class Command { kRelay, kDeliver, kProbe, kServe };
 
 // The table; its readers write into `settings`, which must outlive it.
 std::vector<Option> option_table(Command command, Settings& settings);
+// Of it, what a `[listener.NAME]` section may set.
+std::vector<Option> listener_table(Settings& settings);
 
 }  // namespace lmtpq

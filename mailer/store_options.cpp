@@ -225,6 +225,26 @@ Table time_options(StoreSettings& s) {
 
 }  // namespace
 
+std::vector<Option> pool_option_table(PoolSettings& s) {
+  return under(
+      "The pool of connections to a store",
+      {value("connections", "N", "20", "at once to one store",
+             reader::number(s.connections, 1, 100'000)),
+       value("connection-uses", "N", "1000", "messages on one connection; 0: no limit",
+             reader::number(s.uses, 0, 1'000'000'000)),
+       value("connection-lifetime", "TIME", "10m",
+             "of one connection, give or take a tenth; 0: no limit", reader::duration(s.lifetime)),
+       value("wait-timeout", "TIME", "5m", "for a connection to come free",
+             reader::positive_duration(s.wait)),
+       value("dial-backoff", "TIME", "1s",
+             "a store that could not be reached is left alone so long, then twice as long",
+             reader::duration(s.backoff)),
+       value("dial-backoff-limit", "TIME", "30s", "the most that --dial-backoff grows to",
+             reader::positive_duration(s.most_backoff)),
+       value("weight", "N", "1", "among several DESTs, for --balance=weight and least-used",
+             reader::number(s.weight, 1, 1000))});
+}
+
 std::vector<Option> store_option_table(StoreSettings& settings) {
   settings.hostname = own_name();
   Table table;

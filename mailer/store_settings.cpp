@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "keyring.h"
 #include "option_table.h"
 
 namespace lmtpq {
@@ -12,7 +13,7 @@ struct Section {
   std::vector<Destination> destinations;
 
   std::string name() const {
-    return std::string("[") + kSectionPrefix + lines.name + "] (" +
+    return std::string("[") + kStorePrefix + lines.name + "] (" +
            lines.place.substr(0, lines.place.size() - 2) + ")";
   }
 };
@@ -84,9 +85,15 @@ const Section* first_that(const std::vector<Claim>& claims, Fits fits) {
   return found == claims.end() ? nullptr : found->section;
 }
 
-StoreSettings settings_of(const Config& config, const FreeSection& section) {
+StoreSettings settings_of(const Config& config, const FreeSection& section,
+                          Config::Effective* effective = nullptr) {
   StoreSettings settings;
-  config.apply_section(section, store_option_table(settings));
+  Table table = store_option_table(settings);
+  append(table, pool_option_table(settings.pool));
+  Config::Effective applied = config.apply_section(section, table);
+  if (effective != nullptr) {
+    *effective = std::move(applied);
+  }
   return settings;
 }
 
@@ -94,7 +101,7 @@ StoreSettings settings_of(const Config& config, const FreeSection& section) {
 
 std::vector<Store> find_stores(const Config& config, const std::vector<Destination>& destinations) {
   std::vector<Section> sections;
-  for (const FreeSection& section : config.free_sections()) {
+  for (const FreeSection& section : config.free_sections(kStorePrefix)) {
     sections.push_back(read_section(section));
     settings_of(config, sections.back().lines);
   }
@@ -116,13 +123,21 @@ std::vector<Store> find_stores(const Config& config, const std::vector<Destinati
     }
     const Section* const near =
         first_that(claims, [&](const Destination& named) { return named.same_host(destination); });
-    stores.push_back({destination,
-                      settings_of(config, lines),
-                      {},
-                      names,
-                      names.empty() && near != nullptr ? near->name() : ""});
+    Store store;
+    store.destination = destination;
+    store.settings = settings_of(config, lines, &store.effective);
+    store.section = names;
+    store.near_miss = names.empty() && near != nullptr ? near->name() : "";
+    stores.push_back(std::move(store));
   }
   return stores;
+}
+
+bool same_store(const Store& one, const Store& other) {
+  return one.destination.text == other.destination.text && one.effective == other.effective &&
+         one.login.user == other.login.user &&
+         same_secret(one.login.password.text(), other.login.password.text()) &&
+         same_secret(one.settings.tls.key.text(), other.settings.tls.key.text());
 }
 
 void check(const Store& store) {

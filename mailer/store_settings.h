@@ -28,6 +28,18 @@ struct StoreTimeouts {
   Time connect, lhlo, starttls, auth, mail, rcpt, data_init, data_xfer, data_done, rset, quit;
 };
 
+// How many connections there are to a store, and for how long; the daemon's affair.
+struct PoolSettings {
+  using Time = std::chrono::milliseconds;
+  std::size_t connections = 1;  // leased, idle and being made
+  int uses = 0;                 // transactions on one; 0: no limit
+  Time lifetime{0};             // of one, from its making; 0: no limit
+  Time wait{0};                 // for a free one; 0: as long as the client waits
+  Time backoff{0};              // after a failed dial; twice as long after the next, up to
+  Time most_backoff{30'000};
+  unsigned weight = 1;  // among several stores
+};
+
 struct StoreSettings {
   bool pipelining = true;
   std::string hostname;
@@ -37,12 +49,14 @@ struct StoreSettings {
   StoreTimeouts timeouts;
   TlsSettings tls;
   AuthSettings auth;
+  PoolSettings pool;
 };
 
 struct Store {
   Destination destination;
   StoreSettings settings;
-  Login login;  // who we are there
+  Login login;                  // who we are there
+  Config::Effective effective;  // what the settings were read from, to compare
   // Where the settings come from, for people: "[destination.a] (FILE:3)"; empty: no section fits.
   std::string section;
   // No section fits, but one is for another port of the host: likely a slip, which would leave the
@@ -57,10 +71,14 @@ struct Store {
   }
 };
 
-inline constexpr const char* kSectionPrefix = "destination.";
+inline constexpr const char* kStorePrefix = "destination.";
 
 // The table; its readers write into `settings`, which must outlive it.
 std::vector<Option> store_option_table(StoreSettings& settings);
+std::vector<Option> pool_option_table(PoolSettings& settings);
+
+// Would a connection to the one do for the other? The same DEST, settings and login.
+bool same_store(const Store& one, const Store& other);
 
 // Each destination with the settings that hold for it: where a section is for its host and another
 // for its host and port, both are, and the latter counts more. Every section is read, also one that

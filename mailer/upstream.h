@@ -33,13 +33,17 @@ class Upstream {
   bool open(Deadline latest);
   // STARTTLS, the handshake, LHLO anew. False: refused (client().state() is kReady, and there is a
   // refusal()) or broken. ConfigError: the TLS files cannot be used.
-  bool start_tls(Tls& tls, Deadline latest);
+  bool start_tls(std::shared_ptr<Tls> tls, Deadline latest);
   // AUTH, the security layer that comes of it, LHLO anew. False as above, for login_failure();
   // kReady without a refusal(): no mechanism fits, and nothing was said.
   bool log_in(std::unique_ptr<SaslExchange> sasl, const Login& login, Deadline latest);
   // Before another transaction on a kept connection: a byte or a close that came while it was idle
   // means it is dead.
   bool alive();
+  // May another transaction begin?
+  bool reusable() const { return client_.reusable(); }
+  // Ends it at once, from another thread.
+  void cut() { channel_->cut(); }
   // One transaction. The dot does not go out after `latest_dot`; the answers are waited for until
   // `latest_answer`.
   void transact(Transaction transaction, const Body& body, Deadline latest_dot,
@@ -79,6 +83,7 @@ class Upstream {
   std::chrono::milliseconds patience() const;
   std::chrono::milliseconds refusal_grace() const;
 
+  std::shared_ptr<Tls> secured_by_;  // its connection is within channel_
   std::unique_ptr<Channel> channel_;
   std::string peer_;
   const StoreSettings& settings_;

@@ -23,8 +23,9 @@ bool Upstream::hear_offer(Deadline latest) {
   return true;
 }
 
-bool Upstream::start_tls(Tls& tls, Deadline latest) {
-  std::unique_ptr<TlsConnection> connection = tls.connect();
+bool Upstream::start_tls(std::shared_ptr<Tls> tls, Deadline latest) {
+  std::unique_ptr<TlsConnection> connection = tls->connect();
+  secured_by_ = std::move(tls);
   client_.start_tls();
   converse_while(ClientState::kOpening, latest);
   if (client_.state() != ClientState::kHandshake) {

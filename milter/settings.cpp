@@ -145,7 +145,7 @@ std::vector<Option> option_table(Settings& settings) {
 Loaded load(const std::vector<std::string>& arguments) {
   Loaded loaded;
   Settings& settings = loaded.settings;
-  Config config(option_table(settings), "rule.");
+  Config config(option_table(settings), {"rule."});
   const std::vector<std::string> operands = config.take_arguments(arguments);
   if (!operands.empty()) {
     throw ConfigError("an operand, " + operands[0] + ", where only options stand");

@@ -11,7 +11,7 @@ namespace {
 // What the readers were given.
 std::map<std::string, std::string> g_read;
 
-Config make_config(const std::string& free_prefix = "rule.") {
+Config make_config(std::vector<std::string> free_prefixes = {"rule."}) {
   std::vector<Option> table;
   for (const char* const name : {"to", "tag.keys"}) {
     Option option;
@@ -20,12 +20,12 @@ Config make_config(const std::string& free_prefix = "rule.") {
     option.read = [name](std::string_view text) { g_read[name] = text; };
     table.push_back(std::move(option));
   }
-  return Config(std::move(table), free_prefix);
+  return Config(std::move(table), std::move(free_prefixes));
 }
 
-std::string error_of(const std::string& text, const std::string& free_prefix = "rule.") {
+std::string error_of(const std::string& text, std::vector<std::string> free_prefixes = {"rule."}) {
   try {
-    make_config(free_prefix).take_text(text, "f");
+    make_config(std::move(free_prefixes)).take_text(text, "f");
   } catch (const ConfigError& error) {
     return error.what();
   }
@@ -77,7 +77,7 @@ class FreeSectionsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(!g_read.contains("to"));
     // Without a prefix there are none.
     CPPUNIT_ASSERT_EQUAL(std::string("f:1: unknown section [rule.a]"),
-                         error_of("[rule.a]\nto = x\n", ""));
+                         error_of("[rule.a]\nto = x\n", {}));
   }
 
   void mistakesAreToldWithTheirLine() {

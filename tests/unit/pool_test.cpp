@@ -1,4 +1,4 @@
-#include "pool.h"
+#include "pools.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 
@@ -67,7 +67,7 @@ class StoresDialer : public Dialer {
 
 struct World {
   explicit World(StorePool::Limits limits) : log("test", "/dev/null", LogLevel::kInfo) {
-    Config config(option_table(Command::kRelay, settings), kSectionPrefix);
+    Config config(option_table(Command::kRelay, settings), {kStorePrefix});
     config.take_arguments({"--tls=none"});
     config.apply();
     settings.stores = find_stores(config, {parse_destination("unix:/s")});

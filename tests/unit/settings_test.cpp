@@ -246,11 +246,13 @@ class SettingsTest : public CppUnit::TestFixture {
   }
 
   void whatConcernsOneMessageIsNoKeyOfTheFile() {
-    for (const Command command : {Command::kRelay, Command::kDeliver, Command::kProbe}) {
+    for (const Command command :
+         {Command::kRelay, Command::kDeliver, Command::kProbe, Command::kServe}) {
       Settings settings;
       for (const Option& option : option_table(command, settings)) {
         const bool argv_only = option.name == "config" || option.name == "sender" ||
-                               option.name == "rcpt" || option.name == "json";
+                               option.name == "rcpt" || option.name == "json" ||
+                               option.name == "status";
         CPPUNIT_ASSERT_EQUAL_MESSAGE(option.name, !argv_only, option.in_file);
       }
     }

@@ -18,7 +18,7 @@ namespace {
 using namespace lmtpq;
 
 ConfigurationPtr configuration() {
-  Config config({}, "rule.");
+  Config config({}, {"rule."});
   config.take_text(
       "[rule.a]\nheader X-A = *a*b*\nquota = honour\n[rule.b]\nfrom = *@a.example <>\n"
       "rcpt = *@b.example ops*\nmax-size = 10k\nlimit = 5/second\nquota = ignore\n"

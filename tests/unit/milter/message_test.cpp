@@ -23,7 +23,7 @@ constexpr const char* kTrusted =
     "[rule.carol]\nrcpt = carol@*\nquota = ignore\n";
 
 Configuration configuration_of(const std::string& rules) {
-  Config config({}, "rule.");
+  Config config({}, {"rule."});
   config.take_text(rules, "test");
   Configuration made;
   made.policy = Policy(parse_rules(config.free_sections()), {"cyrusv2"});

@@ -21,7 +21,7 @@ class RulesTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE_END();
 
   static std::vector<Rule> read(const std::string& text) {
-    lmtpq::Config config({}, "rule.");
+    lmtpq::Config config({}, {"rule."});
     config.take_text(text, "milter.conf");
     return lmtpq::parse_rules(config.free_sections());
   }

@@ -3,7 +3,7 @@
 // What it is: an address (IPv4 or IPv6; an IPv4-mapped IPv6 address is the IPv4 one), and a network
 //   in CIDR notation (RFC 4632), or one address.
 // What it does not know: names, DNS, who is trusted.
-// Called by: conditions, trace_origin, callbacks.
+// Called by: the milter's conditions, trace_origin and callbacks; the daemon's client_list.
 // Threads and lifetimes: immutable values.
 // Failure: parse() returns nothing for what is no address or network. A network with bits set
 //   behind its prefix is none: 192.0.2.1/24 is a slip. An address with a zone (fe80::1%eth0) is

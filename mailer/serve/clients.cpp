@@ -1,0 +1,176 @@
+#include "clients.h"
+
+#include <signal.h>
+#include <sys/socket.h>
+
+#include <exception>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "descriptor_channel.h"
+#include "session.h"
+
+namespace lmtpq {
+namespace {
+
+// One client's messages, each by the configuration of its moment. A listener that is no longer
+// configured serves those who are connected as it did.
+class SiteCarrier : public Carrier {
+ public:
+  SiteCarrier(const PresentSite& present, std::shared_ptr<const Site> site,
+              const std::string& address, const Log& log, Shared shared)
+      : present_(present), site_(std::move(site)), address_(address), log_(log), shared_(shared) {}
+
+  Delivered deliver(const Envelope& envelope, const MailData& data,
+                    Clock::time_point begun) override {
+    std::shared_ptr<const Site> site = present_.get();
+    const Door* door = site->door(address_);
+    if (door == nullptr) {
+      site = site_;
+      door = site->door(address_);
+    }
+    return Delivery(door->listener->settings, *door->pools, log_, shared_)
+        .deliver(envelope, data, begun);
+  }
+
+ private:
+  const PresentSite& present_;
+  const std::shared_ptr<const Site> site_;
+  const std::string& address_;
+  const Log& log_;
+  const Shared shared_;
+};
+
+}  // namespace
+
+Clients::Clients(const PresentSite& present, const Log& log, Shared shared)
+    : present_(present), log_(log), shared_(shared) {}
+
+// Why this client is not served; empty: he is. Held: mutex_.
+std::string Clients::objection(const Client& client, const Door& door) const {
+  const ServeSettings& own = door.listener->settings.serve;
+  if (draining_) {
+    return "421 4.3.2 Shutting down, try again later";
+  }
+  const bool allowed = own.listener.clients.empty() ? !client.address || client.on_loopback()
+                                                    : own.listener.clients.contains(client);
+  if (!allowed) {
+    return "421 4.7.1 " + client.text() + " is not among this listener's clients";
+  }
+  if (entries_.size() >= own.max_clients) {
+    return "421 4.3.2 Too many connections, try again later";
+  }
+  const auto same = by_client_.find(client.text());
+  if (own.max_clients_each > 0 && same != by_client_.end() &&
+      same->second >= own.max_clients_each) {
+    return "421 4.7.0 Too many connections from " + client.text() + ", try again later";
+  }
+  return {};
+}
+
+void Clients::refuse(const Descriptor& socket, const Client& client, const std::string& address,
+                     const std::string& reason) {
+  const std::string line = reason + "\r\n";
+  send(socket.number(), line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  log_.warning(
+      Record().add("client", client.text()).add("listener", address).add("refused", reason));
+}
+
+void Clients::admit(Descriptor socket, const Client& client, const std::string& address) {
+  std::shared_ptr<const Site> site = present_.get();
+  const Door* const door = site->door(address);
+  std::string reason = door == nullptr ? "421 4.3.2 No longer served here" : "";
+  Entries::iterator entry;
+  if (door != nullptr) {
+    const std::lock_guard lock(mutex_);
+    reason = objection(client, *door);
+    if (reason.empty()) {
+      entry = entries_.insert(entries_.end(), {pthread_self(), socket.number(), client, address});
+      ++by_client_[client.text()];
+    }
+  }
+  if (reason.empty()) {
+    start(std::move(socket), entry, std::move(site));
+  } else {
+    refuse(socket, client, address, reason);
+  }
+}
+
+void Clients::start(Descriptor socket, Entries::iterator entry, std::shared_ptr<const Site> site) {
+  // On the heap: std::thread may throw after it moved from what it was given.
+  auto shared = std::make_shared<Descriptor>(std::move(socket));
+  try {
+    std::thread([this, shared, entry, site]() mutable {
+      serve(std::move(*shared), entry, std::move(site));
+    }).detach();
+  } catch (const std::exception& error) {
+    refuse(*shared, entry->client, entry->address,
+           "421 4.3.2 No room for another connection, try again later");
+    log_.error(Record().add("error", error.what()).add("effect", "a client was sent away"));
+    leave(entry);
+  }
+}
+
+void Clients::serve(Descriptor socket, Entries::iterator entry, std::shared_ptr<const Site> site) {
+  {
+    const std::lock_guard lock(mutex_);
+    entry->thread = pthread_self();
+  }
+  std::optional<DescriptorChannel> channel;
+  try {
+    channel.emplace(std::move(socket));
+    const Settings& settings = site->door(entry->address)->listener->settings;
+    SiteCarrier carrier(present_, site, entry->address, log_, shared_);
+    Session(*channel, settings, carrier, log_, [this] { return draining(); }).run();
+  } catch (const std::exception& error) {
+    log_.error(Record().add("error", error.what()).add("effect", "a client's session ended"));
+  }
+  leave(entry);  // before the socket closes: cut() must not meet its number's next owner
+}
+
+void Clients::leave(Entries::iterator entry) {
+  const std::lock_guard lock(mutex_);
+  const auto same = by_client_.find(entry->client.text());
+  if (--same->second == 0) {
+    by_client_.erase(same);
+  }
+  entries_.erase(entry);
+  left_.notify_all();
+}
+
+std::size_t Clients::count() const {
+  const std::lock_guard lock(mutex_);
+  return entries_.size();
+}
+
+std::map<std::string, std::size_t> Clients::count_by_listener() const {
+  const std::lock_guard lock(mutex_);
+  std::map<std::string, std::size_t> counts;
+  for (const Entry& entry : entries_) {
+    ++counts[entry.address];
+  }
+  return counts;
+}
+
+// More than once: a signal that comes just before poll(2) would be slept over.
+bool Clients::wait(Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  while (!entries_.empty() && Clock::now() < deadline) {
+    for (const Entry& entry : entries_) {
+      pthread_kill(entry.thread, SIGUSR1);
+    }
+    left_.wait_until(lock, std::min(deadline, Clock::now() + std::chrono::milliseconds(100)),
+                     [&] { return entries_.empty(); });
+  }
+  return entries_.empty();
+}
+
+void Clients::cut() {
+  const std::lock_guard lock(mutex_);
+  for (const Entry& entry : entries_) {
+    shutdown(entry.socket, SHUT_RD);
+  }
+}
+
+}  // namespace lmtpq

@@ -1,0 +1,73 @@
+// Those who are connected to us.
+//
+// What it is: a thread for each client, with a Session; how many there are, and may be; their end
+//   when the daemon is told to stop.
+// What it does not know: listening, configuration files, stores.
+// Called by: the acceptor admits, the daemon drains.
+// Threads and lifetimes: admit() and the rest may be called from several threads; outlives the
+//   sessions, for whose end wait() waits.
+// Failure: who cannot be served is told 421 and closed; a session's exception ends that session.
+#pragma once
+
+#include <pthread.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <list>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "client_list.h"
+#include "delivery.h"
+#include "descriptor.h"
+#include "site.h"
+
+namespace lmtpq {
+
+class Clients {
+ public:
+  Clients(const PresentSite& present, const Log& log, Shared shared);
+
+  // A client who dialled the listener of this address.
+  void admit(Descriptor socket, const Client& client, const std::string& address);
+
+  std::size_t count() const;
+  std::map<std::string, std::size_t> count_by_listener() const;
+
+  // Sessions end between messages from now on; nobody is admitted.
+  void drain() { draining_ = true; }
+  bool draining() const { return draining_; }
+  // Wakes those who wait for their client, so that they see it; returns when none is left, or false
+  // at the deadline.
+  bool wait(Deadline deadline);
+  // Reads no more from any client: who was in the middle of a message still has it.
+  void cut();
+
+ private:
+  struct Entry {
+    pthread_t thread{};
+    int socket = -1;
+    Client client;
+    std::string address;  // the listener's
+  };
+  using Entries = std::list<Entry>;
+
+  std::string objection(const Client& client, const Door& door) const;
+  void refuse(const Descriptor& socket, const Client& client, const std::string& address,
+              const std::string& reason);
+  void start(Descriptor socket, Entries::iterator entry, std::shared_ptr<const Site> site);
+  void serve(Descriptor socket, Entries::iterator entry, std::shared_ptr<const Site> site);
+  void leave(Entries::iterator entry);
+
+  const PresentSite& present_;
+  const Log& log_;
+  const Shared shared_;
+  std::atomic<bool> draining_ = false;
+  mutable std::mutex mutex_;
+  std::condition_variable left_;
+  Entries entries_;
+  std::map<std::string, std::size_t> by_client_;
+};
+
+}  // namespace lmtpq

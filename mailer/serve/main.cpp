@@ -1,0 +1,93 @@
+// The daemon's program: `lmtpq serve` becomes it. It reads its settings, opens its sockets, gives
+// up privileges, serves.
+
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include "daemon.h"
+#include "privileges.h"
+#include "secret.h"
+#include "start.h"
+
+namespace lmtpq {
+namespace {
+
+constexpr const char* kUsage =
+    "usage: lmtpq serve [options] --listen ADDRESS[,ADDRESS...] DEST...\n"
+    "       lmtpq serve --status [--control PATH]\n"
+    "\n"
+    "An LMTP server that keeps connections to the stores. SIGHUP reads the configuration, keys "
+    "and\n"
+    "certificates anew, SIGTERM lets the messages under way end.\n\n";
+
+// A client's thread needs little of either; there may be thousands.
+void be_frugal() {
+  constexpr std::size_t kStack = 512 * 1024;
+  constexpr int kArenas = 4;
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, kStack);
+  pthread_setattr_default_np(&attributes);
+  pthread_attr_destroy(&attributes);
+  mallopt(M_ARENA_MAX, kArenas);
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
+}
+
+int serve(const std::vector<std::string>& arguments) {
+  DaemonSettings settings = configure_daemon(arguments);
+  const Settings& process = settings.process;
+  if (settings.listeners.empty()) {
+    throw ConfigError("nothing to listen on; expected --listen ADDRESS, or [listener.NAME]");
+  }
+  const std::string user = process.user;
+  const std::string place = process.log;
+  const LogLevel level = process.log_level;
+  be_frugal();
+  Daemon& daemon = *new Daemon(arguments, std::move(settings));  // never destroyed, see there
+  drop_privileges(user);
+  forbid_core_dumps();
+  const Log& log = *new Log("lmtpq", place, level);
+  return daemon.run(log);
+}
+
+int run(const std::vector<std::string>& words) {
+  if (!words.empty() && words[0] == "--help") {
+    Settings settings;
+    std::printf("%s%s", kUsage, Config(option_table(Command::kServe, settings)).help().c_str());
+    return EX_OK;
+  }
+  if (!words.empty() && words[0] == "--version") {
+    std::printf("lmtpq %s\n", LMTPQ_VERSION);
+    return EX_OK;
+  }
+  signal(SIGPIPE, SIG_IGN);
+  try {
+    return serve(words);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "lmtpq: %s\n", error.what());
+    return EX_CONFIG;
+  }
+}
+
+}  // namespace
+}  // namespace lmtpq
+
+// Threads of sessions that could not be ended may still run: nothing is torn down beneath them.
+int main(int argc, char** argv) {
+  const int status = lmtpq::run(std::vector<std::string>(argv + 1, argv + argc));
+  std::fflush(stdout);
+  std::_Exit(status);
+}
