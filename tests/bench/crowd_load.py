@@ -65,7 +65,7 @@ class Crowd:
   async def all_of_them(self):
     self.dials = asyncio.Semaphore(AT_A_TIME)
     idle = await asyncio.gather(*(self.dial() for _ in range(self.idle)))
-    await asyncio.gather(*(self.send() for _ in range(self.active)))
+    await asyncio.gather(*(self.send(number) for number in range(self.active)))
     await asyncio.gather(*(self.leave(client) for client in idle if client))
 
   async def dial(self) -> Client | None:
@@ -91,16 +91,16 @@ class Crowd:
     except FAILURES as failure:
       self.seen.failures.append(repr(failure))
 
-  async def send(self):
+  async def send(self, mailbox: int):
     client = await self.dial()
     if not client:
       return
     try:
-      for number in range(self.messages):
-        if number:
+      for earlier in range(self.messages):
+        if earlier:
           await client.say(b'RSET', b'250')
         await client.say(b'MAIL FROM:<sender@mail.test>', b'250')
-        await client.say(b'RCPT TO:<bench@store.test>', b'250')
+        await client.say(b'RCPT TO:<user%d@store.test>' % mailbox, b'250')
         await client.say(b'DATA', b'354')
         start = time.monotonic()
         await client.say(message(self.body) + b'.', b'250')

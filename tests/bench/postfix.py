@@ -45,12 +45,14 @@ class Load:
   size: int = 4096
   recipients: int = 1
   reuse: bool = True  # else each message has a connection of its own
+  numbered: bool = False  # each message to a mailbox of its own
 
   def seconds(self, postfix: Postfix, port: int, to: str = 'bench@store.test') -> float:
     """How long the whole load takes through this port."""
     command = [postfix.source, '-L', '-s', self.connections, '-m', self.messages, '-l', self.size,
                '-r', self.recipients, '-C', 5, '-M', 'client.test', '-f', 'sender@mail.test',
-               '-t', to, *(['-d'] if self.reuse else []), f'127.0.0.1:{port}']
+               '-t', to, *(['-d'] if self.reuse else []),
+               *(['-N'] if self.numbered else []), f'127.0.0.1:{port}']
     start = time.monotonic()
     ran = subprocess.run([str(word) for word in command], env=postfix.environment, timeout=300,
                          capture_output=True)

@@ -15,7 +15,7 @@ from meter import connections_to
 from postfix import Sink
 
 IDLE, ACTIVE, CONNECTIONS = 2000, 200, 20
-DEADLINE = 60.0  # seconds, of what a message waits for a connection
+DEADLINE = 60  # seconds that a message may wait for a connection
 DESCRIPTORS = 8192
 
 
@@ -48,7 +48,8 @@ class Watch(threading.Thread):
 def through(setting, name: str, messages: int, *sink_options: str) -> Outcome:
   sink = Sink(setting.scratch, setting.postfix, f'sink-crowd-{name}', *sink_options)
   sink.start()
-  serve = setting.serve(sink.address, f'--connections={CONNECTIONS}')
+  serve = setting.serve(sink.address, f'--connections={CONNECTIONS}',
+                        f'--wait-timeout={DEADLINE}s')
   serve.start()
   watch = Watch(sink.port)
   watch.start()

@@ -3,7 +3,7 @@
 from figures import Failed, Row, at_most
 from postfix import Load, Sink
 
-LOAD = Load('50 MB', 50, connections=50, size=50_000_000)
+LOAD = Load('50 MB', 50, connections=50, size=50_000_000, numbered=True)
 
 
 def run(setting) -> list[Row]:
