@@ -6,9 +6,8 @@
 
 #include <array>
 #include <cerrno>
-#include <cstdio>
+#include <chrono>
 #include <cstring>
-#include <ctime>
 
 #include "config.h"
 #include "escape.h"
@@ -31,15 +30,48 @@ const LevelName& naming(LogLevel level) { return kLevels[static_cast<std::size_t
 
 // 2026-11-21T09:20:00.123Z
 std::string timestamp() {
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  tm parts{};
-  gmtime_r(&now.tv_sec, &parts);
-  char seconds[32];
-  const std::size_t length = strftime(seconds, sizeof seconds, "%Y-%m-%dT%H:%M:%S", &parts);
-  char milliseconds[32];
-  snprintf(milliseconds, sizeof milliseconds, ".%03ldZ", now.tv_nsec / 1'000'000);
-  return std::string(seconds, length) + milliseconds;
+  using namespace std::chrono;
+  const auto now = floor<milliseconds>(system_clock::now());
+  const auto today = floor<days>(now);
+  const year_month_day date(today);
+  const hh_mm_ss time(now - today);
+  std::string text = "0000-00-00T00:00:00.000Z";
+  const auto put = [&text](std::size_t end, long long number) {
+    for (; number > 0; number /= 10) {
+      text[--end] = static_cast<char>('0' + number % 10);
+    }
+  };
+  put(4, static_cast<int>(date.year()));
+  put(7, static_cast<unsigned>(date.month()));
+  put(10, static_cast<unsigned>(date.day()));
+  put(13, time.hours().count());
+  put(16, time.minutes().count());
+  put(19, time.seconds().count());
+  put(23, time.subseconds().count());
+  return text;
+}
+
+constexpr std::size_t kUsualLength = 512;
+
+// What a byte asks of the value that it stands in.
+enum Needs : unsigned char { kNothing = 0, kQuotes = 1, kEscapes = 2 };
+
+constexpr std::array<Needs, 256> kNeeds = [] {
+  std::array<Needs, 256> made{};
+  for (std::size_t byte = 0; byte < made.size(); ++byte) {
+    const bool plain = byte > ' ' && byte <= '~' && byte != '"' && byte != '\\';
+    made[byte] = byte == ' ' || byte == '=' ? kQuotes : plain ? kNothing : kEscapes;
+  }
+  return made;
+}();
+
+// All that its bytes need, together.
+unsigned needs_of(std::string_view value) {
+  unsigned all = kNothing;
+  for (const char c : value) {
+    all |= kNeeds[static_cast<unsigned char>(c)];
+  }
+  return all;
 }
 
 // O_NONBLOCK: a named pipe that nobody reads must not hold mail; files do not know the flag.
@@ -60,7 +92,28 @@ LogLevel parse_log_level(std::string_view text) {
 }
 
 Record& Record::add(std::string_view key, std::string_view value) {
-  bool quoted = value.empty();
+  if (text_.empty()) {
+    text_.reserve(kUsualLength);
+  } else {
+    text_ += ' ';
+  }
+  text_ += key;
+  text_ += '=';
+  const unsigned needs = needs_of(value);
+  if (needs == kNothing && !value.empty() && value.size() <= kMaxValue) {
+    text_ += value;
+  } else if (needs <= kQuotes && value.size() <= kMaxValue) {
+    text_ += '"';
+    text_ += value;
+    text_ += '"';
+  } else {
+    add_escaped(value);
+  }
+  return *this;
+}
+
+void Record::add_escaped(std::string_view value) {
+  bool quoted = false;
   std::string shown;
   while (!value.empty()) {
     const std::string piece = take_escaped(value);
@@ -73,16 +126,10 @@ Record& Record::add(std::string_view key, std::string_view value) {
     }
     shown += piece;
   }
-  if (!text_.empty()) {
-    text_ += ' ';
-  }
-  text_ += key;
-  text_ += quoted ? "=\"" : "=";
+  const std::string_view quote = quoted ? "\"" : "";
+  text_ += quote;
   text_ += shown;
-  if (quoted) {
-    text_ += '"';
-  }
-  return *this;
+  text_ += quote;
 }
 
 Record& Record::add(std::string_view key, long long number) {

@@ -31,6 +31,8 @@ class Record {
   const std::string& text() const { return text_; }
 
  private:
+  void add_escaped(std::string_view value);
+
   std::string text_;
 };
 

@@ -98,7 +98,7 @@ Claim Delivery::claim(const Progress& progress, Clocks& clocks) const {
   }
   std::vector<std::string> mailboxes;
   for (const auto& recipient : progress.envelope().recipients) {
-    std::string name = recipient.text();
+    std::string name = recipient.mailbox.text();
     std::transform(name.begin(), name.end(), name.begin(), ascii_lower);
     mailboxes.push_back(std::move(name));
   }
@@ -206,7 +206,7 @@ void Delivery::log_outcome(const Progress& progress, std::size_t recipient,
       .add("qid", progress.queue_id().text())
       .add("sessionid", upstream != nullptr ? upstream->client().session() : "")
       .add("from", progress.envelope().sender.path())
-      .add("to", progress.envelope().recipients[recipient].path())
+      .add("to", progress.envelope().recipients[recipient].mailbox.path())
       .add("relay", upstream != nullptr ? upstream->peer() : "none")
       .add("status", kFateNames[static_cast<int>(outcome.fate)])
       .add("dsn", outcome.status.text())

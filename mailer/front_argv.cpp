@@ -73,7 +73,7 @@ Addressed address(const std::vector<std::string>& recipients, Envelope& envelope
     const bool good = mailbox && !mailbox->null();
     made.outcomes.push_back(outcome_of(Trouble::kBadAddress, recipients[i]));
     if (good) {
-      envelope.recipients.push_back(*mailbox);
+      envelope.recipients.push_back({*mailbox});
       made.taken.push_back(i);
     } else {
       log.info(Record()

@@ -65,7 +65,7 @@ int run_relay(const Settings& settings, const Log& log, StdioChannel stdio) {
   Pools pools(settings, dialer, log);
   Delivery delivery(settings, pools, log);
   DescriptorChannel client{Descriptor(stdio.in), Descriptor(stdio.out)};
-  Session session(client, settings, delivery, log, stopping);
+  Session session(client, settings, server_limits(settings), delivery, log, stopping);
   try {
     session.run();
   } catch (const std::exception& error) {

@@ -12,9 +12,14 @@ bool eight_bit(std::string_view text) {
   return std::any_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; });
 }
 
-TraceId trace_for(const Settings& settings, const TagVerdict& tags, const TraceId& queue_id) {
+// What the client said counts more than what it passes on in the message.
+TraceId trace_for(const Settings& settings, const TraceId& clients, const TagVerdict& tags,
+                  const TraceId& queue_id) {
   if (!settings.trace_id.empty()) {
     return settings.trace_id;
+  }
+  if (settings.trace != TraceSource::kOff && !clients.empty()) {
+    return clients;
   }
   if (settings.trace == TraceSource::kTag && tags.believed) {
     return tags.believed->trace();
@@ -38,7 +43,7 @@ Progress::Progress(const Envelope& envelope, const MailData& data, const Setting
       tell_(std::move(tell)),
       queue_id_(lmtpq::queue_id(body_.head())),
       tags_(judge_tags(data, queue_id_, settings.keys, std::time(nullptr))),
-      trace_(trace_for(settings, tags_, queue_id_)),
+      trace_(trace_for(settings, envelope.trace, tags_, queue_id_)),
       recipients_(envelope.recipients.size()) {}
 
 bool Progress::undecided() const {
@@ -68,12 +73,13 @@ std::vector<Outcome> Progress::outcomes() const {
 }
 
 bool Progress::wants_bypass(std::size_t recipient) const {
+  const lmtpq::Recipient& to = envelope_.recipients[recipient];
   switch (settings_.ignore_quota) {
     case IgnoreQuota::kAlways:
       return true;
     case IgnoreQuota::kTagged:
-      return tags_.believed &&
-             tags_.believed->ignores_quota(envelope_.recipients[recipient].text());
+      return to.ignore_quota ||
+             (tags_.believed && tags_.believed->ignores_quota(to.mailbox.text()));
     case IgnoreQuota::kNever:
       break;
   }
@@ -83,7 +89,7 @@ bool Progress::wants_bypass(std::size_t recipient) const {
 bool Progress::needs_utf8() const {
   return envelope_.charset == AddressCharset::kUtf8 || envelope_.sender.needs_utf8() ||
          std::any_of(envelope_.recipients.begin(), envelope_.recipients.end(),
-                     [](const Mailbox& to) { return to.needs_utf8(); });
+                     [](const auto& to) { return to.mailbox.needs_utf8(); });
 }
 
 bool Progress::header_has_utf8() const {
@@ -105,7 +111,7 @@ void Progress::refuse_utf8(const Capabilities& store) {
     decide_rest(Trouble::kNeedsUtf8, "the message's header needs it (see --utf8-headers)");
   }
   for (std::size_t i = 0; i < recipients_.size(); ++i) {
-    if (!recipients_[i].outcome && envelope_.recipients[i].needs_utf8()) {
+    if (!recipients_[i].outcome && envelope_.recipients[i].mailbox.needs_utf8()) {
       decide(i, outcome_of(Trouble::kNeedsUtf8, "the recipient's address needs it"));
     }
   }
@@ -135,7 +141,8 @@ std::optional<Transaction> Progress::next_transaction(const Capabilities& store,
     if (wants_bypass(i) && recipient.bypass != Bypass::kRefused) {
       recipient.bypass = store.offers("IGNOREQUOTA") ? Bypass::kSent : Bypass::kNotOffered;
     }
-    transaction.recipients.push_back({envelope_.recipients[i], recipient.bypass == Bypass::kSent});
+    transaction.recipients.push_back(
+        {envelope_.recipients[i].mailbox, recipient.bypass == Bypass::kSent});
     asked_.push_back(i);
   }
   return asked_.empty() ? std::nullopt : std::optional(std::move(transaction));

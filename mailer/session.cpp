@@ -4,27 +4,35 @@
 
 namespace lmtpq {
 
-Session::Session(Channel& client, const Settings& settings, Carrier& carrier, const Log& log,
-                 std::function<bool()> stopping)
+ServerLimits server_limits(const Settings& settings) {
+  ServerLimits limits;
+  limits.name = settings.store.hostname;
+  limits.max_recipients = settings.max_rcpts;
+  limits.max_size = settings.max_message_size;
+  limits.line_limit = settings.line_limit;
+  return limits;
+}
+
+Session::Session(Channel& client, const Settings& settings, ServerLimits limits, Carrier& carrier,
+                 const Log& log, std::function<bool()> stopping)
     : client_(client),
       settings_(settings),
       carrier_(carrier),
       log_(log),
       stopping_(std::move(stopping)),
-      server_({settings.store.hostname, settings.max_rcpts, settings.max_message_size,
-               settings.line_limit}) {}
+      server_(std::move(limits)) {}
 
 bool Session::idle() const {
   return server_.state() == ServerState::kGreeted || server_.state() == ServerState::kReady;
 }
 
-void Session::run() {
+Session::End Session::run() {
   std::string_view input;
   for (;;) {
     switch (server_.advance(input)) {
       case ServerEvent::kNeedInput:
         if (!flush() || !read_input()) {
-          return;
+          return end_;
         }
         input = input_;
         break;
@@ -37,19 +45,25 @@ void Session::run() {
         break;
       case ServerEvent::kMessage:
         if (!deliver()) {
-          return;
+          return end_;
         }
         break;
       case ServerEvent::kClosed:
         // The answer first: Sendmail waits for our exit, and the store's QUIT can be slow.
         flush();
         carrier_.drop_idle();
-        return;
+        return end_;
     }
   }
 }
 
-// Waits for the client. An unused connection to the store is not held for a client that pauses, and
+void Session::say_goodbye() {
+  server_.goodbye({4, 3, 2}, "Shutting down");
+  flush();
+}
+
+// Waits for the client: for a whole command since our last reply, as one that comes byte by byte is
+// no better than none. An unused connection to the store is not held for a client that pauses, and
 // a message must arrive at the minimum rate.
 bool Session::read_input() {
   input_ = std::move(pending_);
@@ -64,10 +78,14 @@ bool Session::read_input() {
   const Deadline deadline =
       server_.state() == ServerState::kData
           ? std::min(start + settings_.timeouts.input, begun_ + settings_.timeouts.input + earned)
-          : start + settings_.timeouts.input;
+          : answered_ + settings_.timeouts.input;
   std::string_view nothing;
   while (input_.empty()) {
+    if (stopping_()) {
+      server_.drain();
+    }
     if (was_idle && stopping_()) {
+      end_ = End::kToldToStop;
       ended("told to stop");
       return false;
     }
@@ -98,11 +116,18 @@ bool Session::flush() {
     ended("the client does not take our reply");
     return false;
   }
+  if (!server_.output().empty()) {
+    answered_ = Clock::now();
+  }
   server_.output().clear();
   return true;
 }
 
 bool Session::deliver() {
+  // A client that pipelines must not wait with its next piece for what we have long answered.
+  if (!flush()) {
+    return false;
+  }
   if (!data_) {
     data_.emplace(settings_.spool_dir, settings_.max_message_size);
   }
@@ -114,6 +139,9 @@ bool Session::deliver() {
     lines.push_back(reply_line(outcome, delivered.trace));
   }
   server_.answer(lines);
+  // The next message may stand behind this one's dot, in the same piece.
+  begun_ = Clock::now();
+  read_ = 0;
   if (flush()) {
     return true;
   }

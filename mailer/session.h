@@ -21,14 +21,21 @@
 
 namespace lmtpq {
 
+// What the settings say of a session's limits; nothing is offered beyond the usual.
+ServerLimits server_limits(const Settings& settings);
+
 class Session {
  public:
   // `stopping` is asked between messages: true ends the session as soon as it is idle.
-  Session(Channel& client, const Settings& settings, Carrier& carrier, const Log& log,
-          std::function<bool()> stopping);
+  Session(Channel& client, const Settings& settings, ServerLimits limits, Carrier& carrier,
+          const Log& log, std::function<bool()> stopping);
 
-  // Returns when the client said QUIT, went away, or had to be given up.
-  void run();
+  // Returns when the client said QUIT, went away, or had to be given up; or, idle, was left since
+  // we are told to stop.
+  enum class End { kByClient, kToldToStop };
+  End run();
+  // 421, over a connection that our end leaves open; on stdio the process's end says it.
+  void say_goodbye();
 
  private:
   bool read_input();
@@ -47,6 +54,8 @@ class Session {
   std::string pending_;  // came in while we wrote
   std::optional<MailData> data_;
   Clock::time_point begun_;
+  Clock::time_point answered_;  // our latest reply
+  End end_ = End::kByClient;
   std::uint64_t read_ = 0;  // bytes of the current message
 };
 

@@ -5,7 +5,7 @@
 namespace lmtpq {
 namespace {
 
-constexpr std::size_t kLongestSequence = 4;
+constexpr std::size_t kLongestSequence = 4;  // in UTF-8
 constexpr std::size_t kMaxReturns = 64;
 
 // Length of the UTF-8 sequence that a byte opens; 1 for every other byte.
@@ -34,7 +34,6 @@ void Canonical::feed(std::string_view bytes, std::string& out) {
       continue;
     }
     bare_returns(out);
-    // Two searches with memchr(3) are several times faster than one find_first_of("\r\n").
     std::string_view line = bytes.substr(0, bytes.find('\n'));
     line = line.substr(0, line.find('\r'));
     text(line, out);
@@ -49,25 +48,38 @@ void Canonical::finish(std::string& out) {
   }
 }
 
-void Canonical::text(std::string_view bytes, std::string& out) {
-  // The last bytes before the limit may open a sequence that does not fit.
-  if (column_ + bytes.size() + kLongestSequence > limit_) {
-    broken_text(bytes, out);
-    return;
+// A line is whole, and short enough that no sequence in it can reach the limit.
+std::size_t Canonical::clean_line(std::string_view bytes) const {
+  const std::size_t newline = bytes.substr(0, limit_).find('\n');
+  if (newline == std::string_view::npos || newline == 0 || newline + kLongestSequence > limit_) {
+    return 0;
   }
-  out.append(bytes);
-  column_ += bytes.size();
+  // Two searches with memchr(3) are several times faster than one find_first_of("\r\n").
+  return bytes.substr(0, newline).find('\r') == newline - 1 ? newline + 1 : 0;
 }
 
-void Canonical::broken_text(std::string_view bytes, std::string& out) {
-  for (const char c : bytes) {
-    if (column_ + std::min(sequence_length(c), limit_ - 1) > limit_) {
-      out.append("\r\n ");
-      column_ = 1;
+void Canonical::text(std::string_view bytes, std::string& out) {
+  while (!bytes.empty()) {
+    // What begins before the last columns fits whatever it is.
+    const std::size_t last = limit_ - std::min(limit_, kLongestSequence - 1);
+    const std::size_t run = std::min(last - std::min(last, column_), bytes.size());
+    out.append(bytes.substr(0, run));
+    column_ += run;
+    bytes.remove_prefix(run);
+    if (!bytes.empty()) {
+      last_columns(bytes.front(), out);
+      bytes.remove_prefix(1);
     }
-    out.push_back(c);
-    ++column_;
   }
+}
+
+void Canonical::last_columns(char c, std::string& out) {
+  if (column_ + std::min(sequence_length(c), limit_ - 1) > limit_) {
+    out.append("\r\n ");
+    column_ = 1;
+  }
+  out.push_back(c);
+  ++column_;
 }
 
 void Canonical::bare_returns(std::string& out) {

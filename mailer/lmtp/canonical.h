@@ -23,12 +23,15 @@ class Canonical {
   explicit Canonical(std::size_t line_limit = kDefaultLineLimit) : limit_(line_limit) {}
 
   void feed(std::string_view bytes, std::string& out);
+  // At a line's start: the length of the line that begins `bytes`, if feed() would pass it as it is
+  // and leave us at a line's start again; else 0. Says no too often rather than too seldom.
+  std::size_t clean_line(std::string_view bytes) const;
   // The input has ended: an open line gets its CRLF.
   void finish(std::string& out);
 
  private:
   void text(std::string_view bytes, std::string& out);
-  void broken_text(std::string_view bytes, std::string& out);
+  void last_columns(char c, std::string& out);
   void bare_returns(std::string& out);
   void end_line(std::string& out);
 

@@ -11,7 +11,7 @@
 namespace lmtpq {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Verb>, 10> kVerbs{{
+constexpr std::array<std::pair<std::string_view, Verb>, 11> kVerbs{{
     {"LHLO", Verb::kLhlo},
     {"EHLO", Verb::kHelo},
     {"HELO", Verb::kHelo},
@@ -22,11 +22,11 @@ constexpr std::array<std::pair<std::string_view, Verb>, 10> kVerbs{{
     {"NOOP", Verb::kNoop},
     {"VRFY", Verb::kVrfy},
     {"QUIT", Verb::kQuit},
+    {"TRACE", Verb::kTrace},
 }};
 
 constexpr Refusal kBadSender{553, {5, 1, 7}, "Not a sender address; expected MAIL FROM:<address>"};
 constexpr Refusal kBadRecipient{553, {5, 1, 3}, "Not an address; expected RCPT TO:<address>"};
-constexpr Refusal kBadParameter{555, {5, 5, 4}, "Parameter not recognized or not offered"};
 
 std::string_view trim(std::string_view text) {
   text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
@@ -103,19 +103,25 @@ std::variant<MailArguments, Refusal> parse_mail(std::string_view argument) {
   return mail;
 }
 
-// "RCPT TO:" Forward-path CRLF; no parameter is offered, so none is understood.
-std::variant<Mailbox, Refusal> parse_rcpt(std::string_view argument) {
+// "RCPT TO:" Forward-path [SP "IGNOREQUOTA"] CRLF. Cyrus wants it to end the line; here spaces may
+// follow, and it may be said twice.
+std::variant<Recipient, Refusal> parse_rcpt(std::string_view argument) {
   if (!take_keyword(argument, "TO")) {
     return kBadRecipient;
   }
-  const auto recipient = take_path(argument);
-  if (!recipient || recipient->null()) {
+  const auto mailbox = take_path(argument);
+  if (!mailbox || mailbox->null() || (!argument.empty() && argument.front() != ' ')) {
     return kBadRecipient;
   }
-  if (!argument.empty()) {
-    return argument.front() == ' ' ? kBadParameter : kBadRecipient;
+  Recipient recipient{*mailbox};
+  argument = trim(argument);
+  while (!argument.empty()) {
+    if (!same_word(take_word(argument), "IGNOREQUOTA")) {
+      return kBadParameter;
+    }
+    recipient.ignore_quota = true;
   }
-  return *recipient;
+  return recipient;
 }
 
 std::string lhlo_line(std::string_view name) { return "LHLO " + std::string(name) + "\r\n"; }

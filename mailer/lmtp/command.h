@@ -22,7 +22,7 @@
 
 namespace lmtpq {
 
-enum class Verb { kLhlo, kHelo, kMail, kRcpt, kData, kRset, kNoop, kVrfy, kQuit, kUnknown };
+enum class Verb { kLhlo, kHelo, kMail, kRcpt, kData, kRset, kNoop, kVrfy, kQuit, kTrace, kUnknown };
 
 struct CommandLine {
   Verb verb = Verb::kUnknown;
@@ -44,7 +44,9 @@ struct MailArguments {
 };
 // `FROM:<...> [parameters]`, `TO:<...>`, any case, spaces around the colon tolerated.
 std::variant<MailArguments, Refusal> parse_mail(std::string_view argument);
-std::variant<Mailbox, Refusal> parse_rcpt(std::string_view argument);
+// IGNOREQUOTA is read here; whether this client may say it is the caller's question.
+std::variant<Recipient, Refusal> parse_rcpt(std::string_view argument);
+inline constexpr Refusal kBadParameter{555, {5, 5, 4}, "Parameter not recognized or not offered"};
 
 // Cyrus splits a line over 4,095 bytes and reads its tail as a new command; no line we write comes
 // near it, since Mailbox and TraceId bound what varies.

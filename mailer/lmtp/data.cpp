@@ -2,6 +2,16 @@
 
 namespace lmtpq {
 
+// Most of any message, in one piece.
+std::size_t DataDecoder::clean_lines(std::string_view input, std::string& out) {
+  std::size_t end = 0;
+  for (std::size_t line = 1; line > 0 && end < input.size() && input[end] != '.'; end += line) {
+    line = canonical_.clean_line(input.substr(end));
+  }
+  out.append(input.substr(0, end));
+  return end;
+}
+
 std::size_t DataDecoder::text(std::string_view input, std::string& out) {
   const std::string_view run = input.substr(0, input.find('\r'));
   canonical_.feed(run, out);
@@ -14,8 +24,11 @@ bool DataDecoder::decode(std::string_view& input, std::string& out) {
     std::size_t taken = 1;
     switch (state_) {
       case State::kLineStart:
-        state_ = c == '.' ? State::kDot : State::kText;
-        taken = c == '.' ? 1 : 0;
+        taken = clean_lines(input, out);
+        if (taken == 0) {
+          state_ = c == '.' ? State::kDot : State::kText;
+          taken = c == '.' ? 1 : 0;
+        }
         break;
       case State::kText:
         if (c == '\r') {

@@ -35,7 +35,8 @@ class DataDecoder {
     kDot,        // a dot at the line's start
     kDotReturn,  // a dot at the line's start, then CR
   };
-  // Passes plain text on; returns how much was consumed.
+  // Each passes on what stands at the front, and returns how much was consumed.
+  std::size_t clean_lines(std::string_view input, std::string& out);
   std::size_t text(std::string_view input, std::string& out);
 
   Canonical canonical_;

@@ -57,7 +57,7 @@ void LmtpClient::begin(Transaction transaction) {
        mail_line(transaction.sender, body, charset, size_offered ? transaction.size : std::nullopt),
        0});
   for (std::size_t i = 0; i < transaction.recipients.size(); ++i) {
-    const Transaction::Recipient& to = transaction.recipients[i];
+    const Recipient& to = transaction.recipients[i];
     const bool bypass = to.ignore_quota && capabilities_.offers("IGNOREQUOTA");
     unsent_.push_back({Awaited::kRcpt, i, rcpt_line(to.mailbox, bypass), 0});
   }

@@ -67,10 +67,6 @@ struct Transaction {
     kDeliver,
     kAsk,  // MAIL and RCPT only: what would you say? Each accepted recipient is answered at RCPT
   };
-  struct Recipient {
-    Mailbox mailbox;
-    bool ignore_quota = false;
-  };
   Mailbox sender;
   BodyType body = BodyType::kUnstated;
   AddressCharset charset = AddressCharset::kAscii;

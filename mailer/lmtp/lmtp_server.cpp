@@ -11,6 +11,13 @@ constexpr std::size_t kMaxInputLine = 4096;
 constexpr unsigned in(ServerState state) { return 1u << static_cast<unsigned>(state); }
 constexpr unsigned kBeforeData = in(ServerState::kGreeted) | in(ServerState::kReady) |
                                  in(ServerState::kMail) | in(ServerState::kRcpt);
+constexpr unsigned kInTransaction = in(ServerState::kMail) | in(ServerState::kRcpt);
+
+constexpr std::pair<Offer, std::string_view> kKeywords[] = {
+    {Offer::kPipelining, "PIPELINING"},
+    {Offer::kIgnoreQuota, "IGNOREQUOTA"},
+    {Offer::kTrace, "TRACE"},
+};
 
 }  // namespace
 
@@ -19,7 +26,8 @@ struct LmtpServer::Rule {
   Verb verb;
   unsigned states;
   void (LmtpServer::*handler)(std::string_view);
-  std::string_view remedy;  // said when the verb comes in another state
+  std::string_view remedy;                    // said when the verb comes in another state
+  std::optional<Offer> offer = std::nullopt;  // without it the verb is unknown
 };
 
 const LmtpServer::Rule LmtpServer::kRules[] = {
@@ -33,6 +41,7 @@ const LmtpServer::Rule LmtpServer::kRules[] = {
     {Verb::kNoop, kBeforeData, &LmtpServer::noop, ""},
     {Verb::kVrfy, kBeforeData, &LmtpServer::vrfy, ""},
     {Verb::kQuit, kBeforeData, &LmtpServer::quit, ""},
+    {Verb::kTrace, kBeforeData, &LmtpServer::trace, "", Offer::kTrace},
 };
 
 LmtpServer::LmtpServer(ServerLimits limits) : limits_(std::move(limits)) {
@@ -95,13 +104,31 @@ void LmtpServer::command(std::string_view line) {
   const CommandLine parsed = parse_command(line);
   const auto* const rule = std::find_if(std::begin(kRules), std::end(kRules),
                                         [&](const Rule& r) { return r.verb == parsed.verb; });
-  if (rule == std::end(kRules)) {
+  // A message may have any number of recipients, and those beyond ours are refused for now only:
+  // that is no idling.
+  const unsigned now = in(state_);
+  const bool onward = (parsed.verb == Verb::kRcpt && (now & kInTransaction) != 0) ||
+                      (parsed.verb == Verb::kData && state_ == ServerState::kRcpt);
+  if (!onward && idles_too_long()) {
+    return;
+  }
+  if (rule == std::end(kRules) || (rule->offer && !limits_.offers.has(*rule->offer))) {
     reply(500, {5, 5, 1}, "Command not recognized");
-  } else if ((rule->states & in(state_)) == 0) {
+  } else if ((rule->states & now) == 0) {
     reply(503, {5, 5, 1}, rule->remedy);
   } else {
     (this->*rule->handler)(parsed.argument);
   }
+}
+
+// True when the session was ended for it.
+bool LmtpServer::idles_too_long() {
+  ++idle_commands_;
+  if (limits_.max_idle_commands == 0 || idle_commands_ <= limits_.max_idle_commands) {
+    return false;
+  }
+  goodbye({4, 7, 0}, "Too many commands without a message");
+  return true;
 }
 
 void LmtpServer::reply(int code, const EnhancedStatus& status, std::string_view text) {
@@ -113,6 +140,9 @@ void LmtpServer::refuse(const Refusal& refusal) {
 }
 
 void LmtpServer::too_long() {
+  if (idles_too_long()) {
+    return;
+  }
   if (parse_command(line_).verb == Verb::kRcpt) {
     reply(553, {5, 1, 3}, "Address too long");
   } else {
@@ -127,6 +157,11 @@ void LmtpServer::lhlo(std::string_view name) {
   }
   envelope_ = {};
   output_ += "250-" + limits_.name + "\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n";
+  for (const auto& [offer, keyword] : kKeywords) {
+    if (limits_.offers.has(offer)) {
+      output_ += "250-" + std::string(keyword) + "\r\n";
+    }
+  }
   if (limits_.max_size) {
     output_ += "250-SIZE " + std::to_string(*limits_.max_size) + "\r\n";
   }
@@ -137,6 +172,10 @@ void LmtpServer::lhlo(std::string_view name) {
 void LmtpServer::helo(std::string_view) { reply(500, {5, 5, 1}, "This is LMTP: say LHLO"); }
 
 void LmtpServer::mail(std::string_view argument) {
+  if (draining_) {
+    goodbye({4, 3, 2}, "Going down; try again soon");
+    return;
+  }
   const auto parsed = parse_mail(argument);
   if (const auto* const refusal = std::get_if<Refusal>(&parsed)) {
     refuse(*refusal);
@@ -147,7 +186,7 @@ void LmtpServer::mail(std::string_view argument) {
     reply(552, {5, 3, 4}, "Message is larger than " + std::to_string(*limits_.max_size) + " bytes");
     return;
   }
-  envelope_ = {mail.sender, mail.body, mail.charset, {}};
+  envelope_ = {mail.sender, mail.body, mail.charset, {}, {}};
   state_ = ServerState::kMail;
   reply(250, {2, 1, 0}, "Sender taken");
 }
@@ -155,26 +194,36 @@ void LmtpServer::mail(std::string_view argument) {
 void LmtpServer::rcpt(std::string_view argument) {
   const auto parsed = parse_rcpt(argument);
   if (const auto* const refusal = std::get_if<Refusal>(&parsed)) {
-    refuse(*refusal);
+    if (!idles_too_long()) {
+      refuse(*refusal);
+    }
+    return;
+  }
+  const auto& recipient = std::get<Recipient>(parsed);
+  if (recipient.ignore_quota && !limits_.offers.has(Offer::kIgnoreQuota)) {
+    refuse(kBadParameter);
     return;
   }
   if (envelope_.recipients.size() >= limits_.max_recipients) {
     reply(452, {4, 5, 3}, "Too many recipients in one transaction");
     return;
   }
-  envelope_.recipients.push_back(std::get<Mailbox>(parsed));
+  envelope_.recipients.push_back(recipient);
   state_ = ServerState::kRcpt;
   reply(250, {2, 1, 5}, "Recipient taken");
 }
 
 void LmtpServer::data(std::string_view) {
   decoder_.emplace(limits_.line_limit);
+  envelope_.trace = trace_;
+  idle_commands_ = 0;
   state_ = ServerState::kData;
   output_ += "354 End with a dot on a line of its own\r\n";
 }
 
 void LmtpServer::rset(std::string_view) {
   envelope_ = {};
+  trace_ = {};
   if (state_ != ServerState::kGreeted) {
     state_ = ServerState::kReady;
   }
@@ -188,6 +237,23 @@ void LmtpServer::vrfy(std::string_view) { reply(252, {2, 5, 2}, "Only delivery c
 void LmtpServer::quit(std::string_view) {
   reply(221, {2, 0, 0}, "Bye");
   state_ = ServerState::kClosed;
+}
+
+void LmtpServer::trace(std::string_view id) {
+  const auto parsed = TraceId::parse(id);
+  if (!parsed) {
+    reply(501, {5, 5, 4}, "Invalid TRACE id.");
+    return;
+  }
+  trace_ = *parsed;
+  reply(250, {2, 0, 0}, "Ok TRACEID=<" + trace_.text() + ">");
+}
+
+void LmtpServer::goodbye(const EnhancedStatus& status, std::string_view text) {
+  if (const unsigned now = in(state_); (now & kBeforeData) != 0) {
+    reply(421, status, text);
+    state_ = ServerState::kClosed;
+  }
 }
 
 void LmtpServer::answer(const std::vector<std::string>& replies) {

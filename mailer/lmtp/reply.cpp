@@ -25,6 +25,11 @@ std::optional<int> take_number(std::string_view& text) {
   return value;
 }
 
+void make_printable(std::string& text) {
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+}
+
 bool take_dot(std::string_view& text) {
   if (text.empty() || text.front() != '.') {
     return false;
@@ -36,7 +41,12 @@ bool take_dot(std::string_view& text) {
 }  // namespace
 
 std::string EnhancedStatus::text() const {
-  return std::to_string(klass) + "." + std::to_string(subject) + "." + std::to_string(detail);
+  std::string text = std::to_string(klass);
+  for (const int number : {subject, detail}) {
+    text += '.';
+    text += std::to_string(number);
+  }
+  return text;
 }
 
 std::optional<EnhancedStatus> EnhancedStatus::take(std::string_view& text) {
@@ -96,15 +106,21 @@ std::string session_id(const Reply& reply) {
 
 std::string printable(std::string_view text) {
   std::string out(text);
-  std::replace_if(
-      out.begin(), out.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+  make_printable(out);
   return out;
 }
 
 std::string reply_line(int code, const EnhancedStatus& status, std::string_view text) {
-  std::string line = std::to_string(code) + " " + status.text() + " " + printable(text);
-  line.resize(std::min(line.size(), kMaxReplyLine - 2));
-  return line + "\r\n";
+  std::string line;
+  line.reserve(kMaxReplyLine);
+  line += std::to_string(code);
+  line += ' ';
+  line += status.text();
+  line += ' ';
+  line += text.substr(0, kMaxReplyLine - 2 - line.size());
+  make_printable(line);
+  line += "\r\n";
+  return line;
 }
 
 ReplyParser::Result ReplyParser::bad(std::string reason) {

@@ -42,6 +42,19 @@ class SiteCarrier : public Carrier {
   const Shared shared_;
 };
 
+ServerLimits limits_for(const Client& client, const Settings& settings) {
+  ServerLimits limits = server_limits(settings);
+  limits.max_idle_commands = settings.serve.max_idle_commands;
+  if (settings.serve.listener.offers_pipelining) {
+    limits.offers.add(Offer::kPipelining);
+  }
+  if (settings.serve.listener.trusted.contains(client)) {
+    limits.offers.add(Offer::kIgnoreQuota);
+    limits.offers.add(Offer::kTrace);
+  }
+  return limits;
+}
+
 }  // namespace
 
 Clients::Clients(const PresentSite& present, const Log& log, Shared shared)
@@ -122,7 +135,11 @@ void Clients::serve(Descriptor socket, Entries::iterator entry, std::shared_ptr<
     channel.emplace(std::move(socket));
     const Settings& settings = site->door(entry->address)->listener->settings;
     SiteCarrier carrier(present_, site, entry->address, log_, shared_);
-    Session(*channel, settings, carrier, log_, [this] { return draining(); }).run();
+    Session session(*channel, settings, limits_for(entry->client, settings), carrier, log_,
+                    [this] { return draining(); });
+    if (session.run() == Session::End::kToldToStop) {
+      session.say_goodbye();
+    }
   } catch (const std::exception& error) {
     log_.error(Record().add("error", error.what()).add("effect", "a client's session ended"));
   }

@@ -192,7 +192,7 @@ int deliver(const Script& script, const std::vector<std::string>& operands,
   envelope.sender = lmtpq::Mailbox::parse(settings.sender).value_or(lmtpq::Mailbox());
   envelope.body = lmtpq::BodyType::k8BitMime;
   for (const std::string& recipient : operands) {
-    envelope.recipients.push_back(lmtpq::Mailbox::parse(recipient).value());
+    envelope.recipients.push_back({lmtpq::Mailbox::parse(recipient).value()});
   }
   lmtpq::Canonical canonical(settings.line_limit);
   std::string message;
@@ -230,7 +230,8 @@ Played play_in_memory(const Script& script, Cast& cast) {
       auto& mta = static_cast<ScriptedPeer&>(
           theatre.add(std::make_unique<ScriptedPeer>("mta", stage, script.client)));
       MemoryChannel client(mta, theatre, true);
-      lmtpq::Session(client, settings, delivery, log, stopping).run();
+      lmtpq::Session(client, settings, lmtpq::server_limits(settings), delivery, log, stopping)
+          .run();
       mta.receive_end();
       theatre.advance();
       played.heard = mta.heard();

@@ -45,11 +45,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check_refusal(std::get<Refusal>(mail));
   }
   const auto rcpt = parse_rcpt(argument);
-  if (const auto* const taken = std::get_if<Mailbox>(&rcpt)) {
-    const auto written = rcpt_line(*taken, false);
-    const auto again = parse_rcpt(argument_of(written, Verb::kRcpt));
-    check(!taken->null() && std::get<Mailbox>(again).text() == taken->text());
-    check(rcpt_line(*taken, true).ends_with("> IGNOREQUOTA\r\n"));
+  if (const auto* const taken = std::get_if<Recipient>(&rcpt)) {
+    const auto written = rcpt_line(taken->mailbox, taken->ignore_quota);
+    const auto again = std::get<Recipient>(parse_rcpt(argument_of(written, Verb::kRcpt)));
+    check(!taken->mailbox.null() && again.mailbox.text() == taken->mailbox.text());
+    check(again.ignore_quota == taken->ignore_quota);
+    check(rcpt_line(taken->mailbox, true).ends_with("> IGNOREQUOTA\r\n"));
   } else {
     check_refusal(std::get<Refusal>(rcpt));
   }

@@ -1,6 +1,8 @@
-// Any bytes from a client: every cut gives the same session, every reply is a short line, and there
-// is no message without a recipient.
+// Any bytes from a client, offered nothing special and then everything: every cut gives the same
+// session, every reply is a short line, 421 is the last, and there is no message without a
+// recipient.
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -17,36 +19,55 @@ void check(bool holds) {
   }
 }
 
-void check_replies(std::string_view output) {
+void check_replies(std::string_view output, const LmtpServer& server) {
   while (!output.empty()) {
     const std::size_t end = output.find_first_of("\r\n");
     const std::string_view line = output.substr(0, end);
     check(end >= 4 && end + 2 <= kMaxReplyLine && output.substr(end, 2) == "\r\n");
-    check(line[0] >= '2' && line[0] <= '5' && !line.starts_with("421"));
+    check(line[0] >= '2' && line[0] <= '5');
+    check(!line.starts_with("421") || (server.state() == ServerState::kClosed &&
+                                       line.starts_with("421 4.7.0") && end + 2 == output.size()));
     check(line.find('\0') == std::string_view::npos);
     output.remove_prefix(end + 2);
   }
 }
 
 std::string take_output(LmtpServer& server) {
-  check_replies(server.output());
+  check_replies(server.output(), server);
   const std::string output = server.output();
   server.output().clear();
   return output;
 }
 
-std::string deliver(LmtpServer& server) {
-  const std::size_t count = server.envelope().recipients.size();
+std::string deliver(LmtpServer& server, const ServerLimits& limits) {
+  const Envelope& envelope = server.envelope();
+  const std::size_t count = envelope.recipients.size();
+  const auto bypassed = std::count_if(envelope.recipients.begin(), envelope.recipients.end(),
+                                      [](const Recipient& r) { return r.ignore_quota; });
+  check(limits.offers.has(Offer::kIgnoreQuota) || bypassed == 0);
+  check(limits.offers.has(Offer::kTrace) || envelope.trace.empty());
   check(server.state() == ServerState::kDeciding && count > 0 && count <= 3);
+  const std::string trace = envelope.trace.text();
   server.answer(std::vector<std::string>(count, reply_line(250, {2, 1, 5}, "in")));
-  return std::to_string(count) + " recipients\n";
+  return std::to_string(count) + " recipients " + std::to_string(bypassed) + trace + "\n";
 }
 
-std::string play(std::string_view input, std::size_t length) {
+ServerLimits usual() {
   ServerLimits limits;
   limits.name = "here";
   limits.max_recipients = 3;
   limits.max_size = 1000;
+  return limits;
+}
+
+ServerLimits everything() {
+  ServerLimits limits = usual();
+  limits.offers = {Offer::kPipelining, Offer::kIgnoreQuota, Offer::kTrace};
+  limits.max_idle_commands = 5;
+  return limits;
+}
+
+std::string play(const ServerLimits& limits, std::string_view input, std::size_t length) {
   LmtpServer server(limits);
   std::string all = take_output(server);
   std::string body;
@@ -60,7 +81,7 @@ std::string play(std::string_view input, std::size_t length) {
       body += server.body();
       server.body().clear();
       if (event == ServerEvent::kMessage) {
-        all += body + deliver(server);
+        all += body + deliver(server, limits);
         body.clear();
       }
       check(event != ServerEvent::kNeedInput || piece.empty());
@@ -74,7 +95,9 @@ std::string play(std::string_view input, std::size_t length) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
-  const std::string whole = play(input, size);
-  check(play(input, 1) == whole && play(input, 11) == whole);
+  for (const ServerLimits& limits : {usual(), everything()}) {
+    const std::string whole = play(limits, input, size);
+    check(play(limits, input, 1) == whole && play(limits, input, 11) == whole);
+  }
   return 0;
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <random>
+#include <vector>
 
 using lmtpq::Canonical;
 
@@ -57,6 +58,7 @@ class CanonicalTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(breaksAVeryLongLineIntoFullOnes);
   CPPUNIT_TEST(neverBreaksASequenceApart);
   CPPUNIT_TEST(everyCutOfTheInputGivesTheSameLines);
+  CPPUNIT_TEST(aCleanLineIsOneThatPassesAsItIs);
   CPPUNIT_TEST(linesAreBoundedWhateverComesIn);
   CPPUNIT_TEST(writesNoMoreThanThreeBytesForOneTaken);
   CPPUNIT_TEST_SUITE_END();
@@ -150,6 +152,41 @@ class CanonicalTest : public CppUnit::TestFixture {
         check(whole, canonical(text, limit, cut), "cut at " + std::to_string(cut));
       }
     }
+  }
+
+  void aCleanLineIsOneThatPassesAsItIs() {
+    std::mt19937 random(7);
+    const std::vector<std::string> pieces = {"a",
+                                             "\xf0",
+                                             "\r\n",
+                                             "\r\n",
+                                             "\n",
+                                             "\r",
+                                             kEuro,
+                                             "bcde",
+                                             "fghij",
+                                             kMailbox,
+                                             std::string(1, '\0')};
+    int clean = 0;
+    for (int round = 0; round < 20'000; ++round) {
+      const std::size_t limit = 8 + random() % 16;
+      std::string text;
+      for (std::size_t length = 1 + random() % 12; length > 0; --length) {
+        text += pieces[random() % pieces.size()];
+      }
+      const std::size_t line = Canonical(limit).clean_line(text);
+      Canonical filter(limit);
+      std::string out;
+      filter.feed(std::string_view(text).substr(0, line), out);
+      check(text.substr(0, line), out, text);
+      filter.finish(out);
+      check(text.substr(0, line), out, "at a line's start behind it");
+      clean += line > 0 ? 1 : 0;
+      CPPUNIT_ASSERT_MESSAGE(text, line == 0 || text.find('\n') + 1 == line);
+    }
+    CPPUNIT_ASSERT(clean > 2'000);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{995}, Canonical().clean_line(std::string(993, 'x') + "\r\n"));
+    CPPUNIT_ASSERT_EQUAL(std::size_t{2}, Canonical().clean_line("\r\nabc\r\n"));
   }
 
   void linesAreBoundedWhateverComesIn() {

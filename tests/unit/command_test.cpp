@@ -28,7 +28,11 @@ std::string mail(std::string_view argument) {
 std::string rcpt(std::string_view argument) {
   const auto parsed = parse_rcpt(argument);
   const auto* const refusal = std::get_if<Refusal>(&parsed);
-  return refusal ? refusal_of(*refusal) : std::get<Mailbox>(parsed).path();
+  if (refusal != nullptr) {
+    return refusal_of(*refusal);
+  }
+  const auto& recipient = std::get<Recipient>(parsed);
+  return recipient.mailbox.path() + (recipient.ignore_quota ? " IGNOREQUOTA" : "");
 }
 
 }  // namespace
@@ -41,6 +45,7 @@ class CommandTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(refusesAMailThatIsNone);
   CPPUNIT_TEST(refusesAMailParameterItDoesNotKnow);
   CPPUNIT_TEST(readsRcpt);
+  CPPUNIT_TEST(readsIgnoreQuotaWhereverItStands);
   CPPUNIT_TEST(refusesARcptThatIsNone);
   CPPUNIT_TEST(readsEverySizeThatFits);
   CPPUNIT_TEST(writesTheExactBytes);
@@ -52,9 +57,11 @@ class CommandTest : public CppUnit::TestFixture {
 
   void knowsTheVerbsInAnyCase() {
     const std::pair<const char*, Verb> rows[] = {
-        {"LHLO", Verb::kLhlo}, {"EHLO", Verb::kHelo}, {"HELO", Verb::kHelo}, {"MAIL", Verb::kMail},
-        {"RCPT", Verb::kRcpt}, {"DATA", Verb::kData}, {"RSET", Verb::kRset}, {"NOOP", Verb::kNoop},
-        {"VRFY", Verb::kVrfy}, {"QUIT", Verb::kQuit}, {"quit", Verb::kQuit}, {"dAtA", Verb::kData}};
+        {"LHLO", Verb::kLhlo},   {"EHLO", Verb::kHelo},  {"HELO", Verb::kHelo},
+        {"MAIL", Verb::kMail},   {"RCPT", Verb::kRcpt},  {"DATA", Verb::kData},
+        {"RSET", Verb::kRset},   {"NOOP", Verb::kNoop},  {"VRFY", Verb::kVrfy},
+        {"QUIT", Verb::kQuit},   {"quit", Verb::kQuit},  {"dAtA", Verb::kData},
+        {"TRACE", Verb::kTrace}, {"trace", Verb::kTrace}};
     for (const auto& [word, verb] : rows) {
       CPPUNIT_ASSERT_MESSAGE(word, parse_command(word).verb == verb);
       const std::string line = std::string(word) + "   x  y\t ";
@@ -67,7 +74,7 @@ class CommandTest : public CppUnit::TestFixture {
     for (const std::string_view line :
          {std::string_view(""), std::string_view(" "), std::string_view(" QUIT"),
           std::string_view("QUITE"), std::string_view("QUI"), std::string_view("MAIL:"),
-          std::string_view("QUIT\r"), std::string_view("QUIT\0", 5), std::string_view("TRACE x"),
+          std::string_view("QUIT\r"), std::string_view("QUIT\0", 5), std::string_view("TRACEx"),
           std::string_view("STARTTLS"), std::string_view("BDAT 1"), std::string_view("\xc5QUIT")}) {
       CPPUNIT_ASSERT_MESSAGE(std::string(line), parse_command(line).verb == Verb::kUnknown);
     }
@@ -124,13 +131,30 @@ class CommandTest : public CppUnit::TestFixture {
     }
   }
 
+  void readsIgnoreQuotaWhereverItStands() {
+    for (const char* argument :
+         {"TO:<a> IGNOREQUOTA", "TO:<a> ignorequota", "TO:<a>   IgnoreQuota  ",
+          "to: <a> IGNOREQUOTA\t", "TO:<a> IGNOREQUOTA ignorequota"}) {
+      check("<a> IGNOREQUOTA", rcpt(argument), argument);
+    }
+    check("553 5.1.3", rcpt("TO:<a>IGNOREQUOTA"));
+    check("553 5.1.3", rcpt("TO:<a>\tIGNOREQUOTA"));
+    check("<\"a> IGNOREQUOTA\">", rcpt("TO:<\"a> IGNOREQUOTA\">"));
+    const std::string line = rcpt_line(Mailbox::parse("a@b").value(), true);
+    const std::string_view command = std::string_view(line).substr(0, line.size() - 2);
+    check("<a@b> IGNOREQUOTA", rcpt(parse_command(command).argument));
+  }
+
   void refusesARcptThatIsNone() {
     for (const char* argument : {"", "TO", "TO:", "TO:<>", "TO:<<>>", "TO:a", "TO:<a", "FROM:<a>",
                                  "TO:<a>x", "TO:<a b>", "TO:<a\rb>", "TO:<a>\r", "TO:<a@>"}) {
       check("553 5.1.3", rcpt(argument), argument);
     }
     for (const char* argument :
-         {"TO:<a> NOTIFY=NEVER", "TO:<a> ORCPT=rfc822;a", "TO:<a> IGNOREQUOTA"}) {
+         {"TO:<a> NOTIFY=NEVER", "TO:<a> ORCPT=rfc822;a", "TO:<a> IGNOREQUOTA=1",
+          "TO:<a> IGNOREQUOTA=", "TO:<a> IGNOREQUOTAS", "TO:<a> IGNORE", "TO:<a> XIGNOREQUOTA",
+          "TO:<a> IGNOREQUOTA NOTIFY=NEVER", "TO:<a> NOTIFY=NEVER IGNOREQUOTA",
+          "TO:<a> IGNOREQUOTA\tIGNOREQUOTA", "TO:<a> IGNOREQUOTA\r"}) {
       check("555 5.5.4", rcpt(argument), argument);
     }
   }

@@ -164,7 +164,7 @@ class ConnectorTest : public CppUnit::TestFixture {
     Pools pools(world.settings, world.dialer, world.log);
     Delivery delivery(world.settings, pools, world.log);
     Envelope envelope;
-    envelope.recipients.push_back(*Mailbox::parse("u@x"));
+    envelope.recipients.push_back({*Mailbox::parse("u@x")});
     MailData data("/tmp", std::nullopt);
     data.append("Subject: x\r\n\r\nhi\r\n");
     data.finish();

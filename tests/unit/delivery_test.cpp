@@ -58,7 +58,7 @@ std::string fate_when_memory_ends_at(const std::string& command) {
   Pools pools(settings, dialer, log);
   Delivery delivery(settings, pools, log);
   Envelope envelope;
-  envelope.recipients.push_back(*Mailbox::parse("u@x"));
+  envelope.recipients.push_back({*Mailbox::parse("u@x")});
   MailData data("/tmp", std::nullopt);
   data.append("Subject: x\r\n\r\nhi\r\n");
   const Delivered delivered = delivery.deliver(envelope, data, Clock::now());

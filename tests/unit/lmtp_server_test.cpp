@@ -57,8 +57,8 @@ void check(const std::string& expected, const std::string& actual, const std::st
 
 std::string recipients(const Session& session) {
   std::string all;
-  for (const Mailbox& recipient : session.server.envelope().recipients) {
-    all += recipient.path();
+  for (const Recipient& recipient : session.server.envelope().recipients) {
+    all += recipient.mailbox.path() + (recipient.ignore_quota ? "!" : "");
   }
   return all;
 }
@@ -89,6 +89,16 @@ class LmtpServerTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aLongLineOfRcptIsARefusedAddress);
   CPPUNIT_TEST(aLoneCrOrANulHidesNoCommand);
   CPPUNIT_TEST(readsNothingBehindQuit);
+  CPPUNIT_TEST(offersWhatTheSessionMayHave);
+  CPPUNIT_TEST(takesIgnoreQuotaForTheRecipientsThatHaveIt);
+  CPPUNIT_TEST(aTraceStaysUntilRset);
+  CPPUNIT_TEST(traceIsAnsweredInEveryStateBeforeData);
+  CPPUNIT_TEST(anInvalidTraceLeavesTheOneBefore);
+  CPPUNIT_TEST(aPipelinedSessionIsTheSameAtEveryCut);
+  CPPUNIT_TEST(drainingRefusesTheNextMailAndNothingElse);
+  CPPUNIT_TEST(saysGoodbyeOnlyBeforeData);
+  CPPUNIT_TEST(commandsWithoutAMessageEndTheSession);
+  CPPUNIT_TEST(recipientsAndMessagesAreNoIdling);
   CPPUNIT_TEST(namesMatchTheEnum);
   CPPUNIT_TEST_SUITE_END();
 
@@ -130,6 +140,8 @@ class LmtpServerTest : public CppUnit::TestFixture {
         {"NOOP", {"250 greeted", "250 ready", "250 mail", "250 rcpt"}},
         {"VRFY u", {"252 greeted", "252 ready", "252 mail", "252 rcpt"}},
         {"QUIT", {"221 closed", "221 closed", "221 closed", "221 closed"}},
+        {"TRACE x", {"500 greeted", "500 ready", "500 mail", "500 rcpt"}},
+        {"RCPT TO:<u> IGNOREQUOTA", {"503 greeted", "503 ready", "555 mail", "555 rcpt"}},
         {"STARTTLS", {"500 greeted", "500 ready", "500 mail", "500 rcpt"}},
         {"", {"500 greeted", "500 ready", "500 mail", "500 rcpt"}},
     };
@@ -243,8 +255,9 @@ class LmtpServerTest : public CppUnit::TestFixture {
   }
 
   // The whole session's replies, messages and envelopes, fed in pieces of `first`, then `other`.
-  static std::string play(std::string_view input, std::size_t first, std::size_t other) {
-    Session session;
+  static std::string play(std::string_view input, std::size_t first, std::size_t other,
+                          const ServerLimits& with = limits()) {
+    Session session(with);
     std::string all;
     for (std::size_t length = first; !input.empty(); length = other) {
       std::string piece(input.substr(0, length));
@@ -254,7 +267,8 @@ class LmtpServerTest : public CppUnit::TestFixture {
         piece = session.state() == "closed" ? "" : session.rest;
         if (session.state() == "deciding") {
           all += recipients(session) + std::exchange(session.body, {});
-          session.server.answer({"250 2.1.5 in\r\n"});
+          session.server.answer(std::vector<std::string>(
+              session.server.envelope().recipients.size(), "250 2.1.5 in\r\n"));
         }
       }
     }
@@ -380,6 +394,215 @@ class LmtpServerTest : public CppUnit::TestFixture {
     check("221", session.codes("QUIT\r\nLHLO a\r\n"));
     check("LHLO a\r\n", session.rest);
     check("", session.say("LHLO a\r\n"));
+  }
+
+  static ServerLimits offering(Offers offers) {
+    ServerLimits made = limits();
+    made.offers = offers;
+    return made;
+  }
+
+  void offersWhatTheSessionMayHave() {
+    const std::string head = "250-here\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n";
+    const std::pair<Offers, const char*> rows[] = {
+        {{}, ""},
+        {{Offer::kPipelining}, "250-PIPELINING\r\n"},
+        {{Offer::kIgnoreQuota}, "250-IGNOREQUOTA\r\n"},
+        {{Offer::kTrace}, "250-TRACE\r\n"},
+        {{Offer::kPipelining, Offer::kIgnoreQuota, Offer::kTrace},
+         "250-PIPELINING\r\n250-IGNOREQUOTA\r\n250-TRACE\r\n"}};
+    for (const auto& [offers, lines] : rows) {
+      check(head + lines + "250 SMTPUTF8\r\n", Session(offering(offers)).say("LHLO a\r\n"));
+      // What is not offered is not understood.
+      Session session(offering(offers));
+      session.say("LHLO a\r\nMAIL FROM:<>\r\n");
+      check(offers.has(Offer::kIgnoreQuota) ? "250" : "555",
+            session.codes("RCPT TO:<u> IGNOREQUOTA\r\n"), lines);
+      check(offers.has(Offer::kTrace) ? "250" : "500", session.codes("TRACE x\r\n"), lines);
+    }
+    CPPUNIT_ASSERT(ServerLimits().offers == Offers());
+  }
+
+  void takesIgnoreQuotaForTheRecipientsThatHaveIt() {
+    Session session(offering({Offer::kIgnoreQuota}));
+    check("250 250 250 555 250 250",
+          session.codes("LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<a> ignorequota \r\n"
+                        "RCPT TO:<b> IGNOREQUOTA=1\r\nRCPT TO:<c>\r\nRCPT TO:<a>\r\n"));
+    check("<a>!<c><a>", recipients(session));
+    session.say("DATA\r\n.\r\n");
+    check("<a>!<c><a>", recipients(session));
+  }
+
+  static std::string trace_of_next(Session& session) {
+    check("250 250 354", session.codes("MAIL FROM:<>\r\nRCPT TO:<u>\r\nDATA\r\n"));
+    session.say(".\r\n");
+    const std::string trace = session.server.envelope().trace.text();
+    session.server.answer({"250 2.1.5 in\r\n"});
+    session.say("");
+    return trace;
+  }
+
+  void aTraceStaysUntilRset() {  // T59: as with Cyrus, the message's end does not clear it
+    Session session(offering({Offer::kTrace}));
+    session.say("LHLO a\r\n");
+    check("", trace_of_next(session));
+    check("250 2.0.0 Ok TRACEID=<t.1-_>\r\n", session.say("trace t.1-_ \r\n"));
+    check("t.1-_", trace_of_next(session));
+    check("t.1-_", trace_of_next(session));
+    session.say("LHLO again\r\n");
+    check("t.1-_", trace_of_next(session));
+    session.say("TRACE t2\r\n");
+    check("t2", trace_of_next(session));
+    session.say("RSET\r\n");
+    check("", trace_of_next(session));
+    // Within a transaction it is that message's.
+    session.say("MAIL FROM:<>\r\nTRACE t3\r\nRCPT TO:<u>\r\nTRACE t4\r\nDATA\r\n.\r\n");
+    check("t4", session.server.envelope().trace.text());
+    check("<u>", recipients(session));
+  }
+
+  void traceIsAnsweredInEveryStateBeforeData() {
+    for (const char* before : {"", "LHLO a\r\n", "LHLO a\r\nMAIL FROM:<>\r\n",
+                               "LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<u>\r\n"}) {
+      Session session(offering({Offer::kTrace}));
+      session.say(before);
+      const std::string state = session.state();
+      check("250", session.codes("TRACE x\r\n"), before);
+      check(state, session.state());
+    }
+  }
+
+  void anInvalidTraceLeavesTheOneBefore() {  // T58
+    const std::string longest(255, 'x');
+    for (const std::string& bad :
+         {std::string(), std::string("a b"), std::string("a/b"), std::string("\xc3\xb6"),
+          longest + "x", std::string("a\rb"), std::string("a\0b", 3)}) {
+      Session session(offering({Offer::kTrace}));
+      session.say("LHLO a\r\n");
+      check("501 5.5.4 Invalid TRACE id.\r\n", session.say("TRACE " + bad + "\r\n"), bad);
+      check("", trace_of_next(session), bad);
+      check("250 2.0.0 Ok TRACEID=<" + longest + ">\r\n", session.say("TRACE " + longest + "\r\n"));
+      check("501", session.codes("TRACE " + bad + "\r\n"), bad);
+      check(longest, trace_of_next(session), bad);
+    }
+  }
+
+  void aPipelinedSessionIsTheSameAtEveryCut() {
+    const std::string_view input =
+        "LHLO a\r\nTRACE t\r\nMAIL FROM:<>\r\nRCPT TO:<u> IGNOREQUOTA\r\nRCPT TO:<v>\r\n"
+        "DATA\r\na\r\n..b\r\n.\r\nRSET\r\nMAIL FROM:<s>\r\nRCPT TO:<w>\r\nDATA\r\n.\r\n"
+        "MAIL FROM:<s>\r\nRCPT TO:<x>\r\nQUIT\r\n";
+    const Offers all{Offer::kPipelining, Offer::kIgnoreQuota, Offer::kTrace};
+    const std::string whole = play(input, input.size(), 1, offering(all));
+    check(
+        "250 2.0.0 Ok TRACEID=<t>\r\n250 2.1.0 Sender taken\r\n250 2.1.5 Recipient taken\r\n"
+        "250 2.1.5 Recipient taken\r\n354 End with a dot on a line of its own\r\n"
+        "<u>!<v>a\r\n.b\r\n250 2.1.5 in\r\n250 2.1.5 in\r\n250 2.0.0 Ok\r\n"
+        "250 2.1.0 Sender taken\r\n250 2.1.5 Recipient taken\r\n"
+        "354 End with a dot on a line of its own\r\n<w>250 2.1.5 in\r\n"
+        "250 2.1.0 Sender taken\r\n250 2.1.5 Recipient taken\r\n221 2.0.0 Bye\r\nclosed",
+        whole.substr(whole.find("250 2.0.0 Ok TRACEID")));
+    for (std::size_t cut = 1; cut < input.size(); ++cut) {
+      check(whole, play(input, cut, input.size(), offering(all)), "cut at " + std::to_string(cut));
+    }
+    check(whole, play(input, 1, 1, offering(all)), "byte by byte");
+  }
+
+  void drainingRefusesTheNextMailAndNothingElse() {
+    const struct {
+      const char* opened;
+      const char* rest;
+      const char* codes;
+    } rows[] = {{"", "LHLO a\r\n", "250"},
+                {"LHLO a\r\n", "NOOP\r\nRSET\r\n", "250 250"},
+                {"LHLO a\r\nMAIL FROM:<>\r\n", "RCPT TO:<u>\r\nRCPT TO:<v>\r\nDATA\r\nhi\r\n.\r\n",
+                 "250 250 354"},
+                {"LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<u>\r\n", "DATA\r\nhi\r\n.\r\n", "354"},
+                {"LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<u>\r\nDATA\r\n", "hi\r\n.\r\n", ""}};
+    for (const auto& row : rows) {
+      Session session;
+      session.say(row.opened);
+      session.server.drain();
+      check(row.codes, session.codes(row.rest), row.opened);
+      if (std::string(row.rest).ends_with(".\r\n")) {
+        check("deciding hi\r\n", session.state() + " " + session.body, row.opened);
+        session.server.answer({"250 2.1.5 in\r\n"});
+        check("250 2.1.5 in\r\n", session.say(""));
+      }
+      check("421 4.3.2 Going down; try again soon\r\n",
+            session.say("MAIL FROM:<>\r\nRCPT TO:<x>\r\nDATA\r\n"), row.opened);
+      check("closed", session.state());
+    }
+  }
+
+  void saysGoodbyeOnlyBeforeData() {
+    for (const char* before : {"", "LHLO a\r\n", "LHLO a\r\nMAIL FROM:<>\r\n",
+                               "LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<u>\r\n"}) {
+      Session session;
+      session.say(before);
+      session.server.goodbye({4, 4, 2}, "Silent for too long");
+      check("421 4.4.2 Silent for too long\r\n", session.say("NOOP\r\n"), before);
+      check("closed", session.state());
+      session.server.goodbye({4, 4, 2}, "Silent for too long");
+      check("", session.say(""));
+    }
+    for (const char* end : {"", ".\r\n"}) {
+      Session session;
+      session.say(std::string("LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<u>\r\nDATA\r\n") + end);
+      const std::string state = session.state();
+      session.server.goodbye({4, 4, 2}, "Silent for too long");
+      check(state, session.state());
+      check("", session.say(""));
+    }
+  }
+
+  static ServerLimits patient(std::size_t commands) {
+    ServerLimits made = limits();
+    made.max_idle_commands = commands;
+    made.max_recipients = 1;
+    return made;
+  }
+
+  void commandsWithoutAMessageEndTheSession() {
+    for (const std::string& line :
+         {std::string("NOOP"), std::string("RSET"), std::string("LHLO a"), std::string("LHLO"),
+          std::string("FOO"), std::string("VRFY u"), std::string("RCPT TO:<u>"),
+          std::string("DATA"), std::string("MAIL x"), std::string(5000, 'x'),
+          std::string("MAIL FROM:<>\r\nRSET"), std::string("MAIL FROM:<>\r\nLHLO b")}) {
+      Session session(patient(6));
+      std::string all;
+      for (int i = 0; i < 20; ++i) {
+        all += session.codes(line + "\r\n") + " ";
+      }
+      all.erase(all.find_last_not_of(' ') + 1);
+      check("421", all.substr(all.size() - 3), line);
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(all, std::size_t{7 * 4 - 1}, all.size());
+      check("closed", session.state());
+    }
+    Session session(patient(6));
+    session.say("LHLO a\r\nMAIL FROM:<>\r\n");
+    check("553 553 553 553 421",
+          session.codes("RCPT x\r\nRCPT TO:<>\r\nRCPT TO:<" + std::string(5000, 'x') +
+                        ">\r\nRCPT TO:<\r\nRCPT\r\n"));
+    Session endless(patient(0));
+    for (int i = 0; i < 2000; ++i) {
+      check("250", endless.codes("NOOP\r\n"));
+    }
+  }
+
+  void recipientsAndMessagesAreNoIdling() {
+    Session session(patient(3));
+    check("250 250", session.codes("LHLO a\r\nNOOP\r\n"));
+    for (int message = 0; message < 4; ++message) {
+      check("250 250", session.codes("MAIL FROM:<>\r\nRCPT TO:<u>\r\n"));
+      for (int i = 0; i < 20; ++i) {
+        check("452", session.codes("RCPT TO:<u>\r\n"));
+      }
+      check("354", session.codes("DATA\r\n"));
+      session.say(".\r\n");
+      session.server.answer({"250 2.1.5 in\r\n"});
+      check("250 250 250", session.codes("RSET\r\nNOOP\r\n"));
+    }
   }
 
   void namesMatchTheEnum() {

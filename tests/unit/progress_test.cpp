@@ -9,6 +9,8 @@ class ProgressTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(theTraceIdIsTheQueueIdUnlessToldOtherwise);
   CPPUNIT_TEST(ignoreQuotaIsAskedForOnlyWhenAlways);
   CPPUNIT_TEST(aBelievedTagSaysWhoseQuotaIsIgnored);
+  CPPUNIT_TEST(theClientsTraceCountsMoreThanTheMessages);
+  CPPUNIT_TEST(theClientsIgnoreQuotaCountsUnlessNever);
   CPPUNIT_TEST(aStoreWithoutIgnoreQuotaIsNotAskedForIt);
   CPPUNIT_TEST(whoseIgnoreQuotaWasRefusedGoesOnceMoreWithoutIt);
   CPPUNIT_TEST(onlyARefusalOfTheParameterCountsAsOne);
@@ -95,6 +97,51 @@ class ProgressTest : public CppUnit::TestFixture {
       CPPUNIT_ASSERT(!road.transact());
       check(row.fates, road.fates());
       CPPUNIT_ASSERT_EQUAL(std::size_t{32}, road.progress().body().size());
+    }
+  }
+
+  static std::string tagged_message() {
+    TagClaims claims;
+    claims.trace = TraceId::parse("tagged").value();
+    claims.quota = QuotaScope::kListed;
+    claims.listed = {{"carol", "carol"}};
+    claims.expiry = std::time(nullptr) + 60;
+    claims.queue_id = "A1";
+    std::string tag = sign_tag(claims, Keyring::parse(kTestKey, "keys").signer());
+    tag.erase(std::remove(tag.begin(), tag.end(), '\n'), tag.end());
+    return "X-LMTPQ-Tag: " + tag + "\r\nReceived: by mx id A1; d\r\n\r\nhi\r\n";
+  }
+
+  void theClientsTraceCountsMoreThanTheMessages() {
+    const struct {
+      std::vector<std::string> arguments;
+      const char* said;
+      const char* trace;
+    } rows[] = {{{}, "said", "said"},
+                {{}, "", "tagged"},
+                {{"--trace=queue-id"}, "said", "said"},
+                {{"--trace=off"}, "said", ""},
+                {{"-t", "t1"}, "said", "t1"}};
+    for (const auto& row : rows) {
+      Road road(row.arguments, tagged_message());
+      road.envelope().trace = TraceId::parse(row.said).value_or(TraceId());
+      check(row.trace, road.progress().trace().text());
+    }
+  }
+
+  void theClientsIgnoreQuotaCountsUnlessNever() {
+    const struct {
+      const char* ignore_quota;
+      const char* fates;
+    } rows[] = {{"tagged", "alice sent 2.1.5 no, bob sent 2.1.5 sent, carol sent 2.1.5 sent"},
+                {"never", "alice sent 2.1.5 no, bob sent 2.1.5 no, carol sent 2.1.5 no"},
+                {"always", "alice sent 2.1.5 sent, bob sent 2.1.5 sent, carol sent 2.1.5 sent"}};
+    for (const auto& row : rows) {
+      Road road({"--ignore-quota=" + std::string(row.ignore_quota)}, tagged_message());
+      road.envelope().recipients[1].ignore_quota = true;
+      road.meet({kOk, kOk, kOk, kOk, kOk, kGo, kSent + kSent + kSent});
+      CPPUNIT_ASSERT(!road.transact());
+      check(row.fates, road.fates());
     }
   }
 

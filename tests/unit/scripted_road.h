@@ -41,7 +41,7 @@ class Road {
       : settings_(settings_with(arguments)) {
     envelope_.sender = mailbox("sender@example.org");
     for (const char* recipient : recipients) {
-      envelope_.recipients.push_back(mailbox(recipient));
+      envelope_.recipients.push_back({mailbox(recipient)});
     }
     settings_.keys = Keyring::parse(kTestKey, "keys");
     data_.append(message.empty() ? "Received: by mx id A1; d\r\nSubject: s\r\n\r\nhi\r\n"
@@ -96,7 +96,7 @@ class Road {
     std::string all;
     for (const std::size_t i : told_) {
       const Outcome& outcome = progress().outcome(i);
-      all += (all.empty() ? "" : ", ") + envelope_.recipients[i].text() + " " +
+      all += (all.empty() ? "" : ", ") + envelope_.recipients[i].mailbox.text() + " " +
              kFateNames[static_cast<int>(outcome.fate)] + " " + outcome.status.text() + " " +
              kBypassNames[static_cast<int>(progress().bypass(i))];
     }
