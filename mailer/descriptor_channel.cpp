@@ -1,5 +1,6 @@
 #include "descriptor_channel.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -47,18 +48,36 @@ DescriptorChannel::DescriptorChannel(Descriptor in, Descriptor out)
     : in_(std::move(in)),
       out_(std::move(out)),
       out_is_socket_(is_socket(out_.valid() ? out_.number() : in_.number())),
-      buffer_(new char[kReadSize]) {}
+      in_is_socket_(is_socket(in_.number())),
+      buffer_(new char[kReadSize]) {
+  // One system call then waits and reads; where we must not wait, MSG_DONTWAIT says so.
+  if (in_is_socket_) {
+    fcntl(in_.number(), F_SETFL, fcntl(in_.number(), F_GETFL) & ~O_NONBLOCK);
+  }
+}
 
 IoStatus DescriptorChannel::exchange(std::string_view& out, std::string& in, Deadline deadline) {
-  const int out_number = out_.valid() ? out_.number() : in_.number();
   if (end_seen_ && (out.empty() || !writable_)) {
     return IoStatus::kClosed;
   }
   const bool want_read = !end_seen_ && in.size() < kMaxUnconsumed;
   const bool want_write = !out.empty() && writable_;
+  if (in_is_socket_ && want_read && !want_write) {
+    return await_input(in, deadline);
+  }
+  IoStatus status = IoStatus::kProgress;
+  if (in_is_socket_ && out_is_socket_ && want_write && try_exchange(out, in, want_read, status)) {
+    return status;
+  }
+  return exchange_by_poll(out, in, want_read, want_write, deadline);
+}
+
+IoStatus DescriptorChannel::exchange_by_poll(std::string_view& out, std::string& in, bool read,
+                                             bool write, Deadline deadline) {
+  const int out_number = out_.valid() ? out_.number() : in_.number();
   // A descriptor of -1 is skipped by poll(2).
   std::array<pollfd, 2> entries{
-      {{want_read ? in_.number() : -1, POLLIN, 0}, {want_write ? out_number : -1, POLLOUT, 0}}};
+      {{read ? in_.number() : -1, POLLIN, 0}, {write ? out_number : -1, POLLOUT, 0}}};
   const int ready = poll(entries.data(), entries.size(), milliseconds_until(deadline));
   if (ready == 0) {
     return IoStatus::kTimeout;
@@ -73,8 +92,58 @@ IoStatus DescriptorChannel::exchange(std::string_view& out, std::string& in, Dea
   return write_some(out);
 }
 
+// Without asking poll(2) first, as there nearly always is room, and nothing to be read. False:
+// there is no room.
+bool DescriptorChannel::try_exchange(std::string_view& out, std::string& in, bool read,
+                                     IoStatus& status) {
+  if (read) {
+    const ssize_t count = recv(in_.number(), buffer_.get(), kReadSize, MSG_DONTWAIT);
+    if (count >= 0 || (errno != EAGAIN && errno != EINTR)) {
+      status = heard(count, in);
+      return true;
+    }
+  }
+  const std::size_t before = out.size();
+  status = write_some(out);
+  return status != IoStatus::kProgress || out.size() < before || !writable_;
+}
+
+// For a while at a time, so that the socket's own timeout need not be set anew for each wait.
+bool DescriptorChannel::be_patient(Deadline deadline) {
+  constexpr std::chrono::milliseconds kWhile{10'000};
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+  if (left.count() <= 0) {
+    return false;
+  }
+  if (std::min(left, kWhile) != patience_) {
+    patience_ = std::min(left, kWhile);
+    const timeval time{patience_.count() / 1000, patience_.count() % 1000 * 1000};
+    setsockopt(in_.number(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
+  }
+  return true;
+}
+
+IoStatus DescriptorChannel::await_input(std::string& in, Deadline deadline) {
+  for (;;) {
+    const bool wait = be_patient(deadline);
+    const ssize_t count = recv(in_.number(), buffer_.get(), kReadSize, wait ? 0 : MSG_DONTWAIT);
+    if (count >= 0 || errno != EAGAIN) {
+      return heard(count, in);
+    }
+    if (!wait) {
+      return IoStatus::kTimeout;
+    }
+  }
+}
+
 IoStatus DescriptorChannel::read_some(std::string& in) {
-  const ssize_t count = read(in_.number(), buffer_.get(), kReadSize);
+  const int number = in_.number();
+  return heard(in_is_socket_ ? recv(number, buffer_.get(), kReadSize, MSG_DONTWAIT)
+                             : read(number, buffer_.get(), kReadSize),
+               in);
+}
+
+IoStatus DescriptorChannel::heard(ssize_t count, std::string& in) {
   if (count > 0) {
     in.append(buffer_.get(), static_cast<std::size_t>(count));
     return IoStatus::kProgress;

@@ -30,13 +30,21 @@ class DescriptorChannel : public Channel {
   const std::string& failure() const override { return failure_; }
 
  private:
+  IoStatus exchange_by_poll(std::string_view& out, std::string& in, bool read, bool write,
+                            Deadline deadline);
+  bool try_exchange(std::string_view& out, std::string& in, bool read, IoStatus& status);
+  IoStatus await_input(std::string& in, Deadline deadline);
+  bool be_patient(Deadline deadline);
   IoStatus read_some(std::string& in);
+  IoStatus heard(ssize_t count, std::string& in);
   IoStatus write_some(std::string_view& out);
   IoStatus failed(const char* what);
 
   Descriptor in_;
   Descriptor out_;  // invalid: in_ serves both
   bool out_is_socket_;
+  bool in_is_socket_;
+  std::chrono::milliseconds patience_{0};  // SO_RCVTIMEO; 0: never set
   bool writable_ = true;
   int at_once_ = 0;
   bool end_seen_ = false;
