@@ -27,7 +27,7 @@ LDFLAGS  += $(if $(SANITIZE),-fsanitize=$(SANITIZE),-Wl,-z,relro,-z,now) -pthrea
 # libanl: getaddrinfo_a, part of libc itself since glibc 2.34.
 LIBS        := -lboost_program_options -lnettle
 SECURE_LIBS := -lsasl2 -lssl -lcrypto
-SERVE_LIBS  := -lsystemd
+SERVE_LIBS  := -lsystemd -lboost_context
 
 # Floors: a folder is compiled with its own and the lower floors in sight, so an upward include does
 # not compile. Within mailer/ and milter/ tests/check-floors.sh keeps the order.

@@ -29,18 +29,6 @@ bool is_socket(int descriptor) {
 
 }  // namespace
 
-int milliseconds_until(Deadline deadline) {
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
-  return static_cast<int>(std::clamp<long long>(left, 0, INT_MAX));
-}
-
-short wait_for(int descriptor, short events, Deadline deadline) {
-  pollfd entry{descriptor, events, 0};
-  while (poll(&entry, 1, milliseconds_until(deadline)) < 0 && errno == EINTR) {
-  }
-  return entry.revents;
-}
-
 DescriptorChannel::DescriptorChannel(Descriptor both)
     : DescriptorChannel(std::move(both), Descriptor()) {}
 
@@ -62,6 +50,10 @@ IoStatus DescriptorChannel::exchange(std::string_view& out, std::string& in, Dea
   }
   const bool want_read = !end_seen_ && in.size() < kMaxUnconsumed;
   const bool want_write = !out.empty() && writable_;
+  if (Scheduler* const scheduler = Scheduler::current()) {
+    scheduler->pace();
+    return exchange_on_fiber(*scheduler, out, in, want_read, want_write, deadline);
+  }
   if (in_is_socket_ && want_read && !want_write) {
     return await_input(in, deadline);
   }
@@ -108,6 +100,31 @@ bool DescriptorChannel::try_exchange(std::string_view& out, std::string& in, boo
   return status != IoStatus::kProgress || out.size() < before || !writable_;
 }
 
+// On a socket: a fiber has no other descriptors.
+IoStatus DescriptorChannel::exchange_on_fiber(Scheduler& scheduler, std::string_view& out,
+                                              std::string& in, bool read, bool write,
+                                              Deadline deadline) {
+  IoStatus status = IoStatus::kProgress;
+  if (write && try_exchange(out, in, read, status)) {
+    return status;
+  }
+  if (!write && streaming_) {
+    const ssize_t count = recv(in_.number(), buffer_.get(), kReadSize, MSG_DONTWAIT);
+    if (count >= 0 || errno != EAGAIN) {
+      return heard(count, in);
+    }
+  }
+  const short events = static_cast<short>((read ? POLLIN : 0) | (write ? POLLOUT : 0));
+  const short happened = scheduler.wait_for(in_.number(), events, deadline);
+  if (happened == Scheduler::kInterrupted) {
+    return IoStatus::kProgress;
+  }
+  if (happened == 0) {
+    return IoStatus::kTimeout;
+  }
+  return read && (happened & ~POLLOUT) != 0 ? read_some(in) : write_some(out);
+}
+
 // For a while at a time, so that the socket's own timeout need not be set anew for each wait.
 bool DescriptorChannel::be_patient(Deadline deadline) {
   constexpr std::chrono::milliseconds kWhile{10'000};
@@ -144,6 +161,7 @@ IoStatus DescriptorChannel::read_some(std::string& in) {
 }
 
 IoStatus DescriptorChannel::heard(ssize_t count, std::string& in) {
+  streaming_ = count >= 4096;
   if (count > 0) {
     in.append(buffer_.get(), static_cast<std::size_t>(count));
     return IoStatus::kProgress;

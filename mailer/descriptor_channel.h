@@ -11,6 +11,7 @@
 
 #include "channel.h"
 #include "descriptor.h"
+#include "waiting.h"
 
 namespace lmtpq {
 
@@ -34,6 +35,8 @@ class DescriptorChannel : public Channel {
                             Deadline deadline);
   bool try_exchange(std::string_view& out, std::string& in, bool read, IoStatus& status);
   IoStatus await_input(std::string& in, Deadline deadline);
+  IoStatus exchange_on_fiber(Scheduler& scheduler, std::string_view& out, std::string& in,
+                             bool read, bool write, Deadline deadline);
   bool be_patient(Deadline deadline);
   IoStatus read_some(std::string& in);
   IoStatus heard(ssize_t count, std::string& in);
@@ -46,15 +49,11 @@ class DescriptorChannel : public Channel {
   bool in_is_socket_;
   std::chrono::milliseconds patience_{0};  // SO_RCVTIMEO; 0: never set
   bool writable_ = true;
+  bool streaming_ = false;  // the last read was a large one: there may be more at once
   int at_once_ = 0;
   bool end_seen_ = false;
   std::unique_ptr<char[]> buffer_;
   std::string failure_;
 };
-
-// poll(2) on one descriptor, EINTR handled against the deadline; the returned events, 0 on timeout.
-short wait_for(int descriptor, short events, Deadline deadline);
-// What is left until the deadline, rounded up to milliseconds, as poll(2) takes it.
-int milliseconds_until(Deadline deadline);
 
 }  // namespace lmtpq

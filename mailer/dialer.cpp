@@ -14,6 +14,7 @@
 #include <cstring>
 
 #include "descriptor_channel.h"
+#include "waiting.h"
 
 namespace lmtpq {
 namespace {

@@ -59,7 +59,7 @@ void MailboxLimiter::call(const std::vector<std::string>& mailboxes) {
         break;
       }
       grant(first);
-      first.turn.notify_one();
+      first.turn.call();
     }
   }
   for (const std::string& name : mailboxes) {

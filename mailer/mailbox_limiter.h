@@ -10,14 +10,13 @@
 //   lmtp_user_concurrency_limit), and each of them meanwhile waits for the mailbox's lock.
 #pragma once
 
-#include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
-#include "channel.h"
+#include "waiting.h"
 
 namespace lmtpq {
 
@@ -48,7 +47,7 @@ class MailboxLimiter {
   friend class Claim;
   struct Waiter {
     const std::vector<std::string>& mailboxes;
-    std::condition_variable turn;
+    Turn turn;
     bool granted = false;
   };
   struct Mailbox {

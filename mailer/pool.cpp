@@ -65,7 +65,7 @@ void StorePool::close(Entries entries) {
 // One at a time is woken: all of them, for each connection that comes free, would be a herd.
 void StorePool::call_next() {
   if (!waiting_.empty() && place()) {
-    waiting_.front()->turn.notify_one();
+    waiting_.front()->turn.call();
   }
 }
 
@@ -167,7 +167,7 @@ Lease StorePool::dial(Lock& lock, Deadline latest, Failure& failure) {
   const Clock::time_point start = Clock::now();
   Connection connection;
   try {
-    connection = connector_->connect(latest);
+    apart([&] { connection = connector_->connect(latest); });
   } catch (...) {
     lock.lock();
     on_trial_ = false;

@@ -13,7 +13,6 @@
 //   store. Lifetimes are staggered, or all would be made anew at once.
 #pragma once
 
-#include <condition_variable>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -22,6 +21,7 @@
 
 #include "connector.h"
 #include "meter.h"
+#include "waiting.h"
 
 namespace lmtpq {
 
@@ -115,7 +115,7 @@ class StorePool {
   using Entries = std::vector<Entry>;
   using Lock = std::unique_lock<std::mutex>;
   struct Waiter {
-    std::condition_variable turn;
+    Turn turn;
   };
 
   bool expired(const Entry& entry, Clock::time_point now) const;

@@ -78,6 +78,8 @@ std::vector<Option> serve_option_table(ServeSettings& s) {
              reader::choice(s.balance, {{"order", Balance::kOrder},
                                         {"weight", Balance::kWeight},
                                         {"least-used", Balance::kLeastUsed}})),
+       value("threads", "N", "1", "that serve clients; one does some thousand messages a second",
+             reader::number(s.threads, 1, 256)),
        value("control", "PATH", "/run/lmtpq/control", "the socket that --status asks",
              reader::absolute_path(s.control)),
        value("metrics", "ADDRESS", "", "HOST:PORT where Prometheus is answered; none without it",

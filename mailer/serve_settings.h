@@ -39,6 +39,7 @@ struct ServeSettings {
   using Time = std::chrono::milliseconds;
   std::vector<Destination> listen;
   ListenerSettings listener;
+  std::size_t threads = 1;
   std::size_t max_clients = 0;
   std::size_t max_clients_each = 0;   // from one address or uid
   std::size_t max_idle_commands = 0;  // in a row that bring no mail

@@ -1,11 +1,9 @@
 #include "clients.h"
 
-#include <signal.h>
 #include <sys/socket.h>
 
 #include <exception>
 #include <optional>
-#include <thread>
 #include <utility>
 
 #include "descriptor_channel.h"
@@ -57,8 +55,12 @@ ServerLimits limits_for(const Client& client, const Settings& settings) {
 
 }  // namespace
 
-Clients::Clients(const PresentSite& present, const Log& log, Shared shared)
-    : present_(present), log_(log), shared_(shared) {}
+Clients::Clients(const PresentSite& present, const Log& log, Shared shared, std::size_t threads)
+    : present_(present), log_(log), shared_(shared) {
+  for (std::size_t i = 0; i < threads; ++i) {
+    reactors_.push_back(std::make_unique<Reactor>());
+  }
+}
 
 // Why this client is not served; empty: he is. Held: mutex_.
 std::string Clients::objection(const Client& client, const Door& door) const {
@@ -99,7 +101,7 @@ void Clients::admit(Descriptor socket, const Client& client, const std::string& 
     const std::lock_guard lock(mutex_);
     reason = objection(client, *door);
     if (reason.empty()) {
-      entry = entries_.insert(entries_.end(), {pthread_self(), socket.number(), client, address});
+      entry = entries_.insert(entries_.end(), {socket.number(), client, address});
       ++by_client_[client.text()];
     }
   }
@@ -111,12 +113,11 @@ void Clients::admit(Descriptor socket, const Client& client, const std::string& 
 }
 
 void Clients::start(Descriptor socket, Entries::iterator entry, std::shared_ptr<const Site> site) {
-  // On the heap: std::thread may throw after it moved from what it was given.
+  // On the heap: start() may throw after it moved from what it was given.
   auto shared = std::make_shared<Descriptor>(std::move(socket));
   try {
-    std::thread([this, shared, entry, site]() mutable {
-      serve(std::move(*shared), entry, std::move(site));
-    }).detach();
+    reactors_[next_++ % reactors_.size()]->start(
+        [this, shared, entry, site] { serve(std::move(*shared), entry, site); });
   } catch (const std::exception& error) {
     refuse(*shared, entry->client, entry->address,
            "421 4.3.2 No room for another connection, try again later");
@@ -126,10 +127,6 @@ void Clients::start(Descriptor socket, Entries::iterator entry, std::shared_ptr<
 }
 
 void Clients::serve(Descriptor socket, Entries::iterator entry, std::shared_ptr<const Site> site) {
-  {
-    const std::lock_guard lock(mutex_);
-    entry->thread = pthread_self();
-  }
   std::optional<DescriptorChannel> channel;
   try {
     channel.emplace(std::move(socket));
@@ -170,17 +167,12 @@ std::map<std::string, std::size_t> Clients::count_by_listener() const {
   return counts;
 }
 
-// More than once: a signal that comes just before poll(2) would be slept over.
 bool Clients::wait(Deadline deadline) {
-  std::unique_lock lock(mutex_);
-  while (!entries_.empty() && Clock::now() < deadline) {
-    for (const Entry& entry : entries_) {
-      pthread_kill(entry.thread, SIGUSR1);
-    }
-    left_.wait_until(lock, std::min(deadline, Clock::now() + std::chrono::milliseconds(100)),
-                     [&] { return entries_.empty(); });
+  for (const auto& reactor : reactors_) {
+    reactor->look_up();
   }
-  return entries_.empty();
+  std::unique_lock lock(mutex_);
+  return left_.wait_until(lock, deadline, [&] { return entries_.empty(); });
 }
 
 void Clients::cut() {

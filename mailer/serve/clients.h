@@ -1,6 +1,6 @@
 // Those who are connected to us.
 //
-// What it is: a thread for each client, with a Session; how many there are, and may be; their end
+// What it is: a fiber for each client, with a Session; how many there are, and may be; their end
 //   when the daemon is told to stop.
 // What it does not know: listening, configuration files, stores.
 // Called by: the acceptor admits, the daemon drains.
@@ -9,25 +9,26 @@
 // Failure: who cannot be served is told 421 and closed; a session's exception ends that session.
 #pragma once
 
-#include <pthread.h>
-
 #include <atomic>
 #include <condition_variable>
 #include <list>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "client_list.h"
 #include "delivery.h"
 #include "descriptor.h"
+#include "reactor.h"
 #include "site.h"
 
 namespace lmtpq {
 
 class Clients {
  public:
-  Clients(const PresentSite& present, const Log& log, Shared shared);
+  Clients(const PresentSite& present, const Log& log, Shared shared, std::size_t threads);
 
   // A client who dialled the listener of this address.
   void admit(Descriptor socket, const Client& client, const std::string& address);
@@ -38,15 +39,14 @@ class Clients {
   // Sessions end between messages from now on; nobody is admitted.
   void drain() { draining_ = true; }
   bool draining() const { return draining_; }
-  // Wakes those who wait for their client, so that they see it; returns when none is left, or false
-  // at the deadline.
+  // Has those who wait for their client look up, so that they see it; returns when none is left, or
+  // false at the deadline.
   bool wait(Deadline deadline);
   // Reads no more from any client: who was in the middle of a message still has it.
   void cut();
 
  private:
   struct Entry {
-    pthread_t thread{};
     int socket = -1;
     Client client;
     std::string address;  // the listener's
@@ -68,6 +68,8 @@ class Clients {
   std::condition_variable left_;
   Entries entries_;
   std::map<std::string, std::size_t> by_client_;
+  std::vector<std::unique_ptr<Reactor>> reactors_;
+  std::atomic<std::size_t> next_ = 0;  // of them, for the next client
 };
 
 }  // namespace lmtpq

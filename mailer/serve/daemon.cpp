@@ -62,7 +62,7 @@ struct Daemon::Running {
       : log(the_log),
         mailboxes(settings.process.serve.mailbox_limit),
         book(log, meter),
-        clients(present, log, {&mailboxes, &meter}) {
+        clients(present, log, {&mailboxes, &meter}, settings.process.serve.threads) {
     present.set(std::make_shared<Site>(std::move(settings), book));
   }
 
@@ -85,9 +85,6 @@ Daemon::Daemon(std::vector<std::string> arguments, DaemonSettings settings)
   read_all_secrets(first_);
   const sigset_t set = our_signals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  struct sigaction wake {};
-  wake.sa_handler = [](int) {};
-  sigaction(SIGUSR1, &wake, nullptr);
 }
 
 Daemon::Sockets Daemon::open_sockets(const DaemonSettings& settings, const Sockets& open,

@@ -1,0 +1,244 @@
+#include "reactor.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+namespace lmtpq {
+namespace {
+
+constexpr std::size_t kEvents = 256;
+constexpr int kTurns = 32;  // exchanges without a wait, before others get theirs
+constexpr std::uint64_t kBell = ~std::uint64_t{0};
+
+std::uint32_t slot_of(std::uint64_t id) { return static_cast<std::uint32_t>(id); }
+
+}  // namespace
+
+Reactor::Reactor()
+    : epoll_(epoll_create1(EPOLL_CLOEXEC)),
+      bell_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      events_(kEvents) {
+  epoll_event event{EPOLLIN, {}};
+  event.data.u64 = kBell;
+  if (!epoll_.valid() || !bell_.valid() ||
+      epoll_ctl(epoll_.number(), EPOLL_CTL_ADD, bell_.number(), &event) != 0) {
+    throw std::system_error(errno, std::generic_category(), "epoll");
+  }
+  thread_ = std::thread([this] { run(); });
+}
+
+Reactor::~Reactor() {
+  stopping_ = true;
+  look_up();
+  thread_.join();
+}
+
+void Reactor::start(std::function<void()> work) {
+  post({Letter::Kind::kStart, std::make_unique<Task>(stacks_, std::move(work))});
+}
+
+void Reactor::look_up() { post({Letter::Kind::kLookUp}); }
+
+void Reactor::wake(std::uint64_t fiber) {
+  if (current() == this) {
+    read_letter({Letter::Kind::kWake, nullptr, fiber});
+  } else {
+    post({Letter::Kind::kWake, nullptr, fiber});
+  }
+}
+
+void Reactor::post(Letter letter) {
+  {
+    const std::lock_guard lock(mutex_);
+    letters_.push_back(std::move(letter));
+  }
+  if (asleep_.exchange(false)) {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t written = write(bell_.number(), &one, sizeof one);
+  }
+}
+
+void Reactor::read_letters() {
+  std::vector<Letter> letters;
+  {
+    const std::lock_guard lock(mutex_);
+    letters.swap(letters_);
+  }
+  for (Letter& letter : letters) {
+    read_letter(std::move(letter));
+  }
+}
+
+void Reactor::read_letter(Letter letter) {
+  switch (letter.kind) {
+    case Letter::Kind::kStart: {
+      if (free_slots_.empty()) {
+        free_slots_.push_back(static_cast<std::uint32_t>(tasks_.size()));
+        tasks_.emplace_back();
+      }
+      const std::uint32_t slot = free_slots_.back();
+      free_slots_.pop_back();
+      letter.task->id = std::uint64_t{generation_++} << 32 | slot;
+      tasks_[slot] = std::move(letter.task);
+      ready_.push_back(tasks_[slot].get());
+      break;
+    }
+    case Letter::Kind::kWake:
+      if (Task* const task = find(letter.id); task != nullptr && task->state == State::kSleeping) {
+        make_ready(*task, 0);
+      }
+      break;
+    case Letter::Kind::kLookUp:
+      for (const auto& task : tasks_) {
+        if (task && task->state == State::kWaiting) {
+          make_ready(*task, kInterrupted);
+        }
+      }
+      break;
+  }
+}
+
+Reactor::Task* Reactor::find(std::uint64_t id) {
+  const std::uint32_t slot = slot_of(id);
+  return slot < tasks_.size() && tasks_[slot] && tasks_[slot]->id == id ? tasks_[slot].get()
+                                                                        : nullptr;
+}
+
+void Reactor::make_ready(Task& task, short happened) {
+  task.state = State::kReady;
+  task.happened = happened;
+  ready_.push_back(&task);
+}
+
+void Reactor::run() {
+  while (!stopping_) {
+    read_letters();
+    run_ready();
+    ring_alarms();
+    poll(patience());
+  }
+}
+
+// Those that are ready now; what becomes ready meanwhile waits until we have looked at the world.
+void Reactor::run_ready() {
+  for (std::size_t left = ready_.size(); left > 0; --left) {
+    Task& task = *ready_.front();
+    ready_.pop_front();
+    run(task);
+  }
+}
+
+void Reactor::run(Task& task) {
+  task.state = State::kRunning;
+  running_ = &task;
+  set_current(this);
+  task.fiber.enter();
+  set_current(nullptr);
+  running_ = nullptr;
+  if (task.fiber.over()) {
+    const std::uint32_t slot = slot_of(task.id);
+    tasks_[slot].reset();
+    free_slots_.push_back(slot);
+  }
+}
+
+void Reactor::ring_alarms() {
+  if (alarms_.empty()) {
+    return;
+  }
+  const Clock::time_point now = Clock::now();
+  while (!alarms_.empty() && alarms_.top().time <= now) {
+    Task* const task = find(alarms_.top().task);
+    const Deadline time = alarms_.top().time;
+    alarms_.pop();
+    if (task == nullptr || task->alarm != time) {
+      continue;
+    }
+    task->alarm = Deadline::max();
+    const bool waits = task->state == State::kSleeping || task->state == State::kWaiting;
+    if (waits && task->deadline <= now) {
+      make_ready(*task, 0);
+    } else if (waits && task->deadline != Deadline::max()) {
+      task->alarm = task->deadline;
+      alarms_.push({task->alarm, task->id});
+    }
+  }
+}
+
+int Reactor::patience() {
+  if (!ready_.empty()) {
+    return 0;
+  }
+  return alarms_.empty() ? -1 : milliseconds_until(alarms_.top().time);
+}
+
+void Reactor::poll(int milliseconds) {
+  if (milliseconds != 0) {
+    asleep_ = true;
+    const std::lock_guard lock(mutex_);
+    if (!letters_.empty()) {
+      milliseconds = 0;
+    }
+  }
+  const int count = epoll_wait(epoll_.number(), events_.data(), kEvents, milliseconds);
+  asleep_ = false;
+  for (int i = 0; i < count; ++i) {
+    const epoll_event& event = events_[static_cast<std::size_t>(i)];
+    if (event.data.u64 == kBell) {
+      std::uint64_t rung = 0;
+      [[maybe_unused]] const ssize_t got = read(bell_.number(), &rung, sizeof rung);
+      continue;
+    }
+    const std::uint32_t slot = slot_of(event.data.u64);
+    Task* const task = slot < tasks_.size() ? tasks_[slot].get() : nullptr;
+    if (task != nullptr && task->state == State::kWaiting && task->wait == event.data.u64 >> 32) {
+      make_ready(*task, static_cast<short>(event.events));
+    }
+  }
+}
+
+// An alarm that rings too early is cheaper than one for each wait: most waits end long before their
+// deadlines.
+void Reactor::leave(State state, Deadline deadline) {
+  Task& task = *running_;
+  task.state = state;
+  task.turns = 0;
+  task.deadline = deadline;
+  if (state != State::kReady && deadline < task.alarm) {
+    task.alarm = deadline;
+    alarms_.push({deadline, task.id});
+  }
+  task.fiber.leave();
+}
+
+short Reactor::wait_for(int descriptor, short events, Deadline deadline) {
+  Task& task = *running_;
+  ++task.wait;
+  epoll_event event{static_cast<std::uint32_t>(events) | EPOLLONESHOT, {}};
+  event.data.u64 = std::uint64_t{task.wait} << 32 | slot_of(task.id);
+  if (epoll_ctl(epoll_.number(), EPOLL_CTL_MOD, descriptor, &event) != 0 &&
+      epoll_ctl(epoll_.number(), EPOLL_CTL_ADD, descriptor, &event) != 0) {
+    return events;  // nothing to wait for, or no memory: the call itself will tell
+  }
+  leave(State::kWaiting, deadline);
+  return task.happened;
+}
+
+void Reactor::sleep(Deadline deadline) { leave(State::kSleeping, deadline); }
+
+Scheduler::Sleeper Reactor::self() { return {this, running_->id}; }
+
+void Reactor::pace() {
+  if (++running_->turns >= kTurns) {
+    Task& task = *running_;
+    ready_.push_back(&task);
+    leave(State::kReady, Deadline::max());
+  }
+}
+
+}  // namespace lmtpq
