@@ -71,6 +71,10 @@ def turn(sendmail, store, mailbox, count):
   return {QUEUED: queued, RUN: queued + run, BACKGROUND: background}
 
 
+def rounds_of(setting) -> int:
+  return min(3, setting.pairs)  # each takes its time
+
+
 def speed(setting) -> list[Row]:
   """Messages over 10 connections, all tagged, against the same without a milter."""
   count, scratch = 10 * setting.messages, setting.scratch
@@ -88,12 +92,12 @@ def speed(setting) -> list[Row]:
                filter_lines(milter.socket)))]
   seen = {'plain': [], 'tagged': []}
   turn(turns[1][1], store, 'tagged', 100)
-  for pair in range(setting.pairs):
+  for pair in range(rounds_of(setting)):
     for name, sendmail in turns if pair % 2 == 0 else reversed(turns):
       seen[name].append(turn(sendmail, store, name, count))
   tagged = sum('ignorequota=sent' in line and line.endswith('tag=first')
                for line in (scratch.path / 'tagged.log').read_text().splitlines())
-  if tagged != 2 * (100 + setting.pairs * count):
+  if tagged != 2 * (100 + rounds_of(setting) * count):
     raise Failed(f'{tagged} deliveries were by tag')
   milter.stop()
   store.stop()
@@ -103,7 +107,7 @@ def speed(setting) -> list[Row]:
     return against(*times, '{:.2f} s'), ratio(*times)
 
   return [at_most(f'{count:,} messages of 1 kB over 10 SMTP connections {BACKGROUND}, '
-                  f'{setting.pairs} pairs', *compared(BACKGROUND), 1.1),
+                  f'{rounds_of(setting)} pairs', *compared(BACKGROUND), 1.1),
           *(Row(stage, compared(stage)[0]) for stage in (RUN, QUEUED))]
 
 
