@@ -8,6 +8,8 @@ import subprocess
 
 from rig.messages import message
 
+from figures import Failed
+
 
 def relay_cost(lmtpq: str, options: list[str], recipient: str, count: int) -> float:
   """CPU seconds of the process for `count` messages of 4 KiB; its start and handshakes included."""
@@ -18,7 +20,7 @@ def relay_cost(lmtpq: str, options: list[str], recipient: str, count: int) -> fl
     while line[3:4] == b'-':
       line = relay.stdout.readline()
     if not line.startswith(code):
-      raise SystemExit(f'{line!r}, expected {code!r}')
+      raise Failed(f'{line!r}, expected {code!r}')
 
   def say(line: bytes, code: bytes):
     relay.stdin.write(line + b'\r\n')
@@ -38,5 +40,5 @@ def relay_cost(lmtpq: str, options: list[str], recipient: str, count: int) -> fl
   relay.stdin.close()
   _, status, used = os.wait4(relay.pid, 0)
   if status != 0:
-    raise SystemExit(f'lmtpq relay ended with {status}')
+    raise Failed(f'lmtpq relay ended with {status}')
   return used.ru_utime + used.ru_stime

@@ -3,12 +3,14 @@
 What it is: a client that costs little itself: raw sockets, pipelined envelopes, one thread per
   connection.
 What it does not know: who listens, what is measured.
-Failure: SystemExit when a reply is not the expected one.
+Failure: Failed when a reply is not the expected one.
 """
 
 import socket
 import threading
 import time
+
+from figures import Failed
 
 
 def one_connection(port: int, messages: list[bytes], recipient: str, trouble: list[str]):
@@ -52,5 +54,5 @@ def submit_seconds(port: int, messages: list[bytes], connections: int, recipient
     thread.join()
   took = time.monotonic() - start
   if trouble:
-    raise SystemExit(f'{len(trouble)} connections failed: {trouble[0]}')
+    raise Failed(f'{len(trouble)} connections failed: {trouble[0]}')
   return took
