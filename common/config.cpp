@@ -140,7 +140,8 @@ Config::Effective Config::apply_section(const FreeSection& section,
   for (const FreeSection::Line& line : section.lines) {
     if (find(table, line.name) == nullptr) {
       const bool elsewhere = find(table_, line.name) != nullptr;
-      throw ConfigError(elsewhere ? line.place + line.name + ": not in a section, only above them"
+      throw ConfigError(elsewhere ? line.place + line.name + ": not in a section [" +
+                                        section.prefix + "NAME]"
                                   : unknown(table, line.place, "", line.name, true));
     }
     keep_last(lines, line.name, {line.value, line.place + line.name});

@@ -220,7 +220,11 @@ void StorePool::take_back(Entry entry, bool reusable) {
       return;
     }
   }
-  entry.upstream.reset();  // hung up before anybody dials in its place
+  // Hung up before anybody dials in its place; with a word, where it is clean, and over a limit.
+  if (reusable) {
+    entry.upstream->quit();
+  }
+  entry.upstream.reset();
   const std::lock_guard lock(mutex_);
   --open_;
   call_next();

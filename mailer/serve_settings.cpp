@@ -107,6 +107,10 @@ std::vector<Option> serve_option_table(ServeSettings& s) {
              reader::absolute_path(s.control)),
        value("metrics", "ADDRESS", "", "ADDRESS:PORT where Prometheus is answered; none without it",
              metrics_address(s.metrics)),
+       argv_only(value("check", "", "",
+                       "serve nothing, say whether the configuration, its keys and its "
+                       "certificates are good",
+                       reader::boolean(s.check))),
        argv_only(value("status", "", "", "show what the running daemon does",
                        reader::boolean(s.status)))});
   append(table, limit_options(s));

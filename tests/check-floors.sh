@@ -11,7 +11,7 @@ cxx=${1:-g++}
 floor() { # folder, module
   case $1/$2 in
     */main) echo 5 ;;
-    mailer/front_* | mailer/fronts | mailer/session | mailer/probe* | mailer/settings) echo 4 ;;
+    mailer/front_* | mailer/fronts | mailer/session | mailer/probe* | mailer/settings | mailer/start) echo 4 ;;
     milter/callbacks | milter/explain | milter/settings | milter/signals | milter/daemon) echo 4 ;;
     mailer/delivery | mailer/dispatch | mailer/progress | milter/message) echo 3 ;;
     *) echo 2 ;;

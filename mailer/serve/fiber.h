@@ -19,7 +19,11 @@ namespace lmtpq {
 // Stacks with a guard page, some of them kept for the next.
 class FiberStacks {
  public:
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+  static constexpr std::size_t kSize = 2 * 1024 * 1024;  // theirs stands on it too
+#else
   static constexpr std::size_t kSize = 256 * 1024;  // only what is touched is memory
+#endif
 
   FiberStacks() = default;
   ~FiberStacks();

@@ -6,9 +6,11 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <string>
 #include <vector>
@@ -26,6 +28,7 @@ namespace {
 
 constexpr const char* kUsage =
     "usage: lmtpq serve [options] --listen ADDRESS[,ADDRESS...] DEST...\n"
+    "       lmtpq serve --check [options]\n"
     "       lmtpq serve --status [--json] [--control PATH]\n"
     "\n"
     "An LMTP server that keeps connections to the stores. SIGHUP reads the configuration, keys "
@@ -54,6 +57,19 @@ void be_frugal() {
   }
 }
 
+// As whom we should serve, so that a file which that user cannot read is found too.
+int check(DaemonSettings settings) {
+  read_secrets(settings);
+  drop_privileges(settings.process.user);
+  const Log log("lmtpq", "stderr", LogLevel::kWarning);
+  Meter meter;
+  PoolBook book(log, meter);
+  const std::size_t listeners = settings.listeners.size();
+  const Site site(std::move(settings), book, log);
+  std::printf("good: listeners %zu, stores %zu\n", listeners, book.all().size());
+  return EX_OK;
+}
+
 int serve(const std::vector<std::string>& arguments) {
   DaemonSettings settings = configure_daemon(arguments);
   const Settings& process = settings.process;
@@ -62,6 +78,9 @@ int serve(const std::vector<std::string>& arguments) {
   }
   if (settings.listeners.empty()) {
     throw ConfigError("nothing to listen on; expected --listen ADDRESS, or [listener.NAME]");
+  }
+  if (process.serve.check) {
+    return check(std::move(settings));
   }
   const std::string user = process.user;
   const std::string place = process.log;
@@ -75,6 +94,9 @@ int serve(const std::vector<std::string>& arguments) {
   drop_privileges(user);
   forbid_core_dumps();
   const Log& log = *new Log("lmtpq", place, level);
+  if (place.starts_with('/') && eaccess(place.c_str(), W_OK) != 0) {
+    throw ConfigError("--log " + place + ": " + std::strerror(errno));
+  }
   return daemon.run(log);
 }
 

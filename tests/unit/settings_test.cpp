@@ -252,7 +252,7 @@ class SettingsTest : public CppUnit::TestFixture {
       for (const Option& option : option_table(command, settings)) {
         const bool argv_only = option.name == "config" || option.name == "sender" ||
                                option.name == "rcpt" || option.name == "json" ||
-                               option.name == "status";
+                               option.name == "status" || option.name == "check";
         CPPUNIT_ASSERT_EQUAL_MESSAGE(option.name, !argv_only, option.in_file);
       }
     }

@@ -177,7 +177,7 @@ class StoreSettingsTest : public CppUnit::TestFixture {
          "f:2: tls: \"verfy\": expected one of none, may, encrypt, verify, fingerprint"},
         {"[destination.z]\ntls-nam = x\n", "f:2: unknown option tls-nam; did you mean tls-name?"},
         {"[destination.z]\nline-limit = 80\n",
-         "f:2: line-limit: not in a section, only above them"},
+         "f:2: line-limit: not in a section [destination.NAME]"},
         {"[destination.z]\ndestination = unix:s\n",
          "f:2: destination \"unix:s\": the path of a socket begins with /; expected "
          "unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]"},
