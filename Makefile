@@ -64,7 +64,7 @@ TEST_PROGRAMS  := $(BUILD)/tests/unit_tests $(BUILD)/tests/milter_unit_tests \
                   $(BUILD)/tests/ask_routes $(REPLAYS)
 
 .PHONY: all help deps tests check e2e test demo bench fuzz lint format format-check install clean \
-        check-asan check-tsan e2e-asan tsan-milter
+        check-asan check-tsan e2e-asan tsan-milter faults-asan faults-tsan
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -83,6 +83,7 @@ help:
 ##                   the figures of docs/PERFORMANCE.md and docs/performance.svg
 ## make fuzz         every fuzz target with clang's libFuzzer, FUZZ_SECONDS=60 each
 ## make check-asan e2e-asan check-tsan   the same under the sanitizers
+## make faults-asan faults-tsan          the daemon's faults under load, under the sanitizers
 ## make lint format format-check         clang-tidy, clang-format
 ## make install DESTDIR= PREFIX=/usr/local
 
@@ -191,6 +192,16 @@ demo: deps
 bench: all $(BUILD)/tests/store
 	@bash -o pipefail -c "tests/bench/run --lmtpq $(BUILD)/lmtpq --milter $(BUILD)/lmtpq-milter \
 	  --store $(BUILD)/tests/store --write | tee $(BUILD)/bench.txt"
+	@bash -o pipefail -c "tests/serve/faults --lmtpq $(BUILD)/lmtpq --store $(BUILD)/tests/store \
+	  | grep -vE '^ok ' | tee -a $(BUILD)/bench.txt"
+
+# The daemon under load while everything around it dies, with the sanitizers' eyes.
+faults-asan: SANITIZER := address,undefined
+faults-tsan: SANITIZER := thread
+faults-asan faults-tsan: faults-%: $(BUILD)/tests/store
+	@$(MAKE) --no-print-directory SANITIZE=$(SANITIZER) BUILD=build/$* \
+	  build/$*/lmtpq build/$*/lmtpq-serve build/$*/lmtpq-secure.so
+	tests/serve/faults --lmtpq build/$*/lmtpq --store $(BUILD)/tests/store --messages 1000
 
 FUZZ_SECONDS ?= 60
 fuzz: $(FUZZERS:%=fuzz-%) fuzz-message
