@@ -84,8 +84,8 @@ bool StorePool::wait_for_place(Lock& lock, Deadline latest, bool in_front) {
   }
   Waiter self;
   waiting_.insert(in_front ? waiting_.begin() : waiting_.end(), &self);
-  const bool due =
-      self.turn.wait_until(lock, latest, [&] { return waiting_.front() == &self && place(); });
+  const bool due = self.turn.wait_until(
+      lock, latest, [&] { return cut_ || (waiting_.front() == &self && place()); });
   std::erase(waiting_, &self);
   if (!due) {
     call_next();
@@ -95,6 +95,9 @@ bool StorePool::wait_for_place(Lock& lock, Deadline latest, bool in_front) {
 
 Lease StorePool::lend(std::unique_ptr<Upstream> upstream, Clock::time_point dies, bool kept) {
   leased_.push_back(upstream.get());
+  if (cut_) {
+    upstream->cut();  // it was on its way when the others were
+  }
   return Lease(*this, std::move(upstream), dies, kept);
 }
 
@@ -136,6 +139,10 @@ Lease StorePool::take(Deadline latest, Failure& failure) {
     if (!wait_for_place(lock, latest, again)) {
       failure = {Trouble::kBusy, "all " + std::to_string(limits_.connections) + " connections to " +
                                      store().destination.text + " are in use"};
+      return {};
+    }
+    if (cut_) {
+      failure = {Trouble::kLost, "lmtpq is stopping"};
       return {};
     }
     if (idle_.empty()) {
@@ -287,7 +294,7 @@ void StorePool::drop_expired() {
 
 void StorePool::try_sick(Deadline latest) {
   Lock lock(mutex_);
-  if (rest_.count() == 0 || resting() || open_ >= limits_.connections) {
+  if (cut_ || rest_.count() == 0 || resting() || open_ >= limits_.connections) {
     return;
   }
   Failure failure;
@@ -296,8 +303,13 @@ void StorePool::try_sick(Deadline latest) {
   lease.give_back();
 }
 
+// A message that waits for its turn now could be at the store when the process ends, unanswered.
 void StorePool::cut() {
   const std::lock_guard lock(mutex_);
+  cut_ = true;
+  for (Waiter* const waiter : waiting_) {
+    waiter->turn.call();
+  }
   for (Upstream* const upstream : leased_) {
     upstream->cut();
   }

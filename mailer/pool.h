@@ -105,7 +105,8 @@ class StorePool {
   void drop_expired();  // to those over a limit
   // Dials a sick store whose rest is over, so that no message has to.
   void try_sick(Deadline latest);
-  // What is leased dies at once, in whatever state; for the end of a drain.
+  // What is leased dies at once, in whatever state, and nothing is leased any more; for the end of
+  // a drain.
   void cut();
   void renew_tls() { connector_->renew_tls(); }
 
@@ -146,6 +147,7 @@ class StorePool {
   std::size_t open_ = 0;  // idle, leased and being made
   unsigned made_ = 0;
   std::string security_;
+  bool cut_ = false;
 
   // Of a store that is sick: the last dial to it failed.
   Failure sickness_;

@@ -112,6 +112,7 @@ class PoolTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(oneAtATimeTriesASickStore);
   CPPUNIT_TEST(aLeaseMovesWithItsConnection);
   CPPUNIT_TEST(manyThreadsShareAFew);
+  CPPUNIT_TEST(whenItIsCutNobodyGetsAnythingMore);
   CPPUNIT_TEST_SUITE_END();
 
   void aLeaseThatIsNotGivenBackIsClosed() {
@@ -333,6 +334,29 @@ class PoolTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(world.dialer.most_open <= 3);
     world.pools->drop_idle();
     CPPUNIT_ASSERT_EQUAL(std::size_t{0}, world.pool().open());
+  }
+
+  void whenItIsCutNobodyGetsAnythingMore() {
+    World world({.connections = 2});
+    Lease held = world.take();
+    world.take().give_back();  // idle
+    Lease other = world.take();
+    Lease late;
+    StorePool::Failure failure;
+    std::thread waiter(
+        [&] { late = world.pool().take(Clock::now() + milliseconds(10'000), failure); });
+    while (world.pool().figures().waiting == 0) {
+      std::this_thread::yield();
+    }
+    const Clock::time_point start = Clock::now();
+    world.pool().cut();
+    waiter.join();
+    CPPUNIT_ASSERT(!late && Clock::now() - start < milliseconds(5000));
+    CPPUNIT_ASSERT(failure.trouble == Trouble::kLost);
+    held.give_back();
+    other = Lease();
+    CPPUNIT_ASSERT(!world.take());
+    CPPUNIT_ASSERT_EQUAL(2, world.dialer.dials.load());
   }
 };
 
