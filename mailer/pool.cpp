@@ -164,11 +164,17 @@ bool StorePool::resting() const {
   return rest_.count() > 0 && (on_trial_ || Clock::now() < rests_until_);
 }
 
-void StorePool::note_dial(bool good, const Failure& failure) {
-  on_trial_ = false;
-  rest_ = good ? milliseconds(0) : std::clamp(2 * rest_, limits_.rest, limits_.most_rest);
+// Those that were under way when it fell sick fail too: they make its rest no longer.
+void StorePool::note_dial(Verdict verdict, const Failure& failure, bool trial) {
+  on_trial_ = on_trial_ && !trial;
+  if (verdict == Verdict::kNone) {
+    return;
+  }
   sickness_ = failure;
-  if (!good) {
+  if (verdict == Verdict::kWell) {
+    rest_ = milliseconds(0);
+  } else if (trial || rest_.count() == 0) {
+    rest_ = std::clamp(2 * rest_, limits_.rest, limits_.most_rest);
     rests_until_ = Clock::now() + rest_;
   }
 }
@@ -177,7 +183,8 @@ void StorePool::note_dial(bool good, const Failure& failure) {
 Lease StorePool::dial(Lock& lock, Deadline latest, Failure& failure) {
   ++open_;
   ++dialling_;
-  on_trial_ = rest_.count() > 0;
+  const bool trial = rest_.count() > 0;
+  on_trial_ = trial;
   call_next();
   lock.unlock();
   const Clock::time_point start = Clock::now();
@@ -186,7 +193,7 @@ Lease StorePool::dial(Lock& lock, Deadline latest, Failure& failure) {
     apart([&] { connection = connector_->connect(latest); });
   } catch (...) {
     lock.lock();
-    on_trial_ = false;
+    note_dial(Verdict::kNone, {}, trial);
     --dialling_;
     --open_;
     call_next();
@@ -205,7 +212,8 @@ Lease StorePool::dial(Lock& lock, Deadline latest, Failure& failure) {
   }
   lock.lock();
   --dialling_;
-  note_dial(connection.ready, connection.ready ? Failure() : failure);
+  note_dial(connection.ready ? Verdict::kWell : Verdict::kSick,
+            connection.ready ? Failure() : failure, trial);
   if (connection.ready) {
     security_ = security_of(*connection.upstream);
   } else {

@@ -132,7 +132,8 @@ class StorePool {
   Lease dial(Lock& lock, Deadline latest, Failure& failure);
   Clock::time_point new_death();
   bool resting() const;
-  void note_dial(bool good, const Failure& failure);
+  enum class Verdict { kWell, kSick, kNone };
+  void note_dial(Verdict verdict, const Failure& failure, bool trial);
   void take_back(Entry entry, bool reusable);
   void close(Entries entries);
 

@@ -110,6 +110,7 @@ class PoolTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aFailedDialFreesItsPlace);
   CPPUNIT_TEST(aSickStoreIsLeftToRest);
   CPPUNIT_TEST(oneAtATimeTriesASickStore);
+  CPPUNIT_TEST(dialsThatFailTogetherMakeOneRest);
   CPPUNIT_TEST(aLeaseMovesWithItsConnection);
   CPPUNIT_TEST(manyThreadsShareAFew);
   CPPUNIT_TEST(whenItIsCutNobodyGetsAnythingMore);
@@ -298,6 +299,26 @@ class PoolTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(1, served.load());
     CPPUNIT_ASSERT_EQUAL(2, world.dialer.dials.load());
     CPPUNIT_ASSERT(world.take());
+  }
+
+  // Each of them made the rest twice as long: a moment's failure under load was one of 30 s.
+  void dialsThatFailTogetherMakeOneRest() {
+    World world({.connections = 5, .rest = milliseconds(200)});
+    world.dialer.refuses = true;
+    world.dialer.slowness = milliseconds(60);
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 5; ++i) {
+      threads.emplace_back([&] {
+        StorePool::Failure failure;
+        world.pool().take(Clock::now() + milliseconds(5000), failure);
+      });
+    }
+    for (std::thread& thread : threads) {
+      thread.join();
+    }
+    CPPUNIT_ASSERT_EQUAL(5, world.dialer.dials.load());
+    CPPUNIT_ASSERT(world.pool().figures().rests <= milliseconds(200));
+    CPPUNIT_ASSERT(!world.pool().well());
   }
 
   void aLeaseMovesWithItsConnection() {
