@@ -25,7 +25,7 @@ struct Delivery::Clocks {
 
   // Why the recipients that are left are where they are.
   Trouble trouble = Trouble::kUnreachable;
-  std::string trouble_words = "no destination is configured";
+  std::string trouble_words;
 };
 
 namespace {
@@ -125,7 +125,9 @@ Claim Delivery::claim(const Progress& progress, Clocks& clocks) const {
     mailboxes.push_back(std::move(name));
   }
   const Clock::time_point start = Clock::now();
-  Claim made = shared_.mailboxes->claim(std::move(mailboxes), clocks.latest_answer);
+  // Granted later, it would leave no time for the store's answer.
+  const Deadline latest = clocks.latest_answer - settings_.store.timeouts.data_done;
+  Claim made = shared_.mailboxes->claim(std::move(mailboxes), latest);
   clocks.connecting += Clock::now() - start;
   return made;
 }
@@ -169,8 +171,12 @@ Lease Delivery::lease(const std::vector<StorePool*>& order, std::size_t& next, C
   Lease made = pools_.take_kept();
   while (!made && next < order.size()) {
     StorePool& pool = *order[next++];
+    const Deadline latest = clocks.latest_answer - pool.store().settings.timeouts.data_done;
+    if (Clock::now() >= latest) {
+      continue;
+    }
     StorePool::Failure failure;
-    made = pool.take(clocks.latest_answer - pool.store().settings.timeouts.data_done, failure);
+    made = pool.take(latest, failure);
     if (made && made.kept()) {
       --next;  // should it die, a fresh one is worth a dial
     }
@@ -182,6 +188,10 @@ Lease Delivery::lease(const std::vector<StorePool*>& order, std::size_t& next, C
                        .add("destination", pool.store().destination.text)
                        .add("failed", failure.words));
     }
+  }
+  if (!made && clocks.trouble_words.empty()) {
+    clocks.trouble = Trouble::kBusy;
+    clocks.trouble_words = "no time is left to hear a store's answer";
   }
   clocks.connecting += Clock::now() - start;
   return made;

@@ -131,12 +131,11 @@ Lease StorePool::take_idle() {
 }
 
 Lease StorePool::take(Deadline latest, Failure& failure) {
-  if (limits_.wait.count() > 0) {
-    latest = std::min(latest, Clock::now() + limits_.wait);
-  }
+  const Deadline patience =
+      limits_.wait.count() > 0 ? std::min(latest, Clock::now() + limits_.wait) : latest;
   Lock lock(mutex_);
   for (bool again = false;; again = true) {
-    if (!wait_for_place(lock, latest, again)) {
+    if (!wait_for_place(lock, patience, again)) {
       failure = {Trouble::kBusy, "all " + std::to_string(limits_.connections) + " connections to " +
                                      store().destination.text + " are in use"};
       return {};
@@ -212,7 +211,11 @@ Lease StorePool::dial(Lock& lock, Deadline latest, Failure& failure) {
   }
   lock.lock();
   --dialling_;
-  note_dial(connection.ready ? Verdict::kWell : Verdict::kSick,
+  // Who had no time left for a dial knows nothing about the store.
+  const bool cut_short = !connection.ready && Clock::now() >= latest;
+  note_dial(connection.ready ? Verdict::kWell
+            : cut_short      ? Verdict::kNone
+                             : Verdict::kSick,
             connection.ready ? Failure() : failure, trial);
   if (connection.ready) {
     security_ = security_of(*connection.upstream);

@@ -174,6 +174,21 @@ def a_store_that_is_well_again_is_found():
     all_start(house.bring(), '250')
 
 
+def who_has_no_time_left_makes_no_store_sick():
+  """Its client would be gone before the answer: it is told to come again, and others pass."""
+  with House('mta-timeout = 2s\ndata-done-timeout = 1s\nmailbox-limit = 1\n'
+             'idle-timeout = 50ms\nlhlo-timeout = 10s\n') as house:
+    held = house.held('busy')
+    watch = Watch()
+    with house.dial() as client:
+      all_start(client.bring(message('busy')), '451 4.4.5')
+      watch.within(0.5, 0.98, 'waiting for the mailbox')
+    house.store.hold.set()
+    held.end()
+    all_start(house.bring('calm'), '250')
+    expect('failed=' not in house.serve.log_text(), 'nobody dials in vain')
+
+
 def deliveries_to_one_mailbox_are_limited_and_others_pass():
   with House('mailbox-limit = 2\nconnections = 10\n') as house:
     house.store.hold.clear()

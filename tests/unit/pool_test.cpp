@@ -74,7 +74,7 @@ struct World {
     pools = std::make_unique<Pools>(settings, dialer, log, limits);
   }
   StorePool& pool() { return (*pools)[0]; }
-  Lease take(milliseconds patience = milliseconds(0)) {
+  Lease take(milliseconds patience = milliseconds(1000)) {
     return pool().take(Clock::now() + patience, failure);
   }
 
@@ -111,6 +111,8 @@ class PoolTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aSickStoreIsLeftToRest);
   CPPUNIT_TEST(oneAtATimeTriesASickStore);
   CPPUNIT_TEST(dialsThatFailTogetherMakeOneRest);
+  CPPUNIT_TEST(whoHasNoTimeForADialLearnsNothingOfTheStore);
+  CPPUNIT_TEST(theWaitForAPlaceIsNotTheDials);
   CPPUNIT_TEST(aLeaseMovesWithItsConnection);
   CPPUNIT_TEST(manyThreadsShareAFew);
   CPPUNIT_TEST(whenItIsCutNobodyGetsAnythingMore);
@@ -319,6 +321,30 @@ class PoolTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(5, world.dialer.dials.load());
     CPPUNIT_ASSERT(world.pool().figures().rests <= milliseconds(200));
     CPPUNIT_ASSERT(!world.pool().well());
+  }
+
+  void whoHasNoTimeForADialLearnsNothingOfTheStore() {
+    World world({.connections = 2, .rest = milliseconds(10'000)});
+    world.dialer.refuses = true;
+    world.dialer.slowness = milliseconds(20);
+    CPPUNIT_ASSERT(!world.take(milliseconds(1)));
+    CPPUNIT_ASSERT(world.pool().well());
+    CPPUNIT_ASSERT(!world.take());
+    CPPUNIT_ASSERT(!world.pool().well());
+  }
+
+  void theWaitForAPlaceIsNotTheDials() {
+    class Hasty : public Dialer {
+      Dialed dial(const Destination& destination, milliseconds, Deadline latest) override {
+        CPPUNIT_ASSERT(latest - Clock::now() > milliseconds(5000));
+        return {nullptr, destination.text, "refused"};
+      }
+    } dialer;
+    World world({});
+    Pools pools(world.settings, dialer, world.log, {.connections = 1, .wait = milliseconds(1)});
+    StorePool::Failure failure;
+    CPPUNIT_ASSERT(!pools[0].take(Clock::now() + milliseconds(10'000), failure));
+    CPPUNIT_ASSERT_EQUAL(std::string("refused"), failure.words);
   }
 
   void aLeaseMovesWithItsConnection() {
