@@ -17,6 +17,9 @@ struct Delivery::Clocks {
   Deadline latest_answer;        // the client may give up soon after
   TraceId trace;
   Lease upstream;  // in use; here, where an exception leaves it readable
+  // Which connection comes next. Behind a kept one that died a new one: the others that are kept
+  // may be as dead, or the message may be what kills them.
+  StorePool::Which which = StorePool::Which::kAny;
 
   // Did the message at hand leave, dot and all? Not one that this connection carried before.
   bool dot_out() const {
@@ -106,7 +109,9 @@ void Delivery::run(Progress& progress, Clocks& clocks) {
       return;
     }
     attempt(progress, *clocks.upstream, clocks);
-    if (!clocks.upstream.kept() && clocks.trouble != Trouble::kLost) {
+    if (clocks.upstream.kept() && clocks.trouble == Trouble::kLost) {
+      clocks.which = StorePool::Which::kNew;
+    } else if (!clocks.upstream.kept() && clocks.trouble != Trouble::kLost) {
       --next;  // what is left is worth another transaction at the same place
     }
     clocks.upstream.give_back();
@@ -176,7 +181,8 @@ Lease Delivery::lease(const std::vector<StorePool*>& order, std::size_t& next, C
       continue;
     }
     StorePool::Failure failure;
-    made = pool.take(latest, failure);
+    made = pool.take(latest, failure, clocks.which);
+    clocks.which = StorePool::Which::kAny;
     if (made && made.kept()) {
       --next;  // should it die, a fresh one is worth a dial
     }

@@ -130,7 +130,18 @@ Lease StorePool::take_idle() {
   return {};
 }
 
-Lease StorePool::take(Deadline latest, Failure& failure) {
+// The one that has been idle for longest. Its place is ours until then.
+void StorePool::give_up_idle(Lock& lock) {
+  Entries one;
+  one.push_back(std::move(idle_.front()));
+  idle_.erase(idle_.begin());
+  lock.unlock();
+  close(std::move(one));
+  lock.lock();
+  --open_;
+}
+
+Lease StorePool::take(Deadline latest, Failure& failure, Which which) {
   const Deadline patience =
       limits_.wait.count() > 0 ? std::min(latest, Clock::now() + limits_.wait) : latest;
   Lock lock(mutex_);
@@ -144,11 +155,14 @@ Lease StorePool::take(Deadline latest, Failure& failure) {
       failure = {Trouble::kLost, "lmtpq is stopping"};
       return {};
     }
-    if (idle_.empty()) {
+    if (idle_.empty() || which == Which::kNew) {
       if (resting()) {
         failure = sickness_;
         call_next();
         return {};
+      }
+      if (open_ >= limits_.connections) {
+        give_up_idle(lock);
       }
       return dial(lock, latest, failure);
     }

@@ -90,8 +90,10 @@ class StorePool {
 
   // An idle connection that is alive; empty: there is none.
   Lease take_idle();
-  // One of those, else a new one, else the next that comes free, in the order of asking.
-  Lease take(Deadline latest, Failure& failure);
+  // One of those, else a new one, else the next that comes free, in the order of asking. kNew: a
+  // new one in any case, in the place of an idle one if need be.
+  enum class Which { kAny, kNew };
+  Lease take(Deadline latest, Failure& failure, Which which = Which::kAny);
 
   const Store& store() const { return connector_->store(); }
   bool has_idle() const;
@@ -128,6 +130,7 @@ class StorePool {
   bool wait_for_place(Lock& lock, Deadline latest, bool in_front);
   void call_next();
   Lease lease_idle(Lock& lock);
+  void give_up_idle(Lock& lock);
   Lease lend(std::unique_ptr<Upstream> upstream, Clock::time_point dies, bool kept);
   Lease dial(Lock& lock, Deadline latest, Failure& failure);
   Clock::time_point new_death();

@@ -103,6 +103,7 @@ class PoolTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(theLatestUsedGoesOutFirst);
   CPPUNIT_TEST(aDeadOneIsPassedOver);
   CPPUNIT_TEST(thereAreNoMoreThanTheLimit);
+  CPPUNIT_TEST(aNewOneTakesAnIdleOnesPlace);
   CPPUNIT_TEST(whoWaitsGetsWhatComesFree);
   CPPUNIT_TEST(whoAskedFirstIsServedFirst);
   CPPUNIT_TEST(usesAndAgeAreLimited);
@@ -171,6 +172,20 @@ class PoolTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("all 2 connections to unix:/s are in use"),
                          world.failure.words);
     CPPUNIT_ASSERT_EQUAL(std::size_t{2}, world.dialer.lives.size());
+  }
+
+  void aNewOneTakesAnIdleOnesPlace() {
+    World world({.connections = 2});
+    Lease one = world.take();
+    Lease two = world.take();
+    one.give_back();
+    two.give_back();
+    const Lease fresh =
+        world.pool().take(Clock::now() + milliseconds(1000), world.failure, StorePool::Which::kNew);
+    CPPUNIT_ASSERT(fresh && !fresh.kept());
+    CPPUNIT_ASSERT(world.dialer.lives.at(0)->closed && !world.dialer.lives.at(1)->closed);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{2}, world.pool().open());
+    CPPUNIT_ASSERT_EQUAL(2, world.dialer.most_open);
   }
 
   void whoWaitsGetsWhatComesFree() {
