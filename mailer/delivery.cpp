@@ -16,6 +16,9 @@ struct Delivery::Clocks {
   Deadline latest_answer;        // the client may give up soon after
   TraceId trace;
   Lease upstream;  // in use; here, where an exception leaves it readable
+  // Which connection comes next. Behind a kept one that died a new one: the others that are kept
+  // may be as dead, or the message may be what kills them.
+  StorePool::Which which = StorePool::Which::kAny;
 
   // Did the message at hand leave, dot and all? Not one that this connection carried before.
   bool dot_out() const {
@@ -24,7 +27,7 @@ struct Delivery::Clocks {
 
   // Why the recipients that are left are where they are.
   Trouble trouble = Trouble::kUnreachable;
-  std::string trouble_words = "no destination is configured";
+  std::string trouble_words;
 };
 
 namespace {
@@ -111,7 +114,9 @@ void Delivery::run(Progress& progress, Clocks& clocks) {
       return;
     }
     attempt(progress, *clocks.upstream, clocks);
-    if (!clocks.upstream.kept() && clocks.trouble != Trouble::kLost) {
+    if (clocks.upstream.kept() && clocks.trouble == Trouble::kLost) {
+      clocks.which = StorePool::Which::kNew;
+    } else if (!clocks.upstream.kept() && clocks.trouble != Trouble::kLost) {
       --next;  // what is left is worth another transaction at the same place
     }
     clocks.upstream.give_back();
@@ -130,7 +135,9 @@ Claim Delivery::claim(const Progress& progress, Clocks& clocks) const {
     mailboxes.push_back(std::move(name));
   }
   const Clock::time_point start = Clock::now();
-  Claim made = shared_.mailboxes->claim(std::move(mailboxes), clocks.latest_answer);
+  // Granted later, it would leave no time for the store's answer.
+  const Deadline latest = clocks.latest_answer - settings_.store.timeouts.data_done;
+  Claim made = shared_.mailboxes->claim(std::move(mailboxes), latest);
   clocks.connecting += Clock::now() - start;
   return made;
 }
@@ -174,8 +181,13 @@ Lease Delivery::lease(const std::vector<StorePool*>& order, std::size_t& next, C
   Lease made = pools_.take_kept();
   while (!made && next < order.size()) {
     StorePool& pool = *order[next++];
+    const Deadline latest = clocks.latest_answer - pool.store().settings.timeouts.data_done;
+    if (Clock::now() >= latest) {
+      continue;
+    }
     StorePool::Failure failure;
-    made = pool.take(clocks.latest_answer - pool.store().settings.timeouts.data_done, failure);
+    made = pool.take(latest, failure, clocks.which);
+    clocks.which = StorePool::Which::kAny;
     if (made && made.kept()) {
       --next;  // should it die, a fresh one is worth a dial
     }
@@ -187,6 +199,10 @@ Lease Delivery::lease(const std::vector<StorePool*>& order, std::size_t& next, C
                        .add("destination", pool.store().destination.text)
                        .add("failed", failure.words));
     }
+  }
+  if (!made && clocks.trouble_words.empty()) {
+    clocks.trouble = Trouble::kBusy;
+    clocks.trouble_words = "no time is left to hear a store's answer";
   }
   clocks.connecting += Clock::now() - start;
   return made;

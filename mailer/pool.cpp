@@ -84,8 +84,8 @@ bool StorePool::wait_for_place(Lock& lock, Deadline latest, bool in_front) {
   }
   Waiter self;
   waiting_.insert(in_front ? waiting_.begin() : waiting_.end(), &self);
-  const bool due =
-      self.turn.wait_until(lock, latest, [&] { return waiting_.front() == &self && place(); });
+  const bool due = self.turn.wait_until(
+      lock, latest, [&] { return cut_ || (waiting_.front() == &self && place()); });
   std::erase(waiting_, &self);
   if (!due) {
     call_next();
@@ -95,6 +95,9 @@ bool StorePool::wait_for_place(Lock& lock, Deadline latest, bool in_front) {
 
 Lease StorePool::lend(std::unique_ptr<Upstream> upstream, Clock::time_point dies, bool kept) {
   leased_.push_back(upstream.get());
+  if (cut_) {
+    upstream->cut();  // it was on its way when the others were
+  }
   return Lease(*this, std::move(upstream), dies, kept);
 }
 
@@ -127,22 +130,39 @@ Lease StorePool::take_idle() {
   return {};
 }
 
-Lease StorePool::take(Deadline latest, Failure& failure) {
-  if (limits_.wait.count() > 0) {
-    latest = std::min(latest, Clock::now() + limits_.wait);
-  }
+// The one that has been idle for longest. Its place is ours until then.
+void StorePool::give_up_idle(Lock& lock) {
+  Entries one;
+  one.push_back(std::move(idle_.front()));
+  idle_.erase(idle_.begin());
+  lock.unlock();
+  close(std::move(one));
+  lock.lock();
+  --open_;
+}
+
+Lease StorePool::take(Deadline latest, Failure& failure, Which which) {
+  const Deadline patience =
+      limits_.wait.count() > 0 ? std::min(latest, Clock::now() + limits_.wait) : latest;
   Lock lock(mutex_);
   for (bool again = false;; again = true) {
-    if (!wait_for_place(lock, latest, again)) {
+    if (!wait_for_place(lock, patience, again)) {
       failure = {Trouble::kBusy, "all " + std::to_string(limits_.connections) + " connections to " +
                                      store().destination.text + " are in use"};
       return {};
     }
-    if (idle_.empty()) {
+    if (cut_) {
+      failure = {Trouble::kLost, "lmtpq is stopping"};
+      return {};
+    }
+    if (idle_.empty() || which == Which::kNew) {
       if (resting()) {
         failure = sickness_;
         call_next();
         return {};
+      }
+      if (open_ >= limits_.connections) {
+        give_up_idle(lock);
       }
       return dial(lock, latest, failure);
     }
@@ -157,11 +177,17 @@ bool StorePool::resting() const {
   return rest_.count() > 0 && (on_trial_ || Clock::now() < rests_until_);
 }
 
-void StorePool::note_dial(bool good, const Failure& failure) {
-  on_trial_ = false;
-  rest_ = good ? milliseconds(0) : std::clamp(2 * rest_, limits_.rest, limits_.most_rest);
+// Those that were under way when it fell sick fail too: they make its rest no longer.
+void StorePool::note_dial(Verdict verdict, const Failure& failure, bool trial) {
+  on_trial_ = on_trial_ && !trial;
+  if (verdict == Verdict::kNone) {
+    return;
+  }
   sickness_ = failure;
-  if (!good) {
+  if (verdict == Verdict::kWell) {
+    rest_ = milliseconds(0);
+  } else if (trial || rest_.count() == 0) {
+    rest_ = std::clamp(2 * rest_, limits_.rest, limits_.most_rest);
     rests_until_ = Clock::now() + rest_;
   }
 }
@@ -170,7 +196,8 @@ void StorePool::note_dial(bool good, const Failure& failure) {
 Lease StorePool::dial(Lock& lock, Deadline latest, Failure& failure) {
   ++open_;
   ++dialling_;
-  on_trial_ = rest_.count() > 0;
+  const bool trial = rest_.count() > 0;
+  on_trial_ = trial;
   call_next();
   lock.unlock();
   const Clock::time_point start = Clock::now();
@@ -179,7 +206,7 @@ Lease StorePool::dial(Lock& lock, Deadline latest, Failure& failure) {
     apart([&] { connection = connector_->connect(latest); });
   } catch (...) {
     lock.lock();
-    on_trial_ = false;
+    note_dial(Verdict::kNone, {}, trial);
     --dialling_;
     --open_;
     call_next();
@@ -198,7 +225,12 @@ Lease StorePool::dial(Lock& lock, Deadline latest, Failure& failure) {
   }
   lock.lock();
   --dialling_;
-  note_dial(connection.ready, connection.ready ? Failure() : failure);
+  // Who had no time left for a dial knows nothing about the store.
+  const bool cut_short = !connection.ready && Clock::now() >= latest;
+  note_dial(connection.ready ? Verdict::kWell
+            : cut_short      ? Verdict::kNone
+                             : Verdict::kSick,
+            connection.ready ? Failure() : failure, trial);
   if (connection.ready) {
     security_ = security_of(*connection.upstream);
   } else {
@@ -291,7 +323,7 @@ void StorePool::drop_expired() {
 
 void StorePool::try_sick(Deadline latest) {
   Lock lock(mutex_);
-  if (rest_.count() == 0 || resting() || open_ >= limits_.connections) {
+  if (cut_ || rest_.count() == 0 || resting() || open_ >= limits_.connections) {
     return;
   }
   Failure failure;
@@ -300,8 +332,13 @@ void StorePool::try_sick(Deadline latest) {
   lease.give_back();
 }
 
+// A message that waits for its turn now could be at the store when the process ends, unanswered.
 void StorePool::cut() {
   const std::lock_guard lock(mutex_);
+  cut_ = true;
+  for (Waiter* const waiter : waiting_) {
+    waiter->turn.call();
+  }
   for (Upstream* const upstream : leased_) {
     upstream->cut();
   }

@@ -90,8 +90,10 @@ class StorePool {
 
   // An idle connection that is alive; empty: there is none.
   Lease take_idle();
-  // One of those, else a new one, else the next that comes free, in the order of asking.
-  Lease take(Deadline latest, Failure& failure);
+  // One of those, else a new one, else the next that comes free, in the order of asking. kNew: a
+  // new one in any case, in the place of an idle one if need be.
+  enum class Which { kAny, kNew };
+  Lease take(Deadline latest, Failure& failure, Which which = Which::kAny);
 
   const Store& store() const { return connector_->store(); }
   bool has_idle() const;
@@ -105,7 +107,8 @@ class StorePool {
   void drop_expired();  // to those over a limit
   // Dials a sick store whose rest is over, so that no message has to.
   void try_sick(Deadline latest);
-  // What is leased dies at once, in whatever state; for the end of a drain.
+  // What is leased dies at once, in whatever state, and nothing is leased any more; for the end of
+  // a drain.
   void cut();
   void renew_tls() { connector_->renew_tls(); }
 
@@ -127,11 +130,13 @@ class StorePool {
   bool wait_for_place(Lock& lock, Deadline latest, bool in_front);
   void call_next();
   Lease lease_idle(Lock& lock);
+  void give_up_idle(Lock& lock);
   Lease lend(std::unique_ptr<Upstream> upstream, Clock::time_point dies, bool kept);
   Lease dial(Lock& lock, Deadline latest, Failure& failure);
   Clock::time_point new_death();
   bool resting() const;
-  void note_dial(bool good, const Failure& failure);
+  enum class Verdict { kWell, kSick, kNone };
+  void note_dial(Verdict verdict, const Failure& failure, bool trial);
   void take_back(Entry entry, bool reusable);
   void close(Entries entries);
 
@@ -146,6 +151,7 @@ class StorePool {
   std::size_t open_ = 0;  // idle, leased and being made
   unsigned made_ = 0;
   std::string security_;
+  bool cut_ = false;
 
   // Of a store that is sick: the last dial to it failed.
   Failure sickness_;

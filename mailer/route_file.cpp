@@ -10,6 +10,7 @@
 
 #include "config.h"
 #include "descriptor.h"
+#include "waiting.h"
 
 namespace lmtpq {
 namespace {
@@ -116,7 +117,7 @@ RouteFile::Table RouteFile::table() {
     next_look_ = now + kBetweenLooks;
   }
   try {
-    look();
+    apart([this] { look(); });  // it may be large, its disk slow
   } catch (const Unreadable& error) {
     judged_.reset();
     complain(error.what());

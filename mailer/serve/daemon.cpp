@@ -218,9 +218,7 @@ int Daemon::Running::drain(Daemon& daemon, Acceptor& acceptor, Watch& watch) {
                     .add("clients", static_cast<long long>(clients.count()))
                     .add("effect", "messages under way are deferred"));
     clients.cut();
-    for (const auto& pool : book.all()) {
-      pool->cut();
-    }
+    book.cut();
     ended = clients.wait(Clock::now() + kGrace);
   }
   for (const auto& pool : book.all()) {

@@ -55,6 +55,9 @@ std::shared_ptr<StorePool> PoolBook::pool(Store store, const Settings& settings)
   if (found == kept_.end()) {
     found = kept_.insert(kept_.end(),
                          std::make_shared<Kept>(std::move(store), settings, dialer_, log_, meter_));
+    if (cut_) {
+      (*found)->pool.cut();
+    }
   }
   return {*found, &(*found)->pool};
 }
@@ -80,6 +83,14 @@ std::vector<std::shared_ptr<StorePool>> PoolBook::all() const {
     made.emplace_back(kept, &kept->pool);
   }
   return made;
+}
+
+void PoolBook::cut() {
+  const std::lock_guard lock(mutex_);
+  cut_ = true;
+  for (const auto& kept : kept_) {
+    kept->pool.cut();
+  }
 }
 
 }  // namespace lmtpq

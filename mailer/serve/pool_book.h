@@ -32,6 +32,8 @@ class PoolBook {
   // Forgets those that nobody holds any more, and says goodbye to their stores.
   void sweep();
   std::vector<std::shared_ptr<StorePool>> all() const;
+  // All of them, and those that are made from now on.
+  void cut();
 
  private:
   struct Kept;
@@ -41,6 +43,7 @@ class PoolBook {
   SocketDialer dialer_;
   mutable std::mutex mutex_;
   std::vector<std::shared_ptr<Kept>> kept_;
+  bool cut_ = false;
 };
 
 }  // namespace lmtpq

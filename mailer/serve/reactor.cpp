@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::size_t kEvents = 256;
 constexpr int kTurns = 32;  // exchanges without a wait, before others get theirs
+constexpr std::size_t kFewAlarms = 1024;
 constexpr std::uint64_t kBell = ~std::uint64_t{0};
 
 std::uint32_t slot_of(std::uint64_t id) { return static_cast<std::uint32_t>(id); }
@@ -152,10 +153,11 @@ void Reactor::ring_alarms() {
     return;
   }
   const Clock::time_point now = Clock::now();
-  while (!alarms_.empty() && alarms_.top().time <= now) {
-    Task* const task = find(alarms_.top().task);
-    const Deadline time = alarms_.top().time;
-    alarms_.pop();
+  while (!alarms_.empty() && alarms_.front().time <= now) {
+    Task* const task = find(alarms_.front().task);
+    const Deadline time = alarms_.front().time;
+    std::pop_heap(alarms_.begin(), alarms_.end());
+    alarms_.pop_back();
     if (task == nullptr || task->alarm != time) {
       continue;
     }
@@ -164,17 +166,35 @@ void Reactor::ring_alarms() {
     if (waits && task->deadline <= now) {
       make_ready(*task, 0);
     } else if (waits && task->deadline != Deadline::max()) {
-      task->alarm = task->deadline;
-      alarms_.push({task->alarm, task->id});
+      set_alarm(*task, task->deadline);
     }
   }
+}
+
+void Reactor::set_alarm(Task& task, Deadline time) {
+  if (alarms_.size() >= kFewAlarms && alarms_.size() >= 4 * tasks_.size()) {
+    forget_alarms();
+  }
+  alarms_.push_back({time, task.id});
+  std::push_heap(alarms_.begin(), alarms_.end());
+  task.alarm = time;
+}
+
+// Those of fibers that are over, and those that an earlier one has replaced: clients that come and
+// go would leave as many as there were in the ten minutes that each could have been silent.
+void Reactor::forget_alarms() {
+  std::erase_if(alarms_, [this](const Alarm& alarm) {
+    const Task* const task = find(alarm.task);
+    return task == nullptr || task->alarm != alarm.time;
+  });
+  std::make_heap(alarms_.begin(), alarms_.end());
 }
 
 int Reactor::patience() {
   if (!ready_.empty()) {
     return 0;
   }
-  return alarms_.empty() ? -1 : milliseconds_until(alarms_.top().time);
+  return alarms_.empty() ? -1 : milliseconds_until(alarms_.front().time);
 }
 
 void Reactor::poll(int milliseconds) {
@@ -210,8 +230,7 @@ void Reactor::leave(State state, Deadline deadline) {
   task.turns = 0;
   task.deadline = deadline;
   if (state != State::kReady && deadline < task.alarm) {
-    task.alarm = deadline;
-    alarms_.push({deadline, task.id});
+    set_alarm(task, deadline);
   }
   task.fiber.leave();
 }

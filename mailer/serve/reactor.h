@@ -13,7 +13,6 @@
 #include <atomic>
 #include <deque>
 #include <memory>
-#include <queue>
 #include <thread>
 #include <vector>
 
@@ -54,7 +53,7 @@ class Reactor : public Scheduler {
   struct Alarm {
     Deadline time;
     std::uint64_t task;
-    bool operator<(const Alarm& other) const { return time > other.time; }  // the next on top
+    bool operator<(const Alarm& other) const { return time > other.time; }  // the next in front
   };
   struct Letter {
     enum class Kind { kStart, kWake, kLookUp };
@@ -70,6 +69,8 @@ class Reactor : public Scheduler {
   void run_ready();
   void run(Task& task);
   void ring_alarms();
+  void set_alarm(Task& task, Deadline time);
+  void forget_alarms();
   int patience();
   void poll(int milliseconds);
   void leave(State state, Deadline deadline);
@@ -89,7 +90,7 @@ class Reactor : public Scheduler {
   std::vector<std::uint32_t> free_slots_;
   std::uint32_t generation_ = 0;
   std::deque<Task*> ready_;
-  std::priority_queue<Alarm> alarms_;
+  std::vector<Alarm> alarms_;  // a heap
   Task* running_ = nullptr;
   std::vector<epoll_event> events_;
   std::thread thread_;

@@ -123,6 +123,43 @@ def nobody_waits_longer_than_his_deadline():
     all_start(house.bring_at_once('a', 'b', 'c'), '250')
 
 
+def _with_idle_ones(house: House, number: int):
+  """That many connections that have served, and their users."""
+  house.store.hold.clear()
+  waiting = [_Waiting(house, f'u{one}') for one in range(number)]
+  wait_until(lambda: sum(house.store.busy.values()) == number, 'all are in use', 5)
+  house.store.hold.set()
+  for one in waiting:
+    all_start(one.end(), '250')
+
+
+def behind_a_kept_connection_that_fails_comes_a_new_one():
+  """A firewall that forgot them all, or a recipient who kills the store's process: one kept
+  connection is the price, not all of them one after another."""
+  with House('connections = 5\nrset-timeout = 400ms\n') as house:
+    _with_idle_ones(house, 5)
+    old = list(house.store.connections)
+    house.store.at_command = lambda connection, _: time.sleep(5) if connection in old else ''
+    watch = Watch()
+    all_start(house.bring('bob'), '250')
+    watch.within(0.3, 0.9, 'one silent connection')
+  with House('connections = 9\n') as house:
+    _with_idle_ones(house, 6)
+    before = sum(bool(connection.ended) for connection in house.store.connections)
+    house.store.at_command = _dies_of('poison')
+    all_start(house.bring('poison'), '451 4.4.2')
+    ended = sum(bool(connection.ended) for connection in house.store.connections) - before
+    expect(ended == 2, f'a kept one and a new one died, not {ended}')
+
+
+def _dies_of(word: str):
+  def at_command(connection, line):
+    if word in line:
+      connection.end()
+    return ''
+  return at_command
+
+
 def a_connection_has_so_many_uses():
   with House('connection-uses = 3\n') as house, house.dial() as client:
     for _ in range(10):
@@ -172,6 +209,21 @@ def a_store_that_is_well_again_is_found():
     wait_until(lambda: len(house.store.connections) > dials, 'it is dialled without a message', 4)
     wait_until(lambda: house.bring()[0].startswith('250'), 'and mail is taken', 4)
     expect(len(house.store.connections) <= dials + 2, 'no message dialled it')
+
+
+def who_has_no_time_left_makes_no_store_sick():
+  """Its client would be gone before the answer: it is told to come again, and others pass."""
+  with House('mta-timeout = 2s\ndata-done-timeout = 1s\nmailbox-limit = 1\n'
+             'idle-timeout = 50ms\nlhlo-timeout = 10s\n') as house:
+    held = house.held('busy')
+    watch = Watch()
+    with house.dial() as client:
+      all_start(client.bring(message('busy')), '451 4.4.5')
+      watch.within(0.5, 0.98, 'waiting for the mailbox')
+    house.store.hold.set()
+    held.end()
+    all_start(house.bring('calm'), '250')
+    expect('failed=' not in house.serve.log_text(), 'nobody dials in vain')
 
 
 def deliveries_to_one_mailbox_are_limited_and_others_pass():

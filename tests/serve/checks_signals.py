@@ -95,6 +95,33 @@ def drain_timeout_cuts_what_is_under_way_and_owns_up():
     _is_cut(house, held, 0.9, 3, watch)
 
 
+def _brought(house: House, user: str):
+  """A client whose message is whole, and who waits for the answer."""
+  client, one = house.dial(), message(user)
+  replies = client.envelope(one)
+  client.send(one.text() + b'.\r\n')
+  return client, one, replies
+
+
+def who_waits_for_a_connection_or_a_mailbox_when_it_is_cut_is_told_to_come_again():
+  """Sent then, a message would be filed after its client was left without an answer."""
+  with House('connections = 1\nmailbox-limit = 1\n') as house:
+    held = house.held('first')
+    waiting = [_brought(house, user) for user in ('first', 'second', 'third')]
+    time.sleep(0.2)
+    house.serve.terminate()
+    house.wait_for_log('event=draining')
+    watch = Watch()
+    house.serve.terminate()
+    _is_cut(house, held, 0, 2, watch)
+    for client, one, replies in waiting:
+      all_start(client.answers(one, replies), '451 4.4.2 Connection to the store lost: lmtpq is')
+      client.close()
+    house.store.hold.set()
+    time.sleep(0.1)
+    expect(house.store.boxes() == ['first'], f'nothing more was sent: {house.store.boxes()}')
+
+
 def a_half_message_does_not_hold_up_the_end():
   with House('drain-timeout = 500ms\n') as house, house.dial() as client:
     client.envelope(message())

@@ -74,7 +74,7 @@ struct World {
     pools = std::make_unique<Pools>(settings, dialer, log, limits);
   }
   StorePool& pool() { return (*pools)[0]; }
-  Lease take(milliseconds patience = milliseconds(0)) {
+  Lease take(milliseconds patience = milliseconds(1000)) {
     return pool().take(Clock::now() + patience, failure);
   }
 
@@ -103,6 +103,7 @@ class PoolTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(theLatestUsedGoesOutFirst);
   CPPUNIT_TEST(aDeadOneIsPassedOver);
   CPPUNIT_TEST(thereAreNoMoreThanTheLimit);
+  CPPUNIT_TEST(aNewOneTakesAnIdleOnesPlace);
   CPPUNIT_TEST(whoWaitsGetsWhatComesFree);
   CPPUNIT_TEST(whoAskedFirstIsServedFirst);
   CPPUNIT_TEST(usesAndAgeAreLimited);
@@ -110,8 +111,12 @@ class PoolTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aFailedDialFreesItsPlace);
   CPPUNIT_TEST(aSickStoreIsLeftToRest);
   CPPUNIT_TEST(oneAtATimeTriesASickStore);
+  CPPUNIT_TEST(dialsThatFailTogetherMakeOneRest);
+  CPPUNIT_TEST(whoHasNoTimeForADialLearnsNothingOfTheStore);
+  CPPUNIT_TEST(theWaitForAPlaceIsNotTheDials);
   CPPUNIT_TEST(aLeaseMovesWithItsConnection);
   CPPUNIT_TEST(manyThreadsShareAFew);
+  CPPUNIT_TEST(whenItIsCutNobodyGetsAnythingMore);
   CPPUNIT_TEST_SUITE_END();
 
   void aLeaseThatIsNotGivenBackIsClosed() {
@@ -167,6 +172,20 @@ class PoolTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("all 2 connections to unix:/s are in use"),
                          world.failure.words);
     CPPUNIT_ASSERT_EQUAL(std::size_t{2}, world.dialer.lives.size());
+  }
+
+  void aNewOneTakesAnIdleOnesPlace() {
+    World world({.connections = 2});
+    Lease one = world.take();
+    Lease two = world.take();
+    one.give_back();
+    two.give_back();
+    const Lease fresh =
+        world.pool().take(Clock::now() + milliseconds(1000), world.failure, StorePool::Which::kNew);
+    CPPUNIT_ASSERT(fresh && !fresh.kept());
+    CPPUNIT_ASSERT(world.dialer.lives.at(0)->closed && !world.dialer.lives.at(1)->closed);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{2}, world.pool().open());
+    CPPUNIT_ASSERT_EQUAL(2, world.dialer.most_open);
   }
 
   void whoWaitsGetsWhatComesFree() {
@@ -299,6 +318,50 @@ class PoolTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(world.take());
   }
 
+  // Each of them made the rest twice as long: a moment's failure under load was one of 30 s.
+  void dialsThatFailTogetherMakeOneRest() {
+    World world({.connections = 5, .rest = milliseconds(200)});
+    world.dialer.refuses = true;
+    world.dialer.slowness = milliseconds(60);
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 5; ++i) {
+      threads.emplace_back([&] {
+        StorePool::Failure failure;
+        world.pool().take(Clock::now() + milliseconds(5000), failure);
+      });
+    }
+    for (std::thread& thread : threads) {
+      thread.join();
+    }
+    CPPUNIT_ASSERT_EQUAL(5, world.dialer.dials.load());
+    CPPUNIT_ASSERT(world.pool().figures().rests <= milliseconds(200));
+    CPPUNIT_ASSERT(!world.pool().well());
+  }
+
+  void whoHasNoTimeForADialLearnsNothingOfTheStore() {
+    World world({.connections = 2, .rest = milliseconds(10'000)});
+    world.dialer.refuses = true;
+    world.dialer.slowness = milliseconds(20);
+    CPPUNIT_ASSERT(!world.take(milliseconds(1)));
+    CPPUNIT_ASSERT(world.pool().well());
+    CPPUNIT_ASSERT(!world.take());
+    CPPUNIT_ASSERT(!world.pool().well());
+  }
+
+  void theWaitForAPlaceIsNotTheDials() {
+    class Hasty : public Dialer {
+      Dialed dial(const Destination& destination, milliseconds, Deadline latest) override {
+        CPPUNIT_ASSERT(latest - Clock::now() > milliseconds(5000));
+        return {nullptr, destination.text, "refused"};
+      }
+    } dialer;
+    World world({});
+    Pools pools(world.settings, dialer, world.log, {.connections = 1, .wait = milliseconds(1)});
+    StorePool::Failure failure;
+    CPPUNIT_ASSERT(!pools[0].take(Clock::now() + milliseconds(10'000), failure));
+    CPPUNIT_ASSERT_EQUAL(std::string("refused"), failure.words);
+  }
+
   void aLeaseMovesWithItsConnection() {
     World world({.connections = 2});
     Lease one = world.take();
@@ -333,6 +396,29 @@ class PoolTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(world.dialer.most_open <= 3);
     world.pools->drop_idle();
     CPPUNIT_ASSERT_EQUAL(std::size_t{0}, world.pool().open());
+  }
+
+  void whenItIsCutNobodyGetsAnythingMore() {
+    World world({.connections = 2});
+    Lease held = world.take();
+    world.take().give_back();  // idle
+    Lease other = world.take();
+    Lease late;
+    StorePool::Failure failure;
+    std::thread waiter(
+        [&] { late = world.pool().take(Clock::now() + milliseconds(10'000), failure); });
+    while (world.pool().figures().waiting == 0) {
+      std::this_thread::yield();
+    }
+    const Clock::time_point start = Clock::now();
+    world.pool().cut();
+    waiter.join();
+    CPPUNIT_ASSERT(!late && Clock::now() - start < milliseconds(5000));
+    CPPUNIT_ASSERT(failure.trouble == Trouble::kLost);
+    held.give_back();
+    other = Lease();
+    CPPUNIT_ASSERT(!world.take());
+    CPPUNIT_ASSERT_EQUAL(2, world.dialer.dials.load());
   }
 };
 
