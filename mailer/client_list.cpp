@@ -18,6 +18,15 @@ uid_t uid_of(const std::string& name) {
   return found->pw_uid;
 }
 
+// (uid_t)-1 is nobody's.
+uid_t parse_uid(std::string_view text) {
+  const std::uint64_t number = parse_number(text);
+  if (number >= static_cast<uid_t>(-1)) {
+    throw ConfigError("expected uid: and a number below 4294967295");
+  }
+  return static_cast<uid_t>(number);
+}
+
 }  // namespace
 
 std::string Client::text() const {
@@ -37,7 +46,7 @@ ClientList ClientList::parse(std::string_view words) {
     if (word == "all") {
       made.all_ = true;
     } else if (word.starts_with("uid:")) {
-      made.uids_.push_back(static_cast<uid_t>(parse_number(std::string_view(word).substr(4))));
+      made.uids_.push_back(parse_uid(std::string_view(word).substr(4)));
     } else if (word.starts_with("user:")) {
       made.uids_.push_back(uid_of(word.substr(5)));
     } else if (const auto network = Network::parse(word)) {

@@ -45,22 +45,31 @@ void MailboxLimiter::grant(Waiter& waiter) {
   waiter.granted = true;
 }
 
+// Whose turn it is now; nullptr: nobody's.
+MailboxLimiter::Waiter* MailboxLimiter::next_of(const std::string& name) const {
+  const auto found = mailboxes_.find(name);
+  if (found == mailboxes_.end() || found->second.waiting.empty()) {
+    return nullptr;
+  }
+  Waiter* const first = found->second.waiting.front();
+  return free_for(*first) ? first : nullptr;
+}
+
 // Who is first in the queue of one of these may have been waiting for just this; and where he was
-// let in, the next.
+// let in, the next, in each of the queues that he left.
 void MailboxLimiter::call(const std::vector<std::string>& mailboxes) {
-  for (const std::string& name : mailboxes) {
-    for (;;) {
-      const auto found = mailboxes_.find(name);
-      if (found == mailboxes_.end() || found->second.waiting.empty()) {
-        break;
+  Waiter* left = nullptr;  // whose queues are still to be looked at
+  const std::vector<std::string>* queues = &mailboxes;
+  while (queues != nullptr) {
+    for (const std::string& name : *queues) {
+      while (Waiter* const next = next_of(name)) {
+        grant(*next);
+        next->turn.call();
+        next->before = std::exchange(left, next);
       }
-      Waiter& first = *found->second.waiting.front();
-      if (!free_for(first)) {
-        break;
-      }
-      grant(first);
-      first.turn.call();
     }
+    queues = left == nullptr ? nullptr : &left->mailboxes;
+    left = left == nullptr ? nullptr : left->before;
   }
   for (const std::string& name : mailboxes) {
     const auto found = mailboxes_.find(name);
@@ -81,7 +90,7 @@ Claim MailboxLimiter::claim(std::vector<std::string> mailboxes, Deadline latest)
   mailboxes.erase(std::unique(mailboxes.begin(), mailboxes.end()), mailboxes.end());
   made.mailboxes_ = std::move(mailboxes);
   std::unique_lock lock(mutex_);
-  Waiter self{made.mailboxes_, {}, false};
+  Waiter self{made.mailboxes_, {}};
   for (const std::string& name : made.mailboxes_) {
     mailboxes_[name].waiting.push_back(&self);
   }

@@ -49,6 +49,7 @@ class MailboxLimiter {
     const std::vector<std::string>& mailboxes;
     Turn turn;
     bool granted = false;
+    Waiter* before = nullptr;  // let in before him by the same call()
   };
   struct Mailbox {
     std::size_t in_flight = 0;
@@ -56,6 +57,7 @@ class MailboxLimiter {
   };
 
   bool free_for(const Waiter& waiter) const;
+  Waiter* next_of(const std::string& name) const;
   void grant(Waiter& waiter);
   void leave_queues(const Waiter& waiter);
   void call(const std::vector<std::string>& mailboxes);

@@ -1,100 +1,11 @@
-#include "pools.h"
+#include "pool_world.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 
-#include <atomic>
 #include <thread>
-
-#include "scripted_channel.h"
 
 using namespace lmtpq;
 using std::chrono::milliseconds;
-
-namespace {
-
-// Every dial gets a store of its own that takes mail, or none, as `next` says; safe in threads.
-class StoresDialer : public Dialer {
- public:
-  struct Life {
-    Play play;
-    bool closed = false;
-  };
-
-  Dialed dial(const Destination& destination, std::chrono::milliseconds, Deadline) override {
-    ++dials;
-    std::this_thread::sleep_for(slowness);
-    const std::lock_guard lock(mutex_);
-    most_open = std::max(most_open, ++open_);
-    if (refuses) {
-      --open_;
-      return {nullptr, destination.text, destination.text + ": Connection refused"};
-    }
-    lives.push_back(std::make_unique<Life>());
-    Life& life = *lives.back();
-    life.play.replies = {"220 store\r\n", "250 store\r\n"};
-    for (int i = 0; i < 100; ++i) {
-      life.play.replies.push_back("250 ok\r\n");
-    }
-    return {std::make_unique<LivingChannel>(*this, life), destination.text, {}};
-  }
-
-  std::vector<std::unique_ptr<Life>> lives;
-  std::atomic<bool> refuses = false;
-  std::atomic<int> dials = 0;
-  milliseconds slowness{0};
-  int most_open = 0;
-
- private:
-  class LivingChannel : public ScriptedChannel {
-   public:
-    LivingChannel(StoresDialer& dialer, Life& life)
-        : ScriptedChannel(life.play), dialer_(dialer), life_(life) {}
-    ~LivingChannel() override {
-      const std::lock_guard lock(dialer_.mutex_);
-      life_.closed = true;
-      --dialer_.open_;
-    }
-    bool quiet() override { return !life_.play.replies.empty() && ScriptedChannel::quiet(); }
-
-   private:
-    StoresDialer& dialer_;
-    Life& life_;
-  };
-
-  std::mutex mutex_;
-  int open_ = 0;
-};
-
-struct World {
-  explicit World(StorePool::Limits limits) : log("test", "/dev/null", LogLevel::kInfo) {
-    Config config(option_table(Command::kRelay, settings), {kStorePrefix});
-    config.take_arguments({"--tls=none"});
-    config.apply();
-    settings.stores = find_stores(config, {parse_destination("unix:/s")});
-    pools = std::make_unique<Pools>(settings, dialer, log, limits);
-  }
-  StorePool& pool() { return (*pools)[0]; }
-  Lease take(milliseconds patience = milliseconds(1000)) {
-    return pool().take(Clock::now() + patience, failure);
-  }
-
-  Settings settings;
-  Log log;
-  StoresDialer dialer;
-  std::unique_ptr<Pools> pools;
-  StorePool::Failure failure;
-};
-
-// A transaction that leaves the connection clean.
-void use(Lease& lease) {
-  Transaction transaction;
-  transaction.recipients.push_back({Mailbox::parse("u").value(), false});
-  transaction.purpose = Transaction::Purpose::kAsk;
-  lease->ask(std::move(transaction), Deadline::max());
-  CPPUNIT_ASSERT(lease->client().reusable());
-}
-
-}  // namespace
 
 class PoolTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(PoolTest);
