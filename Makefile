@@ -231,8 +231,9 @@ format-check:
 	clang-format --dry-run -Werror $(FORMATTED)
 lint: format-check
 	clang-tidy --quiet $(call sources,common) $(call sources,mailer) $(call sources,mailer/lmtp) \
-	  $(call sources,mailer/secure) -- \
-	  -std=c++20 -DLMTPQ_VERSION='"$(VERSION)"' -DLMTPQ_BUILD='""' $(SEES_mailer/secure)
+	  $(call sources,mailer/secure) $(call sources,mailer/serve) -- \
+	  -std=c++20 -DLMTPQ_VERSION='"$(VERSION)"' -DLMTPQ_BUILD='""' -iquote mailer/secure \
+	  $(SEES_mailer/serve)
 	clang-tidy --quiet $(call sources,milter) -- \
 	  -std=c++20 -DLMTPQ_VERSION='"$(VERSION)"' $(SEES_milter)
 

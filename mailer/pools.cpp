@@ -39,6 +39,7 @@ std::vector<StorePool*> Pools::order() const {
     StorePool* pool;
   };
   std::vector<Ranked> ranked;
+  ranked.reserve(stores_.size());
   for (const auto& store : stores_) {
     const double rank = balance_ == Balance::kWeight      ? lot(store->store().settings.pool.weight)
                         : balance_ == Balance::kLeastUsed ? load(*store)
@@ -49,6 +50,7 @@ std::vector<StorePool*> Pools::order() const {
     return a.sick != b.sick ? b.sick : a.rank < b.rank;
   });
   std::vector<StorePool*> made;
+  made.reserve(ranked.size());
   for (const Ranked& entry : ranked) {
     made.push_back(entry.pool);
   }

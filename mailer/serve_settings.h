@@ -48,7 +48,7 @@ struct ServeSettings {
   std::size_t mailbox_limit = 0;  // deliveries in flight for one mailbox; 0: no limit
   std::string control;            // the socket of `serve --status`, a path; empty: none
   std::string metrics;            // HOST:PORT of the Prometheus endpoint; empty: none
-  bool check = false;  // only say whether the configuration is good
+  bool check = false;             // only say whether the configuration is good
   bool status = false;            // ask a running daemon, do not serve
 };
 
