@@ -1,9 +1,17 @@
 #include "session.h"
 
 #include <algorithm>
-#include <utility>
 
 namespace lmtpq {
+
+namespace {
+
+// Some commands are shorter than their replies: a client that sends them without reading what they
+// are answered has us keep this much, and what one kPiece more brings.
+constexpr std::size_t kMostOutput = 16 * 1024;
+constexpr std::size_t kPiece = 4 * 1024;
+
+}  // namespace
 
 ServerLimits server_limits(const Settings& settings) {
   ServerLimits limits;
@@ -62,8 +70,12 @@ bool Session::next_input() {
       return false;
     }
     rest_ = input_;
+  } else if (server_.output().size() >= kMostOutput && !flush()) {
+    return false;
   }
-  piece_ = std::exchange(rest_, {});
+  const bool commands = server_.state() != ServerState::kData;
+  piece_ = rest_.substr(0, commands ? kPiece : rest_.size());
+  rest_.remove_prefix(piece_.size());
   return true;
 }
 
