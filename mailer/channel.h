@@ -45,7 +45,9 @@ class Channel {
 };
 
 // Writes all of `bytes`, even to a peer that has ended its own side; what it sends meanwhile goes
-// to `in`. False: not everything was taken by the deadline.
-bool write_all(Channel& channel, std::string_view bytes, std::string& in, Deadline deadline);
+// to `in`. False: not everything was taken by the deadline. `ended` is set where it shows that the
+// peer has ended its own side.
+bool write_all(Channel& channel, std::string_view bytes, std::string& in, Deadline deadline,
+               bool* ended = nullptr);
 
 }  // namespace lmtpq

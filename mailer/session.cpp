@@ -4,6 +4,15 @@
 
 namespace lmtpq {
 
+namespace {
+
+// Some commands are shorter than their replies: a client that sends them without reading what they
+// are answered has us keep this much, and what one kPiece more brings.
+constexpr std::size_t kMostOutput = 16 * 1024;
+constexpr std::size_t kPiece = 4 * 1024;
+
+}  // namespace
+
 ServerLimits server_limits(const Settings& settings) {
   ServerLimits limits;
   limits.name = settings.store.hostname;
@@ -27,14 +36,12 @@ bool Session::idle() const {
 }
 
 Session::End Session::run() {
-  std::string_view input;
   for (;;) {
-    switch (server_.advance(input)) {
+    switch (server_.advance(piece_)) {
       case ServerEvent::kNeedInput:
-        if (!flush() || !read_input()) {
+        if (!next_input()) {
           return end_;
         }
-        input = input_;
         break;
       case ServerEvent::kBody:
         if (!data_) {
@@ -55,6 +62,21 @@ Session::End Session::run() {
         return end_;
     }
   }
+}
+
+bool Session::next_input() {
+  if (rest_.empty()) {
+    if (!flush() || !read_input()) {
+      return false;
+    }
+    rest_ = input_;
+  } else if (server_.output().size() >= kMostOutput && !flush()) {
+    return false;
+  }
+  const bool commands = server_.state() != ServerState::kData;
+  piece_ = rest_.substr(0, commands ? kPiece : rest_.size());
+  rest_.remove_prefix(piece_.size());
+  return true;
 }
 
 void Session::say_goodbye() {
@@ -99,6 +121,9 @@ bool Session::read_input() {
       ended("the client was silent or slow for too long");
       return false;
     } else if (status != IoStatus::kProgress) {
+      if (status == IoStatus::kFailed && told_) {
+        unheard(*told_, client_.failure() + ", perhaps before it heard the outcomes");
+      }
       ended(client_.failure());
       return false;
     }
@@ -106,13 +131,14 @@ bool Session::read_input() {
   if (was_idle) {
     begun_ = Clock::now();
   }
+  told_.reset();
   read_ += input_.size();
   return true;
 }
 
 bool Session::flush() {
   const Deadline deadline = Clock::now() + settings_.timeouts.input;
-  if (!write_all(client_, server_.output(), pending_, deadline)) {
+  if (!write_all(client_, server_.output(), pending_, deadline, &client_ended_)) {
     ended("the client does not take our reply");
     return false;
   }
@@ -142,15 +168,22 @@ bool Session::deliver() {
   // The next message may stand behind this one's dot, in the same piece.
   begun_ = Clock::now();
   read_ = 0;
-  if (flush()) {
-    return true;
+  if (!flush()) {
+    unheard(delivered.trace, "gone before it heard the outcomes");
+    return false;
   }
-  // What the store took, the client will bring again.
+  if (client_ended_ && piece_.empty() && rest_.empty() && pending_.empty()) {
+    // Over TCP there is no telling one who has gone from one who only has nothing more to say.
+    unheard(delivered.trace, "its side was closed before it was told the outcomes");
+  }
+  told_ = delivered.trace;
+  return true;
+}
+
+// What the store took, the client will bring again.
+void Session::unheard(const TraceId& trace, const std::string& reason) {
   carrier_.unheard();
-  log_.warning(Record()
-                   .add("trace", delivered.trace.text())
-                   .add("client", "gone before it heard the outcomes: possible duplicate"));
-  return false;
+  log_.warning(Record().add("trace", trace.text()).add("client", reason + ": possible duplicate"));
 }
 
 // Between messages a client's leaving is its right, and behind its QUIT; in the middle of one it is

@@ -38,10 +38,12 @@ class Session {
   void say_goodbye();
 
  private:
+  bool next_input();
   bool read_input();
   bool flush();
   bool idle() const;
   bool deliver();
+  void unheard(const TraceId& trace, const std::string& reason);
   void ended(const std::string& reason);
 
   Channel& client_;
@@ -50,8 +52,12 @@ class Session {
   const Log& log_;
   std::function<bool()> stopping_;
   LmtpServer server_;
-  std::string input_;    // being consumed
-  std::string pending_;  // came in while we wrote
+  std::string input_;            // being consumed
+  std::string pending_;          // came in while we wrote
+  std::string_view piece_;       // of input_, what the server has now
+  std::string_view rest_;        // of input_, behind that
+  bool client_ended_ = false;    // its own side, seen while we wrote
+  std::optional<TraceId> told_;  // the outcomes of this one are out, and nothing was heard since
   std::optional<MailData> data_;
   Clock::time_point begun_;
   Clock::time_point answered_;  // our latest reply

@@ -225,8 +225,14 @@ int Daemon::Running::drain(Daemon& daemon, Acceptor& acceptor, Watch& watch) {
     pool->drop_idle();
   }
   watch.stop();
-  log.info(
-      Record().add("event", "stopped").add("clients", static_cast<long long>(clients.count())));
+  Record record;
+  record.add("event", "stopped").add("clients", static_cast<long long>(clients.count()));
+  if (ended) {
+    log.info(record);
+  } else {
+    // They do not take what they are told, or something holds up their deliveries.
+    log.warning(record.add("effect", "who is left is told nothing: possible duplicate"));
+  }
   return ended ? EX_OK : EX_TEMPFAIL;
 }
 

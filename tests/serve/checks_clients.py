@@ -1,5 +1,6 @@
 """Who is let in, and who is sent away: always for now, never for good."""
 
+import contextlib
 import time
 
 from house import FRONT, House, Watch, all_start, expect, message
@@ -25,6 +26,24 @@ def who_is_not_listed_is_told_421():
     all_start(house.bring(name='second'), '250')
     with Client(f'inet:127.0.0.1:{port}') as client:
       expect(client.greeting.startswith('421 4.7.1 127.0.0.1 '), client.greeting)
+
+
+def who_pipelines_without_reading_costs_little_memory():
+  """A line of one byte is answered with 36."""
+  with House('max-idle-commands = 0\n') as house:
+    before = _resident(house.serve.pid)
+    clients = [house.dial() for _ in range(20)]
+    for client in clients:
+      client.socket.setblocking(False)
+    for _ in range(40):
+      for client in clients:
+        with contextlib.suppress(BlockingIOError):
+          client.socket.send(b'\n' * 65536)
+      time.sleep(0.01)
+    grown = _resident(house.serve.pid) - before
+    expect(grown < MUCH, f'{grown} kB for twenty of them')
+    for client in clients:
+      client.close()
 
 
 def too_many_clients_are_told_421_until_one_leaves():

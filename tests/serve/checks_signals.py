@@ -6,8 +6,9 @@ import socket
 import time
 
 from house import FRONT, House, Watch, all_start, expect, message
-from lmtp import Gone
+from lmtp import Client, Gone
 from rig.process import send_signal, wait_until
+from rig.scratch import free_port
 
 
 def sigterm_sends_idle_clients_away_at_once():
@@ -174,11 +175,52 @@ def sigint_is_as_good_as_sigterm():
     expect(house.serve.wait() == 0, 'status')
 
 
+TCP = FRONT + '[listener.tcp]\naddress = inet:127.0.0.1:{port}\n'
+
+
+def _who_says_all_and_is_told_nothing(house: House, port: int) -> Client:
+  client = Client(f'inet:127.0.0.1:{port}') if port else house.dial()
+  one = message()
+  client.envelope(one)
+  client.send(one.text() + b'.\r\n')
+  return client
+
+
 def a_client_that_is_gone_before_its_answer_is_owned_up_to():
+  """Over TCP what is written to one who has gone is taken, too."""
+  for port in (0, free_port()):
+    with House(listeners=TCP.replace('{port}', str(port)) if port else FRONT) as house:
+      house.store.hold.clear()
+      client = _who_says_all_and_is_told_nothing(house, port)
+      wait_until(lambda house=house: sum(house.store.busy.values()), 'the store has it', 5)
+      client.close()
+      house.store.hold.set()
+      wait_until(lambda house=house: house.store.filed, 'it is filed', 5)
+      house.wait_for_log('possible duplicate')
+
+
+def a_client_that_is_gone_without_reading_its_answer_is_owned_up_to():
+  for port in (0, free_port()):
+    with House(listeners=TCP.replace('{port}', str(port)) if port else FRONT) as house:
+      client = _who_says_all_and_is_told_nothing(house, port)
+      house.wait_for_log('status=sent')
+      time.sleep(0.1)
+      client.close()
+      house.wait_for_log('possible duplicate')
+
+
+def a_client_that_leaves_behind_its_answer_is_no_possible_duplicate():
   with House() as house:
-    held = house.held()
-    held.client.socket.shutdown(socket.SHUT_RDWR)
-    held.client.close()
-    house.store.hold.set()
-    wait_until(lambda: house.store.filed, 'it is filed', 5)
-    house.wait_for_log('possible duplicate')
+    for last in (b'', b'QUIT\r\n'):
+      with house.dial() as client:
+        all_start(client.bring(message()), '250')
+        client.send(last)
+    with house.dial() as client:  # all at once, QUIT too, and its side closed
+      one = message()
+      client.send(f'MAIL FROM:<{one.sender}>\r\nRCPT TO:<alice>\r\nDATA\r\n'.encode()
+                  + one.text() + b'.\r\nQUIT\r\n')
+      client.socket.shutdown(socket.SHUT_WR)
+      said = [client.reply() for _ in range(5)]
+      expect(said[3].startswith('250') and said[4].startswith('221'), said)
+    time.sleep(0.1)
+    expect('possible duplicate' not in house.serve.log_text(), house.serve.log_lines('duplicate'))
