@@ -157,11 +157,15 @@ bool StorePool::resting() const {
   return rest_.count() > 0 && (on_trial_ || Clock::now() < rests_until_);
 }
 
-void StorePool::note_dial(bool good, const Failure& failure) {
-  on_trial_ = false;
-  rest_ = good ? milliseconds(0) : std::clamp(2 * rest_, limits_.rest, limits_.most_rest);
+// Of dials that fail together one makes the rest longer: they all began before it.
+void StorePool::note_dial(bool good, bool trial, const Failure& failure) {
+  on_trial_ = on_trial_ && !trial;
   sickness_ = failure;
-  if (!good) {
+  if (good) {
+    rest_ = milliseconds(0);
+  } else if (trial || rest_.count() == 0) {
+    const milliseconds most = std::max(limits_.rest, limits_.most_rest);
+    rest_ = std::clamp(2 * rest_, limits_.rest, most);
     rests_until_ = Clock::now() + rest_;
   }
 }
@@ -170,7 +174,8 @@ void StorePool::note_dial(bool good, const Failure& failure) {
 Lease StorePool::dial(Lock& lock, Deadline latest, Failure& failure) {
   ++open_;
   ++dialling_;
-  on_trial_ = rest_.count() > 0;
+  const bool trial = rest_.count() > 0;
+  on_trial_ = on_trial_ || trial;
   call_next();
   lock.unlock();
   const Clock::time_point start = Clock::now();
@@ -179,7 +184,7 @@ Lease StorePool::dial(Lock& lock, Deadline latest, Failure& failure) {
     apart([&] { connection = connector_->connect(latest); });
   } catch (...) {
     lock.lock();
-    on_trial_ = false;
+    on_trial_ = on_trial_ && !trial;
     --dialling_;
     --open_;
     call_next();
@@ -198,7 +203,7 @@ Lease StorePool::dial(Lock& lock, Deadline latest, Failure& failure) {
   }
   lock.lock();
   --dialling_;
-  note_dial(connection.ready, connection.ready ? Failure() : failure);
+  note_dial(connection.ready, trial, connection.ready ? Failure() : failure);
   if (connection.ready) {
     security_ = security_of(*connection.upstream);
   } else {
