@@ -187,7 +187,7 @@ void StorePool::note_dial(Verdict verdict, const Failure& failure, bool trial) {
   if (verdict == Verdict::kWell) {
     rest_ = milliseconds(0);
   } else if (trial || rest_.count() == 0) {
-    rest_ = std::clamp(2 * rest_, limits_.rest, limits_.most_rest);
+    rest_ = std::clamp(2 * rest_, limits_.rest, std::max(limits_.rest, limits_.most_rest));
     rests_until_ = Clock::now() + rest_;
   }
 }
@@ -197,7 +197,7 @@ Lease StorePool::dial(Lock& lock, Deadline latest, Failure& failure) {
   ++open_;
   ++dialling_;
   const bool trial = rest_.count() > 0;
-  on_trial_ = trial;
+  on_trial_ = on_trial_ || trial;
   call_next();
   lock.unlock();
   const Clock::time_point start = Clock::now();

@@ -65,8 +65,8 @@ class StorePool {
     // After a failed dial nobody dials for so long, twice as long after the next, up to the most;
     // then one does, while the others still hear the last reason. 0: everybody may dial.
     std::chrono::milliseconds rest{0};
-    std::chrono::milliseconds most_rest{30'000};
-    std::chrono::milliseconds wait{0};  // for a free one; 0: as long as the caller says
+    std::chrono::milliseconds most_rest{30'000};  // the first rest, where that is longer
+    std::chrono::milliseconds wait{0};            // for a free one; 0: as long as the caller says
   };
   struct Failure {
     Trouble trouble = Trouble::kUnreachable;

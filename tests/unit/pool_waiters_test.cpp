@@ -217,14 +217,14 @@ class PoolWaitersTest : public CppUnit::TestFixture {
     one.give_back();
     check(1, 1, 0, 0);
     one = world.take();
-    world.dialer.hangs = true;
+    world.dialer.hanging = StoresDialer::kAll;
     Taker dials(world.pool(), Taker::End::kCloses);
     await([&] { return world.dialer.dials == 3; });
     check(2, 0, 1, 0);
     Taker waits(world.pool(), Taker::End::kGivesBack);
     await([&] { return world.pool().figures().waiting == 1; });
     check(2, 0, 1, 1);
-    world.dialer.hangs = false;
+    world.dialer.hanging = 0;
     await([&] { return dials.answered(); });
     check(3, 0, 0, 1);
     dials.end();
