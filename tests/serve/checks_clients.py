@@ -30,7 +30,9 @@ def who_is_not_listed_is_told_421():
 
 def who_pipelines_without_reading_costs_little_memory():
   """A line of one byte is answered with 36."""
-  with House('max-idle-commands = 0\n') as house:
+  with House('max-idle-commands = 0\n', start=False) as house:
+    house.serve.environment['ASAN_OPTIONS'] = 'quarantine_size_mb=1'
+    house.serve.start()
     before = _resident(house.serve.pid)
     clients = [house.dial() for _ in range(20)]
     for client in clients:
