@@ -61,11 +61,13 @@ Clock::time_point StorePool::new_death() {
          std::chrono::duration_cast<Clock::duration>(limits_.age * (0.9 + 0.2 * turn));
 }
 
-// Hung up without a lock held, as a goodbye may wait for the store.
+// Hung up without a lock held, as a goodbye may wait for the store; one that does not answer is
+// waited for once, not for each connection.
 void StorePool::close(Entries entries) {
+  const Deadline latest = Clock::now() + store().settings.timeouts.quit;
   for (Entry& entry : entries) {
     if (entry.upstream->alive()) {
-      entry.upstream->quit();
+      entry.upstream->quit(latest);
     }
     entry.upstream.reset();
   }

@@ -43,7 +43,7 @@ class Session {
   bool flush();
   bool idle() const;
   bool deliver();
-  void unheard(const TraceId& trace, const std::string& reason);
+  void unheard(const TraceId& trace, const std::string& words);
   void ended(const std::string& reason);
 
   Channel& client_;

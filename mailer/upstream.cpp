@@ -81,9 +81,9 @@ void Upstream::ask(Transaction transaction, Deadline latest) {
   converse_while(ClientState::kEnvelope, latest);
 }
 
-void Upstream::quit() {
+void Upstream::quit(Deadline latest) {
   client_.quit();
-  const Deadline deadline = Clock::now() + settings_.timeouts.quit;
+  const Deadline deadline = std::min(Clock::now() + settings_.timeouts.quit, latest);
   do {
     exchange_commands(deadline);
   } while (client_.awaited() && Clock::now() < deadline);

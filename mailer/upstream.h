@@ -51,7 +51,8 @@ class Upstream {
                 Deadline latest_answer);
   // MAIL and RCPT without a message, for probe: returns when they are answered.
   void ask(Transaction transaction, Deadline latest);
-  void quit();
+  // The goodbye is waited for until `latest` at most.
+  void quit(Deadline latest = Deadline::max());
 
   // Writes bytes that come before LMTP, a PROXY header.
   bool precede(std::string_view bytes, Deadline deadline);

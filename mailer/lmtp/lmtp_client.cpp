@@ -5,6 +5,22 @@
 #include "command.h"
 
 namespace lmtpq {
+namespace {
+
+// What an outcome shows of it. A store can make each of thousands of replies kilobytes long, and
+// they stay as long as the connection is idle.
+Reply short_of(const Reply& reply) {
+  if (reply.lines.empty() || (reply.lines.size() == 1 && reply.lines[0].size() <= kMaxReplyLine)) {
+    return reply;
+  }
+  Reply made;
+  made.code = reply.code;
+  made.status = reply.status;
+  made.lines.push_back(reply.text().substr(0, kMaxReplyLine));
+  return made;
+}
+
+}  // namespace
 
 LmtpClient::LmtpClient(std::string name, std::size_t window)
     : name_(std::move(name)), window_(window) {
@@ -242,7 +258,8 @@ void LmtpClient::handle_rcpt(std::size_t recipient, const Reply& reply) {
   if (reply.positive() && purpose_ == Transaction::Purpose::kDeliver) {
     accepted_[recipient] = true;
   } else if (reply.positive() || reply.klass() == 4 || reply.klass() == 5) {
-    answers_[recipient] = Answer{Awaited::kRcpt, reply};
+    const bool asks = purpose_ == Transaction::Purpose::kAsk;  // probe shows all of it
+    answers_[recipient] = Answer{Awaited::kRcpt, asks ? reply : short_of(reply)};
   } else {
     out_of_step("nonsense in answer to RCPT: " + reply.summary());
   }
@@ -283,7 +300,7 @@ void LmtpClient::handle_final(std::size_t recipient, const Reply& reply) {
     broken_by(reply, "nonsense in answer to the end of data");
     return;
   }
-  answers_[recipient] = Answer{Awaited::kFinal, reply};
+  answers_[recipient] = Answer{Awaited::kFinal, short_of(reply)};
   if (++finals_ == 1) {
     first_final_ = reply;
   }
@@ -319,9 +336,11 @@ void LmtpClient::handle_unawaited(const Reply& reply) {
 }
 
 void LmtpClient::answer_rest(Awaited stage, const Reply& reply) {
+  const bool asks = purpose_ == Transaction::Purpose::kAsk;
+  const Answer all{stage, asks ? reply : short_of(reply)};
   for (auto& answer : answers_) {
     if (!answer) {
-      answer = Answer{stage, reply};
+      answer = all;
     }
   }
 }

@@ -168,6 +168,24 @@ def systemd_is_told_of_ready_reloading_and_stopping():
     told.socket.close()
 
 
+def a_store_that_answers_no_quit_is_waited_for_once():
+  with House('quit-timeout = 600ms\n') as house:
+    house.store.hold.clear()
+    waiting = [_brought(house, f'u{number}') for number in range(6)]
+    wait_until(lambda: sum(house.store.busy.values()) == 6, 'all are in use', 5)
+    house.store.hold.set()
+    for client, one, replies in waiting:
+      all_start(client.answers(one, replies), '250')
+      client.close()
+    house.store.at_command = lambda _, line: (time.sleep(5) or '') if line == 'QUIT' else ''
+    watch = Watch()
+    house.serve.terminate()
+    expect(house.serve.wait() == 0, 'status')
+    watch.within(0.5, 2, 'the end')
+    wait_until(lambda: all(connection.said('QUIT') for connection in house.store.connections),
+               'each is told goodbye', 2)
+
+
 def sigint_is_as_good_as_sigterm():
   with House() as house:
     all_start(house.bring(), '250')

@@ -3,6 +3,7 @@
 #include <cppunit/extensions/HelperMacros.h>
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 using namespace lmtpq;
@@ -184,6 +185,7 @@ class DialogueTest : public CppUnit::TestCase {
 
 class LmtpClientTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(LmtpClientTest);
+  CPPUNIT_TEST(ofALongReplyOnlyWhatIsShownIsKept);
   CPPUNIT_TEST(saysLhloAfterTheWholeGreeting);
   CPPUNIT_TEST(aRefusedOpeningBreaksWithoutAWord);
   CPPUNIT_TEST(sendsOneFlightWithNoParameterThatIsNotOffered);
@@ -203,6 +205,38 @@ class LmtpClientTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(namesMatchTheirEnums);
   CPPUNIT_TEST_SUITE_ADD_CUSTOM_TESTS(addDialogues);
   CPPUNIT_TEST_SUITE_END();
+
+  void ofALongReplyOnlyWhatIsShownIsKept() {
+    std::string reply = "550-5.1.1 the detail\r\n";
+    for (int i = 0; i < 8; ++i) {
+      reply += "550-" + std::string(900, 'x') + "\r\n";
+    }
+    reply += "550 the end\r\n";
+    const auto size_kept = [](const LmtpClient& client) {
+      const std::vector<std::string>& kept = client.answers().at(0)->reply.lines;
+      CPPUNIT_ASSERT(client.answers().at(0)->reply.text().starts_with("the detail; xxx"));
+      CPPUNIT_ASSERT((client.answers().at(0)->reply.status == EnhancedStatus{5, 1, 1}));
+      return std::accumulate(kept.begin(), kept.end(), std::size_t{0},
+                             [](std::size_t sum, const auto& line) { return sum + line.size(); });
+    };
+    for (const char* const before : {"", "250 sender/", "250 sender/250 rcpt/354 go/"}) {
+      LmtpClient client = opened(kCyrus);
+      begin(client, message_to(1));
+      const std::string stage(before);
+      hear(client, lines(stage.substr(0, stage.empty() ? 0 : stage.size() - 1)));
+      if (client.state() == kBody) {
+        client.end_of_data();
+      }
+      hear(client, reply);
+      CPPUNIT_ASSERT(size_kept(client) <= kMaxReplyLine);
+    }
+    Transaction question = message_to(1);
+    question.purpose = Transaction::Purpose::kAsk;
+    LmtpClient client = opened(kCyrus);
+    begin(client, std::move(question));
+    hear(client, "250 sender\r\n" + reply);
+    CPPUNIT_ASSERT(size_kept(client) > 7000);
+  }
 
   static void addDialogues(TestSuiteBuilderContextType& context) {
     for (const Dialogue& row : kDialogues) {
