@@ -122,6 +122,11 @@ void fill(const Config& config, const FreeSection& section,
   settings.stores = find_stores(config, settings.destinations);
 }
 
+// Of "FILE:LINE: ", the "FILE:".
+std::string file_of(const std::string& place) {
+  return place.substr(0, place.rfind(':', place.size() - 3) + 1);
+}
+
 void add_listeners(const Config& config, FreeSection section,
                    const std::vector<Destination>& addresses,
                    const std::vector<Destination>& operands, DaemonSettings& made) {
@@ -133,11 +138,10 @@ void add_listeners(const Config& config, FreeSection section,
       fill(config, section, operands, listener.settings);
       check(listener.settings);
     } catch (const ConfigError& error) {
-      const std::string where =
-          section.name.empty() ? "" : section.place + "[" + kListenerPrefix + section.name + "]: ";
-      throw ConfigError(std::string(error.what()).starts_with(section.place)
-                            ? error.what()
-                            : where + error.what());
+      const std::string words = error.what();
+      const bool told = section.name.empty() || words.starts_with(file_of(section.place));
+      throw ConfigError(
+          told ? words : section.place + "[" + kListenerPrefix + section.name + "]: " + words);
     }
     made.listeners.push_back(std::move(listener));
   }

@@ -90,8 +90,9 @@ std::string address_of(int socket) {
 
 }  // namespace
 
+// Complete from here on: what throws below lets the destructor remove the file.
 ListeningSocket::ListeningSocket(const Destination& address, const ListenerSettings& settings)
-    : address_(address) {
+    : ListeningSocket(address) {
   if (address.family == Destination::Family::kUnix) {
     listen_unix(settings);
   } else {
@@ -206,13 +207,17 @@ Descriptor PassedSockets::find(const Listener& listener) {
   const std::string text = address.family == Destination::Family::kUnix
                                ? "unix:" + address.host
                                : "inet port " + std::to_string(address.port_number());
+  Passed* best = nullptr;
+  int most = 0;
   for (Passed& passed : sockets_) {
     const bool named = !listener.name.empty() && passed.name == listener.name;
-    if (passed.socket.valid() && (named || passed.address == text)) {
-      return std::move(passed.socket);
+    const int fits = (passed.address == text ? 2 : 0) + (named ? 1 : 0);
+    if (passed.socket.valid() && fits > most) {
+      best = &passed;
+      most = fits;
     }
   }
-  return Descriptor();
+  return best == nullptr ? Descriptor() : std::move(best->socket);
 }
 
 std::vector<std::string> PassedSockets::left() const {

@@ -36,6 +36,7 @@ class ListeningSocket {
   void close();
 
  private:
+  explicit ListeningSocket(const Destination& address) : address_(address) {}
   void listen_unix(const ListenerSettings& settings);
   void listen_inet();
 
@@ -44,8 +45,8 @@ class ListeningSocket {
   std::string path_;  // of the file that is ours to remove
 };
 
-// What systemd passed (sd_listen_fds(3)), by its FileDescriptorName=, for a listener of that name,
-// or by its address.
+// What systemd passed (sd_listen_fds(3)), by its address, or by its FileDescriptorName=, for a
+// listener of that name. The address counts more: a unit has one name for all its sockets.
 class PassedSockets {
  public:
   static PassedSockets take();

@@ -237,7 +237,7 @@ void Reactor::leave(State state, Deadline deadline) {
 
 short Reactor::wait_for(int descriptor, short events, Deadline deadline) {
   Task& task = *running_;
-  ++task.wait;
+  task.wait = ++waits_;
   epoll_event event{static_cast<std::uint32_t>(events) | EPOLLONESHOT, {}};
   event.data.u64 = std::uint64_t{task.wait} << 32 | slot_of(task.id);
   if (epoll_ctl(epoll_.number(), EPOLL_CTL_MOD, descriptor, &event) != 0 &&

@@ -44,7 +44,7 @@ class Reactor : public Scheduler {
     Fiber fiber;
     std::uint64_t id = 0;
     State state = State::kReady;
-    std::uint32_t wait = 0;  // counts them: an event for an earlier one is none
+    std::uint32_t wait = 0;  // the present or last one: an event for another is none
     short happened = 0;
     int turns = 0;  // since it last waited
     Deadline deadline = Deadline::max();
@@ -89,6 +89,7 @@ class Reactor : public Scheduler {
   std::vector<std::unique_ptr<Task>> tasks_;  // by the lower half of their ids
   std::vector<std::uint32_t> free_slots_;
   std::uint32_t generation_ = 0;
+  std::uint32_t waits_ = 0;  // of all: a descriptor may be registered for a fiber that is over
   std::deque<Task*> ready_;
   std::vector<Alarm> alarms_;  // a heap
   Task* running_ = nullptr;

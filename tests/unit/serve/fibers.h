@@ -1,0 +1,72 @@
+// Fibers on a Reactor, for the tests of what happens there.
+//
+// What it is: a test's fibers, whose end can be waited for, and something to wait for.
+// What it does not know: what they do.
+// Called by: the tests of the Reactor.
+// Threads and lifetimes: a test's thread; outlives the fibers.
+// Failure: an assertion of the test's.
+#pragma once
+
+#include <cppunit/extensions/HelperMacros.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <thread>
+
+#include "descriptor.h"
+#include "reactor.h"
+
+namespace lmtpq {
+
+inline Deadline in(int time) { return Clock::now() + std::chrono::milliseconds(time); }
+inline Deadline late() { return in(5000); }
+
+template <typename Condition>
+void await(Condition condition) {
+  for (const Deadline latest = late(); !condition();) {
+    CPPUNIT_ASSERT(Clock::now() < latest);
+    std::this_thread::yield();
+  }
+}
+
+struct Pair {
+  Pair() {
+    int ends[2];
+    CPPUNIT_ASSERT_EQUAL(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
+    near = Descriptor(ends[0]);
+    far = Descriptor(ends[1]);
+  }
+  void say() const { [[maybe_unused]] const ssize_t written = write(far.number(), "x", 1); }
+  Descriptor near, far;
+};
+
+// Fibers of one test: it ends when all of them are over.
+class Fibers {
+ public:
+  void start(Reactor& reactor, std::function<void()> work) {
+    ++running_;
+    reactor.start([this, work = std::move(work)] {
+      work();
+      --running_;
+    });
+  }
+  void await_all() {
+    await([this] { return running_ == 0; });
+  }
+
+ private:
+  std::atomic<int> running_ = 0;
+};
+
+inline void run(Reactor& reactor, std::function<void()> work) {
+  Fibers fibers;
+  fibers.start(reactor, std::move(work));
+  fibers.await_all();
+}
+
+inline Scheduler& here() { return *Scheduler::current(); }
+
+}  // namespace lmtpq
