@@ -160,6 +160,7 @@ bool Session::deliver() {
   data_->finish();
   const Delivered delivered = carrier_.deliver(server_.envelope(), *data_, begun_);
   data_.reset();
+  look_at_client();
   std::vector<std::string> lines;
   for (const Outcome& outcome : delivered.outcomes) {
     lines.push_back(reply_line(outcome, delivered.trace));
@@ -178,6 +179,16 @@ bool Session::deliver() {
   }
   told_ = delivered.trace;
   return true;
+}
+
+// Is he still there? Before the outcomes are written, as over TCP a write to one who has gone is
+// taken.
+void Session::look_at_client() {
+  std::string_view nothing;
+  if (!client_ended_ && !client_.quiet()) {
+    client_ended_ = client_.exchange(nothing, pending_, Clock::now() + std::chrono::seconds(1)) ==
+                    IoStatus::kClosed;
+  }
 }
 
 // What the store took, the client will bring again.

@@ -43,6 +43,7 @@ class Session {
   bool flush();
   bool idle() const;
   bool deliver();
+  void look_at_client();
   void unheard(const TraceId& trace, const std::string& words);
   void ended(const std::string& reason);
 
