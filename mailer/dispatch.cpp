@@ -59,9 +59,11 @@ void side_by_side(std::size_t count, std::size_t most, Work work) {
     }
   };
   std::vector<std::jthread> threads;
+  // On a fiber, where apart() had no thread, to wait for threads would hold up all others.
+  const bool alone = Scheduler::current() != nullptr;
   try {
     threads.reserve(most);
-    while (threads.size() + 1 < std::min(count, most)) {
+    while (!alone && threads.size() + 1 < std::min(count, most)) {
       threads.emplace_back(run);
     }
   } catch (const std::exception&) {
