@@ -126,7 +126,7 @@ void Delivery::run(Progress& progress, Clocks& clocks) {
 // Taken before a connection is, which would else be held while we wait.
 Claim Delivery::claim(const Progress& progress, Clocks& clocks) const {
   if (shared_.mailboxes == nullptr) {
-    return MailboxLimiter().claim({}, clocks.latest_answer);
+    return Claim::unneeded();
   }
   std::vector<std::string> mailboxes;
   for (const auto& recipient : progress.envelope().recipients) {

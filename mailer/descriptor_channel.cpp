@@ -89,7 +89,7 @@ IoStatus DescriptorChannel::exchange_by_poll(std::string_view& out, std::string&
 bool DescriptorChannel::try_exchange(std::string_view& out, std::string& in, bool read,
                                      IoStatus& status) {
   if (read && !write_first_) {
-    const ssize_t count = recv(in_.number(), buffer_.get(), kReadSize, MSG_DONTWAIT);
+    const ssize_t count = receive(MSG_DONTWAIT);
     if (count >= 0 || (errno != EAGAIN && errno != EINTR)) {
       status = heard(count, in);
       return true;
@@ -109,7 +109,7 @@ IoStatus DescriptorChannel::exchange_on_fiber(Scheduler& scheduler, std::string_
     return status;
   }
   if (!write && streaming_) {
-    const ssize_t count = recv(in_.number(), buffer_.get(), kReadSize, MSG_DONTWAIT);
+    const ssize_t count = receive(MSG_DONTWAIT);
     if (count >= 0 || errno != EAGAIN) {
       return heard(count, in);
     }
@@ -143,7 +143,7 @@ bool DescriptorChannel::be_patient(Deadline deadline) {
 IoStatus DescriptorChannel::await_input(std::string& in, Deadline deadline) {
   for (;;) {
     const bool wait = be_patient(deadline);
-    const ssize_t count = recv(in_.number(), buffer_.get(), kReadSize, wait ? 0 : MSG_DONTWAIT);
+    const ssize_t count = receive(wait ? 0 : MSG_DONTWAIT);
     if (count >= 0 || errno != EAGAIN) {
       return heard(count, in);
     }
@@ -154,10 +154,12 @@ IoStatus DescriptorChannel::await_input(std::string& in, Deadline deadline) {
 }
 
 IoStatus DescriptorChannel::read_some(std::string& in) {
-  const int number = in_.number();
-  return heard(in_is_socket_ ? recv(number, buffer_.get(), kReadSize, MSG_DONTWAIT)
-                             : read(number, buffer_.get(), kReadSize),
+  return heard(in_is_socket_ ? receive(MSG_DONTWAIT) : read(in_.number(), buffer_.get(), kReadSize),
                in);
+}
+
+ssize_t DescriptorChannel::receive(int flags) {
+  return recv(in_.number(), buffer_.get(), kReadSize, flags);
 }
 
 IoStatus DescriptorChannel::heard(ssize_t count, std::string& in) {

@@ -43,6 +43,7 @@ class DescriptorChannel : public Channel {
                              bool read, bool write, Deadline deadline);
   bool be_patient(Deadline deadline);
   IoStatus read_some(std::string& in);
+  ssize_t receive(int flags);
   IoStatus heard(ssize_t count, std::string& in);
   IoStatus write_some(std::string_view& out);
   IoStatus failed(const char* what);

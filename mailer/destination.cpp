@@ -11,6 +11,7 @@
 #include "ascii.h"
 #include "config.h"
 #include "escape.h"
+#include "option_table.h"
 
 namespace lmtpq {
 namespace {
@@ -147,6 +148,14 @@ Destination parse_destination(std::string_view text) {
     bad(text, "did you mean unix:" + escaped(text) + "?");
   }
   return inet_destination(text, text);
+}
+
+std::vector<Destination> parse_destinations(std::string_view list) {
+  std::vector<Destination> made;
+  for (const std::string& word : list_of(list)) {
+    made.push_back(parse_destination(word));
+  }
+  return made;
 }
 
 }  // namespace lmtpq

@@ -8,6 +8,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace lmtpq {
 
@@ -27,5 +28,7 @@ struct Destination {
 };
 
 Destination parse_destination(std::string_view text);
+// Those between commas or blanks.
+std::vector<Destination> parse_destinations(std::string_view list);
 
 }  // namespace lmtpq

@@ -5,6 +5,12 @@
 
 namespace lmtpq {
 
+Claim Claim::unneeded() {
+  Claim made;
+  made.granted_ = true;
+  return made;
+}
+
 Claim::Claim(Claim&& other) noexcept
     : limiter_(std::exchange(other.limiter_, nullptr)),
       mailboxes_(std::move(other.mailboxes_)),
@@ -81,11 +87,10 @@ void MailboxLimiter::call(const std::vector<std::string>& mailboxes) {
 }
 
 Claim MailboxLimiter::claim(std::vector<std::string> mailboxes, Deadline latest) {
-  Claim made;
-  made.granted_ = limit_ == 0 || mailboxes.empty();
-  if (made.granted_) {
-    return made;
+  if (limit_ == 0 || mailboxes.empty()) {
+    return Claim::unneeded();
   }
+  Claim made;
   std::sort(mailboxes.begin(), mailboxes.end());
   mailboxes.erase(std::unique(mailboxes.begin(), mailboxes.end()), mailboxes.end());
   made.mailboxes_ = std::move(mailboxes);

@@ -25,6 +25,7 @@ class MailboxLimiter;
 class Claim {
  public:
   Claim() = default;
+  static Claim unneeded();  // granted, by nobody
   Claim(Claim&& other) noexcept;
   Claim& operator=(Claim&& other) noexcept;
   ~Claim();

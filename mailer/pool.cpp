@@ -113,11 +113,8 @@ Lease StorePool::lease_idle(Lock& lock) {
     lock.lock();
     return lend(std::move(entry.upstream), entry.dies, true);
   }
-  Entries one;
-  one.push_back(std::move(entry));
-  close(std::move(one));
   lock.lock();
-  --open_;
+  hang_up(lock, std::move(entry));
   return {};
 }
 
@@ -132,11 +129,10 @@ Lease StorePool::take_idle() {
   return {};
 }
 
-// The one that has been idle for longest. Its place is ours until then.
-void StorePool::give_up_idle(Lock& lock) {
+// One that is idle no more. Its place is taken until it is closed.
+void StorePool::hang_up(Lock& lock, Entry entry) {
   Entries one;
-  one.push_back(std::move(idle_.front()));
-  idle_.erase(idle_.begin());
+  one.push_back(std::move(entry));
   lock.unlock();
   close(std::move(one));
   lock.lock();
@@ -164,7 +160,9 @@ Lease StorePool::take(Deadline latest, Failure& failure, Which which) {
         return {};
       }
       if (open_ >= limits_.connections) {
-        give_up_idle(lock);
+        Entry longest = std::move(idle_.front());
+        idle_.erase(idle_.begin());
+        hang_up(lock, std::move(longest));
       }
       return dial(lock, latest, failure);
     }

@@ -130,7 +130,7 @@ class StorePool {
   bool wait_for_place(Lock& lock, Deadline latest, bool in_front);
   void call_next();
   Lease lease_idle(Lock& lock);
-  void give_up_idle(Lock& lock);
+  void hang_up(Lock& lock, Entry entry);
   Lease lend(std::unique_ptr<Upstream> upstream, Clock::time_point dies, bool kept);
   Lease dial(Lock& lock, Deadline latest, Failure& failure);
   Clock::time_point new_death();

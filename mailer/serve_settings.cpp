@@ -8,15 +8,6 @@
 namespace lmtpq {
 namespace {
 
-Reader addresses(std::vector<Destination>& into) {
-  return [&into](std::string_view value) {
-    into.clear();
-    for (const std::string& word : list_of(value)) {
-      into.push_back(parse_destination(word));
-    }
-  };
-}
-
 Reader mode(mode_t& into) {
   return [&into](std::string_view text) {
     if (text.empty() || text.size() > 4 || text.find_first_not_of("01234567") != text.npos) {
@@ -95,7 +86,7 @@ std::vector<Option> serve_option_table(ServeSettings& s) {
       "The daemon",
       {value("listen", "ADDRESS", "",
              "unix:PATH or inet:HOST[:PORT]; several with commas; more in sections [listener.NAME]",
-             addresses(s.listen)),
+             [&s](std::string_view list) { s.listen = parse_destinations(list); }),
        value("balance", "HOW", "order",
              "of several DESTs: order (the first that is well), weight, or least-used",
              reader::choice(s.balance, {{"order", Balance::kOrder},

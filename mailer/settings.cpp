@@ -6,12 +6,7 @@ namespace lmtpq {
 namespace {
 
 Reader destinations(std::vector<Destination>& into) {
-  return [&into](std::string_view value) {
-    into.clear();
-    for (const std::string& word : list_of(value)) {
-      into.push_back(parse_destination(word));
-    }
-  };
+  return [&into](std::string_view list) { into = parse_destinations(list); };
 }
 
 Reader trace_id(TraceId& into) {

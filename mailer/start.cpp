@@ -88,9 +88,8 @@ std::vector<Destination> take_addresses(FreeSection& section) {
       return false;
     }
     try {
-      for (const Destination& address : parsed(list_of(line.value))) {
-        addresses.push_back(address);
-      }
+      const std::vector<Destination> named = parse_destinations(line.value);
+      addresses.insert(addresses.end(), named.begin(), named.end());
     } catch (const ConfigError& error) {
       throw ConfigError(line.place + "address: " + error.what());
     }

@@ -19,17 +19,16 @@ struct Section {
 };
 
 void take_destinations(Section& section, std::string_view text, const std::string& place) {
-  const std::vector<std::string> words = list_of(text);
-  if (words.empty()) {
+  std::vector<Destination> named;
+  try {
+    named = parse_destinations(text);
+  } catch (const ConfigError& error) {
+    throw ConfigError(place + error.what());
+  }
+  if (named.empty()) {
     throw ConfigError(place + "destination: expected DEST, or several with commas");
   }
-  for (const std::string& word : words) {
-    try {
-      section.destinations.push_back(parse_destination(word));
-    } catch (const ConfigError& error) {
-      throw ConfigError(place + error.what());
-    }
-  }
+  section.destinations.insert(section.destinations.end(), named.begin(), named.end());
 }
 
 Section read_section(const FreeSection& section) {

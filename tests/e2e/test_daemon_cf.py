@@ -220,7 +220,9 @@ class DaemonForSendmail(DaemonCase):
   def test_mail_waits_for_a_daemon_that_does_not_run(self):
     self.with_daemon(start=False)
     user = self.mailbox('alice')
-    sent = self.send_many(3, user)
+    self.assert_waits_for_the_daemon(user, self.send_many(3, user))
+
+  def assert_waits_for_the_daemon(self, user, sent):
     self.sendmail.run_queue()
     for qid in sent:
       self.assert_deferred(qid, user, '4.')
@@ -234,14 +236,7 @@ class DaemonForSendmail(DaemonCase):
     self.daemon.kill()
     self.assertTrue((self.daemon.dir / 'lmtp').is_socket())
     user = self.mailbox('alice')
-    sent = self.send_many(1, user)
-    self.sendmail.run_queue()
-    for qid in sent:
-      self.assert_deferred(qid, user, '4.')
-    self.daemon.start()
-    self.sendmail.run_queue()
-    self.assert_queue_empty()
-    self.assert_filed_once(user, sent)
+    self.assert_waits_for_the_daemon(user, self.send_many(1, user))
 
   def test_a_daemon_that_is_told_to_end_in_a_queue_run_loses_and_doubles_nothing(self):
     self.with_daemon()

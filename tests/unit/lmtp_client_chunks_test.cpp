@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "client_words.h"
 #include "lmtp_client.h"
 
 using namespace lmtpq;
@@ -21,19 +22,6 @@ Transaction message_to(int recipients, MessageForm form) {
     transaction.recipients.push_back({Mailbox::parse("u" + std::to_string(i)).value()});
   }
   return transaction;
-}
-
-std::string lines(std::string_view replies) {
-  std::string all;
-  for (const char c : replies) {
-    all += c == '/' ? "\r\n" : std::string(1, c);
-  }
-  return replies.empty() ? all : all + "\r\n";
-}
-
-std::string hear(LmtpClient& client, std::string_view bytes) {
-  client.receive(bytes);
-  return std::exchange(client.output(), {});
 }
 
 LmtpClient opened(const char* lhlo = kOffers, std::size_t window = LmtpClient::kPipelineWindow) {

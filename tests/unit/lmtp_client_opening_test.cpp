@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base64.h"
+#include "client_words.h"
 #include "lmtp_client.h"
 
 using namespace lmtpq;
@@ -11,11 +12,6 @@ using enum ClientState;
 namespace {
 
 constexpr const char* kClear = "250-store\r\n250-IGNOREQUOTA\r\n250-STARTTLS\r\n250 AUTH PLAIN\r\n";
-
-std::string hear(LmtpClient& client, std::string_view bytes) {
-  client.receive(bytes);
-  return std::exchange(client.output(), {});
-}
 
 LmtpClient opened() {
   LmtpClient client("here", 1);

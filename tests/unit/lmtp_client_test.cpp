@@ -6,6 +6,8 @@
 #include <numeric>
 #include <utility>
 
+#include "client_words.h"
+
 using namespace lmtpq;
 using enum ClientState;
 
@@ -24,21 +26,6 @@ Transaction message_to(int recipients, const char* trace = "") {
     transaction.recipients.push_back({Mailbox::parse("u" + std::to_string(i)).value(), false});
   }
   return transaction;
-}
-
-// "250 a/354 b": a line each.
-std::string lines(std::string_view replies) {
-  std::string all;
-  for (const char c : replies) {
-    all += c == '/' ? "\r\n" : std::string(1, c);
-  }
-  return replies.empty() ? all : all + "\r\n";
-}
-
-// The client hears `bytes`; what it says to them is returned.
-std::string hear(LmtpClient& client, std::string_view bytes) {
-  client.receive(bytes);
-  return std::exchange(client.output(), {});
 }
 
 std::string begin(LmtpClient& client, Transaction transaction) {
