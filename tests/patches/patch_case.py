@@ -78,6 +78,10 @@ class PatchCase(MailCase):
   def fields(self, qid: str, user: str) -> dict[str, str]:
     return log_fields(self.sendmail.delivery(qid, user))
 
+  def ends(self, qid: str = '') -> list[Delivery]:
+    """Of every recipient that was tried."""
+    return [one for one in self.sendmail.deliveries(qid) if one.stat != 'queued']
+
   def assert_ignorequota(self, qid: str, user: str, word: str | None):
     end = self.sendmail.delivery(qid, user)
     self.assertEqual(log_fields(end).get('ignorequota'), word, end.line)

@@ -23,6 +23,7 @@ from rig.scratch import Scratch, free_port
 
 CLOSE = object()
 SILENCE = object()
+HOSTS = ('127.0.0.1', '127.0.0.2')  # on one port
 LIMIT = 1 << 24  # bytes of one connection
 OFFERED = ('8BITMIME', 'ENHANCEDSTATUSCODES', 'SIZE', 'IGNOREQUOTA', 'TRACE')
 
@@ -75,6 +76,7 @@ class Session:
   recipients: list[str] = field(default_factory=list)  # accepted, of the open transaction
   session_id: str = ''
   smtp: bool = False
+  host: str = ''  # the address that was dialled, over TCP
   ended: bool = False
 
   @property
@@ -89,6 +91,8 @@ class Gone(Exception):
 class Client(socketserver.BaseRequestHandler):
   def handle(self):
     self.session = self.server.peer.new_session()
+    name = self.request.getsockname()
+    self.session.host = name[0] if isinstance(name, tuple) else ''
     self.buffer = bytearray()
     self.request.settimeout(60)
     try:
@@ -231,7 +235,8 @@ class Peer:
     self.serial = 0
 
   def start(self):
-    self.servers = [UnixServer(str(self.path), Client), TcpServer(('127.0.0.1', self.port), Client)]
+    self.servers = [UnixServer(str(self.path), Client)]
+    self.servers += [TcpServer((host, self.port), Client) for host in HOSTS]
     for server in self.servers:
       server.peer = self
       threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
