@@ -189,7 +189,7 @@ class Client(socketserver.BaseRequestHandler):
   def answer(self, verb: str, argument: str, usual: str) -> bytes:
     said = resolve(self.server.peer.answers.get(verb), self.session, argument)
     if said is CLOSE:
-      raise Gone
+      self.close()
     if said is SILENCE:
       while True:
         self.receive()
@@ -199,7 +199,15 @@ class Client(socketserver.BaseRequestHandler):
     self.request.sendall(raw)
     if self.session.exchanges:
       self.session.exchanges[-1].reply += raw
+    if raw.startswith(b'421'):
+      self.close()
     return raw
+
+  def close(self):
+    """Says no more; what the client still sends is recorded."""
+    self.request.shutdown(socket.SHUT_WR)
+    while True:
+      self.session.exchanges.append(Exchange(self.read_line()))
 
 
 class UnixServer(socketserver.ThreadingUnixStreamServer):
