@@ -62,6 +62,12 @@ VARYING = (
 )
 
 
+def queue_ids(log: list[str]) -> list[str]:
+  """Of all messages of a log, bounces too, in their order."""
+  found = re.findall(r'(?<=: )(?=\w*\d)\w{14}(?=: )', '\n'.join(log))
+  return list(dict.fromkeys(found))
+
+
 def without_varying(raw: bytes, qids: list[str]) -> bytes:
   """With the queue ids, in their order, as Q1, Q2 ..."""
   for number, qid in enumerate(qids, 1):

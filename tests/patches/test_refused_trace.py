@@ -2,7 +2,7 @@
 
 import re
 
-from dialogue import exchanges, transactions, without_varying
+from dialogue import exchanges, queue_ids, transactions, without_varying
 from peer import CLOSE, SILENCE, by_user, in_turn
 from peer_case import PeerCase
 from rig.messages import message
@@ -37,22 +37,18 @@ FATES = {
 class RefusedTrace(PeerCase):
   weight = 3
 
-  def meet(self, trace: str, flags: str) -> tuple[bytes, list[str]]:
+  def meet(self, trace: str, flags: str, offered: tuple[str, ...]) -> tuple[bytes, list[str]]:
     """Each fate by a message of its own, in a process of its own: what was filed, and the log."""
     self.peer.forget()
-    self.peer.offered = (*self.peer.offered, 'PIPELINING') if 'PIPE' in trace else self.peer.offered
+    self.peer.offered += offered
     self.with_flags(flags)
-    ids = []
     for fate, answers in FATES.items():
       self.peer.answers = {verb: self.unless_bounce(answer) for verb, answer in answers.items()}
       self.peer.answers['TRACE'] = trace + TOKEN.decode()
       raw = message(b'Hello.\r\n', fate).replace(b'Message-ID: <', b'Message-ID: <m.')
       self.sendmail.submit_by_program(self.same(fate, raw), f'{fate}@store.test', delivery_mode='i')
       self.right(self.peer.take())
-    # A bounce has no from= line at this log level before it is delivered: all ids, in their order.
-    for line in self.sendmail.log_lines():
-      for qid in re.findall(r': ((?=\w*\d)\w{14}): ', line):
-        ids += [qid] if qid not in ids else []
+    ids = queue_ids(self.sendmail.log_lines())
     filed = b''.join(raw for user in sorted(self.peer.filed) for raw in self.peer.filed[user])
     log = [line for line in self.sendmail.log_lines('to=') if 'stat=queued' not in line]
     return without_varying(filed, ids), [self.plain(line, ids) for line in log]
@@ -80,11 +76,11 @@ class RefusedTrace(PeerCase):
     super().setUp()
     self.messages_sent: dict[str, bytes] = {}
 
-  def check_refusal(self, refusal: str):
+  def check_refusal(self, refusal: str, *offered: str):
     """As without F=T, byte for byte: the mail, the DSNs, and the log but for its new fields."""
-    expected = self.meet('500 ', flags='')
+    expected = self.meet('500 ', '', offered)
     self.assertEqual(self.sendmail.log_lines('TRACE'), [])
-    found = self.meet(refusal, flags='T')
+    found = self.meet(refusal, 'T', offered)
     self.assertEqual(found[0], expected[0])
     self.assertEqual(found[1], expected[1])
     self.assert_never_heard(TOKEN)
@@ -99,6 +95,9 @@ class RefusedTrace(PeerCase):
 
   def test_a_temporary_refusal_is_not_taken_for_the_reason_of_another(self):
     self.check_refusal('451 4.3.0 ')
+
+  def test_the_same_with_pipelining(self):
+    self.check_refusal('500 5.5.1 ', 'PIPELINING')
 
   def test_any_refusal_leaves_one_line_in_the_log_and_the_mail_is_delivered(self):
     for refusal in REFUSALS:

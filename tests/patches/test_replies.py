@@ -83,6 +83,14 @@ class Offers(PeerCase):
         self.assertNotIn('ignorequota', fields)
         self.assertNotIn('sessionid', fields)
 
+  def test_a_message_that_never_came_to_rcpt_has_sent_no_ignorequota(self):
+    self.peer.answers['MAIL'] = in_turn(None, '451 4.7.1 not now', None)
+    self.with_flags('QT')
+    qids = [self.send_sized(number, 'alice') for number in range(3)]
+    self.assertEqual(len(self.run_queue()), 1)
+    for qid, word in zip(qids, ('sent', None, 'sent')):
+      self.assert_ignorequota(qid, 'alice', word)
+
   def test_a_refused_connection_leaves_no_field_of_the_one_before(self):
     self.with_flags('QT', options="define(`confTO_ICONNECT', `5s')")
     qid = self.send_sized(0, 'alice')

@@ -4,20 +4,21 @@ The control: with the flags they do not, so that the comparison can fail.
 """
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
-from dialogue import without_varying
+from dialogue import queue_ids, without_varying
 from patch_case import Tested, mailer
 from peer import CLOSE, by_user, in_turn
 from peer_case import PeerCase
 from rig.messages import message
 
 
+@dataclass
 class Transcript:
   """What one binary sent, and what it logged."""
-
-  def __init__(self, dialogue: list[bytes], log: list[str]):
-    self.dialogue, self.log = dialogue, log
+  dialogue: list[bytes]
+  log: list[str]
 
 
 class SameAsStock(PeerCase):
@@ -35,7 +36,7 @@ class SameAsStock(PeerCase):
     self.assertTrue(stock.dialogue)
     return stock
 
-  def play(self, binary: Path, script, flags: str, offered: tuple[str, ...] = (), base: str = '',
+  def play(self, binary: Path, script, flags: str, offered: tuple[str, ...] = (),
            options: str = '') -> Transcript:
     self.peer.forget()
     self.peer.offered += offered
@@ -45,10 +46,7 @@ class SameAsStock(PeerCase):
     self.messages = iter(self.raws)
     script()
     sessions = self.peer.take()
-    ids = []
-    for line in self.sendmail.log_lines():
-      for qid in re.findall(r'(?<=: )((?=\w*\d)\w{14})(?=: )', line):
-        ids += [qid] if qid not in ids else []
+    ids = queue_ids(self.sendmail.log_lines())
     log = [self.plain(line, ids) for line in self.sendmail.log_lines()
            if any(qid in line for qid in ids)]
     return Transcript([without_varying(bytes(one.received), ids) for one in sessions], log)
