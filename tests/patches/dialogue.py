@@ -1,7 +1,7 @@
 """What the recorded bytes of a peer mean: transactions, and the trace id in effect at each MAIL.
 
-What it is: Cyrus's rules as a small model. TRACE that was accepted sets the id; RSET, STARTTLS and a
-  new connection clear it; a refused TRACE leaves it as it was; nothing else touches it.
+What it is: Cyrus's rules as a small model. TRACE that was accepted sets the id; RSET, STARTTLS and
+  a new connection clear it; a refused TRACE leaves it as it was; nothing else touches it.
 What it does not know: which id is right. A message says that itself, in its first Received line.
 """
 
@@ -54,8 +54,8 @@ def received(sessions: list[Session]) -> bytes:
 
 # What differs between two runs of one binary, within a message or a line of the log.
 VARYING = (
-    (rb'(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), +\d+ \w{3} \d{4} \d\d:\d\d:\d\d (?:[+-]\d{4}|GMT)(?: \(\w+\))?',
-     b'DATE'),
+    (rb'(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), +\d+ \w{3} \d{4} \d\d:\d\d:\d\d '
+     rb'(?:[+-]\d{4}|GMT)(?: \(\w+\))?', b'DATE'),
     (rb'(?<=Message-Id: <)\d{12}(?=\.)', b'DATE'),
     (rb'\.\d{10}/(?=mail\.test)', b'.CLOCK/'),
     (rb'(?:mta|peer)\d+', b'FOLDER'),

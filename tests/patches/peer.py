@@ -3,9 +3,9 @@
 What it is: a server on a unix socket and on TCP whose replies stand in a table, `answers`, by verb;
   what the table does not say is said as Cyrus lmtpd says it. GREETING and DOT are verbs here.
 What it does not know: what is right; see dialogue.py.
-Answers: a reply ('250 ok', 'code-... \\n code ...' for several lines), CLOSE, SILENCE, None for the usual
-  reply, or a function of (session, argument) that answers one of these. $SESSION in a reply
-  becomes SESSIONID=<...>, which a new connection and RSET renew.
+Answers: a reply ('250 ok'; several lines are parted by newlines), CLOSE, SILENCE, None for the
+  usual reply, or a function of (session, argument) that answers one of these. $SESSION in a reply
+  becomes SESSIONID=<...>, which a new connection and RSET renew. 421 closes, too.
 Lifetimes: one thread a connection, until stop(); take() hands the sessions over and starts anew.
 """
 

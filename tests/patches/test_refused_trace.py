@@ -1,4 +1,4 @@
-"""A TRACE that is refused, or not answered at all: the mail and what is said of it stay the same."""
+"""A TRACE that is refused, or never answered: the mail and what is said of it stay the same."""
 
 import re
 
@@ -8,7 +8,8 @@ from peer_case import PeerCase
 from rig.messages import message
 
 TOKEN = b'NO-SUCH-TOKEN'
-REFUSALS = ('500 5.5.1 ', '501 5.5.4 ', '550 5.7.1 ', '451 4.3.0 ', '452 ', '554-5.0.0 a\n554 5.0.0 ')
+REFUSALS = ('500 5.5.1 ', '501 5.5.4 ', '550 5.7.1 ', '451 4.3.0 ', '452 ',
+            '554-5.0.0 a\n554 5.0.0 ')
 
 # Local part -> what the peer does with it, each a way in which old errors might come to light.
 FATES = {

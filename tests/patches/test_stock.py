@@ -89,7 +89,8 @@ class SameAsStock(PeerCase):
 
   def losses(self):
     """Connections that end, and RSET refused."""
-    self.peer.answers = {'RSET': in_turn(None, '500 5.5.2 what', None, '421 4.3.2 down', None, CLOSE),
+    self.peer.answers = {'RSET': in_turn(None, '500 5.5.2 what', None, '421 4.3.2 down', None,
+                                         CLOSE),
                          'DATA': in_turn(None, None, CLOSE, '451 4.3.0 no', '554 5.5.0 no'),
                          'RCPT': by_user({'down': in_turn('421 4.3.2 down')})}
     for _ in range(8):
