@@ -234,6 +234,18 @@ class Parameters(PeerCase):
     for user, qid in qids.items():
       self.assert_ignorequota(qid, user, 'sent')
 
+  def test_an_address_that_grows_on_the_way_leaves_a_whole_line(self):
+    """With ORCPT it would be longer than Sendmail's own longest command."""
+    self.with_remote('Q')
+    grown = 'g' * 60
+    self.sendmail.edit_cf('$#remote $@ store.test $: $1', f'$#remote $@ store.test $: {grown}$1')
+    qid = self.sendmail.submit(message(), 'alice@quota.test',
+                               rcpt_options=('ORCPT=rfc822;' + 'o' * 1960,))
+    (rcpt,) = exchanges(self.run_queue(), 'RCPT')
+    self.assertRegex(rcpt.sent.decode(),
+                     r'(?i)^RCPT TO:<[g.]+alice>( ORCPT=rfc822;o+)? IGNOREQUOTA\r\n$')
+    self.assert_ignorequota(qid, 'alice', 'sent')
+
   def test_every_recipient_of_a_pipelined_message_has_it(self):
     self.peer.offered = (*self.peer.offered, 'PIPELINING')
     self.peer.answers['RCPT'] = by_user({f'u{number}': f'550 5.1.1 no u{number}'
