@@ -196,9 +196,9 @@ verdict "every function of ARCHITECTURE.md exists" "$(while read -r name; do
   grep -rqE "(^|[^A-Za-z_])$name\(" common mailer milter --include=*.cpp ||
     grep -rqE "(^|[^A-Za-z_])${name#*::}\(" common mailer milter --include=*.h && 
     { [ "${name#*::}" = "$name" ] || grep -rq "class ${name%%::*}\|struct ${name%%::*}" common mailer milter; } ||
-    echo "$name"
+    [ -z "$(grep -LE "(^|[^A-Za-z_])$name\(" patches/*.patch)" ] || echo "$name"
 done <"$scratch/names")"
-grep -oE '`(common|mailer|milter|tests|cf|docs)/[A-Za-z0-9_./-]+`' docs/*.md README.md | sed 's/.*`\(.*\)`/\1/' |
+grep -oE '`(common|mailer|milter|tests|cf|docs|patches)/[A-Za-z0-9_./-]+`' docs/*.md README.md | sed 's/.*`\(.*\)`/\1/' |
   sort -u >"$scratch/paths"
 verdict "every path in the documents exists" "$(while read -r path; do
   [ -e "$path" ] || [ -e "$path.h" ] || [ -e "$path.cpp" ] || echo "$path"

@@ -98,6 +98,25 @@ class TwoMailers(PeerCase):
     self.assert_ignorequota(qid, 'bob', 'sent')
 
 
+class TwoBinaries(PatchCase):
+  """A stock and a patched Sendmail share a queue and a .cf."""
+
+  def test_who_runs_the_queue_decides_about_the_quota_and_nothing_is_lost(self):
+    user = self.full_mailbox()
+    self.with_flags('QT')
+    qid = self.send(message(), user)
+    patched = self.sendmail.binary
+    self.sendmail.binary = Tested.stock
+    self.sendmail.run_queue()
+    self.assert_deferred(qid, user, '4.2.2')
+    self.assert_ignorequota(qid, user, None)
+    self.sendmail.binary = patched
+    self.sendmail.run_queue()
+    self.assert_sent(qid, user)
+    self.assert_ignorequota(qid, user, 'sent')
+    self.assertEqual(len(self.store.messages(user)), 1)
+
+
 class SmtpMailer(PeerCase):
   """Q and T without z: an SMTP mailer knows neither."""
 

@@ -3,6 +3,7 @@
 import re
 
 from dialogue import exchanges, queue_ids, transactions, without_varying
+from patch_case import log_fields
 from peer import CLOSE, SILENCE, by_user, in_turn
 from peer_case import PeerCase
 from rig.messages import message
@@ -169,6 +170,20 @@ class LostAtTrace(PeerCase):
   def test_421_closes_the_connection_and_defers_the_mail(self):
     verbs = self.check_deferred('421 4.3.2 going down')
     self.assertIn(verbs, ('LHLO TRACE QUIT', 'LHLO TRACE'))
+
+  def test_421_is_told_as_421_to_mail(self):
+    ends = []
+    for verb, flags in (('TRACE', 'QT'), ('MAIL', '')):
+      self.peer.forget()
+      self.peer.answers[verb] = '421 4.3.2 going down'
+      self.with_flags(flags)
+      qid = self.send(message(), 'alice')
+      self.run_queue()
+      end = self.sendmail.delivery(qid, 'alice')
+      fields = log_fields(end)
+      ends.append((end.stat, fields['dsn'], fields.get('reply')))
+    self.assertEqual(ends[0], ends[1])
+    self.assertIn('421', ends[0][0])
 
   def test_421_in_a_cached_connection_is_told_as_421_to_mail(self):
     ends = []

@@ -175,6 +175,33 @@ class SessionIds(PeerCase):
     self.assertNotIn('sessionid', self.fields(qids[1], 'alice'))
     self.assertTrue(self.fields(qids[2], 'alice')['sessionid'].startswith('<peer.test-'))
 
+  def test_a_lhlo_reply_of_one_line_has_one_too(self):
+    bare = {verb: '250 2.0.0 ok' for verb in ('MAIL', 'RCPT', 'DOT')}
+    self.assertEqual(self.logged(bare | {'LHLO': '250 Ok SESSIONID=<only>'}), '<only>')
+
+  def test_the_last_one_of_a_line_counts(self):
+    for text, wanted in (('"SESSIONID=<spoof>"@x ok SESSIONID=<good>', '<good>'),
+                         ('SESSIONID=<good> SESSIONID=<no good>', None)):
+      with self.subTest(text=text):
+        self.assertEqual(self.logged({'DOT': f'250 2.1.5 {text}'}), wanted)
+
+  def test_a_connection_that_closed_leaves_none_to_the_next(self):
+    bare = '250 2.0.0 ok'
+    answers = {verb: bare for verb in ('TRACE', 'MAIL', 'RCPT', 'DOT')}
+    self.peer.answers = answers | {'LHLO': LHLO.format('250-TRACE'),
+                                   'RSET': '421 4.3.2 gone SESSIONID=<of-old>'}
+    self.with_flags('T')
+    qids = [self.send_sized(number, 'alice') for number in range(2)]
+    self.assertEqual(len(self.run_queue()), 2)
+    for qid in qids:
+      self.assert_sent(qid, 'alice')
+      self.assertNotIn('sessionid', self.fields(qid, 'alice'))
+
+  def test_a_refused_data_is_logged_with_the_one_it_was_refused_under(self):
+    answers = {'DATA': '554 5.6.0 no SESSIONID=<of-refusal>',
+               'RSET': '250 2.0.0 Ok SESSIONID=<behind-it>'}
+    self.assertEqual(self.logged(answers), '<of-refusal>')
+
   def test_a_bounce_in_between_has_an_id_of_its_own(self):
     self.peer.answers['RCPT'] = by_user({'nobody': '550 5.1.1 unknown SESSIONID=<of-refusal>'})
     self.with_flags('T')
