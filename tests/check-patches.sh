@@ -77,7 +77,7 @@ check_source() {
 check_build() {
   for flavour in stock patched; do
     verdict "$version: the $flavour one builds" "$(
-      [ -e "$folder/$flavour.built" ] || { grep -E 'error|\*\*\*' "$folder/$flavour.log" || echo "no log" ; } | head -n 5)"
+      [ -e "$folder/$flavour.built" ] || { grep -E 'error:|\*\*\*' "$folder/$flavour.log" || echo "no log" ; } | head -n 5)"
     [ -e "$folder/$flavour.built" ] || return
     warnings "$folder/$flavour.log" >"$scratch/$flavour.warnings"
   done
@@ -90,16 +90,14 @@ check_build() {
     grep -w LMTPEXT "$scratch/said")"
 }
 check_end_to_end() {
-  tests/patches/run --patched "$patched" --stock "$stock" --version "$version" --tree "$folder/patched" \
-    >"$scratch/run" 2>&1
-  status=$?
-  sed -E "\$d; s/^(ok|not ok) /\\1 $version: /" "$scratch/run"
-  counts=$(tail -n 1 "$scratch/run" | sed -nE 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p')
+  sed "\$d" "$scratch/$version.run"
+  counts=$(tail -n 1 "$scratch/$version.run" | sed -nE 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p')
   [ "$counts" ] || counts="0 0"
   passed=$((passed + ${counts% *}))
   failed=$((failed + ${counts#* }))
   verdict "$version: the end-to-end part ends with its counts" "$(
-    [ "${counts% *}" -gt 0 ] && [ $((status == 0)) -eq $((${counts#* } == 0)) ] || tail -n 3 "$scratch/run")"
+    [ "${counts% *}" -gt 0 ] && [ $(($(cat "$scratch/$version.status") == 0)) -eq $((${counts#* } == 0)) ] ||
+      tail -n 3 "$scratch/$version.run")"
 }
 
 versions=${*:-$(sed -n 's/^\([0-9][^ ]*\) .*/\1/p' patches/sources)}
@@ -107,6 +105,12 @@ versions=${*:-$(sed -n 's/^\([0-9][^ ]*\) .*/\1/p' patches/sources)}
 for version in $versions; do echo "trees $version"; done | xargs -P 2 -L 1 tests/build-sendmail.sh
 for version in $versions; do printf 'binary %s stock\nbinary %s patched\n' "$version" "$version"; done |
   xargs -P 2 -L 1 tests/build-sendmail.sh
+for version in $versions; do
+  [ ! -e "build/patches/$version/stock.built" ] || [ ! -e "build/patches/$version/patched.built" ] || echo "$version"
+done | xargs -P 3 -I VERSION sh -c 'folder=build/patches/VERSION
+  tests/patches/run --patched $folder/patched/obj./sendmail/sendmail --stock $folder/stock/obj./sendmail/sendmail \
+    --version VERSION --tree $folder/patched >"$0/VERSION.run" 2>&1
+  echo $? >"$0/VERSION.status"' "$scratch"
 for version in $versions; do
   folder=build/patches/$version
   patch=patches/sendmail-$version.patch
@@ -120,6 +124,6 @@ for version in $versions; do
   [ ! -e "$folder/failed" ] || continue
   check_source
   check_build
-  [ ! -e "$folder/stock.built" ] || [ ! -e "$folder/patched.built" ] || check_end_to_end
+  [ ! -e "$scratch/$version.run" ] || check_end_to_end
 done
 close_suite
