@@ -108,6 +108,7 @@ make_trees() {
   fi
 }
 build() { # flavour
+  if [ -e "$folder/failed" ] || [ -e "$folder/skipped" ]; then return; fi
   if is_current "$1.built" "$1" || ! is_current "$1.tree" "$1"; then return; fi
   # The name under which Build looks first for its folder, as in debian/rules.
   rm -rf "$folder/$1/obj." "$folder/$1.built"

@@ -106,7 +106,9 @@ for version in $versions; do echo "trees $version"; done | xargs -P 2 -L 1 tests
 for version in $versions; do printf 'binary %s stock\nbinary %s patched\n' "$version" "$version"; done |
   xargs -P 2 -L 1 tests/build-sendmail.sh
 for version in $versions; do
-  [ ! -e "build/patches/$version/stock.built" ] || [ ! -e "build/patches/$version/patched.built" ] || echo "$version"
+  folder=build/patches/$version
+  if [ -e "$folder/failed" ] || [ -e "$folder/skipped" ]; then continue; fi
+  [ ! -e "$folder/stock.built" ] || [ ! -e "$folder/patched.built" ] || echo "$version"
 done | xargs -P 3 -I VERSION sh -c 'folder=build/patches/VERSION
   tests/patches/run --patched $folder/patched/obj./sendmail/sendmail --stock $folder/stock/obj./sendmail/sendmail \
     --version VERSION --tree $folder/patched >"$0/VERSION.run" 2>&1
