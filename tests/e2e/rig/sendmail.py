@@ -1,6 +1,7 @@
 """A private Sendmail: its own .cf, queue, log and port; nothing of the system's is touched.
 
-What it is: Debian's unmodified binary (a copy without the setgid bit), run by a .cf made here.
+What it is: Debian's unmodified binary (a copy without the setgid bit), run by a .cf made here; or
+  the binary and the cf/ folder that it is handed.
 What it does not know: which store the mail goes to; `mailers` are the lines of an .mc file that
   define the mailers cyrusv2 and cyrusv2q (see mailers.py).
 Routing: USER@store.test goes to cyrusv2, USER@quota.test to cyrusv2q, USER@mail.test is local,
@@ -14,6 +15,7 @@ import shutil
 import smtplib
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from .preload import private_environment
 from .process import Server, wait_until
@@ -75,14 +77,15 @@ class Delivery:
 
 class Sendmail:
   def __init__(self, scratch: Scratch, name: str, mailers: str, options: str = '',
-               quota_mailer: str = 'cyrusv2q'):
+               quota_mailer: str = 'cyrusv2q', binary: Path | None = None, cf_folder: str = CF):
     self.dir = scratch.folder(name)
     self.log = self.dir / 'mail.log'
     self.port = free_port()
     self.environment = private_environment(scratch.path, self.log)
-    self.binary = scratch.path / 'sendmail'
+    self.cf_folder = cf_folder
+    self.binary = self.dir / 'sendmail' if binary else scratch.path / 'sendmail'
     if not self.binary.exists():
-      shutil.copyfile('/usr/libexec/sendmail/sendmail', self.binary)
+      shutil.copyfile(binary or '/usr/libexec/sendmail/sendmail', self.binary)
       self.binary.chmod(0o755)
     (self.dir / 'queue').mkdir(mode=0o700)
     (self.dir / 'aliases').write_text('MAILER-DAEMON: postmaster\n')
@@ -105,7 +108,8 @@ class Sendmail:
   def make_cf(self, text: str):
     mc = self.dir / 'sendmail.mc'
     mc.write_text(text)
-    made = subprocess.run(['m4', f'-D_CF_DIR_={CF}/', f'{CF}/m4/cf.m4', mc], timeout=30,
+    cf = self.cf_folder
+    made = subprocess.run(['m4', f'-D_CF_DIR_={cf}/', f'{cf}/m4/cf.m4', mc], timeout=30,
                           capture_output=True)
     complaints = made.stderr.decode(errors='replace').strip()
     if made.returncode != 0 or complaints:
