@@ -77,7 +77,8 @@ help:
 ## make deps         install the Debian packages of packages.txt that are missing (root)
 ## make demo         a private Sendmail, lmtpq and store: three messages and what became of them
 ## make check        unit tests, dialogues, corpus replay, floors, documents; no root, no network
-## make e2e          real Sendmail with real Cyrus, Dovecot and our store; the cf files
+## make e2e          real Sendmail with real Cyrus, Dovecot and our store; the cf files; patches/, for
+##                   which it fetches Sendmail's source into ~/.cache and builds it
 ## make test         deps, check and e2e: what CI runs
 ## make bench        speed and memory, against the stock mailer and other proxies; writes build/bench.txt,
 ##                   the figures of docs/PERFORMANCE.md and docs/performance.svg
@@ -261,4 +262,5 @@ install: all
 clean:
 	rm -rf build
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+# Sendmail's trees have files of that name which are none of ours.
+-include $(shell find $(BUILD) -path $(BUILD)/patches -prune -o -name '*.d' -print 2>/dev/null)

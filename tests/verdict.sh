@@ -1,6 +1,7 @@
 # For the checks in sh: counts verdicts, prints them, and closes as every suite does.
 passed=0
 failed=0
+skipped=0
 verdict() { # name, complaint (empty: good)
   if [ -z "$2" ]; then
     passed=$((passed + 1))
@@ -10,7 +11,11 @@ verdict() { # name, complaint (empty: good)
     echo "not ok $1: $(echo "$2" | tr '\n' ' ')"
   fi
 }
+skip() { # name, what this machine lacks for it
+  skipped=$((skipped + 1))
+  echo "skip $1: $2"
+}
 close_suite() {
-  echo "$passed passed, $failed failed"
+  echo "$passed passed, $failed failed$([ $skipped -eq 0 ] || echo ", $skipped skipped")"
   [ $failed -eq 0 ] && [ $passed -gt 0 ]
 }
