@@ -102,9 +102,9 @@ check_end_to_end() {
 
 versions=${*:-$(sed -n 's/^\([0-9][^ ]*\) .*/\1/p' patches/sources)}
 # The longest part, on two cores.
-for version in $versions; do echo "trees $version"; done | xargs -P 2 -L 1 tests/build-sendmail.sh
+for version in $versions; do echo "trees $version"; done | xargs -P 2 -L 1 tests/patches/build
 for version in $versions; do printf 'binary %s stock\nbinary %s patched\n' "$version" "$version"; done |
-  xargs -P 2 -L 1 tests/build-sendmail.sh
+  xargs -P 2 -L 1 tests/patches/build
 for version in $versions; do
   folder=build/patches/$version
   if [ -e "$folder/failed" ] || [ -e "$folder/skipped" ]; then continue; fi
