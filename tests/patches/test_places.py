@@ -7,6 +7,7 @@ from dialogue import exchanges, received, transactions
 from patch_case import PatchCase, Tested, mailer
 from peer_case import PeerCase
 from rig.lmtp_store import LmtpStore
+from rig.mailers import ROOT
 from rig.messages import message, message_id
 
 PIPE = """#!/usr/bin/python3 -IS
@@ -57,14 +58,16 @@ class TwoMailers(PeerCase):
   """One binary for ordinary mail and notifications, told apart by the mailertable."""
 
   def with_table(self):
+    """The .mc lines and the mailertable that patches/README.md shows, with this test's places."""
+    readme = (ROOT / 'patches/README.md').read_text()
+    shown = dict(re.findall(r'^```(m4|mailertable)\n(.*?)^```$', readme, re.M | re.S))
+    lines = [line for line in shown['m4'].replace('/run/cyrus/socket/lmtp', str(self.peer.path))
+             .splitlines() if not line.startswith(('FEATURE', "MAILER(`local'", "MAILER(`smtp'"))]
     table = self.scratch.path / f'mailertable{self.number}'
-    table.write_text('store.test\tcyrusv2:store.test\nnotify.test\tcyrusv2q:store.test\n')
-    address = f'FILE {self.peer.path}'
-    lines = (f"define(`CYRUSV2_MAILER_ARGS', `{address}')\n"
-             "MODIFY_MAILER_FLAGS(`CYRUSV2', `+T')\n"
-             "MAILER(`cyrusv2')\n" + mailer(self.peer.address, 'TQ', name='cyrusv2q'))
-    self.with_mailers(lines, f"FEATURE(`mailertable', `text -k0 -v1 {table}')\n"
-                             'RELAY_DOMAIN(`notify.test\')')
+    table.write_text('store.test\tcyrusv2:store.test\n'
+                     + shown['mailertable'].replace('notice.example.org', 'notify.test'))
+    self.with_mailers('\n'.join(lines), f"FEATURE(`mailertable', `text -k0 -v1 {table}')\n"
+                                        'RELAY_DOMAIN(`notify.test\')')
     self.sendmail.edit_cf('R$+ < @ store.test $* >', 'R$+ < @ unused.test $* >')
 
   def test_both_kinds_of_mail_in_one_queue_run_over_both_cached_connections(self):
