@@ -1,11 +1,15 @@
 """F=Q: IGNOREQUOTA goes to a server that offered it, and to no other."""
 
+import subprocess
+
 import store_log
 from patch_case import PatchCase, mailer
+from rig.authority import Authority
 from rig.cyrus import Cyrus
 from rig.lmtp_store import LmtpStore
 from rig.messages import message, message_id
 from rig.scratch import free_port
+from rig.sendmail import Sendmail
 from rig.store import Store
 
 
@@ -71,6 +75,34 @@ class CyrusOverTcp(CyrusOnAUnixSocket):
   def prepare_store(cls):
     cls.store.open_port = free_port()
     cls.address = f'inet:localhost:{cls.store.open_port}'
+
+
+class CyrusWithTlsAndLogin(CyrusOnAUnixSocket):
+  """STARTTLS and AUTH come in between, and each time another LHLO."""
+  mechanism = 'SCRAM-SHA-256'
+
+  @classmethod
+  def prepare_store(cls):
+    cls.store.use_tls(Authority(cls.scratch.folder('authority')).leaf('server'))
+    cls.store.mechanisms = cls.mechanism
+    cls.store.add_login('lmtpuser', 'secret')
+    cls.address = cls.store.tcp_address
+    folder = cls.scratch.folder('authinfo', 0o700)
+    subprocess.run(['makemap', 'hash', folder / 'authinfo'], check=True, timeout=30,
+                   capture_output=True,
+                   input=f'AuthInfo: "U:lmtpuser" "P:secret" "M:{cls.mechanism}"\n'.encode())
+    cls.login = (f"FEATURE(`authinfo', `hash -o {folder}/authinfo')\n"
+                 f"define(`confAUTH_MECHANISMS', `{cls.mechanism}')\n")
+
+  def with_flags(self, flags: str, options: str = '', **more) -> Sendmail:
+    return super().with_flags(flags, self.login + options, **more)
+
+  def assert_filed_over_quota(self, flags: str) -> str:
+    logins, handshakes = len(self.store.logins()), len(self.store.handshakes())
+    qid = super().assert_filed_over_quota(flags)
+    self.assertEqual(self.store.logins()[logins:], [('lmtpuser', f'{self.mechanism}+TLS')])
+    self.assertEqual(len(self.store.handshakes()), handshakes + 1)
+    return qid
 
 
 class StoreWithTrace(QuotaWords):
