@@ -1,32 +1,19 @@
 #include "waiting.h"
 
 #include <cppunit/extensions/HelperMacros.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <climits>
 #include <memory>
 #include <stdexcept>
 #include <thread>
 
-#include "descriptor.h"
+#include "pair.h"
 #include "thread_scheduler.h"
 
 using namespace lmtpq;
 using std::chrono::milliseconds;
 
 namespace {
-
-struct Pair {
-  Pair() {
-    int ends[2];
-    CPPUNIT_ASSERT_EQUAL(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
-    near = Descriptor(ends[0]);
-    far = Descriptor(ends[1]);
-  }
-  void say() const { CPPUNIT_ASSERT_EQUAL(ssize_t{1}, write(far.number(), "x", 1)); }
-  Descriptor near, far;
-};
 
 // Waits for its turn in a thread of its own, through a Scheduler or without one.
 class Waiting {

@@ -1,6 +1,6 @@
 // Fibers on a Reactor, for the tests of what happens there.
 //
-// What it is: a test's fibers, whose end can be waited for, and something to wait for.
+// What it is: a test's fibers, whose end can be waited for.
 // What it does not know: what they do.
 // Called by: the tests of the Reactor.
 // Threads and lifetimes: a test's thread; outlives the fibers.
@@ -8,15 +8,13 @@
 #pragma once
 
 #include <cppunit/extensions/HelperMacros.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
 #include <functional>
 #include <thread>
 
-#include "descriptor.h"
+#include "pair.h"
 #include "reactor.h"
 
 namespace lmtpq {
@@ -31,17 +29,6 @@ void await(Condition condition) {
     std::this_thread::yield();
   }
 }
-
-struct Pair {
-  Pair() {
-    int ends[2];
-    CPPUNIT_ASSERT_EQUAL(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
-    near = Descriptor(ends[0]);
-    far = Descriptor(ends[1]);
-  }
-  void say() const { [[maybe_unused]] const ssize_t written = write(far.number(), "x", 1); }
-  Descriptor near, far;
-};
 
 // Fibers of one test: it ends when all of them are over.
 class Fibers {
