@@ -213,17 +213,17 @@ void Delivery::log_tags(const MessageState& progress) const {
   const auto record = [&] {
     Record made;
     made.add("trace", progress.trace().text()).add("qid", progress.queue_id().text());
-    return made.add("tag", "disbelieved");
+    return made.add("tag", "rejected");
   };
   const auto count = [&](std::string_view verdict) {
     if (shared_.meter != nullptr) {
       shared_.meter->tag_judged(verdict);
     }
   };
-  if (progress.tags().believed) {
-    count("believed");
+  if (progress.tags().valid) {
+    count("valid");
   }
-  for (const DisbelievedTag& tag : progress.tags().disbelieved) {
+  for (const RejectedTag& tag : progress.tags().rejected) {
     log_.warning(
         record().add("reason", kTagFaultNames[static_cast<int>(tag.fault)]).add("key", tag.key));
     count(kTagFaultNames[static_cast<int>(tag.fault)]);
@@ -261,7 +261,7 @@ void Delivery::log_outcome(const MessageState& progress, std::size_t recipient,
       .add("tls", upstream != nullptr ? tls_words(*upstream) : "none")
       .add("auth",
            upstream != nullptr && !upstream->mechanism().empty() ? upstream->mechanism() : "none")
-      .add("tag", progress.tags().believed ? progress.tags().believed->key_id() : "");
+      .add("tag", progress.tags().valid ? progress.tags().valid->key_id() : "");
   if (upstream != nullptr && upstream->mechanism().empty() && asks_for_login(outcome)) {
     record.add("hint", "no login is configured for this destination");
   }

@@ -35,7 +35,7 @@ class DeliveryAgent {
   virtual Delivered deliver(const Envelope& envelope, const MailData& data,
                             Clock::time_point begun) = 0;
   // The client was gone before it heard the outcomes.
-  virtual void unheard() {}
+  virtual void reply_lost() {}
   // Idle connections that are held for this session alone: are there any, and say goodbye to them.
   virtual bool has_idle() const { return false; }
   virtual void drop_idle() {}

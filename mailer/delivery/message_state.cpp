@@ -23,8 +23,8 @@ TraceId trace_for(const Settings& settings, const TraceId& clients, const TagVer
   if (settings.trace != TraceSource::kOff && !clients.empty()) {
     return clients;
   }
-  if (settings.trace == TraceSource::kTag && tags.believed) {
-    return tags.believed->trace();
+  if (settings.trace == TraceSource::kTag && tags.valid) {
+    return tags.valid->trace();
   }
   return settings.trace == TraceSource::kOff ? TraceId() : queue_id;
 }
@@ -103,8 +103,7 @@ bool MessageState::wants_bypass(std::size_t recipient) const {
     case IgnoreQuota::kAlways:
       return true;
     case IgnoreQuota::kTagged:
-      return to.ignore_quota ||
-             (tags_.believed && tags_.believed->ignores_quota(to.mailbox.text()));
+      return to.ignore_quota || (tags_.valid && tags_.valid->ignores_quota(to.mailbox.text()));
     case IgnoreQuota::kNever:
       break;
   }

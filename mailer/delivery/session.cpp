@@ -122,7 +122,7 @@ bool Session::read_input() {
       return false;
     } else if (status != IoStatus::kProgress) {
       if (status == IoStatus::kFailed && told_) {
-        unheard(*told_, client_.failure() + " behind the outcomes: possible duplicate");
+        reply_lost(*told_, client_.failure() + " behind the outcomes: possible duplicate");
       }
       ended(client_.failure());
       return false;
@@ -170,12 +170,12 @@ bool Session::deliver() {
   begun_ = Clock::now();
   read_ = 0;
   if (!flush()) {
-    unheard(delivered.trace, "gone before it heard the outcomes: possible duplicate");
+    reply_lost(delivered.trace, "gone before it heard the outcomes: possible duplicate");
     return false;
   }
   if (client_ended_ && piece_.empty() && rest_.empty() && pending_.empty()) {
     // Over TCP there is no telling one who has gone from one who only has nothing more to say.
-    unheard(delivered.trace, "closed before it was told the outcomes: possible duplicate");
+    reply_lost(delivered.trace, "closed before it was told the outcomes: possible duplicate");
   }
   told_ = delivered.trace;
   return true;
@@ -192,8 +192,8 @@ void Session::look_at_client() {
 }
 
 // What the store took, the client will bring again.
-void Session::unheard(const TraceId& trace, const std::string& words) {
-  carrier_.unheard();
+void Session::reply_lost(const TraceId& trace, const std::string& words) {
+  carrier_.reply_lost();
   log_.warning(Record().add("trace", trace.text()).add("client", words));
 }
 

@@ -44,7 +44,7 @@ class Session {
   bool idle() const;
   bool deliver();
   void look_at_client();
-  void unheard(const TraceId& trace, const std::string& words);
+  void reply_lost(const TraceId& trace, const std::string& words);
   void ended(const std::string& reason);
 
   Channel& client_;

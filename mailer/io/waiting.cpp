@@ -20,8 +20,8 @@ Scheduler* Scheduler::current() { return t_current; }
 
 void Scheduler::set_current(Scheduler* scheduler) { t_current = scheduler; }
 
-bool Turn::wait_until(std::unique_lock<std::mutex>& lock, Deadline deadline,
-                      const std::function<bool()>& due) {
+bool Waiter::wait_until(std::unique_lock<std::mutex>& lock, Deadline deadline,
+                        const std::function<bool()>& due) {
   Scheduler* const scheduler = Scheduler::current();
   if (scheduler == nullptr) {
     return condition_.wait_until(lock, deadline, due);
@@ -39,7 +39,7 @@ bool Turn::wait_until(std::unique_lock<std::mutex>& lock, Deadline deadline,
   return true;
 }
 
-void Turn::call() {
+void Waiter::call() {
   if (sleeper_.scheduler != nullptr) {
     sleeper_.scheduler->wake(sleeper_.fiber);
   } else {

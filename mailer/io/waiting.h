@@ -49,7 +49,7 @@ class Scheduler {
 };
 
 // One that waits for its turn, under somebody's lock; what std::condition_variable is for threads.
-class Turn {
+class Waiter {
  public:
   // False: the deadline came first.
   bool wait_until(std::unique_lock<std::mutex>& lock, Deadline deadline,

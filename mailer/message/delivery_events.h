@@ -49,10 +49,10 @@ class DeliveryEvents {
   virtual void taken(const Message&) {}
   virtual void decided(const Fact&) {}
   // The client was gone before it heard the outcomes.
-  virtual void unheard() {}
+  virtual void reply_lost() {}
   // `result`: "ready", "without-tls" (ready, though TLS failed), or what kTroubleNames calls it.
   virtual void dialled(std::string_view /*destination*/, std::string_view /*result*/, Time) {}
-  // "believed", or what kTagFaultNames calls it.
+  // "valid", or what kTagFaultNames calls it.
   virtual void tag_judged(std::string_view /*verdict*/) {}
   virtual void client_admitted() {}
   virtual void client_refused(Dismissal) {}

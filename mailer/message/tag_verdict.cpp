@@ -36,16 +36,16 @@ TagVerdict judge_tags(const MailData& data, const TraceId& queue_id, const Keyri
     if (Tag* const tag = std::get_if<Tag>(&judged)) {
       valid.emplace_back(std::move(*tag), &value);
     } else {
-      verdict.disbelieved.push_back({std::get<TagFault>(judged), claimed_key(value)});
+      verdict.rejected.push_back({std::get<TagFault>(judged), claimed_key(value)});
     }
   }
   if (valid.size() == 1 && verdict.unread == 0) {
-    verdict.believed = std::move(valid.front().first);
+    verdict.valid = std::move(valid.front().first);
     return verdict;
   }
   // Two decisions, and no way to tell which is the policy's.
   for (const auto& [tag, value] : valid) {
-    verdict.disbelieved.push_back({TagFault::kTwoTags, claimed_key(*value)});
+    verdict.rejected.push_back({TagFault::kTwoTags, claimed_key(*value)});
   }
   return verdict;
 }

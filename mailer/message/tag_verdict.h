@@ -19,14 +19,14 @@
 
 namespace lmtpq::mailer {
 
-struct DisbelievedTag {
+struct RejectedTag {
   TagFault fault;
   std::string key;  // that it names
 };
 
 struct TagVerdict {
-  std::optional<Tag> believed;
-  std::vector<DisbelievedTag> disbelieved;
+  std::optional<Tag> valid;
+  std::vector<RejectedTag> rejected;
   std::size_t unread = 0;  // tags beyond those that were looked at; then none is believed
 };
 

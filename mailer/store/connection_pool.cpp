@@ -78,7 +78,7 @@ void ConnectionPool::close(Entries entries) {
 // One at a time is woken: all of them, for each connection that comes free, would be a herd.
 void ConnectionPool::call_next() {
   if (!waiting_.empty() && place()) {
-    waiting_.front()->turn.call();
+    waiting_.front()->call();
   }
 }
 
@@ -88,8 +88,8 @@ bool ConnectionPool::wait_for_place(Lock& lock, Deadline latest, bool in_front) 
   }
   Waiter self;
   waiting_.insert(in_front ? waiting_.begin() : waiting_.end(), &self);
-  const bool due = self.turn.wait_until(
-      lock, latest, [&] { return cut_ || (waiting_.front() == &self && place()); });
+  const bool due =
+      self.wait_until(lock, latest, [&] { return cut_ || (waiting_.front() == &self && place()); });
   std::erase(waiting_, &self);
   if (!due) {
     call_next();
@@ -339,7 +339,7 @@ void ConnectionPool::cut() {
   const std::lock_guard lock(mutex_);
   cut_ = true;
   for (Waiter* const waiter : waiting_) {
-    waiter->turn.call();
+    waiter->call();
   }
   for (Upstream* const upstream : leased_) {
     upstream->cut();

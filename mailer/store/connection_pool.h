@@ -123,9 +123,6 @@ class ConnectionPool {
   };
   using Entries = std::vector<Entry>;
   using Lock = std::unique_lock<std::mutex>;
-  struct Waiter {
-    Turn turn;
-  };
 
   bool expired(const Entry& entry, Clock::time_point now) const;
   bool place() const { return !idle_.empty() || open_ < limits_.connections; }

@@ -30,20 +30,20 @@ Claim::~Claim() {
 }
 
 // Nobody who came earlier waits for one of its mailboxes, and none of them is full.
-bool MailboxLimiter::free_for(const Waiter& waiter) const {
+bool MailboxLimiter::free_for(const Claimant& waiter) const {
   return std::all_of(waiter.mailboxes.begin(), waiter.mailboxes.end(), [&](const auto& name) {
     const Mailbox& mailbox = mailboxes_.at(name);
     return mailbox.in_flight < limit_ && mailbox.waiting.front() == &waiter;
   });
 }
 
-void MailboxLimiter::leave_queues(const Waiter& waiter) {
+void MailboxLimiter::leave_queues(const Claimant& waiter) {
   for (const std::string& name : waiter.mailboxes) {
     std::erase(mailboxes_.at(name).waiting, &waiter);
   }
 }
 
-void MailboxLimiter::grant(Waiter& waiter) {
+void MailboxLimiter::grant(Claimant& waiter) {
   leave_queues(waiter);
   for (const std::string& name : waiter.mailboxes) {
     ++mailboxes_.at(name).in_flight;
@@ -52,23 +52,23 @@ void MailboxLimiter::grant(Waiter& waiter) {
 }
 
 // Whose turn it is now; nullptr: nobody's.
-MailboxLimiter::Waiter* MailboxLimiter::next_of(const std::string& name) const {
+MailboxLimiter::Claimant* MailboxLimiter::next_of(const std::string& name) const {
   const auto found = mailboxes_.find(name);
   if (found == mailboxes_.end() || found->second.waiting.empty()) {
     return nullptr;
   }
-  Waiter* const first = found->second.waiting.front();
+  Claimant* const first = found->second.waiting.front();
   return free_for(*first) ? first : nullptr;
 }
 
 // Who is first in the queue of one of these may have been waiting for just this; and where he was
 // let in, the next, in each of the queues that he left.
 void MailboxLimiter::call(const std::vector<std::string>& mailboxes) {
-  Waiter* left = nullptr;  // whose queues are still to be looked at
+  Claimant* left = nullptr;  // whose queues are still to be looked at
   const std::vector<std::string>* queues = &mailboxes;
   while (queues != nullptr) {
     for (const std::string& name : *queues) {
-      while (Waiter* const next = next_of(name)) {
+      while (Claimant* const next = next_of(name)) {
         grant(*next);
         next->turn.call();
         next->before = std::exchange(left, next);
@@ -95,7 +95,7 @@ Claim MailboxLimiter::claim(std::vector<std::string> mailboxes, Deadline latest)
   mailboxes.erase(std::unique(mailboxes.begin(), mailboxes.end()), mailboxes.end());
   made.mailboxes_ = std::move(mailboxes);
   std::unique_lock lock(mutex_);
-  Waiter self{made.mailboxes_, {}};
+  Claimant self{made.mailboxes_, {}};
   for (const std::string& name : made.mailboxes_) {
     mailboxes_[name].waiting.push_back(&self);
   }

@@ -46,21 +46,21 @@ class MailboxLimiter {
 
  private:
   friend class Claim;
-  struct Waiter {
+  struct Claimant {
     const std::vector<std::string>& mailboxes;
-    Turn turn;
+    Waiter turn;
     bool granted = false;
-    Waiter* before = nullptr;  // let in before him by the same call()
+    Claimant* before = nullptr;  // let in before him by the same call()
   };
   struct Mailbox {
     std::size_t in_flight = 0;
-    std::deque<Waiter*> waiting;
+    std::deque<Claimant*> waiting;
   };
 
-  bool free_for(const Waiter& waiter) const;
-  Waiter* next_of(const std::string& name) const;
-  void grant(Waiter& waiter);
-  void leave_queues(const Waiter& waiter);
+  bool free_for(const Claimant& waiter) const;
+  Claimant* next_of(const std::string& name) const;
+  void grant(Claimant& waiter);
+  void leave_queues(const Claimant& waiter);
   void call(const std::vector<std::string>& mailboxes);
   void give_back(const std::vector<std::string>& mailboxes);
 

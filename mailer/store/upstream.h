@@ -78,7 +78,7 @@ class Upstream {
   void converse_while(ClientState state, Deadline latest);
   MessageForm form_for(const Body& body) const;
   void send_message(const Body& body, Deadline latest);
-  class Pieces;
+  class MessageWriter;
   void message_out(std::uint64_t bytes);
   void exchange_commands(Deadline deadline);
   void exchange_message(std::string_view& out, Deadline deadline);

@@ -37,9 +37,9 @@ MessageForm Upstream::form_for(const Body& body) const {
 }
 
 // What goes to the wire of a message, piece by piece.
-class Upstream::Pieces {
+class Upstream::MessageWriter {
  public:
-  Pieces(const Body& body, MessageForm form)
+  MessageWriter(const Body& body, MessageForm form)
       : reader_(body), left_(body.size()), chunks_(form != MessageForm::kData) {}
 
   // The next piece, a whole chunk if it goes in chunks. False: the message cannot be read.
@@ -91,7 +91,7 @@ class Upstream::Pieces {
 };
 
 void Upstream::send_message(const Body& body, Deadline latest) {
-  Pieces pieces(body, client_.form());
+  MessageWriter writer(body, client_.form());
   std::string piece;
   std::string_view out;
   std::uint64_t sent = 0;
@@ -100,20 +100,20 @@ void Upstream::send_message(const Body& body, Deadline latest) {
   Clock::time_point progress = start;
   while (client_.state() == ClientState::kBody) {
     if (out.empty() && !piece.empty()) {
-      if (pieces.done()) {
+      if (writer.done()) {
         message_out(sent);
         client_.end_of_data();
         return;
       }
-      if (pieces.chunks()) {
+      if (writer.chunks()) {
         client_.end_of_chunk();
       }
       piece.clear();
     }
     if (out.empty() && client_.may_send_chunk()) {
       // Half a message must never be ended as if it were whole.
-      if (!pieces.next(piece)) {
-        spool_failure_ = pieces.failure();
+      if (!writer.next(piece)) {
+        spool_failure_ = writer.failure();
         client_.lost(spool_failure_);
         return;
       }

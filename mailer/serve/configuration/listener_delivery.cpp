@@ -67,9 +67,9 @@ Delivered ListenerDelivery::deliver(const Envelope& envelope, const MailData& da
   return FanOut(site->routes(), delivery).deliver(envelope, data, begun);
 }
 
-void ListenerDelivery::unheard() {
+void ListenerDelivery::reply_lost() {
   if (shared_.meter != nullptr) {
-    shared_.meter->unheard();
+    shared_.meter->reply_lost();
   }
 }
 

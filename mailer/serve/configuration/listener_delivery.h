@@ -27,7 +27,7 @@ class ListenerDelivery : public DeliveryAgent {
 
   Delivered deliver(const Envelope& envelope, const MailData& data,
                     Clock::time_point begun) override;
-  void unheard() override;
+  void reply_lost() override;
 
  private:
   const CurrentConfiguration& present_;

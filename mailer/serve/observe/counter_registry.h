@@ -37,7 +37,7 @@ class CounterRegistry : public DeliveryEvents {
 
   void taken(const Message& message) override;
   void decided(const Fact& fact) override;
-  void unheard() override { count(own_.unheard); }
+  void reply_lost() override { count(own_.reply_lost); }
   void dialled(std::string_view destination, std::string_view result, Time time) override;
   void tag_judged(std::string_view verdict) override { own_.tags.add(verdict); }
   void client_admitted() override { count(own_.admitted); }

@@ -89,7 +89,7 @@ struct DaemonCounters {
   Counter messages = 0;
   Counter bytes = 0;
   Counter spooled = 0;
-  Counter unheard = 0;
+  Counter reply_lost = 0;
   Counter admitted = 0;
   Counter reloads = 0;
   Counter failed_reloads = 0;

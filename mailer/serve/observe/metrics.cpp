@@ -90,9 +90,9 @@ void add_own(const DaemonCounters& own, Families& families) {
   plain("lmtpq_messages_total", "Messages that clients brought to their end", own.messages);
   plain("lmtpq_message_bytes_total", "Their bytes", own.bytes);
   plain("lmtpq_messages_spooled_total", "Of them, those kept in a file", own.spooled);
-  plain("lmtpq_unheard_outcomes_total",
+  plain("lmtpq_replies_lost_total",
         "Messages whose client was gone before it heard the outcomes, and may bring them again",
-        own.unheard);
+        own.reply_lost);
   plain("lmtpq_clients_admitted_total", "Clients that were let in", own.admitted);
   sorted("lmtpq_clients_refused_total", "Clients that were sent away", "reason", own.refused);
   sorted("lmtpq_ignorequota_total", "Recipients by what became of IGNOREQUOTA", "result",

@@ -81,7 +81,7 @@ void add_own(const DaemonCounters& own, Snapshot& made) {
   made.messages = own.messages;
   made.bytes = own.bytes;
   made.spooled = own.spooled;
-  made.unheard = own.unheard;
+  made.reply_lost = own.reply_lost;
 }
 
 }  // namespace

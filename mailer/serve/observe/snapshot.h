@@ -67,7 +67,7 @@ struct Snapshot {
   std::uint64_t messages = 0;
   std::uint64_t bytes = 0;
   std::uint64_t spooled = 0;
-  std::uint64_t unheard = 0;
+  std::uint64_t reply_lost = 0;
   std::vector<Listener> listeners;
   std::vector<Store> stores;
 };

@@ -106,7 +106,7 @@ void visit(Way& way, Whole& snapshot) {
   way.value("messages", snapshot.messages);
   way.value("bytes", snapshot.bytes);
   way.value("spooled", snapshot.spooled);
-  way.value("unheard", snapshot.unheard);
+  way.value("replies_lost", snapshot.reply_lost);
   way.value("listeners", snapshot.listeners);
   way.value("stores", snapshot.stores);
 }

@@ -137,7 +137,7 @@ std::string head(const Snapshot& now) {
           number(now.spooled) + " spooled)   waiting for a mailbox " + number(now.mailbox_waiters) +
           "\n";
   made += "possible duplicates " + number(doubles) + "   outcomes that no client heard " +
-          number(now.unheard) + "\n";
+          number(now.reply_lost) + "\n";
   return made;
 }
 

@@ -8,8 +8,8 @@ using namespace lmtpq::tags;
 class TagFaultsTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(TagFaultsTest);
   CPPUNIT_TEST(faultsAreFoundInTheirOrder);
-  CPPUNIT_TEST(everyOtherByteIsDisbelieved);
-  CPPUNIT_TEST(everyByteLessOrMoreIsDisbelieved);
+  CPPUNIT_TEST(everyOtherByteIsRejected);
+  CPPUNIT_TEST(everyByteLessOrMoreIsRejected);
   CPPUNIT_TEST(otherWhiteSpaceIsNoBlank);
   CPPUNIT_TEST(fieldsStandOnceAndInOrder);
   CPPUNIT_TEST(expiryIsADecimalNumberAndTheLastGoodSecond);
@@ -42,7 +42,7 @@ class TagFaultsTest : public CppUnit::TestFixture {
     }
   }
 
-  void everyOtherByteIsDisbelieved() {
+  void everyOtherByteIsRejected() {
     for (const std::string_view vector : kVectors) {
       for (std::size_t at = 0; at < vector.size(); ++at) {
         for (int byte = 0; byte < 256; ++byte) {
@@ -56,7 +56,7 @@ class TagFaultsTest : public CppUnit::TestFixture {
     }
   }
 
-  void everyByteLessOrMoreIsDisbelieved() {
+  void everyByteLessOrMoreIsRejected() {
     for (std::size_t at = 0; at <= kToTheListed.size(); ++at) {
       for (const char more : {'A', '-', ';', ',', '=', '*', '\0'}) {
         std::string edited(kToTheListed);

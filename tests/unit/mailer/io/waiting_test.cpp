@@ -42,7 +42,7 @@ class Waiting {
 
  private:
   std::mutex mutex_;
-  Turn turn_;
+  Waiter turn_;
   bool began_ = false;
   bool due_ = false;
   bool came_ = false;
@@ -71,7 +71,7 @@ class WaitingTest : public CppUnit::TestFixture {
       const auto scheduler = with_scheduler ? std::make_unique<ThreadScheduler>() : nullptr;
       std::mutex mutex;
       std::unique_lock lock(mutex);
-      Turn turn;
+      Waiter turn;
       CPPUNIT_ASSERT(turn.wait_until(lock, Clock::now() - milliseconds(1), [] { return true; }));
       CPPUNIT_ASSERT(!scheduler || scheduler->sleeps == 0);
       CPPUNIT_ASSERT(lock.owns_lock());
@@ -83,7 +83,7 @@ class WaitingTest : public CppUnit::TestFixture {
       const auto scheduler = with_scheduler ? std::make_unique<ThreadScheduler>() : nullptr;
       std::mutex mutex;
       std::unique_lock lock(mutex);
-      Turn turn;
+      Waiter turn;
       const Deadline deadline = Clock::now() + milliseconds(10);
       CPPUNIT_ASSERT(!turn.wait_until(lock, deadline, [] { return false; }));
       CPPUNIT_ASSERT(Clock::now() >= deadline);
@@ -107,7 +107,7 @@ class WaitingTest : public CppUnit::TestFixture {
     scheduler.restless = 5;
     std::mutex mutex;
     std::unique_lock lock(mutex);
-    Turn turn;
+    Waiter turn;
     const Deadline deadline = Clock::now() + milliseconds(10);
     CPPUNIT_ASSERT(!turn.wait_until(lock, deadline, [] { return false; }));
     CPPUNIT_ASSERT(Clock::now() >= deadline);
@@ -123,7 +123,7 @@ class WaitingTest : public CppUnit::TestFixture {
     ThreadScheduler scheduler;
     std::mutex mutex;
     std::unique_lock lock(mutex);
-    Turn turn;
+    Waiter turn;
     turn.call();
     CPPUNIT_ASSERT(!turn.wait_until(lock, Clock::now() + milliseconds(1), [] { return false; }));
     turn.call();

@@ -32,8 +32,8 @@ class TagVerdictTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(TagVerdictTest);
   CPPUNIT_TEST(believesTheOneValidTag);
   CPPUNIT_TEST(saysWhyItDisbelievesATag);
-  CPPUNIT_TEST(twoValidTagsAreBothDisbelieved);
-  CPPUNIT_TEST(moreTagsThanAreLookedAtAreAllDisbelieved);
+  CPPUNIT_TEST(twoValidTagsAreBothRejected);
+  CPPUNIT_TEST(moreTagsThanAreLookedAtAreAllRejected);
   CPPUNIT_TEST(aMessageIdFarDownTheHeaderIsNotSeen);
   CPPUNIT_TEST_SUITE_END();
 
@@ -48,8 +48,8 @@ class TagVerdictTest : public CppUnit::TestFixture {
   }
 
   static std::string faults(const TagVerdict& verdict) {
-    std::string all = verdict.believed ? "believed " + verdict.believed->trace().text() : "none";
-    for (const DisbelievedTag& tag : verdict.disbelieved) {
+    std::string all = verdict.valid ? "valid " + verdict.valid->trace().text() : "none";
+    for (const RejectedTag& tag : verdict.rejected) {
       all += std::string(", ") + kTagFaultNames[static_cast<int>(tag.fault)] + " (" + tag.key + ")";
     }
     return all;
@@ -61,15 +61,15 @@ class TagVerdictTest : public CppUnit::TestFixture {
 
   void believesTheOneValidTag() {
     check("none", judge(kMessage));
-    check("believed t1", judge(field(keys_, "t1") + kMessage));
-    check("believed t1, unknown key (k2)",
+    check("valid t1", judge(field(keys_, "t1") + kMessage));
+    check("valid t1, unknown key (k2)",
           judge(field(others_, "t2") + field(keys_, "t1") + kMessage));
-    check("believed t1, malformed ()", judge(field(keys_, "t1") + "X-LMTPQ-Tag: x\r\n" + kMessage));
+    check("valid t1, malformed ()", judge(field(keys_, "t1") + "X-LMTPQ-Tag: x\r\n" + kMessage));
   }
 
   void saysWhyItDisbelievesATag() {
     check("none, expired (k1)", judge(field(keys_, "t1", kNow - 1) + kMessage));
-    check("believed t1", judge(field(keys_, "t1", kNow) + kMessage));
+    check("valid t1", judge(field(keys_, "t1", kNow) + kMessage));
     check("none, wrong message (k1)", judge(field(keys_, "t1", kNow, "<m2@x>") + kMessage));
     check("none, wrong message (k1)", judge(field(keys_, "t1") + kMessage, "Q2"));
     check("none, wrong message (k1)", judge(field(keys_, "t1") + kMessage, ""));
@@ -78,23 +78,23 @@ class TagVerdictTest : public CppUnit::TestFixture {
     check("none, bad mac (k1)", judge(edited + kMessage));
   }
 
-  void twoValidTagsAreBothDisbelieved() {
+  void twoValidTagsAreBothRejected() {
     check("none, two tags (k1), two tags (k1)",
           judge(field(keys_, "t1") + field(keys_, "t2") + kMessage));
     check("none, two tags (k1), two tags (k1)",
           judge(field(keys_, "t1") + field(keys_, "t1") + kMessage));
   }
 
-  void moreTagsThanAreLookedAtAreAllDisbelieved() {
+  void moreTagsThanAreLookedAtAreAllRejected() {
     std::string text = field(keys_, "t1");
     for (std::size_t i = 1; i < TagFilter::kMaxTags; ++i) {
       text += "X-LMTPQ-Tag: x\r\n";
     }
-    CPPUNIT_ASSERT(judge(text + kMessage).believed.has_value());
+    CPPUNIT_ASSERT(judge(text + kMessage).valid.has_value());
     const TagVerdict over = judge(text + "X-LMTPQ-Tag: x\r\n" + kMessage);
-    CPPUNIT_ASSERT(!over.believed);
+    CPPUNIT_ASSERT(!over.valid);
     CPPUNIT_ASSERT_EQUAL(std::size_t{1}, over.unread);
-    CPPUNIT_ASSERT_EQUAL(TagFilter::kMaxTags, over.disbelieved.size());
+    CPPUNIT_ASSERT_EQUAL(TagFilter::kMaxTags, over.rejected.size());
   }
 
   void aMessageIdFarDownTheHeaderIsNotSeen() {

@@ -62,7 +62,7 @@ class ReactorFibersTest : public CppUnit::TestFixture {
     std::mutex mutex;
     int whose = 0;
     bool in_time = true;
-    Turn turns[kFibers];
+    Waiter turns[kFibers];
     Fibers fibers;
     for (int i = 0; i < kFibers; ++i) {
       fibers.start(reactors[i % 3 % 2], [&, i] {

@@ -125,7 +125,7 @@ class TallyBookTest : public CppUnit::TestFixture {
     CounterRegistry book;
     book.taken({1000, true, milliseconds(7)});
     book.taken({500, false, milliseconds(7)});
-    book.unheard();
+    book.reply_lost();
     book.tag_judged("bad mac");
     book.tag_judged("what nobody knows");
     book.client_admitted();
@@ -137,7 +137,7 @@ class TallyBookTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{2}, own.messages.load());
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{1500}, own.bytes.load());
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, own.spooled.load());
-    CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, own.unheard.load());
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, own.reply_lost.load());
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, own.admitted.load());
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, own.reloads.load());
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{2}, own.failed_reloads.load());

@@ -23,7 +23,7 @@ Snapshot some() {
   made.messages = 1234;
   made.bytes = 5'242'880;
   made.spooled = 6;
-  made.unheard = 1;
+  made.reply_lost = 1;
   made.listeners = {{"cyrusv2q", "unix:/run/lmtpq/lmtpq", 16}, {"", "inet:127.0.0.1:2003", 1}};
   Snapshot::Store well;
   well.destination = "inet:imap1.example.net:24";
