@@ -25,14 +25,15 @@ namespace lmtpq::mailer {
 class MessageState;
 
 // What the daemon's deliveries share; `relay` and `deliver` have none of it.
-struct Shared {
+struct DeliveryServices {
   MailboxLimiter* mailboxes = nullptr;
-  DeliveryEvents* meter = nullptr;
+  DeliveryEvents* events = nullptr;
 };
 
 class Delivery : public DeliveryAgent {
  public:
-  Delivery(const Settings& settings, PoolList& pools, const Log& log, Shared shared = {});
+  Delivery(const Settings& settings, PoolList& pools, const Log& log,
+           DeliveryServices services = {});
 
   Delivered deliver(const Envelope& envelope, const MailData& data,
                     Clock::time_point begun) override;
@@ -49,20 +50,19 @@ class Delivery : public DeliveryAgent {
   using Decide = std::function<void(MessageState&, Attempt&)>;
   Delivered go(const Envelope& envelope, const MailData& data, const MessageTimes& times,
                const Decide& decide);
-  void run(MessageState& progress, Attempt& clocks);
-  Claim claim(const MessageState& progress, Attempt& clocks) const;
-  Lease lease(const std::vector<ConnectionPool*>& order, std::size_t& next, Attempt& clocks);
-  void attempt(MessageState& progress, Upstream& upstream, Attempt& clocks);
-  void log_tags(const MessageState& progress) const;
-  void log_outcome(const MessageState& progress, std::size_t recipient,
-                   const Attempt& clocks) const;
-  void measure(const MessageState& progress, std::size_t recipient, const Attempt& clocks,
+  void run(MessageState& state, Attempt& attempt);
+  Claim claim(const MessageState& state, Attempt& attempt) const;
+  Lease lease(const std::vector<ConnectionPool*>& order, std::size_t& next, Attempt& attempt);
+  void transact(MessageState& state, Upstream& upstream, Attempt& attempt);
+  void log_tags(const MessageState& state) const;
+  void log_outcome(const MessageState& state, std::size_t recipient, const Attempt& attempt) const;
+  void measure(const MessageState& state, std::size_t recipient, const Attempt& attempt,
                Clock::time_point dot, Clock::time_point now) const;
 
   const Settings& settings_;
   PoolList& pools_;
   const Log& log_;
-  Shared shared_;
+  DeliveryServices services_;
 };
 
 }  // namespace lmtpq::mailer

@@ -23,10 +23,10 @@ ServerLimits server_limits(const Settings& settings) {
 }
 
 Session::Session(Channel& client, const Settings& settings, ServerLimits limits,
-                 DeliveryAgent& carrier, const Log& log, std::function<bool()> stopping)
+                 DeliveryAgent& agent, const Log& log, std::function<bool()> stopping)
     : client_(client),
       settings_(settings),
-      carrier_(carrier),
+      agent_(agent),
       log_(log),
       stopping_(std::move(stopping)),
       server_(std::move(limits)) {}
@@ -58,7 +58,7 @@ Session::End Session::run() {
       case ServerEvent::kClosed:
         // The answer first: Sendmail waits for our exit, and the store's QUIT can be slow.
         flush();
-        carrier_.drop_idle();
+        agent_.drop_idle();
         return end_;
     }
   }
@@ -111,12 +111,12 @@ bool Session::read_input() {
       ended("told to stop");
       return false;
     }
-    const bool holds = carrier_.has_idle();
+    const bool holds = agent_.has_idle();
     const Deadline hold = start + settings_.timeouts.idle;
     const IoStatus status =
         client_.exchange(nothing, input_, holds ? std::min(hold, deadline) : deadline);
     if (status == IoStatus::kTimeout && Clock::now() < deadline) {
-      carrier_.drop_idle();
+      agent_.drop_idle();
     } else if (status == IoStatus::kTimeout) {
       ended("the client was silent or slow for too long");
       return false;
@@ -158,7 +158,7 @@ bool Session::deliver() {
     data_.emplace(settings_.spool_dir, settings_.max_message_size);
   }
   data_->finish();
-  const Delivered delivered = carrier_.deliver(server_.envelope(), *data_, begun_);
+  const Delivered delivered = agent_.deliver(server_.envelope(), *data_, begun_);
   data_.reset();
   look_at_client();
   std::vector<std::string> lines;
@@ -193,7 +193,7 @@ void Session::look_at_client() {
 
 // What the store took, the client will bring again.
 void Session::reply_lost(const TraceId& trace, const std::string& words) {
-  carrier_.reply_lost();
+  agent_.reply_lost();
   log_.warning(Record().add("trace", trace.text()).add("client", words));
 }
 
@@ -207,7 +207,7 @@ void Session::ended(const std::string& reason) {
                      .add("state", kServerStateNames[static_cast<int>(server_.state())])
                      .add("message", "thrown away; the client still has it"));
   }
-  carrier_.drop_idle();
+  agent_.drop_idle();
 }
 
 }  // namespace lmtpq::mailer

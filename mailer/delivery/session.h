@@ -4,7 +4,7 @@
 //   Sendmail on two pipes and for a client on a socket.
 // What it does not know: how the channel came to be, what happens in delivery.
 // Called by: the stdio front and the daemon's clients.
-// Threads and lifetimes: one thread; settings, carrier and log outlive it.
+// Threads and lifetimes: one thread; settings, agent and log outlive it.
 // Failure: a client that dies, stalls or is silent for too long ends the session; a message whose
 //   end was not read is thrown away, never delivered.
 #pragma once
@@ -27,7 +27,7 @@ ServerLimits server_limits(const Settings& settings);
 class Session {
  public:
   // `stopping` is asked between messages: true ends the session as soon as it is idle.
-  Session(Channel& client, const Settings& settings, ServerLimits limits, DeliveryAgent& carrier,
+  Session(Channel& client, const Settings& settings, ServerLimits limits, DeliveryAgent& agent,
           const Log& log, std::function<bool()> stopping);
 
   // Returns when the client said QUIT, went away, or had to be given up; or, idle, was left since
@@ -49,7 +49,7 @@ class Session {
 
   Channel& client_;
   const Settings& settings_;
-  DeliveryAgent& carrier_;
+  DeliveryAgent& agent_;
   const Log& log_;
   std::function<bool()> stopping_;
   LmtpServer server_;

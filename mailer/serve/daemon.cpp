@@ -54,7 +54,7 @@ std::vector<std::shared_ptr<ListeningSocket>> listed(const Daemon::Sockets& sock
 // What is no mistake, and will make mail wait one day.
 void warn(const DaemonSettings& settings, const Log& log) {
   warn_of_spool(settings.process, log);
-  for (const Listener& listener : settings.listeners) {
+  for (const ListenerSettings& listener : settings.listeners) {
     warn_of_sections(listener.settings, log);
   }
 }
@@ -87,22 +87,22 @@ struct Daemon::Running {
   Running(const Log& the_log, DaemonSettings settings)
       : log(the_log),
         mailboxes(settings.process.serve.mailbox_limit),
-        book(log, meter),
-        clients(present, log, {&mailboxes, &meter}, settings.process.serve.threads),
-        watched{present, clients, book, mailboxes, meter, std::chrono::system_clock::now()} {
-    present.set(std::make_shared<Configuration>(std::move(settings), book, log));
+        pools(log, counters),
+        clients(current, log, {&mailboxes, &counters}, settings.process.serve.threads),
+        parts{current, clients, pools, mailboxes, counters, std::chrono::system_clock::now()} {
+    current.set(std::make_shared<Configuration>(std::move(settings), pools, log));
   }
 
   void reload(Daemon& daemon, Acceptor& acceptor);
-  int drain(Daemon& daemon, Acceptor& acceptor, ControlSocket& watch);
+  int drain(Daemon& daemon, Acceptor& acceptor, ControlSocket& control);
 
   const Log& log;
-  CounterRegistry meter;
+  CounterRegistry counters;
   MailboxLimiter mailboxes;
-  PoolRegistry book;
-  CurrentConfiguration present;
+  PoolRegistry pools;
+  CurrentConfiguration current;
   Clients clients;
-  const DaemonParts watched;
+  const DaemonParts parts;
   Announced announced;
 };
 
@@ -119,7 +119,7 @@ Daemon::Daemon(std::vector<std::string> arguments, DaemonSettings settings)
 Daemon::Sockets Daemon::open_sockets(const DaemonSettings& settings, const Sockets& open,
                                      PassedSockets& passed) {
   Sockets made;
-  for (const Listener& listener : settings.listeners) {
+  for (const ListenerSettings& listener : settings.listeners) {
     const std::string& address = listener.address.text;
     const auto old = open.find(address);
     if (old != open.end()) {
@@ -139,19 +139,19 @@ int Daemon::run(const Log& log) {
   for (const std::string& name : passed_.left()) {
     log.warning(Record().add("passed", name).add("effect", "no listener has this address"));
   }
-  const Settings& process = running.present.get()->settings().process;
-  warn(running.present.get()->settings(), log);
+  const Settings& process = running.current.get()->settings().process;
+  warn(running.current.get()->settings(), log);
   if (!process.user.empty()) {
     warn_of_reload(arguments_, log);
   }
-  ControlSocket& watch = *new ControlSocket(running.watched, process.serve.control, log);
+  ControlSocket& control = *new ControlSocket(running.parts, process.serve.control, log);
   if (!process.serve.metrics.empty()) {
-    new Endpoint(process.serve.metrics, running.watched);
+    new Endpoint(process.serve.metrics, running.parts);
   }
   Acceptor& acceptor = *new Acceptor(running.clients, log);
-  new PoolJanitor(running.book);
+  new PoolJanitor(running.pools);
   acceptor.use(listed(sockets_));
-  running.announced = announce_start(*running.present.get(), running.book, log);
+  running.announced = announce_start(*running.current.get(), running.pools, log);
   sd_notify(0, "READY=1");
   for (;;) {
     switch (next_signal()) {
@@ -162,7 +162,7 @@ int Daemon::run(const Log& log) {
         running.reload(*this, acceptor);
         break;
       default:
-        return running.drain(*this, acceptor, watch);
+        return running.drain(*this, acceptor, control);
     }
   }
 }
@@ -174,15 +174,15 @@ void Daemon::Running::reload(Daemon& daemon, Acceptor& acceptor) {
     DaemonSettings settings = configure_daemon(daemon.arguments_);
     read_secrets(settings);
     Sockets sockets = open_sockets(settings, daemon.sockets_, daemon.passed_);
-    refuse_new_directory(settings, present.get()->settings());
-    present.set(std::make_shared<Configuration>(std::move(settings), book, log));
+    refuse_new_directory(settings, current.get()->settings());
+    current.set(std::make_shared<Configuration>(std::move(settings), pools, log));
     acceptor.use(listed(sockets));
     daemon.sockets_.swap(sockets);
-    meter.reloaded(true);
-    announced = announce_reload(*present.get(), book, announced, log);
-    warn(present.get()->settings(), log);
+    counters.reloaded(true);
+    announced = announce_reload(*current.get(), pools, announced, log);
+    warn(current.get()->settings(), log);
   } catch (const std::exception& error) {
-    meter.reloaded(false);
+    counters.reloaded(false);
     log.error(Record()
                   .add("event", "reload")
                   .add("error", error.what())
@@ -191,10 +191,10 @@ void Daemon::Running::reload(Daemon& daemon, Acceptor& acceptor) {
   sd_notify(0, "READY=1");
 }
 
-int Daemon::Running::drain(Daemon& daemon, Acceptor& acceptor, ControlSocket& watch) {
+int Daemon::Running::drain(Daemon& daemon, Acceptor& acceptor, ControlSocket& control) {
   sd_notify(0, "STOPPING=1");
   const Clock::time_point start = Clock::now();
-  const Deadline deadline = start + present.get()->settings().process.serve.drain;
+  const Deadline deadline = start + current.get()->settings().process.serve.drain;
   // Closed at once: who dials now must not wait for us, and the next daemon may listen there.
   acceptor.use({});
   daemon.sockets_.clear();
@@ -218,13 +218,13 @@ int Daemon::Running::drain(Daemon& daemon, Acceptor& acceptor, ControlSocket& wa
                     .add("clients", static_cast<long long>(clients.count()))
                     .add("effect", "messages under way are deferred"));
     clients.cut();
-    book.cut();
+    pools.cut();
     ended = clients.wait(Clock::now() + kGrace);
   }
-  for (const auto& pool : book.all()) {
+  for (const auto& pool : pools.all()) {
     pool->drop_idle();
   }
-  watch.stop();
+  control.stop();
   Record record;
   record.add("event", "stopped").add("clients", static_cast<long long>(clients.count()));
   if (ended) {

@@ -62,11 +62,11 @@ int check(DaemonSettings settings) {
   read_secrets(settings);
   drop_privileges(settings.process.user);
   const Log log("lmtpq", "stderr", LogLevel::kWarning);
-  DeliveryEvents meter;
-  PoolRegistry book(log, meter);
+  DeliveryEvents events;
+  PoolRegistry registry(log, events);
   const std::size_t listeners = settings.listeners.size();
-  const Configuration site(std::move(settings), book, log);
-  std::printf("good: listeners %zu, stores %zu\n", listeners, book.all().size());
+  const Configuration configuration(std::move(settings), registry, log);
+  std::printf("good: listeners %zu, stores %zu\n", listeners, registry.all().size());
   return EX_OK;
 }
 

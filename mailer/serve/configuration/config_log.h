@@ -19,9 +19,10 @@ namespace lmtpq::mailer {
 // What was said of each listener and store.
 using Announced = std::map<std::string, Record>;
 
-Announced announce_start(const Configuration& site, const PoolRegistry& pools, const Log& log);
+Announced announce_start(const Configuration& configuration, const PoolRegistry& pools,
+                         const Log& log);
 // Only what is new, changed or gone since `before`.
-Announced announce_reload(const Configuration& site, const PoolRegistry& pools,
+Announced announce_reload(const Configuration& configuration, const PoolRegistry& pools,
                           const Announced& before, const Log& log);
 
 }  // namespace lmtpq::mailer

@@ -11,16 +11,17 @@ namespace {
 // The parts of one message, each to its stores.
 class DoorDelivery : public GroupAgent {
  public:
-  DoorDelivery(const Configuration& site, const Door& door, const Log& log, Shared shared)
-      : site_(site), door_(door), log_(log), shared_(shared) {}
+  DoorDelivery(const Configuration& configuration, const Listener& listener, const Log& log,
+               DeliveryServices services)
+      : configuration_(configuration), listener_(listener), log_(log), services_(services) {}
 
   Delivered deliver(const std::vector<Destination>* route, const Envelope& envelope,
                     const MailData& data, const Times& times) override {
     if (route == nullptr) {
-      return delivery(*door_.pools).deliver(envelope, data, times);
+      return delivery(*listener_.pools).deliver(envelope, data, times);
     }
     try {
-      return delivery(*site_.pools(door_, *route)).deliver(envelope, data, times);
+      return delivery(*configuration_.pools(listener_, *route)).deliver(envelope, data, times);
     } catch (const ConfigError& error) {
       return settle({envelope.recipients.size(), outcome_of(Trouble::kConfiguration, error.what())},
                     envelope, data, times);
@@ -29,47 +30,52 @@ class DoorDelivery : public GroupAgent {
 
   Delivered settle(std::vector<Outcome> outcomes, const Envelope& envelope, const MailData& data,
                    const Times& times) override {
-    return delivery(*door_.pools).settle(std::move(outcomes), envelope, data, times);
+    return delivery(*listener_.pools).settle(std::move(outcomes), envelope, data, times);
   }
 
  private:
   Delivery delivery(PoolList& pools) const {
-    return Delivery(door_.listener->settings, pools, log_, shared_);
+    return Delivery(listener_.settings, pools, log_, services_);
   }
 
-  const Configuration& site_;
-  const Door& door_;
+  const Configuration& configuration_;
+  const Listener& listener_;
   const Log& log_;
-  const Shared shared_;
+  const DeliveryServices services_;
 };
 
 }  // namespace
 
-ListenerDelivery::ListenerDelivery(const CurrentConfiguration& present,
-                                   std::shared_ptr<const Configuration> site,
-                                   const std::string& address, const Log& log, Shared shared)
-    : present_(present), site_(std::move(site)), address_(address), log_(log), shared_(shared) {}
+ListenerDelivery::ListenerDelivery(const CurrentConfiguration& current,
+                                   std::shared_ptr<const Configuration> configuration,
+                                   const std::string& address, const Log& log,
+                                   DeliveryServices services)
+    : current_(current),
+      configuration_(std::move(configuration)),
+      address_(address),
+      log_(log),
+      services_(services) {}
 
 Delivered ListenerDelivery::deliver(const Envelope& envelope, const MailData& data,
                                     Clock::time_point begun) {
-  std::shared_ptr<const Configuration> site = present_.get();
-  const Door* door = site->door(address_);
-  if (door == nullptr) {
-    site = site_;
-    door = site->door(address_);
+  std::shared_ptr<const Configuration> configuration = current_.get();
+  const Listener* listener = configuration->listener(address_);
+  if (listener == nullptr) {
+    configuration = configuration_;
+    listener = configuration->listener(address_);
   }
-  if (shared_.meter != nullptr) {
+  if (services_.events != nullptr) {
     const Body& body = data.body();
     const bool spooled = body.state() == Body::State::kGood && body.size() > Body::kMemory;
-    shared_.meter->taken({body.size(), spooled, Clock::now() - begun});
+    services_.events->taken({body.size(), spooled, Clock::now() - begun});
   }
-  DoorDelivery delivery(*site, *door, log_, shared_);
-  return FanOut(site->routes(), delivery).deliver(envelope, data, begun);
+  DoorDelivery delivery(*configuration, *listener, log_, services_);
+  return FanOut(configuration->routes(), delivery).deliver(envelope, data, begun);
 }
 
 void ListenerDelivery::reply_lost() {
-  if (shared_.meter != nullptr) {
-    shared_.meter->reply_lost();
+  if (services_.events != nullptr) {
+    services_.events->reply_lost();
   }
 }
 

@@ -1,6 +1,6 @@
 // One client's messages, each by the configuration of its moment.
 //
-// What it is: the way from a session to the deliveries: the present Configuration's listener, its
+// What it is: the way from a session to the deliveries: the current Configuration's listener, its
 // routes, its
 //   pools.
 // What it does not know: the client's dialogue (Session), how a delivery goes (Delivery).
@@ -21,20 +21,21 @@ namespace lmtpq::mailer {
 
 class ListenerDelivery : public DeliveryAgent {
  public:
-  // `address` is the listener's; `site` has it.
-  ListenerDelivery(const CurrentConfiguration& present, std::shared_ptr<const Configuration> site,
-                   const std::string& address, const Log& log, Shared shared);
+  // `address` is the listener's; `configuration` has it.
+  ListenerDelivery(const CurrentConfiguration& current,
+                   std::shared_ptr<const Configuration> configuration, const std::string& address,
+                   const Log& log, DeliveryServices services);
 
   Delivered deliver(const Envelope& envelope, const MailData& data,
                     Clock::time_point begun) override;
   void reply_lost() override;
 
  private:
-  const CurrentConfiguration& present_;
-  const std::shared_ptr<const Configuration> site_;
+  const CurrentConfiguration& current_;
+  const std::shared_ptr<const Configuration> configuration_;
   const std::string& address_;
   const Log& log_;
-  const Shared shared_;
+  const DeliveryServices services_;
 };
 
 }  // namespace lmtpq::mailer

@@ -28,17 +28,18 @@ ServerLimits limits_for(const Client& client, const Settings& settings) {
 
 }  // namespace
 
-Clients::Clients(const CurrentConfiguration& present, const Log& log, Shared shared,
+Clients::Clients(const CurrentConfiguration& current, const Log& log, DeliveryServices services,
                  std::size_t threads)
-    : present_(present), log_(log), shared_(shared) {
+    : current_(current), log_(log), services_(services) {
   for (std::size_t i = 0; i < threads; ++i) {
     reactors_.push_back(std::make_unique<Reactor>());
   }
 }
 
 // Why this client is not served; none: he is. Held: mutex_.
-std::optional<Clients::Objection> Clients::objection(const Client& client, const Door& door) const {
-  const ServeSettings& own = door.listener->settings.serve;
+std::optional<Clients::Objection> Clients::objection(const Client& client,
+                                                     const Listener& listener) const {
+  const ServeSettings& own = listener.settings.serve;
   if (draining_) {
     return Objection{Dismissal::kStopping, "421 4.3.2 Shutting down, try again later"};
   }
@@ -68,22 +69,22 @@ void Clients::refuse(const Descriptor& socket, const Client& client, const std::
                    .add("client", client.text())
                    .add("listener", address)
                    .add("refused", objection.reply));
-  if (shared_.meter != nullptr) {
-    shared_.meter->client_refused(objection.kind);
+  if (services_.events != nullptr) {
+    services_.events->client_refused(objection.kind);
   }
 }
 
 void Clients::admit(Descriptor socket, const Client& client, const std::string& address) {
-  std::shared_ptr<const Configuration> site = present_.get();
-  const Door* const door = site->door(address);
+  std::shared_ptr<const Configuration> configuration = current_.get();
+  const Listener* const listener = configuration->listener(address);
   std::optional<Objection> reason;
-  if (door == nullptr) {
+  if (listener == nullptr) {
     reason = {Dismissal::kStopping, "421 4.3.2 No longer served here"};
   }
   Entries::iterator entry;
-  if (door != nullptr) {
+  if (listener != nullptr) {
     const std::lock_guard lock(mutex_);
-    reason = objection(client, *door);
+    reason = objection(client, *listener);
     if (!reason) {
       entry = entries_.insert(entries_.end(), {socket.number(), client, address});
       ++by_client_[client.text()];
@@ -93,19 +94,19 @@ void Clients::admit(Descriptor socket, const Client& client, const std::string& 
     refuse(socket, client, address, *reason);
     return;
   }
-  if (shared_.meter != nullptr) {
-    shared_.meter->client_admitted();
+  if (services_.events != nullptr) {
+    services_.events->client_admitted();
   }
-  start(std::move(socket), entry, std::move(site));
+  start(std::move(socket), entry, std::move(configuration));
 }
 
 void Clients::start(Descriptor socket, Entries::iterator entry,
-                    std::shared_ptr<const Configuration> site) {
+                    std::shared_ptr<const Configuration> configuration) {
   // On the heap: start() may throw after it moved from what it was given.
   auto shared = std::make_shared<Descriptor>(std::move(socket));
   try {
     reactors_[next_++ % reactors_.size()]->start(
-        [this, shared, entry, site] { serve(std::move(*shared), entry, site); });
+        [this, shared, entry, configuration] { serve(std::move(*shared), entry, configuration); });
   } catch (const std::exception& error) {
     refuse(*shared, entry->client, entry->address,
            {Dismissal::kNoRoom, "421 4.3.2 No room for another connection, try again later"});
@@ -115,14 +116,14 @@ void Clients::start(Descriptor socket, Entries::iterator entry,
 }
 
 void Clients::serve(Descriptor socket, Entries::iterator entry,
-                    std::shared_ptr<const Configuration> site) {
+                    std::shared_ptr<const Configuration> configuration) {
   std::optional<DescriptorChannel> channel;
   try {
     channel.emplace(std::move(socket));
     channel->write_first();
-    const Settings& settings = site->door(entry->address)->listener->settings;
-    ListenerDelivery carrier(present_, site, entry->address, log_, shared_);
-    Session session(*channel, settings, limits_for(entry->client, settings), carrier, log_,
+    const Settings& settings = configuration->listener(entry->address)->settings;
+    ListenerDelivery agent(current_, configuration, entry->address, log_, services_);
+    Session session(*channel, settings, limits_for(entry->client, settings), agent, log_,
                     [this] { return draining(); });
     if (session.run() == Session::End::kToldToStop) {
       session.say_goodbye();

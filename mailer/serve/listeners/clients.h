@@ -29,7 +29,8 @@ namespace lmtpq::mailer {
 
 class Clients {
  public:
-  Clients(const CurrentConfiguration& present, const Log& log, Shared shared, std::size_t threads);
+  Clients(const CurrentConfiguration& current, const Log& log, DeliveryServices services,
+          std::size_t threads);
 
   // A client who dialled the listener of this address.
   void admit(Descriptor socket, const Client& client, const std::string& address);
@@ -59,16 +60,18 @@ class Clients {
     std::string reply;
   };
 
-  std::optional<Objection> objection(const Client& client, const Door& door) const;
+  std::optional<Objection> objection(const Client& client, const Listener& listener) const;
   void refuse(const Descriptor& socket, const Client& client, const std::string& address,
               const Objection& objection);
-  void start(Descriptor socket, Entries::iterator entry, std::shared_ptr<const Configuration> site);
-  void serve(Descriptor socket, Entries::iterator entry, std::shared_ptr<const Configuration> site);
+  void start(Descriptor socket, Entries::iterator entry,
+             std::shared_ptr<const Configuration> configuration);
+  void serve(Descriptor socket, Entries::iterator entry,
+             std::shared_ptr<const Configuration> configuration);
   void leave(Entries::iterator entry);
 
-  const CurrentConfiguration& present_;
+  const CurrentConfiguration& current_;
   const Log& log_;
-  const Shared shared_;
+  const DeliveryServices services_;
   std::atomic<bool> draining_ = false;
   mutable std::mutex mutex_;
   std::condition_variable left_;

@@ -91,7 +91,7 @@ std::string address_of(int socket) {
 }  // namespace
 
 // Complete from here on: what throws below lets the destructor remove the file.
-ListeningSocket::ListeningSocket(const Destination& address, const ListenerSettings& settings)
+ListeningSocket::ListeningSocket(const Destination& address, const ListenerOptions& settings)
     : ListeningSocket(address) {
   if (address.family == Destination::Family::kUnix) {
     listen_unix(settings);
@@ -114,7 +114,7 @@ void ListeningSocket::close() {
   socket_ = Descriptor();
 }
 
-void ListeningSocket::listen_unix(const ListenerSettings& settings) {
+void ListeningSocket::listen_unix(const ListenerOptions& settings) {
   const sockaddr_un address = unix_address(address_);
   struct stat facts {};
   if (lstat(address_.host.c_str(), &facts) == 0) {
@@ -202,7 +202,7 @@ PassedSockets PassedSockets::take() {
   return made;
 }
 
-Descriptor PassedSockets::find(const Listener& listener) {
+Descriptor PassedSockets::find(const ListenerSettings& listener) {
   const Destination& address = listener.address;
   const std::string text = address.family == Destination::Family::kUnix
                                ? "unix:" + address.host

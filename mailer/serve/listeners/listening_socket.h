@@ -22,7 +22,7 @@ namespace lmtpq::mailer {
 
 class ListeningSocket {
  public:
-  ListeningSocket(const Destination& address, const ListenerSettings& settings);
+  ListeningSocket(const Destination& address, const ListenerOptions& settings);
   ListeningSocket(const Destination& address, Descriptor passed);
   ~ListeningSocket();
   ListeningSocket(const ListeningSocket&) = delete;
@@ -37,7 +37,7 @@ class ListeningSocket {
 
  private:
   explicit ListeningSocket(const Destination& address) : address_(address) {}
-  void listen_unix(const ListenerSettings& settings);
+  void listen_unix(const ListenerOptions& settings);
   void listen_inet();
 
   Destination address_;
@@ -50,7 +50,7 @@ class ListeningSocket {
 class PassedSockets {
  public:
   static PassedSockets take();
-  Descriptor find(const Listener& listener);
+  Descriptor find(const ListenerSettings& listener);
   // Names of those that no listener took.
   std::vector<std::string> left() const;
 

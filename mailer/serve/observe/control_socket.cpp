@@ -37,7 +37,7 @@ ControlSocket::~ControlSocket() { stop(); }
 
 void ControlSocket::listen(const std::string& path) {
   try {
-    socket_.emplace(parse_destination("unix:" + path), ListenerSettings());
+    socket_.emplace(parse_destination("unix:" + path), ListenerOptions());
   } catch (const ConfigError& error) {
     if (path != kDefaultControl) {
       throw ConfigError("--control: " + std::string(error.what()));

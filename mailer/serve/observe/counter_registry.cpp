@@ -10,7 +10,7 @@ namespace lmtpq::mailer {
 
 CounterRegistry::CounterRegistry(std::size_t most) : most_(most), last_look_(Clock::now()) {
   for (const char* const name : {kNone, kOther}) {
-    tallies_.emplace(name, std::make_unique<Counters>(last_look_));
+    counters_.emplace(name, std::make_unique<Counters>(last_look_));
   }
 }
 
@@ -21,17 +21,17 @@ void CounterRegistry::taken(const Message& message) {
   own_.input.add(message.input);
 }
 
-// Counted under the shared lock: who drops a tally has the other one.
+// Counted under the shared lock: who drops a counters has the other one.
 template <typename Change>
 void CounterRegistry::change(std::string_view destination, const Change& change) {
   const std::string_view name = destination.empty() ? kNone : destination;
   {
     const std::shared_lock lock(mutex_);
-    auto found = tallies_.find(name);
-    if (found == tallies_.end() && full_) {
-      found = tallies_.find(kOther);
+    auto found = counters_.find(name);
+    if (found == counters_.end() && full_) {
+      found = counters_.find(kOther);
     }
-    if (found != tallies_.end()) {
+    if (found != counters_.end()) {
       change(*found->second);
       return;
     }
@@ -43,69 +43,69 @@ void CounterRegistry::change(std::string_view destination, const Change& change)
   } catch (const std::exception&) {
     // Out of memory: it counts all the same.
   }
-  change(made != nullptr ? *made : *tallies_.find(kOther)->second);
+  change(made != nullptr ? *made : *counters_.find(kOther)->second);
 }
 
 void CounterRegistry::decided(const Fact& fact) {
   const bool sent = fact.outcome.fate == Fate::kDelivered;
   const std::size_t reason = sent ? 0 : reason_of(fact.outcome);
   own_.ignorequota.add(fact.ignorequota);
-  change(fact.destination, [&](Counters& tally) {
-    tally.outcomes[static_cast<std::size_t>(fact.outcome.fate)].add(reason);
+  change(fact.destination, [&](Counters& counters) {
+    counters.outcomes[static_cast<std::size_t>(fact.outcome.fate)].add(reason);
     if (fact.outcome.trouble == Trouble::kUncertain) {
-      count(tally.possible_duplicates);
+      count(counters.possible_duplicates);
     }
-    tally.waited.add(fact.waited);
+    counters.waited.add(fact.waited);
     if (fact.transfer) {
-      tally.sent.add(fact.transfer->sent);
-      tally.answered.add(fact.transfer->answered);
+      counters.sent.add(fact.transfer->sent);
+      counters.answered.add(fact.transfer->answered);
     }
   });
 }
 
 void CounterRegistry::dialled(std::string_view destination, std::string_view result, Time time) {
-  change(destination, [&](Counters& tally) {
-    tally.dials.add(result);
-    tally.dial_time.add(time);
+  change(destination, [&](Counters& counters) {
+    counters.dials.add(result);
+    counters.dial_time.add(time);
   });
 }
 
 // The one that has been gone for longest, if that was before.
 bool CounterRegistry::drop_gone(Clock::time_point before) {
-  auto oldest = tallies_.end();
-  for (auto entry = tallies_.begin(); entry != tallies_.end(); ++entry) {
+  auto oldest = counters_.end();
+  for (auto entry = counters_.begin(); entry != counters_.end(); ++entry) {
     const bool ours = entry->first == kNone || entry->first == kOther;
     if (!ours && entry->second->last_present < before &&
-        (oldest == tallies_.end() || entry->second->last_present < oldest->second->last_present)) {
+        (oldest == counters_.end() || entry->second->last_present < oldest->second->last_present)) {
       oldest = entry;
     }
   }
-  if (oldest == tallies_.end()) {
+  if (oldest == counters_.end()) {
     return false;
   }
-  tallies_.erase(oldest);
+  counters_.erase(oldest);
   return true;
 }
 
 // Held: mutex_, for oneself. nullptr: there is none.
 Counters* CounterRegistry::make_place(std::string_view destination, Clock::time_point now) {
-  const auto found = tallies_.find(destination);
-  if (found != tallies_.end()) {
+  const auto found = counters_.find(destination);
+  if (found != counters_.end()) {
     return found->second.get();
   }
-  if (tallies_.size() >= most_ + 2 && !drop_gone(last_look_)) {
+  if (counters_.size() >= most_ + 2 && !drop_gone(last_look_)) {
     full_ = true;
     return nullptr;
   }
-  auto tally = std::make_unique<Counters>(now);
-  return tallies_.emplace(destination, std::move(tally)).first->second.get();
+  auto counters = std::make_unique<Counters>(now);
+  return counters_.emplace(destination, std::move(counters)).first->second.get();
 }
 
 void CounterRegistry::present(const std::vector<std::string>& destinations, Clock::time_point now) {
   const std::unique_lock lock(mutex_);
   for (const std::string& destination : destinations) {
-    const auto found = tallies_.find(destination);
-    if (found != tallies_.end()) {
+    const auto found = counters_.find(destination);
+    if (found != counters_.end()) {
       found->second->last_present = now;
     }
   }
@@ -122,20 +122,20 @@ void CounterRegistry::sample(Clock::time_point now) {
   const std::unique_lock lock(mutex_);
   while (drop_gone(now - kMemory)) {
   }
-  for (auto& [destination, tally] : tallies_) {
-    tally->recent.add(tally->sample(now));
+  for (auto& [destination, counters] : counters_) {
+    counters->recent.add(counters->sample(now));
   }
 }
 
 std::string CounterRegistry::label(const std::string& destination) const {
   const std::shared_lock lock(mutex_);
-  return tallies_.contains(destination) ? destination : kOther;
+  return counters_.contains(destination) ? destination : kOther;
 }
 
 void CounterRegistry::each(const Visit& visit) const {
   const std::shared_lock lock(mutex_);
-  for (const auto& [destination, tally] : tallies_) {
-    visit(destination, *tally);
+  for (const auto& [destination, counters] : counters_) {
+    visit(destination, *counters);
   }
 }
 

@@ -53,12 +53,12 @@ class CounterRegistry : public DeliveryEvents {
 
   // `destination`, or kOther if it has no place.
   std::string label(const std::string& destination) const;
-  using Visit = std::function<void(const std::string& destination, const Counters& tally)>;
+  using Visit = std::function<void(const std::string& destination, const Counters& counters)>;
   void each(const Visit& visit) const;
   const DaemonCounters& own() const { return own_; }
 
  private:
-  using Tallies = std::map<std::string, std::unique_ptr<Counters>, std::less<>>;
+  using CountersByName = std::map<std::string, std::unique_ptr<Counters>, std::less<>>;
   template <typename Change>
   void change(std::string_view destination, const Change& change);
   Counters* make_place(std::string_view destination, Clock::time_point now);
@@ -67,7 +67,7 @@ class CounterRegistry : public DeliveryEvents {
   const std::size_t most_;
   DaemonCounters own_;
   mutable std::shared_mutex mutex_;
-  Tallies tallies_;
+  CountersByName counters_;
   Clock::time_point last_look_;     // when `present` was last told
   std::atomic<bool> full_ = false;  // nobody had a place to give since
 };

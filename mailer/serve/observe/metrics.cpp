@@ -26,19 +26,19 @@ void add_counts(MetricFamily& family, const LabelList& labels, const char* name,
   }
 }
 
-void add_outcomes(MetricFamily& family, const std::string& destination, const Counters& tally) {
+void add_outcomes(MetricFamily& family, const std::string& destination, const Counters& counters) {
   const auto sent = static_cast<std::size_t>(Fate::kDelivered);
-  for (std::size_t fate = 0; fate < tally.outcomes.size(); ++fate) {
+  for (std::size_t fate = 0; fate < counters.outcomes.size(); ++fate) {
     const LabelList labels{{"destination", destination}, {"outcome", kFateNames[fate]}};
     if (fate == sent && destination != CounterRegistry::kNone) {
-      family.add(labels, tally.decided(Fate::kDelivered));
+      family.add(labels, counters.decided(Fate::kDelivered));
     } else if (fate != sent) {
-      add_counts(family, labels, "reason", tally.outcomes[fate], 0);
+      add_counts(family, labels, "reason", counters.outcomes[fate], 0);
     }
   }
 }
 
-void add_tallies(const CounterRegistry& tallies, Families& families) {
+void add_tallies(const CounterRegistry& registry, Families& families) {
   constexpr std::size_t kResultsOfEvery = 5;  // ready, without-tls, unreachable, tls, login
   MetricFamily outcomes =
       counter("lmtpq_deliveries_total",
@@ -52,22 +52,22 @@ void add_tallies(const CounterRegistry& tallies, Families& families) {
   MetricFamily dials =
       counter("lmtpq_dials_total", "New connections to a store, and how they ended");
   MetricFamily times = histogram("lmtpq_dial_seconds", "Dial to readiness for mail, or to failure");
-  tallies.each([&](const std::string& destination, const Counters& tally) {
+  registry.each([&](const std::string& destination, const Counters& counters) {
     const std::string shown = escaped(destination);
     const LabelList labels{{"destination", shown}};
     const bool real = destination != CounterRegistry::kNone;
-    if (destination == CounterRegistry::kOther && !tally.any_decided() &&
-        tally.dials.total() == 0) {
+    if (destination == CounterRegistry::kOther && !counters.any_decided() &&
+        counters.dials.total() == 0) {
       return;  // there are no others
     }
-    add_outcomes(outcomes, shown, tally);
-    phases.add({{"destination", shown}, {"phase", "waited"}}, tally.waited);
+    add_outcomes(outcomes, shown, counters);
+    phases.add({{"destination", shown}, {"phase", "waited"}}, counters.waited);
     if (real) {
-      doubles.add(labels, tally.possible_duplicates);
-      phases.add({{"destination", shown}, {"phase", "sent"}}, tally.sent);
-      phases.add({{"destination", shown}, {"phase", "answered"}}, tally.answered);
-      add_counts(dials, labels, "result", tally.dials, kResultsOfEvery);
-      times.add(labels, tally.dial_time);
+      doubles.add(labels, counters.possible_duplicates);
+      phases.add({{"destination", shown}, {"phase", "sent"}}, counters.sent);
+      phases.add({{"destination", shown}, {"phase", "answered"}}, counters.answered);
+      add_counts(dials, labels, "result", counters.dials, kResultsOfEvery);
+      times.add(labels, counters.dial_time);
     }
   });
   for (MetricFamily* const family : {&outcomes, &doubles, &phases, &dials, &times}) {
@@ -113,7 +113,7 @@ void add_pools(const Snapshot& now, Families& families) {
   MetricFamily limit = gauge("lmtpq_pool_limit", "Connections that there may be");
   MetricFamily waiting = gauge("lmtpq_pool_waiting", "Deliveries that wait for a connection");
   MetricFamily well = gauge("lmtpq_store_well", "0 while the last dial failed");
-  for (const Snapshot::Store& store : now.stores) {
+  for (const StoreStatus& store : now.stores) {
     if (store.limit == 0) {
       continue;  // no pool: it is no longer configured
     }
@@ -135,7 +135,7 @@ void add_pools(const Snapshot& now, Families& families) {
 void add_present(const Snapshot& now, Families& families) {
   MetricFamily clients =
       gauge("lmtpq_clients", "Connected clients by the listener that they dialled");
-  for (const Snapshot::Listener& listener : now.listeners) {
+  for (const ListenerStatus& listener : now.listeners) {
     clients.add({{"listener", listener.address}}, listener.clients);
   }
   MetricFamily most = gauge("lmtpq_clients_limit", "Clients that there may be at once");
@@ -157,8 +157,8 @@ Families Metrics::Collect() const {
   Families families;
   try {
     const Snapshot now = take_snapshot(daemon_);
-    add_tallies(daemon_.tallies, families);
-    add_own(daemon_.tallies.own(), families);
+    add_tallies(daemon_.counters, families);
+    add_own(daemon_.counters.own(), families);
     add_pools(now, families);
     add_present(now, families);
     for (auto& family : process_metrics(daemon_.started)) {

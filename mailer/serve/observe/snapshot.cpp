@@ -10,12 +10,13 @@
 namespace lmtpq::mailer {
 namespace {
 
-using Stores = std::map<std::string, Snapshot::Store>;
+using Stores = std::map<std::string, StoreStatus>;
 
-std::vector<Snapshot::Listener> listeners_of(const DaemonParts& daemon, const Configuration& site) {
-  std::vector<Snapshot::Listener> made;
+std::vector<ListenerStatus> listeners_of(const DaemonParts& daemon,
+                                         const Configuration& configuration) {
+  std::vector<ListenerStatus> made;
   std::map<std::string, std::size_t> clients = daemon.clients.count_by_listener();
-  for (const Listener& listener : site.settings().listeners) {
+  for (const ListenerSettings& listener : configuration.settings().listeners) {
     const std::string& address = listener.address.text;
     made.push_back({escaped(listener.name), escaped(address), clients[address]});
     clients.erase(address);
@@ -26,7 +27,7 @@ std::vector<Snapshot::Listener> listeners_of(const DaemonParts& daemon, const Co
   return made;
 }
 
-void add_pool(const ConnectionPool& pool, Snapshot::Store& store) {
+void add_pool(const ConnectionPool& pool, StoreStatus& store) {
   const ConnectionPool::Figures figures = pool.figures();
   store.leased += figures.leased;
   store.idle += figures.idle;
@@ -41,14 +42,14 @@ void add_pool(const ConnectionPool& pool, Snapshot::Store& store) {
   }
 }
 
-void add_tally(const Counters& tally, Clock::time_point now, Snapshot::Store& store) {
-  const Recent::Sample sample = tally.sample(now);
-  store.sent = tally.decided(Fate::kDelivered);
-  store.deferred = tally.decided(Fate::kTemporary);
-  store.refused = tally.decided(Fate::kPermanent);
-  store.possible_duplicates = tally.possible_duplicates;
-  store.per_second = tally.recent.per_second(sample);
-  store.answer = tally.recent.mean_answer(sample);
+void add_counters(const Counters& counters, Clock::time_point now, StoreStatus& store) {
+  const Recent::Sample sample = counters.sample(now);
+  store.sent = counters.decided(Fate::kDelivered);
+  store.deferred = counters.decided(Fate::kTemporary);
+  store.refused = counters.decided(Fate::kPermanent);
+  store.possible_duplicates = counters.possible_duplicates;
+  store.per_second = counters.recent.per_second(sample);
+  store.answer = counters.recent.mean_answer(sample);
 }
 
 void note_stores(const DaemonParts& daemon, const PoolList::Shared& pools, Clock::time_point now) {
@@ -56,7 +57,7 @@ void note_stores(const DaemonParts& daemon, const PoolList::Shared& pools, Clock
   for (const auto& pool : pools) {
     destinations.push_back(pool->store().destination.text);
   }
-  daemon.tallies.present(destinations, now);
+  daemon.counters.present(destinations, now);
 }
 
 // Those of a pool, and what else was counted: one that has gone is of interest for a while.
@@ -65,11 +66,11 @@ Stores stores_of(const DaemonParts& daemon, Clock::time_point now) {
   const auto pools = daemon.pools.all();
   note_stores(daemon, pools, now);
   for (const auto& pool : pools) {
-    add_pool(*pool, made[daemon.tallies.label(pool->store().destination.text)]);
+    add_pool(*pool, made[daemon.counters.label(pool->store().destination.text)]);
   }
-  daemon.tallies.each([&](const std::string& destination, const Counters& tally) {
-    if (made.contains(destination) || tally.any_decided()) {
-      add_tally(tally, now, made[destination]);
+  daemon.counters.each([&](const std::string& destination, const Counters& counters) {
+    if (made.contains(destination) || counters.any_decided()) {
+      add_counters(counters, now, made[destination]);
     }
   });
   return made;
@@ -89,12 +90,12 @@ void add_own(const DaemonCounters& own, Snapshot& made) {
 void tick(const DaemonParts& daemon) {
   const Clock::time_point now = Clock::now();
   note_stores(daemon, daemon.pools.all(), now);
-  daemon.tallies.sample(now);
+  daemon.counters.sample(now);
 }
 
 Snapshot take_snapshot(const DaemonParts& daemon) {
   Snapshot made;
-  const std::shared_ptr<const Configuration> site = daemon.present.get();
+  const std::shared_ptr<const Configuration> configuration = daemon.current.get();
   made.version = LMTPQ_VERSION;
   made.pid = static_cast<std::uint64_t>(getpid());
   made.uptime = static_cast<std::uint64_t>(std::max<std::int64_t>(
@@ -102,10 +103,10 @@ Snapshot take_snapshot(const DaemonParts& daemon) {
                                                           daemon.started)
              .count()));
   made.clients = daemon.clients.count();
-  made.most_clients = site->settings().process.serve.max_clients;
+  made.most_clients = configuration->settings().process.serve.max_clients;
   made.mailbox_waiters = daemon.mailboxes.waiting();
-  add_own(daemon.tallies.own(), made);
-  made.listeners = listeners_of(daemon, *site);
+  add_own(daemon.counters.own(), made);
+  made.listeners = listeners_of(daemon, *configuration);
   for (auto& [destination, store] : stores_of(daemon, Clock::now())) {
     store.destination = escaped(destination);
     made.stores.push_back(std::move(store));

@@ -23,39 +23,40 @@ namespace lmtpq::mailer {
 
 // Where the figures are found.
 struct DaemonParts {
-  const CurrentConfiguration& present;
+  const CurrentConfiguration& current;
   const Clients& clients;
   const PoolRegistry& pools;
   const MailboxLimiter& mailboxes;
-  CounterRegistry& tallies;
+  CounterRegistry& counters;
   std::chrono::system_clock::time_point started;
 };
 
-struct Snapshot {
-  struct Listener {
-    std::string name;  // of its section; empty: --listen's, or no longer configured
-    std::string address;
-    std::uint64_t clients = 0;
-  };
-  struct Store {
-    std::string destination;
-    std::uint64_t leased = 0;
-    std::uint64_t idle = 0;
-    std::uint64_t dialling = 0;
-    std::uint64_t limit = 0;
-    std::uint64_t waiting = 0;
-    bool well = true;
-    double rests = 0;      // seconds
-    std::string sickness;  // the reason
-    std::string security;
-    std::uint64_t sent = 0;
-    std::uint64_t deferred = 0;
-    std::uint64_t refused = 0;
-    std::uint64_t possible_duplicates = 0;
-    double per_second = 0;  // recipients lately
-    double answer = -1;     // seconds from the dot to the answer, lately; below zero: none came
-  };
+struct ListenerStatus {
+  std::string name;  // of its section; empty: --listen's, or no longer configured
+  std::string address;
+  std::uint64_t clients = 0;
+};
 
+struct StoreStatus {
+  std::string destination;
+  std::uint64_t leased = 0;
+  std::uint64_t idle = 0;
+  std::uint64_t dialling = 0;
+  std::uint64_t limit = 0;
+  std::uint64_t waiting = 0;
+  bool well = true;
+  double rests = 0;      // seconds
+  std::string sickness;  // the reason
+  std::string security;
+  std::uint64_t sent = 0;
+  std::uint64_t deferred = 0;
+  std::uint64_t refused = 0;
+  std::uint64_t possible_duplicates = 0;
+  double per_second = 0;  // recipients lately
+  double answer = -1;     // seconds from the dot to the answer, lately; below zero: none came
+};
+
+struct Snapshot {
   std::string version;
   std::uint64_t pid = 0;
   std::uint64_t uptime = 0;  // seconds
@@ -68,8 +69,8 @@ struct Snapshot {
   std::uint64_t bytes = 0;
   std::uint64_t spooled = 0;
   std::uint64_t reply_lost = 0;
-  std::vector<Listener> listeners;
-  std::vector<Store> stores;
+  std::vector<ListenerStatus> listeners;
+  std::vector<StoreStatus> stores;
 };
 
 Snapshot take_snapshot(const DaemonParts& daemon);

@@ -64,7 +64,7 @@ class Reader {
 };
 
 template <typename Way, typename Listener>
-requires std::is_same_v<std::remove_const_t<Listener>, Snapshot::Listener>
+requires std::is_same_v<std::remove_const_t<Listener>, ListenerStatus>
 void visit(Way& way, Listener& listener) {
   way.value("name", listener.name);
   way.value("address", listener.address);
@@ -72,7 +72,7 @@ void visit(Way& way, Listener& listener) {
 }
 
 template <typename Way, typename Store>
-requires std::is_same_v<std::remove_const_t<Store>, Snapshot::Store>
+requires std::is_same_v<std::remove_const_t<Store>, StoreStatus>
 void visit(Way& way, Store& store) {
   way.value("destination", store.destination);
   way.value("leased", store.leased);

@@ -91,7 +91,7 @@ std::string answer_time(double seconds) {
 
 std::string number(std::uint64_t value) { return std::to_string(value); }
 
-std::string state(const Snapshot::Store& store) {
+std::string state(const StoreStatus& store) {
   if (store.well) {
     return store.security.empty() ? "well" : "well  " + harmless(store.security);
   }
@@ -110,7 +110,7 @@ std::string figures(const std::string (&words)[10]) {
   return line + "\n";
 }
 
-std::string rows(const Snapshot::Store& store, std::size_t name_width) {
+std::string rows(const StoreStatus& store, std::size_t name_width) {
   char rate[32];
   std::snprintf(rate, sizeof rate, "%.1f", store.per_second);
   const std::string name = cut_in_the_middle(harmless(store.destination), kNameWidth);
@@ -126,7 +126,7 @@ std::string rows(const Snapshot::Store& store, std::size_t name_width) {
 
 std::string head(const Snapshot& now) {
   std::uint64_t doubles = 0;
-  for (const Snapshot::Store& store : now.stores) {
+  for (const StoreStatus& store : now.stores) {
     doubles += store.possible_duplicates;
   }
   const std::string failed =
@@ -143,7 +143,7 @@ std::string head(const Snapshot& now) {
 
 std::string listener_rows(const Snapshot& now) {
   std::string made = padded("LISTENER", kWidth - 10) + "   CLIENTS\n";
-  for (const Snapshot::Listener& listener : now.listeners) {
+  for (const ListenerStatus& listener : now.listeners) {
     const std::string name =
         (listener.name.empty() ? "" : harmless(listener.name) + "  ") + harmless(listener.address);
     const std::string clients = number(listener.clients);
@@ -157,14 +157,14 @@ std::string listener_rows(const Snapshot& now) {
 
 std::string status_table(const Snapshot& snapshot) {
   std::size_t width = std::size("STORE") - 1;
-  for (const Snapshot::Store& store : snapshot.stores) {
+  for (const StoreStatus& store : snapshot.stores) {
     width = std::max(width, std::min(kNameWidth, columns(harmless(store.destination))));
   }
   std::string made = head(snapshot) + "\n" + listener_rows(snapshot) + "\n";
   made += padded("STORE", width) + "  STATE\n";
   made += figures(
       {"leased", "idle", "dial", "limit", "wait", "sent", "deferred", "refused", "/s", "answer"});
-  for (const Snapshot::Store& store : snapshot.stores) {
+  for (const StoreStatus& store : snapshot.stores) {
     made += rows(store, width);
   }
   return made;

@@ -5,7 +5,7 @@
 
 namespace lmtpq::mailer {
 
-PoolJanitor::PoolJanitor(PoolRegistry& book) : book_(book) {
+PoolJanitor::PoolJanitor(PoolRegistry& registry) : registry_(registry) {
   thread_ = std::thread([this] { run(); });
 }
 
@@ -22,10 +22,10 @@ void PoolJanitor::run() {
   std::unique_lock lock(mutex_);
   while (!ended_.wait_for(lock, std::chrono::seconds(1), [&] { return stopping_; })) {
     lock.unlock();
-    for (const auto& pool : book_.all()) {
+    for (const auto& pool : registry_.all()) {
       look_after(pool);
     }
-    book_.sweep();
+    registry_.sweep();
     lock.lock();
   }
 }

@@ -19,14 +19,14 @@ namespace lmtpq::mailer {
 
 class PoolJanitor {
  public:
-  explicit PoolJanitor(PoolRegistry& book);
+  explicit PoolJanitor(PoolRegistry& registry);
   ~PoolJanitor();
 
  private:
   void run();
   void look_after(const std::shared_ptr<ConnectionPool>& pool);
 
-  PoolRegistry& book_;
+  PoolRegistry& registry_;
   std::mutex mutex_;
   std::condition_variable ended_;
   bool stopping_ = false;

@@ -7,7 +7,7 @@ namespace lmtpq::mailer {
 namespace {
 
 // What of the process's settings a connection looks at.
-Settings watched(const Settings& settings) {
+Settings connection_settings(const Settings& settings) {
   Settings made;
   made.debug_peers = settings.debug_peers;
   made.transcript_dir = settings.transcript_dir;
@@ -31,12 +31,12 @@ ConnectionPool::Limits limits_of(const PoolSettings& pool, const Timeouts& timeo
 // A pool with what it was made from, which it refers to.
 struct PoolRegistry::Kept {
   Kept(Store made_for, const Settings& settings, Dialer& dialer, const Log& log,
-       DeliveryEvents& meter)
+       DeliveryEvents& events)
       : store(std::move(made_for)),
-        process(watched(settings)),
+        process(connection_settings(settings)),
         idle(settings.timeouts.idle),
         pool(std::make_unique<Connector>(store, process, dialer, log),
-             limits_of(store.settings.pool, settings.timeouts), &meter) {}
+             limits_of(store.settings.pool, settings.timeouts), &events) {}
 
   bool fits(const Store& other, const Settings& settings) const {
     return same_store(store, other) && process.debug_peers == settings.debug_peers &&
@@ -54,8 +54,8 @@ std::shared_ptr<ConnectionPool> PoolRegistry::pool(Store store, const Settings& 
   auto found = std::find_if(kept_.begin(), kept_.end(),
                             [&](const auto& kept) { return kept->fits(store, settings); });
   if (found == kept_.end()) {
-    found = kept_.insert(kept_.end(),
-                         std::make_shared<Kept>(std::move(store), settings, dialer_, log_, meter_));
+    found = kept_.insert(
+        kept_.end(), std::make_shared<Kept>(std::move(store), settings, dialer_, log_, events_));
     if (cut_) {
       (*found)->pool.cut();
     }

@@ -28,7 +28,7 @@ namespace lmtpq::mailer {
 
 class PoolRegistry {
  public:
-  PoolRegistry(const Log& log, DeliveryEvents& meter) : log_(log), meter_(meter) {}
+  PoolRegistry(const Log& log, DeliveryEvents& events) : log_(log), events_(events) {}
 
   // The pool for this store, as it is set: the one at hand, else a new one.
   std::shared_ptr<ConnectionPool> pool(Store store, const Settings& settings);
@@ -42,7 +42,7 @@ class PoolRegistry {
   struct Kept;
 
   const Log& log_;
-  DeliveryEvents& meter_;
+  DeliveryEvents& events_;
   SocketDialer dialer_;
   mutable std::mutex mutex_;
   std::vector<std::shared_ptr<Kept>> kept_;

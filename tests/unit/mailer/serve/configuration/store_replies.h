@@ -10,11 +10,11 @@
 #include <string>
 #include <vector>
 
-#include "tests/unit/common/scratch_file.h"
 #include "common/log.h"
 #include "mailer/message/delivery_events.h"
 #include "mailer/serve/pools/pool_registry.h"
 #include "mailer/settings/load.h"
+#include "tests/unit/common/scratch_file.h"
 
 namespace lmtpq::mailer {
 
@@ -36,8 +36,8 @@ class DaemonFixture : public ScratchFileFixture {
   std::string passwords() const { return folder_ + "/passwords"; }
 
   Log log_;
-  DeliveryEvents meter_;
-  PoolRegistry book_{log_, meter_};
+  DeliveryEvents events_;
+  PoolRegistry registry_{log_, events_};
 };
 
 }  // namespace lmtpq::mailer

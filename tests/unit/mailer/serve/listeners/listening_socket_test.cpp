@@ -55,8 +55,8 @@ Descriptor dial_inet(std::uint16_t port) {
   return connect(made.number(), raw, sizeof address) == 0 ? std::move(made) : Descriptor();
 }
 
-Listener listener(const std::string& name, const std::string& address) {
-  Listener made;
+ListenerSettings listener(const std::string& name, const std::string& address) {
+  ListenerSettings made;
   made.name = name;
   made.address = parse_destination(address);
   return made;
@@ -122,7 +122,7 @@ class ListeningTest : public ScratchFileFixture {
     return lstat(file_.c_str(), &facts) == 0;
   }
 
-  std::string error_of(const std::string& address, const ListenerSettings& settings = {}) const {
+  std::string error_of(const std::string& address, const ListenerOptions& settings = {}) const {
     try {
       const ListeningSocket socket(parse_destination(address), settings);
     } catch (const ConfigError& error) {
@@ -135,7 +135,7 @@ class ListeningTest : public ScratchFileFixture {
 
   void aUnixSocketHasItsModeAndTellsWhoDials() {
     for (const mode_t mode : {mode_t{0600}, mode_t{0660}, mode_t{0666}}) {
-      ListenerSettings settings;
+      ListenerOptions settings;
       settings.mode = mode;
       const mode_t before = umask(022);
       const ListeningSocket socket(address(), settings);
@@ -157,31 +157,31 @@ class ListeningTest : public ScratchFileFixture {
 
   void aUnixSocketsFileGoesWithIt() {
     {
-      const ListeningSocket socket(address(), ListenerSettings());
+      const ListeningSocket socket(address(), ListenerOptions());
       CPPUNIT_ASSERT(exists());
     }
     CPPUNIT_ASSERT(!exists());
-    ListeningSocket closed(address(), ListenerSettings());
+    ListeningSocket closed(address(), ListenerOptions());
     closed.close();
     CPPUNIT_ASSERT(!exists());
-    const ListeningSocket next(address(), ListenerSettings());
+    const ListeningSocket next(address(), ListenerOptions());
     closed.close();  // whose file it is not any more
     CPPUNIT_ASSERT(exists());
   }
 
   void aStaleFileIsReplaced() {
     {
-      ListeningSocket dead(address(), ListenerSettings());
+      ListeningSocket dead(address(), ListenerOptions());
       CPPUNIT_ASSERT_EQUAL(0, rename(file_.c_str(), (file_ + ".kept").c_str()));
     }
     CPPUNIT_ASSERT_EQUAL(0, rename((file_ + ".kept").c_str(), file_.c_str()));
     CPPUNIT_ASSERT(exists() && !dial_unix(file_).valid());
-    const ListeningSocket socket(address(), ListenerSettings());
+    const ListeningSocket socket(address(), ListenerOptions());
     CPPUNIT_ASSERT(dial_unix(file_).valid());
   }
 
   void aLiveSocketStays() {
-    const ListeningSocket socket(address(), ListenerSettings());
+    const ListeningSocket socket(address(), ListenerOptions());
     CPPUNIT_ASSERT_EQUAL(
         std::string("listener unix:FILE: another program listens there; stop it first"),
         error_of("unix:" + file_));
@@ -196,7 +196,7 @@ class ListeningTest : public ScratchFileFixture {
     CPPUNIT_ASSERT(exists());
     CPPUNIT_ASSERT_EQUAL(0, unlink(file_.c_str()));
     const std::string target = folder_ + "/target";
-    const ListeningSocket other(parse_destination("unix:" + target), ListenerSettings());
+    const ListeningSocket other(parse_destination("unix:" + target), ListenerOptions());
     CPPUNIT_ASSERT_EQUAL(0, symlink(target.c_str(), file_.c_str()));
     CPPUNIT_ASSERT_EQUAL(words, error_of("unix:" + file_));
     CPPUNIT_ASSERT(dial_unix(target).valid());
@@ -204,7 +204,7 @@ class ListeningTest : public ScratchFileFixture {
 
   void whatCannotBeSetUpLeavesNoFileBehind() {
     for (const char* const owner : {"no-such-user", ":no-such-group", "root:no-such-group"}) {
-      ListenerSettings settings;
+      ListenerOptions settings;
       settings.owner = owner;
       const std::string error = error_of("unix:" + file_, settings);
       CPPUNIT_ASSERT_MESSAGE(error,
@@ -224,7 +224,7 @@ class ListeningTest : public ScratchFileFixture {
     std::uint16_t port = 0;
     bound_inet(port);
     const ListeningSocket socket(parse_destination("inet:127.0.0.1:" + std::to_string(port)),
-                                 ListenerSettings());
+                                 ListenerOptions());
     Client client{std::nullopt, 99};
     CPPUNIT_ASSERT(!socket.accept(client).valid());
     const Descriptor dialled = dial_inet(port);
@@ -244,7 +244,7 @@ class ListeningTest : public ScratchFileFixture {
   }
 
   Descriptor passed_unix(const std::string& path) const {
-    ListeningSocket made(parse_destination("unix:" + path), ListenerSettings());
+    ListeningSocket made(parse_destination("unix:" + path), ListenerOptions());
     const Descriptor copy(dup(made.number()));
     CPPUNIT_ASSERT_EQUAL(0, rename(path.c_str(), (path + ".kept").c_str()));
     made.close();

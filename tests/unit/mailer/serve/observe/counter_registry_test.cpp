@@ -16,23 +16,23 @@ namespace {
 const Outcome kDelivered{Fate::kDelivered, 250, {2, 1, 5}, "ok", "250 ok", 250, std::nullopt};
 const Outcome kFull{Fate::kTemporary, 452, {4, 2, 2}, "full", "452 full", 452, std::nullopt};
 
-void decide(CounterRegistry& book, std::string_view destination, const Outcome& outcome,
+void decide(CounterRegistry& registry, std::string_view destination, const Outcome& outcome,
             std::string_view ignorequota = "no") {
-  book.decided({destination, outcome, ignorequota, milliseconds(3), std::nullopt});
+  registry.decided({destination, outcome, ignorequota, milliseconds(3), std::nullopt});
 }
 
-const Counters* find(const CounterRegistry& book, const std::string& name) {
+const Counters* find(const CounterRegistry& registry, const std::string& name) {
   const Counters* found = nullptr;
-  book.each([&](const std::string& destination, const Counters& tally) {
-    found = destination == name ? &tally : found;
+  registry.each([&](const std::string& destination, const Counters& counters) {
+    found = destination == name ? &counters : found;
   });
   return found;
 }
 
-std::uint64_t sent(const CounterRegistry& book, const std::string& name) {
-  const Counters* const tally = find(book, name);
-  CPPUNIT_ASSERT_MESSAGE(name, tally != nullptr);
-  return tally->decided(Fate::kDelivered);
+std::uint64_t sent(const CounterRegistry& registry, const std::string& name) {
+  const Counters* const counters = find(registry, name);
+  CPPUNIT_ASSERT_MESSAGE(name, counters != nullptr);
+  return counters->decided(Fate::kDelivered);
 }
 
 std::uint64_t count_of(const Counts& counts, std::string_view word) {
@@ -65,29 +65,29 @@ class TallyBookTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE_END();
 
   void outcomesCountByDestinationFateAndReason() {
-    CounterRegistry book;
-    decide(book, "a", kDelivered, "sent");
-    decide(book, "a", kFull, "ignored");
-    decide(book, "a", kFull);
-    decide(book, "b", kDelivered);
-    const Counters* const a = find(book, "a");
+    CounterRegistry registry;
+    decide(registry, "a", kDelivered, "sent");
+    decide(registry, "a", kFull, "ignored");
+    decide(registry, "a", kFull);
+    decide(registry, "b", kDelivered);
+    const Counters* const a = find(registry, "a");
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, a->decided(Fate::kDelivered));
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{2}, a->decided(Fate::kTemporary));
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{0}, a->decided(Fate::kPermanent));
     const auto deferred = static_cast<std::size_t>(Fate::kTemporary);
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{2}, count_of(a->outcomes[deferred], "over_quota"));
-    CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, sent(book, "b"));
-    CPPUNIT_ASSERT_EQUAL(std::uint64_t{2}, count_of(book.own().ignorequota, "no"));
-    CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, count_of(book.own().ignorequota, "sent"));
-    CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, count_of(book.own().ignorequota, "ignored"));
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, sent(registry, "b"));
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{2}, count_of(registry.own().ignorequota, "no"));
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, count_of(registry.own().ignorequota, "sent"));
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, count_of(registry.own().ignorequota, "ignored"));
   }
 
   void onlyWhatLeftIsTimedAsSentAndAnswered() {
-    CounterRegistry book;
-    decide(book, "a", kFull);
-    book.decided({"a", kDelivered, "no", milliseconds(3),
-                  DeliveryEvents::Transfer{milliseconds(20), milliseconds(400)}});
-    const Counters* const a = find(book, "a");
+    CounterRegistry registry;
+    decide(registry, "a", kFull);
+    registry.decided({"a", kDelivered, "no", milliseconds(3),
+                      DeliveryEvents::Transfer{milliseconds(20), milliseconds(400)}});
+    const Counters* const a = find(registry, "a");
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{2}, a->waited.read().count);
     CPPUNIT_ASSERT_DOUBLES_EQUAL(0.006, a->waited.read().seconds, 1e-9);
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, a->sent.read().count);
@@ -96,25 +96,25 @@ class TallyBookTest : public CppUnit::TestFixture {
   }
 
   void whatNoStoreWasAskedForCountsAsNone() {
-    CounterRegistry book;
-    decide(book, "", outcome_of(Trouble::kSpool, "disk full"));
+    CounterRegistry registry;
+    decide(registry, "", outcome_of(Trouble::kSpool, "disk full"));
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{1},
-                         find(book, CounterRegistry::kNone)->decided(Fate::kTemporary));
+                         find(registry, CounterRegistry::kNone)->decided(Fate::kTemporary));
   }
 
   void uncertainOnesArePossibleDuplicates() {
-    CounterRegistry book;
-    decide(book, "a", outcome_of(Trouble::kLost, "gone"));
-    decide(book, "a", outcome_of(Trouble::kUncertain, "gone"));
-    CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, find(book, "a")->possible_duplicates.load());
+    CounterRegistry registry;
+    decide(registry, "a", outcome_of(Trouble::kLost, "gone"));
+    decide(registry, "a", outcome_of(Trouble::kUncertain, "gone"));
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, find(registry, "a")->possible_duplicates.load());
   }
 
   void dialsCountByResult() {
-    CounterRegistry book;
+    CounterRegistry registry;
     for (const char* const result : {"ready", "tls", "login", "tls"}) {
-      book.dialled("a", result, milliseconds(5));
+      registry.dialled("a", result, milliseconds(5));
     }
-    const Counters* const a = find(book, "a");
+    const Counters* const a = find(registry, "a");
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, count_of(a->dials, "ready"));
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{2}, count_of(a->dials, "tls"));
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, count_of(a->dials, "login"));
@@ -122,18 +122,18 @@ class TallyBookTest : public CppUnit::TestFixture {
   }
 
   void theDaemonsOwnEventsCount() {
-    CounterRegistry book;
-    book.taken({1000, true, milliseconds(7)});
-    book.taken({500, false, milliseconds(7)});
-    book.reply_lost();
-    book.tag_judged("bad mac");
-    book.tag_judged("what nobody knows");
-    book.client_admitted();
-    book.client_refused(Dismissal::kTooManyOfOne);
-    book.reloaded(true);
-    book.reloaded(false);
-    book.reloaded(false);
-    const DaemonCounters& own = book.own();
+    CounterRegistry registry;
+    registry.taken({1000, true, milliseconds(7)});
+    registry.taken({500, false, milliseconds(7)});
+    registry.reply_lost();
+    registry.tag_judged("bad mac");
+    registry.tag_judged("what nobody knows");
+    registry.client_admitted();
+    registry.client_refused(Dismissal::kTooManyOfOne);
+    registry.reloaded(true);
+    registry.reloaded(false);
+    registry.reloaded(false);
+    const DaemonCounters& own = registry.own();
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{2}, own.messages.load());
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{1500}, own.bytes.load());
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, own.spooled.load());
@@ -147,41 +147,41 @@ class TallyBookTest : public CppUnit::TestFixture {
   }
 
   void beyondTheMostIsOther() {
-    CounterRegistry book(2);
-    book.present({"a", "b", "c"}, Clock::now());
+    CounterRegistry registry(2);
+    registry.present({"a", "b", "c"}, Clock::now());
     for (const char* const destination : {"a", "b", "c", "d"}) {
-      decide(book, destination, kDelivered);
+      decide(registry, destination, kDelivered);
     }
-    CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, sent(book, "a"));
-    CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, sent(book, "b"));
-    CPPUNIT_ASSERT_EQUAL(std::uint64_t{2}, sent(book, CounterRegistry::kOther));
-    CPPUNIT_ASSERT(find(book, "c") == nullptr);
-    CPPUNIT_ASSERT_EQUAL(std::string(CounterRegistry::kOther), book.label("c"));
-    CPPUNIT_ASSERT_EQUAL(std::string("b"), book.label("b"));
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, sent(registry, "a"));
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, sent(registry, "b"));
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{2}, sent(registry, CounterRegistry::kOther));
+    CPPUNIT_ASSERT(find(registry, "c") == nullptr);
+    CPPUNIT_ASSERT_EQUAL(std::string(CounterRegistry::kOther), registry.label("c"));
+    CPPUNIT_ASSERT_EQUAL(std::string("b"), registry.label("b"));
   }
 
   void oneThatHasGoneGivesUpItsPlace() {
-    CounterRegistry book(2);
+    CounterRegistry registry(2);
     const Clock::time_point start = Clock::now();
-    book.present({"a", "b"}, start);
-    book.present({"b", "c"}, start + seconds(1));
-    decide(book, "c", kDelivered);
-    CPPUNIT_ASSERT(find(book, "a") == nullptr);
-    CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, sent(book, "c"));
-    CPPUNIT_ASSERT(find(book, "b") != nullptr);
+    registry.present({"a", "b"}, start);
+    registry.present({"b", "c"}, start + seconds(1));
+    decide(registry, "c", kDelivered);
+    CPPUNIT_ASSERT(find(registry, "a") == nullptr);
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, sent(registry, "c"));
+    CPPUNIT_ASSERT(find(registry, "b") != nullptr);
   }
 
   void oneThatHasGoneIsForgottenAfterAnHour() {
-    CounterRegistry book;
+    CounterRegistry registry;
     const Clock::time_point start = Clock::now();
-    book.present({"a", "b"}, start);
-    book.present({"b"}, start + CounterRegistry::kMemory);
-    book.sample(start + CounterRegistry::kMemory);
-    CPPUNIT_ASSERT(find(book, "a") != nullptr);
-    book.sample(start + CounterRegistry::kMemory + seconds(1));
-    CPPUNIT_ASSERT(find(book, "a") == nullptr);
-    CPPUNIT_ASSERT(find(book, "b") != nullptr);
-    CPPUNIT_ASSERT(find(book, CounterRegistry::kNone) != nullptr);
+    registry.present({"a", "b"}, start);
+    registry.present({"b"}, start + CounterRegistry::kMemory);
+    registry.sample(start + CounterRegistry::kMemory);
+    CPPUNIT_ASSERT(find(registry, "a") != nullptr);
+    registry.sample(start + CounterRegistry::kMemory + seconds(1));
+    CPPUNIT_ASSERT(find(registry, "a") == nullptr);
+    CPPUNIT_ASSERT(find(registry, "b") != nullptr);
+    CPPUNIT_ASSERT(find(registry, CounterRegistry::kNone) != nullptr);
   }
 
   // Of `le`, in Prometheus's exposition format.
@@ -238,25 +238,26 @@ class TallyBookTest : public CppUnit::TestFixture {
   void manyThreadsLoseNothing() {
     constexpr int kThreads = 8;
     constexpr int kEach = 5000;
-    CounterRegistry book(3);
+    CounterRegistry registry(3);
     std::vector<std::thread> threads;
     for (int t = 0; t < kThreads; ++t) {
       threads.emplace_back([&, t] {
         for (int i = 0; i < kEach; ++i) {
-          decide(book, "store" + std::to_string((t + i) % 5), i % 2 == 0 ? kDelivered : kFull);
+          decide(registry, "store" + std::to_string((t + i) % 5), i % 2 == 0 ? kDelivered : kFull);
         }
       });
     }
     for (int i = 0; i < 100; ++i) {
-      book.present({"store1"}, Clock::now());
-      book.sample(Clock::now());
+      registry.present({"store1"}, Clock::now());
+      registry.sample(Clock::now());
     }
     for (std::thread& thread : threads) {
       thread.join();
     }
-    CPPUNIT_ASSERT_EQUAL(std::uint64_t{kThreads * kEach}, count_of(book.own().ignorequota, "no"));
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{kThreads * kEach},
+                         count_of(registry.own().ignorequota, "no"));
     int known = 0;
-    book.each([&](const std::string&, const Counters&) { ++known; });
+    registry.each([&](const std::string&, const Counters&) { ++known; });
     CPPUNIT_ASSERT_EQUAL(3 + 2, known);
   }
 };

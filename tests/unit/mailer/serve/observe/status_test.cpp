@@ -25,7 +25,7 @@ Snapshot some() {
   made.spooled = 6;
   made.reply_lost = 1;
   made.listeners = {{"cyrusv2q", "unix:/run/lmtpq/lmtpq", 16}, {"", "inet:127.0.0.1:2003", 1}};
-  Snapshot::Store well;
+  StoreStatus well;
   well.destination = "inet:imap1.example.net:24";
   well.leased = 3;
   well.idle = 12;
@@ -37,7 +37,7 @@ Snapshot some() {
   well.possible_duplicates = 1;
   well.per_second = 12.34;
   well.answer = 0.0456;
-  Snapshot::Store sick;
+  StoreStatus sick;
   sick.destination = "inet:imap2.example.net:24";
   sick.dialling = 1;
   sick.limit = 20;

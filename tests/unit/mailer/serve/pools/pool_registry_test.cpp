@@ -78,7 +78,7 @@ class PoolBookTest : public DaemonFixture {
     DaemonSettings made =
         settings("destination = unix:/s\n" + text + "\n[listener.a]\naddress = unix:/l\n");
     Settings& of_listener = made.listeners.at(0).settings;
-    return book_.pool(std::move(of_listener.stores.at(0)), of_listener);
+    return registry_.pool(std::move(of_listener.stores.at(0)), of_listener);
   }
 
   void theSameStoreHasTheSamePool() {
@@ -89,8 +89,8 @@ class PoolBookTest : public DaemonFixture {
           "balance = weight\nmailbox-limit = 3\nspool-dir = /tmp\n", "# no change\n"}) {
       CPPUNIT_ASSERT_MESSAGE(text, first == pool(text));
     }
-    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, book_.all().size());
-    CPPUNIT_ASSERT(book_.all().front() == first);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, registry_.all().size());
+    CPPUNIT_ASSERT(registry_.all().front() == first);
   }
 
   void whatChangesOfAStoreMakesANewPool() {
@@ -104,7 +104,7 @@ class PoolBookTest : public DaemonFixture {
       CPPUNIT_ASSERT_MESSAGE(text, pool(text) == made);
       pools.push_back(made);
     }
-    CPPUNIT_ASSERT_EQUAL(pools.size(), book_.all().size());
+    CPPUNIT_ASSERT_EQUAL(pools.size(), registry_.all().size());
     CPPUNIT_ASSERT(pool("") == pools[0]);
   }
 
@@ -132,12 +132,12 @@ class PoolBookTest : public DaemonFixture {
   void sweepForgetsWhatNobodyHolds() {
     const auto held = pool("");
     auto dropped = pool("weight = 2");
-    book_.sweep();
-    CPPUNIT_ASSERT_EQUAL(std::size_t{2}, book_.all().size());
+    registry_.sweep();
+    CPPUNIT_ASSERT_EQUAL(std::size_t{2}, registry_.all().size());
     dropped.reset();
-    book_.sweep();
-    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, book_.all().size());
-    CPPUNIT_ASSERT(book_.all().front() == held);
+    registry_.sweep();
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, registry_.all().size());
+    CPPUNIT_ASSERT(registry_.all().front() == held);
     CPPUNIT_ASSERT(pool("") == held);
   }
 
@@ -146,15 +146,15 @@ class PoolBookTest : public DaemonFixture {
     DaemonSettings made = settings("destination = unix:" + folder_ +
                                    "/store\nquit-timeout = 1s\n[listener.a]\naddress = unix:/l\n");
     Settings& of_listener = made.listeners.at(0).settings;
-    auto pool = book_.pool(std::move(of_listener.stores.at(0)), of_listener);
+    auto pool = registry_.pool(std::move(of_listener.stores.at(0)), of_listener);
     ConnectionPool::Failure failure;
     Lease lease = pool->take(Clock::now() + milliseconds(5000), failure);
     CPPUNIT_ASSERT_MESSAGE(failure.words, static_cast<bool>(lease));
     lease.give_back();
     CPPUNIT_ASSERT(pool->has_idle());
     pool.reset();
-    book_.sweep();
-    CPPUNIT_ASSERT(book_.all().empty());
+    registry_.sweep();
+    CPPUNIT_ASSERT(registry_.all().empty());
     const std::string heard = store.heard();
     CPPUNIT_ASSERT_MESSAGE(heard, heard.starts_with("LHLO ") && heard.ends_with("\r\nQUIT\r\n"));
   }
