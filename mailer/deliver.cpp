@@ -113,9 +113,9 @@ int run_deliver(const Settings& settings, const Log& log,
   PoolList pools(settings, dialer, log);
   Delivery delivery(settings, pools, log);
   if (!envelope.recipients.empty()) {
-    const Delivered delivered = delivery.deliver(envelope, data, begun);
+    const DeliveryResult result = delivery.deliver({envelope, data, begun, Clock::now()});
     for (std::size_t k = 0; k < addressed.taken.size(); ++k) {
-      addressed.outcomes[addressed.taken[k]] = delivered.outcomes[k];
+      addressed.outcomes[addressed.taken[k]] = result.outcomes[k];
     }
   }
   for (std::size_t i = 0; i < recipients.size(); ++i) {
