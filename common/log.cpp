@@ -91,10 +91,13 @@ LogLevel parse_log_level(std::string_view text) {
   throw ConfigError("expected error, warning, info or debug");
 }
 
+Record::Record(std::string_view event) {
+  text_.reserve(kUsualLength);
+  add("event", event);
+}
+
 Record& Record::add(std::string_view key, std::string_view value) {
-  if (text_.empty()) {
-    text_.reserve(kUsualLength);
-  } else {
+  if (!text_.empty()) {
     text_ += ' ';
   }
   text_ += key;
@@ -154,10 +157,7 @@ Log::Log(std::string_view program, const std::string& where, LogLevel threshold)
   }
   openlog(program_.c_str(), LOG_PID, LOG_MAIL);
   if (trouble != 0) {
-    error(Record()
-              .add("event", "log-file-failed")
-              .add("file", where)
-              .add("error", strerror(trouble)));
+    error(Record("log-file-failed").add("file", where).add("error", strerror(trouble)));
   }
 }
 
@@ -176,8 +176,7 @@ void Log::reopen() const {
   }
   const int fresh = open_file(file_);
   if (fresh < 0) {
-    error(
-        Record().add("event", "log-file-failed").add("file", file_).add("error", strerror(errno)));
+    error(Record("log-file-failed").add("file", file_).add("error", strerror(errno)));
     return;
   }
   // In one step: other threads write meanwhile.

@@ -21,6 +21,9 @@ LogLevel parse_log_level(std::string_view text);  // error warning info debug; t
 
 class Record {
  public:
+  // Every line begins with `event=`: a value in kebab-case that means one thing.
+  explicit Record(std::string_view event);
+
   // Control characters, quotes, backslashes and bytes that are not UTF-8 are escaped (\n, \",
   // \x1b); a value with a space, an equals sign, anything escaped or no byte at all is quoted. A
   // value is cut at kMaxValue bytes as shown, with "..." behind them; no escape or character is

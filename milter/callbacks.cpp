@@ -121,8 +121,8 @@ class MilterEdits : public Edits {
 
 void report(const Connection* connection, const char* stage, const char* error) noexcept {
   try {
-    Record record;
-    record.add("event", "callback-failed").add("stage", stage);
+    Record record("callback-failed");
+    record.add("stage", stage);
     if (connection != nullptr && connection->message) {
       record.add("qid", connection->message->facts().queue_id);
     }
@@ -181,8 +181,7 @@ sfsistat on_negotiate(SMFICTX* context, unsigned long offered_actions,
   guarded(context, "negotiate", [&](Connection&) {
     if (*actions != kActions) {
       g_service->log().warning(
-          Record()
-              .add("event", "negotiation")
+          Record("negotiation")
               .add("error", "the MTA lets us neither add nor delete all header fields"));
     }
     if ((offered_actions & SMFIF_SETSYMLIST) != 0) {
@@ -269,8 +268,7 @@ sfsistat on_failure(SMFICTX* context) {
     MilterEdits edits(context);
     const bool clean = message != nullptr && message->remove_old_tags(edits);
     g_service->log().error(
-        Record()
-            .add("event", "not-decided")
+        Record("not-decided")
             .add("qid", message != nullptr ? message->facts().queue_id : "")
             .add("failure", action == FailureAction::kAccept ? "accept" : "tempfail")
             .add("old_tags", clean ? "removed" : "unknown"));

@@ -39,34 +39,31 @@ long long count_of(std::size_t number) { return static_cast<long long>(number); 
 
 void log_rules(const Configuration& configuration, const Log& log) {
   for (const Rule& rule : configuration.policy.rules()) {
-    log.info(Record().add("event", "rule").add("rule", rule.name).add("reads", rule.summary()));
+    log.info(Record("rule").add("rule", rule.name).add("reads", rule.summary()));
     if (rule.anyone_can_match()) {
-      log.warning(Record()
-                      .add("event", "rule")
+      log.warning(Record("rule")
                       .add("rule", rule.name)
                       .add("warning", "anyone can match it, and fill mailboxes beyond their quota")
                       .add("remedy", "add client, auth or tls-subject"));
     }
   }
   if (configuration.keys.empty()) {
-    log.warning(Record()
-                    .add("event", "keys")
+    log.warning(Record("keys")
                     .add("warning", "no keys: no tag is written, every quota is honoured")
                     .add("remedy", "lmtpq keygen > /etc/lmtpq/tag.keys, mode 600"));
   }
 }
 
 void log_start(const Loaded& loaded, const Log& log) {
-  Record record;
-  record.add("event", "start").add("version", kVersion);
+  Record record("start");
+  record.add("version", kVersion);
   for (const auto& [name, text] : loaded.effective) {
     record.add(name, text);
   }
   log.info(record.add("keys", count_of(loaded.configuration->keys.keys().size())));
   log_rules(*loaded.configuration, log);
   if (open_to_network(SocketName::parse(loaded.settings.socket))) {
-    log.warning(Record()
-                    .add("event", "socket")
+    log.warning(Record("socket")
                     .add("socket", loaded.settings.socket)
                     .add("warning", "other hosts may connect, and whoever does gets tags signed")
                     .add("remedy", "unix:PATH, or inet:PORT@127.0.0.1, or a firewall"));
@@ -78,8 +75,7 @@ void warn_of_reload(const Words& arguments, const Settings& settings, const Log&
   try {
     load(arguments);
   } catch (const std::exception& error) {
-    log.warning(Record()
-                    .add("event", "reload")
+    log.warning(Record("reload")
                     .add("warning", "SIGHUP will fail, for this user")
                     .add("user", settings.user)
                     .add("error", error.what())
@@ -98,20 +94,15 @@ void warn_of_fixed(const Settings& running, const Settings& fresh, const Log& lo
                {"log-level", running.log_level != fresh.log_level}};
   for (const auto& [name, changed] : fixed) {
     if (changed) {
-      log.warning(Record()
-                      .add("event", "reload")
-                      .add("option", name)
-                      .add("warning", "its change takes a restart"));
+      log.warning(
+          Record("reload").add("option", name).add("warning", "its change takes a restart"));
     }
   }
 }
 
 void report_reload(const char* mistake, const Log& log) noexcept {
   try {
-    log.error(Record()
-                  .add("event", "reload-failed")
-                  .add("error", mistake)
-                  .add("effect", "all stays as it was"));
+    log.error(Record("reload-failed").add("error", mistake).add("effect", "all stays as it was"));
   } catch (const std::exception&) {
     // No memory for the line either: the milter goes on with what it has.
   }
@@ -125,8 +116,7 @@ void reload(const Words& arguments, const Settings& running, Service& service) n
     const Loaded fresh = load(arguments);
     service.replace(fresh.configuration);
     replaced = true;
-    log.info(Record()
-                 .add("event", "reload")
+    log.info(Record("reload")
                  .add("rules", count_of(fresh.configuration->policy.rules().size()))
                  .add("keys", count_of(fresh.configuration->keys.keys().size())));
     warn_of_fixed(running, fresh.settings, log);
@@ -196,9 +186,9 @@ int serve(const Words& arguments, const Loaded& loaded) {
   const bool stopped = lmtpq::milter::serve(service) || stopped_by() != 0;
   pid_file.remove();
   if (stopped) {
-    log.info(Record().add("event", "stop").add("signal", stopped_by() == SIGINT ? "INT" : "TERM"));
+    log.info(Record("stop").add("signal", stopped_by() == SIGINT ? "INT" : "TERM"));
   } else {
-    log.error(Record().add("event", "stop").add("error", "libmilter gave up; see syslog"));
+    log.error(Record("stop").add("error", "libmilter gave up; see syslog"));
   }
   // libmilter's threads go on until the process ends, and use what is here: nothing is destroyed.
   _exit(stopped ? EX_OK : EX_SOFTWARE);
@@ -238,8 +228,7 @@ void report(const char* mistake, const Words& arguments) {
     return word == "--check" || word == "--explain";
   });
   if (!asked) {
-    Log(kProgram, "syslog", LogLevel::kInfo)
-        .error(Record().add("event", "not-started").add("error", mistake));
+    Log(kProgram, "syslog", LogLevel::kInfo).error(Record("not-started").add("error", mistake));
   }
 }
 

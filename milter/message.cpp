@@ -194,7 +194,7 @@ bool Message::decide(Service& service, Edits& edits, std::int64_t now, Limiter::
 
 void Message::log_decision(const Log& log, const Verdict& verdict, const TraceId& trace,
                            const Tagging& tagging) const {
-  Record record;
+  Record record("decision");
   record.add("trace", trace.text())
       .add("qid", facts_.queue_id)
       .add("client", client_word(facts_.client))
@@ -216,8 +216,7 @@ void Message::log_decision(const Log& log, const Verdict& verdict, const TraceId
   record.add("old_tags", old_tags_).add("size", facts_.size ? std::to_string(*facts_.size) : "-");
   log.write(has(verdict, Why::kOverLimit) ? LogLevel::kWarning : LogLevel::kInfo, record);
   if (old_tags_ > 0) {
-    log.warning(Record()
-                    .add("event", "foreign-tags-removed")
+    log.warning(Record("foreign-tags-removed")
                     .add("qid", facts_.queue_id)
                     .add("client", client_word(facts_.client))
                     .add("from", '<' + facts_.sender + '>')

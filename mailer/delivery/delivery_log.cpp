@@ -17,7 +17,7 @@ std::string seconds(Clock::duration span) {
 }
 
 Record tag_record(const MessageState& message) {
-  Record made;
+  Record made("tag-rejected");
   made.add("trace", message.trace().text()).add("qid", message.queue_id().text());
   return made.add("tag", "rejected");
 }
@@ -58,14 +58,14 @@ void DeliveryLog::count_tag(std::string_view verdict) const {
 
 void DeliveryLog::store_failed(const MessageState& message, const ConnectionPool& pool,
                                const ConnectionPool::Failure& failure) const {
-  log_.warning(Record()
+  log_.warning(Record("connection-failed")
                    .add("trace", message.trace().text())
                    .add("destination", pool.store().destination.text)
                    .add("failed", failure.words));
 }
 
 void DeliveryLog::trace_refused(const MessageState& message, const Upstream& upstream) const {
-  log_.warning(Record()
+  log_.warning(Record("trace-refused")
                    .add("trace", message.trace().text())
                    .add("relay", upstream.peer())
                    .add("trace-refused", upstream.client().trace_refusal()->summary()));
@@ -80,7 +80,7 @@ void DeliveryLog::outcome(const MessageState& message, std::size_t recipient,
   const std::string delays =
       seconds(attempt.complete - attempt.begun) + '/' + seconds(attempt.connecting) + '/' +
       seconds(end_of_data - attempt.started) + '/' + seconds(now - end_of_data);
-  Record record;
+  Record record("delivery");
   record.add("trace", message.trace().text())
       .add("qid", message.queue_id().text())
       .add("sessionid", upstream != nullptr ? upstream->client().session() : "")

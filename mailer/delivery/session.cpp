@@ -223,13 +223,13 @@ void Session::check_client() {
 // The client will send the message again, also for recipients that were delivered.
 void Session::reply_lost(const TraceId& trace, const std::string& reason) {
   agent_.reply_lost();
-  log_.warning(Record().add("trace", trace.text()).add("client", reason));
+  log_.warning(Record("reply-lost").add("trace", trace.text()).add("client", reason));
 }
 
 // Disconnecting between messages or after QUIT is normal; during a message it is logged.
 void Session::ended(const std::string& reason) {
   if (!idle() && server_.state() != ServerState::kClosed) {
-    log_.warning(Record()
+    log_.warning(Record("client-lost")
                      .add("trace", "")
                      .add("client", reason)
                      .add("state", kServerStateNames[static_cast<int>(server_.state())])

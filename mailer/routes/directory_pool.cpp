@@ -87,7 +87,7 @@ DirectoryPool::Leased DirectoryPool::open(std::unique_lock<std::mutex>& lock) {
     note_failure(made.words);
   } else if (rest_.count() > 0) {
     rest_ = rest_.zero();
-    log_.info(Record().add("directory", "answers again"));
+    log_.info(Record("directory-up").add("directory", "answers again"));
   }
   changed_.notify_all();
   return made;
@@ -117,7 +117,7 @@ void DirectoryPool::note_failure(const std::string& words) {
     return;
   }
   if (rest_.count() == 0) {
-    log_.warning(Record().add("directory", "does not answer").add("failed", words));
+    log_.warning(Record("directory-down").add("directory", "does not answer").add("failed", words));
   }
   rest_ = std::clamp(2 * rest_, limits_.rest, limits_.most_rest);
   rests_until_ = now_() + rest_;

@@ -149,8 +149,9 @@ void RouteFile::look() {
     return;
   }
   complaint_.clear();
-  log_.info(
-      Record().add("routes", path_).add("taken", static_cast<long long>(loaded.table->size())));
+  log_.info(Record("routes-loaded")
+                .add("routes", path_)
+                .add("taken", static_cast<long long>(loaded.table->size())));
   const std::lock_guard lock(mutex_);
   table_.swap(loaded.table);
 }
@@ -158,8 +159,10 @@ void RouteFile::look() {
 void RouteFile::complain(const std::string& words) {
   if (words != complaint_) {
     complaint_ = words;
-    log_.error(
-        Record().add("routes", path_).add("refused", words).add("kept", "the routes of before"));
+    log_.error(Record("routes-rejected")
+                   .add("routes", path_)
+                   .add("refused", words)
+                   .add("kept", "the routes of before"));
   }
 }
 

@@ -234,7 +234,7 @@ void read_secrets(DaemonSettings& settings) {
 
 void warn_of_spool(const Settings& settings, const Log& log) {
   if (eaccess(settings.spool_dir.c_str(), W_OK | X_OK) != 0) {
-    log.warning(Record()
+    log.warning(Record("spool-unusable")
                     .add("spool-dir", settings.spool_dir)
                     .add("error", std::strerror(errno))
                     .add("effect", "messages over 256 KiB will be deferred"));
@@ -244,7 +244,7 @@ void warn_of_spool(const Settings& settings, const Log& log) {
 void warn_of_sections(const Settings& settings, const Log& log) {
   for (const Store& store : settings.stores) {
     if (!store.near_miss.empty()) {
-      log.warning(Record()
+      log.warning(Record("section-near-miss")
                       .add("destination", store.destination.text)
                       .add("section", "none")
                       .add("near", store.near_miss)

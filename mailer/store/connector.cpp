@@ -27,7 +27,7 @@ Connection Connector::connect(Deadline latest) {
 }
 
 void Connector::warn(const std::string& failure, const char* effect) const {
-  log_.warning(Record()
+  log_.warning(Record("connection-insecure")
                    .add("destination", store_.destination.text)
                    .add("failed", failure)
                    .add("effect", effect));
@@ -179,7 +179,7 @@ void Connector::log_security(const Upstream& upstream) const {
     return;
   }
   const TlsFacts& facts = upstream.tls_facts();
-  Record record;
+  Record record("connection-secured");
   record.add("relay", upstream.peer()).add("tls", tls_words(upstream));
   if (upstream.tls() != nullptr) {
     record.add("cipher", facts.cipher)

@@ -581,7 +581,7 @@ class MessageTest : public CppUnit::TestFixture {
       CPPUNIT_ASSERT(decide(message, bench, edits));
       CPPUNIT_ASSERT(scope_of(verified(edits, *configuration, "")) ==
                      (i == 0 ? QuotaScope::kEverybody : QuotaScope::kNobody));
-      CPPUNIT_ASSERT_EQUAL(i == 1, bench.logged("level=warning trace="));
+      CPPUNIT_ASSERT_EQUAL(i == 1, bench.logged("level=warning event=decision trace="));
     }
     CPPUNIT_ASSERT(bench.logged("rule=all quota=honour why=\"over limit\""));
   }
