@@ -46,7 +46,7 @@ Record record_of(const ListenerSettings& listener) {
   return made;
 }
 
-// Secrets are no options: only the names of their files are.
+// Has no secrets: only the names of their files are options.
 Record record_of(const Store& store) {
   StoreSettings settings;
   Table table = store_option_table(settings);
@@ -63,8 +63,8 @@ Record record_of(const Store& store) {
   return made;
 }
 
-Announced all_of(const Configuration& configuration, const PoolRegistry& pools) {
-  Announced made;
+LoggedSettings lines_of(const Configuration& configuration, const PoolRegistry& pools) {
+  LoggedSettings made;
   made.emplace(kDaemon, record_of(configuration.settings().process.serve));
   std::set<std::string> wanted;
   for (const ListenerSettings& listener : configuration.settings().listeners) {
@@ -84,9 +84,9 @@ Announced all_of(const Configuration& configuration, const PoolRegistry& pools) 
 
 }  // namespace
 
-Announced announce_start(const Configuration& configuration, const PoolRegistry& pools,
+LoggedSettings log_start(const Configuration& configuration, const PoolRegistry& pools,
                          const Log& log) {
-  Announced made = all_of(configuration, pools);
+  LoggedSettings made = lines_of(configuration, pools);
   log.info(
       Record("serving")
           .add("version", LMTPQ_VERSION)
@@ -99,9 +99,9 @@ Announced announce_start(const Configuration& configuration, const PoolRegistry&
   return made;
 }
 
-Announced announce_reload(const Configuration& configuration, const PoolRegistry& pools,
-                          const Announced& before, const Log& log) {
-  Announced made = all_of(configuration, pools);
+LoggedSettings log_reload(const Configuration& configuration, const PoolRegistry& pools,
+                          const LoggedSettings& before, const Log& log) {
+  LoggedSettings made = lines_of(configuration, pools);
   long long changes = 0;
   for (const auto& [what, record] : made) {
     const auto old = before.find(what);
@@ -109,8 +109,10 @@ Announced announce_reload(const Configuration& configuration, const PoolRegistry
       Record line = record;
       log.info(line.add("change", old == before.end() ? "new" : "changed"));
       if (what == kDaemon) {
-        log.warning(Record("reload").add(
-            "effect", "control, metrics and mailbox-limit are as they were until the next start"));
+        log.warning(
+            Record("restart-needed")
+                .add("effect",
+                     "control, metrics and mailbox-limit keep their values until the next start"));
       }
       ++changes;
     }

@@ -28,7 +28,7 @@ Configuration::Configuration(DaemonSettings settings, PoolRegistry& registry, co
   for (ListenerSettings& configured : settings_.listeners) {
     PoolList::Shared pools;
     for (Store& store : configured.settings.stores) {
-      // The pool keeps the store, and with it the secrets.
+      // The pool takes the store over, and with it the secrets.
       pools.push_back(registry.pool(std::move(store), configured.settings));
       pools.back()->renew_tls();
     }
@@ -81,7 +81,7 @@ std::shared_ptr<const Configuration> CurrentConfiguration::get() const {
 
 void CurrentConfiguration::set(std::shared_ptr<const Configuration> configuration) {
   const std::lock_guard lock(mutex_);
-  configuration_.swap(configuration);  // the old one ends without the lock
+  configuration_.swap(configuration);  // the old one is destroyed after the lock is released
 }
 
 }  // namespace lmtpq::mailer

@@ -36,62 +36,62 @@ Clients::Clients(const CurrentConfiguration& current, const Log& log, DeliverySe
   }
 }
 
-// Why this client is not served; none: he is. Held: mutex_.
-std::optional<Clients::Objection> Clients::objection(const Client& client,
-                                                     const Listener& listener) const {
+// Why this client is not served; nullopt: it is. The caller holds mutex_.
+std::optional<Clients::Refusal> Clients::refusal(const Client& client,
+                                                 const Listener& listener) const {
   const ServeSettings& own = listener.settings.serve;
   if (draining_) {
-    return Objection{Dismissal::kStopping, "421 4.3.2 Shutting down, try again later"};
+    return Refusal{Dismissal::kStopping, "421 4.3.2 Shutting down, try again later"};
   }
   const bool allowed = own.listener.clients.empty() ? !client.address || client.on_loopback()
                                                     : own.listener.clients.contains(client);
   if (!allowed) {
-    return Objection{Dismissal::kNotAllowed,
-                     "421 4.7.1 " + client.text() + " is not among this listener's clients"};
+    return Refusal{Dismissal::kNotAllowed,
+                   "421 4.7.1 " + client.text() + " is not among this listener's clients"};
   }
   if (entries_.size() >= own.max_clients) {
-    return Objection{Dismissal::kTooMany, "421 4.3.2 Too many connections, try again later"};
+    return Refusal{Dismissal::kTooMany, "421 4.3.2 Too many connections, try again later"};
   }
   const auto same = by_client_.find(client.text());
   if (own.max_clients_each > 0 && same != by_client_.end() &&
       same->second >= own.max_clients_each) {
-    return Objection{Dismissal::kTooManyOfOne,
-                     "421 4.7.0 Too many connections from " + client.text() + ", try again later"};
+    return Refusal{Dismissal::kTooManyOfOne,
+                   "421 4.7.0 Too many connections from " + client.text() + ", try again later"};
   }
   return {};
 }
 
 void Clients::refuse(const Descriptor& socket, const Client& client, const std::string& address,
-                     const Objection& objection) {
-  const std::string line = objection.reply + "\r\n";
+                     const Refusal& refusal) {
+  const std::string line = refusal.reply + "\r\n";
   send(socket.number(), line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   log_.warning(Record("client-refused")
                    .add("client", client.text())
                    .add("listener", address)
-                   .add("refused", objection.reply));
+                   .add("refused", refusal.reply));
   if (services_.events != nullptr) {
-    services_.events->client_refused(objection.kind);
+    services_.events->client_refused(refusal.reason);
   }
 }
 
 void Clients::admit(Descriptor socket, const Client& client, const std::string& address) {
   std::shared_ptr<const Configuration> configuration = current_.get();
   const Listener* const listener = configuration->listener(address);
-  std::optional<Objection> reason;
+  std::optional<Refusal> refused;
   if (listener == nullptr) {
-    reason = {Dismissal::kStopping, "421 4.3.2 No longer served here"};
+    refused = {Dismissal::kStopping, "421 4.3.2 No longer served here"};
   }
   Entries::iterator entry;
   if (listener != nullptr) {
     const std::lock_guard lock(mutex_);
-    reason = objection(client, *listener);
-    if (!reason) {
+    refused = refusal(client, *listener);
+    if (!refused) {
       entry = entries_.insert(entries_.end(), {socket.number(), client, address});
       ++by_client_[client.text()];
     }
   }
-  if (reason) {
-    refuse(socket, client, address, *reason);
+  if (refused) {
+    refuse(socket, client, address, *refused);
     return;
   }
   if (services_.events != nullptr) {
@@ -102,7 +102,7 @@ void Clients::admit(Descriptor socket, const Client& client, const std::string& 
 
 void Clients::start(Descriptor socket, Entries::iterator entry,
                     std::shared_ptr<const Configuration> configuration) {
-  // On the heap: start() may throw after it moved from what it was given.
+  // On the heap: start() may throw after it moved from its argument.
   auto shared = std::make_shared<Descriptor>(std::move(socket));
   try {
     reactors_[next_++ % reactors_.size()]->start(
@@ -110,8 +110,9 @@ void Clients::start(Descriptor socket, Entries::iterator entry,
   } catch (const std::exception& error) {
     refuse(*shared, entry->client, entry->address,
            {Dismissal::kNoRoom, "421 4.3.2 No room for another connection, try again later"});
-    log_.error(
-        Record("client-failed").add("error", error.what()).add("effect", "a client was sent away"));
+    log_.error(Record("client-not-started")
+                   .add("error", error.what())
+                   .add("effect", "the client was refused"));
     leave(entry);
   }
 }
@@ -132,9 +133,9 @@ void Clients::serve(Descriptor socket, Entries::iterator entry,
   } catch (const std::exception& error) {
     log_.error(Record("session-failed")
                    .add("error", error.what())
-                   .add("effect", "a client's session ended"));
+                   .add("effect", "the client's session ended"));
   }
-  leave(entry);  // before the socket closes: cut() must not meet its number's next owner
+  leave(entry);  // before the socket closes: cut() must not use its number for the next owner
 }
 
 void Clients::leave(Entries::iterator entry) {
@@ -163,7 +164,7 @@ std::map<std::string, std::size_t> Clients::count_by_listener() const {
 
 bool Clients::wait(Deadline deadline) {
   for (const auto& reactor : reactors_) {
-    reactor->look_up();
+    reactor->interrupt_waits();
   }
   std::unique_lock lock(mutex_);
   return left_.wait_until(lock, deadline, [&] { return entries_.empty(); });

@@ -49,7 +49,8 @@ class ProgressRefusalsTest : public CppUnit::TestFixture {
     road.meet({});
     CPPUNIT_ASSERT(!road.progress().next_transaction(road.upstream().client().capabilities()));
     check("alice refused 5.3.4 no, bob refused 5.3.4 no, carol refused 5.3.4 no", road.fates());
-    check("Message too large: 1001 bytes, the store takes 1000", road.progress().outcome(0).text);
+    check("Message too large: 1001 bytes; the store's limit is 1000",
+          road.progress().outcome(0).text);
     CPPUNIT_ASSERT_EQUAL(552, road.progress().outcome(0).code);
   }
 

@@ -71,7 +71,7 @@ class ReactorLoadTest : public CppUnit::TestFixture {
       });
     }
     std::this_thread::sleep_for(milliseconds(50));
-    reactor.look_up();
+    reactor.interrupt_waits();
     await(done, 3000);
   }
 

@@ -159,7 +159,7 @@ class ReactorTest : public CppUnit::TestFixture {
       });
     }
     await([&] { return waiting == 3; });
-    reactor.look_up();
+    reactor.interrupt_waits();
     await([&] { return told == 3; });
     for (const Pair& pair : pairs) {
       pair.say();
@@ -180,7 +180,7 @@ class ReactorTest : public CppUnit::TestFixture {
       end = Clock::now();
     });
     await([&] { return began.load(); });
-    reactor.look_up();
+    reactor.interrupt_waits();
     fibers.await_all();
     CPPUNIT_ASSERT(end >= deadline);
   }

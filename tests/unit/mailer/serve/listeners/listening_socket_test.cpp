@@ -190,7 +190,7 @@ class ListeningTest : public ScratchFileFixture {
 
   void whatIsNoSocketStays() {
     const std::string words =
-        "listener unix:FILE: there is a file of that name which is no socket; remove it";
+        "listener unix:FILE: a file of this name exists and is not a socket; remove it";
     write("mail");
     CPPUNIT_ASSERT_EQUAL(words, error_of("unix:" + file_));
     CPPUNIT_ASSERT(exists());

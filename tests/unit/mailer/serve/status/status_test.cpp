@@ -1,4 +1,4 @@
-#include "mailer/serve/observe/status.h"
+#include "mailer/serve/status/status_command.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 
@@ -23,36 +23,36 @@ Snapshot some() {
   made.messages = 1234;
   made.bytes = 5'242'880;
   made.spooled = 6;
-  made.reply_lost = 1;
+  made.replies_lost = 1;
   made.listeners = {{"cyrusv2q", "unix:/run/lmtpq/lmtpq", 16}, {"", "inet:127.0.0.1:2003", 1}};
-  StoreStatus well;
-  well.destination = "inet:imap1.example.net:24";
-  well.leased = 3;
-  well.idle = 12;
-  well.limit = 20;
-  well.security = "tls=TLSv1.3/verified auth=PLAIN";
-  well.sent = 1'234'567;
-  well.deferred = 89;
-  well.refused = 10;
-  well.possible_duplicates = 1;
-  well.per_second = 12.34;
-  well.answer = 0.0456;
-  StoreStatus sick;
-  sick.destination = "inet:imap2.example.net:24";
-  sick.dialling = 1;
-  sick.limit = 20;
-  sick.waiting = 4;
-  sick.well = false;
-  sick.rests = 11.2;
-  sick.sickness = "inet:imap2.example.net:24: Connection refused";
-  made.stores = {well, sick};
+  StoreStatus up;
+  up.destination = "inet:imap1.example.net:24";
+  up.leased = 3;
+  up.idle = 12;
+  up.limit = 20;
+  up.security = "tls=TLSv1.3/verified auth=PLAIN";
+  up.sent = 1'234'567;
+  up.deferred = 89;
+  up.refused = 10;
+  up.possible_duplicates = 1;
+  up.per_second = 12.34;
+  up.answer = 0.0456;
+  StoreStatus down;
+  down.destination = "inet:imap2.example.net:24";
+  down.dialling = 1;
+  down.limit = 20;
+  down.waiting = 4;
+  down.up = false;
+  down.retry_in = 11.2;
+  down.failure = "inet:imap2.example.net:24: Connection refused";
+  made.stores = {up, down};
   return made;
 }
 
 constexpr const char* kTable =
     "lmtpq 0.1   pid 4711   up 2d 03:04:05   reloads 3 (1 failed)\n"
     "messages 1234 (5.0 MiB, 6 spooled)   waiting for a mailbox 2\n"
-    "possible duplicates 1   outcomes that no client heard 1\n"
+    "possible duplicates 1   replies lost 1\n"
     "\n"
     "LISTENER                                                                 CLIENTS\n"
     "cyrusv2q  unix:/run/lmtpq/lmtpq                                               16\n"
@@ -61,9 +61,9 @@ constexpr const char* kTable =
     "\n"
     "STORE                      STATE\n"
     "  leased  idle  dial limit  wait       sent  deferred  refused      /s   answer\n"
-    "inet:imap1.example.net:24  well  tls=TLSv1.3/verified auth=PLAIN\n"
+    "inet:imap1.example.net:24  up  tls=TLSv1.3/verified auth=PLAIN\n"
     "       3    12     0    20     0    1234567        89       10    12.3    46 ms\n"
-    "inet:imap2.example.net:24  resting 12 s\n"
+    "inet:imap2.example.net:24  down, retry in 12 s\n"
     "    inet:imap2.example.net:24: Connection refused\n"
     "       0     0     1    20     4          0         0        0     0.0        -\n";
 
@@ -97,12 +97,12 @@ class StatusTest : public CppUnit::TestFixture {
   void longNamesKeepBothEnds() {
     Snapshot snapshot = some();
     snapshot.stores[0].destination = "unix:/b" + std::string(100, 'x') + "/end";
-    snapshot.stores[1].sickness = std::string(200, 'y');
+    snapshot.stores[1].failure = std::string(200, 'y');
     snapshot.listeners[0].address = "unix:/l" + std::string(100, 'z') + "/last";
     const std::string table = status_table(snapshot);
     in_eighty_columns(table);
     CPPUNIT_ASSERT(table.find("unix:/bxxx") != table.npos);
-    CPPUNIT_ASSERT(table.find("xx/end  well") != table.npos);
+    CPPUNIT_ASSERT(table.find("xx/end  up") != table.npos);
     CPPUNIT_ASSERT(table.find("zz/last") != table.npos);
     CPPUNIT_ASSERT(table.find("yyy...\n") != table.npos);
   }
@@ -113,7 +113,7 @@ class StatusTest : public CppUnit::TestFixture {
         "a\x1b[2J\n\xc2\x9b\xff"
         "b\xc3\xa4";
     for (std::string* const text : {&snapshot.version, &snapshot.stores[0].destination,
-                                    &snapshot.stores[0].security, &snapshot.stores[1].sickness,
+                                    &snapshot.stores[0].security, &snapshot.stores[1].failure,
                                     &snapshot.listeners[0].name, &snapshot.listeners[0].address}) {
       *text = evil;
     }
@@ -134,12 +134,12 @@ class StatusTest : public CppUnit::TestFixture {
 
   void jsonTellsAllOfIt() {
     Snapshot snapshot = some();
-    snapshot.stores[1].sickness = "a \"quoted\" \\x1b word, \xc3\xa4";
+    snapshot.stores[1].failure = "a \"quoted\" \\x1b word, \xc3\xa4";
     const Snapshot read = parse_snapshot(json_of(snapshot));
     CPPUNIT_ASSERT_EQUAL(json_of(snapshot), json_of(read));
-    CPPUNIT_ASSERT_EQUAL(snapshot.stores[1].sickness, read.stores[1].sickness);
+    CPPUNIT_ASSERT_EQUAL(snapshot.stores[1].failure, read.stores[1].failure);
     CPPUNIT_ASSERT_EQUAL(status_table(snapshot), status_table(read));
-    CPPUNIT_ASSERT(!read.stores[1].well);
+    CPPUNIT_ASSERT(!read.stores[1].up);
     CPPUNIT_ASSERT_DOUBLES_EQUAL(0.0456, read.stores[0].answer, 1e-9);
   }
 
@@ -147,7 +147,7 @@ class StatusTest : public CppUnit::TestFixture {
     const Snapshot read = parse_snapshot(R"({"version": "0", "stores": [{"destination": "x"}]})");
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{0}, read.messages);
     CPPUNIT_ASSERT_EQUAL(std::size_t{1}, read.stores.size());
-    CPPUNIT_ASSERT(read.stores[0].well);
+    CPPUNIT_ASSERT(read.stores[0].up);
   }
 
   void whatIsNoSnapshotIsRefused() {

@@ -1,4 +1,4 @@
-#include "mailer/serve/observe/outcome_reason.h"
+#include "mailer/serve/counters/outcome_reason.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 

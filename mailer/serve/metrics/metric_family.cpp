@@ -1,4 +1,4 @@
-#include "mailer/serve/observe/metric_family.h"
+#include "mailer/serve/metrics/metric_family.h"
 
 #include <limits>
 #include <utility>
@@ -6,14 +6,14 @@
 namespace lmtpq::mailer {
 
 MetricFamily::MetricFamily(prometheus::MetricType type, std::string name, std::string help)
-    : made{std::move(name), std::move(help), type, {}} {}
+    : family{std::move(name), std::move(help), type, {}} {}
 
 void MetricFamily::add(LabelList labels, double value) {
   prometheus::ClientMetric metric;
   metric.label = std::move(labels);
   metric.counter.value = value;
   metric.gauge.value = value;
-  made.metric.push_back(std::move(metric));
+  family.metric.push_back(std::move(metric));
 }
 
 void MetricFamily::add(LabelList labels, const Histogram& durations) {
@@ -29,7 +29,7 @@ void MetricFamily::add(LabelList labels, const Histogram& durations) {
                                                       ? Histogram::kBounds[i]
                                                       : std::numeric_limits<double>::infinity()});
   }
-  made.metric.push_back(std::move(metric));
+  family.metric.push_back(std::move(metric));
 }
 
 }  // namespace lmtpq::mailer

@@ -4,7 +4,7 @@
 #include <cstdio>
 
 #include "common/escape.h"
-#include "mailer/serve/observe/status.h"
+#include "mailer/serve/status/status_command.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -12,8 +12,8 @@ namespace {
 constexpr std::size_t kWidth = 80;
 constexpr std::size_t kNameWidth = 48;
 
-// Whoever answered: a terminal obeys control characters.
-std::string harmless(std::string_view text) {
+// Another program than lmtpq may have answered, and a terminal obeys control characters.
+std::string without_controls(std::string_view text) {
   std::string made;
   while (!text.empty()) {
     const std::size_t length = utf8_length(text);
@@ -29,8 +29,8 @@ std::size_t columns(std::string_view text) {
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
-// The place of the character in this column.
-std::size_t place(std::string_view text, std::size_t column) {
+// The index of the character in this column.
+std::size_t index_of_column(std::string_view text, std::size_t column) {
   std::size_t at = 0;
   while (at < text.size() && column-- > 0) {
     at += std::max<std::size_t>(utf8_length(text.substr(at)), 1);
@@ -39,18 +39,18 @@ std::size_t place(std::string_view text, std::size_t column) {
 }
 
 std::string cut(const std::string& text, std::size_t width) {
-  return columns(text) <= width ? text : text.substr(0, place(text, width - 3)) + "...";
+  return columns(text) <= width ? text : text.substr(0, index_of_column(text, width - 3)) + "...";
 }
 
-// Names are told apart by their ends as often as by their beginnings.
+// Names differ at their ends as often as at their beginnings.
 std::string cut_in_the_middle(const std::string& text, std::size_t width) {
   const std::size_t all = columns(text);
   if (all <= width) {
     return text;
   }
   const std::size_t head = (width - 3) / 2;
-  return text.substr(0, place(text, head)) + "..." +
-         text.substr(place(text, all - (width - 3 - head)));
+  return text.substr(0, index_of_column(text, head)) + "..." +
+         text.substr(index_of_column(text, all - (width - 3 - head)));
 }
 
 std::string padded(std::string text, std::size_t width) {
@@ -92,12 +92,12 @@ std::string answer_time(double seconds) {
 std::string number(std::uint64_t value) { return std::to_string(value); }
 
 std::string state(const StoreStatus& store) {
-  if (store.well) {
-    return store.security.empty() ? "well" : "well  " + harmless(store.security);
+  if (store.up) {
+    return store.security.empty() ? "up" : "up  " + without_controls(store.security);
   }
-  return store.rests > 0
-             ? "resting " + number(static_cast<std::uint64_t>(store.rests + 0.999)) + " s"
-             : "sick, being tried";
+  return store.retry_in > 0
+             ? "down, retry in " + number(static_cast<std::uint64_t>(store.retry_in + 0.999)) + " s"
+             : "down, being tried";
 }
 
 std::string figures(const std::string (&words)[10]) {
@@ -113,10 +113,10 @@ std::string figures(const std::string (&words)[10]) {
 std::string rows(const StoreStatus& store, std::size_t name_width) {
   char rate[32];
   std::snprintf(rate, sizeof rate, "%.1f", store.per_second);
-  const std::string name = cut_in_the_middle(harmless(store.destination), kNameWidth);
+  const std::string name = cut_in_the_middle(without_controls(store.destination), kNameWidth);
   std::string made = cut(padded(name, name_width) + "  " + state(store), kWidth) + "\n";
-  if (!store.well) {
-    made += cut("    " + harmless(store.sickness), kWidth) + "\n";
+  if (!store.up) {
+    made += cut("    " + without_controls(store.failure), kWidth) + "\n";
   }
   return made +
          figures({number(store.leased), number(store.idle), number(store.dialling),
@@ -125,27 +125,28 @@ std::string rows(const StoreStatus& store, std::size_t name_width) {
 }
 
 std::string head(const Snapshot& now) {
-  std::uint64_t doubles = 0;
+  std::uint64_t duplicates = 0;
   for (const StoreStatus& store : now.stores) {
-    doubles += store.possible_duplicates;
+    duplicates += store.possible_duplicates;
   }
   const std::string failed =
       now.failed_reloads > 0 ? " (" + number(now.failed_reloads) + " failed)" : "";
-  std::string made = "lmtpq " + harmless(now.version) + "   pid " + number(now.pid) + "   up " +
-                     span(now.uptime) + "   reloads " + number(now.reloads) + failed + "\n";
+  std::string made = "lmtpq " + without_controls(now.version) + "   pid " + number(now.pid) +
+                     "   up " + span(now.uptime) + "   reloads " + number(now.reloads) + failed +
+                     "\n";
   made += "messages " + number(now.messages) + " (" + bytes(now.bytes) + ", " +
           number(now.spooled) + " spooled)   waiting for a mailbox " + number(now.mailbox_waiters) +
           "\n";
-  made += "possible duplicates " + number(doubles) + "   outcomes that no client heard " +
-          number(now.reply_lost) + "\n";
+  made += "possible duplicates " + number(duplicates) + "   replies lost " +
+          number(now.replies_lost) + "\n";
   return made;
 }
 
 std::string listener_rows(const Snapshot& now) {
   std::string made = padded("LISTENER", kWidth - 10) + "   CLIENTS\n";
   for (const ListenerStatus& listener : now.listeners) {
-    const std::string name =
-        (listener.name.empty() ? "" : harmless(listener.name) + "  ") + harmless(listener.address);
+    const std::string name = (listener.name.empty() ? "" : without_controls(listener.name) + "  ") +
+                             without_controls(listener.address);
     const std::string clients = number(listener.clients);
     made += padded(cut_in_the_middle(name, kWidth - 12), kWidth - clients.size()) + clients + "\n";
   }
@@ -158,7 +159,7 @@ std::string listener_rows(const Snapshot& now) {
 std::string status_table(const Snapshot& snapshot) {
   std::size_t width = std::size("STORE") - 1;
   for (const StoreStatus& store : snapshot.stores) {
-    width = std::max(width, std::min(kNameWidth, columns(harmless(store.destination))));
+    width = std::max(width, std::min(kNameWidth, columns(without_controls(store.destination))));
   }
   std::string made = head(snapshot) + "\n" + listener_rows(snapshot) + "\n";
   made += padded("STORE", width) + "  STATE\n";

@@ -1,11 +1,6 @@
-// How long something took, each time: a histogram.
+// A histogram of durations: how often something took up to 1 ms, 2.5 ms, ... 10 min, and the sum.
 //
-// What it is: counts of durations by upper bounds from 1 ms to 10 min, and their sum.
-// What it does not know: what is measured; Prometheus (metrics makes its form of it).
-// Called by: the tallies.
-// Threads and lifetimes: used by several threads without a lock; a reading that is taken meanwhile
-//   may miss what is being added.
-// Failure: none.
+// Used by several threads without a lock. read() while others add may miss the latest.
 #pragma once
 
 #include <array>
@@ -17,6 +12,7 @@ namespace lmtpq::mailer {
 
 class Histogram {
  public:
+  // Upper bounds in seconds.
   static constexpr std::array<double, 18> kBounds{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
                                                   0.1,   0.25,   0.5,   1,    2.5,   5,
                                                   10,    30,     60,    120,  300,   600};

@@ -1,10 +1,10 @@
-#include "mailer/serve/observe/counter_registry.h"
+#include "mailer/serve/counters/counter_registry.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 
 #include <thread>
 
-#include "mailer/serve/observe/outcome_reason.h"
+#include "mailer/serve/counters/outcome_reason.h"
 
 using namespace lmtpq;
 using namespace lmtpq::mailer;
@@ -35,9 +35,9 @@ std::uint64_t sent(const CounterRegistry& registry, const std::string& name) {
   return counters->decided(Fate::kDelivered);
 }
 
-std::uint64_t count_of(const Counts& counts, std::string_view word) {
+std::uint64_t count_of(const LabelCounters& counts, std::string_view word) {
   for (std::size_t i = 0; i < counts.size(); ++i) {
-    if (counts.word(i) == word) {
+    if (counts.value(i) == word) {
       return counts[i];
     }
   }
@@ -205,14 +205,14 @@ class TallyBookTest : public CppUnit::TestFixture {
 
   void theRateIsOfTheLastTenSeconds() {
     const Clock::time_point start;
-    Recent recent;
+    RecentRates recent;
     const auto at = [&](int second) {
       // Ten in each of the first hundred seconds, then one each; each answered within 2 s, then 4
       // s.
       const int fast = std::min(second, 100);
       const int slow = second - fast;
       const auto all = static_cast<std::uint64_t>(10 * fast + slow);
-      return Recent::Sample{start + seconds(second), all, all, 20.0 * fast + 4.0 * slow};
+      return RecentRates::Sample{start + seconds(second), all, all, 20.0 * fast + 4.0 * slow};
     };
     for (int second = 0; second <= 110; ++second) {
       recent.add(at(second));
@@ -220,7 +220,7 @@ class TallyBookTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_DOUBLES_EQUAL(1.0, recent.per_second(at(110)), 1e-9);
     CPPUNIT_ASSERT_DOUBLES_EQUAL(4.0, recent.mean_answer(at(110)), 1e-9);
     for (int second = 111; second <= 120; ++second) {
-      Recent::Sample still = at(110);
+      RecentRates::Sample still = at(110);
       still.at = start + seconds(second);
       recent.add(still);
     }
@@ -230,7 +230,7 @@ class TallyBookTest : public CppUnit::TestFixture {
 
   void theFirstSecondMakesNoStorm() {
     const Clock::time_point start;
-    Recent recent;
+    RecentRates recent;
     recent.add({start, 0, 0, 0});
     CPPUNIT_ASSERT_DOUBLES_EQUAL(3.0, recent.per_second({start + milliseconds(10), 3, 0, 0}), 1e-9);
   }

@@ -1,11 +1,6 @@
-// Metric families, as they are built up.
+// Builds a Prometheus metric family: name, help, type, and values with their labels.
 //
-// What it is: the families of one scrape, each with its name, help and type, and the values that
-//   are put in.
-// What it does not know: where the values come from.
-// Called by: metrics.
-// Threads and lifetimes: one thread, one scrape.
-// Failure: none.
+// One is made for each metric of a scrape and moved into its result (`family`).
 #pragma once
 
 #include <prometheus/metric_family.h>
@@ -13,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "mailer/serve/observe/histogram.h"
+#include "mailer/serve/counters/histogram.h"
 
 namespace lmtpq::mailer {
 
@@ -29,7 +24,7 @@ class MetricFamily {
   }
   void add(LabelList labels, const Histogram& durations);
 
-  prometheus::MetricFamily made;
+  prometheus::MetricFamily family;
 };
 
 inline MetricFamily counter(const char* name, const char* help) {

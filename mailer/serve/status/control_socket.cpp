@@ -1,4 +1,4 @@
-#include "mailer/serve/observe/control_socket.h"
+#include "mailer/serve/status/control_socket.h"
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -16,7 +16,7 @@ namespace lmtpq::mailer {
 namespace {
 
 constexpr std::chrono::seconds kTick{1};
-constexpr std::chrono::seconds kPatience{2};  // with one who asks
+constexpr std::chrono::seconds kClientTimeout{2};
 
 int left_until(Deadline deadline) {
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
@@ -68,33 +68,33 @@ void ControlSocket::run() {
     try {
       if (Clock::now() >= next) {
         next = Clock::now() + kTick;
-        tick(daemon_);
+        sample_rates(daemon_);
       }
       Client client;
       if (ready > 0 && entries[1].revents != 0) {
         if (const Descriptor accepted = socket_->accept(client); accepted.valid()) {
-          tell(accepted);
+          send_snapshot(accepted);
         } else {
-          poll(nullptr, 0, 100);  // without a free descriptor the socket stays readable
+          poll(nullptr, 0, 100);  // no free descriptor: the socket stays readable
         }
       }
     } catch (const std::exception&) {
-      // Out of memory: whoever asked may ask again.
+      // Out of memory: the client may ask again.
     }
   }
 }
 
-void ControlSocket::tell(const Descriptor& client) const {
+void ControlSocket::send_snapshot(const Descriptor& client) const {
   const std::string answer = json_of(take_snapshot(daemon_));
-  const Deadline deadline = Clock::now() + kPatience;
-  // As a rule the whole answer fits in, and one who does not read it holds up nobody.
+  const Deadline deadline = Clock::now() + kClientTimeout;
+  // With room for the whole answer a client that does not read it holds up nobody.
   const int room = static_cast<int>(answer.size());
   setsockopt(client.number(), SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
-  std::string_view rest = answer;
-  while (!rest.empty() && Clock::now() < deadline) {
-    const ssize_t sent = send(client.number(), rest.data(), rest.size(), MSG_NOSIGNAL);
+  std::string_view left = answer;
+  while (!left.empty() && Clock::now() < deadline) {
+    const ssize_t sent = send(client.number(), left.data(), left.size(), MSG_NOSIGNAL);
     if (sent > 0) {
-      rest.remove_prefix(static_cast<std::size_t>(sent));
+      left.remove_prefix(static_cast<std::size_t>(sent));
     } else if (errno == EAGAIN || errno == EINTR) {
       pollfd entry{client.number(), POLLOUT, 0};
       poll(&entry, 1, left_until(deadline));

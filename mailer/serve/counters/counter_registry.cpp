@@ -1,16 +1,16 @@
-#include "mailer/serve/observe/counter_registry.h"
+#include "mailer/serve/counters/counter_registry.h"
 
 #include <algorithm>
 #include <exception>
 #include <mutex>
 
-#include "mailer/serve/observe/outcome_reason.h"
+#include "mailer/serve/counters/outcome_reason.h"
 
 namespace lmtpq::mailer {
 
-CounterRegistry::CounterRegistry(std::size_t most) : most_(most), last_look_(Clock::now()) {
+CounterRegistry::CounterRegistry(std::size_t most) : most_(most), last_present_(Clock::now()) {
   for (const char* const name : {kNone, kOther}) {
-    counters_.emplace(name, std::make_unique<Counters>(last_look_));
+    counters_.emplace(name, std::make_unique<Counters>(last_present_));
   }
 }
 
@@ -21,7 +21,7 @@ void CounterRegistry::taken(const Message& message) {
   own_.input.add(message.input);
 }
 
-// Counted under the shared lock: who drops a counters has the other one.
+// Counts under the shared lock: dropping counters takes the exclusive one.
 template <typename Change>
 void CounterRegistry::change(std::string_view destination, const Change& change) {
   const std::string_view name = destination.empty() ? kNone : destination;
@@ -41,7 +41,7 @@ void CounterRegistry::change(std::string_view destination, const Change& change)
   try {
     made = make_place(name, Clock::now());
   } catch (const std::exception&) {
-    // Out of memory: it counts all the same.
+    // Out of memory: it still counts, as "other".
   }
   change(made != nullptr ? *made : *counters_.find(kOther)->second);
 }
@@ -70,12 +70,12 @@ void CounterRegistry::dialled(std::string_view destination, std::string_view res
   });
 }
 
-// The one that has been gone for longest, if that was before.
+// Drops the destination that has had no pool for longest, if that is since before `before`.
 bool CounterRegistry::drop_gone(Clock::time_point before) {
   auto oldest = counters_.end();
   for (auto entry = counters_.begin(); entry != counters_.end(); ++entry) {
-    const bool ours = entry->first == kNone || entry->first == kOther;
-    if (!ours && entry->second->last_present < before &&
+    const bool permanent = entry->first == kNone || entry->first == kOther;
+    if (!permanent && entry->second->last_present < before &&
         (oldest == counters_.end() || entry->second->last_present < oldest->second->last_present)) {
       oldest = entry;
     }
@@ -87,13 +87,13 @@ bool CounterRegistry::drop_gone(Clock::time_point before) {
   return true;
 }
 
-// Held: mutex_, for oneself. nullptr: there is none.
+// The caller holds mutex_ exclusively. nullptr: no place is free.
 Counters* CounterRegistry::make_place(std::string_view destination, Clock::time_point now) {
   const auto found = counters_.find(destination);
   if (found != counters_.end()) {
     return found->second.get();
   }
-  if (counters_.size() >= most_ + 2 && !drop_gone(last_look_)) {
+  if (counters_.size() >= most_ + 2 && !drop_gone(last_present_)) {
     full_ = true;
     return nullptr;
   }
@@ -109,7 +109,7 @@ void CounterRegistry::present(const std::vector<std::string>& destinations, Cloc
       found->second->last_present = now;
     }
   }
-  last_look_ = now;
+  last_present_ = now;
   full_ = false;
   for (const std::string& destination : destinations) {
     if (make_place(destination, now) == nullptr) {

@@ -1,4 +1,4 @@
-#include "mailer/serve/observe/snapshot.h"
+#include "mailer/serve/status/snapshot.h"
 
 #include <unistd.h>
 
@@ -36,14 +36,14 @@ void add_pool(const ConnectionPool& pool, StoreStatus& store) {
   store.waiting += figures.waiting;
   store.security = escaped(pool.security());
   if (!figures.well) {
-    store.well = false;
-    store.rests = std::max(store.rests, std::chrono::duration<double>(figures.rests).count());
-    store.sickness = escaped(figures.sickness);
+    store.up = false;
+    store.retry_in = std::max(store.retry_in, std::chrono::duration<double>(figures.rests).count());
+    store.failure = escaped(figures.sickness);
   }
 }
 
 void add_counters(const Counters& counters, Clock::time_point now, StoreStatus& store) {
-  const Recent::Sample sample = counters.sample(now);
+  const RecentRates::Sample sample = counters.sample(now);
   store.sent = counters.decided(Fate::kDelivered);
   store.deferred = counters.decided(Fate::kTemporary);
   store.refused = counters.decided(Fate::kPermanent);
@@ -52,7 +52,8 @@ void add_counters(const Counters& counters, Clock::time_point now, StoreStatus& 
   store.answer = counters.recent.mean_answer(sample);
 }
 
-void note_stores(const DaemonParts& daemon, const PoolList::Shared& pools, Clock::time_point now) {
+void report_stores(const DaemonParts& daemon, const PoolList::Shared& pools,
+                   Clock::time_point now) {
   std::vector<std::string> destinations;
   for (const auto& pool : pools) {
     destinations.push_back(pool->store().destination.text);
@@ -60,11 +61,11 @@ void note_stores(const DaemonParts& daemon, const PoolList::Shared& pools, Clock
   daemon.counters.present(destinations, now);
 }
 
-// Those of a pool, and what else was counted: one that has gone is of interest for a while.
+// Stores that have a pool, and those that had one lately: their counters are still of interest.
 Stores stores_of(const DaemonParts& daemon, Clock::time_point now) {
   Stores made;
   const auto pools = daemon.pools.all();
-  note_stores(daemon, pools, now);
+  report_stores(daemon, pools, now);
   for (const auto& pool : pools) {
     add_pool(*pool, made[daemon.counters.label(pool->store().destination.text)]);
   }
@@ -76,20 +77,20 @@ Stores stores_of(const DaemonParts& daemon, Clock::time_point now) {
   return made;
 }
 
-void add_own(const DaemonCounters& own, Snapshot& made) {
+void add_daemon(const DaemonCounters& own, Snapshot& made) {
   made.reloads = own.reloads;
   made.failed_reloads = own.failed_reloads;
   made.messages = own.messages;
   made.bytes = own.bytes;
   made.spooled = own.spooled;
-  made.reply_lost = own.reply_lost;
+  made.replies_lost = own.reply_lost;
 }
 
 }  // namespace
 
-void tick(const DaemonParts& daemon) {
+void sample_rates(const DaemonParts& daemon) {
   const Clock::time_point now = Clock::now();
-  note_stores(daemon, daemon.pools.all(), now);
+  report_stores(daemon, daemon.pools.all(), now);
   daemon.counters.sample(now);
 }
 
@@ -105,7 +106,7 @@ Snapshot take_snapshot(const DaemonParts& daemon) {
   made.clients = daemon.clients.count();
   made.most_clients = configuration->settings().process.serve.max_clients;
   made.mailbox_waiters = daemon.mailboxes.waiting();
-  add_own(daemon.counters.own(), made);
+  add_daemon(daemon.counters.own(), made);
   made.listeners = listeners_of(daemon, *configuration);
   for (auto& [destination, store] : stores_of(daemon, Clock::now())) {
     store.destination = escaped(destination);

@@ -1,15 +1,13 @@
-// All that the daemon counts.
+// Counts what happens in the daemon: the counters of each destination, and the daemon's own.
 //
-// What it is: a Counters for each destination, and the daemon's own. The number of destinations is
-//   bounded, since a map of routes may name any number: the rest is "other". One that has gone is
-//   forgotten after an hour, or as soon as its place is wanted.
-// What it does not know: who reads the figures.
-// Called by: whoever has something to count, as a DeliveryEvents; the watch says each second which
-//   destinations there are.
-// Threads and lifetimes: used by several threads; outlives all that counts.
-// Failure: none. Without memory for a new destination its events count as "other".
-// Rules: an event takes a shared lock and some atomic additions; only the first of a destination
-//   allocates.
+// Delivery, ConnectionPool, Clients and Daemon report events to it (DeliveryEvents); the snapshot
+// and the metrics read it. The number of destinations is bounded, since a map of routes may name
+// any number: those beyond count as "other". A destination that no pool has any more is forgotten
+// after an hour, or as soon as its place is needed.
+//
+// Used by several threads; outlives everything that counts. An event takes a shared lock and some
+// atomic additions; only the first event of a destination allocates. Without memory for a new
+// destination its events count as "other".
 #pragma once
 
 #include <atomic>
@@ -22,7 +20,7 @@
 #include <vector>
 
 #include "mailer/message/delivery_events.h"
-#include "mailer/serve/observe/counters.h"
+#include "mailer/serve/counters/counters.h"
 
 namespace lmtpq::mailer {
 
@@ -31,7 +29,7 @@ class CounterRegistry : public DeliveryEvents {
   static constexpr std::size_t kMost = 200;
   static constexpr std::chrono::hours kMemory{1};
   static constexpr const char* kNone = "none";    // no store was asked
-  static constexpr const char* kOther = "other";  // those beyond the most
+  static constexpr const char* kOther = "other";  // destinations beyond kMost
 
   explicit CounterRegistry(std::size_t most = kMost);
 
@@ -46,9 +44,9 @@ class CounterRegistry : public DeliveryEvents {
   }
   void reloaded(bool good) override { count(good ? own_.reloads : own_.failed_reloads); }
 
-  // These are the destinations there are: they have a place before others, and keep it.
+  // Told each second which destinations have pools: they get a place before others, and keep it.
   void present(const std::vector<std::string>& destinations, Clock::time_point now);
-  // A second has passed.
+  // Called each second.
   void sample(Clock::time_point now);
 
   // `destination`, or kOther if it has no place.
@@ -68,8 +66,8 @@ class CounterRegistry : public DeliveryEvents {
   DaemonCounters own_;
   mutable std::shared_mutex mutex_;
   CountersByName counters_;
-  Clock::time_point last_look_;     // when `present` was last told
-  std::atomic<bool> full_ = false;  // nobody had a place to give since
+  Clock::time_point last_present_;  // the latest call of present()
+  std::atomic<bool> full_ = false;  // no place was free since then
 };
 
 }  // namespace lmtpq::mailer

@@ -1,4 +1,4 @@
-#include "mailer/serve/observe/histogram.h"
+#include "mailer/serve/counters/histogram.h"
 
 #include <algorithm>
 
@@ -9,7 +9,7 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 
 }  // namespace
 
-// A duration on a bound belongs below it, as in Prometheus's `le`.
+// A duration equal to a bound counts below it, as in Prometheus's `le`.
 void Histogram::add(std::chrono::nanoseconds time) {
   const auto whole = static_cast<std::uint64_t>(std::max<std::int64_t>(time.count(), 0));
   const auto* const bound =

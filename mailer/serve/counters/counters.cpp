@@ -1,4 +1,4 @@
-#include "mailer/serve/observe/counters.h"
+#include "mailer/serve/counters/counters.h"
 
 #include <algorithm>
 #include <iterator>
@@ -7,21 +7,21 @@
 #include "common/tag/tag.h"
 #include "mailer/delivery/message_state.h"
 #include "mailer/message/delivery_events.h"
-#include "mailer/serve/observe/outcome_reason.h"
+#include "mailer/serve/counters/outcome_reason.h"
 
 namespace lmtpq::mailer {
 namespace {
 
-using Words = std::vector<std::string_view>;
+using Values = std::vector<std::string_view>;
 
 template <typename Names>
-Words words(Words first, const Names& names) {
+Values values_of(Values first, const Names& names) {
   first.insert(first.end(), std::begin(names), std::end(names));
   first.emplace_back("other");
   return first;
 }
 
-const Words& reasons() {
+const Values& reasons() {
   static const std::vector<std::string> names = [] {
     std::vector<std::string> made;
     for (std::size_t i = 0; i < reason_count(); ++i) {
@@ -29,59 +29,59 @@ const Words& reasons() {
     }
     return made;
   }();
-  static const Words made = words({}, names);
+  static const Values made = values_of({}, names);
   return made;
 }
 
-const Words& dial_results() {
-  static const Words made = words({"ready", "without-tls"}, kTroubleNames);
+const Values& dial_results() {
+  static const Values made = values_of({"ready", "without-tls"}, kTroubleNames);
   return made;
 }
 
-const Words& bypasses() {
-  static const Words made = words({}, kBypassNames);
+const Values& bypasses() {
+  static const Values made = values_of({}, kBypassNames);
   return made;
 }
 
-const Words& tag_verdicts() {
-  static const Words made = words({"valid"}, kTagFaultNames);
+const Values& tag_verdicts() {
+  static const Values made = values_of({"valid"}, kTagFaultNames);
   return made;
 }
 
-const Words& refusals() {
-  static const Words made = words({}, kDismissalNames);
+const Values& refusals() {
+  static const Values made = values_of({}, kDismissalNames);
   return made;
 }
 
 }  // namespace
 
-void Counts::add(std::string_view word) {
-  const auto found = std::find(words_.begin(), words_.end() - 1, word);
-  add(static_cast<std::size_t>(found - words_.begin()));
+void LabelCounters::add(std::string_view value) {
+  const auto found = std::find(values_.begin(), values_.end() - 1, value);
+  add(static_cast<std::size_t>(found - values_.begin()));
 }
 
-std::uint64_t Counts::total() const {
+std::uint64_t LabelCounters::total() const {
   return std::accumulate(counters_.begin(), counters_.end(), std::uint64_t{0});
 }
 
-void Recent::add(const Sample& sample) {
+void RecentRates::add(const Sample& sample) {
   samples_.push_back(sample);
   while (samples_.size() > 1 && sample.at - samples_[1].at >= kSpan) {
     samples_.pop_front();
   }
 }
 
-double Recent::per_second(const Sample& now) const {
+double RecentRates::per_second(const Sample& now) const {
   if (samples_.empty()) {
     return 0;
   }
   const Sample& then = samples_.front();
   const double span = std::chrono::duration<double>(now.at - then.at).count();
-  // The first events of a store would make a storm of a few.
+  // Over less than a second, the first few events of a store would look like a high rate.
   return static_cast<double>(now.decided - then.decided) / std::max(span, 1.0);
 }
 
-double Recent::mean_answer(const Sample& now) const {
+double RecentRates::mean_answer(const Sample& now) const {
   const Sample then = samples_.empty() ? Sample() : samples_.front();
   return now.answers > then.answers
              ? (now.seconds - then.seconds) / static_cast<double>(now.answers - then.answers)
@@ -97,13 +97,13 @@ Counters::Counters(Clock::time_point now) : dials(dial_results()), last_present(
 
 bool Counters::any_decided() const {
   return std::any_of(outcomes.begin(), outcomes.end(),
-                     [](const Counts& counts) { return counts.total() > 0; });
+                     [](const LabelCounters& counts) { return counts.total() > 0; });
 }
 
-Recent::Sample Counters::sample(Clock::time_point now) const {
+RecentRates::Sample Counters::sample(Clock::time_point now) const {
   const Histogram::Reading answers = answered.read();
   std::uint64_t all = 0;
-  for (const Counts& counts : outcomes) {
+  for (const LabelCounters& counts : outcomes) {
     all += counts.total();
   }
   return {now, all, answers.count, answers.seconds};

@@ -1,11 +1,8 @@
-// What the daemon has counted of one destination, and of itself.
+// The counters and histograms of one destination, and those of the daemon as a whole.
 //
-// What it is: counters and histograms, each label's values a closed set.
-// What it does not know: who reads them and in which form.
-// Called by: CounterRegistry adds; metrics and snapshot read.
-// Threads and lifetimes: used by several threads without a lock, but for `recent`, which is
-//   CounterRegistry's to guard.
-// Failure: none.
+// Every label's values are a closed set, so the memory is bounded. Used by several threads without
+// a lock, except `recent` and `last_present`, which CounterRegistry guards. What each counter means
+// to an admin is in metrics.cpp, where it gets its name and help.
 #pragma once
 
 #include <atomic>
@@ -18,7 +15,7 @@
 
 #include "mailer/io/channel.h"
 #include "mailer/message/outcome.h"
-#include "mailer/serve/observe/histogram.h"
+#include "mailer/serve/counters/histogram.h"
 
 namespace lmtpq::mailer {
 
@@ -28,37 +25,37 @@ inline void count(Counter& counter, std::uint64_t by = 1) {
   counter.fetch_add(by, std::memory_order_relaxed);
 }
 
-// A counter for each word of a closed set; what is none of them counts as the last.
-class Counts {
+// One counter for each value of a label; unknown values count as the last.
+class LabelCounters {
  public:
-  explicit Counts(const std::vector<std::string_view>& words)
-      : words_(words), counters_(words.size()) {}
-  void add(std::string_view word);
+  explicit LabelCounters(const std::vector<std::string_view>& values)
+      : values_(values), counters_(values.size()) {}
+  void add(std::string_view value);
   void add(std::size_t index) { count(counters_[index]); }
   std::size_t size() const { return counters_.size(); }
-  std::string_view word(std::size_t index) const { return words_[index]; }
+  std::string_view value(std::size_t index) const { return values_[index]; }
   std::uint64_t operator[](std::size_t index) const { return counters_[index]; }
   std::uint64_t total() const;
 
  private:
-  const std::vector<std::string_view>& words_;
+  const std::vector<std::string_view>& values_;
   std::vector<Counter> counters_;
 };
 
-// Of the last seconds, for people.
-class Recent {
+// Rates over the last ten seconds, for the status table.
+class RecentRates {
  public:
   static constexpr std::chrono::seconds kSpan{10};
   struct Sample {
     Clock::time_point at;
     std::uint64_t decided = 0;
     std::uint64_t answers = 0;
-    double seconds = 0;  // of waiting for them
+    double seconds = 0;  // that stores took to answer, in sum
   };
   void add(const Sample& sample);
-  // From the oldest kept to this one.
+  // From the oldest sample that is kept to `now`.
   double per_second(const Sample& now) const;
-  double mean_answer(const Sample& now) const;  // below zero: there was none
+  double mean_answer(const Sample& now) const;  // seconds; below zero: there was no answer
 
  private:
   std::deque<Sample> samples_;
@@ -70,20 +67,19 @@ struct Counters {
     return outcomes[static_cast<std::size_t>(fate)].total();
   }
   bool any_decided() const;
-  Recent::Sample sample(Clock::time_point now) const;
+  RecentRates::Sample sample(Clock::time_point now) const;
 
-  std::vector<Counts> outcomes;  // by Fate, each by reason_of()
+  std::vector<LabelCounters> outcomes;  // by Fate, each by reason_of()
   Counter possible_duplicates = 0;
-  Counts dials;
+  LabelCounters dials;
   Histogram dial_time;
   Histogram waited;
   Histogram sent;
   Histogram answered;
-  Recent recent;
-  Clock::time_point last_present;  // when a pool was last known to be there for it
+  RecentRates recent;
+  Clock::time_point last_present;  // when the destination last had a pool
 };
 
-// Not of a destination.
 struct DaemonCounters {
   DaemonCounters();
   Counter messages = 0;
@@ -94,9 +90,9 @@ struct DaemonCounters {
   Counter reloads = 0;
   Counter failed_reloads = 0;
   Histogram input;
-  Counts ignorequota;
-  Counts tags;
-  Counts refused;
+  LabelCounters ignorequota;
+  LabelCounters tags;
+  LabelCounters refused;
 };
 
 }  // namespace lmtpq::mailer

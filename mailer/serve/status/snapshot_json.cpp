@@ -1,88 +1,89 @@
-// A snapshot as JSON: the words of the control socket and of `--status --json`.
+// A snapshot as JSON: what the control socket sends, and what `--status --json` prints.
 
-#define BOOST_BIND_GLOBAL_PLACEHOLDERS  // Boost 1.74's own parser wants them, and says so
-#include <boost/property_tree/json_parser.hpp>
-#include <boost/property_tree/ptree.hpp>
 #include <cstdio>
-#include <sstream>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <type_traits>
 
-#include "mailer/json.h"
-#include "mailer/serve/observe/snapshot.h"
+#include "mailer/serve/status/snapshot.h"
 
 namespace lmtpq::mailer {
 namespace {
 
-using Tree = boost::property_tree::ptree;
+using Json = nlohmann::ordered_json;
 
-// Both ways in one place, so that a figure cannot be written under one name and read under another.
+// Writing and reading share visit(), so that a figure cannot have two names.
 class Writer {
  public:
-  void value(const char* name, const std::string& text) { object_.add_text(name, text); }
-  void value(const char* name, std::uint64_t number) { object_.add(name, std::to_string(number)); }
-  void value(const char* name, double number) {
-    char text[40];
-    std::snprintf(text, sizeof text, "%.6g", number);
-    object_.add(name, text);
+  template <typename Value>
+  void value(const char* name, const Value& value) {
+    json_[name] = value;
   }
-  void value(const char* name, bool truth) { object_.add_truth(name, truth); }
+  void value(const char* name, double number) {
+    char digits[40];
+    std::snprintf(digits, sizeof digits, "%.6g", number);
+    json_[name] = std::strtod(digits, nullptr);
+  }
   template <typename Item>
   void value(const char* name, const std::vector<Item>& items) {
-    std::vector<std::string> texts;
+    Json& list = json_[name] = Json::array();
     for (const Item& item : items) {
       Writer one;
       visit(one, item);
-      texts.push_back(one.text());
+      list.push_back(std::move(one.json_));
     }
-    object_.add(name, json_list(texts));
   }
-  std::string text() const { return object_.text(); }
+  std::string text() const { return json_.dump() + "\n"; }
 
  private:
-  JsonObject object_;
+  Json json_ = Json::object();
 };
 
 class Reader {
  public:
-  explicit Reader(const Tree& tree) : tree_(tree) {}
-  // What an older daemon does not tell stays as it is.
+  explicit Reader(const Json& json) : json_(json) {}
+  // A figure that an older daemon does not send keeps its value.
   template <typename Value>
   void value(const char* name, Value& value) {
-    value = tree_.get<Value>(name, value);
+    if (const auto found = json_.find(name); found != json_.end()) {
+      found->get_to(value);
+    }
   }
   template <typename Item>
   void value(const char* name, std::vector<Item>& items) {
-    if (const auto list = tree_.get_child_optional(name)) {
-      for (const auto& [none, tree] : *list) {
-        Reader one(tree);
+    if (const auto found = json_.find(name); found != json_.end()) {
+      for (const Json& json : *found) {
+        Reader one(json);
         visit(one, items.emplace_back());
       }
     }
   }
 
  private:
-  const Tree& tree_;
+  const Json& json_;
 };
 
-template <typename Way, typename Listener>
-requires std::is_same_v<std::remove_const_t<Listener>, ListenerStatus>
-void visit(Way& way, Listener& listener) {
+template <typename Way, typename Status>
+requires std::is_same_v<std::remove_const_t<Status>, ListenerStatus>
+void visit(Way& way, Status& listener) {
   way.value("name", listener.name);
   way.value("address", listener.address);
   way.value("clients", listener.clients);
 }
 
-template <typename Way, typename Store>
-requires std::is_same_v<std::remove_const_t<Store>, StoreStatus>
-void visit(Way& way, Store& store) {
+template <typename Way, typename Status>
+requires std::is_same_v<std::remove_const_t<Status>, StoreStatus>
+void visit(Way& way, Status& store) {
   way.value("destination", store.destination);
   way.value("leased", store.leased);
   way.value("idle", store.idle);
   way.value("dialling", store.dialling);
   way.value("limit", store.limit);
   way.value("waiting", store.waiting);
-  way.value("well", store.well);
-  way.value("rests", store.rests);
-  way.value("sickness", store.sickness);
+  way.value("well", store.up);
+  way.value("rests", store.retry_in);
+  way.value("sickness", store.failure);
   way.value("security", store.security);
   way.value("sent", store.sent);
   way.value("deferred", store.deferred);
@@ -106,7 +107,7 @@ void visit(Way& way, Whole& snapshot) {
   way.value("messages", snapshot.messages);
   way.value("bytes", snapshot.bytes);
   way.value("spooled", snapshot.spooled);
-  way.value("replies_lost", snapshot.reply_lost);
+  way.value("replies_lost", snapshot.replies_lost);
   way.value("listeners", snapshot.listeners);
   way.value("stores", snapshot.stores);
 }
@@ -116,17 +117,19 @@ void visit(Way& way, Whole& snapshot) {
 std::string json_of(const Snapshot& snapshot) {
   Writer writer;
   visit(writer, snapshot);
-  return writer.text() + "\n";
+  return writer.text();
 }
 
 Snapshot parse_snapshot(const std::string& json) {
-  Tree tree;
-  std::istringstream in(json);
-  boost::property_tree::read_json(in, tree);
-  Snapshot made;
-  Reader reader(tree);
-  visit(reader, made);
-  return made;
+  try {
+    const Json read = Json::parse(json);
+    Snapshot made;
+    Reader reader(read);
+    visit(reader, made);
+    return made;
+  } catch (const Json::exception&) {
+    throw std::runtime_error("the answer is not the status of lmtpq");
+  }
 }
 
 }  // namespace lmtpq::mailer

@@ -1,4 +1,4 @@
-#include "mailer/serve/observe/status.h"
+#include "mailer/serve/status/status_command.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -22,10 +22,10 @@
 namespace lmtpq::mailer {
 namespace {
 
-constexpr std::size_t kMost = 4 * 1024 * 1024;  // of an answer; a daemon's is some 100 KiB at most
-constexpr std::chrono::seconds kPatience{5};
+constexpr std::size_t kMostAnswer = 4 * 1024 * 1024;  // a daemon's has about 100 KiB at most
+constexpr std::chrono::seconds kTimeout{5};
 
-volatile sig_atomic_t told_to_end = 0;
+volatile sig_atomic_t end_asked = 0;
 
 int left_until(Deadline deadline) {
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
@@ -46,16 +46,16 @@ Descriptor dial(const std::string& path) {
   return made;
 }
 
-// Everything until its end.
+// The whole answer, up to the end of the connection.
 std::string ask(const std::string& path) {
   const Descriptor socket = dial(path);
-  const Deadline deadline = Clock::now() + kPatience;
+  const Deadline deadline = Clock::now() + kTimeout;
   std::string answer;
   std::array<char, 16 * 1024> piece{};
   for (;;) {
     pollfd entry{socket.number(), POLLIN, 0};
     const int ready = poll(&entry, 1, left_until(deadline));
-    if (ready == 0 || (ready < 0 && told_to_end != 0)) {
+    if (ready == 0 || (ready < 0 && end_asked != 0)) {
       throw std::runtime_error("no answer in time");
     }
     const ssize_t length = ready < 0 ? -1 : read(socket.number(), piece.data(), piece.size());
@@ -66,21 +66,21 @@ std::string ask(const std::string& path) {
       throw std::runtime_error(std::strerror(errno));
     }
     answer.append(piece.data(), static_cast<std::size_t>(std::max<ssize_t>(length, 0)));
-    if (answer.size() > kMost) {
-      throw std::runtime_error("the answer has no end");
+    if (answer.size() > kMostAnswer) {
+      throw std::runtime_error("the answer is too long");
     }
   }
   if (answer.empty()) {
-    throw std::runtime_error("no answer");
+    throw std::runtime_error("it sent no answer");
   }
   return answer;
 }
 
-std::string said_of(const std::string& path, const std::exception& error) {
+std::string failure_of(const std::string& path, const std::exception& error) {
   return "no daemon answers at " + escaped(path) + ": " + error.what();
 }
 
-// The terminal without line editing, so that a q is heard at once.
+// The terminal without line editing, so that a q is read at once.
 class Keys {
  public:
   Keys() : usable_(isatty(STDIN_FILENO) != 0 && tcgetattr(STDIN_FILENO, &before_) == 0) {
@@ -98,10 +98,10 @@ class Keys {
   Keys(const Keys&) = delete;
   Keys& operator=(const Keys&) = delete;
 
-  // True when there was a q within a second, or an order to end.
+  // Waits for a second. True: a q was typed, or a signal asks to end.
   bool end_wanted() const {
     const Deadline deadline = Clock::now() + std::chrono::seconds(1);
-    while (told_to_end == 0) {
+    while (end_asked == 0) {
       pollfd entry{usable_ ? STDIN_FILENO : -1, POLLIN, 0};
       if (poll(&entry, 1, left_until(deadline)) == 0) {
         return false;
@@ -119,8 +119,8 @@ class Keys {
   const bool usable_;
 };
 
-// As many lines as the terminal has.
-std::string that_fits(const std::string& table) {
+// Cut to the terminal's number of lines.
+std::string cut_to_screen(const std::string& table) {
   winsize size{};
   if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_row < 2) {
     return table;
@@ -134,13 +134,13 @@ std::string that_fits(const std::string& table) {
 
 void show_live(const std::string& path, std::string table) {
   struct sigaction end {};
-  end.sa_handler = [](int) { told_to_end = 1; };
+  end.sa_handler = [](int) { end_asked = 1; };
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
     sigaction(number, &end, nullptr);
   }
   const Keys keys;
   for (;;) {
-    std::printf("\x1b[H\x1b[2J%s", that_fits(table).c_str());
+    std::printf("\x1b[H\x1b[2J%s", cut_to_screen(table).c_str());
     std::fflush(stdout);
     if (keys.end_wanted()) {
       return;
@@ -148,7 +148,7 @@ void show_live(const std::string& path, std::string table) {
     try {
       table = status_table(parse_snapshot(ask(path)));
     } catch (const std::exception& error) {
-      table = said_of(path, error) + "\n";  // it may come back
+      table = failure_of(path, error) + "\n";  // it may come back
     }
   }
 }
@@ -158,7 +158,7 @@ void show_live(const std::string& path, std::string table) {
 int run_status(const Settings& settings) {
   const std::string& path = settings.serve.control;
   if (path.empty()) {
-    std::fprintf(stderr, "lmtpq: --control is empty: there is no socket to ask\n");
+    std::fprintf(stderr, "lmtpq: --control is empty: no control socket is configured\n");
     return EX_UNAVAILABLE;
   }
   try {
@@ -172,7 +172,7 @@ int run_status(const Settings& settings) {
       std::fputs(status_table(snapshot).c_str(), stdout);
     }
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "lmtpq: %s\n", said_of(path, error).c_str());
+    std::fprintf(stderr, "lmtpq: %s\n", failure_of(path, error).c_str());
     return EX_UNAVAILABLE;
   }
   return EX_OK;

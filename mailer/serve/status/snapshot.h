@@ -1,14 +1,9 @@
-// What a running daemon does at this moment.
+// The figures of a running daemon at one moment: listeners, stores, waiting deliveries.
 //
-// What it is: the figures of listeners, stores and waiters, taken at once; as JSON, and read from
-//   it.
-// What it does not know: who shows them, and how.
-// Called by: the watch takes one for whoever asks, metrics at each scrape; status reads and shows.
-// Threads and lifetimes: a value; what it is taken from may change meanwhile.
-// Failure: none when it is taken. What is no snapshot: std::runtime_error.
-// Rules: text from outside is in escaped form (common/escape). PoolList of one destination that
-// differ
-//   in their settings are one store here.
+// take_snapshot() reads them for the control socket and the metrics; json_of() and parse_snapshot()
+// are the form in which the control socket sends them to `serve --status`. The figures may change
+// while they are read, so sums need not agree exactly. Text from outside is escaped
+// (common/escape). Pools of one destination with different settings are one store here.
 #pragma once
 
 #include <chrono>
@@ -16,12 +11,12 @@
 #include <string>
 #include <vector>
 
+#include "mailer/serve/counters/counter_registry.h"
 #include "mailer/serve/listeners/clients.h"
-#include "mailer/serve/observe/counter_registry.h"
 
 namespace lmtpq::mailer {
 
-// Where the figures are found.
+// The parts of the daemon that have the figures.
 struct DaemonParts {
   const CurrentConfiguration& current;
   const Clients& clients;
@@ -42,18 +37,18 @@ struct StoreStatus {
   std::uint64_t leased = 0;
   std::uint64_t idle = 0;
   std::uint64_t dialling = 0;
-  std::uint64_t limit = 0;
+  std::uint64_t limit = 0;  // 0: it has no pool; it is no longer configured
   std::uint64_t waiting = 0;
-  bool well = true;
-  double rests = 0;      // seconds
-  std::string sickness;  // the reason
-  std::string security;
+  bool up = true;        // the last dial succeeded
+  double retry_in = 0;   // seconds until a store that is down is dialled again
+  std::string failure;   // of the last dial, if the store is down
+  std::string security;  // "tls=... auth=..." of the latest connection
   std::uint64_t sent = 0;
   std::uint64_t deferred = 0;
   std::uint64_t refused = 0;
   std::uint64_t possible_duplicates = 0;
-  double per_second = 0;  // recipients lately
-  double answer = -1;     // seconds from the dot to the answer, lately; below zero: none came
+  double per_second = 0;  // recipients, over the last ten seconds
+  double answer = -1;     // mean seconds from end of data to the reply, likewise; below 0: no reply
 };
 
 struct Snapshot {
@@ -68,15 +63,17 @@ struct Snapshot {
   std::uint64_t messages = 0;
   std::uint64_t bytes = 0;
   std::uint64_t spooled = 0;
-  std::uint64_t reply_lost = 0;
+  std::uint64_t replies_lost = 0;
   std::vector<ListenerStatus> listeners;
   std::vector<StoreStatus> stores;
 };
 
 Snapshot take_snapshot(const DaemonParts& daemon);
-// A second has passed: the tallies learn it, and which stores there are.
-void tick(const DaemonParts& daemon);
+// Called each second: tells the counters which stores there are, and lets them sample the rates.
+void sample_rates(const DaemonParts& daemon);
+// One line.
 std::string json_of(const Snapshot& snapshot);
+// std::runtime_error for text that is not a snapshot.
 Snapshot parse_snapshot(const std::string& json);
 
 }  // namespace lmtpq::mailer

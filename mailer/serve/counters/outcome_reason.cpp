@@ -1,4 +1,4 @@
-#include "mailer/serve/observe/outcome_reason.h"
+#include "mailer/serve/counters/outcome_reason.h"
 
 #include <algorithm>
 #include <iterator>
@@ -31,7 +31,7 @@ struct Row {
   std::size_t reason;
 };
 
-// RFC 3463 section 3; the first row that fits counts.
+// RFC 3463 section 3; the first matching row applies.
 constexpr Row kRows[] = {
     {1, 7, index_of("sender")},           {1, 8, index_of("sender")},
     {1, kAny, index_of("user_unknown")},  {2, 2, index_of("over_quota")},
@@ -61,8 +61,8 @@ std::string reason_name(std::size_t reason) {
                                     : label_value(kTroubleNames[reason - kStoreReasonCount]);
 }
 
-std::string label_value(std::string_view word) {
-  std::string made(word);
+std::string label_value(std::string_view name) {
+  std::string made(name);
   std::replace_if(
       made.begin(), made.end(), [](char c) { return c == ' ' || c == '-'; }, '_');
   return made;
