@@ -58,7 +58,7 @@ void DeliveryLog::count_tag(std::string_view verdict) const {
 
 void DeliveryLog::store_failed(const MessageState& message, const ConnectionPool& pool,
                                const ConnectionPool::Failure& failure) const {
-  log_.warning(Record("connection-failed")
+  log_.warning(Record("store-failed")
                    .add("trace", message.trace().text())
                    .add("destination", pool.store().destination.text)
                    .add("failed", failure.words));
@@ -68,7 +68,7 @@ void DeliveryLog::trace_refused(const MessageState& message, const Upstream& ups
   log_.warning(Record("trace-refused")
                    .add("trace", message.trace().text())
                    .add("relay", upstream.peer())
-                   .add("trace-refused", upstream.client().trace_refusal()->summary()));
+                   .add("reply", upstream.client().trace_refusal()->summary()));
 }
 
 void DeliveryLog::outcome(const MessageState& message, std::size_t recipient,
@@ -92,7 +92,7 @@ void DeliveryLog::outcome(const MessageState& message, std::size_t recipient,
       .add("reply", words_of(outcome))
       .add("delays", delays)
       .add("size", static_cast<long long>(message.body().size()))
-      .add("conn_use", upstream != nullptr ? upstream->transactions() : 0)
+      .add("conn-use", upstream != nullptr ? upstream->transactions() : 0)
       .add("ignorequota", kBypassNames[static_cast<int>(message.bypass(recipient))]);
   if (upstream != nullptr) {
     add_connection(*upstream, record);

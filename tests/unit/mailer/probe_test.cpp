@@ -48,19 +48,19 @@ bool has(const std::string& text, const std::string& part) {
 
 class ProbeTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(ProbeTest);
-  CPPUNIT_TEST(aStoreOutOfReachIsTold);
-  CPPUNIT_TEST(whatIsNoLmtpServerIsTold);
-  CPPUNIT_TEST(whatAStoreOffersIsPrinted);
-  CPPUNIT_TEST(aMailboxIsAskedForWithAndWithoutIgnoreQuota);
-  CPPUNIT_TEST(aMailboxIsAskedForOnceWhereIgnoreQuotaIsNotOffered);
-  CPPUNIT_TEST(nothingIsEverSent);
-  CPPUNIT_TEST(aConnectionLostIsNoRefusalOfTheMailbox);
+  CPPUNIT_TEST(anUnreachableStoreIsReported);
+  CPPUNIT_TEST(aServerThatIsNotLmtpIsReported);
+  CPPUNIT_TEST(theStoresCapabilitiesArePrinted);
+  CPPUNIT_TEST(aMailboxIsProbedWithAndWithoutIgnoreQuota);
+  CPPUNIT_TEST(aMailboxIsProbedOnceWhereIgnoreQuotaIsNotOffered);
+  CPPUNIT_TEST(noMessageIsEverSent);
+  CPPUNIT_TEST(aLostConnectionIsNoRefusalOfTheMailbox);
   CPPUNIT_TEST(onlyTheEnhancedCodeMeansOverQuota);
-  CPPUNIT_TEST(aStoreThatWantsALoginIsTold);
+  CPPUNIT_TEST(aStoreThatRequiresALoginIsReported);
   CPPUNIT_TEST(jsonIsEscaped);
   CPPUNIT_TEST_SUITE_END();
 
-  void aStoreOutOfReachIsTold() {
+  void anUnreachableStoreIsReported() {
     const ProbeResult result = probed(nullptr, {});
     CPPUNIT_ASSERT(result.reached == ProbeResult::Reached::kNothing);
     CPPUNIT_ASSERT_EQUAL(std::string("unix:/s: Connection refused"), result.failure);
@@ -69,7 +69,7 @@ class ProbeTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(has(json, "\"failure\":\"unix:/s: Connection refused\"}\n"));
   }
 
-  void whatIsNoLmtpServerIsTold() {
+  void aServerThatIsNotLmtpIsReported() {
     const struct {
       std::deque<std::string> replies;
       const char* why;
@@ -92,7 +92,7 @@ class ProbeTest : public CppUnit::TestFixture {
     }
   }
 
-  void whatAStoreOffersIsPrinted() {
+  void theStoresCapabilitiesArePrinted() {
     Play play;
     play.replies = {kGreeting, kOffers};
     const ProbeResult result = probed(&play, {});
@@ -113,7 +113,7 @@ class ProbeTest : public CppUnit::TestFixture {
                                      "\"TRACE\":false}\n"));
   }
 
-  void aMailboxIsAskedForWithAndWithoutIgnoreQuota() {
+  void aMailboxIsProbedWithAndWithoutIgnoreQuota() {
     Play play;
     play.replies = {kGreeting, kOffers, kOk, kFull, kOk, kOk, "250 2.1.5 ok\r\n"};
     const ProbeResult result = probed(&play, {"--rcpt=bob"});
@@ -126,7 +126,7 @@ class ProbeTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_MESSAGE(json, has(json, "\"rcpt_ignorequota\":\"250 2.1.5 ok\"}\n"));
   }
 
-  void aMailboxIsAskedForOnceWhereIgnoreQuotaIsNotOffered() {
+  void aMailboxIsProbedOnceWhereIgnoreQuotaIsNotOffered() {
     const struct {
       const char* said;
       const char* state;
@@ -143,7 +143,7 @@ class ProbeTest : public CppUnit::TestFixture {
     }
   }
 
-  void nothingIsEverSent() {
+  void noMessageIsEverSent() {
     Play play;
     play.replies = {kGreeting, kOffers, kOk, kOk, kOk, kOk, kOk, kOk};
     probed(&play, {"--rcpt=bob", "--hostname=me"});
@@ -155,7 +155,7 @@ class ProbeTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(play.message.empty());
   }
 
-  void aConnectionLostIsNoRefusalOfTheMailbox() {
+  void aLostConnectionIsNoRefusalOfTheMailbox() {
     for (const char* last : {"", Play::kClose, "421 4.3.2 shutting down\r\n"}) {
       Play play;
       play.replies = {kGreeting, kOffers, kOk, last};
@@ -168,7 +168,7 @@ class ProbeTest : public CppUnit::TestFixture {
     }
   }
 
-  void aStoreThatWantsALoginIsTold() {
+  void aStoreThatRequiresALoginIsReported() {
     for (const char* said : {"430 Authentication required\r\n", "530 5.7.0 no\r\n"}) {
       Play play;
       play.replies = {kGreeting, "250-store\r\n250 AUTH PLAIN\r\n", said};

@@ -2,7 +2,7 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 
-#include "tests/unit/mailer/serve/configuration/store_replies.h"
+#include "tests/unit/mailer/serve/configuration/daemon_fixture.h"
 
 using namespace lmtpq;
 using namespace lmtpq::mailer;
@@ -15,16 +15,16 @@ const std::string kTwoListeners =
 
 }  // namespace
 
-class SiteTest : public DaemonFixture {
-  CPPUNIT_TEST_SUITE(SiteTest);
-  CPPUNIT_TEST(aDoorIsFoundByItsAddress);
-  CPPUNIT_TEST(doorsToOneStoreShareItsPool);
-  CPPUNIT_TEST(aPoolOutlivesItsSite);
-  CPPUNIT_TEST(onlyWhatChangedIsNew);
-  CPPUNIT_TEST(aRouteHasItsPoolsOnce);
-  CPPUNIT_TEST(aRoutesStoreHasItsSection);
+class ConfigurationTest : public DaemonFixture {
+  CPPUNIT_TEST_SUITE(ConfigurationTest);
+  CPPUNIT_TEST(aListenerIsFoundByItsAddress);
+  CPPUNIT_TEST(listenersOfOneStoreShareItsPool);
+  CPPUNIT_TEST(aPoolOutlivesItsConfiguration);
+  CPPUNIT_TEST(onlyAChangedStoreGetsANewPool);
+  CPPUNIT_TEST(aRoutesPoolsAreMadeOnce);
+  CPPUNIT_TEST(aRoutesStoreHasTheSettingsOfItsSection);
   CPPUNIT_TEST(withoutAMapThereAreNoRoutes);
-  CPPUNIT_TEST(thePresentSiteIsReplacedUnderWhoHoldsIt);
+  CPPUNIT_TEST(aConfigurationInUseOutlivesItsReplacement);
   CPPUNIT_TEST_SUITE_END();
 
   std::shared_ptr<const Configuration> configuration(const std::string& text) {
@@ -35,7 +35,7 @@ class SiteTest : public DaemonFixture {
     return &(*configuration.listener(listener)->pools)[store];
   }
 
-  void aDoorIsFoundByItsAddress() {
+  void aListenerIsFoundByItsAddress() {
     const auto made = configuration(kTwoListeners);
     CPPUNIT_ASSERT_EQUAL(std::string("b"), made->listener("unix:/b")->name);
     CPPUNIT_ASSERT_EQUAL(std::size_t{2}, made->listener("unix:/b")->pools->size());
@@ -45,14 +45,14 @@ class SiteTest : public DaemonFixture {
     CPPUNIT_ASSERT(made->listener("") == nullptr);
   }
 
-  void doorsToOneStoreShareItsPool() {
+  void listenersOfOneStoreShareItsPool() {
     const auto made = configuration(kTwoListeners);
     CPPUNIT_ASSERT_EQUAL(pool(*made, "unix:/a"), pool(*made, "unix:/b"));
     CPPUNIT_ASSERT_EQUAL(std::size_t{2}, registry_.all().size());
   }
 
-  // As at a SIGHUP: the new one is there before the old one ends.
-  void aPoolOutlivesItsSite() {
+  // As at a SIGHUP: the new one is made before the old one ends.
+  void aPoolOutlivesItsConfiguration() {
     auto before = configuration(kTwoListeners);
     ConnectionPool* const one = pool(*before, "unix:/a");
     ConnectionPool* const two = pool(*before, "unix:/b", 1);
@@ -66,7 +66,7 @@ class SiteTest : public DaemonFixture {
     CPPUNIT_ASSERT_EQUAL(std::size_t{2}, registry_.all().size());
   }
 
-  void onlyWhatChangedIsNew() {
+  void onlyAChangedStoreGetsANewPool() {
     auto before = configuration(kTwoListeners);
     ConnectionPool* const two = pool(*before, "unix:/b", 1);
     const auto after =
@@ -79,7 +79,7 @@ class SiteTest : public DaemonFixture {
     CPPUNIT_ASSERT_EQUAL(std::size_t{2}, registry_.all().size());
   }
 
-  void aRouteHasItsPoolsOnce() {
+  void aRoutesPoolsAreMadeOnce() {
     const auto made = configuration(kTwoListeners);
     const std::vector<Destination> route = {parse_destination("unix:/t"),
                                             parse_destination("inet:imap7.example.net")};
@@ -92,7 +92,7 @@ class SiteTest : public DaemonFixture {
     CPPUNIT_ASSERT_EQUAL(&(*pools)[0], &(*reversed)[1]);
   }
 
-  void aRoutesStoreHasItsSection() {
+  void aRoutesStoreHasTheSettingsOfItsSection() {
     write_passwords("unix:/u one:first\n");
     const auto made = configuration(kTwoListeners +
                                     "[destination.u]\ndestination = unix:/u\nconnections = 5\n"
@@ -110,7 +110,7 @@ class SiteTest : public DaemonFixture {
                    nullptr);
   }
 
-  void thePresentSiteIsReplacedUnderWhoHoldsIt() {
+  void aConfigurationInUseOutlivesItsReplacement() {
     CurrentConfiguration present;
     CPPUNIT_ASSERT(present.get() == nullptr);
     present.set(configuration(kTwoListeners));
@@ -123,4 +123,4 @@ class SiteTest : public DaemonFixture {
   }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(SiteTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(ConfigurationTest);

@@ -47,24 +47,24 @@ std::uint64_t count_of(const LabelCounters& counts, std::string_view word) {
 
 }  // namespace
 
-class TallyBookTest : public CppUnit::TestFixture {
-  CPPUNIT_TEST_SUITE(TallyBookTest);
-  CPPUNIT_TEST(outcomesCountByDestinationFateAndReason);
-  CPPUNIT_TEST(onlyWhatLeftIsTimedAsSentAndAnswered);
-  CPPUNIT_TEST(whatNoStoreWasAskedForCountsAsNone);
-  CPPUNIT_TEST(uncertainOnesArePossibleDuplicates);
-  CPPUNIT_TEST(dialsCountByResult);
-  CPPUNIT_TEST(theDaemonsOwnEventsCount);
-  CPPUNIT_TEST(beyondTheMostIsOther);
-  CPPUNIT_TEST(oneThatHasGoneGivesUpItsPlace);
-  CPPUNIT_TEST(oneThatHasGoneIsForgottenAfterAnHour);
-  CPPUNIT_TEST(aDurationOnABoundBelongsBelowIt);
-  CPPUNIT_TEST(theRateIsOfTheLastTenSeconds);
-  CPPUNIT_TEST(theFirstSecondMakesNoStorm);
-  CPPUNIT_TEST(manyThreadsLoseNothing);
+class CounterRegistryTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(CounterRegistryTest);
+  CPPUNIT_TEST(outcomesAreCountedByDestinationFateAndReason);
+  CPPUNIT_TEST(onlySentMessagesHaveTransferTimes);
+  CPPUNIT_TEST(outcomesWithoutAStoreCountAsNone);
+  CPPUNIT_TEST(uncertainOutcomesArePossibleDuplicates);
+  CPPUNIT_TEST(dialsAreCountedByResult);
+  CPPUNIT_TEST(theDaemonsEventsAreCounted);
+  CPPUNIT_TEST(destinationsBeyondTheLimitCountAsOther);
+  CPPUNIT_TEST(aDestinationThatHasGoneGivesUpItsPlace);
+  CPPUNIT_TEST(aDestinationThatHasGoneIsForgottenAfterAnHour);
+  CPPUNIT_TEST(aDurationEqualToABoundCountsBelowIt);
+  CPPUNIT_TEST(theRateIsThatOfTheLastTenSeconds);
+  CPPUNIT_TEST(theFirstEventsDoNotShowAHighRate);
+  CPPUNIT_TEST(manyThreadsLoseNoCounts);
   CPPUNIT_TEST_SUITE_END();
 
-  void outcomesCountByDestinationFateAndReason() {
+  void outcomesAreCountedByDestinationFateAndReason() {
     CounterRegistry registry;
     decide(registry, "a", kDelivered, "sent");
     decide(registry, "a", kFull, "ignored");
@@ -82,7 +82,7 @@ class TallyBookTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, count_of(registry.own().ignorequota, "ignored"));
   }
 
-  void onlyWhatLeftIsTimedAsSentAndAnswered() {
+  void onlySentMessagesHaveTransferTimes() {
     CounterRegistry registry;
     decide(registry, "a", kFull);
     registry.decided({"a", kDelivered, "no", milliseconds(3),
@@ -95,21 +95,21 @@ class TallyBookTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_DOUBLES_EQUAL(0.4, a->answered.read().seconds, 1e-9);
   }
 
-  void whatNoStoreWasAskedForCountsAsNone() {
+  void outcomesWithoutAStoreCountAsNone() {
     CounterRegistry registry;
     decide(registry, "", outcome_of(Trouble::kSpool, "disk full"));
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{1},
                          find(registry, CounterRegistry::kNone)->decided(Fate::kTemporary));
   }
 
-  void uncertainOnesArePossibleDuplicates() {
+  void uncertainOutcomesArePossibleDuplicates() {
     CounterRegistry registry;
     decide(registry, "a", outcome_of(Trouble::kLost, "gone"));
     decide(registry, "a", outcome_of(Trouble::kUncertain, "gone"));
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, find(registry, "a")->possible_duplicates.load());
   }
 
-  void dialsCountByResult() {
+  void dialsAreCountedByResult() {
     CounterRegistry registry;
     for (const char* const result : {"ready", "tls", "login", "tls"}) {
       registry.dialled("a", result, milliseconds(5));
@@ -121,7 +121,7 @@ class TallyBookTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{4}, a->dial_time.read().count);
   }
 
-  void theDaemonsOwnEventsCount() {
+  void theDaemonsEventsAreCounted() {
     CounterRegistry registry;
     registry.taken({1000, true, milliseconds(7)});
     registry.taken({500, false, milliseconds(7)});
@@ -146,7 +146,7 @@ class TallyBookTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, count_of(own.refused, "too-many-of-one"));
   }
 
-  void beyondTheMostIsOther() {
+  void destinationsBeyondTheLimitCountAsOther() {
     CounterRegistry registry(2);
     registry.present({"a", "b", "c"}, Clock::now());
     for (const char* const destination : {"a", "b", "c", "d"}) {
@@ -160,7 +160,7 @@ class TallyBookTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("b"), registry.label("b"));
   }
 
-  void oneThatHasGoneGivesUpItsPlace() {
+  void aDestinationThatHasGoneGivesUpItsPlace() {
     CounterRegistry registry(2);
     const Clock::time_point start = Clock::now();
     registry.present({"a", "b"}, start);
@@ -171,7 +171,7 @@ class TallyBookTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(find(registry, "b") != nullptr);
   }
 
-  void oneThatHasGoneIsForgottenAfterAnHour() {
+  void aDestinationThatHasGoneIsForgottenAfterAnHour() {
     CounterRegistry registry;
     const Clock::time_point start = Clock::now();
     registry.present({"a", "b"}, start);
@@ -185,7 +185,7 @@ class TallyBookTest : public CppUnit::TestFixture {
   }
 
   // Of `le`, in Prometheus's exposition format.
-  void aDurationOnABoundBelongsBelowIt() {
+  void aDurationEqualToABoundCountsBelowIt() {
     struct Case {
       std::chrono::nanoseconds time;
       std::size_t place;
@@ -203,7 +203,7 @@ class TallyBookTest : public CppUnit::TestFixture {
     }
   }
 
-  void theRateIsOfTheLastTenSeconds() {
+  void theRateIsThatOfTheLastTenSeconds() {
     const Clock::time_point start;
     RecentRates recent;
     const auto at = [&](int second) {
@@ -228,14 +228,14 @@ class TallyBookTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(recent.mean_answer(at(110)) < 0);
   }
 
-  void theFirstSecondMakesNoStorm() {
+  void theFirstEventsDoNotShowAHighRate() {
     const Clock::time_point start;
     RecentRates recent;
     recent.add({start, 0, 0, 0});
     CPPUNIT_ASSERT_DOUBLES_EQUAL(3.0, recent.per_second({start + milliseconds(10), 3, 0, 0}), 1e-9);
   }
 
-  void manyThreadsLoseNothing() {
+  void manyThreadsLoseNoCounts() {
     constexpr int kThreads = 8;
     constexpr int kEach = 5000;
     CounterRegistry registry(3);
@@ -262,4 +262,4 @@ class TallyBookTest : public CppUnit::TestFixture {
   }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(TallyBookTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(CounterRegistryTest);

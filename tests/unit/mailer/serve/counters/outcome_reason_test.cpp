@@ -7,15 +7,15 @@
 using namespace lmtpq;
 using namespace lmtpq::mailer;
 
-class ReasonTest : public CppUnit::TestFixture {
-  CPPUNIT_TEST_SUITE(ReasonTest);
-  CPPUNIT_TEST(theStatusSaysWhatTheStoreObjectsTo);
-  CPPUNIT_TEST(ourTroubleCountsMoreThanItsStatus);
-  CPPUNIT_TEST(noTwoReasonsHaveOneName);
+class OutcomeReasonTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(OutcomeReasonTest);
+  CPPUNIT_TEST(theEnhancedStatusGivesTheReason);
+  CPPUNIT_TEST(ourTroubleComesBeforeItsStatus);
+  CPPUNIT_TEST(noTwoReasonsHaveTheSameName);
   CPPUNIT_TEST_SUITE_END();
 
   // RFC 3463 section 3.
-  void theStatusSaysWhatTheStoreObjectsTo() {
+  void theEnhancedStatusGivesTheReason() {
     struct Case {
       EnhancedStatus status;
       const char* reason;
@@ -45,7 +45,7 @@ class ReasonTest : public CppUnit::TestFixture {
     }
   }
 
-  void ourTroubleCountsMoreThanItsStatus() {
+  void ourTroubleComesBeforeItsStatus() {
     const auto reason = [](Trouble trouble) {
       return reason_name(reason_of(outcome_of(trouble, "words")));
     };
@@ -61,7 +61,7 @@ class ReasonTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("login"), reason_name(reason_of(outcome_of(answer))));
   }
 
-  void noTwoReasonsHaveOneName() {
+  void noTwoReasonsHaveTheSameName() {
     std::set<std::string> names;
     for (std::size_t i = 0; i < reason_count(); ++i) {
       CPPUNIT_ASSERT_MESSAGE(reason_name(i), names.insert(reason_name(i)).second);
@@ -69,4 +69,4 @@ class ReasonTest : public CppUnit::TestFixture {
   }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(ReasonTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(OutcomeReasonTest);

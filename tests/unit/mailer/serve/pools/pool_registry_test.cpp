@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "common/descriptor.h"
-#include "tests/unit/mailer/serve/configuration/store_replies.h"
+#include "tests/unit/mailer/serve/configuration/daemon_fixture.h"
 
 using namespace lmtpq;
 using namespace lmtpq::mailer;
@@ -16,7 +16,7 @@ using std::chrono::milliseconds;
 
 namespace {
 
-// A store that serves one connection, and notes what it hears.
+// A store that serves one connection and records what it receives.
 class OneStore {
  public:
   explicit OneStore(const std::string& path) : socket_(socket(AF_UNIX, SOCK_STREAM, 0)) {
@@ -64,14 +64,14 @@ class OneStore {
 
 }  // namespace
 
-class PoolBookTest : public DaemonFixture {
-  CPPUNIT_TEST_SUITE(PoolBookTest);
+class PoolRegistryTest : public DaemonFixture {
+  CPPUNIT_TEST_SUITE(PoolRegistryTest);
   CPPUNIT_TEST(theSameStoreHasTheSamePool);
-  CPPUNIT_TEST(whatChangesOfAStoreMakesANewPool);
-  CPPUNIT_TEST(aPasswordMakesANewPool);
-  CPPUNIT_TEST(limitsAreTheStores);
-  CPPUNIT_TEST(sweepForgetsWhatNobodyHolds);
-  CPPUNIT_TEST(sweepSaysGoodbye);
+  CPPUNIT_TEST(aChangeOfAStoreMakesANewPool);
+  CPPUNIT_TEST(aChangedPasswordMakesANewPool);
+  CPPUNIT_TEST(limitsAreThoseOfTheStore);
+  CPPUNIT_TEST(sweepDropsPoolsThatNobodyHolds);
+  CPPUNIT_TEST(sweepSendsQuit);
   CPPUNIT_TEST_SUITE_END();
 
   std::shared_ptr<ConnectionPool> pool(const std::string& text) {
@@ -93,7 +93,7 @@ class PoolBookTest : public DaemonFixture {
     CPPUNIT_ASSERT(registry_.all().front() == first);
   }
 
-  void whatChangesOfAStoreMakesANewPool() {
+  void aChangeOfAStoreMakesANewPool() {
     std::vector<std::shared_ptr<ConnectionPool>> pools = {pool("")};
     for (const char* const text :
          {"rcpt-timeout = 4s\n", "[destination.s]\ndestination = unix:/s\nrcpt-timeout = 5s\n",
@@ -108,7 +108,7 @@ class PoolBookTest : public DaemonFixture {
     CPPUNIT_ASSERT(pool("") == pools[0]);
   }
 
-  void aPasswordMakesANewPool() {
+  void aChangedPasswordMakesANewPool() {
     const std::string text = "auth-password-file = " + passwords();
     write_passwords("unix:/s one:first\n");
     const auto first = pool(text);
@@ -123,13 +123,13 @@ class PoolBookTest : public DaemonFixture {
     CPPUNIT_ASSERT(third != first && third != second);
   }
 
-  void limitsAreTheStores() {
+  void limitsAreThoseOfTheStore() {
     const auto made = pool("[destination.s]\ndestination = unix:/s\nconnections = 7\n");
     CPPUNIT_ASSERT_EQUAL(std::size_t{7}, made->figures().limit);
     CPPUNIT_ASSERT_EQUAL(std::string("unix:/s"), made->store().destination.text);
   }
 
-  void sweepForgetsWhatNobodyHolds() {
+  void sweepDropsPoolsThatNobodyHolds() {
     const auto held = pool("");
     auto dropped = pool("weight = 2");
     registry_.sweep();
@@ -141,7 +141,7 @@ class PoolBookTest : public DaemonFixture {
     CPPUNIT_ASSERT(pool("") == held);
   }
 
-  void sweepSaysGoodbye() {
+  void sweepSendsQuit() {
     OneStore store(folder_ + "/store");
     DaemonSettings made = settings("destination = unix:" + folder_ +
                                    "/store\nquit-timeout = 1s\n[listener.a]\naddress = unix:/l\n");
@@ -160,4 +160,4 @@ class PoolBookTest : public DaemonFixture {
   }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(PoolBookTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(PoolRegistryTest);

@@ -80,16 +80,16 @@ void in_eighty_columns(const std::string& table) {
 
 class StatusTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(StatusTest);
-  CPPUNIT_TEST(theTableAligns);
+  CPPUNIT_TEST(theTableIsAligned);
   CPPUNIT_TEST(longNamesKeepBothEnds);
-  CPPUNIT_TEST(whatControlsATerminalDoesNotReachIt);
-  CPPUNIT_TEST(largeFiguresStayApart);
-  CPPUNIT_TEST(jsonTellsAllOfIt);
-  CPPUNIT_TEST(whatAnOlderDaemonDoesNotTellIsZero);
-  CPPUNIT_TEST(whatIsNoSnapshotIsRefused);
+  CPPUNIT_TEST(controlCharactersDoNotReachTheTerminal);
+  CPPUNIT_TEST(largeFiguresStaySeparated);
+  CPPUNIT_TEST(jsonHasAllFigures);
+  CPPUNIT_TEST(figuresThatAnOlderDaemonDoesNotSendAreZero);
+  CPPUNIT_TEST(textThatIsNoSnapshotIsRefused);
   CPPUNIT_TEST_SUITE_END();
 
-  void theTableAligns() {
+  void theTableIsAligned() {
     CPPUNIT_ASSERT_EQUAL(std::string(kTable), status_table(some()));
     in_eighty_columns(status_table(some()));
   }
@@ -107,7 +107,7 @@ class StatusTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(table.find("yyy...\n") != table.npos);
   }
 
-  void whatControlsATerminalDoesNotReachIt() {
+  void controlCharactersDoNotReachTheTerminal() {
     Snapshot snapshot = some();
     const std::string evil =
         "a\x1b[2J\n\xc2\x9b\xff"
@@ -125,14 +125,14 @@ class StatusTest : public CppUnit::TestFixture {
     in_eighty_columns(table);
   }
 
-  void largeFiguresStayApart() {
+  void largeFiguresStaySeparated() {
     Snapshot snapshot = some();
     snapshot.stores[0].sent = 99'999'999'999;
     snapshot.stores[0].deferred = 9'999'999'999;
     CPPUNIT_ASSERT(status_table(snapshot).find(" 99999999999 9999999999 ") != std::string::npos);
   }
 
-  void jsonTellsAllOfIt() {
+  void jsonHasAllFigures() {
     Snapshot snapshot = some();
     snapshot.stores[1].failure = "a \"quoted\" \\x1b word, \xc3\xa4";
     const Snapshot read = parse_snapshot(json_of(snapshot));
@@ -143,14 +143,14 @@ class StatusTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_DOUBLES_EQUAL(0.0456, read.stores[0].answer, 1e-9);
   }
 
-  void whatAnOlderDaemonDoesNotTellIsZero() {
+  void figuresThatAnOlderDaemonDoesNotSendAreZero() {
     const Snapshot read = parse_snapshot(R"({"version": "0", "stores": [{"destination": "x"}]})");
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{0}, read.messages);
     CPPUNIT_ASSERT_EQUAL(std::size_t{1}, read.stores.size());
     CPPUNIT_ASSERT(read.stores[0].up);
   }
 
-  void whatIsNoSnapshotIsRefused() {
+  void textThatIsNoSnapshotIsRefused() {
     for (const char* const text : {"", "220 store LMTP", "{\"version\": ", "{} trailing"}) {
       CPPUNIT_ASSERT_THROW_MESSAGE(text, parse_snapshot(text), std::runtime_error);
     }

@@ -1,10 +1,5 @@
-// Settings for the tests of pools and sites, as a file says them.
-//
-// What it is: the daemon's settings from a text, and a log that nobody reads.
-// What it does not know: what is made of them.
-// Called by: the tests of PoolRegistry and Configuration.
-// Threads and lifetimes: a test's.
-// Failure: ConfigError.
+// Settings from the text of a file, for the tests of PoolRegistry and Configuration, and a log that
+// is discarded. ConfigError for wrong text.
 #pragma once
 
 #include <string>
