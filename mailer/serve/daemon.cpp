@@ -2,7 +2,6 @@
 
 #include <signal.h>
 #include <sysexits.h>
-#include <systemd/sd-daemon.h>
 #include <time.h>
 
 #include <exception>
@@ -11,8 +10,9 @@
 #include "mailer/serve/configuration/config_log.h"
 #include "mailer/serve/listeners/acceptor.h"
 #include "mailer/serve/observe/control_socket.h"
-#include "mailer/serve/observe/metrics.h"
+#include "mailer/serve/observe/metrics_endpoint.h"
 #include "mailer/serve/pools/pool_janitor.h"
+#include "mailer/serve/systemd/service_manager.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -40,7 +40,7 @@ void notify_reloading() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
   const long long microseconds = now.tv_sec * 1'000'000LL + now.tv_nsec / 1000;
-  sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", microseconds);
+  notify_service_manager("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(microseconds));
 }
 
 std::vector<std::shared_ptr<ListeningSocket>> listed(const Daemon::Sockets& sockets) {
@@ -146,17 +146,18 @@ int Daemon::run(const Log& log) {
   }
   ControlSocket& watch = *new ControlSocket(running.watched, process.serve.control, log);
   if (!process.serve.metrics.empty()) {
-    new Endpoint(process.serve.metrics, running.watched);
+    new MetricsEndpoint(process.serve.metrics, running.watched);
   }
   Acceptor& acceptor = *new Acceptor(running.clients, log);
   new PoolJanitor(running.book);
   acceptor.use(listed(sockets_));
   running.announced = announce_start(*running.present.get(), running.book, log);
-  sd_notify(0, "READY=1");
+  notify_service_manager("READY=1");
   for (;;) {
     switch (next_signal()) {
       case 0:
-        sd_notifyf(0, "STATUS=%zu clients\nWATCHDOG=1", running.clients.count());
+        notify_service_manager("STATUS=" + std::to_string(running.clients.count()) +
+                               " clients\nWATCHDOG=1");
         break;
       case SIGHUP:
         running.reload(*this, acceptor);
@@ -188,11 +189,11 @@ void Daemon::Running::reload(Daemon& daemon, Acceptor& acceptor) {
                   .add("error", error.what())
                   .add("effect", "all stays as it was"));
   }
-  sd_notify(0, "READY=1");
+  notify_service_manager("READY=1");
 }
 
 int Daemon::Running::drain(Daemon& daemon, Acceptor& acceptor, ControlSocket& watch) {
-  sd_notify(0, "STOPPING=1");
+  notify_service_manager("STOPPING=1");
   const Clock::time_point start = Clock::now();
   const Deadline deadline = start + present.get()->settings().process.serve.drain;
   // Closed at once: who dials now must not wait for us, and the next daemon may listen there.
@@ -203,7 +204,7 @@ int Daemon::Running::drain(Daemon& daemon, Acceptor& acceptor, ControlSocket& wa
       Record().add("event", "draining").add("clients", static_cast<long long>(clients.count())));
   bool ended = clients.wait(Clock::now());
   while (!ended && Clock::now() < deadline) {
-    sd_notify(0, "WATCHDOG=1");
+    notify_service_manager("WATCHDOG=1");
     ended = clients.wait(std::min(deadline, Clock::now() + std::chrono::milliseconds(200)));
     const sigset_t set = our_signals();
     const timespec now{};

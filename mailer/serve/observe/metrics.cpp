@@ -3,7 +3,6 @@
 #include <exception>
 #include <utility>
 
-#include "common/config_error.h"
 #include "common/escape.h"
 #include "mailer/serve/observe/metric_family.h"
 #include "mailer/serve/observe/outcome_reason.h"
@@ -168,21 +167,6 @@ Families Metrics::Collect() const {
     // Out of memory, most likely: what there is so far.
   }
   return families;
-}
-
-Endpoint::Endpoint(const std::string& address, const DaemonParts& daemon)
-    : metrics_(std::make_shared<Metrics>(daemon)) {
-  // One thread answers; a client that says nothing, or reads nothing, holds it this long.
-  constexpr const char* kPatience = "2000";  // milliseconds
-  try {
-    exposer_ = std::make_unique<prometheus::Exposer>(
-        std::vector<std::string>{"listening_ports", address, "num_threads", "1",
-                                 "enable_keep_alive", "no", "request_timeout_ms", kPatience});
-  } catch (const std::exception& error) {
-    throw ConfigError("--metrics: " + address + ": " + error.what() +
-                      "; expected a free HOST:PORT of this machine");
-  }
-  exposer_->RegisterCollectable(metrics_);
 }
 
 }  // namespace lmtpq::mailer
