@@ -1,4 +1,4 @@
-// Where the delivery of one message stands: its times, the stores that are left to try, the
+// The progress of one message's delivery: its times, the stores that are left to try, the
 // connection in use.
 //
 // One for each Delivery::deliver(). It holds the leased connection, so that the outcome of an

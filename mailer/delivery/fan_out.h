@@ -1,7 +1,7 @@
 // The agent for a message whose recipients' mailboxes are on different stores.
 //
 // Looks up each recipient's route, groups the recipients by route, and hands each group to another
-// agent as a message of its own, several at once. The result has one outcome for each recipient in
+// agent as a separate message, several at once. The result has one outcome for each recipient in
 // the envelope's order.
 //
 // May be used by several threads. A message with several groups uses up to kMostAtOnce threads,

@@ -81,7 +81,7 @@ bool Session::next_input() {
   return true;
 }
 
-void Session::say_goodbye() {
+void Session::send_421() {
   server_.goodbye({4, 3, 2}, "Shutting down");
   flush();
 }

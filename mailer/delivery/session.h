@@ -32,9 +32,8 @@ class Session {
   // when `stopping` became true.
   enum class End { kByClient, kToldToStop };
   End run();
-  // Writes 421, for a connection that outlives this process's interest in it: a socket. On stdio
-  // the end of the process says as much.
-  void say_goodbye();
+  // Sends 421 before a socket is closed. On stdio the client sees the end of the process instead.
+  void send_421();
 
  private:
   bool next_input();

@@ -74,7 +74,7 @@ class BadStore : public Peer {
     }
   }
 
-  // As Cyrus does, a refused MAIL does not keep RCPT and DATA from succeeding.
+  // As with Cyrus, RCPT and DATA succeed although MAIL was refused.
   void data_begins() {
     if (!answer(Point::kData, "354 go ahead")) {
       return;
@@ -97,7 +97,7 @@ class BadStore : public Peer {
     file();
   }
 
-  // RFC 3030 section 2: it is read to its end whatever becomes of it.
+  // RFC 3030 section 2: a chunk is read to its end even if it is refused.
   void chunk_ends() {
     if (!mail_good_ || accepted_.empty()) {
       answer_well("554 5.5.1 no recipients");
@@ -122,7 +122,7 @@ class BadStore : public Peer {
            (!in_transaction || transaction == (trial_.reused ? 2 : 1));
   }
 
-  // True when the answer was a good one.
+  // True: the reply was positive.
   bool answer(Point point, const std::string& good, const std::string& recipient = "") {
     if (mute_) {
       return false;
@@ -183,7 +183,7 @@ class BadStore : public Peer {
     return false;
   }
 
-  // Whom a 554 at this point is about: nobody at the greeting, LHLO, RSET, TRACE.
+  // The recipients that a 554 at this point refuses: none at the greeting, LHLO, RSET, TRACE.
   void refuse(const std::string& recipient) {
     if (!recipient.empty()) {
       ledger_[recipient].refused = true;
@@ -198,7 +198,7 @@ class BadStore : public Peer {
   Ledger& ledger_;
   bool armed_;
   bool mute_ = false;
-  bool spoke_nonsense_ = false;  // whose the replies behind it are nobody can tell
+  bool spoke_nonsense_ = false;  // later replies belong to no known command
   bool in_data_ = false;
   bool mail_good_ = false;
   bool unearned_ = false;
@@ -239,7 +239,7 @@ namespace {
 
 // On a fresh and on a used connection, where the point exists there.
 void add_trials(Trial trial, std::vector<Trial>& to) {
-  // There is no DATA then; and one at a time, chunks differ from it in nothing else.
+  // With chunks there is no DATA; without pipelining they make no other difference.
   if (trial.chunking &&
       (!trial.pipelining || trial.point == Point::kData || trial.point == Point::kBody)) {
     return;
@@ -281,7 +281,7 @@ std::string BadCast::judge(const Played& played) const {
     return "the MTA's dialogue: " + played.failure;
   }
   const bool owned_up = played.log.find("possible duplicate") != std::string::npos;
-  // Whether the dot was out when the fault came is a race that only lmtpq sees.
+  // Whether end of data was sent when the fault came is a race that only lmtpq sees.
   const bool unclear = trial_.point == Point::kBody || trial_.one_flight();
   bool duplicate_possible = false;
   std::size_t at = played.heard.size() - 3;

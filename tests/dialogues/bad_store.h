@@ -1,15 +1,9 @@
-// A store that answers well up to one point, and there does one bad thing.
+// A store that behaves well up to one point of the dialogue and has one fault there.
 //
-// What it is: the matrix of points, faults, pipelining, chunking and fresh or reused connection;
-// the store
-//   that plays a trial; what must hold whatever it does.
-// What it does not know: how bytes travel.
-// Called by: main.
-// Threads and lifetimes: a trial is a value; a BadCast belongs to one playing.
-// Failure: a reason in words from judge(), or Stage::fail().
-//
-// The trial's MTA sends one message for two recipients (over a connection that was used before:
-// two messages). The first connection to the first destination has the fault; all others are good.
+// A trial is one combination of point, fault, pipelining, chunking, and fresh or reused connection.
+// Its MTA sends one message for two recipients (on a reused connection: two messages). The first
+// connection to the first destination has the fault; all others behave well. judge() checks what
+// must hold whatever the store does; it returns the reason, or the player calls Stage::fail().
 #pragma once
 
 #include <map>
@@ -20,7 +14,7 @@
 
 namespace dialogues {
 
-enum class Point {  // instead of, or for kBody behind, the answer to
+enum class Point {  // in place of the reply to (kBody: after it)
   kGreeting,
   kLhlo,
   kRset,
@@ -29,7 +23,7 @@ enum class Point {  // instead of, or for kBody behind, the answer to
   kRcpt1,
   kRcpt2,
   kData,
-  kBody,  // the 354 was said, nothing was read yet
+  kBody,  // 354 was sent, nothing was read yet
   kFinal1,
   kFinal2,
 };
@@ -56,19 +50,19 @@ struct Trial {
   bool chunking;
   bool reused;
   std::string name() const;
-  Script script() const;  // the MTA's side
-  // The message goes with its commands, before anything of them is answered.
+  Script script() const;  // of the MTA
+  // The message is sent together with its commands, before they are answered.
   bool one_flight() const { return pipelining && chunking && reused; }
 };
 
-// kLie is not among them: it says 250 and files nothing, which judge() must notice.
+// Without kLie, which sends 250 and keeps nothing: judge() must notice that.
 std::vector<Trial> all_trials();
 
 // What the stores did for a recipient.
 struct Fortune {
-  int kept = 0;          // transactions that ended with a dot, and no refusal for it
-  bool told = false;     // a whole 250 was said
-  bool refused = false;  // a 5xx was said that is about it
+  int kept = 0;          // transactions that reached end of data without a refusal of it
+  bool told = false;     // a whole 250 was sent
+  bool refused = false;  // a 5xx about it was sent
 };
 using Ledger = std::map<std::string, Fortune>;
 
@@ -79,7 +73,7 @@ class BadCast : public Cast {
   bool listens(std::size_t) const override { return true; }
   std::unique_ptr<Peer> accept(std::size_t destination, Stage& stage) override;
   void finish(Stage&) const override {}
-  // Empty: all that must hold holds.
+  // Empty: everything holds.
   std::string judge(const Played& played) const;
 
  private:

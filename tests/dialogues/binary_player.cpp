@@ -23,11 +23,11 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using lmtpq::Descriptor;
 
-// A peer and the descriptors on which lmtpq meets it.
+// A peer and its descriptors.
 struct Wire {
   std::unique_ptr<Peer> peer;
   Descriptor in;   // from lmtpq; of a socket also to it
-  Descriptor out;  // to lmtpq, where that is another one
+  Descriptor out;  // to lmtpq, where that is a different one
   bool is_client = false;
   std::string pending;
   bool half_closed = false;
@@ -68,8 +68,8 @@ class BinaryPlayer {
     const Clock::time_point end = Clock::now() + kLongest;
     while (!over() && !stage_.failed()) {
       advance();
-      // The client last: what a store says before a mark is there before what the client says
-      // behind it.
+      // The client last: what a store sends before a mark arrives before what the client sends
+      // after it.
       for (auto wire = wires_.rbegin(); wire != wires_.rend(); ++wire) {
         tell(*wire);
       }
@@ -100,7 +100,7 @@ class BinaryPlayer {
   Scratch scratch_;
   Stage stage_;
   std::vector<Listener> listeners_;
-  std::list<Wire> wires_;  // the client's is the first
+  std::list<Wire> wires_;  // the first is the client
   Process process_;
 };
 
@@ -140,7 +140,7 @@ void BinaryPlayer::start(const std::string& lmtpq) {
   }
   argv.push_back(nullptr);
   const std::string errors = scratch_.path() + "/stderr";
-  // Not fork(2), which would copy the page tables of all dialogues at hand.
+  // Not fork(2), which would copy the page tables of all running dialogues.
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, to[0], STDIN_FILENO);
@@ -184,7 +184,7 @@ void BinaryPlayer::advance() {
   }
 }
 
-// Carries what the peer has to say, then its ending.
+// Carries what the peer sends, then how it ends.
 void BinaryPlayer::tell(Wire& wire) {
   while (wire.target() >= 0 && !wire.half_closed &&
          (!wire.pending.empty() || wire.peer->has_outbox())) {
@@ -195,7 +195,7 @@ void BinaryPlayer::tell(Wire& wire) {
     if (count < 0 && errno == EAGAIN) {
       return;
     }
-    // What lmtpq does not want any more is its affair; the script's expectations judge it.
+    // lmtpq may stop reading; the script's expectations decide whether that is right.
     wire.pending.erase(0, count < 0 ? std::string::npos : static_cast<std::size_t>(count));
     if (wire.peer->dribbles()) {
       usleep(100);
@@ -244,7 +244,7 @@ void BinaryPlayer::wait() {
     }
   }
   if (!wires_.front().in.valid()) {
-    timeout = std::min(timeout, 1);  // nothing will tell of the process's end
+    timeout = std::min(timeout, 1);  // no event reports the end of the process
   }
   poll(entries.data(), entries.size(), timeout);
   std::size_t at = listeners_.size();
@@ -277,7 +277,7 @@ void BinaryPlayer::hear(Wire& wire) {
   }
 }
 
-// The process has ended, and all it said has been heard.
+// The process has ended, and its output has been read.
 bool BinaryPlayer::over() {
   const Wire& client = wires_.front();
   if (!process_.reaped && (!client.in.valid() || client.peer->deaf())) {

@@ -1,10 +1,9 @@
-// Plays a dialogue against the program: two pipes for the MTA, a listening socket per destination.
+// Plays a dialogue against the program: two pipes for the MTA, a listening socket for each
+// destination.
 //
-// What it is: posix_spawn(3), one poll(2) loop that carries the peers' bytes, the exit status.
-// What it does not know: what a step means (peer), what is right (verdict).
-// Called by: main, from several threads, each with its own dialogue.
-// Threads and lifetimes: one call plays one dialogue and reaps its process.
-// Failure: Played::failure; a dialogue that takes more than kLongest is killed and has failed.
+// Starts lmtpq, carries the peers' bytes in one poll(2) loop, and takes its exit status. One call
+// plays one dialogue and reaps the process; several threads may play different ones. Failures are
+// in Played::failure; a dialogue that takes longer than kLongest is killed and has failed.
 #pragma once
 
 #include <chrono>

@@ -7,7 +7,7 @@
 namespace dialogues {
 
 bool ScriptedCast::listens(std::size_t destination) const {
-  // A connection too many is taken, so that it shows.
+  // A connection too many is accepted, so that it is noticed.
   return !script_.refuses[destination] ||
          accepted_[destination] < script_.stores[destination].size();
 }

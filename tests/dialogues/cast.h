@@ -1,11 +1,8 @@
-// Who plays the stores of a dialogue.
+// The peers that play the stores of a dialogue: a script's connections, or the bad store.
 //
-// What it is: the seam between the players, which carry bytes, and who answers: a script's
-//   connections, or the bad store with its fault.
-// What it does not know: sockets, memory.
-// Called by: both players; made by main and by bad_store.
-// Threads and lifetimes: one playing of one dialogue; peers must not outlive it.
-// Failure: Stage::fail() when lmtpq connects more often than it should.
+// The interface between the players, which carry bytes, and what answers. One object for each
+// playing of a dialogue; it outlives its peers. Stage::fail() when lmtpq connects more often than
+// it should.
 #pragma once
 
 #include <memory>
@@ -18,11 +15,11 @@ class Cast {
  public:
   virtual ~Cast() = default;
   virtual std::size_t destinations() const = 0;
-  // Does anybody listen there now?
+  // Are connections to it accepted now?
   virtual bool listens(std::size_t destination) const = 0;
   // The next connection to it.
   virtual std::unique_ptr<Peer> accept(std::size_t destination, Stage& stage) = 0;
-  // All connections that must come have come.
+  // Checks that all connections came that must come.
   virtual void finish(Stage& stage) const = 0;
 };
 
@@ -40,17 +37,17 @@ class ScriptedCast : public Cast {
   std::vector<std::size_t> accepted_;
 };
 
-// What a playing showed, for the verdict.
+// The result of a playing, for the verdict.
 struct Played {
-  std::string failure;  // empty: every peer heard what it should
+  std::string failure;  // empty: every peer received what it should
   int exit = 0;
   std::string log;
   std::string out;
   std::string err;
-  std::vector<std::string> heard;  // lines that the MTA got
+  std::vector<std::string> heard;  // lines that the MTA received
 };
 
-// Empty when the exit status, the log and the output are as the script says, else the reason.
+// Empty: exit status, log and output are as the script says. Otherwise the reason.
 std::string verdict(const Script& script, const Played& played, bool has_output);
 
 }  // namespace dialogues

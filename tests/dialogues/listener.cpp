@@ -26,7 +26,8 @@ void bind_unix(int socket, const std::string& path) {
   must(bind(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0, "bind");
 }
 
-// Any free port, which is returned. Small buffers: two peers that only write would soon be stuck.
+// Binds a free port and returns it. Buffers are small, so that two peers that only write block
+// soon.
 int bind_loopback(int socket) {
   const int small = 4096;
   setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);

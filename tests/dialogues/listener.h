@@ -1,10 +1,6 @@
-// Where a destination's connections arrive.
+// The listening socket of one destination: unix, or TCP on loopback with small buffers.
 //
-// What it is: a listening socket, unix or TCP on loopback with small buffers, and its DEST.
-// What it does not know: who answers.
-// Called by: the binary player.
-// Threads and lifetimes: one dialogue; move only.
-// Failure: std::runtime_error when the system has no socket for us.
+// Used by the binary player. std::runtime_error where the system has no socket.
 #pragma once
 
 #include <string>

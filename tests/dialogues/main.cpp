@@ -25,7 +25,7 @@ constexpr const char* kWrongScripts = "tests/dialogues/wrong";
 
 struct Case {
   std::string name;
-  std::function<std::string()> play;  // empty: it holds
+  std::function<std::string()> play;  // returns the failure; empty: none
 };
 
 struct Arguments {
@@ -68,7 +68,7 @@ std::string play_trial(const Trial& trial, const std::string& lmtpq) {
                                   : play_binary(script, cast, lmtpq));
 }
 
-// Turned round: a case that holds where it must not, or fails for another reason, has failed.
+// Inverted: a case that passes although it must fail, or fails for another reason, has failed.
 std::string must_fail(const std::string& reason, const std::string& pattern) {
   if (reason.empty()) {
     return "it was played without complaint";
@@ -123,7 +123,7 @@ std::vector<Case> self_test_cases(const std::string& lmtpq) {
   return cases;
 }
 
-// Prints in the cases' order, each as soon as all before it are known.
+// Prints the results in the order of the cases, each as soon as all earlier ones are known.
 class Report {
  public:
   explicit Report(const std::vector<Case>& cases) : cases_(cases), reasons_(cases.size()) {}

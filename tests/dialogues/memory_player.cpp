@@ -20,7 +20,7 @@ using lmtpq::mailer::IoStatus;
 thread_local bool stop_asked = false;
 bool stopping() { return stop_asked; }
 
-// All peers of one dialogue; they move whenever lmtpq asks one of them for something.
+// All peers of one dialogue; they advance whenever lmtpq reads from or writes to one of them.
 class Theatre {
  public:
   explicit Theatre(Stage& stage) : stage_(stage) {}
@@ -52,7 +52,7 @@ class Theatre {
 
 class MemoryChannel : public lmtpq::mailer::Channel {
  public:
-  // `leaves`: a peer that has said all closes, as a script's standard input does.
+  // `leaves`: a peer closes after its last step, as standard input does at its end.
   MemoryChannel(Peer& peer, Theatre& theatre, bool leaves)
       : peer_(peer), theatre_(theatre), leaves_(leaves) {}
   ~MemoryChannel() override {
@@ -120,7 +120,7 @@ class MemoryChannel : public lmtpq::mailer::Channel {
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
         return IoStatus::kProgress;
       case Peer::Waiting::kForEver:
-        // The store's waits are told from the status alone; the client's also from the clock.
+        // lmtpq knows a store's timeout from the status alone, a client's also from the clock.
         return leaves_ ? sleep_until(deadline) : IoStatus::kTimeout;
       case Peer::Waiting::kNot:
         return IoStatus::kTimeout;
@@ -149,8 +149,8 @@ class MemoryDialer : public lmtpq::mailer::Dialer {
  public:
   MemoryDialer(Cast& cast, Theatre& theatre) : cast_(cast), theatre_(theatre) {}
 
-  lmtpq::mailer::Dialed dial(const lmtpq::mailer::Destination& destination, std::chrono::milliseconds,
-                     Deadline) override {
+  lmtpq::mailer::Dialed dial(const lmtpq::mailer::Destination& destination,
+                             std::chrono::milliseconds, Deadline) override {
     const std::size_t index = std::stoul(destination.host.substr(1));
     theatre_.advance();
     if (theatre_.stage().failed() || !cast_.listens(index)) {
@@ -166,10 +166,11 @@ class MemoryDialer : public lmtpq::mailer::Dialer {
 };
 
 lmtpq::mailer::Settings settings_of(const Script& script, std::size_t destinations,
-                            const std::string& scratch, std::vector<std::string>& operands) {
+                                    const std::string& scratch,
+                                    std::vector<std::string>& operands) {
   lmtpq::mailer::Settings settings;
-  const auto command =
-      script.command == "deliver" ? lmtpq::mailer::Command::kDeliver : lmtpq::mailer::Command::kRelay;
+  const auto command = script.command == "deliver" ? lmtpq::mailer::Command::kDeliver
+                                                   : lmtpq::mailer::Command::kRelay;
   lmtpq::Config config(lmtpq::mailer::option_table(command, settings));
   std::vector<std::string> arguments = options_of(script, scratch);
   arguments.insert(arguments.end(), script.arguments.begin(), script.arguments.end());
@@ -185,7 +186,7 @@ lmtpq::mailer::Settings settings_of(const Script& script, std::size_t destinatio
   return settings;
 }
 
-// What the argv front does between its arguments and its exit status.
+// What `lmtpq deliver` does between its arguments and its exit status.
 int deliver(const Script& script, const std::vector<std::string>& operands,
             const lmtpq::mailer::Settings& settings, lmtpq::mailer::Delivery& delivery) {
   lmtpq::mailer::Envelope envelope;
@@ -230,7 +231,8 @@ Played play_in_memory(const Script& script, Cast& cast) {
       auto& mta = static_cast<ScriptedPeer&>(
           theatre.add(std::make_unique<ScriptedPeer>("mta", stage, script.client)));
       MemoryChannel client(mta, theatre, true);
-      lmtpq::mailer::Session(client, settings, lmtpq::mailer::server_limits(settings), delivery, log, stopping)
+      lmtpq::mailer::Session(client, settings, lmtpq::mailer::server_limits(settings), delivery,
+                             log, stopping)
           .run();
       mta.receive_end();
       theatre.advance();

@@ -1,11 +1,8 @@
 // Plays a dialogue against the mailer's classes: Session and Delivery on scripted channels.
 //
-// What it is: a Channel for every peer and a Dialer, without sockets and without waiting: when no
-//   peer can go on and the one that lmtpq listens to is stalled, its time is up at once.
-// What it does not know: what a step means (peer), what is right (verdict).
-// Called by: main.
-// Threads and lifetimes: one dialogue a call; several threads may play different ones.
-// Failure: Played::failure.
+// There are no sockets and no waits: when no peer can go on and the one that lmtpq reads from is
+// stalled, its deadline has passed at once. Several threads may play different dialogues. Failures
+// are in Played::failure.
 #pragma once
 
 #include "tests/dialogues/cast.h"

@@ -10,7 +10,7 @@ int hex_digit(char c) {
   return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-// Takes one escape, of which the backslash is gone already.
+// Reads one escape after its backslash.
 char take_escape(std::string_view& text) {
   const char kind = text.empty() ? '\0' : text.front();
   text.remove_prefix(text.empty() ? 0 : 1);
@@ -73,7 +73,7 @@ std::string unescape(std::string_view text) {
   return bytes;
 }
 
-// The usual walk with one point of return: only the latest run ever needs to grow.
+// Backtracks to the latest `*` only: earlier ones never need to match more.
 bool matches(std::string_view pattern, std::string_view line) {
   const std::vector<Token> wanted = tokens(pattern);
   std::size_t w = 0;

@@ -69,7 +69,7 @@ bool ScriptedPeer::advance() {
 bool ScriptedPeer::play(const Step& step) {
   switch (step.kind) {
     case Kind::kSend:
-      // Sendmail may write to a mailer that has given it up; a store has nobody to talk to.
+      // Sendmail may write to a mailer that has closed its end; a store must not.
       if (ended_ && name_ != "mta") {
         fail(step, "lmtpq has gone already");
       }
@@ -156,15 +156,15 @@ bool ScriptedPeer::expect(const Step& step) {
   return true;
 }
 
-// What Sendmail can bear (its usersmtp.c): short, printable, never 421 once greeted, and an
-// enhanced code of the reply's class.
+// Replies that Sendmail accepts (usersmtp.c): short, printable, never 421 after the greeting, and
+// with an enhanced code of the reply's class.
 void ScriptedPeer::check_reply(const std::string& line) {
   const bool printable =
       std::all_of(line.begin(), line.end(), [](char c) { return c >= ' ' && c <= '~'; });
   const bool enhanced = line.size() > 5 && line[4] == line[0] && line[5] == '.';
   const std::string before = heard_.size() < 2 ? "" : heard_[heard_.size() - 2];
   const bool exempt = line.starts_with("220 ") || line.starts_with("354 ") ||
-                      line.starts_with("250-") || before.starts_with("250-");  // LHLO's answer
+                      line.starts_with("250-") || before.starts_with("250-");  // the reply to LHLO
   const bool last_word = line.starts_with("421 ") && !before.empty();
   if (line.size() > 510 || !printable || last_word || !(enhanced || exempt)) {
     stage_.fail("not a reply for Sendmail: " + shown(line));
@@ -242,7 +242,7 @@ Peer::Waiting ScriptedPeer::waiting() const {
   }
 }
 
-// QUIT may come or not: who closes first is nobody's promise.
+// QUIT may come or not: either side may close first.
 void ScriptedPeer::finish() {
   const Waiting state = waiting();
   if (state != Waiting::kNot && state != Waiting::kForEver) {

@@ -1,11 +1,8 @@
 // One party of a dialogue, as lmtpq sees it: the MTA, standard input, or one connection to a store.
 //
-// What it is: Peer, an inbox of what lmtpq sent and an outbox of what it is to be told; and
-//   ScriptedPeer, which plays a script's steps between the two. Stage is what peers share.
-// What it does not know: how bytes travel (memory, pipe, socket).
-// Called by: both players; bad_store has another Peer.
-// Threads and lifetimes: one dialogue, one thread; the stage and the steps outlive the peers.
-// Failure: Stage::fail(); the first one is the verdict, after it nothing is worth playing.
+// A Peer has an inbox (bytes that lmtpq sent) and an outbox (bytes for lmtpq). ScriptedPeer plays a
+// script's steps between the two; BadStore has another Peer. Stage is what the peers of a dialogue
+// share; it outlives them. The first Stage::fail() is the verdict.
 #pragma once
 
 #include <chrono>
@@ -42,11 +39,11 @@ class Peer {
  public:
   enum class Ending { kOpen, kHalfClosed, kClosed, kAborted };
   enum class Waiting {
-    kForLmtpq,  // to say something
-    kForMark,   // another peer's turn
+    kForLmtpq,  // to send something
+    kForMark,   // another peer has to reach a mark
     kForClock,  // in `waits`
     kForEver,   // stalled
-    kNot,       // it has said all it had to say
+    kNot,       // it has played all its steps
   };
 
   Peer(std::string name, Stage& stage) : name_(std::move(name)), stage_(stage) {}
@@ -56,16 +53,16 @@ class Peer {
 
   void receive(std::string_view bytes) { inbox_ += bytes; }
   void receive_end() { ended_ = true; }  // lmtpq has closed
-  // Plays as far as it can; true when anything was done.
+  // Plays as far as it can. True: it did something.
   virtual bool advance() = 0;
-  // The dialogue is over: was all of it played, and no more?
+  // At the end of the dialogue: fails the stage unless all steps were played, and nothing is left.
   virtual void finish() = 0;
   virtual Waiting waiting() const = 0;
 
-  // The next bytes for lmtpq, as many as a pipe holds; one at a time when it dribbles.
+  // The next bytes for lmtpq, as many as a pipe holds; one byte if the peer dribbles.
   std::string take_outbox();
   bool has_outbox() const { return !outbox_.empty(); }
-  // The ending counts once the outbox is empty.
+  // How it ends, once the outbox is empty.
   Ending ending() const { return outbox_.empty() ? ending_ : Ending::kOpen; }
   bool deaf() const { return deaf_; }
   bool dribbles() const { return dribbles_; }
@@ -73,10 +70,10 @@ class Peer {
   const std::string& name() const { return name_; }
 
  protected:
-  // True when a whole line was there. A line that ends otherwise than in CRLF, or has a CR within,
-  // fails the dialogue: lmtpq sends neither to anybody.
+  // True: a whole line was there. A line without CRLF at its end, or with a CR in it, fails the
+  // dialogue, since lmtpq must never send one.
   bool take_line(std::string& line);
-  // True when so many bytes were there.
+  // True: this many bytes were there.
   bool take_bytes(std::size_t count, std::string& bytes);
   std::string_view unread() const { return std::string_view(inbox_).substr(read_); }
 
@@ -115,12 +112,12 @@ class ScriptedPeer : public Peer {
   const Steps& steps_;
   std::size_t next_ = 0;
   std::string message_;
-  std::optional<std::size_t> chunk_;                            // the size of the one that comes
+  std::optional<std::size_t> chunk_;  // size of the chunk that is expected
   std::optional<std::chrono::steady_clock::time_point> awake_;  // when `waits` is over
   std::vector<std::string> heard_;                              // lines, as they came
 };
 
-// Whoever feeds `lmtpq deliver` its standard input; what it prints is looked at afterwards.
+// Writes the standard input of `lmtpq deliver`; its output is checked afterwards.
 class StdinPeer : public ScriptedPeer {
  public:
   using ScriptedPeer::ScriptedPeer;

@@ -1,11 +1,6 @@
-// What one playing of a dialogue needs of the machine: a folder of its own, and its arguments.
+// The scratch folder of one playing, with the script's files, and the arguments for lmtpq.
 //
-// What it is: the folder with the script's files in it, removed afterwards; the options that every
-//   playing gives lmtpq, with the script's own behind them.
-// What it does not know: how the dialogue is played.
-// Called by: both players.
-// Threads and lifetimes: one playing.
-// Failure: std::runtime_error when the folder cannot be made.
+// The folder is removed at the end. std::runtime_error where it cannot be made.
 #pragma once
 
 #include <string>

@@ -189,7 +189,7 @@ class Parser {
       std::string one = text;
       replace_all(one, "{n}", std::to_string(n));
       if (mark == '<') {
-        matches(one, "");  // a wrong escape shows here, with its line
+        matches(one, "");  // reports a wrong escape with its line
         add(steps, {Step::Kind::kExpect, one});
       } else {
         add(steps, {Step::Kind::kSend, unescape(one) + (raw ? "" : "\r\n")});

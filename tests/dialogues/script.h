@@ -1,11 +1,7 @@
-// A dialogue as it stands in a file: what each peer says and wants to hear, in its own order.
+// A dialogue, read from a file: what each peer sends and expects, in the peer's own order.
 //
-// What it is: the grammar below, read into plain data; the verbs that stand for several lines are
-//   written out here, so that the players know single steps only.
-// What it does not know: how a step is played, what LMTP is.
-// Called by: main reads, the players play, verdict checks.
-// Threads and lifetimes: values; read only once made.
-// Failure: ScriptError with file and line.
+// The grammar below is read into plain data. Verbs that mean several lines are expanded here
+// (verbs.h), so that the players know single steps only. ScriptError has file and line.
 //
 // One line, one step; `#` at the start of a line is a comment, the first one is the script's name.
 //
@@ -16,17 +12,17 @@
 //   transport: inet | player: binary | player: memory | file NAME: text
 //   exit: 0 | log: PATTERN | log-not: PATTERN | log 3x: PATTERN | out: PATTERN | err: PATTERN
 //
-//   PEER is mta, stdin, store, store2, store3 ...; a store's name is its place among the DESTs.
-//   PEER> text          sends text and CRLF       PEER>> text    sends text alone
-//   PEER< PATTERN       must come now, with CRLF
-//   PEER 30x> text {n}  thirty times, {n} counts from 1 (also with >> and <)
+//   PEER is mta, stdin, store, store2, store3 ...; the stores are numbered in the order of the
+//   DESTs. PEER> text          sends text and CRLF       PEER>> text    sends text alone PEER<
+//   PATTERN       must come now, with CRLF PEER 30x> text {n}  thirty times, {n} counts from 1
+//   (also with >> and <)
 //
 //   {998*x}             in any text: that many of that byte
 //
 //   store: accepts      the next connection begins here     store: refuses   none is taken
 //   store: is not called
 //   PEER: closes | half-closes (sends no more, still reads) | aborts (a reset)
-//   PEER: stalls        says nothing and reads on, for ever
+//   PEER: stalls        sends nothing and reads on, forever
 //   PEER: deaf          reads nothing from now on
 //   PEER: dribbles      sends one byte at a time from now on
 //   PEER: marks NAME | awaits NAME      order between peers
@@ -105,12 +101,12 @@ struct Script {
   bool in_binary = true;
   Steps client;                            // the MTA's, or standard input
   std::vector<std::vector<Steps>> stores;  // per DEST its connections
-  std::vector<bool> refuses;               // per DEST: nobody listens after the last connection
+  std::vector<bool> refuses;               // per DEST: after the last connection others are refused
   int exit = 0;
   std::vector<LogCheck> log;
   std::vector<std::string> out;
   std::vector<std::string> err;
-  std::string wrong;  // of a script that must fail: the reason
+  std::string wrong;  // the reason, if the script must fail
 };
 
 Script read_script(const std::string& path);

@@ -12,7 +12,7 @@ std::string_view trim(std::string_view text) {
   return text.substr(0, text.find_last_not_of(' ') + 1);
 }
 
-// Takes text up to `separator`, which goes too.
+// Removes and returns the text up to `separator`, which is removed too.
 std::string_view take(std::string_view& text, std::string_view separator) {
   const std::size_t end = text.find(separator);
   const std::string_view taken = trim(text.substr(0, end));

@@ -1,10 +1,6 @@
-// The verbs of scripts, written out as steps.
+// The verbs of scripts, expanded into steps: one table from a verb's first word to its steps.
 //
-// What it is: one table from a verb's first word to the steps it stands for.
-// What it does not know: files, connections, playing.
-// Called by: the script parser.
-// Threads and lifetimes: pure.
-// Failure: ScriptError without a place; the parser puts it in front.
+// ScriptError has no place; the parser adds it.
 #pragma once
 
 #include <string_view>
@@ -13,10 +9,10 @@
 
 namespace dialogues {
 
-// Whose verb it is.
+// Which peer the verb is for.
 enum class Side { kEither, kClient, kStore };
 
-// `text` is what stands behind `PEER: `.
+// `text` is the text after `PEER: `.
 Steps steps_of_verb(Side side, std::string_view text);
 
 }  // namespace dialogues

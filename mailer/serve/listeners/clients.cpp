@@ -128,7 +128,7 @@ void Clients::serve(Descriptor socket, Entries::iterator entry,
     Session session(*channel, settings, limits_for(entry->client, settings), agent, log_,
                     [this] { return draining(); });
     if (session.run() == Session::End::kToldToStop) {
-      session.say_goodbye();
+      session.send_421();
     }
   } catch (const std::exception& error) {
     log_.error(Record("session-failed")

@@ -32,7 +32,7 @@ MetricsEndpoint::MetricsEndpoint(const std::string& address, const DaemonParts& 
                          prometheus::Exposer(server_options(address))}) {
   server_->exposer.RegisterCollectable(server_->metrics);
 } catch (const std::exception& error) {
-  throw ConfigError("--metrics: cannot listen on " + address + ": " + error.what() +
+  throw ConfigError("--metrics: " + address + ": cannot listen: " + error.what() +
                     "; expected a free HOST:PORT of this machine");
 }
 

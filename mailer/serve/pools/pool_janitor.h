@@ -1,7 +1,7 @@
 // The thread that cleans up the pools. Once a second it closes connections that were idle or lived
 // for too long, probes stores that are down, and drops pools that no configuration uses any more.
 //
-// A probe runs on a thread of its own, so that a store that does not answer delays nothing. Where
+// Each probe runs on a separate thread, so that a store that does not answer delays nothing. Where
 // no thread can be had, the store is probed a second later.
 #pragma once
 
