@@ -1,4 +1,4 @@
--- T91: of the MTA's offers the milter takes what it needs, and nothing that slows mail down
+-- Of what the MTA offers the milter takes what it needs, and nothing that slows mail down (trap: missing-macros)
 dofile(PRELUDE)
 local conn = mt.connect("unix:" .. SOCKET)
 
