@@ -10,41 +10,37 @@ ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += --jobs=$(shell nproc)
 endif
 
+# The user's: make CXXFLAGS=-O3 CPPFLAGS=... LDFLAGS=... builds. What lmtpq itself needs is below.
 CXX      ?= g++
-WARN     := -Wall -Wextra -Wconversion -Wshadow -Werror
-HARDEN   := -D_FORTIFY_SOURCE=2 -D_GLIBCXX_ASSERTIONS -fstack-protector-strong \
-            -fstack-clash-protection $(if $(filter x86_64,$(shell uname -m)),-fcf-protection)
-OPTIMIZE ?= -O2 -g
+CXXFLAGS ?= -O2 -g
+WERROR   ?=
 # `make SANITIZE=address,undefined BUILD=build/asan check`: see check-asan and e2e-asan.
 SANITIZE ?=
+
+WARN   := -Wall -Wextra -Wconversion -Wshadow $(if $(filter 1,$(WERROR)),-Werror)
+HARDEN := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -D_GLIBCXX_ASSERTIONS -fstack-protector-strong \
+          -fstack-clash-protection $(if $(filter x86_64,$(shell uname -m)),-fcf-protection)
 ifneq ($(SANITIZE),)
 HARDEN   := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
-OPTIMIZE := -O1 -g
+CXXFLAGS := -O1 -g
 endif
-CXXFLAGS += -std=c++20 $(OPTIMIZE) $(WARN) $(HARDEN) -DLMTPQ_VERSION='"$(VERSION)"' -MMD -MP -pthread \
-            -fPIC -fno-semantic-interposition
-LDFLAGS  += $(if $(SANITIZE),-fsanitize=$(SANITIZE),-Wl,-z,relro,-z,now) -pthread
+NEEDED_CPPFLAGS := -iquote . -DLMTPQ_VERSION='"$(VERSION)"'
+NEEDED_CXXFLAGS := -std=c++20 $(WARN) $(HARDEN) -pthread -fPIC -fno-semantic-interposition
+NEEDED_LDFLAGS  := $(if $(SANITIZE),-fsanitize=$(SANITIZE),-Wl,-z,relro,-z,now) -pthread
+COMPILE = $(CXX) $(NEEDED_CPPFLAGS) $(CPPFLAGS) $(NEEDED_CXXFLAGS) $(CXXFLAGS)
+LINK    = $(CXX) -pie $(NEEDED_LDFLAGS) $(LDFLAGS)
 # libanl: getaddrinfo_a, part of libc itself since glibc 2.34.
 LIBS        := -lboost_program_options -lnettle
 SECURE_LIBS := -lsasl2 -lssl -lcrypto
 SERVE_LIBS  := -lsystemd -lboost_context -lldap -llber -lprometheus-cpp-pull -lprometheus-cpp-core
 
-# Floors: a folder is compiled with its own and the lower floors in sight, so an upward include does
-# not compile. Within mailer/ and milter/ tests/check-floors.sh keeps the order.
-SEES_common      := -iquote common
-SEES_mailer/lmtp := -iquote mailer/lmtp $(SEES_common)
-SEES_mailer      := -iquote mailer $(SEES_mailer/lmtp)
-SEES_mailer/secure := -iquote mailer/secure $(SEES_mailer)
-SEES_mailer/serve := -iquote mailer/serve $(SEES_mailer)
-SEES_milter      := -iquote milter $(SEES_common)
-SEES_tests/routes := -iquote tests/routes $(SEES_mailer/serve)
-SEES_tests/unit  := -iquote tests/unit $(SEES_mailer/secure)
-SEES_tests/unit/milter := -iquote tests/unit/milter $(SEES_milter)
-SEES_tests/unit/serve := -iquote tests/unit/serve -iquote tests/unit $(SEES_mailer/serve)
-SEES_tests/dialogues := -iquote tests/dialogues $(SEES_mailer)
-SEES_tests/fuzz  := $(SEES_mailer)
-SEES_tests/fuzz/milter := $(SEES_milter)
-SEES_tests/peers/store := -iquote tests/peers/store
+# floors.txt lists the folders of the product in their order; no other folder is compiled, and an
+# include that climbs stops the build.
+ROOMS       := $(shell awk '$$1 ~ /^[0-9]+$$/ {print $$2}' floors.txt)
+SERVE_ROOMS := $(filter mailer/serve mailer/serve/%,$(ROOMS))
+MAILER_ROOMS := $(filter-out $(SERVE_ROOMS) mailer/secure,$(filter mailer mailer/%,$(ROOMS)))
+MILTER_ROOMS := $(filter milter milter/%,$(ROOMS))
+COMMON_ROOMS := $(filter common common/%,$(ROOMS))
 
 # `make V=1` shows the commands.
 say = $(if $(V),,@echo "$(1)";)
@@ -52,9 +48,14 @@ say = $(if $(V),,@echo "$(1)";)
 sources = $(sort $(wildcard $(1)/*.cpp))
 objects = $(patsubst %.cpp,$(BUILD)/%.o,$(call sources,$(1)))
 
-MILTER_OBJECTS := $(filter-out $(BUILD)/milter/main.o,$(call objects,milter))
-MAILER_OBJECTS := $(filter-out $(BUILD)/mailer/main.o,$(call objects,mailer))
-LIBRARIES      := $(BUILD)/libmailer.a $(BUILD)/liblmtp.a $(BUILD)/libcommon.a
+in_rooms = $(foreach room,$(1),$(call objects,$(room)))
+
+COMMON_OBJECTS := $(call in_rooms,$(COMMON_ROOMS))
+MAILER_OBJECTS := $(filter-out $(BUILD)/mailer/main.o,$(call in_rooms,$(MAILER_ROOMS)))
+MILTER_OBJECTS := $(filter-out $(BUILD)/milter/main.o,$(call in_rooms,$(MILTER_ROOMS)))
+LIBRARIES      := $(BUILD)/libmailer.a $(BUILD)/libcommon.a
+UNIT_ROOMS     := $(patsubst tests/unit/%/,%,$(sort $(dir $(wildcard tests/unit/*/*.cpp tests/unit/*/*/*.cpp tests/unit/*/*/*/*.cpp))))
+unit_objects = $(foreach room,$(filter $(1),$(UNIT_ROOMS)),$(call objects,tests/unit/$(room)))
 FUZZERS        := $(patsubst tests/fuzz/fuzz_%.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
 REPLAYS        := $(FUZZERS:%=$(BUILD)/tests/fuzz/replay_%) $(BUILD)/tests/fuzz/replay_message
 MILTER_LIBRARIES := $(BUILD)/libmilterparts.a $(BUILD)/libcommon.a
@@ -88,16 +89,17 @@ help:
 ## make lint format format-check         clang-tidy, clang-format
 ## make install DESTDIR= PREFIX=/usr/local
 
-define object_rule
-$$(BUILD)/$(1)/%.o: $(1)/%.cpp
-	@mkdir -p $$(@D)
-	$$(call say,CXX $$<)$$(CXX) $$(CXXFLAGS) $$(SEES_$(1)) -c $$< -o $$@
-endef
-$(foreach folder,common mailer/lmtp mailer mailer/secure mailer/serve milter tests/routes tests/unit tests/unit/milter tests/unit/serve tests/dialogues tests/fuzz tests/fuzz/milter tests/peers/store,\
-  $(eval $(call object_rule,$(folder))))
+FLOORS_KEPT := $(BUILD)/floors-kept
+$(FLOORS_KEPT): floors.txt tests/floors.sh $(foreach room,$(ROOMS),$(wildcard $(room)/*.h $(room)/*.cpp))
+	@mkdir -p $(@D)
+	@tests/floors.sh
+	@touch $@
 
-$(BUILD)/libcommon.a: $(call objects,common)
-$(BUILD)/liblmtp.a: $(call objects,mailer/lmtp)
+$(BUILD)/%.o: %.cpp | $(FLOORS_KEPT)
+	@mkdir -p $(@D)
+	$(call say,CXX $<)$(COMPILE) -MMD -MP -c $< -o $@
+
+$(BUILD)/libcommon.a: $(COMMON_OBJECTS)
 $(BUILD)/libmailer.a: $(MAILER_OBJECTS)
 $(BUILD)/libmilterparts.a: $(MILTER_OBJECTS)
 $(BUILD)/lib%.a:
@@ -105,57 +107,56 @@ $(BUILD)/lib%.a:
 	$(call say,AR $@)$(AR) rcs $@ $^
 
 $(BUILD)/lmtpq: $(BUILD)/mailer/main.o $(LIBRARIES)
-	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ $(LIBS) -o $@
+	$(call say,LD $@)$(LINK) $^ $(LIBS) -o $@
 
 # `lmtpq serve` becomes it: what it links would make every other start slower.
-SERVE_OBJECTS := $(filter-out $(BUILD)/mailer/serve/main.o,$(call objects,mailer/serve))
+SERVE_OBJECTS := $(filter-out $(BUILD)/mailer/serve/main.o,$(call in_rooms,$(SERVE_ROOMS)))
 $(BUILD)/lmtpq-serve: $(BUILD)/mailer/serve/main.o $(SERVE_OBJECTS) $(LIBRARIES)
-	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ $(SERVE_LIBS) $(LIBS) -o $@
+	$(call say,LD $@)$(LINK) $^ $(SERVE_LIBS) $(LIBS) -o $@
 
-# What needs OpenSSL and libsasl2: mailer/secure.h says why it is apart. Both halves must have been
-# compiled from the same headers with the same flags.
-SHARED_HEADERS := $(wildcard common/*.h mailer/*.h mailer/lmtp/*.h)
-BUILD_ID := $(VERSION)-$(shell (cat $(SHARED_HEADERS); echo '$(OPTIMIZE) $(SANITIZE)') | sha256sum | cut -c1-16)
-ENDS_OF_SECURE := $(BUILD)/mailer/secure.o $(BUILD)/mailer/secure/plugin.o
-$(ENDS_OF_SECURE): CXXFLAGS += -DLMTPQ_BUILD='"$(BUILD_ID)"'
+# What needs OpenSSL and libsasl2: mailer/io/secure_loader.h says why it is a file of its own. Both
+# halves must have been compiled from the same headers with the same flags.
+SHARED_HEADERS := $(foreach room,$(COMMON_ROOMS) $(MAILER_ROOMS),$(wildcard $(room)/*.h))
+BUILD_ID := $(VERSION)-$(shell (cat $(SHARED_HEADERS); echo '$(CXXFLAGS) $(SANITIZE)') | sha256sum | cut -c1-16)
+ENDS_OF_SECURE := $(BUILD)/mailer/io/secure_loader.o $(BUILD)/mailer/secure/plugin.o
+$(ENDS_OF_SECURE): NEEDED_CPPFLAGS += -DLMTPQ_BUILD='"$(BUILD_ID)"'
 $(ENDS_OF_SECURE): $(SHARED_HEADERS)
-$(BUILD)/mailer/secure/%.o: CXXFLAGS += -fvisibility=hidden
+$(BUILD)/mailer/secure/%.o: NEEDED_CXXFLAGS += -fvisibility=hidden
 $(BUILD)/lmtpq-secure.so: $(call objects,mailer/secure) $(LIBRARIES)
-	$(call say,LD $@)$(CXX) $(LDFLAGS) -shared -Wl,--exclude-libs,ALL $^ $(SECURE_LIBS) $(LIBS) -o $@
+	$(call say,LD $@)$(CXX) $(NEEDED_LDFLAGS) $(LDFLAGS) -shared -Wl,--exclude-libs,ALL $^ $(SECURE_LIBS) $(LIBS) -o $@
 
 $(BUILD)/lmtpq-milter: $(BUILD)/milter/main.o $(MILTER_LIBRARIES)
-	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ $(LIBS) -lmilter -o $@
+	$(call say,LD $@)$(LINK) $^ $(LIBS) -lmilter -o $@
 
-$(BUILD)/tests/milter_unit_tests: $(call objects,tests/unit/milter) $(BUILD)/tests/unit/main.o $(MILTER_LIBRARIES)
+$(BUILD)/tests/milter_unit_tests: $(call unit_objects,milter milter/%) $(BUILD)/tests/unit/main.o $(MILTER_LIBRARIES)
 	@mkdir -p $(@D)
-	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ -lcppunit $(LIBS) -lmilter -o $@
+	$(call say,LD $@)$(LINK) $^ -lcppunit $(LIBS) -lmilter -o $@
 
-$(BUILD)/tests/serve_unit_tests: $(call objects,tests/unit/serve) $(BUILD)/tests/unit/main.o $(SERVE_OBJECTS) $(LIBRARIES)
+$(BUILD)/tests/serve_unit_tests: $(call unit_objects,mailer/serve/%) $(BUILD)/tests/unit/main.o $(SERVE_OBJECTS) $(LIBRARIES)
 	@mkdir -p $(@D)
-	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ -lcppunit $(SERVE_LIBS) $(LIBS) -o $@
+	$(call say,LD $@)$(LINK) $^ -lcppunit $(SERVE_LIBS) $(LIBS) -o $@
 
-$(BUILD)/tests/unit_tests: $(call objects,tests/unit) $(call objects,mailer/secure) $(LIBRARIES)
+$(BUILD)/tests/unit_tests: $(call unit_objects,$(COMMON_ROOMS) $(MAILER_ROOMS) mailer/secure) $(BUILD)/tests/unit/main.o $(call objects,mailer/secure) $(LIBRARIES)
 	@mkdir -p $(@D)
-	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ -lcppunit $(SECURE_LIBS) $(LIBS) -o $@
+	$(call say,LD $@)$(LINK) $^ -lcppunit $(SECURE_LIBS) $(LIBS) -o $@
 
 $(BUILD)/tests/play_dialogues: $(call objects,tests/dialogues) $(LIBRARIES)
 	@mkdir -p $(@D)
-	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ $(LIBS) -o $@
+	$(call say,LD $@)$(LINK) $^ $(LIBS) -o $@
 
 $(BUILD)/tests/store: $(call objects,tests/peers/store)
 	@mkdir -p $(@D)
-	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ -o $@
+	$(call say,LD $@)$(LINK) $^ -o $@
 
-$(BUILD)/tests/ask_routes: $(call objects,tests/routes) $(BUILD)/mailer/serve/ldap_routes.o \
-                            $(BUILD)/mailer/serve/ldap_deadline.o $(LIBRARIES)
+$(BUILD)/tests/ask_routes: $(call objects,tests/routes) $(call objects,mailer/serve/ldap) $(LIBRARIES)
 	@mkdir -p $(@D)
-	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ $(LIBS) -lldap -llber -o $@
+	$(call say,LD $@)$(LINK) $^ $(LIBS) -lldap -llber -o $@
 
 $(BUILD)/tests/fuzz/replay_message: $(BUILD)/tests/fuzz/milter/fuzz_message.o $(BUILD)/tests/fuzz/replay.o $(MILTER_LIBRARIES)
-	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ $(LIBS) -o $@
+	$(call say,LD $@)$(LINK) $^ $(LIBS) -o $@
 
 $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(LIBRARIES)
-	$(call say,LD $@)$(CXX) -pie $(LDFLAGS) $^ $(LIBS) -o $@
+	$(call say,LD $@)$(LINK) $^ $(LIBS) -o $@
 
 tests: all $(TEST_PROGRAMS)
 
@@ -204,39 +205,28 @@ faults-asan faults-tsan: faults-%: $(BUILD)/tests/store
 	  build/$*/lmtpq build/$*/lmtpq-serve build/$*/lmtpq-secure.so
 	tests/serve/faults --lmtpq build/$*/lmtpq --store $(BUILD)/tests/store --messages 1000
 
+# libFuzzer is clang's; the product's objects are compiled once more for it.
 FUZZ_SECONDS ?= 60
 fuzz: $(FUZZERS:%=fuzz-%) fuzz-message
-fuzz-message:
-	@mkdir -p $(BUILD)/fuzz/corpus_message
-	clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined $(SEES_milter) \
-	  tests/fuzz/milter/fuzz_message.cpp $(call sources,common) \
-	  $(filter-out milter/main.cpp milter/callbacks.cpp,$(call sources,milter)) $(LIBS) \
-	  -o $(BUILD)/fuzz/fuzz_message
-	$(BUILD)/fuzz/fuzz_message -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 \
-	  $(BUILD)/fuzz/corpus_message tests/fuzz/corpus/message
 fuzz-%:
-	@mkdir -p $(BUILD)/fuzz/corpus_$*
-	clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined $(SEES_tests/fuzz) \
-	  tests/fuzz/fuzz_$*.cpp $(call sources,common) $(call sources,mailer/lmtp) \
-	  mailer/queue_id.cpp mailer/destination.cpp mailer/tag_filter.cpp mailer/credentials.cpp \
-	  mailer/outcome.cpp mailer/route_table.cpp mailer/route_address.cpp $(LIBS) \
-	  -o $(BUILD)/fuzz/fuzz_$*
-	$(BUILD)/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 \
-	  $(BUILD)/fuzz/corpus_$* tests/fuzz/corpus/$*
+	@$(MAKE) --no-print-directory CXX=clang++ SANITIZE=fuzzer-no-link,address,undefined BUILD=build/fuzz \
+	  build/fuzz/tests/fuzz/fuzz_$*
+	@mkdir -p build/fuzz/corpus_$*
+	build/fuzz/tests/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 \
+	  build/fuzz/corpus_$* tests/fuzz/corpus/$*
+$(BUILD)/tests/fuzz/fuzz_message: $(BUILD)/tests/fuzz/milter/fuzz_message.o $(MILTER_LIBRARIES)
+	$(call say,LD $@)$(LINK) -fsanitize=fuzzer $^ $(LIBS) -o $@
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIBRARIES)
+	$(call say,LD $@)$(LINK) -fsanitize=fuzzer $^ $(LIBS) -o $@
 
-FORMATTED := $(foreach folder,common mailer mailer/lmtp mailer/secure mailer/serve milter tests/* tests/*/*,\
-               $(wildcard $(folder)/*.h $(folder)/*.cpp))
+FORMATTED := $(shell find common mailer milter tests -name '*.h' -o -name '*.cpp')
 format:
 	clang-format -i $(FORMATTED)
 format-check:
 	clang-format --dry-run -Werror $(FORMATTED)
 lint: format-check
-	clang-tidy --quiet $(call sources,common) $(call sources,mailer) $(call sources,mailer/lmtp) \
-	  $(call sources,mailer/secure) $(call sources,mailer/serve) -- \
-	  -std=c++20 -DLMTPQ_VERSION='"$(VERSION)"' -DLMTPQ_BUILD='""' -iquote mailer/secure \
-	  $(SEES_mailer/serve)
-	clang-tidy --quiet $(call sources,milter) -- \
-	  -std=c++20 -DLMTPQ_VERSION='"$(VERSION)"' $(SEES_milter)
+	clang-tidy --quiet $(foreach room,$(ROOMS),$(call sources,$(room))) -- \
+	  -std=c++20 $(NEEDED_CPPFLAGS) -DLMTPQ_BUILD='""'
 
 SHARE := $(DESTDIR)$(PREFIX)/share
 LIB   := $(DESTDIR)$(PREFIX)/lib
@@ -262,5 +252,5 @@ install: all
 clean:
 	rm -rf build
 
-# Sendmail's trees have files of that name which are none of ours.
+# Skip build/patches: Sendmail's source contains unrelated *.d files.
 -include $(shell find $(BUILD) -path $(BUILD)/patches -prune -o -name '*.d' -print 2>/dev/null)

@@ -1,6 +1,6 @@
-#include "glob.h"
+#include "common/glob.h"
 
-#include "ascii.h"
+#include "common/ascii.h"
 
 namespace lmtpq {
 

@@ -1,4 +1,4 @@
-#include "header.h"
+#include "common/header.h"
 
 #include <algorithm>
 

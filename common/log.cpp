@@ -1,4 +1,4 @@
-#include "log.h"
+#include "common/log.h"
 
 #include <fcntl.h>
 #include <syslog.h>
@@ -9,8 +9,8 @@
 #include <chrono>
 #include <cstring>
 
-#include "config.h"
-#include "escape.h"
+#include "common/config_error.h"
+#include "common/escape.h"
 
 namespace lmtpq {
 namespace {

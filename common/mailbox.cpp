@@ -1,6 +1,6 @@
-#include "mailbox.h"
+#include "common/mailbox.h"
 
-#include "escape.h"
+#include "common/escape.h"
 
 namespace lmtpq {
 namespace {

@@ -1,4 +1,4 @@
-#include "network.h"
+#include "common/network.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -8,7 +8,7 @@
 #include <charconv>
 #include <cstring>
 
-#include "ascii.h"
+#include "common/ascii.h"
 
 namespace lmtpq {
 namespace {

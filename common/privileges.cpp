@@ -1,4 +1,4 @@
-#include "privileges.h"
+#include "common/privileges.h"
 
 #include <grp.h>
 #include <pwd.h>
@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "config.h"
+#include "common/config_error.h"
 
 namespace lmtpq {
 namespace {

@@ -1,4 +1,4 @@
-#include "secret.h"
+#include "common/secret.h"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -16,7 +16,7 @@
 #include <memory>
 #include <utility>
 
-#include "config.h"
+#include "common/config_error.h"
 
 namespace lmtpq {
 namespace {

@@ -1,8 +1,8 @@
-#include "json.h"
+#include "mailer/json.h"
 
 #include <cstdio>
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 
 std::string json_string(const std::string& text) {
   std::string out = "\"";
@@ -35,4 +35,4 @@ JsonObject& JsonObject::add(const std::string& name, const std::string& json) {
   return *this;
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

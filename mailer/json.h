@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 
 std::string json_string(const std::string& text);
 // Of what is JSON already.
@@ -32,4 +32,4 @@ class JsonObject {
   std::string text_;
 };
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

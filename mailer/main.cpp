@@ -14,15 +14,15 @@
 #include <memory>
 #include <optional>
 
-#include "config.h"
-#include "fronts.h"
-#include "log.h"
-#include "privileges.h"
-#include "secret.h"
-#include "settings.h"
-#include "start.h"
+#include "common/config/config.h"
+#include "common/log.h"
+#include "common/privileges.h"
+#include "common/secret.h"
+#include "mailer/commands.h"
+#include "mailer/settings/load.h"
+#include "mailer/settings/settings.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 namespace {
 
 constexpr const char* kVersion = LMTPQ_VERSION;
@@ -191,6 +191,6 @@ int run_command(int argc, char** argv) {
 }
 
 }  // namespace
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer
 
-int main(int argc, char** argv) { return lmtpq::run_command(argc, argv); }
+int main(int argc, char** argv) { return lmtpq::mailer::run_command(argc, argv); }

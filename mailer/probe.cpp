@@ -1,8 +1,8 @@
-#include "probe.h"
+#include "mailer/probe.h"
 
-#include "connector.h"
+#include "mailer/store/connector.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 namespace {
 
 // The answer to RCPT; code 0 and the reason where none came.
@@ -82,4 +82,4 @@ ProbeResult probe(const Settings& settings, Dialer& dialer, const Log& log) {
   return result;
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

@@ -12,12 +12,12 @@
 #include <string>
 #include <vector>
 
-#include "connector.h"
-#include "lmtp_client.h"
-#include "log.h"
-#include "settings.h"
+#include "common/log.h"
+#include "mailer/lmtp/lmtp_client.h"
+#include "mailer/settings/settings.h"
+#include "mailer/store/connector.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 
 struct ProbeResult {
   enum class Reached {
@@ -58,4 +58,4 @@ bool wants_login(const ProbeResult& result);
 std::string describe(const ProbeResult& result, const std::string& recipient);
 std::string to_json(const ProbeResult& result, const std::string& recipient);
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

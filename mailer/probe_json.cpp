@@ -1,9 +1,9 @@
 // What a probe found, as JSON (RFC 8259).
 
-#include "json.h"
-#include "probe.h"
+#include "mailer/json.h"
+#include "mailer/probe.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 namespace {
 
 std::string offers_json(const Capabilities& offered) {
@@ -99,4 +99,4 @@ std::string to_json(const ProbeResult& result, const std::string& recipient) {
   return out.text() + "\n";
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

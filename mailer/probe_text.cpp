@@ -2,9 +2,9 @@
 
 #include <cstdio>
 
-#include "probe.h"
+#include "mailer/probe.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 namespace {
 
 std::string row(const std::string& name, const std::string& value) {
@@ -110,4 +110,4 @@ std::string describe(const ProbeResult& result, const std::string& recipient) {
   return out;
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

@@ -1,4 +1,4 @@
-#include "callbacks.h"
+#include "milter/callbacks.h"
 
 #include <libmilter/mfapi.h>
 #include <sys/stat.h>
@@ -13,13 +13,13 @@
 #include <optional>
 #include <thread>
 
-#include "ascii.h"
-#include "config.h"
-#include "message.h"
-#include "socket_name.h"
-#include "xtext.h"
+#include "common/ascii.h"
+#include "common/config/config.h"
+#include "milter/message.h"
+#include "milter/policy/xtext.h"
+#include "milter/socket_name.h"
 
-namespace lmtpq {
+namespace lmtpq::milter {
 namespace {
 
 constexpr unsigned long kActions = SMFIF_ADDHDRS | SMFIF_CHGHDRS;
@@ -365,4 +365,4 @@ bool serve(Service& service) {
   return served;
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::milter

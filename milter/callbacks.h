@@ -14,9 +14,9 @@
 
 #include <string>
 
-#include "service.h"
+#include "milter/service.h"
 
-namespace lmtpq {
+namespace lmtpq::milter {
 
 // Registers, and listens on `socket` ("unix:PATH", "inet:PORT@HOST"); a stale socket is replaced.
 void open_socket(const std::string& socket);
@@ -26,4 +26,4 @@ void remove_socket();
 // libmilter gave up.
 bool serve(Service& service);
 
-}  // namespace lmtpq
+}  // namespace lmtpq::milter

@@ -1,4 +1,4 @@
-#include "daemon.h"
+#include "milter/daemon.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -9,9 +9,9 @@
 #include <cerrno>
 #include <cstring>
 
-#include "config.h"
+#include "common/config_error.h"
 
-namespace lmtpq {
+namespace lmtpq::milter {
 namespace {
 
 [[noreturn]] void fail(const std::string& what) {
@@ -114,4 +114,4 @@ void Launch::ready(bool keep_stderr) const {
   close(parent_);
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::milter

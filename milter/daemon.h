@@ -11,7 +11,7 @@
 
 #include <string>
 
-namespace lmtpq {
+namespace lmtpq::milter {
 
 class PidFile {
  public:
@@ -44,4 +44,4 @@ class Launch {
   int parent_;  // a pipe to it
 };
 
-}  // namespace lmtpq
+}  // namespace lmtpq::milter

@@ -9,7 +9,7 @@
 
 #include <string>
 
-namespace lmtpq {
+namespace lmtpq::milter {
 
 class Edits {
  public:
@@ -22,4 +22,4 @@ class Edits {
   virtual bool insert_field(const std::string& name, const std::string& value) = 0;
 };
 
-}  // namespace lmtpq
+}  // namespace lmtpq::milter

@@ -1,15 +1,15 @@
-#include "explain.h"
+#include "milter/explain.h"
 
 #include <algorithm>
 #include <istream>
 #include <ostream>
 
-#include "escape.h"
-#include "header.h"
-#include "message.h"
-#include "option_table.h"
+#include "common/config/option_table.h"
+#include "common/escape.h"
+#include "common/header.h"
+#include "milter/message.h"
 
-namespace lmtpq {
+namespace lmtpq::milter {
 namespace {
 
 constexpr std::size_t kMaxHeader = 1 << 20;
@@ -218,4 +218,4 @@ void explain(const Loaded& loaded, std::istream& in, std::ostream& out, std::int
   }
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::milter

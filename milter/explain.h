@@ -12,10 +12,10 @@
 #include <cstdint>
 #include <iosfwd>
 
-#include "settings.h"
+#include "milter/settings.h"
 
-namespace lmtpq {
+namespace lmtpq::milter {
 
 void explain(const Loaded& loaded, std::istream& message, std::ostream& out, std::int64_t now);
 
-}  // namespace lmtpq
+}  // namespace lmtpq::milter

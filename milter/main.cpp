@@ -17,17 +17,17 @@
 #include <filesystem>
 #include <iostream>
 
-#include "callbacks.h"
-#include "daemon.h"
-#include "explain.h"
-#include "keyring.h"
-#include "log.h"
-#include "privileges.h"
-#include "settings.h"
-#include "signals.h"
-#include "socket_name.h"
+#include "common/log.h"
+#include "common/privileges.h"
+#include "common/tag/keyring.h"
+#include "milter/callbacks.h"
+#include "milter/daemon.h"
+#include "milter/explain.h"
+#include "milter/settings.h"
+#include "milter/signals.h"
+#include "milter/socket_name.h"
 
-namespace lmtpq {
+namespace lmtpq::milter {
 namespace {
 
 constexpr const char* kProgram = "lmtpq-milter";
@@ -193,7 +193,7 @@ int serve(const Words& arguments, const Loaded& loaded) {
   pid_file.write();
   launch.ready(settings.log == "stderr");
   start_hangup_thread([&] { reload(arguments, settings, service); }, [&] { wake(socket); });
-  const bool stopped = lmtpq::serve(service) || stopped_by() != 0;
+  const bool stopped = lmtpq::milter::serve(service) || stopped_by() != 0;
   pid_file.remove();
   if (stopped) {
     log.info(Record().add("event", "stop").add("signal", stopped_by() == SIGINT ? "INT" : "TERM"));
@@ -283,21 +283,21 @@ void fill_standard_descriptors() {
 }
 
 }  // namespace
-}  // namespace lmtpq
+}  // namespace lmtpq::milter
 
 int main(int argc, char** argv) {
-  lmtpq::fill_standard_descriptors();
+  lmtpq::milter::fill_standard_descriptors();
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   const auto asked = [&](const char* word) {
     return std::find(arguments.begin(), arguments.end(), word) != arguments.end();
   };
   if (asked("--help")) {
-    std::fputs(lmtpq::help().c_str(), stdout);
+    std::fputs(lmtpq::milter::help().c_str(), stdout);
     return EX_OK;
   }
   if (asked("--version")) {
-    std::printf("%s %s\n", lmtpq::kProgram, lmtpq::kVersion);
+    std::printf("%s %s\n", lmtpq::milter::kProgram, lmtpq::milter::kVersion);
     return EX_OK;
   }
-  return lmtpq::run(arguments);
+  return lmtpq::milter::run(arguments);
 }

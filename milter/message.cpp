@@ -1,15 +1,15 @@
-#include "message.h"
+#include "milter/message.h"
 
 #include <algorithm>
 #include <exception>
 #include <utility>
 
-#include "address_form.h"
-#include "ascii.h"
-#include "header.h"
-#include "mailbox.h"
+#include "common/ascii.h"
+#include "common/header.h"
+#include "common/mailbox.h"
+#include "milter/policy/address_form.h"
 
-namespace lmtpq {
+namespace lmtpq::milter {
 namespace {
 
 constexpr const char* kTooMuch = "too much header";
@@ -264,4 +264,4 @@ TagClaims claims_for(const Configuration& configuration, const MessageFacts& fac
   return claims;
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::milter

@@ -18,11 +18,11 @@
 #include <string_view>
 #include <vector>
 
-#include "edits.h"
-#include "facts.h"
-#include "service.h"
+#include "milter/edits.h"
+#include "milter/policy/facts.h"
+#include "milter/service.h"
 
-namespace lmtpq {
+namespace lmtpq::milter {
 
 class Message {
  public:
@@ -85,4 +85,4 @@ const char* no_tag(const Configuration& configuration, const MessageFacts& facts
 TagClaims claims_for(const Configuration& configuration, const MessageFacts& facts,
                      const Verdict& verdict, const TraceId& trace, std::int64_t now);
 
-}  // namespace lmtpq
+}  // namespace lmtpq::milter

@@ -1,8 +1,8 @@
-#include "service.h"
+#include "milter/service.h"
 
 #include <utility>
 
-namespace lmtpq {
+namespace lmtpq::milter {
 
 ConfigurationPtr Service::configuration() const {
   const std::lock_guard lock(mutex_);
@@ -15,4 +15,4 @@ void Service::replace(ConfigurationPtr configuration) {
   configuration_.swap(configuration);
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::milter

@@ -9,11 +9,11 @@
 
 #include <mutex>
 
-#include "configuration.h"
-#include "limiter.h"
-#include "log.h"
+#include "common/log.h"
+#include "milter/policy/configuration.h"
+#include "milter/policy/limiter.h"
 
-namespace lmtpq {
+namespace lmtpq::milter {
 
 class Service {
  public:
@@ -32,4 +32,4 @@ class Service {
   ConfigurationPtr configuration_;
 };
 
-}  // namespace lmtpq
+}  // namespace lmtpq::milter

@@ -1,14 +1,14 @@
-#include "settings.h"
+#include "milter/settings.h"
 
 #include <algorithm>
 
-#include "header.h"
-#include "option_table.h"
-#include "privileges.h"
-#include "rules.h"
-#include "socket_name.h"
+#include "common/config/option_table.h"
+#include "common/header.h"
+#include "common/privileges.h"
+#include "milter/policy/rules.h"
+#include "milter/socket_name.h"
 
-namespace lmtpq {
+namespace lmtpq::milter {
 namespace {
 
 using std::chrono::seconds;
@@ -182,4 +182,4 @@ std::string help() {
          Config(option_table(settings)).help();
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::milter

@@ -15,11 +15,11 @@
 #include <utility>
 #include <vector>
 
-#include "config.h"
-#include "configuration.h"
-#include "log.h"
+#include "common/config/config.h"
+#include "common/log.h"
+#include "milter/policy/configuration.h"
 
-namespace lmtpq {
+namespace lmtpq::milter {
 
 enum class Task {
   kServe,
@@ -69,4 +69,4 @@ Loaded load(const std::vector<std::string>& arguments);
 
 std::string help();
 
-}  // namespace lmtpq
+}  // namespace lmtpq::milter

@@ -1,4 +1,4 @@
-#include "signals.h"
+#include "milter/signals.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -53,7 +53,7 @@ extern "C" int sigwait(const sigset_t* set, int* signal) {
   return 0;
 }
 
-namespace lmtpq {
+namespace lmtpq::milter {
 
 void block_signals() {
   const sigset_t set = set_of({SIGHUP, SIGTERM, SIGINT});
@@ -79,4 +79,4 @@ void start_hangup_thread(std::function<void()> on_hangup, std::function<void()> 
 
 int stopped_by() { return g_stopped_by; }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::milter

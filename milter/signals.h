@@ -11,7 +11,7 @@
 
 #include <functional>
 
-namespace lmtpq {
+namespace lmtpq::milter {
 
 void block_signals();
 // `on_hangup` after every SIGHUP: one that comes while it runs makes it run once more. `on_stop`
@@ -21,4 +21,4 @@ void start_hangup_thread(std::function<void()> on_hangup, std::function<void()> 
 // The signal that libmilter was told to stop by; 0: none.
 int stopped_by();
 
-}  // namespace lmtpq
+}  // namespace lmtpq::milter

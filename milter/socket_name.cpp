@@ -1,4 +1,4 @@
-#include "socket_name.h"
+#include "milter/socket_name.h"
 
 #include <fcntl.h>
 #include <netdb.h>
@@ -14,10 +14,10 @@
 #include <cstring>
 #include <memory>
 
-#include "config.h"
-#include "descriptor.h"
+#include "common/config_error.h"
+#include "common/descriptor.h"
 
-namespace lmtpq {
+namespace lmtpq::milter {
 namespace {
 
 constexpr const char* kExpected = "expected unix:PATH or inet:PORT@HOST";
@@ -189,4 +189,4 @@ void knock(const SocketName& socket) {
   [[maybe_unused]] const int trouble = connect(dialled.number(), list->ai_addr, list->ai_addrlen);
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::milter

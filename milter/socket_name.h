@@ -12,7 +12,7 @@
 
 #include <string>
 
-namespace lmtpq {
+namespace lmtpq::milter {
 
 struct SocketName {
   int family = 0;    // AF_UNIX, AF_INET, AF_INET6
@@ -33,4 +33,4 @@ void hand_over(const SocketName& socket, const std::string& user);
 // Connects and hangs up: a listener wakes.
 void knock(const SocketName& socket);
 
-}  // namespace lmtpq
+}  // namespace lmtpq::milter

@@ -1,79 +1,76 @@
 #!/bin/sh
-# The order of the floors (docs/ARCHITECTURE.md). Between folders the compiler keeps it (see SEES_ in
-# the Makefile); this script tries that, keeps the protocol pure and libmilter at its boundary, and
-# keeps the order within mailer/ and milter/.
-# usage: check-floors.sh [CXX]
+# The product keeps to floors.txt, and tests/floors.sh refuses what does not: each kind of fault is
+# planted in a copy of the tree and must be found.
+# usage: check-floors.sh
 set -u
 cd "$(dirname "$0")/.." || exit 1
-cxx=${1:-g++}
 . tests/verdict.sh
 
-floor() { # folder, module
-  case $1/$2 in
-    */main) echo 5 ;;
-    mailer/front_* | mailer/fronts | mailer/session | mailer/probe* | mailer/settings | mailer/start) echo 4 ;;
-    milter/callbacks | milter/explain | milter/settings | milter/signals | milter/daemon) echo 4 ;;
-    mailer/delivery | mailer/dispatch | mailer/progress | milter/message) echo 3 ;;
-    *) echo 2 ;;
+verdict "every file is in a listed folder and includes lower floors only" "$(tests/floors.sh 2>&1)"
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+refused() { # name, file, line to add, complaint that must come
+  rm -rf "$scratch/tree"
+  mkdir -p "$scratch/tree"
+  cp -R floors.txt common mailer milter "$scratch/tree/"
+  mkdir -p "$scratch/tree/$(dirname "$2")"
+  echo "$3" >>"$scratch/tree/$2"
+  said=$(tests/floors.sh "$scratch/tree" 2>&1) && said="accepted"
+  case $said in
+  *"$4"*) verdict "refused: $1" "" ;;
+  *) verdict "refused: $1" "${said:-no complaint}" ;;
   esac
 }
+refused "an include of a higher floor" mailer/io/channel.h \
+  '#include "mailer/store/connection_pool.h"' "mailer/io/channel.h:"
+refused "an include of a neighbour on the same floor" mailer/routes/routes.h \
+  '#include "mailer/store/upstream.h"' "on floor"
+refused "a folder that is not listed" mailer/attic/old.cpp '#include "common/log.h"' \
+  "its folder is not in floors.txt"
+refused "an include that names no folder" mailer/lmtp/reply.h '#include "reply.h"' "names no folder"
+refused "the milter in the mailer" mailer/relay.cpp '#include "milter/edits.h"' "another program"
+refused "the mailer in the milter" milter/message.cpp '#include "mailer/lmtp/reply.h"' "another program"
+refused "OpenSSL outside mailer/secure" mailer/io/tls.cpp '#include <openssl/ssl.h>' \
+  "belongs to mailer/secure"
+refused "libsasl2 outside mailer/secure" mailer/settings/load.cpp '#include <sasl/sasl.h>' \
+  "belongs to mailer/secure"
+refused "libldap outside mailer/serve/ldap" mailer/routes/routes.h '#include <ldap.h>' \
+  "belongs to mailer/serve/ldap"
+refused "libmilter outside the callbacks" milter/message.cpp '#include <libmilter/mfapi.h>' \
+  "belongs to milter/callbacks.cpp"
+refused "a clock in the protocol" mailer/lmtp/reply.cpp '#include <chrono>' "the protocol knows no"
 
-climbs() { # folder
-  for file in $1/*.h $1/*.cpp; do
-    own=$(floor $1 "$(basename "${file%.*}")")
-    grep -oE '#include "[a-z_]+\.h"' "$file" | sed 's/.*"\(.*\)\.h"/\1/' | while read -r used; do
-      [ -e "$1/$used.h" ] || continue
-      # settings.h is plain values, which every floor reads; its table is main's business.
-      [ "$used" = settings ] && continue
-      [ "$(floor $1 "$used")" -le "$own" ] || echo "$file includes $used.h"
-    done
-  done
-}
+# Constants and functions of the libraries need their headers; this finds copies of the names.
+verdict "names of OpenSSL and libsasl2 are in mailer/secure alone" "$(
+  grep -rnE '\b(SSL|X509|EVP|BIO|TLS1)_[A-Za-z0-9_]+\(|\bTLS1_[0-9]*_?VERSION|\bSASL_[A-Z]+_|\bsasl_[a-z_]+\(' \
+    common mailer milter --include='*.h' --include='*.cpp' | grep -v '^mailer/secure/\|^mailer/serve/ldap/')"
+verdict "libmilter's calls are in the callbacks alone" "$(
+  grep -rlE 'smfi_[a-z]+\(|SMFI[A-Z_]+' milter --include='*.h' --include='*.cpp' | grep -v '^milter/callbacks\.cpp$')"
 
-verdict "no include climbs out of its folder" "$(grep -rnE '#include "\.\./' common mailer milter)"
-verdict "the protocol knows no socket, clock, thread, file or log" "$(
-  grep -nE '#include <(sys/|unistd|thread|chrono|poll|fcntl|fstream|cstdio|ctime)|#include "log\.h"' \
-    mailer/lmtp/*)"
-verdict "no floor of mailer/ includes a higher one" "$(climbs mailer)"
-verdict "no floor of milter/ includes a higher one" "$(climbs milter)"
-verdict "libmilter is known to the callbacks alone" "$(
-  grep -rlE '#include <libmilter|smfi_[a-z]+\(|SMFI[A-Z_]+' milter | grep -v '^milter/callbacks\.cpp$')"
-
-reached() { # from these files: the headers of common/ that they include, and those include ...
-  cat "$@" | grep -oE '#include "[a-z_0-9]+\.h"' | sed 's/.*"\(.*\)"/\1/' | sort -u >"$scratch/found"
+reached() { # files: the headers of common/ that they include, and those include ...
+  cat "$@" | sed -n 's/^#include "\(common\/[^"]*\)"/\1/p' | sort -u >"$scratch/found"
   : >"$scratch/reached"
   while [ -s "$scratch/found" ]; do
     while read -r header; do
-      [ -e "common/$header" ] && ! grep -qx "$header" "$scratch/reached" || continue
+      ! grep -qx "$header" "$scratch/reached" || continue
       echo "$header" >>"$scratch/reached"
-      for file in "common/$header" "common/${header%.h}"*.cpp; do
-        [ -e "$file" ] && grep -oE '#include "[a-z_0-9]+\.h"' "$file" | sed 's/.*"\(.*\)"/\1/'
-      done
+      cat "$header" "${header%.h}"*.cpp 2>/dev/null | sed -n 's/^#include "\(common\/[^"]*\)"/\1/p'
     done <"$scratch/found" >"$scratch/next"
     sort -u "$scratch/next" >"$scratch/found"
   done
-  cat "$scratch/reached"
+  sort "$scratch/reached"
 }
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
 verdict "common/ has nothing but what both programs include" "$(
-  reached mailer/*.h mailer/*.cpp mailer/lmtp/* >"$scratch/mailer"
-  reached milter/*.h milter/*.cpp >"$scratch/milter"
-  for header in common/*.h; do
-    for program in mailer milter; do
-      grep -qx "$(basename "$header")" "$scratch/$program" || echo "$program does not need $header"
-    done
+  find common -name '*.h' | sort >"$scratch/all"
+  for program in mailer milter; do
+    reached $(find $program -name '*.h' -o -name '*.cpp') | comm -23 "$scratch/all" - |
+      sed "s/^/$program does not need /"
   done)"
-
-compiles() { # folder's sight, header
-  echo "#include \"$2\"" | $cxx -std=c++20 -fsyntax-only $1 -x c++ - 2>/dev/null
-}
-verdict "common/ cannot see the protocol" "$(compiles '-iquote common' reply.h && echo "it can")"
-verdict "the protocol cannot see the mailer" "$(
-  compiles '-iquote mailer/lmtp -iquote common' delivery.h && echo "it can")"
-verdict "the milter cannot see the mailer" "$(
-  compiles '-iquote milter -iquote common' delivery.h && echo "it can")"
-verdict "the protocol can see common/" "$(
-  compiles '-iquote mailer/lmtp -iquote common' command.h || echo "it cannot")"
+crowded=$(find common mailer milter -name '*.cpp' -o -name '*.h' | sed 's/\.[a-z]*$//' | sort -u |
+  sed 's,/[^/]*$,,' | sort | uniq -c | awk '$1 > 14 {print $2 " has " $1 " modules"}')
+verdict "no folder has more than 14 modules" "$crowded"
+verdict "no file has more than 400 lines" "$(
+  find common mailer milter -name '*.cpp' -o -name '*.h' | xargs wc -l | awk '$2 != "total" && $1 > 400')"
 
 close_suite

@@ -1,8 +1,8 @@
-#include "canonical.h"
+#include "mailer/lmtp/canonical.h"
 
 #include <algorithm>
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 namespace {
 
 constexpr std::size_t kLongestSequence = 4;  // in UTF-8
@@ -93,4 +93,4 @@ void Canonical::end_line(std::string& out) {
   column_ = 0;
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

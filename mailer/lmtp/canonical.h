@@ -15,7 +15,7 @@
 #include <string>
 #include <string_view>
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 
 class Canonical {
  public:
@@ -40,4 +40,4 @@ class Canonical {
   std::size_t returns_ = 0;  // CRs held back until the next byte tells what they were
 };
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

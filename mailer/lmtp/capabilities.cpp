@@ -1,11 +1,11 @@
-#include "capabilities.h"
+#include "mailer/lmtp/capabilities.h"
 
 #include <algorithm>
 #include <charconv>
 
-#include "ascii.h"
+#include "common/ascii.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 namespace {
 
 constexpr std::size_t kMaxLimitDigits = 6;
@@ -70,4 +70,4 @@ std::optional<std::uint64_t> Capabilities::size_limit() const {
   return std::nullopt;
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

@@ -16,9 +16,9 @@
 #include <utility>
 #include <vector>
 
-#include "reply.h"
+#include "mailer/lmtp/reply.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 
 class Capabilities {
  public:
@@ -46,4 +46,4 @@ class Capabilities {
   std::optional<std::size_t> rcpt_domain_max_;
 };
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

@@ -1,4 +1,4 @@
-#include "command.h"
+#include "mailer/lmtp/command.h"
 
 #include <algorithm>
 #include <array>
@@ -6,9 +6,9 @@
 #include <limits>
 #include <utility>
 
-#include "ascii.h"
+#include "common/ascii.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 namespace {
 
 constexpr std::array<std::pair<std::string_view, Verb>, 11> kVerbs{{
@@ -151,4 +151,4 @@ std::string bdat_line(std::uint64_t size, Chunk chunk) {
   return "BDAT " + std::to_string(size) + (chunk == Chunk::kLast ? " LAST\r\n" : "\r\n");
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

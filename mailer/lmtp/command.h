@@ -16,11 +16,11 @@
 #include <string_view>
 #include <variant>
 
-#include "envelope.h"
-#include "reply.h"
-#include "trace_id.h"
+#include "common/tag/trace_id.h"
+#include "mailer/lmtp/envelope.h"
+#include "mailer/lmtp/reply.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 
 enum class Verb { kLhlo, kHelo, kMail, kRcpt, kData, kRset, kNoop, kVrfy, kQuit, kTrace, kUnknown };
 
@@ -63,4 +63,4 @@ enum class Chunk { kMore, kLast };
 // So many bytes follow it (RFC 3030 section 2).
 std::string bdat_line(std::uint64_t size, Chunk chunk);
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

@@ -1,6 +1,6 @@
-#include "data.h"
+#include "mailer/lmtp/data.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 
 // Most of any message, in one piece.
 std::size_t DataDecoder::clean_lines(std::string_view input, std::string& out) {
@@ -83,4 +83,4 @@ void DataEncoder::encode(std::string_view message, std::string& out) {
   }
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

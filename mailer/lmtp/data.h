@@ -15,9 +15,9 @@
 #include <string>
 #include <string_view>
 
-#include "canonical.h"
+#include "mailer/lmtp/canonical.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 
 class DataDecoder {
  public:
@@ -53,4 +53,4 @@ class DataEncoder {
   bool line_start_ = true;
 };
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

@@ -12,10 +12,10 @@
 #include <string>
 #include <vector>
 
-#include "mailbox.h"
-#include "trace_id.h"
+#include "common/mailbox.h"
+#include "common/tag/trace_id.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 
 enum class BodyType {
   kUnstated,  // no BODY parameter
@@ -41,4 +41,4 @@ struct Envelope {
   TraceId trace;  // the client's TRACE; empty: it named none
 };
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

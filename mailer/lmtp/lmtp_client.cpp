@@ -1,10 +1,10 @@
-#include "lmtp_client.h"
+#include "mailer/lmtp/lmtp_client.h"
 
 #include <algorithm>
 
-#include "command.h"
+#include "mailer/lmtp/command.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 namespace {
 
 // What an outcome shows of it. A store can make each of thousands of replies kilobytes long, and
@@ -381,4 +381,4 @@ void LmtpClient::conclude_refused() {
 
 void LmtpClient::quit() { send({Awaited::kQuit, 0, "QUIT\r\n", 0}); }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

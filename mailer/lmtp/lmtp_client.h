@@ -24,13 +24,13 @@
 #include <string_view>
 #include <vector>
 
-#include "capabilities.h"
-#include "envelope.h"
-#include "reply.h"
-#include "secret.h"
-#include "trace_id.h"
+#include "common/secret.h"
+#include "common/tag/trace_id.h"
+#include "mailer/lmtp/capabilities.h"
+#include "mailer/lmtp/envelope.h"
+#include "mailer/lmtp/reply.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 
 enum class Awaited {
   kGreeting,
@@ -241,4 +241,4 @@ class LmtpClient {
   std::vector<std::optional<Answer>> answers_;
 };
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

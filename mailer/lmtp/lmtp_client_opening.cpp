@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
-#include "base64.h"
-#include "command.h"
-#include "lmtp_client.h"
+#include "common/tag/base64.h"
+#include "mailer/lmtp/command.h"
+#include "mailer/lmtp/lmtp_client.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 namespace {
 
 // RFC 4954 section 4: a longer initial response waits for the server's empty challenge.
@@ -167,4 +167,4 @@ void LmtpClient::start_over() {
   send({Awaited::kLhlo, 0, lhlo_line(name_), 0});
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

@@ -1,8 +1,8 @@
-#include "lmtp_server.h"
+#include "mailer/lmtp/lmtp_server.h"
 
 #include <algorithm>
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 namespace {
 
 // Enough for any address we accept and all parameters; Sendmail's own longest line is 2,048.
@@ -264,4 +264,4 @@ void LmtpServer::answer(const std::vector<std::string>& replies) {
   state_ = ServerState::kReady;
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

@@ -20,12 +20,12 @@
 #include <string_view>
 #include <vector>
 
-#include "command.h"
-#include "data.h"
-#include "envelope.h"
-#include "offers.h"
+#include "mailer/lmtp/command.h"
+#include "mailer/lmtp/data.h"
+#include "mailer/lmtp/envelope.h"
+#include "mailer/lmtp/offers.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 
 enum class ServerState {
   kGreeted,   // LHLO is awaited
@@ -111,4 +111,4 @@ class LmtpServer {
   std::string body_;
 };
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

@@ -12,7 +12,7 @@
 
 #include <initializer_list>
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 
 enum class Offer : unsigned { kPipelining = 1, kIgnoreQuota = 2, kTrace = 4 };
 
@@ -32,4 +32,4 @@ class Offers {
   unsigned bits_ = 0;
 };
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

@@ -1,9 +1,9 @@
-#include "reply.h"
+#include "mailer/lmtp/reply.h"
 
 #include <algorithm>
 #include <charconv>
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 namespace {
 
 constexpr std::size_t kCodeAndEnd = std::string_view("334 \r").size();
@@ -202,4 +202,4 @@ Reply ReplyParser::take() {
   return reply;
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

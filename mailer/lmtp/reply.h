@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 
 struct EnhancedStatus {  // RFC 3463: class "." subject "." detail
   int klass = 0;
@@ -86,4 +86,4 @@ class ReplyParser {
   std::string bad_reason_;
 };
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

@@ -1,10 +1,10 @@
-#include "openssl_error.h"
+#include "mailer/secure/openssl_error.h"
 
 #include <openssl/err.h>
 
 #include <cstring>
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 namespace {
 
 // The first entry is the cause, but TLS's own words say more than a cipher's.
@@ -34,4 +34,4 @@ std::string openssl_error() {
   return "OpenSSL's error " + std::to_string(code);
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

@@ -10,9 +10,9 @@
 
 #include <string>
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 
 // One line, such as "certificate verify failed" or "No such file or directory".
 std::string openssl_error();
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

@@ -2,11 +2,11 @@
 
 #include <string.h>
 
-#include "sasl_client.h"
-#include "secure.h"
-#include "tls_client.h"
+#include "mailer/io/secure_loader.h"
+#include "mailer/secure/sasl_client.h"
+#include "mailer/secure/tls_client.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 namespace {
 
 class Parts : public SecureParts {
@@ -28,4 +28,4 @@ extern "C" __attribute__((visibility("default"))) const SecureParts* lmtpq_secur
   return strcmp(build, LMTPQ_BUILD) == 0 ? &parts : nullptr;
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

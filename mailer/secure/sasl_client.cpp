@@ -1,4 +1,4 @@
-#include "sasl_client.h"
+#include "mailer/secure/sasl_client.h"
 
 #include <netinet/in.h>
 #include <resolv.h>
@@ -17,11 +17,11 @@
 #include <utility>
 #include <vector>
 
-#include "ascii.h"
-#include "escape.h"
-#include "sasl_layer.h"
+#include "common/ascii.h"
+#include "common/escape.h"
+#include "mailer/secure/sasl_layer.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 namespace {
 
 constexpr sasl_ssf_t kMaxLayerBits = 256;
@@ -338,4 +338,4 @@ bool SaslClient::fail(std::string words) {
   return false;
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

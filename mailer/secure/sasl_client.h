@@ -16,11 +16,11 @@
 #include <string>
 #include <string_view>
 
-#include "auth_settings.h"
-#include "sasl.h"
-#include "sasl_mechanisms.h"
+#include "mailer/io/sasl.h"
+#include "mailer/secure/sasl_mechanisms.h"
+#include "mailer/settings/auth_settings.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 
 class SaslClient : public SaslExchange {
  public:
@@ -56,4 +56,4 @@ class SaslClient : public SaslExchange {
   std::string failure_;
 };
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

@@ -1,4 +1,4 @@
-#include "sasl_layer.h"
+#include "mailer/secure/sasl_layer.h"
 
 #include <sasl/sasl.h>
 
@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <utility>
 
-#include "escape.h"
+#include "common/escape.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 namespace {
 
 constexpr std::size_t kMostAtOnce = 64 * 1024;
@@ -89,4 +89,4 @@ bool SaslLayer::decode(std::string_view piece, std::string& plain) {
   return true;
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

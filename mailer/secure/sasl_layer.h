@@ -11,12 +11,12 @@
 #include <memory>
 #include <string>
 
-#include "layered_channel.h"
-#include "sasl.h"
+#include "mailer/io/layered_channel.h"
+#include "mailer/io/sasl.h"
 
 struct sasl_conn;
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 
 class SaslLayer : public Layer {
  public:
@@ -41,4 +41,4 @@ class SaslLayer : public Layer {
   std::string failure_;
 };
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

@@ -1,4 +1,4 @@
-#include "sasl_mechanisms.h"
+#include "mailer/secure/sasl_mechanisms.h"
 
 #include <sasl/sasl.h>
 #include <sasl/saslplug.h>
@@ -8,8 +8,13 @@
 #include <mutex>
 #include <optional>
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 namespace {
+
+static_assert(kNoPlaintext == SASL_SEC_NOPLAINTEXT && kNoActive == SASL_SEC_NOACTIVE &&
+              kNoDictionary == SASL_SEC_NODICTIONARY &&
+              kForwardSecrecy == SASL_SEC_FORWARD_SECRECY && kNoAnonymous == SASL_SEC_NOANONYMOUS &&
+              kMutualAuth == SASL_SEC_MUTUAL_AUTH);
 
 constexpr std::size_t kMaxWord = 20;  // RFC 4422 section 3.1
 constexpr std::size_t kMaxWords = 64;
@@ -232,4 +237,4 @@ SaslChoices choose_mechanisms(const std::vector<SaslPlugin>& plugins, std::strin
   return choices;
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

@@ -20,10 +20,10 @@
 #include <string_view>
 #include <vector>
 
-#include "auth_settings.h"
-#include "sasl.h"
+#include "mailer/io/sasl.h"
+#include "mailer/settings/auth_settings.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 
 struct SaslPlugin {
   std::string name;           // "SCRAM-SHA-256": never -PLUS
@@ -59,4 +59,4 @@ SaslChoices choose_mechanisms(const std::vector<SaslPlugin>& plugins, std::strin
                               const AuthSettings& settings, const Login& login,
                               const SaslSurroundings& surroundings);
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

@@ -1,4 +1,4 @@
-#include "tls_certificate.h"
+#include "mailer/secure/tls_certificate.h"
 
 #include <arpa/inet.h>
 #include <openssl/asn1.h>
@@ -10,7 +10,7 @@
 #include <memory>
 #include <string_view>
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 namespace {
 
 constexpr char kDigits[] = "0123456789abcdef";
@@ -153,4 +153,4 @@ std::string server_end_point(X509* certificate) {
   return std::string(bytes_of(digest, size));
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

@@ -14,9 +14,9 @@
 #include <ctime>
 #include <string>
 
-#include "tls_facts.h"
+#include "mailer/io/tls_facts.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 
 inline constexpr std::size_t kMaxText = 300;
 inline constexpr std::size_t kMaxNames = 50;
@@ -31,4 +31,4 @@ std::string subject_of(X509* certificate);
 // MD5 or SHA-1. Empty: its signature has no hash of its own (Ed25519).
 std::string server_end_point(X509* certificate);
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

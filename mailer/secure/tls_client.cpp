@@ -1,4 +1,4 @@
-#include "tls_client.h"
+#include "mailer/secure/tls_client.h"
 
 #include <arpa/inet.h>
 #include <openssl/err.h>
@@ -9,9 +9,9 @@
 #include <new>
 #include <utility>
 
-#include "config.h"
+#include "common/config_error.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 namespace {
 
 bool is_address(const std::string& name) {
@@ -104,4 +104,4 @@ TlsClient::Session TlsClient::take() {
   return session;
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

@@ -17,11 +17,11 @@
 #include <mutex>
 #include <string>
 
-#include "tls_context.h"
-#include "tls_layer.h"
-#include "tls_settings.h"
+#include "mailer/secure/tls_context.h"
+#include "mailer/secure/tls_layer.h"
+#include "mailer/settings/tls_settings.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 
 class TlsClient : public Tls {
  public:
@@ -62,4 +62,4 @@ class TlsClient : public Tls {
   Session session_;
 };
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

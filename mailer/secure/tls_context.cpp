@@ -1,4 +1,4 @@
-#include "tls_context.h"
+#include "mailer/secure/tls_context.h"
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -16,10 +16,10 @@
 #include <string_view>
 #include <system_error>
 
-#include "config.h"
-#include "openssl_error.h"
+#include "common/config_error.h"
+#include "mailer/secure/openssl_error.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 namespace {
 
 struct Free {
@@ -48,8 +48,11 @@ Bio bio_of(std::string_view text) {
       BIO_new_mem_buf(text.data(), static_cast<int>(std::min<std::size_t>(text.size(), INT_MAX))));
 }
 
+static_assert(kTls10 == TLS1_VERSION && kTls11 == TLS1_1_VERSION && kTls12 == TLS1_2_VERSION &&
+              kTls13 == TLS1_3_VERSION);
+
 void set_versions(SSL_CTX* context, const TlsSettings& settings) {
-  const int least = settings.least_version == 0 ? TLS1_2_VERSION : settings.least_version;
+  const int least = settings.least_version == 0 ? kTls12 : settings.least_version;
   const int most = settings.most_version;  // 0: no bound, for OpenSSL too
   if (SSL_CTX_set_min_proto_version(context, least) != 1 ||
       SSL_CTX_set_max_proto_version(context, most) != 1 || (most != 0 && most < least)) {
@@ -215,4 +218,4 @@ TlsContext make_tls_context(const TlsSettings& settings) {
   return context;
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

@@ -12,9 +12,9 @@
 
 #include <memory>
 
-#include "tls_settings.h"
+#include "mailer/settings/tls_settings.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 
 struct FreeTlsContext {
   void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
@@ -23,4 +23,4 @@ using TlsContext = std::unique_ptr<SSL_CTX, FreeTlsContext>;
 
 TlsContext make_tls_context(const TlsSettings& settings);
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

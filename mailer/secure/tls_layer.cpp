@@ -1,4 +1,4 @@
-#include "tls_layer.h"
+#include "mailer/secure/tls_layer.h"
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -9,11 +9,11 @@
 #include <new>
 #include <utility>
 
-#include "openssl_error.h"
-#include "tls_certificate.h"
-#include "tls_client.h"
+#include "mailer/secure/openssl_error.h"
+#include "mailer/secure/tls_certificate.h"
+#include "mailer/secure/tls_client.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 namespace {
 
 TlsLayer& layer_of(const SSL* connection) {
@@ -249,4 +249,4 @@ void TlsLayer::drain(std::string& sealed) {
   sealed.resize(had + count);
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

@@ -14,10 +14,10 @@
 #include <memory>
 #include <string>
 
-#include "tls.h"
-#include "tls_peer.h"
+#include "mailer/io/tls.h"
+#include "mailer/secure/tls_peer.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 
 class TlsClient;
 
@@ -70,4 +70,4 @@ class TlsLayer : public TlsConnection {
   std::string failure_;
 };
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

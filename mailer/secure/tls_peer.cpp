@@ -1,4 +1,4 @@
-#include "tls_peer.h"
+#include "mailer/secure/tls_peer.h"
 
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
@@ -7,9 +7,9 @@
 #include <ctime>
 #include <memory>
 
-#include "tls_certificate.h"
+#include "mailer/secure/tls_certificate.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 namespace {
 
 constexpr char kWell[] = "ok";
@@ -108,4 +108,4 @@ std::string TlsPeer::fingerprint_objection() const {
                      " is not configured";
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

@@ -14,10 +14,10 @@
 
 #include <string>
 
-#include "tls_facts.h"
-#include "tls_settings.h"
+#include "mailer/io/tls_facts.h"
+#include "mailer/settings/tls_settings.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 
 class TlsPeer {
  public:
@@ -44,4 +44,4 @@ class TlsPeer {
   std::string culprit_;  // the certificate that the verification's words are about
 };
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

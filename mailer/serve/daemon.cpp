@@ -1,4 +1,4 @@
-#include "daemon.h"
+#include "mailer/serve/daemon.h"
 
 #include <signal.h>
 #include <sysexits.h>
@@ -8,13 +8,13 @@
 #include <exception>
 #include <utility>
 
-#include "acceptor.h"
-#include "announce.h"
-#include "keeper.h"
-#include "metrics.h"
-#include "watch.h"
+#include "mailer/serve/configuration/config_log.h"
+#include "mailer/serve/listeners/acceptor.h"
+#include "mailer/serve/observe/control_socket.h"
+#include "mailer/serve/observe/metrics.h"
+#include "mailer/serve/pools/pool_janitor.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 namespace {
 
 constexpr std::chrono::seconds kGrace{5};  // for what was cut to be logged and answered
@@ -90,19 +90,19 @@ struct Daemon::Running {
         book(log, meter),
         clients(present, log, {&mailboxes, &meter}, settings.process.serve.threads),
         watched{present, clients, book, mailboxes, meter, std::chrono::system_clock::now()} {
-    present.set(std::make_shared<Site>(std::move(settings), book, log));
+    present.set(std::make_shared<Configuration>(std::move(settings), book, log));
   }
 
   void reload(Daemon& daemon, Acceptor& acceptor);
-  int drain(Daemon& daemon, Acceptor& acceptor, Watch& watch);
+  int drain(Daemon& daemon, Acceptor& acceptor, ControlSocket& watch);
 
   const Log& log;
-  TallyBook meter;
+  CounterRegistry meter;
   MailboxLimiter mailboxes;
-  PoolBook book;
-  PresentSite present;
+  PoolRegistry book;
+  CurrentConfiguration present;
   Clients clients;
-  const Watched watched;
+  const DaemonParts watched;
   Announced announced;
 };
 
@@ -144,12 +144,12 @@ int Daemon::run(const Log& log) {
   if (!process.user.empty()) {
     warn_of_reload(arguments_, log);
   }
-  Watch& watch = *new Watch(running.watched, process.serve.control, log);
+  ControlSocket& watch = *new ControlSocket(running.watched, process.serve.control, log);
   if (!process.serve.metrics.empty()) {
     new Endpoint(process.serve.metrics, running.watched);
   }
   Acceptor& acceptor = *new Acceptor(running.clients, log);
-  new Keeper(running.book);
+  new PoolJanitor(running.book);
   acceptor.use(listed(sockets_));
   running.announced = announce_start(*running.present.get(), running.book, log);
   sd_notify(0, "READY=1");
@@ -175,7 +175,7 @@ void Daemon::Running::reload(Daemon& daemon, Acceptor& acceptor) {
     read_secrets(settings);
     Sockets sockets = open_sockets(settings, daemon.sockets_, daemon.passed_);
     refuse_new_directory(settings, present.get()->settings());
-    present.set(std::make_shared<Site>(std::move(settings), book, log));
+    present.set(std::make_shared<Configuration>(std::move(settings), book, log));
     acceptor.use(listed(sockets));
     daemon.sockets_.swap(sockets);
     meter.reloaded(true);
@@ -191,7 +191,7 @@ void Daemon::Running::reload(Daemon& daemon, Acceptor& acceptor) {
   sd_notify(0, "READY=1");
 }
 
-int Daemon::Running::drain(Daemon& daemon, Acceptor& acceptor, Watch& watch) {
+int Daemon::Running::drain(Daemon& daemon, Acceptor& acceptor, ControlSocket& watch) {
   sd_notify(0, "STOPPING=1");
   const Clock::time_point start = Clock::now();
   const Deadline deadline = start + present.get()->settings().process.serve.drain;
@@ -236,4 +236,4 @@ int Daemon::Running::drain(Daemon& daemon, Acceptor& acceptor, Watch& watch) {
   return ended ? EX_OK : EX_TEMPFAIL;
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

@@ -17,12 +17,12 @@
 #include <string>
 #include <vector>
 
-#include "clients.h"
-#include "listening.h"
-#include "pool_book.h"
-#include "site.h"
+#include "mailer/serve/configuration/configuration.h"
+#include "mailer/serve/listeners/clients.h"
+#include "mailer/serve/listeners/listening_socket.h"
+#include "mailer/serve/pools/pool_registry.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 
 class Daemon {
  public:
@@ -45,4 +45,4 @@ class Daemon {
   Sockets sockets_;
 };
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

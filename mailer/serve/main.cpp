@@ -15,15 +15,15 @@
 #include <string>
 #include <vector>
 
-#include "daemon.h"
-#include "ldap_routes.h"
-#include "privileges.h"
-#include "secret.h"
-#include "secure.h"
-#include "start.h"
-#include "status.h"
+#include "common/privileges.h"
+#include "common/secret.h"
+#include "mailer/io/secure_loader.h"
+#include "mailer/serve/daemon.h"
+#include "mailer/serve/ldap/ldap_routes.h"
+#include "mailer/serve/observe/status.h"
+#include "mailer/settings/load.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 namespace {
 
 constexpr const char* kUsage =
@@ -62,10 +62,10 @@ int check(DaemonSettings settings) {
   read_secrets(settings);
   drop_privileges(settings.process.user);
   const Log log("lmtpq", "stderr", LogLevel::kWarning);
-  Meter meter;
-  PoolBook book(log, meter);
+  DeliveryEvents meter;
+  PoolRegistry book(log, meter);
   const std::size_t listeners = settings.listeners.size();
-  const Site site(std::move(settings), book, log);
+  const Configuration site(std::move(settings), book, log);
   std::printf("good: listeners %zu, stores %zu\n", listeners, book.all().size());
   return EX_OK;
 }
@@ -120,11 +120,11 @@ int run(const std::vector<std::string>& words) {
 }
 
 }  // namespace
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer
 
 // Threads of sessions that could not be ended may still run: nothing is torn down beneath them.
 int main(int argc, char** argv) {
-  const int status = lmtpq::run(std::vector<std::string>(argv + 1, argv + argc));
+  const int status = lmtpq::mailer::run(std::vector<std::string>(argv + 1, argv + argc));
   std::fflush(stdout);
   std::_Exit(status);
 }

@@ -1,6 +1,6 @@
-#include "bad_store.h"
+#include "tests/dialogues/bad_store.h"
 
-#include "pattern.h"
+#include "tests/dialogues/pattern.h"
 
 namespace dialogues {
 namespace {

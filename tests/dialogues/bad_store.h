@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include "cast.h"
+#include "tests/dialogues/cast.h"
 
 namespace dialogues {
 

@@ -1,4 +1,4 @@
-#include "binary_player.h"
+#include "tests/dialogues/binary_player.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -14,8 +14,8 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "listener.h"
-#include "scratch.h"
+#include "tests/dialogues/listener.h"
+#include "tests/dialogues/scratch.h"
 
 namespace dialogues {
 namespace {

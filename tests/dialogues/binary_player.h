@@ -9,7 +9,7 @@
 
 #include <chrono>
 
-#include "cast.h"
+#include "tests/dialogues/cast.h"
 
 namespace dialogues {
 

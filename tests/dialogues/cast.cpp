@@ -1,8 +1,8 @@
-#include "cast.h"
+#include "tests/dialogues/cast.h"
 
 #include <sstream>
 
-#include "pattern.h"
+#include "tests/dialogues/pattern.h"
 
 namespace dialogues {
 

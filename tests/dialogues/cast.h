@@ -10,7 +10,7 @@
 
 #include <memory>
 
-#include "peer.h"
+#include "tests/dialogues/peer.h"
 
 namespace dialogues {
 

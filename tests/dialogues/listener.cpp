@@ -1,4 +1,4 @@
-#include "listener.h"
+#include "tests/dialogues/listener.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -9,7 +9,7 @@
 
 #include <string>
 
-#include "descriptor_channel.h"
+#include "mailer/io/descriptor_channel.h"
 
 namespace dialogues {
 

@@ -13,10 +13,10 @@
 #include <mutex>
 #include <thread>
 
-#include "bad_store.h"
-#include "binary_player.h"
-#include "memory_player.h"
-#include "pattern.h"
+#include "tests/dialogues/bad_store.h"
+#include "tests/dialogues/binary_player.h"
+#include "tests/dialogues/memory_player.h"
+#include "tests/dialogues/pattern.h"
 
 namespace dialogues {
 namespace {

@@ -1,21 +1,21 @@
-#include "memory_player.h"
+#include "tests/dialogues/memory_player.h"
 
 #include <fstream>
 #include <sstream>
 #include <thread>
 #include <vector>
 
-#include "canonical.h"
-#include "delivery.h"
-#include "scratch.h"
-#include "session.h"
+#include "mailer/delivery/delivery.h"
+#include "mailer/delivery/session.h"
+#include "mailer/lmtp/canonical.h"
+#include "tests/dialogues/scratch.h"
 
 namespace dialogues {
 namespace {
 
-using lmtpq::Clock;
-using lmtpq::Deadline;
-using lmtpq::IoStatus;
+using lmtpq::mailer::Clock;
+using lmtpq::mailer::Deadline;
+using lmtpq::mailer::IoStatus;
 
 thread_local bool stop_asked = false;
 bool stopping() { return stop_asked; }
@@ -50,7 +50,7 @@ class Theatre {
   std::vector<std::unique_ptr<Peer>> peers_;
 };
 
-class MemoryChannel : public lmtpq::Channel {
+class MemoryChannel : public lmtpq::mailer::Channel {
  public:
   // `leaves`: a peer that has said all closes, as a script's standard input does.
   MemoryChannel(Peer& peer, Theatre& theatre, bool leaves)
@@ -145,11 +145,11 @@ class MemoryChannel : public lmtpq::Channel {
   std::string failure_ = "the peer closed the connection";
 };
 
-class MemoryDialer : public lmtpq::Dialer {
+class MemoryDialer : public lmtpq::mailer::Dialer {
  public:
   MemoryDialer(Cast& cast, Theatre& theatre) : cast_(cast), theatre_(theatre) {}
 
-  lmtpq::Dialed dial(const lmtpq::Destination& destination, std::chrono::milliseconds,
+  lmtpq::mailer::Dialed dial(const lmtpq::mailer::Destination& destination, std::chrono::milliseconds,
                      Deadline) override {
     const std::size_t index = std::stoul(destination.host.substr(1));
     theatre_.advance();
@@ -165,12 +165,12 @@ class MemoryDialer : public lmtpq::Dialer {
   Theatre& theatre_;
 };
 
-lmtpq::Settings settings_of(const Script& script, std::size_t destinations,
+lmtpq::mailer::Settings settings_of(const Script& script, std::size_t destinations,
                             const std::string& scratch, std::vector<std::string>& operands) {
-  lmtpq::Settings settings;
+  lmtpq::mailer::Settings settings;
   const auto command =
-      script.command == "deliver" ? lmtpq::Command::kDeliver : lmtpq::Command::kRelay;
-  lmtpq::Config config(lmtpq::option_table(command, settings));
+      script.command == "deliver" ? lmtpq::mailer::Command::kDeliver : lmtpq::mailer::Command::kRelay;
+  lmtpq::Config config(lmtpq::mailer::option_table(command, settings));
   std::vector<std::string> arguments = options_of(script, scratch);
   arguments.insert(arguments.end(), script.arguments.begin(), script.arguments.end());
   operands = config.take_arguments(arguments);
@@ -179,33 +179,33 @@ lmtpq::Settings settings_of(const Script& script, std::size_t destinations,
     settings.keys = lmtpq::Keyring::read(settings.tag_keys);
   }
   for (std::size_t i = 0; i < destinations; ++i) {
-    settings.destinations.push_back(lmtpq::parse_destination("unix:/" + std::to_string(i)));
+    settings.destinations.push_back(lmtpq::mailer::parse_destination("unix:/" + std::to_string(i)));
   }
-  settings.stores = lmtpq::find_stores(config, settings.destinations);
+  settings.stores = lmtpq::mailer::find_stores(config, settings.destinations);
   return settings;
 }
 
 // What the argv front does between its arguments and its exit status.
 int deliver(const Script& script, const std::vector<std::string>& operands,
-            const lmtpq::Settings& settings, lmtpq::Delivery& delivery) {
-  lmtpq::Envelope envelope;
+            const lmtpq::mailer::Settings& settings, lmtpq::mailer::Delivery& delivery) {
+  lmtpq::mailer::Envelope envelope;
   envelope.sender = lmtpq::Mailbox::parse(settings.sender).value_or(lmtpq::Mailbox());
-  envelope.body = lmtpq::BodyType::k8BitMime;
+  envelope.body = lmtpq::mailer::BodyType::k8BitMime;
   for (const std::string& recipient : operands) {
     envelope.recipients.push_back({lmtpq::Mailbox::parse(recipient).value()});
   }
-  lmtpq::Canonical canonical(settings.line_limit);
+  lmtpq::mailer::Canonical canonical(settings.line_limit);
   std::string message;
   for (const Step& step : script.client) {
     canonical.feed(step.text, message);
   }
   canonical.finish(message);
-  lmtpq::MailData data(settings.spool_dir, settings.max_message_size);
+  lmtpq::mailer::MailData data(settings.spool_dir, settings.max_message_size);
   data.append(message);
   data.finish();
   const auto delivered = delivery.deliver(envelope, data, Clock::now());
   delivery.drop_idle();
-  return lmtpq::exit_status(delivered.outcomes);
+  return lmtpq::mailer::exit_status(delivered.outcomes);
 }
 
 }  // namespace
@@ -217,12 +217,12 @@ Played play_in_memory(const Script& script, Cast& cast) {
   Theatre theatre(stage);
   {
     std::vector<std::string> operands;
-    const lmtpq::Settings settings =
+    const lmtpq::mailer::Settings settings =
         settings_of(script, cast.destinations(), scratch.path(), operands);
     const lmtpq::Log log("lmtpq", scratch.log_file(), lmtpq::LogLevel::kInfo);
     MemoryDialer dialer(cast, theatre);
-    lmtpq::Pools pools(settings, dialer, log);
-    lmtpq::Delivery delivery(settings, pools, log);
+    lmtpq::mailer::PoolList pools(settings, dialer, log);
+    lmtpq::mailer::Delivery delivery(settings, pools, log);
     stop_asked = false;
     if (script.command == "deliver") {
       played.exit = deliver(script, operands, settings, delivery);
@@ -230,7 +230,7 @@ Played play_in_memory(const Script& script, Cast& cast) {
       auto& mta = static_cast<ScriptedPeer&>(
           theatre.add(std::make_unique<ScriptedPeer>("mta", stage, script.client)));
       MemoryChannel client(mta, theatre, true);
-      lmtpq::Session(client, settings, lmtpq::server_limits(settings), delivery, log, stopping)
+      lmtpq::mailer::Session(client, settings, lmtpq::mailer::server_limits(settings), delivery, log, stopping)
           .run();
       mta.receive_end();
       theatre.advance();

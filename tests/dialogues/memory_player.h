@@ -8,7 +8,7 @@
 // Failure: Played::failure.
 #pragma once
 
-#include "cast.h"
+#include "tests/dialogues/cast.h"
 
 namespace dialogues {
 

@@ -1,4 +1,4 @@
-#include "pattern.h"
+#include "tests/dialogues/pattern.h"
 
 #include <stdexcept>
 #include <vector>

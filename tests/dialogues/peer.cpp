@@ -1,10 +1,10 @@
-#include "peer.h"
+#include "tests/dialogues/peer.h"
 
 #include <algorithm>
 #include <charconv>
 #include <utility>
 
-#include "pattern.h"
+#include "tests/dialogues/pattern.h"
 
 namespace dialogues {
 

@@ -14,7 +14,7 @@
 #include <string>
 #include <string_view>
 
-#include "script.h"
+#include "tests/dialogues/script.h"
 
 namespace dialogues {
 

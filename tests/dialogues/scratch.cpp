@@ -1,4 +1,4 @@
-#include "scratch.h"
+#include "tests/dialogues/scratch.h"
 
 #include <stdlib.h>
 

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "script.h"
+#include "tests/dialogues/script.h"
 
 namespace dialogues {
 

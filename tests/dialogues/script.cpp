@@ -1,11 +1,11 @@
-#include "script.h"
+#include "tests/dialogues/script.h"
 
 #include <algorithm>
 #include <fstream>
 #include <sstream>
 
-#include "pattern.h"
-#include "verbs.h"
+#include "tests/dialogues/pattern.h"
+#include "tests/dialogues/verbs.h"
 
 namespace dialogues {
 namespace {

@@ -1,4 +1,4 @@
-#include "verbs.h"
+#include "tests/dialogues/verbs.h"
 
 #include <algorithm>
 

@@ -9,7 +9,7 @@
 
 #include <string_view>
 
-#include "script.h"
+#include "tests/dialogues/script.h"
 
 namespace dialogues {
 

@@ -125,7 +125,7 @@ class MilterOutages(TagCase):
     self.assert_queue_empty()
     self.assertEqual(sorted(self.store.message_ids(alice)), sorted(load.taken))
     self.assert_no_tag_filed(alice)
-    self.assertEqual(self.lmtpq_lines('tag=disbelieved'), [])
+    self.assertEqual(self.lmtpq_lines('tag=rejected'), [])
 
   def test_with_t_a_milter_that_is_killed_under_load_lets_nothing_pass_untagged(self):
     self.with_milter(failure='T')

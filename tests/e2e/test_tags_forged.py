@@ -264,6 +264,6 @@ class Forgeries(TagCase):
     tag, _ = self.tag_of_a_notice(self.mailbox('alice'))
     forged = re.sub('x=', 'x=9', tag)
     qid = self.assert_worthless(message(headers=tags.field(forged)), ['bad mac'])
-    line = [line for line in self.lmtpq_lines('tag=disbelieved') if line['qid'] == qid][0]
+    line = [line for line in self.lmtpq_lines('tag=rejected') if line['qid'] == qid][0]
     self.assertEqual((line['trace'], line['key']), (qid, 'first'))
     self.assertIn('reason="bad mac"', line['line'])

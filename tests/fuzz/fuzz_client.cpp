@@ -8,12 +8,13 @@
 #include <cstdlib>
 #include <string>
 
-#include "command.h"
-#include "lmtp_client.h"
+#include "mailer/lmtp/command.h"
+#include "mailer/lmtp/lmtp_client.h"
 
 namespace {
 
 using namespace lmtpq;
+using namespace lmtpq::mailer;
 
 void check(bool holds) {
   if (!holds) {

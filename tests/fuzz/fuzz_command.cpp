@@ -4,11 +4,12 @@
 #include <cstdlib>
 #include <string>
 
-#include "command.h"
+#include "mailer/lmtp/command.h"
 
 namespace {
 
 using namespace lmtpq;
+using namespace lmtpq::mailer;
 
 void check(bool holds) {
   if (!holds) {

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "config.h"
+#include "common/config/config.h"
 
 namespace {
 

@@ -6,12 +6,12 @@
 #include <cstdlib>
 #include <string>
 
-#include "config.h"
-#include "credentials.h"
+#include "common/config/config.h"
+#include "mailer/settings/credentials.h"
 
 namespace {
 
-bool sound(const lmtpq::Login& login) {
+bool sound(const lmtpq::mailer::Login& login) {
   const std::string all = login.user + std::string(login.password.text());
   for (const char c : all) {
     if ((c >= 0 && c < ' ') || c == '\x7f') {
@@ -45,10 +45,10 @@ bool tells_nothing(std::string_view said) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   try {
-    const lmtpq::Credentials credentials = lmtpq::Credentials::parse(text, "corpus");
+    const lmtpq::mailer::Credentials credentials = lmtpq::mailer::Credentials::parse(text, "corpus");
     for (const char* const asked : {"h", "h:24", "unix:/s", "inet:[2001:db8::1]"}) {
-      const lmtpq::Login* const login = credentials.find(lmtpq::parse_destination(asked), "");
-      if (login != nullptr && (!sound(*login) || credentials.find(lmtpq::parse_destination(asked),
+      const lmtpq::mailer::Login* const login = credentials.find(lmtpq::mailer::parse_destination(asked), "");
+      if (login != nullptr && (!sound(*login) || credentials.find(lmtpq::mailer::parse_destination(asked),
                                                                   login->user) != login)) {
         std::abort();
       }

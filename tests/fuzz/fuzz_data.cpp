@@ -6,11 +6,12 @@
 #include <cstdlib>
 #include <string>
 
-#include "data.h"
+#include "mailer/lmtp/data.h"
 
 namespace {
 
 using namespace lmtpq;
+using namespace lmtpq::mailer;
 
 void check(bool holds) {
   if (!holds) {

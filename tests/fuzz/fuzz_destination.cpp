@@ -5,14 +5,14 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "config.h"
-#include "destination.h"
+#include "common/config/config.h"
+#include "mailer/settings/destination.h"
 
 namespace {
 
-bool reads_as_itself(const lmtpq::Destination& made) {
+bool reads_as_itself(const lmtpq::mailer::Destination& made) {
   try {
-    const lmtpq::Destination again = lmtpq::parse_destination(made.text);
+    const lmtpq::mailer::Destination again = lmtpq::mailer::parse_destination(made.text);
     return !made.host.empty() && again.family == made.family && again.host == made.host &&
            again.port == made.port && again.text == made.text;
   } catch (const lmtpq::ConfigError&) {
@@ -25,7 +25,7 @@ bool reads_as_itself(const lmtpq::Destination& made) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   try {
-    const lmtpq::Destination made = lmtpq::parse_destination(text);
+    const lmtpq::mailer::Destination made = lmtpq::mailer::parse_destination(text);
     if (!reads_as_itself(made)) {
       std::abort();
     }

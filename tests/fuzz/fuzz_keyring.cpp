@@ -4,8 +4,8 @@
 #include <cstdlib>
 #include <string>
 
-#include "config.h"
-#include "keyring.h"
+#include "common/config/config.h"
+#include "common/tag/keyring.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);

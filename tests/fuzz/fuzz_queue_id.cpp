@@ -5,13 +5,13 @@
 #include <cstdlib>
 #include <string>
 
-#include "ascii.h"
-#include "header.h"
-#include "queue_id.h"
+#include "common/ascii.h"
+#include "common/header.h"
+#include "mailer/message/queue_id.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  const lmtpq::TraceId id = lmtpq::queue_id(text);
+  const lmtpq::TraceId id = lmtpq::mailer::queue_id(text);
   lmtpq::HeaderReader fields(text);
   auto field = fields.next();
   while (field && !lmtpq::same_word(field->name, "Received")) {
@@ -22,7 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const bool good = field && lmtpq::TraceId::parse(id.text()) == id &&
                     lmtpq::unfold(field->value).find(id.text()) != std::string::npos &&
-                    lmtpq::queue_id(field->raw) == id;
+                    lmtpq::mailer::queue_id(field->raw) == id;
   if (!good) {
     std::abort();
   }

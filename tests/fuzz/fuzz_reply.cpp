@@ -4,13 +4,13 @@
 #include <cstdlib>
 #include <string>
 
-#include "capabilities.h"
-#include "reply.h"
+#include "mailer/lmtp/capabilities.h"
+#include "mailer/lmtp/reply.h"
 
 namespace {
 
-using lmtpq::Reply;
-using lmtpq::ReplyParser;
+using lmtpq::mailer::Reply;
+using lmtpq::mailer::ReplyParser;
 
 void check(bool holds) {
   if (!holds) {
@@ -26,9 +26,9 @@ void check_reply(const Reply& reply) {
     check(c >= ' ' && c <= '~');
   }
   check(text.size() <= 3 * ReplyParser::kMaxKept);
-  lmtpq::Capabilities(reply).size_limit();
-  const std::string line = lmtpq::reply_line(reply.code, {reply.klass(), 0, 0}, text);
-  check(line.size() <= lmtpq::kMaxReplyLine && line.find_first_of("\r\n") == line.size() - 2);
+  lmtpq::mailer::Capabilities(reply).size_limit();
+  const std::string line = lmtpq::mailer::reply_line(reply.code, {reply.klass(), 0, 0}, text);
+  check(line.size() <= lmtpq::mailer::kMaxReplyLine && line.find_first_of("\r\n") == line.size() - 2);
 }
 
 std::string parse(std::string_view bytes, std::size_t length) {

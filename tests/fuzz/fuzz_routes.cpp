@@ -5,24 +5,24 @@
 #include <cstdlib>
 #include <string>
 
-#include "config.h"
-#include "lines.h"
-#include "route_table.h"
+#include "common/config/config.h"
+#include "common/config/lines.h"
+#include "mailer/routes/route_table.h"
 
 namespace {
 
-void look_up(const lmtpq::RouteTable& table, std::string_view line) {
+void look_up(const lmtpq::mailer::RouteTable& table, std::string_view line) {
   const auto mailbox = lmtpq::Mailbox::parse(line.substr(0, line.find_first_of(" \t")));
   if (!mailbox || mailbox->null()) {
     return;
   }
-  const lmtpq::Route route = table.find(*mailbox);
-  const auto* const list = std::get_if<lmtpq::DestinationList>(&route);
+  const lmtpq::mailer::Route route = table.find(*mailbox);
+  const auto* const list = std::get_if<lmtpq::mailer::DestinationList>(&route);
   if (list != nullptr && (*list == nullptr || (*list)->empty())) {
     std::abort();
   }
-  const auto* const outcome = std::get_if<lmtpq::Outcome>(&route);
-  if (outcome != nullptr && outcome->fate == lmtpq::Fate::kDelivered) {
+  const auto* const outcome = std::get_if<lmtpq::mailer::Outcome>(&route);
+  if (outcome != nullptr && outcome->fate == lmtpq::mailer::Fate::kDelivered) {
     std::abort();
   }
 }
@@ -32,7 +32,7 @@ void look_up(const lmtpq::RouteTable& table, std::string_view line) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   try {
-    const lmtpq::RouteTable table = lmtpq::RouteTable::parse(text, "corpus");
+    const lmtpq::mailer::RouteTable table = lmtpq::mailer::RouteTable::parse(text, "corpus");
     int left = 100;
     lmtpq::each_line(text, "corpus", [&](std::string_view line, const std::string&) {
       if (left-- > 0) {

@@ -7,11 +7,12 @@
 #include <cstdlib>
 #include <string>
 
-#include "lmtp_server.h"
+#include "mailer/lmtp/lmtp_server.h"
 
 namespace {
 
 using namespace lmtpq;
+using namespace lmtpq::mailer;
 
 void check(bool holds) {
   if (!holds) {

@@ -6,7 +6,7 @@
 #include <limits>
 #include <string>
 
-#include "tag.h"
+#include "common/tag/tag.h"
 
 namespace {
 

@@ -2,25 +2,25 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "canonical.h"
-#include "tag_filter.h"
+#include "mailer/lmtp/canonical.h"
+#include "mailer/message/tag_filter.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  lmtpq::Canonical canonical;
+  lmtpq::mailer::Canonical canonical;
   std::string text;
   canonical.feed({reinterpret_cast<const char*>(data), size}, text);
   canonical.finish(text);
-  lmtpq::TagFilter whole;
+  lmtpq::mailer::TagFilter whole;
   std::string once;
   whole.feed(text, once);
   whole.finish(once);
-  lmtpq::TagFilter cut;
+  lmtpq::mailer::TagFilter cut;
   std::string pieces;
   for (const char& c : text) {
     cut.feed({&c, 1}, pieces);
   }
   cut.finish(pieces);
-  lmtpq::TagFilter again;
+  lmtpq::mailer::TagFilter again;
   std::string twice;
   again.feed(once, twice);
   again.finish(twice);

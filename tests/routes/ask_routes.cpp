@@ -18,10 +18,11 @@
 #include <sstream>
 #include <thread>
 
-#include "ldap_routes.h"
-#include "route_file.h"
+#include "mailer/routes/route_file.h"
+#include "mailer/serve/ldap/ldap_routes.h"
 
 using namespace lmtpq;
+using namespace lmtpq::mailer;
 
 namespace {
 

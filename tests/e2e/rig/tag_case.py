@@ -65,7 +65,7 @@ class TagCase(MailCase):
 
   def disbelieved(self, qid: str) -> list[str]:
     """The reasons that lmtpq logged for the tags of a message."""
-    return [line['reason'] for line in self.lmtpq_lines('tag=disbelieved') if line['qid'] == qid]
+    return [line['reason'] for line in self.lmtpq_lines('tag=rejected') if line['qid'] == qid]
 
   def assert_no_tag_filed(self, user: str):
     for raw in self.store.messages(user):

@@ -8,14 +8,15 @@
 #include <string>
 #include <string_view>
 
-#include "mailbox.h"
-#include "message.h"
-#include "rules.h"
-#include "xtext.h"
+#include "common/mailbox.h"
+#include "milter/message.h"
+#include "milter/policy/rules.h"
+#include "milter/policy/xtext.h"
 
 namespace {
 
 using namespace lmtpq;
+using namespace lmtpq::milter;
 
 ConfigurationPtr configuration() {
   Config config({}, {"rule."});

@@ -1,14 +1,15 @@
-#include "explain.h"
+#include "milter/explain.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 
 #include <sstream>
 #include <variant>
 
-#include "message.h"
-#include "rules.h"
+#include "milter/message.h"
+#include "milter/policy/rules.h"
 
 using namespace lmtpq;
+using namespace lmtpq::milter;
 
 namespace {
 

@@ -12,10 +12,10 @@
 #include <string>
 #include <vector>
 
-#include "ascii.h"
-#include "edits.h"
+#include "common/ascii.h"
+#include "milter/edits.h"
 
-namespace lmtpq {
+namespace lmtpq::milter {
 
 struct FakeField {
   std::string name;
@@ -66,4 +66,4 @@ class FakeEdits : public Edits {
   }
 };
 
-}  // namespace lmtpq
+}  // namespace lmtpq::milter

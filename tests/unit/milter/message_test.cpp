@@ -1,4 +1,4 @@
-#include "message.h"
+#include "milter/message.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 #include <unistd.h>
@@ -8,11 +8,12 @@
 #include <iterator>
 #include <variant>
 
-#include "config.h"
-#include "fake_edits.h"
-#include "rules.h"
+#include "common/config/config.h"
+#include "milter/policy/rules.h"
+#include "tests/unit/milter/fake_edits.h"
 
 using namespace lmtpq;
+using namespace lmtpq::milter;
 
 namespace {
 

@@ -1,4 +1,4 @@
-#include "settings.h"
+#include "milter/settings.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 #include <sys/stat.h>
@@ -9,6 +9,7 @@
 #include <set>
 
 using namespace lmtpq;
+using namespace lmtpq::milter;
 
 namespace {
 
@@ -42,7 +43,7 @@ class Scratch {
   Loaded load(const std::string& text, std::vector<std::string> more = {}) const {
     write("conf", "tag-keys = " + path_of("keys") + '\n' + text);
     more.push_back("--config=" + path_of("conf"));
-    return lmtpq::load(more);
+    return lmtpq::milter::load(more);
   }
 
   // Without the directory's name.

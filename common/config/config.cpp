@@ -1,0 +1,159 @@
+#include "common/config/config.h"
+
+#include <algorithm>
+#include <iterator>
+#include <numeric>
+#include <utility>
+
+#include "common/escape.h"
+
+namespace lmtpq {
+namespace {
+
+constexpr std::size_t kMaxName = 64;  // a longer one is near to no option
+
+// Levenshtein's distance; `row` is one row of its table.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+Config::Config(std::vector<Option> table, std::vector<std::string> free_prefixes)
+    : table_(std::move(table)), free_prefixes_(std::move(free_prefixes)) {}
+
+const Config::Given* Config::last_given(const Givens& givens, std::string_view name) {
+  for (const auto& [given_name, given] : givens) {
+    if (given_name == name) {
+      return &given;
+    }
+  }
+  return nullptr;
+}
+
+void Config::keep_last(Givens& givens, const std::string& name, Given given) {
+  for (auto& [given_name, kept] : givens) {
+    if (given_name == name) {
+      kept = std::move(given);
+      return;
+    }
+  }
+  givens.emplace_back(name, std::move(given));
+}
+
+const Option* Config::find(const std::vector<Option>& table, std::string_view name) {
+  for (const Option& option : table) {
+    if (option.name == name) {
+      return &option;
+    }
+  }
+  return nullptr;
+}
+
+// The error text for a name that is not in the table, with the real one that was likely meant.
+std::string Config::unknown(const std::vector<Option>& table, const std::string& place,
+                            const std::string& dashes, std::string_view name, bool in_file) {
+  std::string text = place + "unknown option " + dashes + escaped(name);
+  if (name.size() < 2 || name.size() > kMaxName) {
+    return text;
+  }
+  const Option* nearest = nullptr;
+  std::size_t least = 2 + name.size() / 6;  // farther apart than this is no slip of the pen
+  for (const Option& option : table) {
+    if (in_file ? !option.in_file : option.foreign) {
+      continue;
+    }
+    const std::size_t apart = option.name.starts_with(name) ? 1 : distance(name, option.name);
+    if (apart >= least) {
+      continue;
+    }
+    least = apart;
+    nearest = &option;
+  }
+  return nearest == nullptr ? text : text + "; did you mean " + dashes + nearest->name + "?";
+}
+
+bool Config::named_in_arguments(std::string_view name) const {
+  return last_given(from_arguments_, name) != nullptr;
+}
+
+std::string Config::argument_or_default(std::string_view name) const {
+  if (const Given* given = last_given(from_arguments_, name)) {
+    return given->value;
+  }
+  const Option* option = find(table_, name);
+  return option == nullptr ? "" : option->fallback;
+}
+
+void Config::read(const Option& option, const Given& given) {
+  try {
+    if (option.read) {
+      option.read(given.value);
+    }
+  } catch (const ConfigError& error) {
+    throw ConfigError(given.place + ": \"" + escaped(given.value) + "\": " + error.what());
+  }
+}
+
+std::optional<Config::Given> Config::given(const Option& option, const Givens& section) const {
+  for (const Givens* givens : {&from_arguments_, &section, &from_file_}) {
+    if (const Given* found = last_given(*givens, option.name)) {
+      return *found;
+    }
+  }
+  return option.fallback.empty()
+             ? std::nullopt
+             : std::optional(Given{option.fallback, "the default of --" + option.name});
+}
+
+void Config::apply() {
+  effective_.clear();
+  for (const Option& option : table_) {
+    if (const auto found = option.foreign ? std::nullopt : given(option, {})) {
+      read(option, *found);
+      effective_.emplace_back(option.name, found->value);
+    }
+  }
+}
+
+std::vector<FreeSection> Config::free_sections(std::string_view prefix) const {
+  std::vector<FreeSection> made;
+  std::copy_if(free_sections_.begin(), free_sections_.end(), std::back_inserter(made),
+               [&](const FreeSection& section) { return section.prefix == prefix; });
+  return made;
+}
+
+Config::Effective Config::apply_section(const FreeSection& section,
+                                        const std::vector<Option>& table) const {
+  Givens lines;
+  for (const FreeSection::Line& line : section.lines) {
+    if (find(table, line.name) == nullptr) {
+      const bool elsewhere = find(table_, line.name) != nullptr;
+      throw ConfigError(elsewhere ? line.place + line.name + ": not in a section [" +
+                                        section.prefix + "NAME]"
+                                  : unknown(table, line.place, "", line.name, true));
+    }
+    keep_last(lines, line.name, {line.value, line.place + line.name});
+  }
+  Effective applied;
+  for (const Option& option : table) {
+    if (const auto found = given(option, lines)) {
+      read(option, *found);
+      applied.emplace_back(option.name, found->value);
+    }
+  }
+  return applied;
+}
+
+}  // namespace lmtpq

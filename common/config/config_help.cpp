@@ -1,0 +1,79 @@
+#include <algorithm>
+
+#include "common/config/config.h"
+
+namespace lmtpq {
+namespace {
+
+constexpr std::size_t kWidth = 80;
+constexpr std::size_t kTextColumn = 30;
+
+std::string synopsis(const Option& option) {
+  std::string text = "  ";
+  text += option.letter == '\0' ? "    " : std::string("-") + option.letter + ", ";
+  text += "--" + option.name;
+  if (option.argument.empty()) {
+    return text;
+  }
+  return text + (option.implicit.empty() ? " " + option.argument : "[=" + option.argument + "]");
+}
+
+std::string sentence(const Option& option) {
+  if (option.argument.empty() || option.fallback.empty()) {
+    return option.help;
+  }
+  return option.help + " (default: " + option.fallback + ")";
+}
+
+// `text` word by word behind `head`, every further line indented to the text's column.
+std::string wrapped(const std::string& head, std::string_view text) {
+  const bool beside = head.size() + 2 <= kTextColumn;
+  std::string lines = beside ? "" : head + '\n';
+  std::string line = beside ? head : "";
+  line.resize(kTextColumn, ' ');
+  bool first = true;
+  while (!text.empty()) {
+    const std::string_view word = text.substr(0, text.find(' '));
+    text.remove_prefix(std::min(word.size() + 1, text.size()));
+    if (!first && line.size() + 1 + word.size() > kWidth) {
+      lines += line + '\n';
+      line.assign(kTextColumn, ' ');
+      first = true;
+    }
+    if (!first) {
+      line += ' ';
+    }
+    line += word;
+    first = false;
+  }
+  return lines + line + '\n';
+}
+
+}  // namespace
+
+std::string Config::help() const {
+  std::vector<std::string> headings;
+  for (const Option& option : table_) {
+    if (!option.foreign &&
+        std::find(headings.begin(), headings.end(), option.heading) == headings.end()) {
+      headings.push_back(option.heading);
+    }
+  }
+  std::string text;
+  for (const std::string& heading : headings) {
+    if (!text.empty()) {
+      text += '\n';
+    }
+    if (!heading.empty()) {
+      text += heading + ":\n";
+    }
+    for (const Option& option : table_) {
+      if (!option.foreign && option.heading == heading) {
+        text += wrapped(synopsis(option), sentence(option));
+      }
+    }
+  }
+  return text;
+}
+
+}  // namespace lmtpq

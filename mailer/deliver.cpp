@@ -1,0 +1,129 @@
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "mailer/commands.h"
+#include "mailer/delivery/delivery.h"
+#include "mailer/io/descriptor_channel.h"
+#include "mailer/lmtp/canonical.h"
+
+namespace lmtpq::mailer {
+namespace {
+
+// `a@b` or `<a@b>`; '' and '<>' are the null sender, which never becomes `<<>>` on the wire.
+std::optional<Mailbox> read_address(std::string_view text) {
+  if (text.empty()) {
+    return Mailbox();
+  }
+  if (text.front() != '<') {
+    return Mailbox::parse(text);
+  }
+  const auto path = take_path(text);
+  return text.empty() ? path : std::nullopt;
+}
+
+// Standard input up to its end; false when it breaks off, with the reason in `failure`.
+bool read_message(const Settings& settings, MailData& data, std::string& failure) {
+  DescriptorChannel input{Descriptor(dup(STDIN_FILENO))};
+  Canonical canonical(settings.line_limit);
+  std::string bytes;
+  std::string message;
+  std::string_view nothing;
+  for (;;) {
+    bytes.clear();
+    const IoStatus status = input.exchange(nothing, bytes, Clock::now() + settings.timeouts.input);
+    if (status == IoStatus::kTimeout) {
+      failure = "standard input: nothing came for too long";
+      return false;
+    }
+    if (status == IoStatus::kFailed) {
+      failure = "standard input: " + input.failure();
+      return false;
+    }
+    message.clear();
+    canonical.feed(bytes, message);
+    if (status == IoStatus::kClosed) {
+      canonical.finish(message);
+    }
+    data.append(message);
+    if (status == IoStatus::kClosed) {
+      data.finish();
+      return true;
+    }
+  }
+}
+
+void print(const std::string& recipient, const Outcome& outcome) {
+  std::printf("%s: %s (%s)\n", recipient.c_str(), kFateNames[static_cast<int>(outcome.fate)],
+              words_of(outcome).c_str());
+}
+
+struct Addressed {
+  std::vector<std::size_t> taken;  // which operands are in the envelope
+  std::vector<Outcome> outcomes;   // of all operands; those of the envelope come later
+};
+
+// A bad address is that recipient's affair only.
+Addressed address(const std::vector<std::string>& recipients, Envelope& envelope, const Log& log) {
+  Addressed made;
+  for (std::size_t i = 0; i < recipients.size(); ++i) {
+    const auto mailbox = read_address(recipients[i]);
+    const bool good = mailbox && !mailbox->null();
+    made.outcomes.push_back(outcome_of(Trouble::kBadAddress, recipients[i]));
+    if (good) {
+      envelope.recipients.push_back({*mailbox});
+      made.taken.push_back(i);
+    } else {
+      log.info(Record()
+                   .add("trace", "")
+                   .add("to", recipients[i])
+                   .add("status", kFateNames[static_cast<int>(Fate::kPermanent)])
+                   .add("reply", words_of(made.outcomes[i])));
+    }
+  }
+  return made;
+}
+
+}  // namespace
+
+int run_deliver(const Settings& settings, const Log& log,
+                const std::vector<std::string>& recipients) {
+  const Clock::time_point begun = Clock::now();
+  Envelope envelope;
+  const auto sender = read_address(settings.sender);
+  if (!sender) {
+    throw ConfigError("--sender: \"" + settings.sender + "\" is not an address");
+  }
+  if (recipients.size() > settings.max_rcpts) {
+    throw ConfigError("more than " + std::to_string(settings.max_rcpts) +
+                      " recipients (see --max-rcpts)");
+  }
+  envelope.sender = *sender;
+  envelope.body = BodyType::k8BitMime;
+  Addressed addressed = address(recipients, envelope, log);
+
+  MailData data(settings.spool_dir, settings.max_message_size);
+  std::string failure;
+  if (!read_message(settings, data, failure)) {
+    throw ConfigError(failure);
+  }
+  SocketDialer dialer;
+  PoolList pools(settings, dialer, log);
+  Delivery delivery(settings, pools, log);
+  if (!envelope.recipients.empty()) {
+    const Delivered delivered = delivery.deliver(envelope, data, begun);
+    for (std::size_t k = 0; k < addressed.taken.size(); ++k) {
+      addressed.outcomes[addressed.taken[k]] = delivered.outcomes[k];
+    }
+  }
+  for (std::size_t i = 0; i < recipients.size(); ++i) {
+    print(recipients[i], addressed.outcomes[i]);
+  }
+  std::fflush(stdout);
+  delivery.drop_idle();
+  return exit_status(addressed.outcomes);
+}
+
+}  // namespace lmtpq::mailer

@@ -1,0 +1,179 @@
+#include "mailer/io/dialer.h"
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "mailer/io/descriptor_channel.h"
+#include "mailer/io/waiting.h"
+
+namespace lmtpq::mailer {
+namespace {
+
+constexpr int kOpeningWrites = 16;  // greeting to login, with some to spare
+
+struct Addresses {
+  addrinfo* list = nullptr;
+  std::string failure;
+  Addresses() = default;
+  Addresses(const Addresses&) = delete;
+  Addresses& operator=(const Addresses&) = delete;
+  ~Addresses() {
+    if (list != nullptr) {
+      freeaddrinfo(list);
+    }
+  }
+};
+
+// The look-up's request. glibc goes on writing into it after we gave up, so it then stays behind.
+struct Lookup {
+  std::string host;
+  std::string port;
+  addrinfo hints{};
+  gaicb request{};
+};
+
+void look_up_name(Lookup* lookup, Deadline deadline, Addresses& found) {
+  gaicb* requests[] = {&lookup->request};
+  lookup->request.ar_name = lookup->host.c_str();
+  lookup->request.ar_service = lookup->port.c_str();
+  lookup->request.ar_request = &lookup->hints;
+  int status = getaddrinfo_a(GAI_NOWAIT, requests, 1, nullptr);
+  if (status == 0) {
+    int waited = EAI_INTR;
+    while (waited == EAI_INTR) {
+      const int left = milliseconds_until(deadline);
+      const timespec wait{left / 1000, (left % 1000) * 1000000L};
+      waited = gai_suspend(requests, 1, &wait);
+    }
+    status = gai_error(&lookup->request);
+  }
+  if (status == EAI_INPROGRESS) {
+    found.failure = "look-up of " + lookup->host + " timed out";
+    if (gai_cancel(&lookup->request) == EAI_NOTCANCELED) {
+      return;
+    }
+  } else if (status == 0) {
+    found.list = lookup->request.ar_result;
+  } else {
+    found.failure =
+        "look-up of " + lookup->host + " port " + lookup->port + ": " + gai_strerror(status);
+  }
+  delete lookup;
+}
+
+void look_up(const Destination& destination, Deadline deadline, Addresses& found) {
+  auto lookup = std::make_unique<Lookup>();
+  lookup->host = destination.host;
+  const int number = destination.port_number();
+  lookup->port = number > 0 ? std::to_string(number) : destination.port;
+  lookup->hints.ai_family = AF_UNSPEC;
+  lookup->hints.ai_socktype = SOCK_STREAM;
+  lookup->hints.ai_flags = AI_NUMERICHOST;
+  if (getaddrinfo(lookup->host.c_str(), lookup->port.c_str(), &lookup->hints, &found.list) == 0) {
+    return;
+  }
+  found.list = nullptr;
+  lookup->hints.ai_flags = 0;
+  look_up_name(lookup.release(), deadline, found);
+}
+
+// connect(2) with a deadline; errno tells why it failed.
+bool connect_within(int socket, const sockaddr* address, socklen_t length, Deadline deadline) {
+  if (connect(socket, address, length) == 0) {
+    return true;
+  }
+  // A unix socket whose backlog is full says EAGAIN and will not become ready by itself.
+  while (errno == EAGAIN && Clock::now() < deadline) {
+    usleep(20'000);
+    if (connect(socket, address, length) == 0) {
+      return true;
+    }
+  }
+  if (errno != EINPROGRESS) {
+    return false;
+  }
+  if (wait_for(socket, POLLOUT, deadline) == 0) {
+    errno = ETIMEDOUT;
+    return false;
+  }
+  int error = 0;
+  socklen_t size = sizeof error;
+  getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size);
+  errno = error;
+  return error == 0;
+}
+
+Descriptor new_socket(int family) {
+  return Descriptor(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+}
+
+Dialed dial_unix(const Destination& destination, Deadline deadline) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::copy(destination.host.begin(), destination.host.end(), std::begin(address.sun_path));
+  Descriptor socket = new_socket(AF_UNIX);
+  if (!socket.valid() || !connect_within(socket.number(), reinterpret_cast<sockaddr*>(&address),
+                                         sizeof address, deadline)) {
+    return {nullptr, destination.text, destination.text + ": " + std::strerror(errno)};
+  }
+  return {std::make_unique<DescriptorChannel>(std::move(socket)), destination.text, {}};
+}
+
+std::string describe(const Destination& destination, const addrinfo& address) {
+  std::array<char, NI_MAXHOST> host{};
+  std::array<char, NI_MAXSERV> port{};
+  getnameinfo(address.ai_addr, address.ai_addrlen, host.data(), host.size(), port.data(),
+              port.size(), NI_NUMERICHOST | NI_NUMERICSERV);
+  return "inet:" + destination.host + "[" + host.data() + "]:" + port.data();
+}
+
+Dialed dial_address(const Destination& destination, const addrinfo& address, Deadline deadline) {
+  const std::string peer = describe(destination, address);
+  Descriptor socket = new_socket(address.ai_family);
+  if (!socket.valid() ||
+      !connect_within(socket.number(), address.ai_addr, address.ai_addrlen, deadline)) {
+    return {nullptr, peer, peer + ": " + std::strerror(errno)};
+  }
+  const int on = 1;
+  setsockopt(socket.number(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  setsockopt(socket.number(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  Dialed dialed{nullptr, peer, {}};
+  socklen_t length = sizeof dialed.source;
+  getsockname(socket.number(), reinterpret_cast<sockaddr*>(&dialed.source), &length);
+  std::memcpy(&dialed.target, address.ai_addr, address.ai_addrlen);
+  auto channel = std::make_unique<DescriptorChannel>(std::move(socket));
+  channel->acknowledge_at_once(kOpeningWrites);
+  dialed.channel = std::move(channel);
+  return dialed;
+}
+
+}  // namespace
+
+Dialed SocketDialer::dial(const Destination& destination, std::chrono::milliseconds timeout,
+                          Deadline latest) {
+  if (destination.family == Destination::Family::kUnix) {
+    return dial_unix(destination, std::min(Clock::now() + timeout, latest));
+  }
+  Addresses found;
+  look_up(destination, std::min(Clock::now() + timeout, latest), found);
+  Dialed dialed{nullptr, destination.text, destination.text + ": " + found.failure};
+  for (const addrinfo* address = found.list; address != nullptr; address = address->ai_next) {
+    dialed = dial_address(destination, *address, std::min(Clock::now() + timeout, latest));
+    if (dialed.channel) {
+      break;
+    }
+  }
+  return dialed;
+}
+
+}  // namespace lmtpq::mailer

@@ -1,0 +1,51 @@
+// The dialogue with the store, word for word, for the day when a log line is not enough.
+//
+// What it is: command and reply lines with their direction, into a file of `--transcript-dir` and,
+//   for destinations of `--debug-peer`, into the log. The message itself is only counted.
+// What it does not know: LMTP; it is told what was a line and what was the message.
+// Called by: Upstream.
+// Threads and lifetimes: one per connection; the file is closed with it.
+// Failure: a file that cannot be opened is logged once; mail goes on.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/descriptor.h"
+#include "common/log.h"
+
+namespace lmtpq::mailer {
+
+class Transcript {
+ public:
+  // `directory` empty: no file. `to_log` false: not logged.
+  Transcript(const std::string& directory, bool to_log, const std::string& peer, const Log& log);
+
+  void sent(std::string_view bytes) { take(sent_, bytes); }
+  void received(std::string_view bytes) { take(received_, bytes); }
+  void sent_message(std::uint64_t bytes);
+  void note(std::string_view words);  // what happens between the lines: TLS, a login
+  void ended(std::string_view reason);
+  bool active() const { return to_log_ || file_.valid(); }
+
+ private:
+  // Bytes come in any pieces; a line is written when it is whole, or when the connection ends.
+  struct Half {
+    std::string_view direction;
+    std::string open_line;
+  };
+  static constexpr std::size_t kMaxLine = 4096;
+  void take(Half& half, std::string_view bytes);
+  void finish(Half& half);
+  void line(std::string_view direction, std::string_view text);
+
+  bool to_log_;
+  std::string peer_;
+  const Log& log_;
+  Descriptor file_;
+  Half sent_{"C: ", {}};
+  Half received_{"S: ", {}};
+};
+
+}  // namespace lmtpq::mailer

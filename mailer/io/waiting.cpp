@@ -1,0 +1,103 @@
+#include "mailer/io/waiting.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <climits>
+#include <exception>
+#include <optional>
+#include <system_error>
+#include <thread>
+
+namespace lmtpq::mailer {
+namespace {
+
+thread_local Scheduler* t_current = nullptr;
+
+}  // namespace
+
+Scheduler* Scheduler::current() { return t_current; }
+
+void Scheduler::set_current(Scheduler* scheduler) { t_current = scheduler; }
+
+bool Waiter::wait_until(std::unique_lock<std::mutex>& lock, Deadline deadline,
+                        const std::function<bool()>& due) {
+  Scheduler* const scheduler = Scheduler::current();
+  if (scheduler == nullptr) {
+    return condition_.wait_until(lock, deadline, due);
+  }
+  while (!due()) {
+    if (Clock::now() >= deadline) {
+      return false;
+    }
+    sleeper_ = scheduler->self();
+    lock.unlock();
+    scheduler->sleep(deadline);
+    lock.lock();
+    sleeper_ = {};
+  }
+  return true;
+}
+
+void Waiter::call() {
+  if (sleeper_.scheduler != nullptr) {
+    sleeper_.scheduler->wake(sleeper_.fiber);
+  } else {
+    condition_.notify_one();
+  }
+}
+
+void run_blocking(const std::function<void()>& work) {
+  Scheduler* const scheduler = Scheduler::current();
+  if (scheduler == nullptr) {
+    work();
+    return;
+  }
+  std::atomic<bool> done = false;
+  std::exception_ptr error;
+  const Scheduler::Sleeper self = scheduler->self();
+  std::optional<std::thread> thread;
+  try {
+    thread.emplace([&] {
+      try {
+        work();
+      } catch (...) {
+        error = std::current_exception();
+      }
+      done = true;
+      self.scheduler->wake(self.fiber);
+    });
+  } catch (const std::system_error&) {
+    work();  // without a free thread the others must wait
+    return;
+  }
+  while (!done) {
+    scheduler->sleep(Deadline::max());
+  }
+  thread->join();
+  if (error) {
+    std::rethrow_exception(error);
+  }
+}
+
+int milliseconds_until(Deadline deadline) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+  return static_cast<int>(std::clamp<long long>(left, 0, INT_MAX));
+}
+
+short wait_for(int descriptor, short events, Deadline deadline) {
+  if (Scheduler* const scheduler = Scheduler::current();
+      scheduler != nullptr && deadline > Clock::now()) {
+    short happened = 0;
+    do {
+      happened = scheduler->wait_for(descriptor, events, deadline);
+    } while (happened == Scheduler::kInterrupted);
+    return happened;
+  }
+  pollfd entry{descriptor, events, 0};
+  while (poll(&entry, 1, milliseconds_until(deadline)) < 0 && errno == EINTR) {
+  }
+  return entry.revents;
+}
+
+}  // namespace lmtpq::mailer

@@ -1,0 +1,107 @@
+#include "mailer/message/tag_filter.h"
+
+#include <algorithm>
+
+#include "common/ascii.h"
+#include "common/tag/tag.h"
+
+namespace lmtpq::mailer {
+
+void TagFilter::feed(std::string_view bytes, std::string& out) {
+  while (!bytes.empty()) {
+    bytes.remove_prefix(step(bytes, out));
+  }
+}
+
+void TagFilter::finish(std::string& out) {
+  out += held_;
+  held_.clear();
+  state_ = State::kBody;
+}
+
+// Returns how many bytes it took; none when only the state changed.
+std::size_t TagFilter::step(std::string_view bytes, std::string& out) {
+  const char c = bytes.front();
+  switch (state_) {
+    case State::kLineStart:
+      state_ = c == '\r' ? State::kBody : State::kName;
+      return 0;
+    case State::kName:
+      return name(c, out);
+    case State::kOther:
+    case State::kTag:
+    case State::kValue:
+      return within_line(bytes, out);
+    case State::kTagEnd:
+    case State::kValueEnd: {
+      const State on = state_ == State::kTagEnd ? State::kTag : State::kValue;
+      state_ = c == ' ' || c == '\t' ? on : State::kLineStart;
+      return 0;
+    }
+    case State::kBody:
+      break;
+  }
+  out.append(bytes);
+  return bytes.size();
+}
+
+// Up to the line's end, if it is there.
+std::size_t TagFilter::within_line(std::string_view bytes, std::string& out) {
+  const std::size_t newline = bytes.find('\n');
+  const bool whole = newline != std::string_view::npos;
+  const std::string_view line = whole ? bytes.substr(0, newline + 1) : bytes;
+  if (state_ == State::kOther) {
+    out.append(line);
+    state_ = whole ? State::kLineStart : State::kOther;
+    return line.size();
+  }
+  const std::size_t colon = state_ == State::kTag ? line.find(':') : std::string_view::npos;
+  if (colon != std::string_view::npos) {
+    state_ = State::kValue;
+    return colon + 1;
+  }
+  if (state_ == State::kValue) {
+    keep(line);
+  }
+  if (whole) {
+    state_ = state_ == State::kTag ? State::kTagEnd : State::kValueEnd;
+  }
+  return line.size();
+}
+
+// Sendmail takes `X-LMTPQ-Tag :` for a field of that name. What has the name, and behind it neither
+// a colon nor a blank, is another field.
+std::size_t TagFilter::name(char c, std::string& out) {
+  if (held_.size() < kTagName.size() && ascii_lower(c) == ascii_lower(kTagName[held_.size()])) {
+    held_ += c;
+    return 1;
+  }
+  if (held_.size() == kTagName.size() &&
+      std::string_view(": \t\r").find(c) != std::string_view::npos) {
+    held_.clear();
+    begin_tag();
+    return 0;
+  }
+  out += held_;
+  held_.clear();
+  state_ = State::kOther;
+  return 0;
+}
+
+void TagFilter::begin_tag() {
+  ++found_;
+  if (tags_.size() < kMaxTags) {
+    tags_.emplace_back();
+  }
+  state_ = State::kTag;
+}
+
+void TagFilter::keep(std::string_view value) {
+  if (found_ > kMaxTags) {
+    return;
+  }
+  std::string& tag = tags_.back();
+  tag.append(value.substr(0, kMaxTagLength + 1 - std::min(tag.size(), kMaxTagLength + 1)));
+}
+
+}  // namespace lmtpq::mailer

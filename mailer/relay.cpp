@@ -1,0 +1,88 @@
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <exception>
+#include <utility>
+
+#include "mailer/commands.h"
+#include "mailer/delivery/delivery.h"
+#include "mailer/delivery/session.h"
+#include "mailer/io/descriptor_channel.h"
+
+namespace lmtpq::mailer {
+namespace {
+
+volatile sig_atomic_t stop_asked = 0;
+
+// Once more each second: a signal that comes just before poll(2) would else be slept over.
+void ask_to_stop(int) {
+  stop_asked = 1;
+  alarm(1);
+}
+
+bool stopping() { return stop_asked != 0; }
+
+// SIGTERM ends us between messages. In the middle of one the store may already have it, and only
+// our answer keeps Sendmail from sending it again.
+void stop_gently_on_sigterm() {
+  struct sigaction action {};
+  action.sa_handler = ask_to_stop;
+  sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGALRM, &action, nullptr);
+}
+
+bool same_file(int a, int b) {
+  struct stat one {};
+  struct stat other {};
+  return fstat(a, &one) == 0 && fstat(b, &other) == 0 && one.st_dev == other.st_dev &&
+         one.st_ino == other.st_ino;
+}
+
+}  // namespace
+
+StdioChannel take_stdio() {
+  const int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+  // By hand, on a terminal, all three are one and what goes wrong should be seen.
+  if (same_file(STDOUT_FILENO, STDERR_FILENO) && isatty(STDOUT_FILENO) == 0) {
+    dup2(nowhere, STDERR_FILENO);
+  }
+  const StdioChannel taken{fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3),
+                           fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)};
+  dup2(nowhere, STDIN_FILENO);
+  dup2(nowhere, STDOUT_FILENO);
+  if (nowhere > STDERR_FILENO) {
+    close(nowhere);
+  }
+  return taken;
+}
+
+int run_relay(const Settings& settings, const Log& log, StdioChannel stdio) {
+  stop_gently_on_sigterm();
+  SocketDialer dialer;
+  PoolList pools(settings, dialer, log);
+  Delivery delivery(settings, pools, log);
+  DescriptorChannel client{Descriptor(stdio.in), Descriptor(stdio.out)};
+  Session session(client, settings, server_limits(settings), delivery, log, stopping);
+  try {
+    session.run();
+  } catch (const std::exception& error) {
+    // Unanswered mail stays Sendmail's; by now a reply could be taken for one to something else.
+    log.error(Record().add("error", error.what()).add("relay", "ended"));
+    return EX_TEMPFAIL;
+  }
+  return EX_OK;
+}
+
+void refuse_relay(StdioChannel stdio, const std::string& mistake) {
+  const Outcome outcome = outcome_of(Trouble::kConfiguration, mistake);
+  DescriptorChannel client{Descriptor(stdio.in), Descriptor(stdio.out)};
+  // No host name in front: mailq(1) shows some 60 characters, which the mistake needs.
+  const std::string line = reply_line(421, outcome.status, outcome.text);
+  std::string ignored;
+  write_all(client, line, ignored, Clock::now() + std::chrono::seconds(10));
+}
+
+}  // namespace lmtpq::mailer

@@ -1,0 +1,127 @@
+#include "mailer/routes/directory_routes.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "common/config/option_table.h"
+#include "common/escape.h"
+#include "mailer/io/waiting.h"
+
+namespace lmtpq::mailer {
+namespace {
+
+constexpr std::size_t kMaxValue = 1024;
+constexpr std::size_t kMaxDestinations = 16;
+
+Outcome unclear(const std::string& words) { return outcome_of(Trouble::kUnrouted, words); }
+
+Route route_of_values(std::vector<std::string> values) {
+  // A directory keeps the values of one attribute in no order (RFC 4512 section 2.2).
+  std::sort(values.begin(), values.end());
+  std::vector<Destination> destinations;
+  for (const std::string& value : values) {
+    if (value.size() > kMaxValue) {
+      return unclear("a value of the directory is longer than 1024 bytes");
+    }
+    for (const std::string& word : list_of(value)) {
+      try {
+        destinations.push_back(parse_destination(word));
+      } catch (const ConfigError& error) {
+        return unclear(std::string("in the directory: ") + error.what());
+      }
+    }
+  }
+  if (destinations.size() > kMaxDestinations) {
+    return unclear("the directory names more than 16 stores for one recipient");
+  }
+  return destinations.empty()
+             ? Route(DefaultRoute())
+             : std::make_shared<const std::vector<Destination>>(std::move(destinations));
+}
+
+Route route_of(const std::vector<std::vector<std::string>>& entries) {
+  const std::vector<std::string>* named = nullptr;
+  for (const std::vector<std::string>& values : entries) {
+    if (values.empty()) {
+      continue;
+    }
+    if (named != nullptr &&
+        !std::is_permutation(named->begin(), named->end(), values.begin(), values.end())) {
+      return unclear("two entries of the directory name different stores");
+    }
+    named = &values;
+  }
+  return named == nullptr ? DefaultRoute() : route_of_values(*named);
+}
+
+bool has_word(const Route& route) { return !std::holds_alternative<DefaultRoute>(route); }
+
+}  // namespace
+
+DirectoryRoutes::DirectoryRoutes(const DirectorySettings& settings, OpenDirectory open,
+                                 const Log& log, DirectoryPool::Limits limits, Now now)
+    : settings_(settings),
+      filter_(settings.filter),
+      log_(log),
+      now_(now),
+      pool_(std::move(open), log, limits, std::move(now)),
+      cache_(settings.cache_size) {}
+
+Route DirectoryRoutes::find(const Mailbox& recipient) {
+  const RouteAddress address(recipient);
+  Route route = look_up(address.local, address.domain);
+  if (!has_word(route) && address.has_detail()) {
+    route = look_up(address.user, address.domain);
+  }
+  if (!has_word(route) && !address.domain.empty()) {
+    route = look_up("", address.domain);
+  }
+  return route;
+}
+
+Route DirectoryRoutes::look_up(std::string_view local, std::string_view domain) {
+  const auto question = filter_.fill_in(local, domain);
+  if (!question) {
+    return DefaultRoute();
+  }
+  if (auto known = cache_.find(*question, now_())) {
+    if (known->age == RouteCache::Age::kFresh) {
+      return std::move(known->route);
+    }
+  }
+  return ask(*question);
+}
+
+Route DirectoryRoutes::ask(const std::string& question) {
+  Directory::Answer answer;
+  run_blocking([&] { answer = pool_.search(question); });
+  if (answer.kind == Directory::Answer::Kind::kLost) {
+    // The pool has told the log once for all who ask meanwhile.
+    return stale_or(question, unclear(answer.words));
+  }
+  Route route = answer.kind == Directory::Answer::Kind::kFound ? route_of(answer.entries)
+                                                               : Route(unclear(answer.words));
+  if (const auto* const outcome = std::get_if<Outcome>(&route)) {
+    log_.warning(Record().add("directory", question).add("failed", outcome->text));
+  }
+  remember(question, route);
+  return route;
+}
+
+Route DirectoryRoutes::stale_or(const std::string& question, Outcome outcome) {
+  if (auto known = cache_.find(question, now_())) {
+    return std::move(known->route);
+  }
+  return outcome;
+}
+
+void DirectoryRoutes::remember(const std::string& question, const Route& route) {
+  const Clock::time_point now = now_();
+  // Only what names a store is good for longer: a mailbox that is new since would bounce.
+  const bool names_store = std::holds_alternative<DestinationList>(route);
+  const auto fresh = now + (names_store ? settings_.cache : settings_.negative_cache);
+  cache_.put(question, route, fresh, names_store ? fresh + settings_.stale : fresh);
+}
+
+}  // namespace lmtpq::mailer

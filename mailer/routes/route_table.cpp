@@ -1,0 +1,203 @@
+#include "mailer/routes/route_table.h"
+
+#include <algorithm>
+
+#include "common/ascii.h"
+#include "common/config/config.h"
+#include "common/config/lines.h"
+#include "common/config/option_table.h"
+#include "common/escape.h"
+#include "common/glob.h"
+#include "common/tag/tag.h"
+
+namespace lmtpq::mailer {
+namespace {
+
+constexpr const char* kForm = "expected `PATTERN DEST[, DEST...]` or `PATTERN error:[STATUS] TEXT`";
+
+// A pattern ends at the first blank outside of quotes.
+std::string_view take_pattern(std::string_view& line) {
+  bool quoted = false;
+  std::size_t end = 0;
+  for (; end < line.size() && (quoted || (line[end] != ' ' && line[end] != '\t')); ++end) {
+    quoted = quoted != (line[end] == '"');
+    end += line[end] == '\\' && end + 1 < line.size() ? 1 : 0;
+  }
+  const std::string_view pattern = line.substr(0, end);
+  line.remove_prefix(end);
+  return pattern;
+}
+
+// A recipient's keys: "local@domain"; a user at any domain, "local@"; a domain, "@domain".
+std::string key(std::string_view local, std::string_view domain) {
+  std::string made;
+  made.reserve(local.size() + 1 + domain.size());
+  made += local;
+  made += '@';
+  made += domain;
+  return made;
+}
+
+// Empty: it is none of the forms.
+std::string key_of(std::string_view pattern) {
+  if (pattern.starts_with('@')) {
+    const auto mailbox = Mailbox::parse("x" + std::string(pattern));
+    return mailbox ? key("", RouteAddress(*mailbox).domain) : std::string();
+  }
+  const bool any_domain = pattern.ends_with('@');
+  const auto mailbox = Mailbox::parse(pattern.substr(0, pattern.size() - (any_domain ? 1 : 0)));
+  if (!mailbox || (any_domain && !mailbox->domain().empty())) {
+    return {};
+  }
+  const RouteAddress address(*mailbox);
+  // `""@domain` must not read as the domain.
+  return address.local.empty() ? std::string() : key(address.local, address.domain);
+}
+
+Outcome parse_refusal(std::string_view text, const std::string& place) {
+  text = trimmed(text);
+  const bool status_first = !text.empty() && text[0] >= '0' && text[0] <= '9';
+  const auto status = EnhancedStatus::take(text);
+  if (status_first && (!status || (status->klass != 4 && status->klass != 5))) {
+    throw ConfigError(place + "error: expected a status of class 4 or 5, such as 5.1.1, or none");
+  }
+  return outcome_of(status.value_or(EnhancedStatus{5, 1, 1}),
+                    text.empty() ? "User unknown" : std::string_view(text));
+}
+
+Route parse_route(std::string_view text, const std::string& place) {
+  constexpr std::string_view kError = "error:";
+  if (same_word(text.substr(0, kError.size()), kError)) {
+    return parse_refusal(text.substr(kError.size()), place);
+  }
+  std::vector<Destination> destinations;
+  for (const std::string& word : list_of(text)) {
+    try {
+      destinations.push_back(parse_destination(word));
+    } catch (const ConfigError& error) {
+      throw ConfigError(place + error.what());
+    }
+  }
+  if (destinations.empty()) {
+    throw ConfigError(place + kForm);
+  }
+  return std::make_shared<const std::vector<Destination>>(std::move(destinations));
+}
+
+// What an error shows of a pattern.
+std::string shown(std::string_view pattern) {
+  constexpr std::size_t kMost = 64;
+  return '"' + escaped(pattern.substr(0, kMost)) + (pattern.size() > kMost ? "...\"" : "\"");
+}
+
+}  // namespace
+
+class RouteTable::Parser {
+ public:
+  explicit Parser(RouteTable& table) : table_(table) {}
+
+  void take(std::string_view line, const std::string& place) {
+    ++number_;
+    line = trimmed(line);
+    if (line.empty() || line.starts_with('#')) {
+      return;
+    }
+    if (line.size() > kMaxLine) {
+      throw ConfigError(place + "longer than " + std::to_string(kMaxLine) + " bytes");
+    }
+    if (std::any_of(line.begin(), line.end(),
+                    [](char c) { return (c >= 0 && c < ' ' && c != '\t') || c == '\x7f'; })) {
+      throw ConfigError(place + "a control character; " + kForm);
+    }
+    const std::string_view pattern = take_pattern(line);
+    line = trimmed(line);
+    if (line.empty()) {
+      throw ConfigError(place + "no DEST behind " + shown(pattern) + "; " + kForm);
+    }
+    add(pattern, route(line, place), place);
+  }
+
+ private:
+  // Thousands of patterns share a few texts.
+  std::uint32_t route(std::string_view text, const std::string& place) {
+    const auto known = known_.find(text);
+    if (known != known_.end()) {
+      return known->second;
+    }
+    table_.routes_.push_back(parse_route(text, place));
+    return known_[text] = static_cast<std::uint32_t>(table_.routes_.size() - 1);
+  }
+
+  void add(std::string_view pattern, std::uint32_t route, const std::string& place) {
+    if (pattern.find_first_of("*?") != std::string_view::npos) {
+      if (table_.globs_.size() == kMaxGlobs) {
+        throw ConfigError(place + "more than " + std::to_string(kMaxGlobs) +
+                          " patterns with * or ?; write addresses, user@ or @domain");
+      }
+      table_.globs_.push_back({comparable_address(pattern), route});
+      return;
+    }
+    const std::string key = key_of(pattern);
+    if (key.empty()) {
+      throw ConfigError(place + shown(pattern) +
+                        " is no address; expected user@domain, user@, @domain, or a pattern with "
+                        "* or ?");
+    }
+    const auto [entry, is_new] = table_.keys_.try_emplace(key, Entry{route, number_});
+    if (!is_new) {
+      throw ConfigError(place + shown(pattern) + " has a route already, in line " +
+                        std::to_string(entry->second.line) + "; take one of them out");
+    }
+  }
+
+  RouteTable& table_;
+  std::uint32_t number_ = 0;
+  std::unordered_map<std::string_view, std::uint32_t> known_;
+};
+
+RouteTable RouteTable::parse(std::string_view text, const std::string& name) {
+  RouteTable table;
+  Parser parser(table);
+  each_line(without_byte_order_mark(text), name,
+            [&](std::string_view line, const std::string& place) { parser.take(line, place); });
+  return table;
+}
+
+Route RouteTable::find(const Mailbox& recipient) const {
+  const RouteAddress address(recipient);
+  const Route* found = find_exact(address);
+  if (found == nullptr) {
+    found = find_glob(address);
+  }
+  return found != nullptr ? *found : DefaultRoute();
+}
+
+const Route* RouteTable::find_key(const std::string& key) const {
+  const auto found = keys_.find(key);
+  return found == keys_.end() ? nullptr : &routes_[found->second.route];
+}
+
+const Route* RouteTable::find_exact(const RouteAddress& address) const {
+  const Route* found = nullptr;
+  for (const std::string& domain : {address.domain, std::string()}) {
+    for (const std::string& local : {address.local, address.user}) {
+      found = found != nullptr ? found : find_key(key(local, domain));
+    }
+  }
+  return found != nullptr || address.domain.empty() ? found : find_key(key("", address.domain));
+}
+
+const Route* RouteTable::find_glob(const RouteAddress& address) const {
+  if (globs_.empty()) {
+    return nullptr;
+  }
+  const std::string whole = address_text(address.local, address.domain);
+  const std::string bare = address_text(address.user, address.domain);
+  const auto found = std::find_if(globs_.begin(), globs_.end(), [&](const Glob& glob) {
+    return glob_matches(glob.pattern, whole) ||
+           (address.has_detail() && glob_matches(glob.pattern, bare));
+  });
+  return found == globs_.end() ? nullptr : &routes_[found->route];
+}
+
+}  // namespace lmtpq::mailer

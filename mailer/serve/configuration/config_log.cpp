@@ -1,0 +1,135 @@
+#include "mailer/serve/configuration/config_log.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+
+#include "common/config/option_table.h"
+#include "mailer/settings/store_settings.h"
+
+namespace lmtpq::mailer {
+namespace {
+
+constexpr const char* kDaemon = "daemon";
+constexpr const char* kBalanceNames[] = {"kept", "order", "weight", "least-used"};
+constexpr const char* kIgnoreQuotaNames[] = {"always", "tagged", "never"};
+
+std::string names_of(const std::vector<Destination>& destinations) {
+  std::string made;
+  for (const Destination& destination : destinations) {
+    made += (made.empty() ? "" : ",") + destination.text;
+  }
+  return made;
+}
+
+Record record_of(const ServeSettings& serve) {
+  const auto or_none = [](const std::string& text) { return text.empty() ? "none" : text; };
+  Record made;
+  made.add("control", or_none(serve.control))
+      .add("metrics", or_none(serve.metrics))
+      .add("mailbox-limit", static_cast<long long>(serve.mailbox_limit))
+      .add("max-clients", static_cast<long long>(serve.max_clients))
+      .add("balance", kBalanceNames[static_cast<int>(serve.balance)]);
+  return made;
+}
+
+Record record_of(const Listener& listener) {
+  Record made;
+  made.add("listener", listener.address.text);
+  if (!listener.name.empty()) {
+    made.add("name", listener.name);
+  }
+  made.add("destination", names_of(listener.settings.destinations))
+      .add("ignore-quota", kIgnoreQuotaNames[static_cast<int>(listener.settings.ignore_quota)])
+      .add("tag-keys", listener.settings.keys.empty() ? "none" : "yes");
+  return made;
+}
+
+// Secrets are no options: only the names of their files are.
+Record record_of(const Store& store) {
+  StoreSettings settings;
+  Table table = store_option_table(settings);
+  append(table, pool_option_table(settings.pool));
+  Record made;
+  made.add("store", store.destination.text);
+  for (const auto& [name, value] : store.effective) {
+    const auto option =
+        std::find_if(table.begin(), table.end(), [&](const Option& o) { return o.name == name; });
+    if (option != table.end() && option->fallback != value) {
+      made.add(name, value);
+    }
+  }
+  return made;
+}
+
+Announced all_of(const Configuration& site, const PoolRegistry& pools) {
+  Announced made;
+  made.emplace(kDaemon, record_of(site.settings().process.serve));
+  std::set<std::string> wanted;
+  for (const Listener& listener : site.settings().listeners) {
+    made.emplace("listener " + listener.address.text, record_of(listener));
+    for (const Destination& destination : listener.settings.destinations) {
+      wanted.insert(destination.text);
+    }
+  }
+  for (const auto& pool : pools.all()) {
+    const std::string& name = pool->store().destination.text;
+    if (wanted.contains(name)) {
+      made.insert_or_assign("store " + name, record_of(pool->store()));
+    }
+  }
+  return made;
+}
+
+}  // namespace
+
+Announced announce_start(const Configuration& site, const PoolRegistry& pools, const Log& log) {
+  Announced made = all_of(site, pools);
+  log.info(Record()
+               .add("event", "serving")
+               .add("version", LMTPQ_VERSION)
+               .add("pid", static_cast<long long>(getpid()))
+               .add("config", site.settings().process.config_file)
+               .add("listeners", static_cast<long long>(site.settings().listeners.size())));
+  for (const auto& [what, record] : made) {
+    log.info(record);
+  }
+  return made;
+}
+
+Announced announce_reload(const Configuration& site, const PoolRegistry& pools,
+                          const Announced& before, const Log& log) {
+  Announced made = all_of(site, pools);
+  long long changes = 0;
+  for (const auto& [what, record] : made) {
+    const auto old = before.find(what);
+    if (old == before.end() || old->second.text() != record.text()) {
+      Record line = record;
+      log.info(line.add("change", old == before.end() ? "new" : "changed"));
+      if (what == kDaemon) {
+        log.warning(
+            Record()
+                .add("event", "reload")
+                .add("effect",
+                     "control, metrics and mailbox-limit are as they were until the next start"));
+      }
+      ++changes;
+    }
+  }
+  for (const auto& [what, record] : before) {
+    if (!made.contains(what)) {
+      log.info(Record()
+                   .add(what.substr(0, what.find(' ')), what.substr(what.find(' ') + 1))
+                   .add("change", "gone"));
+      ++changes;
+    }
+  }
+  log.info(Record()
+               .add("event", "reloaded")
+               .add("listeners", static_cast<long long>(site.settings().listeners.size()))
+               .add("changes", changes));
+  return made;
+}
+
+}  // namespace lmtpq::mailer

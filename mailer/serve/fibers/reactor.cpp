@@ -1,0 +1,263 @@
+#include "mailer/serve/fibers/reactor.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+namespace lmtpq::mailer {
+namespace {
+
+constexpr std::size_t kEvents = 256;
+constexpr int kTurns = 32;  // exchanges without a wait, before others get theirs
+constexpr std::size_t kFewAlarms = 1024;
+constexpr std::uint64_t kBell = ~std::uint64_t{0};
+
+std::uint32_t slot_of(std::uint64_t id) { return static_cast<std::uint32_t>(id); }
+
+}  // namespace
+
+Reactor::Reactor()
+    : epoll_(epoll_create1(EPOLL_CLOEXEC)),
+      wakeup_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      events_(kEvents) {
+  epoll_event event{EPOLLIN, {}};
+  event.data.u64 = kBell;
+  if (!epoll_.valid() || !wakeup_fd_.valid() ||
+      epoll_ctl(epoll_.number(), EPOLL_CTL_ADD, wakeup_fd_.number(), &event) != 0) {
+    throw std::system_error(errno, std::generic_category(), "epoll");
+  }
+  thread_ = std::thread([this] { run(); });
+}
+
+Reactor::~Reactor() {
+  stopping_ = true;
+  look_up();
+  thread_.join();
+}
+
+void Reactor::start(std::function<void()> work) {
+  post({Request::Kind::kStart, std::make_unique<Task>(stacks_, std::move(work))});
+}
+
+void Reactor::look_up() { post({Request::Kind::kLookUp}); }
+
+void Reactor::wake(std::uint64_t fiber) {
+  if (current() == this) {
+    take_request({Request::Kind::kWake, nullptr, fiber});
+  } else {
+    post({Request::Kind::kWake, nullptr, fiber});
+  }
+}
+
+void Reactor::post(Request request) {
+  {
+    const std::lock_guard lock(mutex_);
+    requests_.push_back(std::move(request));
+  }
+  if (asleep_.exchange(false)) {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t written = write(wakeup_fd_.number(), &one, sizeof one);
+  }
+}
+
+void Reactor::take_requests() {
+  std::vector<Request> letters;
+  {
+    const std::lock_guard lock(mutex_);
+    letters.swap(requests_);
+  }
+  for (Request& request : letters) {
+    take_request(std::move(request));
+  }
+}
+
+void Reactor::take_request(Request request) {
+  switch (request.kind) {
+    case Request::Kind::kStart: {
+      if (free_slots_.empty()) {
+        free_slots_.push_back(static_cast<std::uint32_t>(tasks_.size()));
+        tasks_.emplace_back();
+      }
+      const std::uint32_t slot = free_slots_.back();
+      free_slots_.pop_back();
+      request.task->id = std::uint64_t{generation_++} << 32 | slot;
+      tasks_[slot] = std::move(request.task);
+      ready_.push_back(tasks_[slot].get());
+      break;
+    }
+    case Request::Kind::kWake:
+      if (Task* const task = find(request.id); task != nullptr && task->state == State::kSleeping) {
+        make_ready(*task, 0);
+      }
+      break;
+    case Request::Kind::kLookUp:
+      for (const auto& task : tasks_) {
+        if (task && task->state == State::kWaiting) {
+          make_ready(*task, kInterrupted);
+        }
+      }
+      break;
+  }
+}
+
+Reactor::Task* Reactor::find(std::uint64_t id) {
+  const std::uint32_t slot = slot_of(id);
+  return slot < tasks_.size() && tasks_[slot] && tasks_[slot]->id == id ? tasks_[slot].get()
+                                                                        : nullptr;
+}
+
+void Reactor::make_ready(Task& task, short happened) {
+  task.state = State::kReady;
+  task.happened = happened;
+  ready_.push_back(&task);
+}
+
+void Reactor::run() {
+  while (!stopping_) {
+    take_requests();
+    run_ready();
+    ring_alarms();
+    poll(patience());
+  }
+}
+
+// Those that are ready now; what becomes ready meanwhile waits until we have looked at the world.
+void Reactor::run_ready() {
+  for (std::size_t left = ready_.size(); left > 0; --left) {
+    Task& task = *ready_.front();
+    ready_.pop_front();
+    run(task);
+  }
+}
+
+void Reactor::run(Task& task) {
+  task.state = State::kRunning;
+  running_ = &task;
+  set_current(this);
+  task.fiber.enter();
+  set_current(nullptr);
+  running_ = nullptr;
+  if (task.fiber.over()) {
+    const std::uint32_t slot = slot_of(task.id);
+    tasks_[slot].reset();
+    free_slots_.push_back(slot);
+  }
+}
+
+void Reactor::ring_alarms() {
+  if (alarms_.empty()) {
+    return;
+  }
+  const Clock::time_point now = Clock::now();
+  while (!alarms_.empty() && alarms_.front().time <= now) {
+    Task* const task = find(alarms_.front().task);
+    const Deadline time = alarms_.front().time;
+    std::pop_heap(alarms_.begin(), alarms_.end());
+    alarms_.pop_back();
+    if (task == nullptr || task->alarm != time) {
+      continue;
+    }
+    task->alarm = Deadline::max();
+    const bool waits = task->state == State::kSleeping || task->state == State::kWaiting;
+    if (waits && task->deadline <= now) {
+      make_ready(*task, 0);
+    } else if (waits && task->deadline != Deadline::max()) {
+      set_alarm(*task, task->deadline);
+    }
+  }
+}
+
+void Reactor::set_alarm(Task& task, Deadline time) {
+  if (alarms_.size() >= kFewAlarms && alarms_.size() >= 4 * tasks_.size()) {
+    forget_alarms();
+  }
+  alarms_.push_back({time, task.id});
+  std::push_heap(alarms_.begin(), alarms_.end());
+  task.alarm = time;
+}
+
+// Those of fibers that are over, and those that an earlier one has replaced: clients that come and
+// go would leave as many as there were in the ten minutes that each could have been silent.
+void Reactor::forget_alarms() {
+  std::erase_if(alarms_, [this](const Alarm& alarm) {
+    const Task* const task = find(alarm.task);
+    return task == nullptr || task->alarm != alarm.time;
+  });
+  std::make_heap(alarms_.begin(), alarms_.end());
+}
+
+int Reactor::patience() {
+  if (!ready_.empty()) {
+    return 0;
+  }
+  return alarms_.empty() ? -1 : milliseconds_until(alarms_.front().time);
+}
+
+void Reactor::poll(int milliseconds) {
+  if (milliseconds != 0) {
+    asleep_ = true;
+    const std::lock_guard lock(mutex_);
+    if (!requests_.empty()) {
+      milliseconds = 0;
+    }
+  }
+  const int count = epoll_wait(epoll_.number(), events_.data(), kEvents, milliseconds);
+  asleep_ = false;
+  for (int i = 0; i < count; ++i) {
+    const epoll_event& event = events_[static_cast<std::size_t>(i)];
+    if (event.data.u64 == kBell) {
+      std::uint64_t rung = 0;
+      [[maybe_unused]] const ssize_t got = read(wakeup_fd_.number(), &rung, sizeof rung);
+      continue;
+    }
+    const std::uint32_t slot = slot_of(event.data.u64);
+    Task* const task = slot < tasks_.size() ? tasks_[slot].get() : nullptr;
+    if (task != nullptr && task->state == State::kWaiting && task->wait == event.data.u64 >> 32) {
+      make_ready(*task, static_cast<short>(event.events));
+    }
+  }
+}
+
+// An alarm that rings too early is cheaper than one for each wait: most waits end long before their
+// deadlines.
+void Reactor::leave(State state, Deadline deadline) {
+  Task& task = *running_;
+  task.state = state;
+  task.turns = 0;
+  task.deadline = deadline;
+  if (state != State::kReady && deadline < task.alarm) {
+    set_alarm(task, deadline);
+  }
+  task.fiber.leave();
+}
+
+short Reactor::wait_for(int descriptor, short events, Deadline deadline) {
+  Task& task = *running_;
+  task.wait = ++waits_;
+  epoll_event event{static_cast<std::uint32_t>(events) | EPOLLONESHOT, {}};
+  event.data.u64 = std::uint64_t{task.wait} << 32 | slot_of(task.id);
+  if (epoll_ctl(epoll_.number(), EPOLL_CTL_MOD, descriptor, &event) != 0 &&
+      epoll_ctl(epoll_.number(), EPOLL_CTL_ADD, descriptor, &event) != 0) {
+    return events;  // nothing to wait for, or no memory: the call itself will tell
+  }
+  leave(State::kWaiting, deadline);
+  return task.happened;
+}
+
+void Reactor::sleep(Deadline deadline) { leave(State::kSleeping, deadline); }
+
+Scheduler::Sleeper Reactor::self() { return {this, running_->id}; }
+
+void Reactor::pace() {
+  if (++running_->turns >= kTurns) {
+    Task& task = *running_;
+    ready_.push_back(&task);
+    leave(State::kReady, Deadline::max());
+  }
+}
+
+}  // namespace lmtpq::mailer

@@ -1,0 +1,197 @@
+#include "mailer/serve/ldap/ldap_routes.h"
+
+#include <ldap.h>
+
+#include <utility>
+
+#include "common/escape.h"
+#include "mailer/routes/directory_routes.h"
+#include "mailer/serve/ldap/ldap_deadline.h"
+
+namespace lmtpq::mailer {
+namespace {
+
+constexpr int kMostEntries = 8;  // more than one is odd already
+
+struct FreeMessage {
+  void operator()(LDAPMessage* message) const { ldap_msgfree(message); }
+};
+using Message = std::unique_ptr<LDAPMessage, FreeMessage>;
+
+timeval time_of(std::chrono::milliseconds span) {
+  return {static_cast<time_t>(span.count() / 1000),
+          static_cast<suseconds_t>(span.count() % 1000 * 1000)};
+}
+
+// The code's words, and the directory's own or the TLS library's, which say more.
+std::string words_of(LDAP* handle, int code) {
+  std::string words = ldap_err2string(code);
+  char* more = nullptr;
+  ldap_get_option(handle, LDAP_OPT_DIAGNOSTIC_MESSAGE, &more);
+  if (more != nullptr) {
+    words += *more != '\0' ? " (" + escaped(std::string_view(more).substr(0, 200)) + ")" : "";
+    ldap_memfree(more);
+  }
+  return words;
+}
+
+class LdapDirectory : public Directory {
+ public:
+  LdapDirectory(const DirectorySettings& settings, const std::string& uri)
+      : settings_(settings),
+        has_tls_(settings.tls == DirectoryTls::kStartTls || uri.starts_with("ldaps:")) {
+    const int code = ldap_initialize(&handle_, uri.c_str());
+    if (code != LDAP_SUCCESS) {
+      throw ConfigError("--route-ldap: " + uri + ": " + ldap_err2string(code));
+    }
+  }
+  ~LdapDirectory() override { ldap_unbind_ext(handle_, nullptr, nullptr); }
+  LdapDirectory(const LdapDirectory&) = delete;
+  LdapDirectory& operator=(const LdapDirectory&) = delete;
+
+  // Empty: it is ready; else why not.
+  std::string open(const Secret& password) {
+    deadline_.set(Clock::now() + settings_.timeout);
+    if (!set_options()) {
+      return "libldap does not take our settings";
+    }
+    if (has_tls_ && !set_tls_options()) {
+      return "the CAs cannot be read (--route-ldap-ca-file)";
+    }
+    if (settings_.tls == DirectoryTls::kStartTls) {
+      const int code = ldap_start_tls_s(handle_, nullptr, nullptr);
+      if (code != LDAP_SUCCESS) {
+        return "STARTTLS: " + words_of(handle_, code);
+      }
+    }
+    return bind(password);
+  }
+
+  Answer search(const std::string& filter) override {
+    deadline_.set(Clock::now() + settings_.timeout);
+    timeval patience = time_of(settings_.timeout);
+    char* attributes[] = {const_cast<char*>(settings_.attribute.c_str()), nullptr};
+    LDAPMessage* found = nullptr;
+    const int code =
+        ldap_search_ext_s(handle_, settings_.base.c_str(), LDAP_SCOPE_SUBTREE, filter.c_str(),
+                          attributes, 0, nullptr, nullptr, &patience, kMostEntries, &found);
+    const Message owned(found);
+    if (code != LDAP_SUCCESS) {
+      return {kind_of(code), {}, words_of(handle_, code)};
+    }
+    if (ldap_count_references(handle_, found) > 0 && ldap_count_entries(handle_, found) == 0) {
+      return {Answer::Kind::kRefused, {}, "the directory refers to another one"};
+    }
+    return {Answer::Kind::kFound, entries_of(found), {}};
+  }
+
+ private:
+  bool set(int option, const void* value) {
+    return ldap_set_option(handle_, option, value) == LDAP_OPT_SUCCESS;
+  }
+
+  bool set_options() {
+    const int version = LDAP_VERSION3;
+    const int keepalive = 60;
+    const timeval patience = time_of(settings_.timeout);
+    return set(LDAP_OPT_PROTOCOL_VERSION, &version) && set(LDAP_OPT_REFERRALS, LDAP_OPT_OFF) &&
+           set(LDAP_OPT_NETWORK_TIMEOUT, &patience) && set(LDAP_OPT_TIMEOUT, &patience) &&
+           set(LDAP_OPT_X_KEEPALIVE_IDLE, &keepalive) && deadline_.attach(handle_);
+  }
+
+  // Without need for it the CAs are not read: that takes longer than a search.
+  bool set_tls_options() {
+    const int check = LDAP_OPT_X_TLS_HARD;
+    const int names = LDAP_OPT_X_TLS_TRY;  // the subject's only where there are no others
+    const int client = 0;
+    return (settings_.ca_file.empty() ||
+            set(LDAP_OPT_X_TLS_CACERTFILE, settings_.ca_file.c_str())) &&
+           set(LDAP_OPT_X_TLS_REQUIRE_CERT, &check) && set(LDAP_OPT_X_TLS_REQUIRE_SAN, &names) &&
+           set(LDAP_OPT_X_TLS_NEWCTX, &client);
+  }
+
+  std::string bind(const Secret& password) {
+    berval secret{password.text().size(), const_cast<char*>(password.text().data())};
+    const int code = ldap_sasl_bind_s(handle_, settings_.bind_dn.c_str(), LDAP_SASL_SIMPLE, &secret,
+                                      nullptr, nullptr, nullptr);
+    return code == LDAP_SUCCESS ? "" : words_of(handle_, code);
+  }
+
+  static Answer::Kind kind_of(int code) {
+    switch (code) {
+      case LDAP_SERVER_DOWN:
+      case LDAP_UNAVAILABLE:
+        return Answer::Kind::kClosed;
+      case LDAP_BUSY:
+        return Answer::Kind::kLost;
+      default:
+        // Codes below zero are libldap's own: the connection can be in any state.
+        return code < 0 && code != LDAP_FILTER_ERROR ? Answer::Kind::kLost : Answer::Kind::kRefused;
+    }
+  }
+
+  std::vector<std::vector<std::string>> entries_of(LDAPMessage* found) {
+    std::vector<std::vector<std::string>> entries;
+    for (LDAPMessage* entry = ldap_first_entry(handle_, found); entry != nullptr;
+         entry = ldap_next_entry(handle_, entry)) {
+      std::vector<std::string>& values = entries.emplace_back();
+      berval** const all = ldap_get_values_len(handle_, entry, settings_.attribute.c_str());
+      for (int i = 0; i < ldap_count_values_len(all); ++i) {
+        values.emplace_back(all[i]->bv_val, all[i]->bv_len);
+      }
+      ldap_value_free_len(all);
+    }
+    return entries;
+  }
+
+  const DirectorySettings& settings_;
+  const bool has_tls_;
+  LdapDeadline deadline_;  // outlives the handle
+  LDAP* handle_ = nullptr;
+};
+
+// Connects to the first that answers.
+class LdapOpener {
+ public:
+  LdapOpener(const DirectorySettings& settings, Secret password)
+      : settings_(settings), password_(std::move(password)) {
+    for (const std::string& uri : settings_.uris) {
+      LdapDirectory(settings_, uri);
+    }
+  }
+
+  std::unique_ptr<Directory> open(std::string& why) const {
+    for (const std::string& uri : settings_.uris) {
+      auto made = std::make_unique<LdapDirectory>(settings_, uri);
+      const std::string words = made->open(password_);
+      if (words.empty()) {
+        return made;
+      }
+      why += (why.empty() ? "" : "; ") + uri + ": " + words;
+    }
+    return nullptr;
+  }
+
+ private:
+  const DirectorySettings settings_;
+  const Secret password_;
+};
+
+}  // namespace
+
+void prepare_ldap() {
+  int version = 0;
+  ldap_get_option(nullptr, LDAP_OPT_PROTOCOL_VERSION, &version);
+}
+
+std::unique_ptr<Routes> ldap_routes(const DirectorySettings& settings, Secret password,
+                                    const Log& log) {
+  // Connections refer to its settings, and the pool that keeps them to the function.
+  const auto opener = std::make_shared<const LdapOpener>(settings, std::move(password));
+  DirectoryPool::Limits limits;
+  limits.patience = settings.timeout;
+  return std::make_unique<DirectoryRoutes>(
+      settings, [opener](std::string& why) { return opener->open(why); }, log, limits);
+}
+
+}  // namespace lmtpq::mailer

@@ -1,0 +1,161 @@
+#include "mailer/settings/destination.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "common/ascii.h"
+#include "common/config/config.h"
+#include "common/config/option_table.h"
+#include "common/escape.h"
+
+namespace lmtpq::mailer {
+namespace {
+
+[[noreturn]] void bad(std::string_view text, const std::string& why) {
+  throw ConfigError("destination \"" + escaped(text) + "\": " + why +
+                    "; expected unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]");
+}
+
+bool name_character(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+         c == '.' || c == '_';
+}
+
+bool is_name(std::string_view text) {
+  return !text.empty() && text.front() != '-' &&
+         std::all_of(text.begin(), text.end(), name_character);
+}
+
+// With or without a zone (RFC 4007), fe80::1%eth0; in the one form of RFC 5952. Empty: it is none.
+std::string ipv6(const std::string& text) {
+  const std::size_t zone = std::min(text.find('%'), text.size());
+  in6_addr address{};
+  if (inet_pton(AF_INET6, text.substr(0, zone).c_str(), &address) != 1 ||
+      (zone != text.size() && !is_name(text.substr(zone + 1)))) {
+    return {};
+  }
+  std::array<char, INET6_ADDRSTRLEN> written{};
+  inet_ntop(AF_INET6, &address, written.data(), written.size());
+  return written.data() + text.substr(zone);
+}
+
+// Without the dot that says that a name is whole.
+std::string_view unrooted(std::string_view name) {
+  return name.substr(0, name.size() - (name.size() > 1 && name.ends_with('.') ? 1 : 0));
+}
+
+// Without zeros in front.
+void check_port(std::string_view text, std::string& port) {
+  if (port.find_first_not_of("0123456789") != std::string::npos) {
+    if (!is_name(port) || port.find('.') != std::string::npos) {
+      bad(text, "no such port");
+    }
+    return;
+  }
+  unsigned number = 0;
+  const auto parsed = std::from_chars(port.data(), port.data() + port.size(), number);
+  if (parsed.ec != std::errc() || number == 0 || number > 65535) {
+    bad(text, "a port is 1 to 65535, or a service's name");
+  }
+  port = std::to_string(number);
+}
+
+Destination unix_destination(std::string_view text, std::string_view path) {
+  if (path.empty() || path.front() != '/') {
+    bad(text, "the path of a socket begins with /");
+  }
+  if (path.size() >= sizeof(sockaddr_un::sun_path)) {
+    bad(text, "the path of a socket has at most " +
+                  std::to_string(sizeof(sockaddr_un::sun_path) - 1) + " bytes");
+  }
+  return {Destination::Family::kUnix, std::string(path), {}, "unix:" + std::string(path)};
+}
+
+Destination inet_destination(std::string_view text, std::string_view rest) {
+  Destination made;
+  bool bracketed = false;
+  if (!rest.empty() && rest.front() == '[') {
+    const std::size_t end = rest.find(']');
+    if (end == std::string_view::npos) {
+      bad(text, "no ] behind the address");
+    }
+    made.host = rest.substr(1, end - 1);
+    // RFC 5321 section 4.1.3 writes IPv6 literals so, and Sendmail with it.
+    if (made.host.size() > 5 && (made.host.compare(0, 5, "IPv6:") == 0)) {
+      made.host.erase(0, 5);
+    }
+    bracketed = true;
+    rest.remove_prefix(end + 1);
+  } else {
+    made.host = rest.substr(0, rest.find(':'));
+    rest.remove_prefix(made.host.size());
+  }
+  const bool address = made.host.find(':') != std::string::npos;
+  if (address) {
+    made.host = ipv6(made.host);
+  }
+  if (made.host.empty() || (!address && !is_name(made.host))) {
+    bad(text, "no host");
+  }
+  if (!rest.empty()) {
+    made.port = rest.substr(1);
+    if (rest.front() != ':' || made.port.empty() || made.port.find(':') != std::string::npos) {
+      bad(text, bracketed ? "only :PORT may follow ]" : "an IPv6 address stands in [ ]");
+    }
+    check_port(text, made.port);
+  }
+  made.text = "inet:" + (address ? "[" + made.host + "]" : made.host) +
+              (made.port.empty() ? "" : ":" + made.port);
+  return made;
+}
+
+}  // namespace
+
+int Destination::port_number() const {
+  const std::string name = port.empty() ? "lmtp" : port;
+  if (name.find_first_not_of("0123456789") == std::string::npos) {
+    return std::stoi(name);
+  }
+  const servent* const service = getservbyname(name.c_str(), "tcp");
+  return service != nullptr ? ntohs(static_cast<std::uint16_t>(service->s_port))
+                            : (name == "lmtp" ? 24 : 0);
+}
+
+bool Destination::same_host(const Destination& other) const {
+  return family == other.family &&
+         (family == Family::kUnix ? host == other.host
+                                  : same_word(unrooted(host), unrooted(other.host)));
+}
+
+bool Destination::covers(const Destination& other) const {
+  return same_host(other) &&
+         (port.empty() || family == Family::kUnix || port_number() == other.port_number());
+}
+
+Destination parse_destination(std::string_view text) {
+  if (text.starts_with("unix:")) {
+    return unix_destination(text, text.substr(5));
+  }
+  if (text.starts_with("inet:")) {
+    return inet_destination(text, text.substr(5));
+  }
+  if (text.starts_with("/")) {
+    bad(text, "did you mean unix:" + escaped(text) + "?");
+  }
+  return inet_destination(text, text);
+}
+
+std::vector<Destination> parse_destinations(std::string_view list) {
+  std::vector<Destination> made;
+  for (const std::string& word : list_of(list)) {
+    made.push_back(parse_destination(word));
+  }
+  return made;
+}
+
+}  // namespace lmtpq::mailer

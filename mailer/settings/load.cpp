@@ -1,0 +1,264 @@
+#include "mailer/settings/load.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+#include "common/config/config.h"
+#include "common/config/option_table.h"
+#include "common/privileges.h"
+#include "common/secret.h"
+#include "mailer/settings/credentials.h"
+
+namespace lmtpq::mailer {
+namespace {
+
+void check(const Settings& settings) {
+  if (settings.stores.empty()) {
+    throw ConfigError("no destination; expected unix:PATH or inet:HOST[:PORT]");
+  }
+  for (const Store& store : settings.stores) {
+    check(store);
+    if (settings.timeouts.answer() <= store.settings.timeouts.data_done) {
+      throw ConfigError(
+          "--mta-timeout must be longer than --data-done-timeout by a tenth of it, or by 30s");
+    }
+  }
+}
+
+std::vector<Destination> parsed(const std::vector<std::string>& words) {
+  std::vector<Destination> made;
+  std::transform(words.begin(), words.end(), std::back_inserter(made),
+                 [](const std::string& word) { return parse_destination(word); });
+  return made;
+}
+
+// Takes argv and the file; returns the operands.
+std::vector<std::string> take(Config& config, const std::vector<std::string>& arguments,
+                              Settings& settings) {
+  if (std::find(arguments.begin(), arguments.end(), "--help") != arguments.end()) {
+    throw ConfigError("--help stands right behind the subcommand, alone");
+  }
+  std::vector<std::string> operands = config.take_arguments(arguments);
+  settings.config_file = config.argument_or_default("config");
+  config.take_file(settings.config_file, config.named_in_arguments("config"));
+  config.apply();
+  return operands;
+}
+
+// What a mistake in a file's reading is called by the option that names the file.
+template <typename Read>
+auto read_named(const char* option, Read read) {
+  try {
+    return read();
+  } catch (const ConfigError& error) {
+    throw ConfigError(std::string(option) + ": " + error.what());
+  }
+}
+
+void read_store_secrets(Store& store, uid_t reader) {
+  TlsSettings& tls = store.settings.tls;
+  if (!tls.certificate_file.empty() && store.wants_tls()) {
+    const bool together = tls.key_file.empty();
+    const char* const option =
+        together ? "--tls-cert, which holds the key too where --tls-key is not set" : "--tls-key";
+    tls.key = read_named(option, [&] {
+      return read_secret_file(together ? tls.certificate_file : tls.key_file, reader, "the key");
+    });
+  }
+  const AuthSettings& auth = store.settings.auth;
+  store.login.user = auth.user;
+  if (!auth.password_file.empty()) {
+    const Credentials all = read_named(
+        "--auth-password-file", [&] { return Credentials::read(auth.password_file, reader); });
+    if (const Login* const login = all.find(store.destination, auth.user)) {
+      store.login = {login->user, Secret(login->password.text())};
+    }
+  }
+}
+
+// The lines of a listener's section that say where it listens, taken out of it.
+std::vector<Destination> take_addresses(FreeSection& section) {
+  std::vector<Destination> addresses;
+  std::erase_if(section.lines, [&](const FreeSection::Line& line) {
+    if (line.name != "address") {
+      return false;
+    }
+    try {
+      const std::vector<Destination> named = parse_destinations(line.value);
+      addresses.insert(addresses.end(), named.begin(), named.end());
+    } catch (const ConfigError& error) {
+      throw ConfigError(line.place + "address: " + error.what());
+    }
+    return true;
+  });
+  if (addresses.empty()) {
+    throw ConfigError(section.place + "[" + kListenerPrefix + section.name +
+                      "]: address is missing; expected unix:PATH or inet:HOST[:PORT]");
+  }
+  return addresses;
+}
+
+void fill(const Config& config, const FreeSection& section,
+          const std::vector<Destination>& operands, Settings& settings) {
+  const Table own = listener_table(settings);
+  Table rest = option_table(Command::kServe, settings);
+  std::erase_if(rest, [&](const Option& option) {
+    return std::any_of(own.begin(), own.end(),
+                       [&](const Option& mine) { return mine.name == option.name; });
+  });
+  config.apply_section({}, rest);
+  config.apply_section(section, own);
+  const bool named =
+      std::any_of(section.lines.begin(), section.lines.end(),
+                  [](const FreeSection::Line& line) { return line.name == "destination"; });
+  if (!named && !operands.empty()) {
+    settings.destinations = operands;
+  }
+  settings.stores = find_stores(config, settings.destinations);
+}
+
+// Of "FILE:LINE: ", the "FILE:".
+std::string file_of(const std::string& place) {
+  return place.substr(0, place.rfind(':', place.size() - 3) + 1);
+}
+
+void add_listeners(const Config& config, FreeSection section,
+                   const std::vector<Destination>& addresses,
+                   const std::vector<Destination>& operands, DaemonSettings& made) {
+  for (const Destination& address : addresses) {
+    Listener listener;
+    listener.name = section.name;
+    listener.address = address;
+    try {
+      fill(config, section, operands, listener.settings);
+      check(listener.settings);
+    } catch (const ConfigError& error) {
+      const std::string words = error.what();
+      const bool told = section.name.empty() || words.starts_with(file_of(section.place));
+      throw ConfigError(
+          told ? words : section.place + "[" + kListenerPrefix + section.name + "]: " + words);
+    }
+    made.listeners.push_back(std::move(listener));
+  }
+}
+
+void refuse_twins(const std::vector<Listener>& listeners) {
+  for (auto later = listeners.begin(); later != listeners.end(); ++later) {
+    for (auto earlier = listeners.begin(); earlier != later; ++earlier) {
+      if (earlier->address.text == later->address.text) {
+        throw ConfigError(later->address.text + ": two listeners have this address");
+      }
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> configure(Command command, const std::vector<std::string>& arguments,
+                                   Settings& settings) {
+  Config config(option_table(command, settings), {kStorePrefix, kListenerPrefix});
+  std::vector<std::string> operands = take(config, arguments, settings);
+  if (command != Command::kDeliver && !operands.empty()) {
+    settings.destinations = parsed(operands);
+    operands.clear();
+  }
+  if (command == Command::kProbe && settings.destinations.size() > 1) {
+    throw ConfigError("one DEST at a time; found " + std::to_string(settings.destinations.size()));
+  }
+  settings.stores = find_stores(config, settings.destinations);
+  check(settings);
+  if (command == Command::kDeliver && operands.empty()) {
+    throw ConfigError("no recipient; expected lmtpq deliver -d DEST -f SENDER RCPT...");
+  }
+  if (command == Command::kDeliver && !config.named_in_arguments("sender")) {
+    throw ConfigError("no sender; expected -f ADDRESS, or -f '' for none");
+  }
+  return operands;
+}
+
+DaemonSettings configure_daemon(const std::vector<std::string>& arguments) {
+  DaemonSettings made;
+  const auto file =
+      std::make_shared<Config>(option_table(Command::kServe, made.process),
+                               std::vector<std::string>{kStorePrefix, kListenerPrefix});
+  Config& config = *file;
+  const std::vector<Destination> operands = parsed(take(config, arguments, made.process));
+  if (made.process.serve.status) {
+    return made;
+  }
+  add_listeners(config, {}, made.process.serve.listen, operands, made);
+  for (FreeSection& section : config.free_sections(kListenerPrefix)) {
+    const std::vector<Destination> addresses = take_addresses(section);
+    add_listeners(config, section, addresses, operands, made);
+  }
+  refuse_twins(made.listeners);
+  check(made.process.routes);
+  made.store_for = [file](const Destination& destination) {
+    Store store = std::move(find_stores(*file, {destination}).front());
+    check(store);
+    read_store_secrets(store, geteuid());
+    return store;
+  };
+  return made;
+}
+
+bool read_secrets(Command command, Settings& settings) {
+  const uid_t reader = future_user(settings.user);
+  const AsRoot rights;
+  if (command != Command::kProbe && settings.tag_keys != "none") {
+    settings.keys = read_named("--tag-keys",
+                               [&] { return Keyring::read_or_default(settings.tag_keys, reader); });
+  }
+  bool any = !settings.keys.empty();
+  for (Store& store : settings.stores) {
+    read_store_secrets(store, reader);
+    any = any || !store.settings.tls.key.empty() || !store.login.password.empty();
+  }
+  return any;
+}
+
+void read_secrets(DaemonSettings& settings) {
+  for (Listener& listener : settings.listeners) {
+    read_secrets(Command::kServe, listener.settings);
+  }
+  const uid_t reader = future_user(settings.process.user);
+  const AsRoot rights;
+  settings.directory_password = read_named("--route-ldap-password-file", [&] {
+    return read_directory_password(settings.process.routes.directory, reader);
+  });
+}
+
+void warn_of_spool(const Settings& settings, const Log& log) {
+  if (eaccess(settings.spool_dir.c_str(), W_OK | X_OK) != 0) {
+    log.warning(Record()
+                    .add("spool-dir", settings.spool_dir)
+                    .add("error", std::strerror(errno))
+                    .add("effect", "messages over 256 KiB will be deferred"));
+  }
+}
+
+void warn_of_sections(const Settings& settings, const Log& log) {
+  for (const Store& store : settings.stores) {
+    if (!store.near_miss.empty()) {
+      log.warning(Record()
+                      .add("destination", store.destination.text)
+                      .add("section", "none")
+                      .add("near", store.near_miss)
+                      .add("tls", kTlsLevelNames[static_cast<int>(store.settings.tls.level)]));
+    }
+  }
+}
+
+void check_config_file(const Settings& settings) {
+  const std::string& path = settings.config_file;
+  if (!settings.user.empty() && eaccess(path.c_str(), R_OK) != 0 && errno != ENOENT) {
+    throw ConfigError(path + ": " + std::strerror(errno) + " as user " + settings.user +
+                      "; chmod 644, or its folder 755");
+  }
+}
+
+}  // namespace lmtpq::mailer

@@ -1,0 +1,143 @@
+#include "mailer/settings/route_settings.h"
+
+#include <algorithm>
+
+#include "common/config/option_table.h"
+#include "mailer/settings/ldap_filter.h"
+
+namespace lmtpq::mailer {
+namespace {
+
+bool is_ldaps(const std::string& uri) { return uri.starts_with("ldaps://"); }
+bool is_ldapi(const std::string& uri) { return uri.starts_with("ldapi://"); }
+
+// RFC 4516 without what would say where to look and for what: that stands in options of its own.
+Reader uris(std::vector<std::string>& into) {
+  return [&into](std::string_view text) {
+    into.clear();
+    for (const std::string& word : list_of(text)) {
+      const std::size_t begin = word.find("://");
+      const bool known = word.starts_with("ldap://") || is_ldaps(word) || is_ldapi(word);
+      const std::size_t end = known ? word.find_first_of("/?", begin + 3) : 0;
+      if (!known || (end != std::string::npos && end + 1 != word.size())) {
+        throw ConfigError(
+            "expected ldap://HOST[:PORT], ldaps://HOST[:PORT] or ldapi://PATH with %2F for each /; "
+            "several with blanks");
+      }
+      into.push_back(word.substr(0, end));
+    }
+  };
+}
+
+// AttributeDescription (RFC 4512 section 2.5).
+Reader attribute(std::string& into) {
+  return [&into](std::string_view name) {
+    const bool good = std::all_of(name.begin(), name.end(), [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+             c == '-' || c == ';' || c == '.';
+    });
+    if (name.empty() || !good) {
+      throw ConfigError("expected the name of an attribute, such as mailHost");
+    }
+    into = name;
+  };
+}
+
+Reader filter(std::string& into) {
+  return [&into](std::string_view text) { into = LdapFilter(text).text(); };
+}
+
+Table file_options(RouteSettings& s) {
+  return under(
+      "Routes",
+      {value("route-file", "FILE", "",
+             "a map of recipients and their stores: lines of PATTERN DEST[, DEST...]; read "
+             "again when it changes",
+             reader::absolute_path(s.file))});
+}
+
+Table directory_options(DirectorySettings& d) {
+  return under(
+      "Routes",
+      {value(
+           "route-ldap", "URIS", "",
+           "ask this directory for a recipient's store: ldap://HOST[:PORT], ldaps:// or ldapi://; "
+           "several, tried in order, with blanks",
+           uris(d.uris)),
+       value("route-ldap-base", "DN", "", "search below this entry", reader::text(d.base)),
+       value("route-ldap-filter", "FILTER", "",
+             "search for this; %s is the recipient's address, %u its local part, %d its domain; "
+             "default: (|(mail=%s)(mailLocalAddress=%s))",
+             filter(d.filter)),
+       value("route-ldap-attribute", "NAME", "mailHost",
+             "the attribute that names the store, as DEST or several in order",
+             attribute(d.attribute)),
+       value("route-ldap-bind-dn", "DN", "", "log in at the directory as this entry",
+             reader::text(d.bind_dn)),
+       value("route-ldap-password-file", "FILE", "", "its password, closed to others",
+             reader::absolute_path(d.password_file)),
+       value("route-ldap-tls", "HOW", "none",
+             "none; starttls: always, with a certificate of a known CA for the host's name (an "
+             "ldaps:// URI has TLS without it)",
+             reader::choice(
+                 d.tls, {{"none", DirectoryTls::kNone}, {"starttls", DirectoryTls::kStartTls}})),
+       value("route-ldap-ca-file", "FILE", "",
+             "CAs to believe for the directory, PEM; default: those of ldap.conf(5)",
+             reader::absolute_path(d.ca_file)),
+       value("route-ldap-timeout", "TIME", "5s", "to connect, and for each answer of the directory",
+             reader::positive_duration(d.timeout)),
+       value("route-ldap-cache", "TIME", "5m", "believe an answer that names a store so long",
+             reader::duration(d.cache)),
+       value("route-ldap-negative-cache", "TIME", "1m", "believe an answer that names none so long",
+             reader::duration(d.negative_cache)),
+       value("route-ldap-stale", "TIME", "10m",
+             "believe an answer that names a store so much longer while the directory is out of "
+             "reach",
+             reader::duration(d.stale)),
+       value("route-ldap-cache-size", "N", "20000", "answers that are kept",
+             reader::number(d.cache_size, 1, 10'000'000))});
+}
+
+}  // namespace
+
+std::vector<Option> route_option_table(RouteSettings& settings) {
+  Table table;
+  append(table, file_options(settings));
+  append(table, directory_options(settings.directory));
+  return table;
+}
+
+void check(const RouteSettings& settings) {
+  const DirectorySettings& d = settings.directory;
+  if (!d.bind_dn.empty() && d.password_file.empty()) {
+    // RFC 4513 section 5.1.2: it would pass for a login.
+    throw ConfigError("--route-ldap-bind-dn needs --route-ldap-password-file");
+  }
+  if (d.bind_dn.empty() && !d.password_file.empty()) {
+    throw ConfigError("--route-ldap-password-file needs --route-ldap-bind-dn");
+  }
+  if (d.uris.empty() && (!d.base.empty() || !d.bind_dn.empty())) {
+    throw ConfigError("--route-ldap-base and --route-ldap-bind-dn need --route-ldap");
+  }
+  const auto plain = [](const std::string& uri) { return !is_ldaps(uri) && !is_ldapi(uri); };
+  if (d.tls == DirectoryTls::kStartTls && !std::all_of(d.uris.begin(), d.uris.end(), plain)) {
+    throw ConfigError("--route-ldap-tls=starttls is for ldap:// URIs only");
+  }
+}
+
+Secret read_directory_password(const DirectorySettings& settings, uid_t reader) {
+  if (settings.password_file.empty()) {
+    return Secret();
+  }
+  const Secret file = read_secret_file(settings.password_file, reader, "the password");
+  std::string_view text = file.text();
+  // An editor's line end is no part of it.
+  text.remove_suffix(text.ends_with('\n') ? 1 : 0);
+  text.remove_suffix(text.ends_with('\r') ? 1 : 0);
+  if (text.empty() || text.find_first_of(std::string_view("\n\r\0", 3)) != text.npos) {
+    throw ConfigError(settings.password_file + ": expected the password in one line");
+  }
+  return Secret(text);
+}
+
+}  // namespace lmtpq::mailer

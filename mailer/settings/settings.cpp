@@ -1,0 +1,153 @@
+#include "mailer/settings/settings.h"
+
+#include "common/config/option_table.h"
+
+namespace lmtpq::mailer {
+namespace {
+
+Reader destinations(std::vector<Destination>& into) {
+  return [&into](std::string_view list) { into = parse_destinations(list); };
+}
+
+Reader trace_id(TraceId& into) {
+  return [&into](std::string_view value) {
+    const auto parsed = TraceId::parse(value);
+    if (!parsed) {
+      throw ConfigError("expected 1 to 255 of the characters A-Z a-z 0-9 - _ .");
+    }
+    into = *parsed;
+  };
+}
+
+Table delivery_options(Settings& s) {
+  return under(
+      "What is delivered",
+      {bare_means("always",
+                  with_letter('Q', value("ignore-quota", "WHO", "tagged",
+                                         "whose mail is filed although the mailbox is over quota: "
+                                         "always, tagged or never",
+                                         reader::choice(s.ignore_quota,
+                                                        {{"always", IgnoreQuota::kAlways},
+                                                         {"tagged", IgnoreQuota::kTagged},
+                                                         {"never", IgnoreQuota::kNever}})))),
+       with_letter('t', value("trace-id", "ID", "", "send this trace id with every message",
+                              trace_id(s.trace_id))),
+       value("tag-keys", "FILE", "",
+             "keys of the tags that lmtpq-milter writes, or none; default: /etc/lmtpq/tag.keys, if "
+             "it "
+             "is there",
+             reader::text(s.tag_keys)),
+       value("trace", "SOURCE", "tag",
+             "where a message's trace id comes from: tag (else its queue id), queue-id, off",
+             reader::choice(s.trace, {{"tag", TraceSource::kTag},
+                                      {"queue-id", TraceSource::kQueueId},
+                                      {"off", TraceSource::kOff}})),
+       value("utf8-headers", "POLICY", "allow",
+             "mail with UTF-8 in its header only, to a store without SMTPUTF8: allow or refuse",
+             reader::choice(s.utf8_headers,
+                            {{"allow", Utf8Headers::kAllow}, {"refuse", Utf8Headers::kRefuse}})),
+       value("max-message-size", "SIZE", "",
+             "refuse a larger message (552 5.3.4); 0: none is too large",
+             [&s](std::string_view size) {
+               const std::uint64_t bytes = parse_size(size);
+               s.max_message_size = bytes > 0 ? std::optional(bytes) : std::nullopt;
+             }),
+       value("max-rcpts", "N", "1000", "recipients taken in one transaction",
+             reader::number(s.max_rcpts, 1, 50'000)),
+       value("line-limit", "BYTES", "998", "break longer lines, with CRLF and a space",
+             reader::number(s.line_limit, 72, 1'000'000))});
+}
+
+Table destination_options(Settings& s) {
+  return under("The store",
+               {with_letter('d', value("destination", "DEST", "",
+                                       "unix:PATH or inet:HOST[:PORT]; several, in order, with "
+                                       "commas",
+                                       destinations(s.destinations)))});
+}
+
+Table time_options(Timeouts& t) {
+  return under(
+      "Time (a number and s, m, h, d or w)",
+      {value("idle-timeout", "TIME", "60s", "an unused connection to the store is kept so long",
+             reader::duration(t.idle)),
+       value("input-timeout", "TIME", "10m", "for the client, or standard input, to go on",
+             reader::positive_duration(t.input)),
+       value("mta-timeout", "TIME", "1h",
+             "what the client waits behind its dot (Sendmail's Timeout.datafinal); no "
+             "message is sent to the store when its answer could come too late",
+             reader::positive_duration(t.mta))});
+}
+
+Table process_options(Settings& s) {
+  return under(
+      "The process",
+      {argv_only(value("config", "FILE", kDefaultConfigFile,
+                       "read these options from FILE; what the command line says counts more",
+                       [](std::string_view) {})),
+       value("user", "USER", "", "become this user, with its groups, before any mail is read",
+             reader::text(s.user)),
+       value("spool-dir", "DIR", "/var/tmp", "where messages over 256 KiB wait, in unlinked files",
+             reader::text(s.spool_dir)),
+       value("log", "WHERE", "syslog", "syslog, stderr or the path of a file",
+             reader::log_place(s.log)),
+       value("log-level", "LEVEL", "info", "error, warning, info or debug",
+             [&s](std::string_view level) { s.log_level = parse_log_level(level); }),
+       value("debug-peer", "LIST", "",
+             "log the dialogue with these destinations (words out of their names, or all)",
+             [&s](std::string_view list) { s.debug_peers = list_of(list); }),
+       value("transcript-dir", "DIR", "",
+             "write the dialogue with the store into a file there, one a connection",
+             reader::text(s.transcript_dir))});
+}
+
+}  // namespace
+
+std::vector<Option> option_table(Command command, Settings& settings) {
+  Table table;
+  if (command == Command::kDeliver) {
+    append(table, under("The envelope",
+                        {argv_only(with_letter('f', value("sender", "ADDRESS", "",
+                                                          "the envelope's sender; '' or '<>' for "
+                                                          "none",
+                                                          reader::text(settings.sender))))}));
+  }
+  if (command == Command::kProbe) {
+    append(table,
+           under("What is asked",
+                 {argv_only(value("rcpt", "ADDRESS", "",
+                                  "ask whether this mailbox exists and is over quota",
+                                  reader::text(settings.probe_recipient))),
+                  argv_only(value("json", "", "", "print JSON", reader::boolean(settings.json)))}));
+  }
+  if (command == Command::kServe) {
+    append(table, serve_option_table(settings.serve));
+    append(table, under("The daemon", {argv_only(value("json", "", "", "with --status: print JSON",
+                                                       reader::boolean(settings.json)))}));
+    append(table, listener_table(settings));
+  } else {
+    append(table, delivery_options(settings));
+    append(table, destination_options(settings));
+  }
+  append(table, store_option_table(settings.store));
+  append(table, time_options(settings.timeouts));
+  append(table, process_options(settings));
+  Table daemon = pool_option_table(settings.store.pool);
+  append(daemon, route_option_table(settings.routes));
+  if (command != Command::kServe) {
+    append(daemon, serve_option_table(settings.serve));
+    append(daemon, listener_option_table(settings.serve.listener));
+    daemon = foreign(std::move(daemon));
+  }
+  append(table, std::move(daemon));
+  return table;
+}
+
+std::vector<Option> listener_table(Settings& settings) {
+  Table table = listener_option_table(settings.serve.listener);
+  append(table, delivery_options(settings));
+  append(table, destination_options(settings));
+  return table;
+}
+
+}  // namespace lmtpq::mailer

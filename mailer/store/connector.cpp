@@ -1,0 +1,206 @@
+#include "mailer/store/connector.h"
+
+#include "mailer/io/proxy_protocol.h"
+#include "mailer/io/secure_loader.h"
+
+namespace lmtpq::mailer {
+
+Connector::Connector(const Store& store, const Settings& process, Dialer& dialer, const Log& log)
+    : store_(store), process_(process), dialer_(dialer), log_(log) {}
+
+Connection Connector::connect(Deadline latest) {
+  Connection connection = attempt(latest, InClear::kUnlessRefused);
+  // At level `may` TLS is a bonus: a store whose TLS is broken gets its mail without.
+  if (connection.trouble == Trouble::kTls && store_.settings.tls.level == TlsLevel::kMay) {
+    warn(connection.failure, "once more without TLS");
+    const std::string why = connection.failure;
+    const TlsFacts facts = connection.upstream->tls_facts();
+    connection = Connection();  // hung up first: the store may serve no two of us
+    connection = attempt(latest, InClear::kRightAway);
+    connection.without_tls = why;
+    connection.failed_tls = facts;
+  }
+  if (connection.ready) {
+    log_security(*connection.upstream);
+  }
+  return connection;
+}
+
+void Connector::warn(const std::string& failure, const char* effect) const {
+  log_.warning(Record()
+                   .add("destination", store_.destination.text)
+                   .add("failed", failure)
+                   .add("effect", effect));
+}
+
+Connection Connector::attempt(Deadline latest, InClear clear) {
+  Connection made;
+  Dialed dialed = dialer_.dial(store_.destination, store_.settings.timeouts.connect, latest);
+  if (!dialed.channel) {
+    made.failure = dialed.failure;
+    return made;
+  }
+  made.upstream = std::make_unique<Upstream>(std::move(dialed.channel), dialed.peer,
+                                             store_.settings, process_, log_);
+  Upstream& upstream = *made.upstream;
+  try {
+    if (store_.settings.proxy_protocol == ProxyProtocol::kV2) {
+      upstream.precede(proxy_v2_header(dialed.source, dialed.target),
+                       std::min(Clock::now() + store_.settings.timeouts.lhlo, latest));
+    }
+    made.ready = upstream.open(latest) && (clear == InClear::kRightAway || secure(made, latest)) &&
+                 log_in(made, latest);
+  } catch (const ConfigError& error) {
+    made.trouble = Trouble::kConfiguration;
+    made.failure = error.what();
+  }
+  if (made.ready) {
+    made.failure.clear();
+  } else {
+    // The reason first: of a reply, mailq(1) shows some 60 characters.
+    const std::string why = made.failure.empty() ? upstream.client().reason() : made.failure;
+    made.failure = why + doubt(upstream) + " (" + upstream.peer() + ")";
+  }
+  return made;
+}
+
+std::shared_ptr<Tls> Connector::read_tls() const {
+  const bool named = store_.destination.family == Destination::Family::kInet;
+  return secure_parts().tls(store_.settings.tls, named ? store_.destination.host : std::string());
+}
+
+void Connector::renew_tls() {
+  if (store_.wants_tls()) {
+    std::shared_ptr<Tls> fresh = read_tls();
+    fresh->connect();  // a Tls reads its files for its first connection
+    const std::lock_guard lock(mutex_);
+    tls_.swap(fresh);  // the old one ends without the lock
+  }
+}
+
+std::shared_ptr<Tls> Connector::tls() {
+  const std::lock_guard lock(mutex_);
+  if (!tls_) {
+    tls_ = read_tls();
+  }
+  return tls_;
+}
+
+bool Connector::secure(Connection& connection, Deadline latest) {
+  if (!store_.wants_tls()) {
+    return true;
+  }
+  Upstream& upstream = *connection.upstream;
+  const bool must = store_.settings.tls.level >= TlsLevel::kEncrypt;
+  if (!upstream.client().capabilities().offers("STARTTLS")) {
+    if (must) {
+      connection.trouble = Trouble::kTls;
+      connection.failure =
+          "STARTTLS is not offered, and --tls=" +
+          std::string(kTlsLevelNames[static_cast<int>(store_.settings.tls.level)]) +
+          " goes on only with it";
+    }
+    return !must;
+  }
+  if (upstream.start_tls(tls(), latest)) {
+    return true;
+  }
+  if (upstream.client().state() == ClientState::kReady && !must) {
+    connection.without_tls = "STARTTLS refused: " + upstream.client().refusal()->summary();
+    warn(connection.without_tls, "goes on without TLS");
+    return true;
+  }
+  connection.trouble = Trouble::kTls;
+  if (upstream.client().refusal()) {
+    connection.failure = "STARTTLS refused: " + upstream.client().refusal()->summary();
+  }
+  return false;
+}
+
+// Over a unix socket Cyrus asks nobody who he is (and offers EXTERNAL to whoever wants to be
+// asked): what cannot be done there need not be.
+bool Connector::log_in(Connection& connection, Deadline latest) {
+  const AuthSettings& auth = store_.settings.auth;
+  Upstream& upstream = *connection.upstream;
+  if (!auth.wanted()) {
+    return true;
+  }
+  const bool optional = store_.destination.family == Destination::Family::kUnix;
+  connection.trouble = Trouble::kLogin;
+  if (!upstream.client().capabilities().offers("AUTH")) {
+    connection.failure = "a login is configured, and AUTH is not offered";
+    return optional;
+  }
+  if (upstream.log_in(secure_parts().login(auth, store_.login, surroundings(upstream)),
+                      store_.login, latest)) {
+    return true;
+  }
+  connection.failure = upstream.login_failure();
+  if (!auth.password_file.empty() && store_.login.password.empty()) {
+    connection.failure = auth.password_file + " has no line for " + store_.destination.text +
+                         (auth.user.empty() ? "" : " and " + auth.user) + "; " + connection.failure;
+  }
+  return optional && upstream.client().state() == ClientState::kReady &&
+         !upstream.client().refusal();
+}
+
+// A header that the store does not expect makes nonsense of the dialogue, at once.
+std::string Connector::doubt(const Upstream& upstream) const {
+  const bool early = upstream.offered().empty();
+  return early && store_.settings.proxy_protocol == ProxyProtocol::kV2
+             ? "; proxy-protocol is v2: does the store expect it (lmtpd -H)?"
+             : "";
+}
+
+SaslSurroundings Connector::surroundings(const Upstream& upstream) const {
+  SaslSurroundings made;
+  const TlsSettings& tls = store_.settings.tls;
+  const bool unix_socket = store_.destination.family == Destination::Family::kUnix;
+  made.server = !tls.name.empty() ? tls.name
+                : unix_socket     ? store_.settings.hostname
+                                  : store_.destination.host;
+  made.external_bits = static_cast<unsigned>(upstream.tls_facts().bits);
+  // There are ciphers that encrypt nothing.
+  made.confidential = unix_socket || (upstream.tls() != nullptr && made.external_bits > 0);
+  if (upstream.tls() != nullptr) {
+    if (upstream.tls()->showed_certificate()) {
+      made.external_identity = store_.login.user.empty() ? "certificate" : store_.login.user;
+    }
+    if (store_.settings.auth.channel_binding != "none") {
+      made.binding_type = store_.settings.auth.channel_binding;
+      made.binding = upstream.tls()->channel_binding(made.binding_type);
+    }
+  }
+  return made;
+}
+
+void Connector::log_security(const Upstream& upstream) const {
+  if (upstream.tls() == nullptr && upstream.mechanism().empty()) {
+    return;
+  }
+  const TlsFacts& facts = upstream.tls_facts();
+  Record record;
+  record.add("relay", upstream.peer()).add("tls", tls_words(upstream));
+  if (upstream.tls() != nullptr) {
+    record.add("cipher", facts.cipher)
+        .add("verification", facts.verification)
+        .add("resumed", facts.resumed ? "yes" : "no");
+  }
+  record.add("auth", upstream.mechanism().empty() ? "none" : upstream.mechanism());
+  if (!upstream.mechanism().empty()) {
+    if (!store_.login.user.empty()) {
+      record.add("user", store_.login.user);
+    }
+    record.add("layer", static_cast<long long>(upstream.layer_bits()));
+  }
+  log_.info(record);
+}
+
+std::string tls_words(const Upstream& upstream) {
+  const TlsFacts& facts = upstream.tls_facts();
+  return upstream.tls() == nullptr
+             ? "none"
+             : facts.protocol + "/" + kTlsTrustNames[static_cast<int>(facts.trust)];
+}
+
+}  // namespace lmtpq::mailer

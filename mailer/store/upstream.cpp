@@ -1,0 +1,198 @@
+#include "mailer/store/upstream.h"
+
+#include <algorithm>
+
+#include "mailer/lmtp/data.h"
+
+namespace lmtpq::mailer {
+namespace {
+
+// Cyrus refuses an oversize message with one reply for all recipients, and that close to its limit
+// this much silence behind the first is enough. Far from any limit 552 5.2.3 may be one mailbox's
+// own, while the next recipient is being filed.
+constexpr std::chrono::seconds kRefusalGrace{2};
+constexpr std::chrono::seconds kDoubtfulRefusalGrace{30};
+constexpr std::uint64_t kNearLimit = 16 * 1024;
+
+// All of a message that fits one flight.
+bool read_whole(const Body& body, std::string& message) {
+  Body::Reader reader(body);
+  std::string_view bytes;
+  message.reserve(body.size());
+  for (;;) {
+    switch (reader.next(bytes)) {
+      case Body::Reader::Result::kBytes:
+        message += bytes;
+        break;
+      case Body::Reader::Result::kEnd:
+        return true;
+      case Body::Reader::Result::kFailed:
+        return false;  // send_message() will say so
+    }
+  }
+}
+
+bool listed(const std::vector<std::string>& names, const std::string& peer) {
+  return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+    return name == "all" || peer.find(name) != std::string::npos;
+  });
+}
+
+}  // namespace
+
+Upstream::Upstream(std::unique_ptr<Channel> channel, std::string peer,
+                   const StoreSettings& settings, const Settings& process, const Log& log)
+    : channel_(std::move(channel)),
+      peer_(std::move(peer)),
+      settings_(settings),
+      client_(settings.hostname, settings.pipelining ? LmtpClient::kPipelineWindow : 1),
+      transcript_(process.transcript_dir, listed(process.debug_peers, peer_), peer_, log) {}
+
+bool Upstream::reusable() const {
+  const auto& most = client_.capabilities().mail_max();
+  return client_.reusable() && (!most || static_cast<std::size_t>(transactions_) < *most);
+}
+
+bool Upstream::alive() { return reusable() && channel_->quiet(); }
+
+void Upstream::transact(Transaction transaction, const Body& body, Deadline latest_dot,
+                        Deadline latest_answer) {
+  dot_sent_ = false;
+  message_size_ = body.size();
+  transaction.form = form_for(body);
+  if (transaction.form == MessageForm::kOneFlight && !read_whole(body, transaction.message)) {
+    transaction.form = MessageForm::kChunks;
+  }
+  ++transactions_;
+  client_.begin(std::move(transaction));
+  converse_while(ClientState::kEnvelope, latest_dot);
+  if (client_.state() == ClientState::kBody) {
+    send_message(body, latest_dot);
+  }
+  while (client_.state() == ClientState::kFinal && !client_.output().empty()) {
+    exchange_commands(std::min(reply_deadline(), latest_dot));
+  }
+  converse_while(ClientState::kFinal, latest_answer);
+}
+
+void Upstream::ask(Transaction transaction, Deadline latest) {
+  transaction.purpose = Transaction::Purpose::kAsk;
+  client_.begin(std::move(transaction));
+  converse_while(ClientState::kEnvelope, latest);
+}
+
+void Upstream::quit(Deadline latest) {
+  client_.quit();
+  const Deadline deadline = std::min(Clock::now() + settings_.timeouts.quit, latest);
+  do {
+    exchange_commands(deadline);
+  } while (client_.awaited() && Clock::now() < deadline);
+  transcript_.ended("closed by us");
+}
+
+void Upstream::converse_while(ClientState state, Deadline latest) {
+  timed_reply_ = client_.replies() + 1;
+  while (client_.state() == state) {
+    exchange_commands(std::min(reply_deadline(), latest));
+  }
+}
+
+// The timer starts anew with each whole reply, never with a part of one: a store that dribbles is
+// waited for no longer than one that is silent.
+Deadline Upstream::reply_deadline() {
+  if (timed_reply_ != client_.replies()) {
+    timed_reply_ = client_.replies();
+    reply_deadline_ = Clock::now() + patience();
+  }
+  return reply_deadline_;
+}
+
+std::chrono::milliseconds Upstream::patience() const {
+  const StoreTimeouts& t = settings_.timeouts;
+  switch (client_.awaited().value_or(Awaited::kQuit)) {
+    case Awaited::kGreeting:
+    case Awaited::kLhlo:
+      return t.lhlo;
+    case Awaited::kStarttls:
+      return t.starttls;
+    case Awaited::kAuth:
+      return t.auth;
+    case Awaited::kRset:
+    case Awaited::kTrace:
+      return t.rset;
+    case Awaited::kMail:
+      return t.mail;
+    case Awaited::kRcpt:
+      return t.rcpt;
+    case Awaited::kData:
+      return t.data_init;
+    case Awaited::kBdat:
+      return t.data_done;
+    case Awaited::kFinal:
+      return client_.message_refused() ? std::min(refusal_grace(), t.data_done) : t.data_done;
+    case Awaited::kQuit:
+      break;
+  }
+  return t.quit;
+}
+
+std::chrono::milliseconds Upstream::refusal_grace() const {
+  const auto limit = client_.capabilities().size_limit();
+  return limit && message_size_ + kNearLimit >= *limit ? kRefusalGrace : kDoubtfulRefusalGrace;
+}
+
+void Upstream::exchange_commands(Deadline deadline) {
+  const auto awaited = client_.awaited();
+  std::string in;
+  std::string_view out = client_.output();
+  const IoStatus status = channel_->exchange(out, in, deadline);
+  const std::size_t written = client_.output().size() - out.size();
+  if (!client_.confidential()) {
+    const std::size_t shown = std::min(written, client_.commands_in_output());
+    transcript_.sent(std::string_view(client_.output()).substr(0, shown));
+  }
+  client_.output().erase(0, written);
+  // Before what was heard in return is looked at.
+  if (written > 0 && client_.flight_out()) {
+    message_out(message_size_);
+  }
+  const std::size_t heard = client_.replies();
+  hear(in, status, awaited);
+  // Who always has another byte for us, and never a whole reply, is no better than who is silent.
+  if (status == IoStatus::kProgress && written == 0 && client_.replies() == heard &&
+      Clock::now() >= deadline) {
+    hear({}, IoStatus::kTimeout, awaited);
+  }
+}
+
+void Upstream::exchange_message(std::string_view& out, Deadline deadline) {
+  std::string in;
+  const IoStatus status = channel_->exchange(out, in, deadline);
+  hear(in, status, std::nullopt);
+}
+
+void Upstream::hear(const std::string& in, IoStatus status, std::optional<Awaited> awaited) {
+  if (!client_.confidential()) {
+    transcript_.received(in);
+  }
+  client_.receive(in);
+  if (!in.empty()) {
+    heard_ = Clock::now();
+  }
+  if (status == IoStatus::kProgress) {
+    return;
+  }
+  const std::string when =
+      awaited ? std::string(" before the reply to ") + kAwaitedNames[static_cast<int>(*awaited)]
+              : " in the middle of the message";
+  if (client_.message_refused()) {
+    client_.conclude_refused();
+  } else if (status == IoStatus::kTimeout) {
+    client_.lost("time was up" + when);
+  } else {
+    client_.lost(channel_->failure() + when);
+  }
+  transcript_.ended(client_.reason());
+}
+
+}  // namespace lmtpq::mailer

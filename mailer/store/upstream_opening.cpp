@@ -1,0 +1,111 @@
+// A connection until its first transaction: greeting, LHLO, TLS, login.
+
+#include <algorithm>
+
+#include "mailer/store/upstream.h"
+
+namespace lmtpq::mailer {
+bool Upstream::precede(std::string_view bytes, Deadline deadline) {
+  std::string in;
+  const bool written = write_all(*channel_, bytes, in, deadline);
+  client_.receive(in);
+  return written;
+}
+
+bool Upstream::open(Deadline latest) { return hear_offer(latest); }
+
+bool Upstream::hear_offer(Deadline latest) {
+  converse_while(ClientState::kOpening, latest);
+  if (client_.state() != ClientState::kReady) {
+    return false;
+  }
+  offered_.push_back(client_.capabilities());
+  return true;
+}
+
+bool Upstream::start_tls(std::shared_ptr<Tls> tls, Deadline latest) {
+  std::unique_ptr<TlsConnection> connection = tls->connect();
+  secured_by_ = std::move(tls);
+  client_.start_tls();
+  converse_while(ClientState::kOpening, latest);
+  if (client_.state() != ClientState::kHandshake) {
+    return false;
+  }
+  std::string failure;
+  const bool done =
+      shake_hands(*connection, *channel_,
+                  std::min(Clock::now() + settings_.timeouts.starttls, latest), failure);
+  tls_facts_ = connection->facts();
+  if (!done) {
+    client_.lost(failure);
+    transcript_.ended(client_.reason());
+    return false;
+  }
+  transcript_.note(tls_facts_.protocol + " " + tls_facts_.cipher);
+  tls_ = connection.get();
+  channel_ = std::make_unique<LayeredChannel>(std::move(channel_), std::move(connection));
+  client_.start_over();
+  return hear_offer(latest);
+}
+
+bool Upstream::log_in(std::unique_ptr<SaslExchange> sasl, const Login& login, Deadline latest) {
+  const auto& offers = client_.capabilities().all();
+  const auto auth = std::find_if(offers.begin(), offers.end(),
+                                 [](const auto& offer) { return offer.first == "AUTH"; });
+  if (!sasl->start(auth == offers.end() ? "" : auth->second)) {
+    login_failure_ = "login: " + sasl->failure();
+    return false;
+  }
+  transcript_.note("AUTH " + sasl->mechanism() + " (what is said is not shown)");
+  if (!exchange_login(*sasl, login.password, latest)) {
+    const std::string who = login.user.empty() ? "" : " as " + login.user;
+    login_failure_ = "login by " + sasl->mechanism() + who + ": " + login_failure_;
+    transcript_.note(login_failure_);
+    return false;
+  }
+  mechanism_ = sasl->mechanism();
+  transcript_.note("AUTH " + mechanism_ + ": done");
+  layer_bits_ = sasl->layer_bits();
+  if (layer_bits_ > 0) {
+    SaslExchange& exchange = *sasl;
+    channel_ =
+        std::make_unique<LayeredChannel>(std::move(channel_), exchange.into_layer(std::move(sasl)));
+  }
+  client_.start_over();
+  return hear_offer(latest);
+}
+
+// True when both sides say that we are in.
+bool Upstream::exchange_login(SaslExchange& sasl, const Secret& password, Deadline latest) {
+  client_.authenticate(sasl.mechanism(), sasl.initial(), password.text());
+  converse_while(ClientState::kOpening, latest);
+  while (client_.state() == ClientState::kChallenged) {
+    if (!login_failure_.empty()) {
+      client_.lost("AUTH: " + login_failure_);  // we gave up, and it asks on
+      return false;
+    }
+    auto answer = sasl.answer(client_.challenge());
+    if (!answer) {
+      login_failure_ = sasl.failure();
+    }
+    client_.respond(answer);
+    if (answer) {
+      wipe(*answer);
+    }
+    converse_while(ClientState::kOpening, latest);
+  }
+  if (client_.state() == ClientState::kLoggedIn) {
+    if (login_failure_.empty() && sasl.succeed()) {
+      return true;
+    }
+    // A server that lets us in without the proof that the mechanism owes us may be anybody.
+    login_failure_ = login_failure_.empty() ? sasl.failure() : login_failure_;
+    client_.lost("AUTH: " + login_failure_);
+  } else if (login_failure_.empty()) {
+    login_failure_ =
+        client_.refusal() ? "refused: " + client_.refusal()->summary() : client_.reason();
+  }
+  return false;
+}
+
+}  // namespace lmtpq::mailer

@@ -1,0 +1,53 @@
+#include "common/escape.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+
+class EscapeTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(EscapeTest);
+  CPPUNIT_TEST(measuresWellFormedSequences);
+  CPPUNIT_TEST(measuresNothingElse);
+  CPPUNIT_TEST(showsUtf8AndEscapesTheRest);
+  CPPUNIT_TEST_SUITE_END();
+
+  void measuresWellFormedSequences() {
+    const std::string_view cases[] = {"a",
+                                      {"\0", 1},
+                                      "\xc2\x80",
+                                      "\xdf\xbf",
+                                      "\xe0\xa0\x80",
+                                      "\xed\x9f\xbf",
+                                      "\xef\xbf\xbf",
+                                      "\xf0\x90\x80\x80",
+                                      "\xf4\x8f\xbf\xbf"};
+    for (const std::string_view text : cases) {
+      CPPUNIT_ASSERT_EQUAL(text.size(), lmtpq::utf8_length(std::string(text) + "z"));
+    }
+  }
+
+  void measuresNothingElse() {
+    for (const char* text :
+         {"", "\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xc2", "\xc2z", "\xe0\x9f\xbf", "\xe2\x82",
+          "\xe2\x82z", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
+          "\xff", "\xf0\x90\x80"}) {
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(lmtpq::escaped(text), std::size_t{0}, lmtpq::utf8_length(text));
+    }
+  }
+
+  void showsUtf8AndEscapesTheRest() {
+    const struct {
+      std::string_view text;
+      const char* shown;
+    } cases[] = {{"plain =", "plain ="},
+                 {"\r\n\t", "\\r\\n\\t"},
+                 {"\"\\", "\\\"\\\\"},
+                 {{"\0\x1b\x7f", 3}, "\\x00\\x1b\\x7f"},
+                 {"\xc3\xbc\xc2\xa0", "\xc3\xbc\xc2\xa0"},
+                 {"\xc2\x85\xc2\x9f", "\\xc2\\x85\\xc2\\x9f"},
+                 {"\xfcz\xe2\x82", "\\xfcz\\xe2\\x82"}};
+    for (const auto& row : cases) {
+      CPPUNIT_ASSERT_EQUAL(std::string(row.shown), lmtpq::escaped(row.text));
+    }
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(EscapeTest);

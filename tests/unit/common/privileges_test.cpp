@@ -1,0 +1,146 @@
+#include "common/privileges.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/config/config.h"
+
+using lmtpq::ConfigError;
+using lmtpq::drop_privileges;
+
+namespace {
+
+std::string complaint(const std::string& user) {
+  try {
+    drop_privileges(user);
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return {};
+}
+
+// Real, effective and saved, and no way back.
+bool wholly(const passwd& user) {
+  uid_t uids[3];
+  gid_t gids[3];
+  if (getresuid(&uids[0], &uids[1], &uids[2]) != 0 ||
+      getresgid(&gids[0], &gids[1], &gids[2]) != 0) {
+    return false;
+  }
+  for (int i = 0; i < 3; ++i) {
+    if (uids[i] != user.pw_uid || gids[i] != user.pw_gid) {
+      return false;
+    }
+  }
+  gid_t groups[64];
+  const int count = getgroups(64, groups);
+  for (int i = 0; i < count; ++i) {
+    if (groups[i] == 0) {
+      return false;
+    }
+  }
+  return count >= 0 && seteuid(0) != 0 && setuid(0) != 0 && setgid(0) != 0;
+}
+
+// Runs `body` in a process of its own, which it may ruin; true when it says so.
+template <typename Body>
+bool in_a_child(Body body) {
+  const pid_t child = fork();
+  if (child == 0) {
+    bool good = false;
+    try {
+      good = body();
+    } catch (const std::exception&) {
+    }
+    _exit(good ? 0 : 1);
+  }
+  int status = 0;
+  return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+}  // namespace
+
+class PrivilegesTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(PrivilegesTest);
+  CPPUNIT_TEST(aUserThatDoesNotExistIsAMistake);
+  CPPUNIT_TEST(whoRunsAsHimselfStaysHimself);
+  CPPUNIT_TEST(rootBecomesTheUserWhollyAndNobodyElseCan);
+  CPPUNIT_TEST(whomSendmailMadeUsByHalvesIsTakenOnWholly);
+  CPPUNIT_TEST(rootsRightsAreBorrowedAndGivenBack);
+  CPPUNIT_TEST_SUITE_END();
+
+  void aUserThatDoesNotExistIsAMistake() {
+    CPPUNIT_ASSERT_EQUAL(std::string("no user no-such-user on this system (see --user)"),
+                         complaint("no-such-user"));
+  }
+
+  void whoRunsAsHimselfStaysHimself() {
+    const uid_t user = geteuid();
+    const passwd* const entry = getpwuid(user);
+    CPPUNIT_ASSERT_EQUAL(std::string(), complaint(""));
+    if (entry != nullptr) {
+      CPPUNIT_ASSERT_EQUAL(std::string(), complaint(entry->pw_name));
+    }
+    CPPUNIT_ASSERT_EQUAL(user, geteuid());
+    CPPUNIT_ASSERT_EQUAL(user, getuid());
+  }
+
+  void rootBecomesTheUserWhollyAndNobodyElseCan() {
+    const char* const name = geteuid() == 0 ? "nobody" : "root";
+    const passwd user = *getpwnam(name);
+    if (geteuid() == 0) {
+      CPPUNIT_ASSERT(in_a_child([&] {
+        const gid_t groups[] = {0, 1, 2};
+        return setgroups(3, groups) == 0 && complaint(name).empty() && wholly(user);
+      }));
+    } else {
+      CPPUNIT_ASSERT_EQUAL(std::string("only root can become user root (see --user)"),
+                           complaint(name));
+    }
+  }
+
+  // F=S with U=: setreuid(-1, uid), setregid or setegid, and root's groups are left (deliver.c).
+  void whomSendmailMadeUsByHalvesIsTakenOnWholly() {
+    const passwd user = *getpwnam("nobody");
+    const bool root = geteuid() == 0;
+    CPPUNIT_ASSERT(in_a_child([&] {
+      if (!root) {
+        const uid_t before = getuid();
+        drop_privileges("");
+        return getuid() == before && geteuid() == before;
+      }
+      const gid_t groups[] = {0, 1, 2};
+      if (setgroups(3, groups) != 0 || setegid(user.pw_gid) != 0 ||
+          setreuid(static_cast<uid_t>(-1), user.pw_uid) != 0) {
+        return false;
+      }
+      drop_privileges("");
+      return wholly(user);
+    }));
+  }
+
+  void rootsRightsAreBorrowedAndGivenBack() {
+    const passwd user = *getpwnam("nobody");
+    CPPUNIT_ASSERT_EQUAL(user.pw_uid, lmtpq::future_user("nobody"));
+    CPPUNIT_ASSERT_EQUAL(geteuid(), lmtpq::future_user(""));
+    CPPUNIT_ASSERT_THROW(lmtpq::future_user("no-such-user"), ConfigError);
+    const bool root = geteuid() == 0;
+    CPPUNIT_ASSERT(in_a_child([&] {
+      if (root && setreuid(static_cast<uid_t>(-1), user.pw_uid) != 0) {
+        return false;
+      }
+      const uid_t before = geteuid();
+      bool borrowed = false;
+      {
+        const lmtpq::AsRoot rights;
+        borrowed = geteuid() == (root ? 0 : before);
+      }
+      return borrowed && geteuid() == before;
+    }));
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(PrivilegesTest);

@@ -1,0 +1,93 @@
+#include "mailer/delivery/delivery.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+
+#include <new>
+
+#include "common/config/config.h"
+
+namespace {
+
+using namespace lmtpq;
+using namespace lmtpq::mailer;
+
+// A store that takes everything until `fails_at` is written; then memory is at its end.
+class FailingChannel : public Channel {
+ public:
+  explicit FailingChannel(std::string fails_at) : fails_at_(std::move(fails_at)) {}
+  IoStatus exchange(std::string_view& out, std::string& in, Deadline) override {
+    if (!reply_.empty()) {
+      in += std::exchange(reply_, {});
+      return IoStatus::kProgress;
+    }
+    if (failing_) {
+      throw std::bad_alloc();
+    }
+    const std::string written(std::exchange(out, {}));
+    failing_ = written.starts_with(fails_at_);
+    reply_ = failing_ ? "" : written.starts_with("DATA") ? "354 go\r\n" : "250 ok\r\n";
+    return IoStatus::kProgress;
+  }
+  bool quiet() override { return true; }
+  const std::string& failure() const override { return failure_; }
+
+ private:
+  std::string fails_at_;
+  std::string reply_ = "220 hi\r\n";
+  std::string failure_;
+  bool failing_ = false;
+};
+
+class FailingDialer : public Dialer {
+ public:
+  explicit FailingDialer(std::string fails_at) : fails_at_(std::move(fails_at)) {}
+  Dialed dial(const Destination& destination, std::chrono::milliseconds, Deadline) override {
+    return {std::make_unique<FailingChannel>(fails_at_), destination.text, {}};
+  }
+
+ private:
+  std::string fails_at_;
+};
+
+std::string fate_when_memory_ends_at(const std::string& command) {
+  Settings settings;
+  Config config(option_table(Command::kRelay, settings));
+  config.apply();
+  settings.stores = find_stores(config, {parse_destination("unix:/store")});
+  const Log log("test", "/dev/null", LogLevel::kInfo);
+  FailingDialer dialer(command);
+  PoolList pools(settings, dialer, log);
+  Delivery delivery(settings, pools, log);
+  Envelope envelope;
+  envelope.recipients.push_back({*Mailbox::parse("u@x")});
+  MailData data("/tmp", std::nullopt);
+  data.append("Subject: x\r\n\r\nhi\r\n");
+  const Delivered delivered = delivery.deliver(envelope, data, Clock::now());
+  CPPUNIT_ASSERT_EQUAL(std::size_t{1}, delivered.outcomes.size());
+  CPPUNIT_ASSERT(!delivery.has_idle());
+  return words_of(delivered.outcomes[0]);
+}
+
+}  // namespace
+
+class DeliveryTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(DeliveryTest);
+  CPPUNIT_TEST(anExceptionBeforeTheDotIsTemporary);
+  CPPUNIT_TEST(anExceptionBehindTheDotIsAPossibleDuplicate);
+  CPPUNIT_TEST_SUITE_END();
+
+  void anExceptionBeforeTheDotIsTemporary() {
+    for (const char* command : {"LHLO", "MAIL", "RCPT", "DATA"}) {
+      const std::string words = fate_when_memory_ends_at(command);
+      CPPUNIT_ASSERT_MESSAGE(words, words.starts_with("451 4.3.0 "));
+    }
+  }
+
+  void anExceptionBehindTheDotIsAPossibleDuplicate() {
+    const std::string words = fate_when_memory_ends_at("Subject");
+    CPPUNIT_ASSERT_MESSAGE(words, words.starts_with("451 4.4.2 "));
+    CPPUNIT_ASSERT_MESSAGE(words, words.find("possible duplicate") != std::string::npos);
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(DeliveryTest);

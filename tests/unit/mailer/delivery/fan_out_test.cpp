@@ -1,0 +1,291 @@
+#include "mailer/delivery/fan_out.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+#include <pthread.h>
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <set>
+#include <stdexcept>
+#include <thread>
+
+#include "tests/unit/mailer/routes/route_texts.h"
+
+using namespace lmtpq;
+using namespace lmtpq::mailer;
+using std::chrono::milliseconds;
+
+namespace {
+
+DestinationList stores(const std::string& text) {
+  return std::make_shared<const std::vector<Destination>>(1, parse_destination(text));
+}
+
+// "u@a" goes to store a; "u@default" has no route; "u@refused" is refused,
+// "u@broken" breaks the map. Each look-up makes its list anew, as a directory does.
+class DomainRoutes : public Routes {
+ public:
+  Route find(const Mailbox& recipient) override {
+    ++asked;
+    const std::string domain(recipient.domain());
+    if (domain == "broken") {
+      throw std::runtime_error("the map is torn");
+    }
+    if (domain == "refused" || domain == "later") {
+      return outcome_of({domain == "refused" ? 5 : 4, 1, 6}, recipient.text());
+    }
+    return domain == "default" ? Route(DefaultRoute()) : Route(stores(domain));
+  }
+  int asked = 0;
+};
+
+// Delivers to all; the store "throws" throws, "forgets" loses count. Records what it was asked.
+class RecordingDelivery : public GroupAgent {
+ public:
+  Delivered deliver(const std::vector<Destination>* route, const Envelope& envelope,
+                    const MailData& data, const Times& times) override {
+    const std::string store = route == nullptr ? "default" : route->front().host;
+    note(store, envelope, data, times);
+    std::this_thread::sleep_for(slowness);
+    at_once -= 1;
+    if (store == "throws") {
+      throw std::runtime_error("out of order");
+    }
+    if (store == "throws-odd") {
+      throw 1;
+    }
+    Delivered made{*TraceId::parse("t"), {}};
+    for (std::size_t i = store == "forgets" ? 1 : 0; i < envelope.recipients.size(); ++i) {
+      const std::string who = envelope.recipients[i].mailbox.text();
+      made.outcomes.push_back(outcome_of({5, 0, 0}, who + " at " + store));
+    }
+    return made;
+  }
+
+  Delivered settle(std::vector<Outcome> outcomes, const Envelope& envelope, const MailData& data,
+                   const Times& times) override {
+    note("settle", envelope, data, times);
+    at_once -= 1;
+    CPPUNIT_ASSERT_EQUAL(envelope.recipients.size(), outcomes.size());
+    return {*TraceId::parse("t"), std::move(outcomes)};
+  }
+
+  void note(const std::string& store, const Envelope& envelope, const MailData& data,
+            const Times& times) {
+    const std::lock_guard lock(mutex_);
+    std::string people;
+    for (const auto& one : envelope.recipients) {
+      people += (people.empty() ? "" : " ") + one.mailbox.text() + (one.ignore_quota ? "!" : "");
+    }
+    groups[store] = people;
+    senders.insert(envelope.sender.text());
+    bodies.insert(&data);
+    envelopes.insert(&envelope);
+    completes.insert(times.complete);
+    begins.insert(times.begun);
+    threads.insert(std::this_thread::get_id());
+    most_at_once = std::max<int>(most_at_once, ++at_once);
+  }
+
+  milliseconds slowness{0};
+  std::map<std::string, std::string> groups;
+  std::set<std::string> senders;
+  std::set<const MailData*> bodies;
+  std::set<const Envelope*> envelopes;
+  std::set<Clock::time_point> completes;
+  std::set<Clock::time_point> begins;
+  std::set<std::thread::id> threads;
+  std::atomic<int> at_once = 0;
+  int most_at_once = 0;
+
+ private:
+  std::mutex mutex_;
+};
+
+struct World {
+  explicit World(const std::vector<std::string>& recipients) {
+    envelope.sender = recipient("sender@example.org");
+    for (const std::string& text : recipients) {
+      envelope.recipients.push_back({recipient(text)});
+    }
+  }
+
+  // "code status text" of each.
+  std::vector<std::string> deliver(Routes* map) {
+    FanOut dispatch(map, road);
+    delivered = dispatch.deliver(envelope, data, begun);
+    std::vector<std::string> words;
+    for (const Outcome& outcome : delivered.outcomes) {
+      words.push_back(words_of(outcome));
+    }
+    return words;
+  }
+  std::vector<std::string> deliver() { return deliver(&routes); }
+
+  Envelope envelope;
+  MailData data{"/nowhere", std::nullopt};
+  Clock::time_point begun = Clock::now();
+  DomainRoutes routes;
+  RecordingDelivery road;
+  Delivered delivered;
+};
+
+void same(const std::vector<std::string>& expected, const std::vector<std::string>& found) {
+  CPPUNIT_ASSERT_EQUAL(expected.size(), found.size());
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    CPPUNIT_ASSERT_EQUAL(expected[i], found[i]);
+  }
+}
+
+}  // namespace
+
+class DispatchTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(DispatchTest);
+  CPPUNIT_TEST(withoutRoutesTheMessageGoesDownAsItIs);
+  CPPUNIT_TEST(whoGoesToOneStoreIsOneDelivery);
+  CPPUNIT_TEST(outcomesComeInTheEnvelopesOrder);
+  CPPUNIT_TEST(oneGroupHasTheClientsOwnEnvelope);
+  CPPUNIT_TEST(allOfTheEnvelopeReachesEachGroup);
+  CPPUNIT_TEST(whomTheMapRefusesNoStoreIsAskedFor);
+  CPPUNIT_TEST(aMapThatBreaksIsTemporaryForThatRecipient);
+  CPPUNIT_TEST(aGroupThatThrowsHurtsNoOther);
+  CPPUNIT_TEST(oneTraceIdIsTold);
+  CPPUNIT_TEST(groupsGoSideBySideUpToALimit);
+  CPPUNIT_TEST(withoutThreadsGroupsFollowEachOther);
+  CPPUNIT_TEST(manyMessagesAtOnce);
+  CPPUNIT_TEST_SUITE_END();
+
+  void withoutRoutesTheMessageGoesDownAsItIs() {
+    World world({"a@x", "b@y"});
+    same({"550 5.0.0 a@x at default", "550 5.0.0 b@y at default"}, world.deliver(nullptr));
+    CPPUNIT_ASSERT(world.road.envelopes == std::set<const Envelope*>{&world.envelope});
+    CPPUNIT_ASSERT(world.road.threads == std::set<std::thread::id>{std::this_thread::get_id()});
+    CPPUNIT_ASSERT_EQUAL(0, world.routes.asked);
+  }
+
+  void whoGoesToOneStoreIsOneDelivery() {
+    World world({"1@a", "2@b", "3@a", "4@default", "5@b", "6@default"});
+    world.deliver();
+    const std::map<std::string, std::string> expected = {
+        {"a", "1@a 3@a"}, {"b", "2@b 5@b"}, {"default", "4@default 6@default"}};
+    CPPUNIT_ASSERT(expected == world.road.groups);
+    CPPUNIT_ASSERT_EQUAL(6, world.routes.asked);
+  }
+
+  void outcomesComeInTheEnvelopesOrder() {
+    World world({"1@a", "2@b", "3@refused", "4@a", "1@a", "6@default", "7@later"});
+    same({"550 5.0.0 1@a at a", "550 5.0.0 2@b at b", "550 5.1.6 3@refused", "550 5.0.0 4@a at a",
+          "550 5.0.0 1@a at a", "550 5.0.0 6@default at default", "451 4.1.6 7@later"},
+         world.deliver());
+  }
+
+  void oneGroupHasTheClientsOwnEnvelope() {
+    World world({"1@a", "2@a"});
+    world.deliver();
+    CPPUNIT_ASSERT(world.road.envelopes == std::set<const Envelope*>{&world.envelope});
+    CPPUNIT_ASSERT(world.road.threads == std::set<std::thread::id>{std::this_thread::get_id()});
+    CPPUNIT_ASSERT(World({}).deliver().empty());
+  }
+
+  void allOfTheEnvelopeReachesEachGroup() {
+    World world({"1@a", "2@b", "3@b"});
+    world.envelope.recipients[2].ignore_quota = true;
+    const Clock::time_point before = Clock::now();
+    world.deliver();
+    CPPUNIT_ASSERT_EQUAL(std::string("2@b 3@b!"), world.road.groups["b"]);
+    CPPUNIT_ASSERT(world.road.senders == std::set<std::string>{"sender@example.org"});
+    CPPUNIT_ASSERT(world.road.bodies == std::set<const MailData*>{&world.data});
+    CPPUNIT_ASSERT(world.road.begins == std::set<Clock::time_point>{world.begun});
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, world.road.completes.size());
+    CPPUNIT_ASSERT(*world.road.completes.begin() >= before);
+  }
+
+  void whomTheMapRefusesNoStoreIsAskedFor() {
+    World world({"1@refused", "2@later", "3@refused"});
+    same({"550 5.1.6 1@refused", "451 4.1.6 2@later", "550 5.1.6 3@refused"}, world.deliver());
+    const std::map<std::string, std::string> expected = {{"settle", "1@refused 2@later 3@refused"}};
+    CPPUNIT_ASSERT(expected == world.road.groups);
+  }
+
+  void aMapThatBreaksIsTemporaryForThatRecipient() {
+    World world({"1@a", "2@broken"});
+    same({"550 5.0.0 1@a at a", "451 4.3.0 lmtpq: the map is torn"}, world.deliver());
+  }
+
+  void aGroupThatThrowsHurtsNoOther() {
+    World world({"1@throws", "2@b", "3@throws", "4@forgets", "5@forgets", "6@throws-odd"});
+    same({"451 4.3.0 lmtpq: out of order", "550 5.0.0 2@b at b", "451 4.3.0 lmtpq: out of order",
+          "451 4.3.0 lmtpq: a delivery lost count of its recipients",
+          "451 4.3.0 lmtpq: a delivery lost count of its recipients",
+          "451 4.3.0 lmtpq: an exception without words"},
+         world.deliver());
+    same({"451 4.3.0 lmtpq: out of order"}, World({"1@throws"}).deliver());
+  }
+
+  void oneTraceIdIsTold() {
+    World world({"1@throws", "2@b", "3@c"});
+    world.deliver();
+    CPPUNIT_ASSERT_EQUAL(std::string("t"), world.delivered.trace.text());
+  }
+
+  void groupsGoSideBySideUpToALimit() {
+    std::vector<std::string> recipients;
+    std::vector<std::string> expected;
+    for (std::size_t i = 0; i < 3 * FanOut::kMostAtOnce; ++i) {
+      recipients.push_back("u@s" + std::to_string(i));
+      expected.push_back("550 5.0.0 " + recipients.back() + " at s" + std::to_string(i));
+    }
+    World world(recipients);
+    world.road.slowness = milliseconds(50);
+    same(expected, world.deliver());
+    CPPUNIT_ASSERT(world.road.most_at_once <= static_cast<int>(FanOut::kMostAtOnce));
+    CPPUNIT_ASSERT(world.road.most_at_once >= static_cast<int>(FanOut::kMostAtOnce) / 2);
+    CPPUNIT_ASSERT(world.road.threads.contains(std::this_thread::get_id()));
+    // Those that waited for others lost patience no later than the first.
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, world.road.completes.size());
+  }
+
+  // Stacks that no address space has room for.
+  void withoutThreadsGroupsFollowEachOther() {
+    pthread_attr_t usual;
+    pthread_attr_t huge;
+    CPPUNIT_ASSERT_EQUAL(0, pthread_getattr_default_np(&usual));
+    CPPUNIT_ASSERT_EQUAL(0, pthread_getattr_default_np(&huge));
+    CPPUNIT_ASSERT_EQUAL(0, pthread_attr_setstacksize(&huge, std::size_t{1} << 46));
+    CPPUNIT_ASSERT_EQUAL(0, pthread_setattr_default_np(&huge));
+    World world({"1@a", "2@b", "3@c"});
+    const auto words = world.deliver();
+    CPPUNIT_ASSERT_EQUAL(0, pthread_setattr_default_np(&usual));
+    same({"550 5.0.0 1@a at a", "550 5.0.0 2@b at b", "550 5.0.0 3@c at c"}, words);
+    CPPUNIT_ASSERT_EQUAL(1, world.road.most_at_once);
+    CPPUNIT_ASSERT(world.road.threads == std::set<std::thread::id>{std::this_thread::get_id()});
+  }
+
+  void manyMessagesAtOnce() {
+    World world({"1@a", "2@b", "3@refused", "4@default"});
+    std::atomic<int> good = 0;
+    class Constant : public Routes {
+      Route find(const Mailbox& to) override {
+        return to.domain() == "default" ? Route(DefaultRoute()) : stores(std::string(to.domain()));
+      }
+    } map;
+    FanOut dispatch(&map, world.road);
+    std::vector<std::thread> clients;
+    for (int i = 0; i < 4; ++i) {
+      clients.emplace_back([&] {
+        for (int k = 0; k < 50; ++k) {
+          const Delivered made = dispatch.deliver(world.envelope, world.data, world.begun);
+          good += made.outcomes.size() == 4 && words_of(made.outcomes[1]) == "550 5.0.0 2@b at b";
+        }
+      });
+    }
+    for (std::thread& client : clients) {
+      client.join();
+    }
+    CPPUNIT_ASSERT_EQUAL(200, good.load());
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(DispatchTest);

@@ -1,0 +1,401 @@
+#include "mailer/io/descriptor_channel.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <thread>
+
+using namespace lmtpq;
+using namespace lmtpq::mailer;
+using namespace std::chrono_literals;
+
+namespace {
+
+// Our channel, and the other side's ends.
+struct Pair {
+  std::unique_ptr<DescriptorChannel> channel;
+  Descriptor from_us;  // with a socket, both directions
+  Descriptor to_us;
+
+  int reading() const { return from_us.number(); }
+  int writing() const { return to_us.valid() ? to_us.number() : from_us.number(); }
+  void close_writing() {
+    if (to_us.valid()) {
+      to_us = Descriptor();
+    } else {
+      shutdown(from_us.number(), SHUT_WR);
+    }
+  }
+  void close_all() {
+    from_us = Descriptor();
+    to_us = Descriptor();
+  }
+};
+
+Pair over_pipes() {
+  int in[2];
+  int out[2];
+  CPPUNIT_ASSERT_EQUAL(0, pipe2(in, O_CLOEXEC) + pipe2(out, O_CLOEXEC));
+  return {std::make_unique<DescriptorChannel>(Descriptor(in[0]), Descriptor(out[1])),
+          Descriptor(out[0]), Descriptor(in[1])};
+}
+
+Pair over_socket() {
+  int ends[2];
+  CPPUNIT_ASSERT_EQUAL(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
+  return {std::make_unique<DescriptorChannel>(Descriptor(ends[0])), Descriptor(ends[1]),
+          Descriptor()};
+}
+
+Pair over_tcp() {
+  const Descriptor server(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  Descriptor ours(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* const plain = reinterpret_cast<sockaddr*>(&address);
+  CPPUNIT_ASSERT_EQUAL(0, bind(server.number(), plain, size) + listen(server.number(), 1));
+  getsockname(server.number(), plain, &size);
+  CPPUNIT_ASSERT_EQUAL(0, connect(ours.number(), plain, size));
+  Descriptor theirs(accept(server.number(), nullptr, nullptr));
+  CPPUNIT_ASSERT(theirs.valid());
+  return {std::make_unique<DescriptorChannel>(std::move(ours)), std::move(theirs), Descriptor()};
+}
+
+Pair (*const kKinds[])() = {over_pipes, over_socket};
+
+void say(const Pair& pair, std::string_view text) {
+  CPPUNIT_ASSERT_EQUAL(static_cast<ssize_t>(text.size()),
+                       write(pair.writing(), text.data(), text.size()));
+}
+
+// Up to `most` bytes of what we wrote.
+std::string hear(const Pair& pair, std::size_t most = 100'000) {
+  std::string text(most, '\0');
+  const ssize_t count = read(pair.reading(), text.data(), text.size());
+  text.resize(count < 0 ? 0 : static_cast<std::size_t>(count));
+  return text;
+}
+
+Deadline soon() { return Clock::now() + 5s; }  // never waited for where all is well
+
+void check(IoStatus expected, IoStatus status) {
+  CPPUNIT_ASSERT_EQUAL(static_cast<int>(expected), static_cast<int>(status));
+}
+
+}  // namespace
+
+class DescriptorChannelTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(DescriptorChannelTest);
+  CPPUNIT_TEST(readsAndWrites);
+  CPPUNIT_TEST(whatCanBeReadIsReadBeforeAnythingIsWritten);
+  CPPUNIT_TEST(theDeadlineEndsTheWait);
+  CPPUNIT_TEST(aDeadlineThatHasPassedStillTakesWhatIsThere);
+  CPPUNIT_TEST(afterTheEndOfInputWritingGoesOn);
+  CPPUNIT_TEST(theEndComesBehindTheLastByte);
+  CPPUNIT_TEST(aPeerThatReadsNothingHoldsUsUntilTheDeadline);
+  CPPUNIT_TEST(twoPeersWithFullBuffersDoNotWaitForEachOther);
+  CPPUNIT_TEST(lastWordsAreReadFromAPeerThatStoppedListening);
+  CPPUNIT_TEST(lastWordsAreReadThoughTheConnectionIsReset);
+  CPPUNIT_TEST(writingToAPeerThatIsGoneEndsAndDoesNotKill);
+  CPPUNIT_TEST(aPeerThatNeverStopsFillsLittleMemory);
+  CPPUNIT_TEST(quietMeansNeitherBytesNorEnd);
+  CPPUNIT_TEST(aDescriptorThatIsNoneFailsWithWords);
+  CPPUNIT_TEST(destructionClosesBothDirections);
+  CPPUNIT_TEST(aDescriptorIsOwnedOnce);
+  CPPUNIT_TEST(anInterruptedWaitGoesBackToTheCaller);
+  CPPUNIT_TEST_SUITE_END();
+
+ public:
+  // As the program does.
+  void setUp() override { sigpipe_ = signal(SIGPIPE, SIG_IGN); }
+  void tearDown() override { signal(SIGPIPE, sigpipe_); }
+
+ private:
+  sighandler_t sigpipe_ = SIG_DFL;
+
+  void readsAndWrites() {
+    for (const auto kind : kKinds) {
+      const Pair pair = kind();
+      std::string in = "kept ";
+      std::string_view out = "EHLO\r\n";
+      check(IoStatus::kProgress, pair.channel->exchange(out, in, soon()));
+      CPPUNIT_ASSERT(out.empty());
+      CPPUNIT_ASSERT_EQUAL(std::string("EHLO\r\n"), hear(pair));
+      say(pair, "500 no\r\n");
+      check(IoStatus::kProgress, pair.channel->exchange(out, in, soon()));
+      CPPUNIT_ASSERT_EQUAL(std::string("kept 500 no\r\n"), in);
+    }
+  }
+
+  void whatCanBeReadIsReadBeforeAnythingIsWritten() {
+    for (const auto kind : kKinds) {
+      const Pair pair = kind();
+      say(pair, "452 full\r\n");
+      std::string in;
+      std::string_view out = ".\r\n";
+      check(IoStatus::kProgress, pair.channel->exchange(out, in, soon()));
+      CPPUNIT_ASSERT_EQUAL(std::string("452 full\r\n"), in);
+      CPPUNIT_ASSERT_EQUAL(std::string(".\r\n"), std::string(out));
+    }
+  }
+
+  void theDeadlineEndsTheWait() {
+    for (const auto kind : kKinds) {
+      const Pair pair = kind();
+      std::string in;
+      std::string_view out;
+      const auto start = Clock::now();
+      check(IoStatus::kTimeout, pair.channel->exchange(out, in, start + 30ms));
+      CPPUNIT_ASSERT(Clock::now() - start >= 30ms);
+      say(pair, "x");
+      check(IoStatus::kProgress, pair.channel->exchange(out, in, Deadline::max()));
+      CPPUNIT_ASSERT_EQUAL(std::string("x"), in);
+    }
+  }
+
+  void aDeadlineThatHasPassedStillTakesWhatIsThere() {
+    for (const auto kind : kKinds) {
+      const Pair pair = kind();
+      std::string in;
+      std::string_view out;
+      const Deadline past = Clock::now() - 1h;
+      check(IoStatus::kTimeout, pair.channel->exchange(out, in, past));
+      say(pair, "x");
+      check(IoStatus::kProgress, pair.channel->exchange(out, in, past));
+      CPPUNIT_ASSERT_EQUAL(std::string("x"), in);
+    }
+  }
+
+  // `printf '...' | lmtpq relay` wants its answers.
+  void afterTheEndOfInputWritingGoesOn() {
+    for (const auto kind : kKinds) {
+      Pair pair = kind();
+      pair.close_writing();
+      std::string in;
+      std::string_view out = "250 ok\r\n";
+      check(IoStatus::kClosed, pair.channel->exchange(out, in, soon()));
+      check(IoStatus::kProgress, pair.channel->exchange(out, in, soon()));
+      CPPUNIT_ASSERT_EQUAL(std::string("250 ok\r\n"), hear(pair));
+      check(IoStatus::kClosed, pair.channel->exchange(out, in, soon()));
+      CPPUNIT_ASSERT(write_all(*pair.channel, "221 bye\r\n", in, soon()));
+      CPPUNIT_ASSERT_EQUAL(std::string("221 bye\r\n"), hear(pair));
+    }
+  }
+
+  void theEndComesBehindTheLastByte() {
+    for (const auto kind : kKinds) {
+      Pair pair = kind();
+      say(pair, "421 bye\r\n");
+      pair.close_all();
+      std::string in;
+      std::string_view out;
+      check(IoStatus::kProgress, pair.channel->exchange(out, in, soon()));
+      CPPUNIT_ASSERT_EQUAL(std::string("421 bye\r\n"), in);
+      check(IoStatus::kClosed, pair.channel->exchange(out, in, soon()));
+      CPPUNIT_ASSERT_EQUAL(std::string("the peer closed the connection"), pair.channel->failure());
+    }
+  }
+
+  void aPeerThatReadsNothingHoldsUsUntilTheDeadline() {
+    for (const auto kind : kKinds) {
+      const Pair pair = kind();
+      const std::string much(4'000'000, 'x');
+      std::string in;
+      const auto start = Clock::now();
+      CPPUNIT_ASSERT(!write_all(*pair.channel, much, in, start + 100ms));
+      const auto waited = Clock::now() - start;
+      CPPUNIT_ASSERT(waited >= 100ms && waited < 3s);
+    }
+  }
+
+  void twoPeersWithFullBuffersDoNotWaitForEachOther() {  // T10, T42
+    for (const auto kind : kKinds) {
+      const Pair pair = kind();
+      const std::string ours(1'000'000, 'a');
+      const std::string theirs(200'000, 'b');
+      std::string got;
+      // It writes all before it reads anything.
+      std::thread peer([&] {
+        std::string_view rest = theirs;
+        while (!rest.empty()) {
+          const ssize_t count = write(pair.writing(), rest.data(), rest.size());
+          if (count <= 0) {
+            return;
+          }
+          rest.remove_prefix(static_cast<std::size_t>(count));
+        }
+        while (got.size() < ours.size()) {
+          const std::string more = hear(pair);
+          if (more.empty()) {
+            return;
+          }
+          got += more;
+        }
+      });
+      std::string in;
+      const bool all = write_all(*pair.channel, ours, in, soon());
+      std::string_view none;
+      while (in.size() < theirs.size() &&
+             pair.channel->exchange(none, in, soon()) == IoStatus::kProgress) {
+      }
+      peer.join();
+      CPPUNIT_ASSERT(all);
+      CPPUNIT_ASSERT(got == ours);
+      CPPUNIT_ASSERT(in == theirs);
+    }
+  }
+
+  // A store that refuses and closes while we still send.
+  void lastWordsAreReadFromAPeerThatStoppedListening() {
+    for (const auto kind : kKinds) {
+      Pair pair = kind();
+      const std::string much(1'000'000, 'x');
+      std::string in;
+      std::string_view out = much;
+      // The system's buffers are full, the peer has spoken, and is gone.
+      while (pair.channel->exchange(out, in, Clock::now()) == IoStatus::kProgress) {
+      }
+      CPPUNIT_ASSERT(in.empty() && !out.empty());
+      say(pair, "552 too large\r\n");
+      if (pair.to_us.valid()) {
+        pair.from_us = Descriptor();
+      } else {
+        shutdown(pair.from_us.number(), SHUT_RD);
+      }
+      CPPUNIT_ASSERT(!write_all(*pair.channel, out, in, Clock::now() + 200ms));
+      CPPUNIT_ASSERT_EQUAL(std::string("552 too large\r\n"), in);
+      say(pair, "421 bye\r\n");
+      out = "more";
+      check(IoStatus::kProgress, pair.channel->exchange(out, in, soon()));
+      CPPUNIT_ASSERT_EQUAL(std::string("552 too large\r\n421 bye\r\n"), in);
+      pair.close_all();
+      // A socket whose peer left bytes unread is reset, a pipe ends.
+      const IoStatus end = pair.channel->exchange(out, in, soon());
+      CPPUNIT_ASSERT(end == IoStatus::kClosed || end == IoStatus::kFailed);
+      CPPUNIT_ASSERT(!pair.channel->failure().empty());
+      CPPUNIT_ASSERT_EQUAL(std::string("more"), std::string(out));
+    }
+  }
+
+  void lastWordsAreReadThoughTheConnectionIsReset() {
+    Pair pair = over_tcp();
+    const std::string much(100'000, 'x');
+    std::string in;
+    CPPUNIT_ASSERT(write_all(*pair.channel, much, in, soon()));
+    say(pair, "552 too large\r\n");
+    pair.close_all();  // with all of it unread: the system sends RST
+    CPPUNIT_ASSERT(!write_all(*pair.channel, std::string(20'000'000, 'x'), in, soon()));
+    CPPUNIT_ASSERT_EQUAL(std::string("552 too large\r\n"), in);
+  }
+
+  void writingToAPeerThatIsGoneEndsAndDoesNotKill() {
+    for (const auto kind : kKinds) {
+      signal(SIGPIPE, kind == over_socket ? SIG_DFL : SIG_IGN);  // MSG_NOSIGNAL
+      Pair pair = kind();
+      pair.close_all();
+      std::string in;
+      const auto start = Clock::now();
+      CPPUNIT_ASSERT(!write_all(*pair.channel, std::string(100'000, 'x'), in, start + 5s));
+      CPPUNIT_ASSERT(Clock::now() - start < 4s);
+      CPPUNIT_ASSERT(in.empty());
+    }
+  }
+
+  void aPeerThatNeverStopsFillsLittleMemory() {
+    for (const auto kind : kKinds) {
+      const Pair pair = kind();
+      fcntl(pair.writing(), F_SETFL, O_NONBLOCK);
+      const std::string much(65'536, 'x');
+      std::string in;
+      std::string_view out;
+      for (int i = 0; i < 100; ++i) {
+        [[maybe_unused]] const ssize_t count = write(pair.writing(), much.data(), much.size());
+        pair.channel->exchange(out, in, Clock::now());
+      }
+      CPPUNIT_ASSERT(in.size() >= 100'000 && in.size() < 400'000);
+      // Our answers go out all the same.
+      out = "421 slow down\r\n";
+      check(IoStatus::kProgress, pair.channel->exchange(out, in, soon()));
+      CPPUNIT_ASSERT(out.empty());
+    }
+  }
+
+  void quietMeansNeitherBytesNorEnd() {
+    for (const auto kind : kKinds) {
+      Pair silent = kind();
+      CPPUNIT_ASSERT(silent.channel->quiet());
+      CPPUNIT_ASSERT(silent.channel->quiet());
+      say(silent, "4");
+      CPPUNIT_ASSERT(!silent.channel->quiet());
+      Pair closed = kind();
+      closed.close_all();
+      CPPUNIT_ASSERT(!closed.channel->quiet());
+    }
+  }
+
+  void aDescriptorThatIsNoneFailsWithWords() {
+    DescriptorChannel channel{Descriptor(open("/", O_RDONLY | O_CLOEXEC))};
+    std::string in;
+    std::string_view out;
+    check(IoStatus::kFailed, channel.exchange(out, in, soon()));
+    CPPUNIT_ASSERT_EQUAL(std::string("read: Is a directory"), channel.failure());
+    DescriptorChannel full{Descriptor(open("/dev/null", O_RDONLY | O_CLOEXEC)),
+                           Descriptor(open("/dev/full", O_WRONLY | O_CLOEXEC))};
+    out = "x";
+    check(IoStatus::kClosed, full.exchange(out, in, soon()));
+    check(IoStatus::kFailed, full.exchange(out, in, soon()));
+    CPPUNIT_ASSERT_EQUAL(std::string("write: No space left on device"), full.failure());
+  }
+
+  void destructionClosesBothDirections() {
+    for (const auto kind : kKinds) {
+      Pair pair = kind();
+      char byte = 0;
+      pair.channel.reset();
+      CPPUNIT_ASSERT_EQUAL(ssize_t{0}, read(pair.reading(), &byte, 1));
+      CPPUNIT_ASSERT_EQUAL(ssize_t{-1}, write(pair.writing(), "x", 1));
+    }
+  }
+
+  void aDescriptorIsOwnedOnce() {
+    Descriptor first(dup(STDERR_FILENO));
+    const int number = first.number();
+    Descriptor second(std::move(first));
+    CPPUNIT_ASSERT(second.valid());
+    CPPUNIT_ASSERT_EQUAL(number, second.number());
+    second = Descriptor();
+    CPPUNIT_ASSERT_EQUAL(-1, fcntl(number, F_GETFD));
+    Descriptor third(dup(STDERR_FILENO));
+    const Descriptor fourth(third.release());
+    CPPUNIT_ASSERT(!third.valid());
+    CPPUNIT_ASSERT(fcntl(fourth.number(), F_GETFD) >= 0);
+  }
+
+  // SIGTERM must reach the session, which looks at its flag between two exchanges.
+  void anInterruptedWaitGoesBackToTheCaller() {
+    struct sigaction action {};
+    struct sigaction before {};
+    action.sa_handler = [](int) {};
+    sigaction(SIGALRM, &action, &before);
+    const Pair pair = over_pipes();
+    std::string in;
+    std::string_view out;
+    const auto start = Clock::now();
+    const itimerval shortly{{0, 0}, {0, 50'000}};
+    setitimer(ITIMER_REAL, &shortly, nullptr);
+    const IoStatus status = pair.channel->exchange(out, in, start + 10s);
+    const auto waited = Clock::now() - start;
+    sigaction(SIGALRM, &before, nullptr);
+    check(IoStatus::kProgress, status);
+    CPPUNIT_ASSERT(in.empty() && waited < 5s);
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(DescriptorChannelTest);

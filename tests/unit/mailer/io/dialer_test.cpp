@@ -1,0 +1,290 @@
+#include "mailer/io/dialer.h"
+
+#include <arpa/inet.h>
+#include <cppunit/extensions/HelperMacros.h>
+#include <netdb.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <vector>
+
+#include "mailer/io/descriptor_channel.h"
+
+using namespace lmtpq;
+using namespace lmtpq::mailer;
+using namespace std::chrono_literals;
+
+// The program's own look-up takes the place of libc's, so that names have the addresses that a test
+// gives them and no name server is asked.
+namespace {
+
+struct Lookup {
+  int status = EAI_NONAME;
+  std::vector<const char*> addresses;  // numeric
+  bool ends = true;                    // else it never does
+  int cancelled = EAI_CANCELED;        // what giving it up brings
+  int asked = 0;
+};
+Lookup g_lookup;
+// libc would go on writing there; no destructor runs before leaks are counted.
+std::array<const gaicb*, 8> g_left_behind{};
+std::size_t g_given_up = 0;
+
+addrinfo* chain_of(const std::vector<const char*>& addresses, const char* port) {
+  addrinfo* first = nullptr;
+  addrinfo** last = &first;
+  for (const char* address : addresses) {
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = AI_NUMERICHOST;
+    CPPUNIT_ASSERT_EQUAL(0, getaddrinfo(address, port, &hints, last));
+    last = &(*last)->ai_next;
+  }
+  return first;
+}
+
+}  // namespace
+
+extern "C" {
+int getaddrinfo_a(int, gaicb* requests[], int, sigevent*) {
+  ++g_lookup.asked;
+  if (g_lookup.ends && g_lookup.status == 0) {
+    requests[0]->ar_result = chain_of(g_lookup.addresses, requests[0]->ar_service);
+  }
+  return 0;
+}
+int gai_suspend(const gaicb* const[], int, const timespec* wait) {
+  if (g_lookup.ends) {
+    return 0;
+  }
+  nanosleep(wait, nullptr);
+  return EAI_AGAIN;
+}
+int gai_error(gaicb*) noexcept { return g_lookup.ends ? g_lookup.status : EAI_INPROGRESS; }
+int gai_cancel(gaicb* request) noexcept {
+  g_left_behind.at(g_given_up++) = request;
+  return g_lookup.cancelled;
+}
+}
+
+namespace {
+
+namespace fs = std::filesystem;
+
+Deadline soon() { return Clock::now() + 5s; }  // never waited for where all is well
+
+// A server on 127.0.0.1 that accepts nothing by itself.
+struct TcpServer {
+  Descriptor socket{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  std::string port;
+
+  explicit TcpServer(int backlog) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* const plain = reinterpret_cast<sockaddr*>(&address);
+    CPPUNIT_ASSERT_EQUAL(0, bind(socket.number(), plain, size));
+    if (backlog >= 0) {
+      CPPUNIT_ASSERT_EQUAL(0, listen(socket.number(), backlog));
+    }
+    getsockname(socket.number(), plain, &size);
+    port = std::to_string(ntohs(address.sin_port));
+  }
+};
+
+Descriptor unix_server(const std::string& path, int backlog) {
+  Descriptor made(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  CPPUNIT_ASSERT_EQUAL(0,
+                       bind(made.number(), reinterpret_cast<sockaddr*>(&address), sizeof address));
+  CPPUNIT_ASSERT_EQUAL(0, listen(made.number(), backlog));
+  return made;
+}
+
+// A client of the server hears what it says.
+void check_joined(int server, Dialed& dialed) {
+  CPPUNIT_ASSERT_MESSAGE(dialed.failure, dialed.channel != nullptr);
+  const Descriptor peer(accept(server, nullptr, nullptr));
+  CPPUNIT_ASSERT_EQUAL(ssize_t{4}, write(peer.number(), "220\n", 4));
+  std::string in;
+  std::string_view none;
+  CPPUNIT_ASSERT(dialed.channel->exchange(none, in, soon()) == IoStatus::kProgress);
+  CPPUNIT_ASSERT_EQUAL(std::string("220\n"), in);
+}
+
+Dialed dial(const std::string& destination, std::chrono::milliseconds timeout, Deadline latest) {
+  SocketDialer dialer;
+  return dialer.dial(parse_destination(destination), timeout, latest);
+}
+Dialed dial(const std::string& destination) { return dial(destination, 5s, soon()); }
+
+void check_failed(const Dialed& dialed, const std::string& failure) {
+  CPPUNIT_ASSERT(dialed.channel == nullptr);
+  CPPUNIT_ASSERT_EQUAL(failure, dialed.failure);
+}
+
+}  // namespace
+
+class DialerTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(DialerTest);
+  CPPUNIT_TEST(connectsToAUnixSocket);
+  CPPUNIT_TEST(connectsToAnAddressWithoutLookingItUp);
+  CPPUNIT_TEST(thePortIs24WhereNoneIsGiven);
+  CPPUNIT_TEST(aRefusedConnectionIsToldWithItsAddress);
+  CPPUNIT_TEST(aSocketThatIsNotThereIsTold);
+  CPPUNIT_TEST(aFullUnixBacklogIsWaitedForUntilTheDeadline);
+  CPPUNIT_TEST(aFullTcpBacklogIsWaitedForUntilTheDeadline);
+  CPPUNIT_TEST(everyAddressOfANameIsTried);
+  CPPUNIT_TEST(theLastAddressIsToldWhenAllRefuse);
+  CPPUNIT_TEST(allAddressesTogetherKeepToTheLatestTime);
+  CPPUNIT_TEST(aNameThatDoesNotExistIsToldInWords);
+  CPPUNIT_TEST(aLookUpThatNeverEndsEndsAtTheDeadline);
+  CPPUNIT_TEST_SUITE_END();
+
+ public:
+  void setUp() override {
+    std::string name = fs::temp_directory_path() / "lmtpq-dialer-test-XXXXXX";
+    CPPUNIT_ASSERT(mkdtemp(name.data()) != nullptr);
+    folder_ = name;
+    g_lookup = {};
+  }
+  void tearDown() override { fs::remove_all(folder_); }
+
+ private:
+  std::string folder_;
+
+  void connectsToAUnixSocket() {
+    const Descriptor server = unix_server(folder_ + "/s", 5);
+    Dialed dialed = dial("unix:" + folder_ + "/s");
+    check_joined(server.number(), dialed);
+    CPPUNIT_ASSERT_EQUAL("unix:" + folder_ + "/s", dialed.peer);
+  }
+
+  void connectsToAnAddressWithoutLookingItUp() {
+    const TcpServer server(5);
+    Dialed dialed = dial("inet:127.0.0.1:" + server.port);
+    check_joined(server.socket.number(), dialed);
+    CPPUNIT_ASSERT_EQUAL("inet:127.0.0.1[127.0.0.1]:" + server.port, dialed.peer);
+    CPPUNIT_ASSERT_EQUAL(0, g_lookup.asked);
+  }
+
+  void thePortIs24WhereNoneIsGiven() {
+    CPPUNIT_ASSERT_EQUAL(std::string("inet:127.0.0.1[127.0.0.1]:24"), dial("127.0.0.1").peer);
+  }
+
+  void aRefusedConnectionIsToldWithItsAddress() {
+    const TcpServer server(-1);  // bound, so that nobody else has the port, but not listening
+    check_failed(dial("127.0.0.1:" + server.port),
+                 "inet:127.0.0.1[127.0.0.1]:" + server.port + ": Connection refused");
+    { const Descriptor gone = unix_server(folder_ + "/s", 5); }
+    check_failed(dial("unix:" + folder_ + "/s"), "unix:" + folder_ + "/s: Connection refused");
+  }
+
+  void aSocketThatIsNotThereIsTold() {
+    check_failed(dial("unix:" + folder_ + "/none"),
+                 "unix:" + folder_ + "/none: No such file or directory");
+    fclose(fopen((folder_ + "/file").c_str(), "w"));
+    check_failed(dial("unix:" + folder_ + "/file"),
+                 "unix:" + folder_ + "/file: Connection refused");
+    const std::string longest = "/" + std::string(106, 'a');
+    check_failed(dial("unix:" + longest), "unix:" + longest + ": No such file or directory");
+  }
+
+  void aFullUnixBacklogIsWaitedForUntilTheDeadline() {
+    const Descriptor server = unix_server(folder_ + "/s", 0);
+    std::vector<Dialed> waiting;
+    auto start = Clock::now();
+    do {
+      start = Clock::now();
+      waiting.push_back(dial("unix:" + folder_ + "/s", 100ms, soon()));
+    } while (waiting.back().channel && waiting.size() < 50);
+    CPPUNIT_ASSERT(Clock::now() - start >= 100ms);
+    CPPUNIT_ASSERT(Clock::now() - start < 3s);
+    CPPUNIT_ASSERT(waiting.size() > 1);
+    check_failed(waiting.back(), "unix:" + folder_ + "/s: Resource temporarily unavailable");
+    // With room again, the next one comes in.
+    const Descriptor taken(accept(server.number(), nullptr, nullptr));
+    CPPUNIT_ASSERT(dial("unix:" + folder_ + "/s").channel);
+  }
+
+  void aFullTcpBacklogIsWaitedForUntilTheDeadline() {
+    const TcpServer server(0);
+    std::vector<Dialed> waiting;
+    auto start = Clock::now();
+    do {
+      start = Clock::now();
+      waiting.push_back(dial("127.0.0.1:" + server.port, 150ms, soon()));
+    } while (waiting.back().channel && waiting.size() < 50);
+    CPPUNIT_ASSERT(Clock::now() - start >= 150ms);
+    CPPUNIT_ASSERT(Clock::now() - start < 3s);
+    check_failed(waiting.back(),
+                 "inet:127.0.0.1[127.0.0.1]:" + server.port + ": Connection timed out");
+  }
+
+  void everyAddressOfANameIsTried() {
+    const TcpServer server(5);
+    g_lookup.status = 0;
+    g_lookup.addresses = {"127.0.0.3", "127.0.0.2", "127.0.0.1", "127.0.0.4"};
+    Dialed dialed = dial("store.example:" + server.port);
+    check_joined(server.socket.number(), dialed);
+    CPPUNIT_ASSERT_EQUAL("inet:store.example[127.0.0.1]:" + server.port, dialed.peer);
+    CPPUNIT_ASSERT_EQUAL(std::string(), dialed.failure);
+    CPPUNIT_ASSERT_EQUAL(1, g_lookup.asked);
+  }
+
+  void theLastAddressIsToldWhenAllRefuse() {
+    const TcpServer server(-1);
+    g_lookup.status = 0;
+    g_lookup.addresses = {"127.0.0.2", "127.0.0.1"};
+    check_failed(dial("store.example:" + server.port),
+                 "inet:store.example[127.0.0.1]:" + server.port + ": Connection refused");
+  }
+
+  void allAddressesTogetherKeepToTheLatestTime() {
+    const TcpServer server(0);
+    std::vector<Dialed> waiting;
+    do {
+      waiting.push_back(dial("127.0.0.1:" + server.port, 50ms, soon()));
+    } while (waiting.back().channel && waiting.size() < 50);
+    g_lookup.status = 0;
+    g_lookup.addresses = {"127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.1"};
+    const auto start = Clock::now();
+    const Dialed dialed = dial("store.example:" + server.port, 2s, start + 200ms);
+    CPPUNIT_ASSERT(Clock::now() - start < 1500ms);
+    check_failed(dialed, "inet:store.example[127.0.0.1]:" + server.port + ": Connection timed out");
+  }
+
+  void aNameThatDoesNotExistIsToldInWords() {
+    g_lookup.status = EAI_NONAME;
+    check_failed(dial("none.example:2003"),
+                 "inet:none.example:2003: look-up of none.example port 2003: "
+                 "Name or service not known");
+    g_lookup.status = EAI_AGAIN;
+    const Dialed later = dial("none.example");
+    CPPUNIT_ASSERT(!later.channel);
+    CPPUNIT_ASSERT_MESSAGE(later.failure,
+                           later.failure.ends_with("Temporary failure in name resolution"));
+    CPPUNIT_ASSERT_EQUAL(std::string("inet:none.example"), later.peer);
+  }
+
+  void aLookUpThatNeverEndsEndsAtTheDeadline() {
+    for (const int cancelled : {EAI_NOTCANCELED, EAI_CANCELED}) {
+      g_lookup.ends = false;
+      g_lookup.cancelled = cancelled;
+      const auto start = Clock::now();
+      const Dialed dialed = dial("slow.example:24", 100ms, soon());
+      CPPUNIT_ASSERT(Clock::now() - start >= 100ms);
+      CPPUNIT_ASSERT(Clock::now() - start < 3s);
+      check_failed(dialed, "inet:slow.example:24: look-up of slow.example timed out");
+    }
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(DialerTest);

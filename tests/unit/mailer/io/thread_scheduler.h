@@ -1,0 +1,72 @@
+// A Scheduler with one fiber, which is a thread.
+//
+// What it is: what the code of this thread waits through from now on; it counts who sleeps and
+//   wakes, and wakes for no reason when it is told to.
+// What it does not know: descriptors.
+// Called by: the tests of what waits.
+// Threads and lifetimes: made and ended in the thread that waits; wake() from any.
+// Failure: none.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <vector>
+
+#include "mailer/io/waiting.h"
+
+namespace lmtpq::mailer {
+
+class ThreadScheduler : public Scheduler {
+ public:
+  static constexpr std::uint64_t kFiber = 7;
+
+  ThreadScheduler() { set_current(this); }
+  ~ThreadScheduler() override { set_current(nullptr); }
+
+  short wait_for(int descriptor, short events, Deadline deadline) override {
+    asked_for = descriptor;
+    asked_events = events;
+    asked_deadline = deadline;
+    return answers.empty() ? short{0} : take_answer();
+  }
+  void sleep(Deadline deadline) override {
+    std::unique_lock lock(mutex_);
+    ++sleeps;
+    if (restless > 0) {
+      --restless;
+      return;
+    }
+    condition_.wait_until(lock, deadline, [this] { return called_; });
+    called_ = false;
+  }
+  Sleeper self() override { return {this, kFiber}; }
+  void wake(std::uint64_t fiber) override {
+    const std::lock_guard lock(mutex_);
+    wakes += fiber == kFiber ? 1 : 0;
+    called_ = true;
+    condition_.notify_one();
+  }
+  void pace() override {}
+
+  std::atomic<int> sleeps = 0;
+  std::atomic<int> wakes = 0;
+  int restless = 0;            // so many sleeps end at once
+  std::vector<short> answers;  // of wait_for(), the first last
+  int asked_for = -1;
+  short asked_events = 0;
+  Deadline asked_deadline;
+
+ private:
+  short take_answer() {
+    const short answer = answers.back();
+    answers.pop_back();
+    return answer;
+  }
+
+  std::mutex mutex_;
+  std::condition_variable condition_;
+  bool called_ = false;
+};
+
+}  // namespace lmtpq::mailer

@@ -1,0 +1,205 @@
+#include "mailer/io/waiting.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+
+#include <climits>
+#include <memory>
+#include <stdexcept>
+#include <thread>
+
+#include "tests/unit/mailer/io/socket_pair.h"
+#include "tests/unit/mailer/io/thread_scheduler.h"
+
+using namespace lmtpq;
+using namespace lmtpq::mailer;
+using std::chrono::milliseconds;
+
+namespace {
+
+// Waits for its turn in a thread of its own, through a Scheduler or without one.
+class Waiting {
+ public:
+  explicit Waiting(bool with_scheduler)
+      : thread_([this, with_scheduler] {
+          const auto scheduler = with_scheduler ? std::make_unique<ThreadScheduler>() : nullptr;
+          std::unique_lock lock(mutex_);
+          began_ = true;
+          came_ = turn_.wait_until(lock, Clock::now() + milliseconds(5000), [&] { return due_; });
+        }) {}
+  // Under the lock, as whoever calls does; so the wait has begun.
+  bool call() {
+    for (;;) {
+      const std::lock_guard lock(mutex_);
+      if (began_) {
+        due_ = true;
+        turn_.call();
+        break;
+      }
+    }
+    thread_.join();
+    return came_;
+  }
+
+ private:
+  std::mutex mutex_;
+  Waiter turn_;
+  bool began_ = false;
+  bool due_ = false;
+  bool came_ = false;
+  std::thread thread_;
+};
+
+}  // namespace
+
+class WaitingTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(WaitingTest);
+  CPPUNIT_TEST(aTurnThatIsDueIsNotWaitedFor);
+  CPPUNIT_TEST(aTurnEndsAtItsDeadline);
+  CPPUNIT_TEST(aCallEndsTheWait);
+  CPPUNIT_TEST(aWakeUpForNoReasonIsNoTurn);
+  CPPUNIT_TEST(aCallWithoutATurnIsNone);
+  CPPUNIT_TEST(aThreadDoesItsWorkItself);
+  CPPUNIT_TEST(aFibersWorkIsDoneApart);
+  CPPUNIT_TEST(anExceptionOfTheWorkComesBack);
+  CPPUNIT_TEST(aDescriptorIsWaitedForUntilTheDeadline);
+  CPPUNIT_TEST(aFiberThatIsToldToLookUpWaitsOn);
+  CPPUNIT_TEST(whatIsLeftIsRoundedUp);
+  CPPUNIT_TEST_SUITE_END();
+
+  void aTurnThatIsDueIsNotWaitedFor() {
+    for (const bool with_scheduler : {false, true}) {
+      const auto scheduler = with_scheduler ? std::make_unique<ThreadScheduler>() : nullptr;
+      std::mutex mutex;
+      std::unique_lock lock(mutex);
+      Waiter turn;
+      CPPUNIT_ASSERT(turn.wait_until(lock, Clock::now() - milliseconds(1), [] { return true; }));
+      CPPUNIT_ASSERT(!scheduler || scheduler->sleeps == 0);
+      CPPUNIT_ASSERT(lock.owns_lock());
+    }
+  }
+
+  void aTurnEndsAtItsDeadline() {
+    for (const bool with_scheduler : {false, true}) {
+      const auto scheduler = with_scheduler ? std::make_unique<ThreadScheduler>() : nullptr;
+      std::mutex mutex;
+      std::unique_lock lock(mutex);
+      Waiter turn;
+      const Deadline deadline = Clock::now() + milliseconds(10);
+      CPPUNIT_ASSERT(!turn.wait_until(lock, deadline, [] { return false; }));
+      CPPUNIT_ASSERT(Clock::now() >= deadline);
+      CPPUNIT_ASSERT(lock.owns_lock());
+    }
+  }
+
+  void aCallEndsTheWait() {
+    for (const bool with_scheduler : {false, true}) {
+      for (int i = 0; i < 20; ++i) {
+        const Clock::time_point start = Clock::now();
+        Waiting waiting(with_scheduler);
+        CPPUNIT_ASSERT(waiting.call());
+        CPPUNIT_ASSERT(Clock::now() - start < milliseconds(2000));
+      }
+    }
+  }
+
+  void aWakeUpForNoReasonIsNoTurn() {
+    ThreadScheduler scheduler;
+    scheduler.restless = 5;
+    std::mutex mutex;
+    std::unique_lock lock(mutex);
+    Waiter turn;
+    const Deadline deadline = Clock::now() + milliseconds(10);
+    CPPUNIT_ASSERT(!turn.wait_until(lock, deadline, [] { return false; }));
+    CPPUNIT_ASSERT(Clock::now() >= deadline);
+    CPPUNIT_ASSERT(scheduler.sleeps > 5);
+    scheduler.restless = 5;
+    int asked = 0;
+    CPPUNIT_ASSERT(
+        turn.wait_until(lock, Clock::now() + milliseconds(5000), [&asked] { return ++asked > 3; }));
+  }
+
+  // Nobody sleeps there any more, who could be woken.
+  void aCallWithoutATurnIsNone() {
+    ThreadScheduler scheduler;
+    std::mutex mutex;
+    std::unique_lock lock(mutex);
+    Waiter turn;
+    turn.call();
+    CPPUNIT_ASSERT(!turn.wait_until(lock, Clock::now() + milliseconds(1), [] { return false; }));
+    turn.call();
+    CPPUNIT_ASSERT_EQUAL(0, scheduler.wakes.load());
+  }
+
+  void aThreadDoesItsWorkItself() {
+    std::thread::id where;
+    run_blocking([&] { where = std::this_thread::get_id(); });
+    CPPUNIT_ASSERT(where == std::this_thread::get_id());
+    CPPUNIT_ASSERT_THROW(run_blocking([] { throw std::runtime_error("x"); }), std::runtime_error);
+  }
+
+  void aFibersWorkIsDoneApart() {
+    ThreadScheduler scheduler;
+    scheduler.restless = 3;  // the work is not over because its fiber wakes
+    std::thread::id where;
+    bool blocks_there = false;
+    bool done = false;
+    run_blocking([&] {
+      where = std::this_thread::get_id();
+      blocks_there = Scheduler::current() == nullptr;
+      std::this_thread::sleep_for(milliseconds(5));
+      done = true;
+    });
+    CPPUNIT_ASSERT(done);
+    CPPUNIT_ASSERT(where != std::this_thread::get_id());
+    CPPUNIT_ASSERT(blocks_there);
+    CPPUNIT_ASSERT(scheduler.sleeps > 3);
+  }
+
+  void anExceptionOfTheWorkComesBack() {
+    ThreadScheduler scheduler;
+    try {
+      run_blocking([] { throw std::runtime_error("there is no such host"); });
+      CPPUNIT_FAIL("nothing was thrown");
+    } catch (const std::runtime_error& error) {
+      CPPUNIT_ASSERT_EQUAL(std::string("there is no such host"), std::string(error.what()));
+    }
+  }
+
+  void aDescriptorIsWaitedForUntilTheDeadline() {
+    const Pair pair;
+    const Deadline deadline = Clock::now() + milliseconds(10);
+    CPPUNIT_ASSERT_EQUAL(short{0}, wait_for(pair.near.number(), POLLIN, deadline));
+    CPPUNIT_ASSERT(Clock::now() >= deadline);
+    CPPUNIT_ASSERT_EQUAL(short{POLLOUT}, wait_for(pair.near.number(), POLLOUT, Deadline::max()));
+    pair.say();
+    CPPUNIT_ASSERT_EQUAL(short{POLLIN}, wait_for(pair.near.number(), POLLIN, Deadline::max()));
+    // Also where no time is left.
+    CPPUNIT_ASSERT_EQUAL(short{POLLIN}, wait_for(pair.near.number(), POLLIN, Deadline::min()));
+    ThreadScheduler scheduler;
+    CPPUNIT_ASSERT_EQUAL(short{POLLIN}, wait_for(pair.near.number(), POLLIN, Clock::now()));
+    CPPUNIT_ASSERT_EQUAL(-1, scheduler.asked_for);
+  }
+
+  void aFiberThatIsToldToLookUpWaitsOn() {
+    ThreadScheduler scheduler;
+    scheduler.answers = {POLLIN | POLLHUP, Scheduler::kInterrupted, Scheduler::kInterrupted};
+    const Deadline deadline = Clock::now() + milliseconds(5000);
+    CPPUNIT_ASSERT_EQUAL(short{POLLIN | POLLHUP}, wait_for(5, POLLIN, deadline));
+    CPPUNIT_ASSERT(scheduler.answers.empty());
+    CPPUNIT_ASSERT_EQUAL(5, scheduler.asked_for);
+    CPPUNIT_ASSERT_EQUAL(short{POLLIN}, scheduler.asked_events);
+    CPPUNIT_ASSERT(scheduler.asked_deadline == deadline);
+  }
+
+  // Else who waits for the last part of a millisecond would poll without end.
+  void whatIsLeftIsRoundedUp() {
+    CPPUNIT_ASSERT_EQUAL(0, milliseconds_until(Clock::now()));
+    CPPUNIT_ASSERT_EQUAL(0, milliseconds_until(Clock::now() - milliseconds(100)));
+    CPPUNIT_ASSERT_EQUAL(INT_MAX, milliseconds_until(Deadline::max()));
+    const Deadline deadline = Clock::now() + std::chrono::microseconds(2500);
+    const int left = milliseconds_until(deadline);
+    CPPUNIT_ASSERT(left <= 3 && (left == 3 || Clock::now() > deadline - milliseconds(2)));
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(WaitingTest);

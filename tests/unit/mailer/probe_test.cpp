@@ -1,0 +1,207 @@
+#include "mailer/probe.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+
+#include "tests/unit/mailer/io/scripted_channel.h"
+
+using namespace lmtpq;
+using namespace lmtpq::mailer;
+
+namespace {
+
+class ScriptedDialer : public Dialer {
+ public:
+  explicit ScriptedDialer(Play* play) : play_(play) {}
+  Dialed dial(const Destination& destination, std::chrono::milliseconds, Deadline) override {
+    if (play_ == nullptr) {
+      return {nullptr, destination.text, destination.text + ": Connection refused"};
+    }
+    return {std::make_unique<ScriptedChannel>(*play_), destination.text, {}};
+  }
+
+ private:
+  Play* play_;
+};
+
+const std::string kGreeting = "220 store LMTP Cyrus ready\r\n";
+const std::string kOffers =
+    "250-store\r\n250-SIZE 1000\r\n250-IGNOREQUOTA\r\n250 Ok SESSIONID=<s-1>\r\n";
+const std::string kOk = "250 2.0.0 Ok\r\n";
+const std::string kFull = "452 4.2.2 Over quota SESSIONID=<s-1>\r\n";
+
+ProbeResult probed(Play* play, const std::vector<std::string>& arguments) {
+  Settings settings;
+  Config config(option_table(Command::kProbe, settings));
+  config.take_arguments(arguments);
+  config.apply();
+  settings.stores = find_stores(config, {parse_destination("unix:/s")});
+  ScriptedDialer dialer(play);
+  const Log log("test", "/dev/null", LogLevel::kInfo);
+  return probe(settings, dialer, log);
+}
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+class ProbeTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(ProbeTest);
+  CPPUNIT_TEST(aStoreOutOfReachIsTold);
+  CPPUNIT_TEST(whatIsNoLmtpServerIsTold);
+  CPPUNIT_TEST(whatAStoreOffersIsPrinted);
+  CPPUNIT_TEST(aMailboxIsAskedForWithAndWithoutIgnoreQuota);
+  CPPUNIT_TEST(aMailboxIsAskedForOnceWhereIgnoreQuotaIsNotOffered);
+  CPPUNIT_TEST(nothingIsEverSent);
+  CPPUNIT_TEST(aConnectionLostIsNoRefusalOfTheMailbox);
+  CPPUNIT_TEST(onlyTheEnhancedCodeMeansOverQuota);
+  CPPUNIT_TEST(aStoreThatWantsALoginIsTold);
+  CPPUNIT_TEST(jsonIsEscaped);
+  CPPUNIT_TEST_SUITE_END();
+
+  void aStoreOutOfReachIsTold() {
+    const ProbeResult result = probed(nullptr, {});
+    CPPUNIT_ASSERT(result.reached == ProbeResult::Reached::kNothing);
+    CPPUNIT_ASSERT_EQUAL(std::string("unix:/s: Connection refused"), result.failure);
+    const std::string json = to_json(result, "");
+    CPPUNIT_ASSERT_MESSAGE(json, json.starts_with("{\"reached\": \"nothing\", \"peer\": "));
+    CPPUNIT_ASSERT(has(json, "\"failure\": \"unix:/s: Connection refused\"}\n"));
+  }
+
+  void whatIsNoLmtpServerIsTold() {
+    const struct {
+      std::deque<std::string> replies;
+      const char* why;
+    } rows[] = {
+        {{"hello\r\n"}, "nonsense"},
+        {{"554 no service\r\n"}, "greeting refused: 554 no service"},
+        {{"421 4.3.0 lmtpd: usage\r\n"}, "421 4.3.0 lmtpd: usage"},
+        {{kGreeting, "500 LHLO unknown\r\n"}, "LHLO refused: 500 LHLO unknown"},
+        {{Play::kClose}, "the peer closed the connection before the reply to greeting"},
+        {{""}, "time was up before the reply to greeting"},
+    };
+    for (const auto& row : rows) {
+      Play play;
+      play.replies = row.replies;
+      const ProbeResult result = probed(&play, {});
+      CPPUNIT_ASSERT(result.reached == ProbeResult::Reached::kNonsense);
+      CPPUNIT_ASSERT_MESSAGE(result.failure, has(result.failure, row.why));
+      CPPUNIT_ASSERT_MESSAGE(result.failure, result.failure.ends_with(" (unix:/s)"));
+      CPPUNIT_ASSERT(has(to_json(result, ""), "\"reached\": \"nonsense\""));
+    }
+  }
+
+  void whatAStoreOffersIsPrinted() {
+    Play play;
+    play.replies = {kGreeting, kOffers};
+    const ProbeResult result = probed(&play, {});
+    CPPUNIT_ASSERT(result.reached == ProbeResult::Reached::kStore);
+    const std::string text = describe(result, "");
+    for (const char* row :
+         {"greeting           220 store LMTP Cyrus ready\n", "offers             SIZE 1000\n",
+          "                   IGNOREQUOTA\n", "session            s-1\n",
+          "IGNOREQUOTA        yes\n", "TRACE              no\n"}) {
+      CPPUNIT_ASSERT_MESSAGE(text + row, has(text, row));
+    }
+    CPPUNIT_ASSERT_MESSAGE(text, !has(text, "SESSIONID"));
+    CPPUNIT_ASSERT_MESSAGE(text, !has(text, "mailbox"));
+    const std::string json = to_json(result, "");
+    CPPUNIT_ASSERT_MESSAGE(json,
+                           has(json, "\"offers\": {\"SIZE\": \"1000\", \"IGNOREQUOTA\": \"\"}"));
+    CPPUNIT_ASSERT_MESSAGE(json, has(json,
+                                     "\"session\": \"s-1\", \"IGNOREQUOTA\": true, "
+                                     "\"TRACE\": false}\n"));
+  }
+
+  void aMailboxIsAskedForWithAndWithoutIgnoreQuota() {
+    Play play;
+    play.replies = {kGreeting, kOffers, kOk, kFull, kOk, kOk, "250 2.1.5 ok\r\n"};
+    const ProbeResult result = probed(&play, {"--rcpt=bob"});
+    const std::string text = describe(result, "bob");
+    CPPUNIT_ASSERT_MESSAGE(text, has(text, "mailbox            bob: over quota\n"));
+    CPPUNIT_ASSERT_MESSAGE(text, has(text, "RCPT               452 4.2.2 Over quota"));
+    CPPUNIT_ASSERT_MESSAGE(text, has(text, "with IGNOREQUOTA 250 2.1.5 ok\n"));
+    const std::string json = to_json(result, "bob");
+    CPPUNIT_ASSERT_MESSAGE(json, has(json, "\"mailbox\": \"bob\", \"state\": \"over quota\""));
+    CPPUNIT_ASSERT_MESSAGE(json, has(json, "\"rcpt_ignorequota\": \"250 2.1.5 ok\"}\n"));
+  }
+
+  void aMailboxIsAskedForOnceWhereIgnoreQuotaIsNotOffered() {
+    const struct {
+      const char* said;
+      const char* state;
+    } rows[] = {{"250 2.1.5 ok\r\n", "accepted"},
+                {"550-5.1.1 a\r\n550 5.1.1 User unknown\r\n", "refused"},
+                {"552 5.2.2 Over quota\r\n", "over quota"}};
+    for (const auto& row : rows) {
+      Play play;
+      play.replies = {kGreeting, "250 store\r\n", kOk, row.said};
+      const ProbeResult result = probed(&play, {"--rcpt=bob"});
+      CPPUNIT_ASSERT(result.recipient && !result.with_ignorequota);
+      CPPUNIT_ASSERT(
+          has(describe(result, "bob"), "mailbox            bob: " + std::string(row.state) + "\n"));
+    }
+  }
+
+  void nothingIsEverSent() {
+    Play play;
+    play.replies = {kGreeting, kOffers, kOk, kOk, kOk, kOk, kOk, kOk};
+    probed(&play, {"--rcpt=bob", "--hostname=me"});
+    const std::vector<std::string> expected = {"LHLO me",       "MAIL FROM:<>",
+                                               "RCPT TO:<bob>", "RSET",
+                                               "MAIL FROM:<>",  "RCPT TO:<bob> IGNOREQUOTA",
+                                               "QUIT"};
+    CPPUNIT_ASSERT(play.heard == expected);
+    CPPUNIT_ASSERT(play.message.empty());
+  }
+
+  void aConnectionLostIsNoRefusalOfTheMailbox() {
+    for (const char* last : {"", Play::kClose, "421 4.3.2 shutting down\r\n"}) {
+      Play play;
+      play.replies = {kGreeting, kOffers, kOk, last};
+      const ProbeResult result = probed(&play, {"--rcpt=bob"});
+      const std::string text = describe(result, "bob");
+      CPPUNIT_ASSERT_MESSAGE(text, !has(text, "bob: refused"));
+      CPPUNIT_ASSERT_MESSAGE(text, !has(text, "bob: accepted"));
+      const std::string json = to_json(result, "bob");
+      CPPUNIT_ASSERT_MESSAGE(json, !has(json, "\"state\": \"refused\""));
+    }
+  }
+
+  void aStoreThatWantsALoginIsTold() {
+    for (const char* said : {"430 Authentication required\r\n", "530 5.7.0 no\r\n"}) {
+      Play play;
+      play.replies = {kGreeting, "250-store\r\n250 AUTH PLAIN\r\n", said};
+      const ProbeResult result = probed(&play, {"--rcpt=bob"});
+      CPPUNIT_ASSERT_MESSAGE(said, wants_login(result));
+      const std::string text = describe(result, "bob");
+      CPPUNIT_ASSERT_MESSAGE(
+          text, has(text, "login              none configured; the store offers AUTH\n"));
+      CPPUNIT_ASSERT_MESSAGE(text, has(text, "settings           no section fits\n"));
+    }
+    Play play;
+    play.replies = {kGreeting, kOffers, kOk, kFull, kOk, kOk, kOk};
+    CPPUNIT_ASSERT(!wants_login(probed(&play, {"--rcpt=bob"})));
+  }
+
+  void onlyTheEnhancedCodeMeansOverQuota() {
+    Reply reply;
+    reply.code = 452;
+    CPPUNIT_ASSERT(!over_quota(reply));
+    reply.status = EnhancedStatus{4, 2, 2};
+    CPPUNIT_ASSERT(over_quota(reply));
+    reply.status = EnhancedStatus{5, 2, 2};
+    CPPUNIT_ASSERT(over_quota(reply));
+    reply.status = EnhancedStatus{4, 2, 1};
+    CPPUNIT_ASSERT(!over_quota(reply));
+  }
+
+  void jsonIsEscaped() {
+    ProbeResult result;
+    result.peer = "unix:/a\"b\\c\nd";
+    CPPUNIT_ASSERT(has(to_json(result, ""), "\"peer\": \"unix:/a\\\"b\\\\c\\u000ad\""));
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(ProbeTest);

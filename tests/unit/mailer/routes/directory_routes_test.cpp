@@ -1,0 +1,189 @@
+#include "mailer/routes/directory_routes.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+
+#include "tests/unit/mailer/routes/route_texts.h"
+#include "tests/unit/mailer/routes/scripted_directory.h"
+
+using namespace lmtpq;
+using namespace lmtpq::mailer;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using Kind = Directory::Answer::Kind;
+
+namespace {
+
+DirectorySettings settings_with(const std::string& filter, std::size_t cache_size) {
+  DirectorySettings settings;
+  settings.filter = filter;
+  settings.cache = seconds(100);
+  settings.negative_cache = seconds(10);
+  settings.stale = seconds(1000);
+  settings.cache_size = cache_size;
+  return settings;
+}
+
+struct World {
+  explicit World(const std::string& filter = "(m=%s)", std::size_t cache_size = 100)
+      : routes(settings_with(filter, cache_size), directory.opener(), log, {},
+               [this] { return now; }) {}
+  std::string find(const std::string& address) { return words_of(routes.find(recipient(address))); }
+  // How often the directory was asked for that.
+  int asked(const std::string& address) {
+    const int before = directory.searches;
+    find(address);
+    return directory.searches - before;
+  }
+
+  Clock::time_point now = Clock::now();
+  Log log{"test", "/dev/null", LogLevel::kInfo};
+  ScriptedDirectory directory;
+  DirectoryRoutes routes;
+};
+
+}  // namespace
+
+class DirectoryRoutesTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(DirectoryRoutesTest);
+  CPPUNIT_TEST(addressThenUserThenDomainIsAsked);
+  CPPUNIT_TEST(valuesAreDestinations);
+  CPPUNIT_TEST(entriesThatAgreeAreOne);
+  CPPUNIT_TEST(whatMakesNoSenseIsTemporary);
+  CPPUNIT_TEST(aRefusedQuestionIsTemporary);
+  CPPUNIT_TEST(answersAreKeptForTheirTime);
+  CPPUNIT_TEST(onlyWhatNamesAStoreIsGoodForLonger);
+  CPPUNIT_TEST(theCacheIsBounded);
+  CPPUNIT_TEST_SUITE_END();
+
+  static void same(const std::string& expected, const std::string& found) {
+    CPPUNIT_ASSERT_EQUAL(expected, found);
+  }
+
+  void addressThenUserThenDomainIsAsked() {
+    World world;
+    world.directory.entries = {{"(m=alice+d@x)", {{"detail"}}}, {"(m=alice@x)", {{"exact"}}},
+                               {"(m=@x)", {{"domain"}}},        {"(m=bob@x)", {{}}},
+                               {"(m=carol)", {{"local"}}},      {"(m=carol@y)", {}}};
+    same("inet:detail", world.find("Alice+D@X"));
+    same("inet:exact", world.find("alice+e@x"));
+    same("inet:exact", world.find("\"alice\"@x"));
+    same("inet:domain", world.find("bob@x"));
+    same("inet:domain", world.find("dave+d@x"));
+    same("inet:local", world.find("carol+d"));
+    same("default", world.find("carol@y"));
+    CPPUNIT_ASSERT_EQUAL(3, World().asked("u+d@z"));
+    CPPUNIT_ASSERT_EQUAL(2, World().asked("u@z"));
+    CPPUNIT_ASSERT_EQUAL(1, World().asked("u"));
+    CPPUNIT_ASSERT_EQUAL(2, World("(u=%u)").asked("u+d@z"));
+    CPPUNIT_ASSERT_EQUAL(0, World("(d=%d)").asked("u"));
+  }
+
+  void valuesAreDestinations() {
+    World world;
+    world.directory.entries = {{"(m=1@x)", {{"imap:2003"}}},     {"(m=2@x)", {{"unix:/run/l"}}},
+                               {"(m=3@x)", {{"c", "a", "b"}}},   {"(m=4@x)", {{"b, a:24"}}},
+                               {"(m=5@x)", {{"[2001:DB8::1]"}}}, {"(m=6@x)", {{" "}}}};
+    same("inet:imap:2003", world.find("1@x"));
+    same("unix:/run/l", world.find("2@x"));
+    same("inet:a, inet:b, inet:c", world.find("3@x"));
+    same("inet:b, inet:a:24", world.find("4@x"));
+    same("inet:[2001:db8::1]", world.find("5@x"));
+    same("default", world.find("6@x"));
+  }
+
+  void entriesThatAgreeAreOne() {
+    World world;
+    world.directory.entries = {{"(m=1@x)", {{"a"}, {"a"}}},
+                               {"(m=2@x)", {{}, {"a"}, {}}},
+                               {"(m=3@x)", {{"a", "b"}, {"b", "a"}}}};
+    same("inet:a", world.find("1@x"));
+    same("inet:a", world.find("2@x"));
+    same("inet:a, inet:b", world.find("3@x"));
+  }
+
+  void whatMakesNoSenseIsTemporary() {
+    World world;
+    const std::string no_route = "451 4.4.3 No route: ";
+    std::vector<std::string> many;
+    for (int i = 0; i < 17; ++i) {
+      many.push_back("s" + std::to_string(i));
+    }
+    world.directory.entries = {{"(m=1@x)", {{"a"}, {"b"}}},
+                               {"(m=2@x)", {{"/run/l"}}},
+                               {"(m=3@x)", {{std::string(1025, 'a')}}},
+                               {"(m=4@x)", {many}},
+                               {"(m=5@x)", {{"a"}, {"a", "b"}}},
+                               {"(m=@x)", {{"never"}}}};
+    same(no_route + "two entries of the directory name different stores", world.find("1@x"));
+    CPPUNIT_ASSERT(world.find("2@x").starts_with(
+        no_route + "in the directory: destination \"/run/l\": did you mean unix:/run/l?"));
+    same(no_route + "a value of the directory is longer than 1024 bytes", world.find("3@x"));
+    same(no_route + "the directory names more than 16 stores for one recipient", world.find("4@x"));
+    same(no_route + "two entries of the directory name different stores", world.find("5@x"));
+    // It is asked again in a while, not each time.
+    CPPUNIT_ASSERT_EQUAL(0, world.asked("1@x"));
+    world.now += seconds(10);
+    CPPUNIT_ASSERT_EQUAL(1, world.asked("1@x"));
+  }
+
+  void aRefusedQuestionIsTemporary() {
+    World world;
+    world.directory.kind = Kind::kRefused;
+    same("451 4.4.3 No route: said no", world.find("1@x"));
+    CPPUNIT_ASSERT_EQUAL(1, world.directory.searches.load());
+  }
+
+  void answersAreKeptForTheirTime() {
+    World world("(u=%u)");
+    world.directory.entries = {{"(u=1)", {{"a"}}}};
+    same("inet:a", world.find("1@x"));
+    same("default", world.find("2@x"));
+    world.directory.entries = {{"(u=1)", {{"b"}}}, {"(u=2)", {{"b"}}}};
+    world.now += seconds(10) - milliseconds(1);
+    same("inet:a", world.find("1@x"));
+    same("default", world.find("2@x"));
+    world.now += milliseconds(1);
+    same("inet:b", world.find("2@x"));
+    same("inet:a", world.find("1@y"));
+    world.now += seconds(90);
+    same("inet:b", world.find("1@x"));
+    // A mailbox that is gone from the directory is forgotten, too.
+    world.directory.entries.clear();
+    world.now += seconds(100);
+    same("default", world.find("1@x"));
+  }
+
+  void onlyWhatNamesAStoreIsGoodForLonger() {
+    World world("(u=%u)");
+    world.directory.entries = {{"(u=1)", {{"a"}}}};
+    world.find("1@x");
+    world.find("2@x");
+    world.directory.kind = Kind::kLost;
+    world.now += seconds(100);
+    same("inet:a", world.find("1@x"));
+    same("451 4.4.3 No route: said no", world.find("2@x"));
+    same("451 4.4.3 No route: said no", world.find("3@x"));
+    world.now += seconds(1000) - milliseconds(1);
+    same("inet:a", world.find("1@x"));
+    world.now += milliseconds(1);
+    same("451 4.4.3 No route: said no", world.find("1@x"));
+    // What is no entry now was one when it answered last: a new answer counts.
+    world.directory.kind = Kind::kFound;
+    world.directory.entries.clear();
+    world.now += seconds(60);
+    same("default", world.find("1@x"));
+  }
+
+  void theCacheIsBounded() {
+    World world("(u=%u)", 3);
+    for (const char* address : {"1@x", "2@x", "3@x", "1@x", "4@x"}) {
+      world.find(address);
+    }
+    CPPUNIT_ASSERT_EQUAL(0, world.asked("1@x"));
+    CPPUNIT_ASSERT_EQUAL(0, world.asked("4@x"));
+    CPPUNIT_ASSERT_EQUAL(0, world.asked("3@x"));
+    CPPUNIT_ASSERT_EQUAL(1, world.asked("2@x"));
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(DirectoryRoutesTest);

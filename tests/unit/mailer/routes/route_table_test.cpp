@@ -1,0 +1,204 @@
+#include "mailer/routes/route_table.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+
+#include "common/config/config.h"
+#include "tests/unit/mailer/routes/route_texts.h"
+
+using namespace lmtpq;
+using namespace lmtpq::mailer;
+
+class RouteTableTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(RouteTableTest);
+  CPPUNIT_TEST(theMostExactPatternCounts);
+  CPPUNIT_TEST(ofPatternsWithStarsTheFirstCounts);
+  CPPUNIT_TEST(aDetailCountsUntilNothingIsKnownOfIt);
+  CPPUNIT_TEST(addressesAreComparedWithoutCaseAndQuotes);
+  CPPUNIT_TEST(aRecipientWithoutDomainHasNoDomainsRoute);
+  CPPUNIT_TEST(aRouteIsAListInOrder);
+  CPPUNIT_TEST(whoIsRefusedIsRefusedExplicitly);
+  CPPUNIT_TEST(commentsAndBlankLinesSayNothing);
+  CPPUNIT_TEST(aMistakeIsToldWithItsLine);
+  CPPUNIT_TEST(thereIsALimitToPatternsThatAreAllTried);
+  CPPUNIT_TEST(aHundredThousandLinesAreFound);
+  CPPUNIT_TEST_SUITE_END();
+
+  struct Row {
+    const char* address;
+    const char* route;
+  };
+  template <std::size_t N>
+  static void check(const std::string& text, const Row (&rows)[N]) {
+    const RouteTable table = RouteTable::parse(text, "routes");
+    for (const Row& row : rows) {
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(row.address, std::string(row.route),
+                                   words_of(table.find(recipient(row.address))));
+    }
+  }
+  static std::string mistake(const std::string& text) {
+    try {
+      RouteTable::parse(text, "routes");
+      return "none";
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+  }
+
+  // Whatever the order of the lines.
+  void theMostExactPatternCounts() {
+    const std::string lines[] = {"*@example.org glob\n", "@example.org domain\n", "alice@ user\n",
+                                 "alice@example.org exact\n", "carol bare\n"};
+    const Row rows[] = {{"alice@example.org", "inet:exact"},
+                        {"alice@example.net", "inet:user"},
+                        {"alice", "inet:user"},
+                        {"bob@example.org", "inet:domain"},
+                        {"bob@example.net", "default"},
+                        {"carol@example.org", "inet:bare"},
+                        {"carol", "inet:bare"},
+                        {"bob@sub.example.org", "default"},
+                        {"bob", "default"},
+                        {"xalice@example.net", "default"}};
+    std::string forwards;
+    std::string backwards;
+    for (const std::string& line : lines) {
+      forwards += line;
+      backwards = line + backwards;
+    }
+    check(forwards, rows);
+    check(backwards, rows);
+  }
+
+  void ofPatternsWithStarsTheFirstCounts() {
+    check("*@a.example.org a\n*@*.example.org sub\n?ob@* short\n* rest\n",
+          {{"u@a.example.org", "inet:a"},
+           {"u@b.example.org", "inet:sub"},
+           {"bob@b.example.org", "inet:sub"},
+           {"bob@x", "inet:short"},
+           {"u@x", "inet:rest"},
+           {"u", "inet:rest"}});
+  }
+
+  void aDetailCountsUntilNothingIsKnownOfIt() {
+    check(
+        "alice@x exact\nalice+lists@x detail\nbob@ user\nbob+d@ userdetail\n@x domain\n"
+        "g?b@* glob\n+common@ common\n",
+        {{"alice+lists@x", "inet:detail"},
+         {"alice+other@x", "inet:exact"},
+         {"alice+lists+more@x", "inet:exact"},
+         {"alice+@x", "inet:exact"},
+         {"bob+d@y", "inet:userdetail"},
+         {"bob+e@y", "inet:user"},
+         {"bob+d@x", "inet:userdetail"},
+         {"dave+d@x", "inet:domain"},
+         {"gob+d@y", "inet:glob"},
+         {"+shared@y", "default"},
+         {"+common@x", "inet:common"},
+         {"alice-lists@y", "default"}});
+  }
+
+  void addressesAreComparedWithoutCaseAndQuotes() {
+    check("Alice@Example.ORG exact\n\"b b\"@x blank\n@DOMAIN. domain\nC*@y glob\n",
+          {{"aLICE@eXAMPLE.org", "inet:exact"},
+           {"alice@example.org.", "inet:exact"},
+           {"\"alice\"@example.org", "inet:exact"},
+           {"\"al\\ice\"@example.org", "inet:exact"},
+           {"\"B b\"@x", "inet:blank"},
+           {"u@domain", "inet:domain"},
+           {"u@domain.", "inet:domain"},
+           {"\"c\"@Y", "inet:glob"},
+           {"\xc3\xa4@domain", "inet:domain"}});
+  }
+
+  void aRecipientWithoutDomainHasNoDomainsRoute() {
+    check("@x domain\nalice@x exact\n", {{"alice", "default"},
+                                         {"\"alice@x\"", "default"},
+                                         {"\"u@x\"", "default"},
+                                         {"\"\"@x", "inet:domain"}});
+  }
+
+  void aRouteIsAListInOrder() {
+    const Row rows[] = {{"u@x", "inet:b:24, unix:/a, inet:[2001:db8::1]:2003"}};
+    check("u@x b:24, unix:/a, [2001:DB8::1]:2003\n", rows);
+    check("u@x\tb:24 unix:/a inet:[2001:db8::1]:2003\r\n", rows);
+    check("u@x b:24,unix:/a , [2001:db8::1]:2003", rows);
+  }
+
+  void whoIsRefusedIsRefusedExplicitly() {
+    check(
+        "a@x error:\nb@x error: gone for good\nc@x ERROR:5.1.6 Moved, to y\nd@x error:4.2.1 \n"
+        "e@x error:5.7.1\nf@x error\n",
+        {{"a@x", "550 5.1.1 User unknown"},
+         {"b@x", "550 5.1.1 gone for good"},
+         {"c@x", "550 5.1.6 Moved, to y"},
+         {"d@x", "451 4.2.1 User unknown"},
+         {"e@x", "550 5.7.1 User unknown"},
+         {"f@x", "inet:error"}});
+  }
+
+  void commentsAndBlankLinesSayNothing() {
+    const RouteTable table = RouteTable::parse(
+        "\xEF\xBB\xBF# first\n\n   \t\r\n  # more\n  u@x   s  \n#u@x t\n", "routes");
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, table.size());
+    CPPUNIT_ASSERT_EQUAL(std::string("inet:s"), words_of(table.find(recipient("u@x"))));
+    CPPUNIT_ASSERT_EQUAL(std::size_t{0}, RouteTable::parse("", "routes").size());
+  }
+
+  void aMistakeIsToldWithItsLine() {
+    const struct {
+      std::string text;
+      std::string words;
+    } rows[] = {
+        {"u@x s\nv@x\n", "routes:2: no DEST behind \"v@x\"; expected `PATTERN DEST"},
+        {"\n\nu@x a:b:c",
+         "routes:3: destination \"a:b:c\": an IPv6 address stands in [ ]; expected"},
+        {"u@x a, /run/s", "routes:1: destination \"/run/s\": did you mean unix:/run/s?"},
+        {"u@x ,", "routes:1: expected `PATTERN DEST"},
+        {"<u@x> s", "routes:1: \"<u@x>\" is no address; expected user@domain"},
+        {"u@x@ s", "routes:1: \"u@x@\" is no address"},
+        {"@ s", "routes:1: \"@\" is no address"},
+        {"\"\"@x s", "routes:1: \"\\\"\\\"@x\" is no address"},
+        {"u@x s\nU@X. t\n", "routes:2: \"U@X.\" has a route already, in line 1; take one"},
+        {"u s\nu@ t\n", "routes:2: \"u@\" has a route already, in line 1"},
+        {"u@x s\x1b[1m", "routes:1: a control character"},
+        {std::string("u@x s\0t", 7), "routes:1: a control character"},
+        {"u@x " + std::string(RouteTable::kMaxLine, 's'), "routes:1: longer than 4096 bytes"},
+        {"u@x error:2.1.5 fine", "routes:1: error: expected a status of class 4 or 5"},
+        {"u@x error:550 no", "routes:1: error: expected a status of class 4 or 5"},
+        {std::string(2000, 'u') + "@x s", "routes:1: \"" + std::string(64, 'u') + "...\" is no"},
+    };
+    for (const auto& row : rows) {
+      const std::string words = mistake(row.text);
+      CPPUNIT_ASSERT_MESSAGE(row.text.substr(0, 80) + " gives: " + words,
+                             words.starts_with(row.words));
+    }
+  }
+
+  void thereIsALimitToPatternsThatAreAllTried() {
+    std::string text;
+    for (std::size_t i = 0; i < RouteTable::kMaxGlobs; ++i) {
+      text += "*" + std::to_string(i) + "@x s\n";
+    }
+    CPPUNIT_ASSERT_EQUAL(RouteTable::kMaxGlobs, RouteTable::parse(text, "routes").size());
+    CPPUNIT_ASSERT(mistake(text + "*@x s\n").starts_with("routes:1001: more than 1000 patterns"));
+  }
+
+  void aHundredThousandLinesAreFound() {
+    std::string text;
+    for (int i = 0; i < 100'000; ++i) {
+      text += "user" + std::to_string(i) + "@example.org imap" + std::to_string(i % 50) + ":24\n";
+    }
+    const RouteTable table = RouteTable::parse(text, "routes");
+    CPPUNIT_ASSERT_EQUAL(std::size_t{100'000}, table.size());
+    for (int i = 0; i < 100'000; ++i) {
+      const std::string address = "user" + std::to_string(i) + "+d@example.org";
+      const Route route = table.find(recipient(address));
+      const auto& list = std::get<DestinationList>(route);
+      CPPUNIT_ASSERT(list->front().host == "imap" + std::to_string(i % 50));
+    }
+    // Who goes to one store shares one list: FanOut compares them by their address.
+    CPPUNIT_ASSERT(std::get<DestinationList>(table.find(recipient("user1@example.org"))) ==
+                   std::get<DestinationList>(table.find(recipient("user51@example.org"))));
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(RouteTableTest);

@@ -1,0 +1,74 @@
+// A client and a store that have just shaken hands, or tried to.
+//
+// What it is: shake_hands() over the road between the two, and the channel that comes of it.
+// What it does not know: what the test looks for.
+// Called by: the tests of TLS.
+// Threads and lifetimes: client and server outlive it, and it the channel.
+// Failure: `done` is false, and `failure` has the words.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "mailer/io/layered_channel.h"
+#include "mailer/secure/tls_client.h"
+#include "tests/unit/mailer/secure/tls_server.h"
+
+namespace lmtpq::mailer::tls_test {
+
+inline Deadline soon() { return Clock::now() + std::chrono::seconds(5); }
+
+struct Meeting {
+  Meeting(TlsClient& client, const TlsServer& server, Road on = {})
+      : store(server), road(on), layer(client.connect()) {
+    StoreChannel channel(store, road);
+    done = shake_hands(*layer, channel, soon(), failure);
+  }
+
+  // Once; takes the layer.
+  std::unique_ptr<LayeredChannel> channel() {
+    return std::make_unique<LayeredChannel>(std::make_unique<StoreChannel>(store, road),
+                                            std::move(layer));
+  }
+
+  TlsStore store;
+  Road road;
+  std::unique_ptr<TlsConnection> layer;
+  bool done = false;
+  std::string failure;
+};
+
+inline constexpr int kVersions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+
+inline const Certified& certified() {
+  static const Certified made = [] {
+    Request request;
+    request.names = "DNS:store";
+    return Authority::certify_itself(request);
+  }();
+  return made;
+}
+
+// A server of one version, and a client that believes everybody.
+struct Sides {
+  explicit Sides(int version) : server(&certified()), client(settings, "store") {
+    server.versions(version, version);
+  }
+  TlsSettings settings;
+  TlsServer server;
+  TlsClient client;
+};
+
+// Reads until the road is empty.
+inline std::string hear(Channel& channel) {
+  std::string all;
+  std::string in;
+  std::string_view nothing;
+  while (channel.exchange(nothing, in, soon()) == IoStatus::kProgress) {
+    all += std::exchange(in, {});
+  }
+  return all;
+}
+
+}  // namespace lmtpq::mailer::tls_test

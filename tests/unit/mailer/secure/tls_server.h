@@ -1,0 +1,87 @@
+// The store's side of TLS, in memory.
+//
+// What it is: an OpenSSL server (TlsServer: what its connections share) and one connection to it
+//   (TlsStore), which a Channel of the tests leads to, byte by byte if need be.
+// What it does not know: LMTP, certificates' making, the code that is tested.
+// Called by: the tests of TLS.
+// Threads and lifetimes: server and stores outlive the channels that lead to them.
+// Failure: error(), or an exception, which fails the test.
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "mailer/io/channel.h"
+#include "tests/unit/mailer/secure/tls_authority.h"
+
+namespace lmtpq::mailer::tls_test {
+
+class TlsServer {
+ public:
+  explicit TlsServer(const Certified* certified);  // null: ciphers without certificates only
+  ~TlsServer();
+  TlsServer(const TlsServer&) = delete;
+  TlsServer& operator=(const TlsServer&) = delete;
+
+  TlsServer& versions(int least, int most);
+  TlsServer& ask_for_certificate(const Authority& clients, bool must = false);
+  SSL_CTX* context() const { return context_; }
+  void show(const Certified& certified);  // from now on
+
+ private:
+  SSL_CTX* context_;
+};
+
+class TlsStore {
+ public:
+  explicit TlsStore(const TlsServer& server);
+  ~TlsStore();
+  TlsStore(const TlsStore&) = delete;
+  TlsStore& operator=(const TlsStore&) = delete;
+
+  void take(std::string_view sealed);  // what the client sent
+  void say(std::string_view plain);    // sealed, for the client; before the handshake: at its end
+  void say_goodbye();
+  void flush();  // what OpenSSL wrote by other calls
+
+  SSL* connection() const { return connection_; }
+  bool shook_hands() const { return SSL_is_init_finished(connection_) == 1; }
+
+  std::string heard;      // opened
+  std::string to_client;  // sealed, or what the test puts there
+  std::string taken;      // all that the client sent, as it came
+  std::string error;      // OpenSSL's words
+  bool client_said_goodbye = false;
+
+ private:
+  void failed();
+
+  SSL* connection_;
+  std::string to_say_;
+};
+
+// How the bytes travel.
+struct Road {
+  std::size_t most_read = ~std::size_t{0};   // in one call
+  std::size_t most_write = ~std::size_t{0};  // in one call
+  bool ended = false;                        // the store closes once all is read
+};
+
+class StoreChannel : public Channel {
+ public:
+  StoreChannel(TlsStore& store, Road& road) : store_(store), road_(road) {}
+
+  IoStatus exchange(std::string_view& out, std::string& in, Deadline deadline) override;
+  bool quiet() override { return store_.to_client.empty() && !road_.ended; }
+  const std::string& failure() const override { return failure_; }
+
+ private:
+  TlsStore& store_;
+  Road& road_;
+  std::string failure_;
+};
+
+}  // namespace lmtpq::mailer::tls_test

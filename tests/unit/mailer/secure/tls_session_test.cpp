@@ -1,0 +1,198 @@
+#include <cppunit/extensions/HelperMacros.h>
+
+#include <atomic>
+#include <thread>
+
+#include "mailer/secure/tls_client.h"
+#include "tests/unit/mailer/secure/tls_fixture.h"
+
+using namespace lmtpq;
+using namespace lmtpq::mailer;
+using namespace lmtpq::mailer::tls_test;
+
+class TlsSessionTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(TlsSessionTest);
+  CPPUNIT_TEST(aSessionIsResumed);
+  CPPUNIT_TEST(aSessionIsUsedOnce);
+  CPPUNIT_TEST(aSessionOutlivesAConnectionThatWasCut);
+  CPPUNIT_TEST(aResumedSessionIsJudgedAnew);
+  CPPUNIT_TEST(noSessionIsKeptOfWhoWasNotBelieved);
+  CPPUNIT_TEST(noSessionIsKeptOfNobody);
+  CPPUNIT_TEST(anotherStoresSessionDoesNoHarm);
+  CPPUNIT_TEST(severalThreadsMayUseOneClient);
+  CPPUNIT_TEST_SUITE_END();
+
+  void aSessionIsResumed() {
+    for (const int version : kVersions) {
+      for (const TlsLevel level : kLevels) {
+        for (const bool tickets : {true, false}) {
+          TlsServer server(&world().long_way);
+          server.versions(version, version);
+          SSL_CTX_set_options(server.context(), tickets ? 0 : SSL_OP_NO_TICKET);
+          TlsSettings settings = world().settings(level);
+          settings.fingerprints = {small_sha256(world().long_way.certificate.get())};
+          TlsClient client(settings, kHost);
+          for (int i = 0; i < 4; ++i) {
+            Meeting meeting(client, server);
+            const TlsFacts& facts = meeting.layer->facts();
+            CPPUNIT_ASSERT(meeting.done);
+            CPPUNIT_ASSERT_EQUAL(i > 0, facts.resumed);
+            CPPUNIT_ASSERT_EQUAL(i > 0, SSL_session_reused(meeting.store.connection()) == 1);
+            CPPUNIT_ASSERT_EQUAL(std::string("ok"), facts.verification);
+            CPPUNIT_ASSERT_EQUAL(std::size_t{2}, facts.chain.size());
+            CPPUNIT_ASSERT(level != TlsLevel::kVerify || facts.trust == TlsTrust::kVerified);
+            talk(meeting);
+          }
+        }
+      }
+    }
+  }
+
+  // Who listens must not be able to tell that two connections belong together.
+  void aSessionIsUsedOnce() {
+    TlsServer server(&world().good);
+    const TlsSettings settings = world().settings(TlsLevel::kVerify);
+    TlsClient client(settings, kHost);
+    Meeting first(client, server);
+    talk(first);
+    // Both have said hello before either is through.
+    std::unique_ptr<TlsConnection> layers[] = {client.connect(), client.connect()};
+    TlsStore stores[] = {TlsStore(server), TlsStore(server)};
+    for (int i = 0; i < 2; ++i) {
+      std::string hello;
+      layers[i]->handshake("", hello);
+      stores[i].take(hello);
+    }
+    for (int i = 0; i < 2; ++i) {
+      Road road;
+      StoreChannel channel(stores[i], road);
+      std::string failure;
+      CPPUNIT_ASSERT(shake_hands(*layers[i], channel, soon(), failure));
+      CPPUNIT_ASSERT_EQUAL(i == 0, layers[i]->facts().resumed);
+    }
+  }
+
+  // Stores that just hang up are common.
+  void aSessionOutlivesAConnectionThatWasCut() {
+    for (const int version : kVersions) {
+      TlsServer server(&world().good);
+      server.versions(version, version);
+      const TlsSettings settings = world().settings(TlsLevel::kVerify);
+      TlsClient client(settings, kHost);
+      for (const bool resumed : {false, true, true}) {
+        Meeting meeting(client, server);
+        CPPUNIT_ASSERT_EQUAL(resumed, meeting.layer->facts().resumed);
+        meeting.road.ended = true;
+        const auto channel = meeting.channel();
+        std::string in;
+        std::string_view nothing;
+        while (channel->exchange(nothing, in, soon()) == IoStatus::kProgress) {
+        }
+        CPPUNIT_ASSERT(channel->failure().find("close_notify") != std::string::npos);
+      }
+    }
+  }
+
+  void aResumedSessionIsJudgedAnew() {
+    for (const int version : kVersions) {
+      for (const TlsLevel level : {TlsLevel::kVerify, TlsLevel::kFingerprint}) {
+        TlsServer server(&world().by_itself);
+        server.versions(version, version);
+        TlsSettings settings = world().settings(TlsLevel::kMay);
+        TlsClient client(settings, kHost);
+        Meeting careless(client, server);
+        CPPUNIT_ASSERT(careless.done);
+        talk(careless);
+        settings.level = level;
+        const Meeting meeting(client, server);
+        CPPUNIT_ASSERT(meeting.layer->facts().resumed && !meeting.done);
+        CPPUNIT_ASSERT_EQUAL(std::string("self-signed certificate"),
+                             meeting.layer->facts().verification);
+        CPPUNIT_ASSERT(meeting.layer->facts().protocol.empty());
+        CPPUNIT_ASSERT(meeting.store.heard.empty());
+        CPPUNIT_ASSERT(meeting.store.client_said_goodbye || !meeting.store.shook_hands());
+        const Meeting again(client, server);
+        CPPUNIT_ASSERT(!again.layer->facts().resumed && !again.done);
+      }
+    }
+  }
+
+  void noSessionIsKeptOfWhoWasNotBelieved() {
+    for (const int version : kVersions) {
+      TlsServer server(&world().by_itself);
+      server.versions(version, version);
+      TlsSettings settings = world().settings(TlsLevel::kVerify);
+      TlsClient client(settings, kHost);
+      CPPUNIT_ASSERT(!Meeting(client, server).done);
+      settings.level = TlsLevel::kMay;
+      Meeting meeting(client, server);
+      CPPUNIT_ASSERT(meeting.done && !meeting.layer->facts().resumed);
+      // Nor of a connection that broke: the session may be what was wrong.
+      if (version == TLS1_2_VERSION) {
+        const auto channel = meeting.channel();
+        meeting.store.to_client = "no record at all, but some text";
+        std::string in;
+        std::string_view nothing;
+        CPPUNIT_ASSERT(channel->exchange(nothing, in, soon()) == IoStatus::kFailed);
+        CPPUNIT_ASSERT(!Meeting(client, server).layer->facts().resumed);
+      }
+    }
+  }
+
+  // OpenSSL hands out the session before anybody could look at whose it is.
+  void noSessionIsKeptOfNobody() {
+    TlsServer server(nullptr);
+    TlsSettings settings = world().settings(TlsLevel::kVerify);
+    settings.ciphers = "aNULL:@SECLEVEL=0";
+    settings.most_version = TLS1_2_VERSION;
+    TlsClient client(settings, kHost);
+    CPPUNIT_ASSERT(!Meeting(client, server).done);
+    settings.level = TlsLevel::kMay;
+    for (const bool resumed : {false, true}) {
+      const Meeting meeting(client, server);
+      CPPUNIT_ASSERT(meeting.done);
+      CPPUNIT_ASSERT_EQUAL(resumed, meeting.layer->facts().resumed);
+    }
+  }
+
+  void anotherStoresSessionDoesNoHarm() {
+    for (const int version : kVersions) {
+      TlsServer one(&world().good);
+      TlsServer two(&world().good);
+      one.versions(version, version);
+      two.versions(version, version);
+      const TlsSettings settings = world().settings(TlsLevel::kVerify);
+      TlsClient client(settings, kHost);
+      Meeting first(client, one);
+      talk(first);
+      Meeting second(client, two);
+      CPPUNIT_ASSERT(second.done && !second.layer->facts().resumed);
+      talk(second);
+    }
+  }
+
+  void severalThreadsMayUseOneClient() {
+    TlsServer server(&world().good);
+    const TlsSettings settings = world().settings(TlsLevel::kVerify);
+    TlsClient client(settings, kHost);
+    std::atomic<int> done = 0;
+    std::atomic<int> resumed = 0;
+    const auto work = [&] {
+      for (int i = 0; i < 20; ++i) {
+        Meeting meeting(client, server);
+        done += meeting.done ? 1 : 0;
+        resumed += meeting.layer->facts().resumed ? 1 : 0;
+        const auto channel = meeting.channel();
+        channel->quiet();  // takes tickets in
+      }
+    };
+    {
+      const std::jthread one(work);
+      const std::jthread two(work);
+    }
+    CPPUNIT_ASSERT_EQUAL(40, done.load());
+    CPPUNIT_ASSERT(resumed > 0);
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(TlsSessionTest);

@@ -1,0 +1,37 @@
+#include <cppunit/extensions/HelperMacros.h>
+
+#include "mailer/settings/settings.h"
+
+using namespace lmtpq;
+using namespace lmtpq::mailer;
+
+class MetricsAddressTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(MetricsAddressTest);
+  CPPUNIT_TEST(anAddressAndAPortIsWanted);
+  CPPUNIT_TEST_SUITE_END();
+
+  void anAddressAndAPortIsWanted() {
+    const auto takes = [](const std::string& value) {
+      Settings settings;
+      Config config(option_table(Command::kServe, settings), {kStorePrefix, kListenerPrefix});
+      config.take_arguments({"--metrics=" + value});
+      try {
+        config.apply();
+        return settings.serve.metrics == value;
+      } catch (const ConfigError&) {
+        return false;
+      }
+    };
+    for (const char* const good : {"", "127.0.0.1:9024", "[::1]:9024", "0.0.0.0:1"}) {
+      CPPUNIT_ASSERT_MESSAGE(good, takes(good));
+    }
+    for (const char* const bad :
+         {"9024", ":9024", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:9024x",
+          "::1:9024", "[::1]", "[127.0.0.1]:1", "localhost:9024", "127.0.0.1:9024,0.0.0.0:9024",
+          "127.0.0.1:999999999999999999999"}) {
+      CPPUNIT_ASSERT_MESSAGE(bad, !takes(bad));
+    }
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(MetricsAddressTest);

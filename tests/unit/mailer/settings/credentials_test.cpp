@@ -1,0 +1,203 @@
+#include "mailer/settings/credentials.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+#include <unistd.h>
+
+#include "common/config/config.h"
+#include "tests/unit/common/freed_memory.h"
+#include "tests/unit/common/scratch_file.h"
+
+using lmtpq::ConfigError;
+using lmtpq::mailer::Credentials;
+using lmtpq::mailer::Login;
+using lmtpq::mailer::parse_destination;
+
+namespace {
+
+// "user password" for that DEST, or "none".
+std::string found(const Credentials& credentials, const std::string& destination,
+                  const std::string& user = "") {
+  const Login* const login = credentials.find(parse_destination(destination), user);
+  return login == nullptr ? "none" : login->user + ' ' + std::string(login->password.text());
+}
+
+std::string complaint(const std::string& text) {
+  try {
+    Credentials::parse(text, "passwords");
+    return "";
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+}
+
+}  // namespace
+
+class CredentialsTest : public ScratchFileFixture {
+  CPPUNIT_TEST_SUITE(CredentialsTest);
+  CPPUNIT_TEST(theLineOfTheDestinationIsFound);
+  CPPUNIT_TEST(theUserNarrowsTheChoice);
+  CPPUNIT_TEST(thePasswordIsAllBehindTheFirstColon);
+  CPPUNIT_TEST(blankLinesAndCommentsAreSkipped);
+  CPPUNIT_TEST(aMistakeIsToldByItsPlaceAndNeverRepeated);
+  CPPUNIT_TEST(aControlCharacterIsRefused);
+  CPPUNIT_TEST(theFileMustBeForUsAlone);
+  CPPUNIT_TEST(itsEndLeavesNoPassword);
+  CPPUNIT_TEST_SUITE_END();
+
+ public:
+  CredentialsTest() : ScratchFileFixture("passwords") {}
+
+ private:
+  void theLineOfTheDestinationIsFound() {
+    const Credentials credentials = Credentials::parse(
+        "imap1.example.org two:2\n"
+        "inet:imap1.example.org:24 one:1\n"
+        "IMAP2.example.org:lmtp three:3\n"
+        "inet:[192.0.2.1] four:4\n"
+        "inet:[2001:DB8::1]:2003 five:5\n"
+        "unix:/var/run/lmtp six:6\n"
+        "imap1.example.org:24 seven:7\n",
+        "passwords");
+    const struct {
+      const char* destination;
+      const char* expected;
+    } rows[] = {
+        {"inet:imap1.example.org:24", "one 1"}, {"imap1.example.org:24", "one 1"},
+        {"Imap1.Example.ORG:24", "one 1"},      {"imap1.example.org:25", "two 2"},
+        {"imap1.example.org:lmtp", "one 1"},    {"imap1.example.org.", "one 1"},
+        {"imap2.example.org:lmtp", "three 3"},  {"imap2.example.org:024", "three 3"},
+        {"imap2.example.org", "three 3"},       {"imap2.example.org:25", "none"},
+        {"192.0.2.1:2003", "four 4"},           {"inet:[2001:db8:0::1]:2003", "five 5"},
+        {"inet:[192.0.2.10]", "none"},          {"inet:[2001:db8::1]:2003", "five 5"},
+        {"inet:[2001:db8::1]", "none"},         {"unix:/var/run/lmtp", "six 6"},
+        {"unix:/var/run/LMTP", "none"},         {"unix:/var/run/lmtp2", "none"},
+        {"imap3.example.org", "none"},          {"example.org", "none"},
+    };
+    for (const auto& row : rows) {
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(row.destination, std::string(row.expected),
+                                   found(credentials, row.destination));
+    }
+    CPPUNIT_ASSERT_EQUAL(std::string("none"), found(Credentials::parse("", "x"), "imap1"));
+  }
+
+  void theUserNarrowsTheChoice() {
+    const Credentials credentials =
+        Credentials::parse("imap1 one:1\nimap2 two:2\nimap1 three:3\nimap1 three:4\n", "passwords");
+    CPPUNIT_ASSERT_EQUAL(std::string("one 1"), found(credentials, "imap1"));
+    CPPUNIT_ASSERT_EQUAL(std::string("one 1"), found(credentials, "imap1", "one"));
+    CPPUNIT_ASSERT_EQUAL(std::string("three 3"), found(credentials, "imap1", "three"));
+    CPPUNIT_ASSERT_EQUAL(std::string("none"), found(credentials, "imap1", "two"));
+    CPPUNIT_ASSERT_EQUAL(std::string("none"), found(credentials, "imap1", "Three"));
+    CPPUNIT_ASSERT_EQUAL(std::string("none"), found(credentials, "imap1", "thre"));
+  }
+
+  void thePasswordIsAllBehindTheFirstColon() {
+    const struct {
+      const char* line;
+      const char* expected;
+    } rows[] = {
+        {"h u:p", "u p"},
+        {"  h \t u:p\n", "u p"},
+        {"h u:p\r\n", "u p"},
+        {"h u:p:w", "u p:w"},
+        {"h u::", "u :"},
+        {"h u: p w ", "u  p w "},
+        {"h u:#no comment", "u #no comment"},
+        {"h u@realm:p", "u@realm p"},
+        {"h u v:p", "u v p"},
+        {"h u:p\xc3\xa4\xff", "u p\xc3\xa4\xff"},
+    };
+    for (const auto& row : rows) {
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(row.line, std::string(row.expected),
+                                   found(Credentials::parse(row.line, "passwords"), "h"));
+    }
+  }
+
+  void blankLinesAndCommentsAreSkipped() {
+    const Credentials credentials =
+        Credentials::parse("\n# h no:no\n \t\n  #\r\n\r\nh u:p\n\n", "passwords");
+    CPPUNIT_ASSERT_EQUAL(std::string("u p"), found(credentials, "h"));
+  }
+
+  void aMistakeIsToldByItsPlaceAndNeverRepeated() {
+    const std::string dest =
+        "no DEST in front (unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]); expected `DEST "
+        "user:password`";
+    const std::string form = "expected `DEST user:password`";
+    const std::string user = "no user in front of the colon; " + form;
+    const std::string password = "no password behind the colon; " + form;
+    const struct {
+      std::string text;
+      std::string expected;
+    } rows[] = {
+        {"h s3cret", "passwords:1: " + form},
+        {"h", "passwords:1: " + form},
+        {"h ", "passwords:1: " + form},
+        {"s3cret", "passwords:1: " + form},
+        {"user:s3cret", "passwords:1: " + form},
+        {"user:s3cret!x y:z", "passwords:1: " + dest},
+        {"h/24 user:s3cret", "passwords:1: " + dest},
+        {"/run/lmtp user:s3cret", "passwords:1: " + dest},
+        {"h :s3cret", "passwords:1: " + user},
+        {"h s3cret:", "passwords:1: " + password},
+        {"h s3cret:\r\n", "passwords:1: " + password},
+        {"# c\n\nh u:p\n\nh s3cret\nh x\n", "passwords:5: " + form},
+    };
+    for (const auto& row : rows) {
+      const std::string said = complaint(row.text);
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(row.text, row.expected, said);
+      CPPUNIT_ASSERT_MESSAGE(said, said.find("s3cret") == std::string::npos);
+    }
+  }
+
+  void aControlCharacterIsRefused() {
+    for (int c = 0; c < 256; ++c) {
+      const bool control = c < 32 || c == 127;
+      if (c == '\n') {
+        continue;
+      }
+      for (const std::string& login : {std::string("u?u:p"), std::string("u:p?p")}) {
+        std::string line = "h " + login;
+        line[line.find('?')] = static_cast<char>(c);
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(
+            std::to_string(c),
+            std::string(control ? "passwords:1: a control character in user or password" : ""),
+            complaint(line));
+      }
+    }
+    CPPUNIT_ASSERT(!complaint("h u:p\r\r\n").empty());
+  }
+
+  void theFileMustBeForUsAlone() {
+    write("h u:p\n");
+    CPPUNIT_ASSERT_EQUAL(std::string("u p"), found(Credentials::read(file_, geteuid()), "h"));
+    CPPUNIT_ASSERT_EQUAL(0, chmod(file_.c_str(), 0644));
+    try {
+      Credentials::read(file_, geteuid());
+      CPPUNIT_FAIL("read");
+    } catch (const ConfigError& error) {
+      CPPUNIT_ASSERT_EQUAL(file_ + ": others may read or write the passwords; chmod 600 " + file_,
+                           std::string(error.what()));
+    }
+    write("h u:p\nh u\n");
+    try {
+      Credentials::read(file_, geteuid());
+      CPPUNIT_FAIL("read");
+    } catch (const ConfigError& error) {
+      CPPUNIT_ASSERT_EQUAL(file_ + ":2: expected `DEST user:password`", std::string(error.what()));
+    }
+  }
+
+  void itsEndLeavesNoPassword() {
+    const std::string secret = "correct horse battery staple";
+    write("h u:" + secret + "\nh2 u:" + secret + "\nh3 u:" + secret + "\n");
+    const FreedMemory freed(secret);
+    {
+      const Credentials credentials = Credentials::read(file_, geteuid());
+      CPPUNIT_ASSERT(credentials.find(parse_destination("h3"), "") != nullptr);
+    }
+    CPPUNIT_ASSERT_EQUAL(0, freed.holding_it());
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(CredentialsTest);

@@ -1,0 +1,177 @@
+#include "mailer/settings/destination.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+
+#include "common/config/config.h"
+
+using lmtpq::ConfigError;
+using lmtpq::mailer::Destination;
+using lmtpq::mailer::parse_destination;
+
+namespace {
+
+// The error's words; empty when `text` is taken for a destination.
+std::string complaint(const std::string& text) {
+  try {
+    parse_destination(text);
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return {};
+}
+
+}  // namespace
+
+class DestinationTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(DestinationTest);
+  CPPUNIT_TEST(readsEveryForm);
+  CPPUNIT_TEST(theCanonicalTextReadsAsTheSame);
+  CPPUNIT_TEST(refusesWhatIsNoDestinationAndSaysWhy);
+  CPPUNIT_TEST(everyComplaintQuotesTheTextAndNamesTheForms);
+  CPPUNIT_TEST(everyComplaintIsOneWholeLine);
+  CPPUNIT_TEST(whatStandsInBracketsIsAnAddressOrAName);
+  CPPUNIT_TEST(aSocketsPathFitsItsAddress);
+  CPPUNIT_TEST_SUITE_END();
+
+  struct Row {
+    const char* text;
+    Destination::Family family;
+    const char* host;
+    const char* port;
+    const char* canonical;
+  };
+
+  static constexpr Row kGood[] = {
+      {"unix:/run/cyrus/socket/lmtp", Destination::Family::kUnix, "/run/cyrus/socket/lmtp", "",
+       "unix:/run/cyrus/socket/lmtp"},
+      {"unix:/a b:c", Destination::Family::kUnix, "/a b:c", "", "unix:/a b:c"},
+      {"inet:store.example.org", Destination::Family::kInet, "store.example.org", "",
+       "inet:store.example.org"},
+      {"inet:store.example.org:2003", Destination::Family::kInet, "store.example.org", "2003",
+       "inet:store.example.org:2003"},
+      {"store.example.org", Destination::Family::kInet, "store.example.org", "",
+       "inet:store.example.org"},
+      {"store:24", Destination::Family::kInet, "store", "24", "inet:store:24"},
+      {"store:lmtp", Destination::Family::kInet, "store", "lmtp", "inet:store:lmtp"},
+      {"Store_1.example.:65535", Destination::Family::kInet, "Store_1.example.", "65535",
+       "inet:Store_1.example.:65535"},
+      {"inet:127.0.0.1:24", Destination::Family::kInet, "127.0.0.1", "24", "inet:127.0.0.1:24"},
+      {"inet:[127.0.0.1]:24", Destination::Family::kInet, "127.0.0.1", "24", "inet:127.0.0.1:24"},
+      {"[127.0.0.1]", Destination::Family::kInet, "127.0.0.1", "", "inet:127.0.0.1"},
+      {"inet:[store.example.org]:24", Destination::Family::kInet, "store.example.org", "24",
+       "inet:store.example.org:24"},
+      {"inet:[::1]", Destination::Family::kInet, "::1", "", "inet:[::1]"},
+      {"inet:[0:0::0001]:0024", Destination::Family::kInet, "::1", "24", "inet:[::1]:24"},
+      {"inet:[::1]:24", Destination::Family::kInet, "::1", "24", "inet:[::1]:24"},
+      {"[2001:db8::7]:lmtp", Destination::Family::kInet, "2001:db8::7", "lmtp",
+       "inet:[2001:db8::7]:lmtp"},
+      {"inet:[IPv6:2001:db8::7]:24", Destination::Family::kInet, "2001:db8::7", "24",
+       "inet:[2001:db8::7]:24"},
+      {"inet:[::ffff:192.0.2.1]:1", Destination::Family::kInet, "::ffff:192.0.2.1", "1",
+       "inet:[::ffff:192.0.2.1]:1"},
+      {"inet:[fe80::1%eth0]:24", Destination::Family::kInet, "fe80::1%eth0", "24",
+       "inet:[fe80::1%eth0]:24"},
+  };
+
+  void readsEveryForm() {
+    for (const Row& row : kGood) {
+      const Destination made = parse_destination(row.text);
+      CPPUNIT_ASSERT_MESSAGE(row.text, made.family == row.family);
+      CPPUNIT_ASSERT_EQUAL(std::string(row.host), made.host);
+      CPPUNIT_ASSERT_EQUAL(std::string(row.port), made.port);
+      CPPUNIT_ASSERT_EQUAL(std::string(row.canonical), made.text);
+    }
+  }
+
+  void theCanonicalTextReadsAsTheSame() {
+    for (const Row& row : kGood) {
+      const Destination made = parse_destination(row.canonical);
+      CPPUNIT_ASSERT_EQUAL(std::string(row.host), made.host);
+      CPPUNIT_ASSERT_EQUAL(std::string(row.port), made.port);
+      CPPUNIT_ASSERT_EQUAL(std::string(row.canonical), made.text);
+    }
+  }
+
+  void refusesWhatIsNoDestinationAndSaysWhy() {
+    const struct {
+      const char* text;
+      const char* why;
+    } rows[] = {
+        {"", "no host"},
+        {"inet:", "no host"},
+        {":24", "no host"},
+        {"inet::24", "no host"},
+        {"inet:[]:24", "no host"},
+        {"-store", "no host"},
+        {"a store", "no host"},
+        {"store/lmtp", "no host"},
+        {"st\xc3\xb6re", "no host"},
+        {"store\n", "no host"},
+        {"lmtp:store.example.org", "no such port"},
+        {"tcp:store:24", "an IPv6 address stands in [ ]"},
+        {"::1", "no host"},
+        {"2001:db8::1", "an IPv6 address stands in [ ]"},
+        {"store:", "an IPv6 address stands in [ ]"},
+        {"store:24:25", "an IPv6 address stands in [ ]"},
+        {"inet:[::1", "no ] behind the address"},
+        {"inet:[::1]24", "only :PORT may follow ]"},
+        {"inet:[::1]:", "only :PORT may follow ]"},
+        {"inet:[::1]:24:25", "only :PORT may follow ]"},
+        {"inet:[::1] ", "only :PORT may follow ]"},
+        {"store:0", "a port is 1 to 65535"},
+        {"store:65536", "a port is 1 to 65535"},
+        {"store:99999999999999999999", "a port is 1 to 65535"},
+        {"store:-1", "no such port"},
+        {"store:+24", "no such port"},
+        {"store: 24", "no such port"},
+        {"store:24 ", "no such port"},
+        {"unix:", "the path of a socket begins with /"},
+        {"unix:lmtp", "the path of a socket begins with /"},
+        {"unix: /lmtp", "the path of a socket begins with /"},
+        {"/run/lmtp", "did you mean unix:/run/lmtp?"},
+    };
+    for (const auto& row : rows) {
+      const std::string said = complaint(row.text);
+      CPPUNIT_ASSERT_MESSAGE(std::string(row.text) + " was taken", !said.empty());
+      CPPUNIT_ASSERT_MESSAGE(said, said.find(row.why) != std::string::npos);
+    }
+  }
+
+  void everyComplaintQuotesTheTextAndNamesTheForms() {
+    for (const char* text : {"", "inet:", "store:0", "unix:x", "inet:[::1", "/x", "a:b:c", "a:+"}) {
+      const std::string said = complaint(text);
+      CPPUNIT_ASSERT_MESSAGE(said, said.starts_with("destination \"" + std::string(text) + "\": "));
+      CPPUNIT_ASSERT_MESSAGE(
+          said, said.ends_with("expected unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]"));
+    }
+  }
+
+  void everyComplaintIsOneWholeLine() {
+    for (const std::string& text : {std::string("store\n"), std::string("sto\0re", 6),
+                                    std::string("a:b\x1b[1m"), std::string("unix:\r\n250 ok")}) {
+      const std::string said = complaint(text);
+      CPPUNIT_ASSERT_MESSAGE(said, said.ends_with("[ADDRESS][:PORT]"));
+      for (const char c : said) {
+        CPPUNIT_ASSERT_MESSAGE(said, c >= ' ' && c != '\x7f');
+      }
+    }
+  }
+
+  // What no look-up could ever find is a mistake to be told at the start, not a store out of reach.
+  void whatStandsInBracketsIsAnAddressOrAName() {
+    for (const char* text :
+         {"inet:[:]", "inet:[a:b]:24", "inet:[::1 ]", "inet:[1:2:3]", "inet:[::g]", "inet:[::1/64]",
+          "inet:[a:b\n]", "inet:[IPv6:IPv6:::1]", "inet:[IPv6:]", "inet:[/run:x]"}) {
+      CPPUNIT_ASSERT_MESSAGE(std::string(text) + " was taken", !complaint(text).empty());
+    }
+  }
+
+  void aSocketsPathFitsItsAddress() {  // sun_path: 108 bytes with the NUL
+    const std::string longest = "/" + std::string(106, 'a');
+    CPPUNIT_ASSERT_EQUAL(longest, parse_destination("unix:" + longest).host);
+    const std::string said = complaint("unix:" + longest + "a");
+    CPPUNIT_ASSERT_MESSAGE(said, said.find("at most 107 bytes") != std::string::npos);
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(DestinationTest);

@@ -1,0 +1,272 @@
+#include "mailer/settings/settings.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+#include <unistd.h>
+
+#include <functional>
+#include <set>
+
+using namespace lmtpq;
+using namespace lmtpq::mailer;
+
+namespace {
+
+Settings read(const std::vector<std::string>& arguments, Command command = Command::kRelay) {
+  Settings settings;
+  Config config(option_table(command, settings));
+  config.take_arguments(arguments);
+  config.apply();
+  return settings;
+}
+
+// The error's words; empty when the arguments are good.
+std::string complaint(const std::string& argument, Command command = Command::kRelay) {
+  try {
+    read({argument}, command);
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return {};
+}
+
+std::set<std::string> names(Command command) {
+  Settings settings;
+  std::set<std::string> all;
+  for (const Option& option : option_table(command, settings)) {
+    CPPUNIT_ASSERT_MESSAGE("twice: " + option.name, all.insert(option.name).second);
+  }
+  return all;
+}
+
+}  // namespace
+
+class SettingsTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(SettingsTest);
+  CPPUNIT_TEST(theDefaultsAreThoseOfTheManPage);
+  CPPUNIT_TEST(everyTimeHasItsOwnOption);
+  CPPUNIT_TEST(everyWordOfAChoiceMeansItsValue);
+  CPPUNIT_TEST(ignoreQuotaWithoutAWordIsAlways);
+  CPPUNIT_TEST(everyOptionFillsItsMember);
+  CPPUNIT_TEST(listsTakeCommasAndSpaces);
+  CPPUNIT_TEST(aBadValueIsToldWithWhatWasExpected);
+  CPPUNIT_TEST(numbersHaveTheirLimits);
+  CPPUNIT_TEST(eachSubcommandHasItsOwnOptions);
+  CPPUNIT_TEST(whatConcernsOneMessageIsNoKeyOfTheFile);
+  CPPUNIT_TEST(everyOptionHasHelp);
+  CPPUNIT_TEST_SUITE_END();
+
+  void theDefaultsAreThoseOfTheManPage() {
+    using namespace std::chrono_literals;
+    const Settings s = read({});
+    CPPUNIT_ASSERT(s.ignore_quota == IgnoreQuota::kTagged);
+    CPPUNIT_ASSERT(s.trace_id.empty());
+    CPPUNIT_ASSERT(s.trace == TraceSource::kTag);
+    CPPUNIT_ASSERT(s.utf8_headers == Utf8Headers::kAllow);
+    CPPUNIT_ASSERT(!s.max_message_size);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1000}, s.max_rcpts);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{998}, s.line_limit);
+    CPPUNIT_ASSERT(s.destinations.empty());
+    CPPUNIT_ASSERT(s.store.pipelining);
+    CPPUNIT_ASSERT(s.store.timeouts.connect == 30s);
+    CPPUNIT_ASSERT(s.store.timeouts.lhlo == 5min);
+    CPPUNIT_ASSERT(s.store.timeouts.mail == 5min);
+    CPPUNIT_ASSERT(s.store.timeouts.rcpt == 5min);
+    CPPUNIT_ASSERT(s.store.timeouts.data_init == 2min);
+    CPPUNIT_ASSERT(s.store.timeouts.data_xfer == 3min);
+    CPPUNIT_ASSERT(s.store.timeouts.data_done == 10min);
+    CPPUNIT_ASSERT(s.store.timeouts.rset == 20s);
+    CPPUNIT_ASSERT(s.store.timeouts.quit == 0s);
+    CPPUNIT_ASSERT(s.timeouts.idle == 60s);
+    CPPUNIT_ASSERT(s.timeouts.input == 10min);
+    CPPUNIT_ASSERT(s.timeouts.mta == 1h);
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{500}, s.store.min_data_rate);
+    CPPUNIT_ASSERT(s.user.empty());
+    CPPUNIT_ASSERT_EQUAL(std::string("/var/tmp"), s.spool_dir);
+    CPPUNIT_ASSERT_EQUAL(std::string("syslog"), s.log);
+    CPPUNIT_ASSERT(s.log_level == LogLevel::kInfo);
+    CPPUNIT_ASSERT(s.debug_peers.empty());
+    CPPUNIT_ASSERT(s.transcript_dir.empty());
+    char name[256] = {};
+    gethostname(name, sizeof name - 1);
+    CPPUNIT_ASSERT_EQUAL(std::string(name), s.store.hostname);
+  }
+
+  void everyTimeHasItsOwnOption() {
+    const auto store = [](StoreTimeouts::Time StoreTimeouts::*member) {
+      return [member](const Settings& s) { return (s.store.timeouts.*member).count(); };
+    };
+    const auto client = [](Timeouts::Time Timeouts::*member) {
+      return [member](const Settings& s) { return (s.timeouts.*member).count(); };
+    };
+    const struct {
+      const char* name;
+      std::function<long(const Settings&)> time;
+    } rows[] = {
+        {"connect", store(&StoreTimeouts::connect)},
+        {"lhlo", store(&StoreTimeouts::lhlo)},
+        {"starttls", store(&StoreTimeouts::starttls)},
+        {"auth", store(&StoreTimeouts::auth)},
+        {"mail", store(&StoreTimeouts::mail)},
+        {"rcpt", store(&StoreTimeouts::rcpt)},
+        {"data-init", store(&StoreTimeouts::data_init)},
+        {"data-xfer", store(&StoreTimeouts::data_xfer)},
+        {"data-done", store(&StoreTimeouts::data_done)},
+        {"rset", store(&StoreTimeouts::rset)},
+        {"quit", store(&StoreTimeouts::quit)},
+        {"idle", client(&Timeouts::idle)},
+        {"input", client(&Timeouts::input)},
+        {"mta", client(&Timeouts::mta)},
+    };
+    const Settings before = read({});
+    for (const auto& row : rows) {
+      const Settings s = read({"--" + std::string(row.name) + "-timeout=1234ms"});
+      for (const auto& other : rows) {
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(row.name, &other == &row ? 1234 : other.time(before),
+                                     other.time(s));
+      }
+    }
+  }
+
+  void everyWordOfAChoiceMeansItsValue() {
+    CPPUNIT_ASSERT(read({"--ignore-quota=always"}).ignore_quota == IgnoreQuota::kAlways);
+    CPPUNIT_ASSERT(read({"-Q", "--ignore-quota=tagged"}).ignore_quota == IgnoreQuota::kTagged);
+    CPPUNIT_ASSERT(read({"--ignore-quota=never"}).ignore_quota == IgnoreQuota::kNever);
+    CPPUNIT_ASSERT(read({"--trace=queue-id"}).trace == TraceSource::kQueueId);
+    CPPUNIT_ASSERT(read({"--trace=off"}).trace == TraceSource::kOff);
+    CPPUNIT_ASSERT(read({"--trace=off", "--trace=tag"}).trace == TraceSource::kTag);
+    CPPUNIT_ASSERT(read({"--utf8-headers=refuse"}).utf8_headers == Utf8Headers::kRefuse);
+    CPPUNIT_ASSERT(read({"--utf8-headers=allow"}).utf8_headers == Utf8Headers::kAllow);
+    CPPUNIT_ASSERT(!read({"--pipelining=no"}).store.pipelining);
+    CPPUNIT_ASSERT(read({"--pipelining=yes"}).store.pipelining);
+    CPPUNIT_ASSERT(read({"--log-level=error"}).log_level == LogLevel::kError);
+    CPPUNIT_ASSERT(read({"--log-level=warning"}).log_level == LogLevel::kWarning);
+    CPPUNIT_ASSERT(read({"--log-level=debug"}).log_level == LogLevel::kDebug);
+  }
+
+  void ignoreQuotaWithoutAWordIsAlways() {
+    for (const char* argument : {"-Q", "--ignore-quota", "-Qalways"}) {
+      CPPUNIT_ASSERT_MESSAGE(argument, read({argument}).ignore_quota == IgnoreQuota::kAlways);
+    }
+    CPPUNIT_ASSERT(read({"-Q", "unix:/s"}).ignore_quota == IgnoreQuota::kAlways);
+  }
+
+  void everyOptionFillsItsMember() {
+    CPPUNIT_ASSERT_EQUAL(std::string("t1-aaa"), read({"-t", "t1-aaa"}).trace_id.text());
+    CPPUNIT_ASSERT_EQUAL(std::string("t2"), read({"--trace-id=t2"}).trace_id.text());
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{50 << 20},
+                         *read({"--max-message-size=50M"}).max_message_size);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{7}, read({"--max-rcpts=7"}).max_rcpts);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{2000}, read({"--line-limit=2000"}).line_limit);
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{1024}, read({"--min-data-rate=1k"}).store.min_data_rate);
+    CPPUNIT_ASSERT_EQUAL(std::string("mx.example.org"),
+                         read({"--hostname=mx.example.org"}).store.hostname);
+    CPPUNIT_ASSERT_EQUAL(std::string("[IPv6:2001:db8::1]"),
+                         read({"--hostname=[IPv6:2001:db8::1]"}).store.hostname);
+    CPPUNIT_ASSERT_EQUAL(std::string("cyrus"), read({"--user=cyrus"}).user);
+    CPPUNIT_ASSERT_EQUAL(std::string("/spool"), read({"--spool-dir=/spool"}).spool_dir);
+    CPPUNIT_ASSERT_EQUAL(std::string("/log"), read({"--log=/log"}).log);
+    CPPUNIT_ASSERT_EQUAL(std::string("/t"), read({"--transcript-dir=/t"}).transcript_dir);
+    CPPUNIT_ASSERT_EQUAL(std::string("a@b"), read({"-f", "a@b"}, Command::kDeliver).sender);
+    const Settings probe = read({"--rcpt=alice", "--json"}, Command::kProbe);
+    CPPUNIT_ASSERT_EQUAL(std::string("alice"), probe.probe_recipient);
+    CPPUNIT_ASSERT(probe.json);
+  }
+
+  void listsTakeCommasAndSpaces() {
+    const Settings s = read({"-d", "unix:/a,inet:b:24, c", "--debug-peer=store, unix:"});
+    CPPUNIT_ASSERT_EQUAL(std::size_t{3}, s.destinations.size());
+    CPPUNIT_ASSERT_EQUAL(std::string("unix:/a"), s.destinations[0].text);
+    CPPUNIT_ASSERT_EQUAL(std::string("inet:b:24"), s.destinations[1].text);
+    CPPUNIT_ASSERT_EQUAL(std::string("inet:c"), s.destinations[2].text);
+    CPPUNIT_ASSERT((s.debug_peers == std::vector<std::string>{"store", "unix:"}));
+    const Settings last = read({"-d", "unix:/a", "-d", "unix:/b"});
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, last.destinations.size());
+    CPPUNIT_ASSERT_EQUAL(std::string("unix:/b"), last.destinations[0].text);
+  }
+
+  void aBadValueIsToldWithWhatWasExpected() {
+    const struct {
+      const char* argument;
+      const char* expected;
+    } rows[] = {
+        {"--ignore-quota=sometimes", "expected one of always, tagged, never"},
+        {"--ignore-quota=Always", "expected one of always, tagged, never"},
+        {"--trace=id", "expected one of tag, queue-id, off"},
+        {"--utf8-headers=no", "expected one of allow, refuse"},
+        {"--trace-id=a b", "expected 1 to 255 of the characters A-Z a-z 0-9 - _ ."},
+        {"--trace-id=", "expected 1 to 255 of the characters A-Z a-z 0-9 - _ ."},
+        {"--max-message-size=big", "expected a size such as 4096, 64k or 30M"},
+        {"--max-rcpts=0", "expected 1 to 50000"},
+        {"--line-limit=10", "expected 72 to 1000000"},
+        {"--min-data-rate=0", "expected 1 to 1000000000"},
+        {"--pipelining=maybe", "expected yes or no"},
+        {"--hostname=", "expected a host name or [address]"},
+        {"--hostname=a b", "expected a host name or [address]"},
+        {"--hostname=a\r\nQUIT", "expected a host name or [address]"},
+        {"--mail-timeout=soon", "expected a time such as 30s, 5m or 1h"},
+        {"--log-level=loud", "expected error, warning, info or debug"},
+        {"--destination=unix:x", "expected unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]"},
+        {"--destination=unix:/a,/b", "did you mean unix:/b?"},
+    };
+    for (const auto& row : rows) {
+      const std::string said = complaint(row.argument);
+      CPPUNIT_ASSERT_MESSAGE(row.argument + std::string(": ") + said,
+                             said.find(row.expected) != std::string::npos);
+      CPPUNIT_ASSERT_MESSAGE(said, said.find('\n') == std::string::npos);
+      const std::string option(row.argument, std::string_view(row.argument).find('='));
+      CPPUNIT_ASSERT_MESSAGE(said, said.starts_with(option + ": "));
+    }
+  }
+
+  void numbersHaveTheirLimits() {
+    for (const char* good : {"--max-rcpts=1", "--max-rcpts=50000", "--line-limit=72",
+                             "--line-limit=1000000", "--min-data-rate=1", "--quit-timeout=0s"}) {
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(good, std::string(), complaint(good));
+    }
+    const std::string name(255, 'a');
+    CPPUNIT_ASSERT_EQUAL(std::string(), complaint("--hostname=" + name));
+    CPPUNIT_ASSERT_EQUAL(std::string(), complaint("--trace-id=" + name));
+    for (const std::string& bad :
+         {std::string("--max-rcpts=50001"), std::string("--line-limit=71"),
+          std::string("--line-limit=1000001"), std::string("--max-rcpts=-1"),
+          "--hostname=" + name + "a", "--trace-id=" + name + "a"}) {
+      CPPUNIT_ASSERT_MESSAGE(bad, !complaint(bad).empty());
+    }
+  }
+
+  void eachSubcommandHasItsOwnOptions() {
+    const auto relay = names(Command::kRelay);
+    auto deliver = names(Command::kDeliver);
+    auto probe = names(Command::kProbe);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, deliver.erase("sender"));
+    CPPUNIT_ASSERT_EQUAL(std::size_t{2}, probe.erase("rcpt") + probe.erase("json"));
+    CPPUNIT_ASSERT(relay == deliver);
+    CPPUNIT_ASSERT(relay == probe);
+    CPPUNIT_ASSERT(!complaint("--sender=a@b").empty());
+    CPPUNIT_ASSERT(!complaint("--json", Command::kDeliver).empty());
+  }
+
+  void whatConcernsOneMessageIsNoKeyOfTheFile() {
+    for (const Command command :
+         {Command::kRelay, Command::kDeliver, Command::kProbe, Command::kServe}) {
+      Settings settings;
+      for (const Option& option : option_table(command, settings)) {
+        const bool argv_only = option.name == "config" || option.name == "sender" ||
+                               option.name == "rcpt" || option.name == "json" ||
+                               option.name == "status" || option.name == "check";
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(option.name, !argv_only, option.in_file);
+      }
+    }
+  }
+
+  void everyOptionHasHelp() {
+    Settings settings;
+    for (const Option& option : option_table(Command::kProbe, settings)) {
+      CPPUNIT_ASSERT_MESSAGE(option.name, option.read != nullptr);
+      CPPUNIT_ASSERT_MESSAGE(option.name, !option.heading.empty() && !option.help.empty());
+      CPPUNIT_ASSERT_MESSAGE(option.name, !option.help.ends_with('.'));
+    }
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(SettingsTest);

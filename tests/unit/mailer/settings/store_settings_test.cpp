@@ -1,0 +1,267 @@
+#include "mailer/settings/store_settings.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+#include <openssl/ssl.h>
+#include <sasl/sasl.h>
+
+#include "mailer/settings/settings.h"
+
+using namespace lmtpq;
+using namespace lmtpq::mailer;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+namespace {
+
+std::vector<Store> stores_of(const std::string& file, const std::vector<std::string>& arguments) {
+  Settings settings;
+  Config config(option_table(Command::kRelay, settings), {kStorePrefix});
+  std::vector<Destination> destinations;
+  for (const std::string& operand : config.take_arguments(arguments)) {
+    destinations.push_back(parse_destination(operand));
+  }
+  config.take_text(file, "f");
+  config.apply();
+  return find_stores(config, destinations);
+}
+
+StoreSettings only(const std::string& file, const std::vector<std::string>& arguments) {
+  return std::move(stores_of(file, arguments).at(0).settings);
+}
+
+std::string error_of(const std::string& file,
+                     const std::vector<std::string>& arguments = {"inet:a"}) {
+  try {
+    for (const Store& store : stores_of(file, arguments)) {
+      check(store);
+    }
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+}  // namespace
+
+class StoreSettingsTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(StoreSettingsTest);
+  CPPUNIT_TEST(theDefaultsAreSafe);
+  CPPUNIT_TEST(theCommandLineCountsMoreThanTheSectionAndThatMoreThanTheTop);
+  CPPUNIT_TEST(aSectionIsForItsOwnStoresOnly);
+  CPPUNIT_TEST(theSectionThatNamesThePortCountsMore);
+  CPPUNIT_TEST(twoSectionsForTheSameAreAnError);
+  CPPUNIT_TEST(linesThatNameDestinationsAddUp);
+  CPPUNIT_TEST(aSectionForAnotherPortIsANearMiss);
+  CPPUNIT_TEST(anEmptyPathUndoesWhatStandsAbove);
+  CPPUNIT_TEST(mistakesAreToldWithTheirLineAlsoInOtherSections);
+  CPPUNIT_TEST(protocolsAreARange);
+  CPPUNIT_TEST(fingerprintsAreReadInEveryForm);
+  CPPUNIT_TEST(wordsOfSecurityAreFlags);
+  CPPUNIT_TEST(whatDoesNotGoTogetherIsAnError);
+  CPPUNIT_TEST(mayMeansNothingOverAUnixSocket);
+  CPPUNIT_TEST_SUITE_END();
+
+  void theDefaultsAreSafe() {
+    const StoreSettings s = only("", {"inet:a"});
+    CPPUNIT_ASSERT(s.tls.level == TlsLevel::kMay);
+    CPPUNIT_ASSERT_EQUAL(TLS1_2_VERSION, s.tls.least_version);
+    CPPUNIT_ASSERT_EQUAL(0, s.tls.most_version);
+    CPPUNIT_ASSERT(s.auth.plaintext == AuthPlaintext::kTls);
+    CPPUNIT_ASSERT_EQUAL(unsigned{SASL_SEC_NOANONYMOUS}, s.auth.security);
+    CPPUNIT_ASSERT_EQUAL(std::string("tls-unique"), s.auth.channel_binding);
+    CPPUNIT_ASSERT(!s.auth.wanted());
+    CPPUNIT_ASSERT(s.proxy_protocol == ProxyProtocol::kNone);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1000}, s.recipient_limit);
+    CPPUNIT_ASSERT(s.timeouts.starttls == minutes(5));
+    CPPUNIT_ASSERT(s.timeouts.auth == minutes(5));
+  }
+
+  void theCommandLineCountsMoreThanTheSectionAndThatMoreThanTheTop() {
+    const std::string file =
+        "rcpt-timeout = 1s\nmail-timeout = 1s\nauth-timeout = 1s\n"
+        "[destination.a]\nrcpt-timeout = 2s\nmail-timeout = 2s\n";
+    const StoreSettings s = only(file, {"--rcpt-timeout=3s", "inet:a"});
+    CPPUNIT_ASSERT(s.timeouts.rcpt == seconds(3));
+    CPPUNIT_ASSERT(s.timeouts.mail == seconds(2));
+    CPPUNIT_ASSERT(s.timeouts.auth == seconds(1));
+    CPPUNIT_ASSERT(s.timeouts.lhlo == minutes(5));
+  }
+
+  void aSectionIsForItsOwnStoresOnly() {
+    const std::string file =
+        "[destination.imap1.example.org]\nrecipient-limit = 1\n"
+        "[destination.others]\ndestination = inet:b:24, unix:/s, inet:[::1]\nrecipient-limit = 2\n";
+    const struct {
+      const char* destination;
+      std::size_t limit;
+    } rows[] = {{"imap1.example.org", 1},
+                {"inet:IMAP1.example.org:2003", 1},
+                {"inet:b:24", 2},
+                {"inet:b:25", 1000},
+                {"unix:/s", 2},
+                {"unix:/S", 1000},
+                {"inet:[::1]:24", 2},
+                {"inet:others", 1000},
+                {"inet:example.org", 1000}};
+    for (const auto& row : rows) {
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(row.destination, row.limit,
+                                   only(file, {row.destination}).recipient_limit);
+    }
+    const auto both = stores_of(file, {"imap1.example.org", "b:24"});
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, both[0].settings.recipient_limit);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{2}, both[1].settings.recipient_limit);
+  }
+
+  void theSectionThatNamesThePortCountsMore() {
+    for (const char* file : {"[destination.a]\nrecipient-limit = 1\n"
+                             "[destination.x]\ndestination = a:24\nrecipient-limit = 2\n",
+                             "[destination.x]\ndestination = a:24\nrecipient-limit = 2\n"
+                             "[destination.a]\nrecipient-limit = 1\n"}) {
+      CPPUNIT_ASSERT_EQUAL(std::size_t{2}, only(file, {"a:24"}).recipient_limit);
+      CPPUNIT_ASSERT_EQUAL(std::size_t{1}, only(file, {"a:25"}).recipient_limit);
+      const auto stores = stores_of(std::string(file) + "[destination.a.b]\n", {"a:24"});
+      CPPUNIT_ASSERT(stores.at(0).section.starts_with("[destination.a] (f:"));
+      CPPUNIT_ASSERT(stores.at(0).section.find(", [destination.x] (f:") != std::string::npos);
+    }
+    const StoreSettings both = only(
+        "[destination.a]\ntls = verify\n[destination.x]\ndestination = a:24\nrecipient-limit = 2\n",
+        {"a"});
+    CPPUNIT_ASSERT(both.tls.level == TlsLevel::kVerify);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{2}, both.recipient_limit);
+  }
+
+  void twoSectionsForTheSameAreAnError() {
+    const std::string beside = "[destination.b]\ndestination = ";
+    for (const char* twin : {"a", "A.", "inet:x, inet:a"}) {
+      const std::string error = error_of("[destination.a]\n" + beside + twin + "\n");
+      CPPUNIT_ASSERT_MESSAGE(error, error.starts_with("f:2: inet:"));
+      CPPUNIT_ASSERT_MESSAGE(error,
+                             error.ends_with(" has a section already: [destination.a] (f:1)"));
+    }
+    CPPUNIT_ASSERT(error_of("[destination.a]\ndestination = a:24\n" + beside + "a:024\n")
+                       .starts_with("f:3: inet:a:24 has"));
+    CPPUNIT_ASSERT_EQUAL(std::string("no error"),
+                         error_of("[destination.a]\n" + beside + "a:24, a:25\n"));
+  }
+
+  void linesThatNameDestinationsAddUp() {
+    const std::string file =
+        "[destination.x]\ndestination = a\nrecipient-limit = 7\ndestination = b\n";
+    for (const char* destination : {"a", "b"}) {
+      CPPUNIT_ASSERT_EQUAL(std::size_t{7}, only(file, {destination}).recipient_limit);
+    }
+  }
+
+  void aSectionForAnotherPortIsANearMiss() {
+    const std::string file = "[destination.x]\ndestination = a:25\ntls = verify\n";
+    CPPUNIT_ASSERT_EQUAL(std::string("[destination.x] (f:1)"),
+                         stores_of(file, {"a"}).at(0).near_miss);
+    CPPUNIT_ASSERT_EQUAL(std::string("[destination.x] (f:1)"),
+                         stores_of(file, {"a:25"}).at(0).section);
+    for (const char* other : {"a:25", "b"}) {
+      CPPUNIT_ASSERT_EQUAL(std::string(), stores_of(file, {other}).at(0).near_miss);
+    }
+  }
+
+  void anEmptyPathUndoesWhatStandsAbove() {
+    const std::string file = "auth-password-file = /p\n[destination.a]\nauth-password-file =\n";
+    CPPUNIT_ASSERT(!only(file, {"a"}).auth.wanted());
+    CPPUNIT_ASSERT(only(file, {"b"}).auth.wanted());
+  }
+
+  void mistakesAreToldWithTheirLineAlsoInOtherSections() {
+    const struct {
+      const char* file;
+      const char* error;
+    } rows[] = {
+        {"[destination.z]\ntls = verfy\n",
+         "f:2: tls: \"verfy\": expected one of none, may, encrypt, verify, fingerprint"},
+        {"[destination.z]\ntls-nam = x\n", "f:2: unknown option tls-nam; did you mean tls-name?"},
+        {"[destination.z]\nline-limit = 80\n",
+         "f:2: line-limit: not in a section [destination.NAME]"},
+        {"[destination.z]\ndestination = unix:s\n",
+         "f:2: destination \"unix:s\": the path of a socket begins with /; expected "
+         "unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]"},
+        {"[destination.z]\ndestination =\n",
+         "f:2: destination: expected DEST, or several with commas"},
+        {"[destination.a]\n[destination.a]\n",
+         "f:2: [destination.a] once more; the first stands at f:1"},
+        {"[destination.]\n", "f:1: expected [destination.NAME] of letters, digits and . _ -"},
+        {"tls-ca-file = ca.pem\n",
+         "f:1: tls-ca-file: \"ca.pem\": expected a path that begins with /"},
+        {"[stores]\n", "f:1: unknown section [stores]; expected [destination.NAME]"},
+    };
+    for (const auto& row : rows) {
+      CPPUNIT_ASSERT_EQUAL(std::string(row.error), error_of(row.file));
+    }
+  }
+
+  void protocolsAreARange() {
+    const StoreSettings least = only("", {"--tls-protocols=tlsv1.3", "inet:a"});
+    CPPUNIT_ASSERT_EQUAL(TLS1_3_VERSION, least.tls.least_version);
+    CPPUNIT_ASSERT_EQUAL(0, least.tls.most_version);
+    const StoreSettings range = only("", {"--tls-protocols=TLSv1-TLSv1.2", "inet:a"});
+    CPPUNIT_ASSERT_EQUAL(TLS1_VERSION, range.tls.least_version);
+    CPPUNIT_ASSERT_EQUAL(TLS1_2_VERSION, range.tls.most_version);
+    for (const char* bad : {"SSLv3", "TLSv1.3-TLSv1.2", "TLSv1.2-", "1.2", ""}) {
+      const std::string error = error_of("", {std::string("--tls-protocols=") + bad, "inet:a"});
+      CPPUNIT_ASSERT_MESSAGE(error, error.find("expected ") != std::string::npos);
+    }
+  }
+
+  void fingerprintsAreReadInEveryForm() {
+    const std::string plain(64, 'a');
+    std::string colons = "AA";
+    for (int i = 1; i < 32; ++i) {
+      colons += ":AA";
+    }
+    const StoreSettings s =
+        only("", {"--tls=fingerprint",
+                  "--tls-fingerprint=" + plain + ",sha256:" + colons + " " + colons, "inet:a"});
+    CPPUNIT_ASSERT((s.tls.fingerprints == std::vector<std::string>{plain, plain, plain}));
+    for (const std::string& bad : {std::string(63, 'a'), std::string(65, 'a'), std::string(64, 'g'),
+                                   std::string("md5:00")}) {
+      CPPUNIT_ASSERT(error_of("", {"--tls-fingerprint=" + bad, "inet:a"}).find("64 hex") !=
+                     std::string::npos);
+    }
+  }
+
+  void wordsOfSecurityAreFlags() {
+    CPPUNIT_ASSERT_EQUAL(unsigned{SASL_SEC_NOPLAINTEXT | SASL_SEC_MUTUAL_AUTH},
+                         only("", {"--auth-security=noplaintext,mutual", "inet:a"}).auth.security);
+    CPPUNIT_ASSERT(error_of("", {"--auth-security=strong", "inet:a"}).find("noplaintext") !=
+                   std::string::npos);
+    CPPUNIT_ASSERT((only("", {"--auth-mechanisms=scram-sha-256,PLAIN", "inet:a"}).auth.mechanisms ==
+                    std::vector<std::string>{"SCRAM-SHA-256", "PLAIN"}));
+    CPPUNIT_ASSERT(error_of("", {"--auth-mechanisms=A+B", "inet:a"}).find("SASL mechanisms") !=
+                   std::string::npos);
+  }
+
+  void whatDoesNotGoTogetherIsAnError() {
+    CPPUNIT_ASSERT_EQUAL(
+        std::string("inet:a: --tls=fingerprint needs --tls-fingerprint; lmtpq probe shows it"),
+        error_of("", {"--tls=fingerprint", "inet:a"}));
+    CPPUNIT_ASSERT_EQUAL(std::string("unix:/s: --tls=verify over a unix socket needs --tls-name"),
+                         error_of("", {"--tls=verify", "unix:/s"}));
+    CPPUNIT_ASSERT_EQUAL(std::string("no error"),
+                         error_of("", {"--tls=verify", "--tls-name=a", "unix:/s"}));
+    CPPUNIT_ASSERT_EQUAL(
+        std::string("inet:a: --tls-fingerprint is looked at with --tls=fingerprint only"),
+        error_of("", {"--tls=verify", "--tls-fingerprint=" + std::string(64, 'a'), "inet:a"}));
+    CPPUNIT_ASSERT(error_of("", {"--auth-user=mx:secret", "inet:a"}).find("secret") ==
+                   std::string::npos);
+    CPPUNIT_ASSERT(error_of("", {"--auth-user=mx:secret", "inet:a"}).find("without a colon") !=
+                   std::string::npos);
+    CPPUNIT_ASSERT_EQUAL(std::string("inet:a: --tls-key needs --tls-cert"),
+                         error_of("", {"--tls-key=/k", "inet:a"}));
+  }
+
+  void mayMeansNothingOverAUnixSocket() {
+    CPPUNIT_ASSERT(!stores_of("", {"unix:/s"}).at(0).wants_tls());
+    CPPUNIT_ASSERT(stores_of("", {"inet:a"}).at(0).wants_tls());
+    CPPUNIT_ASSERT(stores_of("", {"--tls=encrypt", "unix:/s"}).at(0).wants_tls());
+    CPPUNIT_ASSERT(!stores_of("", {"--tls=none", "inet:a"}).at(0).wants_tls());
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(StoreSettingsTest);

@@ -1,0 +1,177 @@
+#include "mailer/store/connector.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+
+#include "mailer/delivery/delivery.h"
+#include "tests/unit/mailer/io/scripted_channel.h"
+
+using namespace lmtpq;
+using namespace lmtpq::mailer;
+
+namespace {
+
+const std::string kGreeting = "220 store\r\n";
+const std::string kNoAuth = "250 store\r\n";
+const std::string kAuth = "250-store\r\n250 AUTH PLAIN EXTERNAL\r\n";
+
+// A channel that counts itself.
+class CountedChannel : public ScriptedChannel {
+ public:
+  CountedChannel(Play& play, int& open) : ScriptedChannel(play), open_(open) { ++open_; }
+  ~CountedChannel() override { --open_; }
+
+ private:
+  int& open_;
+};
+
+// Every dial gets the next play; how many connections were open then is noted.
+class PlaysDialer : public Dialer {
+ public:
+  explicit PlaysDialer(std::vector<Play> all) : plays(std::move(all)) {}
+  Dialed dial(const Destination& destination, std::chrono::milliseconds, Deadline) override {
+    seen_open.push_back(open_);
+    return {std::make_unique<CountedChannel>(plays.at(seen_open.size() - 1), open_),
+            destination.text,
+            {}};
+  }
+
+  std::vector<Play> plays;
+  std::vector<int> seen_open;
+
+ private:
+  int open_ = 0;
+};
+
+Play play(std::deque<std::string> replies) {
+  Play made;
+  made.replies = std::move(replies);
+  return made;
+}
+
+struct Connected {
+  Connection connection;
+  std::vector<std::string> heard;
+};
+
+struct World {
+  World(const std::vector<std::string>& arguments, std::vector<Play> plays)
+      : dialer(std::move(plays)), log("test", "/dev/null", LogLevel::kInfo) {
+    Config config(option_table(Command::kRelay, settings), {kStorePrefix});
+    std::vector<Destination> destinations;
+    for (const std::string& operand : config.take_arguments(arguments)) {
+      destinations.push_back(parse_destination(operand));
+    }
+    config.apply();
+    settings.stores = find_stores(config, destinations);
+  }
+  Settings settings;
+  PlaysDialer dialer;
+  Log log;
+};
+
+Connected connect(const std::vector<std::string>& arguments, Play with) {
+  World world(arguments, {std::move(with)});
+  Connector connector(world.settings.stores.at(0), world.settings, world.dialer, world.log);
+  Connected made{connector.connect(Deadline::max()), {}};
+  made.connection.upstream.reset();
+  made.heard = world.dialer.plays[0].heard;
+  return made;
+}
+
+const char* trouble(const Connection& connection) {
+  return connection.ready                                ? "none"
+         : connection.trouble == Trouble::kTls           ? "tls"
+         : connection.trouble == Trouble::kLogin         ? "login"
+         : connection.trouble == Trouble::kConfiguration ? "configuration"
+                                                         : "unreachable";
+}
+
+}  // namespace
+
+class ConnectorTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(ConnectorTest);
+  CPPUNIT_TEST(startTlsMustBeOfferedFromEncryptOn);
+  CPPUNIT_TEST(aLoginMustBePossibleOverTcpAndNeedNotOverASocket);
+  CPPUNIT_TEST(theReasonComesFirst);
+  CPPUNIT_TEST(aProxyHeaderComesBeforeAll);
+  CPPUNIT_TEST(aFailedConnectionIsHungUpBeforeTheNextIsDialled);
+  CPPUNIT_TEST_SUITE_END();
+
+  void startTlsMustBeOfferedFromEncryptOn() {
+    const struct {
+      std::vector<std::string> arguments;
+      const char* trouble;
+    } rows[] = {
+        {{"--tls=none", "inet:a"}, "none"},
+        {{"--tls=may", "inet:a"}, "none"},
+        {{"--tls=encrypt", "inet:a"}, "tls"},
+        {{"--tls=verify", "inet:a"}, "tls"},
+        {{"--tls=fingerprint", "--tls-fingerprint=" + std::string(64, 'a'), "inet:a"}, "tls"},
+        {{"--tls=encrypt", "unix:/s"}, "tls"},
+        {{"--tls=may", "unix:/s"}, "none"},
+    };
+    for (const auto& row : rows) {
+      const Connected made = connect(row.arguments, play({kGreeting, kNoAuth}));
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(row.arguments[0], std::string(row.trouble),
+                                   std::string(trouble(made.connection)));
+      CPPUNIT_ASSERT_EQUAL(std::size_t{1}, made.heard.size());  // LHLO, nothing else
+    }
+  }
+
+  void aLoginMustBePossibleOverTcpAndNeedNotOverASocket() {
+    const struct {
+      const char* destination;
+      const std::string& offers;
+      const char* trouble;
+    } rows[] = {{"inet:a", kNoAuth, "login"}, {"unix:/s", kNoAuth, "none"}};
+    for (const auto& row : rows) {
+      const Connected made =
+          connect({"--tls=none", "--auth-user=mx", row.destination}, play({kGreeting, row.offers}));
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(row.destination, std::string(row.trouble),
+                                   std::string(trouble(made.connection)));
+      CPPUNIT_ASSERT_EQUAL(std::size_t{1}, made.heard.size());
+    }
+    const Connected unasked = connect({"--tls=none", "inet:a"}, play({kGreeting, kAuth}));
+    CPPUNIT_ASSERT(unasked.connection.ready);
+  }
+
+  void theReasonComesFirst() {
+    const Connected made = connect({"--tls=verify", "inet:a"}, play({kGreeting, kNoAuth}));
+    CPPUNIT_ASSERT_EQUAL(
+        std::string("STARTTLS is not offered, and --tls=verify goes on only with it (inet:a)"),
+        made.connection.failure);
+    const Outcome outcome = outcome_of(made.connection.trouble, made.connection.failure);
+    CPPUNIT_ASSERT(reply_line(outcome, TraceId()).starts_with("451 4.7.5 No TLS: STARTTLS is not"));
+  }
+
+  void aProxyHeaderComesBeforeAll() {
+    // The header has three CRLFs in it, where the script sees the ends of lines.
+    const Connected made = connect({"--tls=none", "--proxy-protocol=v2", "inet:a"},
+                                   play({kGreeting, "", "", "", kNoAuth}));
+    CPPUNIT_ASSERT(made.connection.ready);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{4}, made.heard.size());
+    CPPUNIT_ASSERT_EQUAL(std::string(1, '\0'), made.heard[2]);
+    CPPUNIT_ASSERT(made.heard[3].starts_with("QUIT\n"));
+    CPPUNIT_ASSERT(made.heard[3].find("LHLO ") != std::string::npos);
+    const Connected refused =
+        connect({"--tls=none", "--proxy-protocol=v2", "inet:a"}, play({"500 what?\r\n"}));
+    CPPUNIT_ASSERT(refused.connection.failure.find("lmtpd -H") != std::string::npos);
+  }
+
+  // A store may serve no two connections of ours.
+  void aFailedConnectionIsHungUpBeforeTheNextIsDialled() {
+    World world({"--tls=none", "inet:a", "inet:b"},
+                {play({"554 not today\r\n"}), play({"554 nor here\r\n"})});
+    PoolList pools(world.settings, world.dialer, world.log);
+    Delivery delivery(world.settings, pools, world.log);
+    Envelope envelope;
+    envelope.recipients.push_back({*Mailbox::parse("u@x")});
+    MailData data("/tmp", std::nullopt);
+    data.append("Subject: x\r\n\r\nhi\r\n");
+    data.finish();
+    delivery.deliver(envelope, data, Clock::now());
+    CPPUNIT_ASSERT((world.dialer.seen_open == std::vector<int>{0, 0}));
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(ConnectorTest);

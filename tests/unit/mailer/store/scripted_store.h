@@ -1,0 +1,126 @@
+// One message, its recipients, and a store in memory: what MessageState makes of the store's
+// answers.
+//
+// What it is: a MessageState with all that must outlive it, and connections to a ScriptedChannel.
+// What it does not know: Delivery's order of connections; each test says which comes next.
+// Called by: progress_test, progress_refusals_test.
+// Threads and lifetimes: one object a message; a new meet() ends the connection before.
+// Failure: a store that does not greet, or a transaction that there is none of, fails the test.
+#pragma once
+
+#include <cppunit/extensions/HelperMacros.h>
+
+#include "mailer/delivery/message_state.h"
+#include "tests/unit/mailer/io/scripted_channel.h"
+
+namespace lmtpq::mailer {
+
+using Replies = std::deque<std::string>;
+
+// Cyrus's list, without PIPELINING: the script answers line by line.
+inline const std::string kOffers =
+    "250-store\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250-SIZE 1000\r\n250-IGNOREQUOTA\r\n"
+    "250-TRACE\r\n250 Ok SESSIONID=<s-1>\r\n";
+
+inline Settings settings_with(const std::vector<std::string>& arguments) {
+  Settings settings;
+  Config config(option_table(Command::kRelay, settings));
+  config.take_arguments(arguments);
+  config.apply();
+  return settings;
+}
+
+inline constexpr const char* kTestKey = "k1 AAAAAAAAAAAAAAAAAAAAAA==\n";
+
+inline Mailbox mailbox(const char* text) { return Mailbox::parse(text).value(); }
+
+// One message on its road, one store, and what MessageState makes of it.
+class Road {
+ public:
+  explicit Road(const std::vector<std::string>& arguments = {}, const std::string& message = "",
+                const std::vector<const char*>& recipients = {"alice", "bob", "carol"})
+      : settings_(settings_with(arguments)) {
+    envelope_.sender = mailbox("sender@example.org");
+    for (const char* recipient : recipients) {
+      envelope_.recipients.push_back({mailbox(recipient)});
+    }
+    settings_.keys = Keyring::parse(kTestKey, "keys");
+    data_.append(message.empty() ? "Received: by mx id A1; d\r\nSubject: s\r\n\r\nhi\r\n"
+                                 : message);
+    data_.finish();
+  }
+
+  Envelope& envelope() { return envelope_; }
+
+  MessageState& progress() {
+    if (!progress_) {
+      progress_.emplace(envelope_, data_, settings_, [this](std::size_t i) { told_.push_back(i); });
+    }
+    return *progress_;
+  }
+
+  // A new connection to a store that greets us, and then answers so.
+  void meet(const Replies& replies, const std::string& offers = kOffers) {
+    play_ = {};
+    play_.replies = {"220 store\r\n", offers};
+    upstream_.emplace(std::make_unique<ScriptedChannel>(play_), "test", settings_.store, settings_,
+                      log_);
+    CPPUNIT_ASSERT(upstream_->open(Deadline::max()));
+    hear(replies);
+  }
+  void hear(const Replies& replies) {
+    play_.heard.clear();
+    play_.replies.insert(play_.replies.end(), replies.begin(), replies.end());
+  }
+
+  // The next transaction; true when it left somebody unanswered. None to be had: the test fails.
+  bool transact() {
+    auto transaction = progress().next_transaction(upstream_->client().capabilities());
+    CPPUNIT_ASSERT(transaction.has_value());
+    upstream_->transact(std::move(*transaction), data_.body(), Deadline::max(), Deadline::max());
+    return progress().take_answers(*upstream_);
+  }
+
+  Upstream& upstream() { return *upstream_; }
+  const std::vector<std::size_t>& told() const { return told_; }
+
+  std::string heard() const {
+    std::string all;
+    for (const std::string& line : play_.heard) {
+      all += (all.empty() ? "" : " | ") + line;
+    }
+    return all;
+  }
+
+  // "alice sent 2.1.5 no", of the decided ones.
+  std::string fates() {
+    std::string all;
+    for (const std::size_t i : told_) {
+      const Outcome& outcome = progress().outcome(i);
+      all += (all.empty() ? "" : ", ") + envelope_.recipients[i].mailbox.text() + " " +
+             kFateNames[static_cast<int>(outcome.fate)] + " " + outcome.status.text() + " " +
+             kBypassNames[static_cast<int>(progress().bypass(i))];
+    }
+    return all;
+  }
+
+ private:
+  Settings settings_;
+  Log log_{"test", "/dev/null", LogLevel::kInfo};
+  Envelope envelope_;
+  MailData data_{"/nowhere", std::nullopt};
+  std::optional<MessageState> progress_;
+  std::vector<std::size_t> told_;
+  Play play_;
+  std::optional<Upstream> upstream_;
+};
+
+inline const std::string kOk = "250 2.0.0 Ok\r\n";
+inline const std::string kSent = "250 2.1.5 Success\r\n";
+inline const std::string kGo = "354 go ahead\r\n";
+
+inline void check(const std::string& expected, const std::string& actual) {
+  CPPUNIT_ASSERT_EQUAL(expected, actual);
+}
+
+}  // namespace lmtpq::mailer
