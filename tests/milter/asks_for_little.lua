@@ -1,4 +1,4 @@
--- Of what the MTA offers the milter takes what it needs, and nothing that slows mail down (trap: missing-macros)
+-- T91: of the MTA's offers the milter takes what it needs, and nothing that slows mail down
 dofile(PRELUDE)
 local conn = mt.connect("unix:" .. SOCKET)
 

@@ -1,4 +1,4 @@
--- An abort at any stage, once, twice or missing, leaves no state and ends no connection (trap: state-between-messages)
+-- T94: an abort at any stage, twice or not at all, leaves nothing behind and ends nothing
 --: [rule.sender]
 --: from = notice@example.org
 --: quota = ignore

@@ -1,4 +1,4 @@
--- No tag from outside stays, however it is spelt and however many there are, and ours is added at the top (traps: deleting-fields, forged-tag)
+-- T87 T90: no tag from outside stays, in whatever spelling and number, and ours is put on top
 --: [rule.any]
 --: client = 203.0.113.80
 --: quota = ignore

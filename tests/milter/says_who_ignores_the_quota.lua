@@ -1,4 +1,4 @@
--- The tag names the recipients whose quota is ignored, is at the top of the header, and is signed (traps: field-at-the-top, one-message-many-envelopes, tag-leaves-the-site)
+-- T88 T93 T96: the tag says whose mail is filed over quota, is on top of the header, and is signed
 --: [rule.notices]
 --: client = 192.0.2.0/24
 --: from = notice@example.org

@@ -1,4 +1,4 @@
--- Without keys no message is tagged, old tags are removed, and mail goes on; the log says so at start (trap: milter-down)
+-- T95: without keys nothing is signed, old tags go, and mail goes on; the log has said so at start
 --: tag-keys =
 --: [rule.any]
 --: client = 203.0.113.80
