@@ -215,7 +215,7 @@ class DescriptorChannelTest : public CppUnit::TestFixture {
     }
   }
 
-  void twoPeersWithFullBuffersDoNotWaitForEachOther() {  // T10, T42
+  void twoPeersWithFullBuffersDoNotWaitForEachOther() {  // trap: both-sides-write
     for (const auto kind : kKinds) {
       const Pair pair = kind();
       const std::string ours(1'000'000, 'a');

@@ -66,7 +66,7 @@ class CanonicalTest : public CppUnit::TestFixture {
   void everyLineEndBecomesCrlf() {
     const std::pair<const char*, const char*> rows[] = {
         {"", ""},
-        {"a", "a\r\n"},  // T11
+        {"a", "a\r\n"},  // trap: odd-message
         {"a\r\n", "a\r\n"},
         {"a\n", "a\r\n"},
         {"a\r", "a\r\n"},
@@ -105,7 +105,7 @@ class CanonicalTest : public CppUnit::TestFixture {
     }
   }
 
-  void breaksOneByteTooManyWithCrlfSpace() {  // T01
+  void breaksOneByteTooManyWithCrlfSpace() {  // trap: seam-in-a-long-line
     const std::string full(998, 'x');
     check(full + "\r\n", canonical(full));
     check(full + "\r\n y\r\n", canonical(full + "y"));

@@ -38,7 +38,7 @@ class CapabilitiesTest : public CppUnit::TestFixture {
     return all;
   }
 
-  void readsLimits() {  // T70
+  void readsLimits() {  // trap: limits-keyword
     const std::pair<const char*, const char*> rows[] = {
         {"", "- - -"},
         {" MAILMAX=1 RCPTMAX=20 RCPTDOMAINMAX=3", "1 20 3"},
@@ -78,7 +78,7 @@ class CapabilitiesTest : public CppUnit::TestFixture {
     }
   }
 
-  void readsTheListThatCyrusEndsWithOk() {  // T51
+  void readsTheListThatCyrusEndsWithOk() {  // trap: sessionid-in-lhlo
     const Capabilities cyrus = of(
         "250-mail\r\n250-8BITMIME\r\n250-SIZE 262144\r\n250-AUTH PLAIN LOGIN\r\n250-IGNOREQUOTA\r\n"
         "250-TRACE\r\n250 Ok SESSIONID=<s>\r\n");
@@ -121,7 +121,7 @@ class CapabilitiesTest : public CppUnit::TestFixture {
     }
   }
 
-  void survivesJunk() {  // T70
+  void survivesJunk() {  // trap: limits-keyword
     const Capabilities junk =
         of("250-h\r\n250-\r\n250-LIMITS RCPTMAX=0 ?\r\n250-=\r\n250- \r\n"
            "250-\xff\r\n250 IGNOREQUOTA \r\n");

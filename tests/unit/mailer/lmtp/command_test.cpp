@@ -81,7 +81,7 @@ class CommandTest : public CppUnit::TestFixture {
     }
   }
 
-  void readsMailWithItsParameters() {  // T34
+  void readsMailWithItsParameters() {  // trap: command-spelling
     const std::pair<const char*, const char*> rows[] = {
         {"FROM:<>", "<>"},
         {"FROM:<a@b>", "<a@b>"},
@@ -99,7 +99,7 @@ class CommandTest : public CppUnit::TestFixture {
     }
   }
 
-  void refusesAMailThatIsNone() {  // T44
+  void refusesAMailThatIsNone() {  // trap: null-sender
     for (const char* argument :
          {"", "FROM", "FROM:", "FROM:a@b", "FROM<a@b>", "TO:<a@b>", "FROM:<a@b", "FROM:<<>>",
           "FROM:< >", "FROM:<a b>", "FROM:<a@b>SIZE=5", "FROM:<a@b>\tSIZE=5", "FROM:<a@b>>",
@@ -121,7 +121,7 @@ class CommandTest : public CppUnit::TestFixture {
     }
   }
 
-  void readsRcpt() {  // T34
+  void readsRcpt() {  // trap: command-spelling
     const std::pair<const char*, const char*> rows[] = {
         {"TO:<a@b>", "<a@b>"},         {"to: <a@b>", "<a@b>"},
         {"To :<a@b>", "<a@b>"},        {"TO:<alice>", "<alice>"},
@@ -178,17 +178,17 @@ class CommandTest : public CppUnit::TestFixture {
           mail_line(a, BodyType::k7Bit, AddressCharset::kAscii, {}));
   }
 
-  void writesIgnoreQuotaAsTheLastBytesOfTheLine() {  // T32
+  void writesIgnoreQuotaAsTheLastBytesOfTheLine() {  // trap: ignorequota-ends-line
     const Mailbox a = Mailbox::parse("a@b").value();
     check("RCPT TO:<a@b> IGNOREQUOTA\r\n", rcpt_line(a, true));
     check("RCPT TO:<a@b>\r\n", rcpt_line(a, false));
   }
 
-  void aNullSenderIsWrittenAsOnePairOfBrackets() {  // T44
+  void aNullSenderIsWrittenAsOnePairOfBrackets() {  // trap: null-sender
     check("MAIL FROM:<>\r\n", mail_line({}, BodyType::kUnstated, AddressCharset::kAscii, {}));
   }
 
-  void theLongestLinesStayUnderTheLimit() {  // T33
+  void theLongestLinesStayUnderTheLimit() {  // trap: long-command
     const Mailbox longest = Mailbox::parse(std::string(Mailbox::kMaxLength, 'x')).value();
     const TraceId id = TraceId::parse(std::string(TraceId::kMaxLength, 'x')).value();
     CPPUNIT_ASSERT(

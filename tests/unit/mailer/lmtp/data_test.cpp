@@ -83,7 +83,7 @@ class DataTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(anyInputBecomesAWireWithOneEnd);
   CPPUNIT_TEST_SUITE_END();
 
-  void takesStuffedDotsOff() {  // T11
+  void takesStuffedDotsOff() {  // trap: odd-message
     const std::pair<const char*, const char*> rows[] = {
         {".\r\n", ""},
         {"\r\n.\r\n", "\r\n"},
@@ -105,7 +105,7 @@ class DataTest : public CppUnit::TestFixture {
     }
   }
 
-  void onlyCrlfDotCrlfIsTheEnd() {  // T03, T04
+  void onlyCrlfDotCrlfIsTheEnd() {  // traps: bare-lf-ends-message, bare-cr-ends-message
     for (const char* wire :
          {"a\n.\n", "a\n.\r\n", "a\r\n.\n", "a\r.\r\n", "a\r.\r", "a\r\n\r.\r\n", "a\r\n.\r\r\n",
           "a\r\n.\rb\r\n", "a\n\r\n.", "a\r\n.\r", ".", ".\r", ".\n", "\n.\r\n", "\r.\r\n",
@@ -160,7 +160,8 @@ class DataTest : public CppUnit::TestFixture {
     check(whole.message, decode(wire, 1, 1).message, "byte by byte");
   }
 
-  void noStoreCanTakeABareLineEndForTheEnd() {  // T03, T04: stuffed behind canonical line ends
+  // traps: bare-lf-ends-message, bare-cr-ends-message; stuffed after canonical line ends
+  void noStoreCanTakeABareLineEndForTheEnd() {
     const std::pair<const char*, const char*> rows[] = {
         {"a\n.\nMAIL\r\n.\r\n", "a\r\n..\r\nMAIL\r\n.\r\n"},
         {"a\n.\r\nMAIL\r\n.\r\n", "a\r\n..\r\nMAIL\r\n.\r\n"},
@@ -173,14 +174,14 @@ class DataTest : public CppUnit::TestFixture {
     }
   }
 
-  // T06: what a store would read as a line of its own is one for us too, before the tag is looked
-  // for; so nothing hides from us that the store would see.
+  // trap: bare-cr-in-header
+  // What a store would read as a separate line is one for us too, before tags are looked for.
   void noHeaderCanBeMadeByABareCr() {
     check("Subject: a\r\nX-LMTPQ-Tag: forged\r\n\r\nb\r\n",
           decode("Subject: a\rX-LMTPQ-Tag: forged\r\n\r\nb\r\n.\r\n").message);
   }
 
-  // T01, T02, T78: a store that reads in pieces of 8 KiB finds no seam inside a line.
+  // trap: seam-in-a-long-line; a store that reads in pieces of 8 KiB finds no seam inside a line.
   void longLinesWithDotsAtTheSeamsStayWhole() {
     for (const auto& [from, to] : {std::pair(996u, 1002u), std::pair(8180u, 8200u)}) {
       for (std::size_t length = from; length <= to; ++length) {

@@ -124,7 +124,7 @@ class LmtpClientChunksTest : public CppUnit::TestFixture {
     return end_of(client);
   }
 
-  void oneFlightEndsAsTheStoreSays() {  // T71
+  void oneFlightEndsAsTheStoreSays() {  // trap: chunk-replies
     const struct {
       int recipients;
       const char* replies;
@@ -145,7 +145,7 @@ class LmtpClientChunksTest : public CppUnit::TestFixture {
         {1, "250 a/550 no/354 go", "broken: RCPT 550 no"},
         {1, "250 a/550 no/421 bye", "broken: RCPT 550 no"},
         {1, "451 no/503 a/503 b", "ready: MAIL 451 no"},
-        {1, "552 big/250 a/503 b", "ready: MAIL 552 big"},  // T26
+        {1, "552 big/250 a/503 b", "ready: MAIL 552 big"},  // trap: refused-mail
         {1, "552 big/250 a/250 in", "broken: MAIL 552 big"},
         // Broken before the message's own replies: nobody is answered, whatever came before.
         {2, "250 a/550 no/421 bye", "broken: RCPT 550 no | -"},

@@ -97,7 +97,9 @@ constexpr const char* kOne = "250 a/250 b/354 go";
 constexpr const char* kTwo = "250 a/250 b/250 c/354 go";
 
 constexpr Dialogue kDialogues[] = {
-    // T17, T18, T20, T21, T22, T23, T36, T48, T61
+    // traps: one-reply-per-recipient, replies-cut-anywhere, wrong-number-of-replies
+    // traps: invalid-final-reply, multi-line-reply, recipients-apart, reply-class
+    // trap: idle-connection-closed
     {"takesOneReplyForEachAcceptedRecipientInOrder", 4,
      "250 a/250 b/452 4.2.2 full/250 c/250 d/354 go", "550 5.7.1 no/250 2.1.5 in/452 4.3.1 disk",
      kReady,
@@ -114,7 +116,7 @@ constexpr Dialogue kDialogues[] = {
     {"a421BehindTheDotIsAnAnswer", 1, kOne, "421 bye", kBroken, "end of data 421 bye"},
     {"aStrangeFinalReplyIsNobodys", 2, kTwo, "250 in/354 go", kBroken, "end of data 250 in | -"},
     {"aFinalReplyThatIsNoneIsNobodys", 1, kOne, "25", kBroken, "-"},
-    // T26, T27
+    // traps: refused-mail, 354-for-nobody
     {"aRefusedMailIsNeverFollowedByABody", 2, "552 big/250 a/250 b/354 go", "", kBroken,
      "MAIL 552 big | MAIL 552 big"},
     {"aRefusedMailAnswersEveryone", 2, "451 no/503 a/250 b/503 c", "", kReady,
@@ -133,8 +135,9 @@ constexpr Dialogue kDialogues[] = {
     {"a354ToMailBreaks", 1, "354 a", "", kBroken, "-"},
     {"a100ToRcptBreaks", 1, "250 a/100 b", "", kBroken, "-"},
     {"nonsenseBreaks", 1, "250 a/foo", "", kBroken, "-"},
-    {"aRefusalBeforeTheDotIsEveryones", 2, "250 a/250 b/250 c/354 go/452 disk", "250 in",  // T14
-     kBroken, "DATA 452 disk | DATA 452 disk"},
+    // trap: reply-before-end-of-data
+    {"aRefusalBeforeTheDotIsEveryones", 2, "250 a/250 b/250 c/354 go/452 disk", "250 in", kBroken,
+     "DATA 452 disk | DATA 452 disk"},
     {"aSuccessBeforeTheDotIsNobodys", 1, "250 a/250 b/354 go/250 in", "250 in", kBroken, "-"},
 };
 
@@ -145,7 +148,7 @@ class DialogueTest : public CppUnit::TestCase {
 
   void runTest() override {
     play(1, 1);
-    for (std::size_t cut = 1; cut < 100; ++cut) {  // T18
+    for (std::size_t cut = 1; cut < 100; ++cut) {  // trap: replies-cut-anywhere
       play(cut, 100);
     }
   }
@@ -232,7 +235,7 @@ class LmtpClientTest : public CppUnit::TestFixture {
     }
   }
 
-  void saysLhloAfterTheWholeGreeting() {  // T50, T51
+  void saysLhloAfterTheWholeGreeting() {  // traps: odd-greeting, sessionid-in-lhlo
     LmtpClient client("here.example.org");
     check("", hear(client, "220-one\r\n220-two\r\n220 thr"));
     check("LHLO here.example.org\r\n", hear(client, "ee\r\n"));
@@ -245,7 +248,7 @@ class LmtpClientTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(client.reusable() && client.capabilities().offers("TRACE"));
   }
 
-  void aRefusedOpeningBreaksWithoutAWord() {  // T50
+  void aRefusedOpeningBreaksWithoutAWord() {  // trap: odd-greeting
     for (const char* before : {"", "220 hello"}) {
       for (const char* said : {"421 busy", "554 no", "554-no/554 never", "/", "354 go", "SSH-2.0-x",
                                "421-4.3.0 usage/421 bye", "250-a/251 b", "250-a/b"}) {
@@ -257,7 +260,8 @@ class LmtpClientTest : public CppUnit::TestFixture {
     }
   }
 
-  void sendsOneFlightWithNoParameterThatIsNotOffered() {  // T32: the exact bytes
+  // trap: ignorequota-ends-line; the exact bytes
+  void sendsOneFlightWithNoParameterThatIsNotOffered() {
     const std::pair<const char*, const char*> rows[] = {
         {kCyrus,
          "TRACE t1.x\r\nMAIL FROM:<s@x> SIZE=4321 BODY=8BITMIME\r\n"
@@ -278,7 +282,7 @@ class LmtpClientTest : public CppUnit::TestFixture {
     LmtpClient client = opened("250 x\r\n");
     Transaction transaction = message_to(2);
     transaction.sender = {};
-    check("MAIL FROM:<>\r\n", begin(client, transaction));  // T44
+    check("MAIL FROM:<>\r\n", begin(client, transaction));  // trap: null-sender
     check("RCPT TO:<u1>\r\n", hear(client, "250 ok\r\n"));
     check("RCPT TO:<u2>\r\n", hear(client, "250 ok\r\n"));
     check("DATA\r\n", hear(client, "550 no\r\n"));
@@ -286,7 +290,7 @@ class LmtpClientTest : public CppUnit::TestFixture {
     check_end(kBody, "- | RCPT 550 no", client);
   }
 
-  void neverHasMoreCommandsUnderWayThanTheWindow() {  // T41, T42
+  void neverHasMoreCommandsUnderWayThanTheWindow() {  // traps: pipelining-window, both-sides-write
     for (const std::size_t window : {1u, 2u, 5u, 100u}) {
       LmtpClient client = opened(kCyrus, window);
       std::string output = begin(client, message_to(250));
@@ -300,7 +304,8 @@ class LmtpClientTest : public CppUnit::TestFixture {
     }
   }
 
-  void opensEveryLaterTransactionWithRset() {  // T59, T60, T65
+  // traps: trace-id-stays, sessionid-changes, stale-capabilities
+  void opensEveryLaterTransactionWithRset() {
     LmtpClient client = behind_dot("250 a/250 b/250 c");
     Transaction next = message_to(1, "t2");
     next.recipients[0].ignore_quota = true;
@@ -313,7 +318,7 @@ class LmtpClientTest : public CppUnit::TestFixture {
     check("RSET\r\nMAIL FROM:<s@x>\r\n", begin(client, message_to(0)));  // no old trace
   }
 
-  void aRefusedTraceStopsNoMail() {  // T58
+  void aRefusedTraceStopsNoMail() {  // trap: trace-refused
     for (const char* refusal : {"500 x", "501 5.5.4 Invalid TRACE id.", "450 later", "354 go"}) {
       LmtpClient client = opened(kCyrus);
       begin(client, message_to(1, "t1"));
@@ -327,7 +332,7 @@ class LmtpClientTest : public CppUnit::TestFixture {
     }
   }
 
-  void aRefusedRsetBreaks() {  // T62
+  void aRefusedRsetBreaks() {  // trap: rset-refused
     for (const char* said : {"500 x/250 a/250 b/250 c/354 go", "421 x", "354 go", "250 a/421 x"}) {
       LmtpClient client = behind_dot("250 a/250 b/250 c");
       begin(client, message_to(1, "t2"));
@@ -336,7 +341,7 @@ class LmtpClientTest : public CppUnit::TestFixture {
     }
   }
 
-  void saysNothingMoreAfterARefusedMailWithoutPipelining() {  // T28
+  void saysNothingMoreAfterARefusedMailWithoutPipelining() {  // trap: refused-mail
     LmtpClient client = opened("250 x\r\n");
     begin(client, message_to(2));
     check("", hear(client, "451 4.3.0 later\r\n"));
@@ -364,7 +369,7 @@ class LmtpClientTest : public CppUnit::TestFixture {
     check_end(kBroken, "", greeted);
   }
 
-  void oneRefusalOfTheMessageMayStandForThree() {  // T15
+  void oneRefusalOfTheMessageMayStandForThree() {  // trap: one-552-for-all
     for (const std::string refusal : {"552 5.2.3 too big", "552 5.3.4 too big"}) {
       LmtpClient client = behind_dot(refusal);
       CPPUNIT_ASSERT(client.message_refused());
@@ -393,7 +398,7 @@ class LmtpClientTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(!client.reusable() && !client.awaited());
   }
 
-  void keepsWhatWasAnsweredBeforeALoss() {  // T19
+  void keepsWhatWasAnsweredBeforeALoss() {  // trap: lost-among-replies
     LmtpClient client = behind_dot("250 2.1.5 in");
     client.lost("first");
     client.lost("second");

@@ -103,7 +103,8 @@ class LmtpServerTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(namesMatchTheEnum);
   CPPUNIT_TEST_SUITE_END();
 
-  void offersWhatSendmailNeedsAndNoMore() {  // T74, T79, T83, T84, T85
+  // traps: enhanced-codes, pipelining-mta, size-offered, smtputf8-missing, dsn-parameters
+  void offersWhatSendmailNeedsAndNoMore() {
     LmtpServer server(limits());
     check("220 here LMTP lmtpq\r\n", server.output());
     check("250-here\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n",
@@ -159,7 +160,8 @@ class LmtpServerTest : public CppUnit::TestFixture {
     }
   }
 
-  void everyReplyIsOneLineWithAnEnhancedStatusThatFits() {  // T24, T74, T81
+  // traps: long-reply-line, enhanced-codes, 421-after-end-of-data
+  void everyReplyIsOneLineWithAnEnhancedStatusThatFits() {
     Session session;
     session.say("LHLO a\r\n");
     const std::string longest = "RCPT TO:<" + std::string(5000, 'x') + ">";
@@ -198,7 +200,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     check("503 250 250 354", session.codes("DATA\r\nNOOP\r\nRCPT TO:<u>\r\nDATA\r\n"));
   }
 
-  void keepsTheEnvelopeInTheClientsOrder() {  // T17, T44
+  void keepsTheEnvelopeInTheClientsOrder() {  // traps: one-reply-per-recipient, null-sender
     Session session;
     session.say(
         "LHLO a\r\nMAIL FROM:<> SIZE=10 BODY=8BITMIME SMTPUTF8\r\n"
@@ -209,12 +211,12 @@ class LmtpServerTest : public CppUnit::TestFixture {
     check("<c><a@x><c>", recipients(session));
   }
 
-  void takesCommandsInAnyCase() {  // T34
+  void takesCommandsInAnyCase() {  // trap: command-spelling
     check("250 250 250 354", Session().codes("lhlo a\r\nMAIL From: <s@x>  size=3\r\n"
                                              "rCPT to : <u>\r\nData\r\n"));
   }
 
-  void onlyCrlfDotCrlfEndsTheMessage() {  // T03, T04
+  void onlyCrlfDotCrlfEndsTheMessage() {  // traps: bare-lf-ends-message, bare-cr-ends-message
     for (const char* text :
          {"a\n.\n", "a\n.\r\n", "a\r\n.\n", "a\r.\r\n", "a\r\n\r.\r\n", "a\r\n.\rQUIT",
           "a\r\n.\r\r\n", "a.\r\n", "a\r\n..\r\n", "a\r\n. \r\n"}) {
@@ -227,7 +229,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     }
   }
 
-  void keepsALoneDotAsText() {  // T11, T76: Sendmail stuffs with F=X
+  void keepsALoneDotAsText() {  // traps: odd-message, dot-stuffing; Sendmail stuffs with F=X
     Session session;
     session.say("LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<u>\r\nDATA\r\n..\r\n...\r\n.a\r\n\r\n.\r\n");
     check(".\r\n..\r\na\r\n\r\n", session.body);
@@ -299,7 +301,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     check(whole, play(input, 1, 1), "byte by byte");
   }
 
-  void oneTransactionLeavesNothingToTheNext() {  // T94
+  void oneTransactionLeavesNothingToTheNext() {  // trap: state-between-messages
     for (const char* between : {"", "RSET\r\n", "LHLO a\r\n"}) {
       Session session;
       session.say(kMessage);
@@ -315,7 +317,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     }
   }
 
-  void aRefusedMailLeavesNoTransaction() {  // T26, on our side
+  void aRefusedMailLeavesNoTransaction() {  // trap: refused-mail; as a server
     for (const char* mail : {"MAIL FROM:<a b>", "MAIL FROM:<a> SIZE=x", "MAIL FROM:<a> FOO"}) {
       Session session;
       session.say("LHLO a\r\n");
@@ -324,7 +326,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     }
   }
 
-  void oneRefusedRecipientLeavesTheOthers() {  // T36
+  void oneRefusedRecipientLeavesTheOthers() {  // trap: recipients-apart
     Session session;
     check("250 250 250 553 555 250", session.codes("LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<a>\r\n"
                                                    "RCPT TO:<b c>\r\nRCPT TO:<d> ORCPT=e\r\n"
@@ -342,7 +344,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     check("<a><b>", recipients(session));
   }
 
-  void refusesADeclaredSizeOverTheLimit() {  // T83
+  void refusesADeclaredSizeOverTheLimit() {  // trap: size-offered
     ServerLimits sized = limits();
     sized.max_size = 1000;
     const std::pair<const char*, const char*> rows[] = {
@@ -359,7 +361,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     check("250 250", Session().codes("LHLO a\r\nMAIL FROM:<a> SIZE=18446744073709551615\r\n"));
   }
 
-  void aLineOfAMegabyteIsRefusedAndItsTailIsNoCommand() {  // T33, on our side
+  void aLineOfAMegabyteIsRefusedAndItsTailIsNoCommand() {  // trap: long-command; as a server
     for (const std::size_t length : {4097u, 8192u, 1u << 20}) {
       for (const std::size_t piece : {1000u, 4096u, 1u << 21}) {
         const std::string line = std::string(length, 'x') + "QUIT\r\nNOOP\r\n";
@@ -443,7 +445,8 @@ class LmtpServerTest : public CppUnit::TestFixture {
     return trace;
   }
 
-  void aTraceStaysUntilRset() {  // T59: as with Cyrus, the message's end does not clear it
+  // trap: trace-id-stays; as in Cyrus, the end of a message does not clear it
+  void aTraceStaysUntilRset() {
     Session session(offering({Offer::kTrace}));
     session.say("LHLO a\r\n");
     check("", trace_of_next(session));
@@ -473,7 +476,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     }
   }
 
-  void anInvalidTraceLeavesTheOneBefore() {  // T58
+  void anInvalidTraceLeavesTheOneBefore() {  // trap: trace-refused
     const std::string longest(255, 'x');
     for (const std::string& bad :
          {std::string(), std::string("a b"), std::string("a/b"), std::string("\xc3\xb6"),

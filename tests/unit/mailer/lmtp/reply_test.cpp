@@ -74,8 +74,9 @@ class ReplyTest : public CppUnit::TestFixture {
         {"452 4.2.2 Over quota\r\n", "452 4.2.2 Over quota; "},
         {"452 4.2.2\r\n", "452 4.2.2; "},
         {"250-a\r\n250-b\r\n250 c\r\n", "250 a b c; "},
-        {"550-5.1.1 a\r\n550-5.1.1 b\r\n550 5.1.1 c\r\n", "550 5.1.1 a b c; "},  // T23
-        {"421-4.3.0 usage\r\n421 4.3.0 bye\r\n", "421 4.3.0 usage bye; "},       // T50
+        // trap: multi-line-reply
+        {"550-5.1.1 a\r\n550-5.1.1 b\r\n550 5.1.1 c\r\n", "550 5.1.1 a b c; "},
+        {"421-4.3.0 usage\r\n421 4.3.0 bye\r\n", "421 4.3.0 usage bye; "},  // trap: odd-greeting
         {"250 a\r\n550 b\r\n", "250 a; 550 b; "},
         {"250 a\r\n55", "250 a; ..."},
         {"250-a\r\n", "..."},
@@ -85,7 +86,7 @@ class ReplyTest : public CppUnit::TestFixture {
     }
   }
 
-  void refusesWhatIsNoReply() {  // T21
+  void refusesWhatIsNoReply() {  // trap: invalid-final-reply
     for (const char* bytes :
          {"\r\n", "\n", "25\r\n", "2500 x\r\n", "250x\r\n", "hello\r\n", " 250 x\r\n", "050 x\r\n",
           "650 x\r\n", "2x0 x\r\n", "+OK\r\n", "250\tx\r\n", "250\r\r\n", "250-a\r\nb\r\n",
@@ -95,7 +96,7 @@ class ReplyTest : public CppUnit::TestFixture {
     check("250 a; bad", parse_all("250 a\r\nfoo\r\n250 b\r\n"));
   }
 
-  void everyCutOfTheBytesGivesTheSameReplies() {  // T18
+  void everyCutOfTheBytesGivesTheSameReplies() {  // trap: replies-cut-anywhere
     const std::string_view good =
         "220 hi\r\n250-mail\r\n250-SIZE 5\r\n250 Ok SESSIONID=<s>\r\n452 4.2.2 full\r\n354\r\n"
         "550-5.1.1 a\r\n550-b\r\n550 5.1.1 c\r\n250";
@@ -139,7 +140,8 @@ class ReplyTest : public CppUnit::TestFixture {
     check("5.123.7", EnhancedStatus{5, 123, 7}.text());
   }
 
-  void putsDetailBeforeExplanation() {  // T24: who reads one line reads the detail
+  // trap: long-reply-line; a reader of one line gets the detail
+  void putsDetailBeforeExplanation() {
     const Reply reply = one("550-Please see\r\n550-5.1.1 unknown user\r\n550 our pages\r\n");
     check("550 5.1.1 unknown user; Please see our pages", reply.summary());
   }
@@ -204,7 +206,7 @@ class ReplyTest : public CppUnit::TestFixture {
     }
   }
 
-  void findsTheSessionId() {  // T51, T60
+  void findsTheSessionId() {  // traps: sessionid-in-lhlo, sessionid-changes
     const std::pair<const char*, const char*> rows[] = {
         {"250 2.0.0 Ok SESSIONID=<lmtp-7-1>\r\n", "lmtp-7-1"},
         {"250-host\r\n250-TRACE\r\n250 Ok SESSIONID=<a>\r\n", "a"},
@@ -219,7 +221,7 @@ class ReplyTest : public CppUnit::TestFixture {
     }
   }
 
-  void printsOneShortPrintableLine() {  // T24
+  void printsOneShortPrintableLine() {  // trap: long-reply-line
     check("452 4.2.2 Over quota\r\n", reply_line(452, {4, 2, 2}, "Over quota"));
     check("550 5.1.1 a??250 b?c??\r\n", reply_line(550, {5, 1, 1}, "a\r\n250 b\tc\xc3\xa9"));
     const std::string longest = reply_line(550, {5, 1, 1}, std::string(1 << 20, 'x'));

@@ -160,7 +160,7 @@ class OutcomeTest : public CppUnit::TestFixture {
     }
   }
 
-  void aMissingLoginIsTemporaryAtEveryStage() {  // T49
+  void aMissingLoginIsTemporaryAtEveryStage() {  // trap: login-demanded
     for (const Awaited stage : kStages) {
       CPPUNIT_ASSERT_EQUAL(std::string("deferred 430 4.7.0"),
                            verdict(decided(stage, "430 4.7.0 Authentication required")));

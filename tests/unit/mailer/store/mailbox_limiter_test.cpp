@@ -77,7 +77,7 @@ class MailboxLimiterTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(manyThreadsKeepTheLimitAndAllEnd);
   CPPUNIT_TEST_SUITE_END();
 
-  void noMoreThanTheLimitAreInFlight() {
+  void noMoreThanTheLimitAreInFlight() {  // trap: busy-mailbox
     MailboxLimiter limiter(2);
     const Claim one = limiter.claim({"a"}, soon());
     {
