@@ -13,8 +13,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from rig.preload import private_environment
-from rig.scratch import Scratch
+from fixtures.preload import private_environment
+from fixtures.scratch import Scratch
 
 ROOT = Path(__file__).resolve().parents[2]
 TREE = Path('/usr/share/sendmail/cf')
@@ -32,7 +32,7 @@ NUMBERS = itertools.count(1)
 LOG = SCRATCH.path / 'mail.log'
 # A number as host name and no look at the interfaces: so Sendmail asks no name server, which it
 # does before it reads any option, and which takes 20 s when there is none.
-ENVIRONMENT = private_environment(SCRATCH.path, LOG) | {'RIG_HOSTNAME': '127.0.0.1'}
+ENVIRONMENT = private_environment(SCRATCH.path, LOG) | {'PRELOAD_HOSTNAME': '127.0.0.1'}
 SENDMAIL = SCRATCH.path / 'sendmail'
 shutil.copyfile('/usr/libexec/sendmail/sendmail', SENDMAIL)
 SENDMAIL.chmod(0o755)  # without the setgid bit

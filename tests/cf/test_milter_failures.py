@@ -9,7 +9,7 @@ from pathlib import Path
 from configuration import HOST, ROOT, SCRATCH, feature
 from delivery import Site
 from fake_milter import END, NEGOTIATE, QUIT, FakeMilter
-from rig.process import wait_until
+from fixtures.process import wait_until
 
 MESSAGE = ('EHLO client.test', f'MAIL FROM:<a@{HOST}>', 'RCPT TO:<u@one.store.test>', 'DATA',
            'Message-ID: <1@client.test>\r\n\r\nhello\r\n.', 'QUIT')

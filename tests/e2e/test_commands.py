@@ -3,10 +3,10 @@
 import json
 import subprocess
 
-from rig.case import MailCase
-from rig.cyrus import Cyrus
-from rig.dovecot import Dovecot
-from rig.messages import body_of, message, message_id
+from fixtures.case import MailCase
+from fixtures.cyrus import Cyrus
+from fixtures.dovecot import Dovecot
+from fixtures.messages import body_of, message, message_id
 
 
 class CommandCases:

@@ -3,10 +3,10 @@
 import base64
 import os
 
-from rig.case import MailCase
-from rig.cyrus import Cyrus
-from rig.dovecot import Dovecot
-from rig.messages import body_of, message, message_id
+from fixtures.case import MailCase
+from fixtures.cyrus import Cyrus
+from fixtures.dovecot import Dovecot
+from fixtures.messages import body_of, message, message_id
 
 TELLING_BODY = (
     b'.\r\n..\r\n...\r\n.leading\r\n a . within\r\nFrom here\r\n>From there\r\n'

@@ -1,8 +1,8 @@
 """What Cyrus alone does: its own limits and refusals reach the right recipients."""
 
-from rig.case import MailCase
-from rig.cyrus import Cyrus
-from rig.messages import message, message_id
+from fixtures.case import MailCase
+from fixtures.cyrus import Cyrus
+from fixtures.messages import message, message_id
 
 
 class CyrusWords(MailCase):

@@ -13,18 +13,18 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from rig import mailers
-from rig.case import MailCase
-from rig.cyrus import Cyrus
-from rig.lmtp_store import fields_of
-from rig.mailers import ROOT
-from rig.messages import message, message_id
-from rig.process import HasServer, Server, open_files, wait_until
-from rig.scratch import Scratch
-from rig.secure_case import PASSWORD, USER, Secured
-from rig.sendmail import Sendmail
-from rig.tag_case import NOTICES, TagCase
-from rig.milter import Milter, filter_lines
+from fixtures import mailers
+from fixtures.case import MailCase
+from fixtures.cyrus import Cyrus
+from fixtures.lmtp_store import fields_of
+from fixtures.mailers import ROOT
+from fixtures.messages import message, message_id
+from fixtures.process import HasServer, Server, open_files, wait_until
+from fixtures.scratch import Scratch
+from fixtures.secure_case import PASSWORD, USER, Secured
+from fixtures.sendmail import Sendmail
+from fixtures.tag_case import NOTICES, TagCase
+from fixtures.milter import Milter, filter_lines
 
 UNIT = ROOT / 'dist/systemd/lmtpq.service'
 ACCOUNT = 'nobody'  # stands for lmtpq, which need not exist here

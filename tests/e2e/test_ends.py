@@ -1,10 +1,10 @@
 """Every recipient has exactly one end, and Sendmail's log, queue and DSN say which."""
 
-from rig.case import MailCase
-from rig.cyrus import Cyrus
-from rig.dovecot import Dovecot
-from rig.messages import delivery_statuses, message, message_id
-from rig.process import wait_until
+from fixtures.case import MailCase
+from fixtures.cyrus import Cyrus
+from fixtures.dovecot import Dovecot
+from fixtures.messages import delivery_statuses, message, message_id
+from fixtures.process import wait_until
 
 
 class EndsCases:

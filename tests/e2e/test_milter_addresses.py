@@ -3,8 +3,8 @@
 import re
 import socket
 
-from rig.messages import message, message_id
-from rig.tag_case import TagCase, rule
+from fixtures.messages import message, message_id
+from fixtures.tag_case import TagCase, rule
 
 
 class MilterAddresses(TagCase):

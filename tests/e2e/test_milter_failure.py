@@ -7,10 +7,10 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / 'milter'))
 
 from cases import is_sanitized  # noqa: E402
 from refusal import NoMemory  # noqa: E402
-from rig.load import Load  # noqa: E402
-from rig.messages import message  # noqa: E402
-from rig.milter import MILTER, Milter, filter_lines  # noqa: E402
-from rig.tag_case import NOTICES, TagCase  # noqa: E402
+from fixtures.load import Load  # noqa: E402
+from fixtures.messages import message  # noqa: E402
+from fixtures.milter import MILTER, Milter, filter_lines  # noqa: E402
+from fixtures.tag_case import NOTICES, TagCase  # noqa: E402
 
 CONNECTIONS, MESSAGES = 5, 40
 

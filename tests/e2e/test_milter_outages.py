@@ -3,11 +3,11 @@
 import smtplib
 import time
 
-from rig import tags
-from rig.load import Load
-from rig.messages import message, message_id
-from rig.milter import write_keys
-from rig.tag_case import NOTICES, TagCase
+from fixtures import tags
+from fixtures.load import Load
+from fixtures.messages import message, message_id
+from fixtures.milter import write_keys
+from fixtures.tag_case import NOTICES, TagCase
 
 
 class MilterOutages(TagCase):

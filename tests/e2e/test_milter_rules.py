@@ -1,7 +1,7 @@
 """What a rule asks for is what it gets from a real Sendmail."""
 
-from rig.messages import message, message_id
-from rig.tag_case import TagCase, rule
+from fixtures.messages import message, message_id
+from fixtures.tag_case import TagCase, rule
 
 
 class MilterRules(TagCase):

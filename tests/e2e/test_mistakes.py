@@ -5,9 +5,9 @@ import os
 import pwd
 from pathlib import Path
 
-from rig.case import MailCase
-from rig.messages import body_of, message, message_id
-from rig.process import wait_until
+from fixtures.case import MailCase
+from fixtures.messages import body_of, message, message_id
+from fixtures.process import wait_until
 
 LARGE = b'x' * 70 + b'\r\n' * 200_000  # more than is kept in memory
 

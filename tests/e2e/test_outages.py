@@ -5,11 +5,11 @@ import signal
 import time
 from collections import Counter
 
-from rig.case import MailCase
-from rig.cyrus import Cyrus
-from rig.dovecot import Dovecot
-from rig.messages import message, message_id
-from rig.process import Server, open_files, wait_until
+from fixtures.case import MailCase
+from fixtures.cyrus import Cyrus
+from fixtures.dovecot import Dovecot
+from fixtures.messages import message, message_id
+from fixtures.process import Server, open_files, wait_until
 
 
 class OutageCases:

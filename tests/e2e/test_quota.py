@@ -1,10 +1,10 @@
 """A full mailbox refuses mail, and takes it when it comes through cyrusv2q or with the Q flag."""
 
-from rig import mailers
-from rig.case import MailCase
-from rig.cyrus import Cyrus
-from rig.dovecot import Dovecot
-from rig.messages import message, message_id
+from fixtures import mailers
+from fixtures.case import MailCase
+from fixtures.cyrus import Cyrus
+from fixtures.dovecot import Dovecot
+from fixtures.messages import message, message_id
 
 
 class QuotaCases:

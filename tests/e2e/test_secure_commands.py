@@ -3,8 +3,8 @@
 import json
 import subprocess
 
-from rig.messages import message, message_id
-from rig.secure_case import USER, Secured, found_in, secret_forms
+from fixtures.messages import message, message_id
+from fixtures.secure_case import USER, Secured, found_in, secret_forms
 
 
 class CommandsInTls(Secured):

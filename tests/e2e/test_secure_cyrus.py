@@ -1,7 +1,7 @@
 """Real Sendmail, lmtpq, and Cyrus over TCP: each mechanism, in TLS and with a layer of its own."""
 
-from rig.messages import message, message_id
-from rig.secure_case import USER, Secured, found_in, secret_forms
+from fixtures.messages import message, message_id
+from fixtures.secure_case import USER, Secured, found_in, secret_forms
 
 VERSIONS = {'TLSv1.2': ['tls-protocols = TLSv1.2-TLSv1.2'], 'TLSv1.3': ['tls-protocols = TLSv1.3']}
 

@@ -2,11 +2,11 @@
 
 import re
 
-from rig.authority import Authority, Leaf
-from rig.dovecot import Dovecot
-from rig.messages import message
-from rig.scratch import Scratch
-from rig.secure_case import SecureCase
+from fixtures.authority import Authority, Leaf
+from fixtures.dovecot import Dovecot
+from fixtures.messages import message
+from fixtures.scratch import Scratch
+from fixtures.secure_case import SecureCase
 
 # The store's key is not an RSA key.
 NO_COMMON_CIPHER = ('tls-protocols = TLSv1.2-TLSv1.2', 'tls-ciphers = ECDHE-RSA-AES256-GCM-SHA384')

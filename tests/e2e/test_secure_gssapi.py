@@ -3,11 +3,11 @@
 import pwd
 import shutil
 
-from rig.cyrus import Cyrus
-from rig.kdc import Kdc
-from rig.messages import message, message_id
-from rig.scratch import Scratch
-from rig.secure_case import PASSWORD, USER, Secured
+from fixtures.cyrus import Cyrus
+from fixtures.kdc import Kdc
+from fixtures.messages import message, message_id
+from fixtures.scratch import Scratch
+from fixtures.secure_case import PASSWORD, USER, Secured
 
 
 class GssapiWithCyrus(Secured):

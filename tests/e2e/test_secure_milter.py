@@ -5,10 +5,10 @@ import smtplib
 import ssl
 import subprocess
 
-from rig.authority import Authority, Leaf
-from rig.messages import message
-from rig.sendmail import Sendmail
-from rig.tag_case import TagCase, rule
+from fixtures.authority import Authority, Leaf
+from fixtures.messages import message
+from fixtures.sendmail import Sendmail
+from fixtures.tag_case import TagCase, rule
 
 PASSWORD = 'of the notifier'
 LOGIN_OPTIONS = r"""define(`confAUTH_MECHANISMS', `PLAIN')

@@ -5,10 +5,10 @@ import re
 import subprocess
 from pathlib import Path
 
-from rig.messages import message
-from rig.piped import Piped, core_files_of_any_size, dumps_core
-from rig.process import wait_until
-from rig.secure_case import PASSWORD, USER, Secured, found_in, secret_forms
+from fixtures.messages import message
+from fixtures.piped import Piped, core_files_of_any_size, dumps_core
+from fixtures.process import wait_until
+from fixtures.secure_case import PASSWORD, USER, Secured, found_in, secret_forms
 
 
 class SecretsOfTheLogin(Secured):

@@ -1,11 +1,11 @@
 """Connections that are kept, resumed, refused and done without, between lmtpq and Cyrus."""
 
-from rig.cyrus import Cyrus
-from rig.dovecot import Dovecot
-from rig.messages import message, message_id
-from rig.piped import Piped
-from rig.scratch import Scratch
-from rig.secure_case import PASSWORD, USER, SecureCase, Secured
+from fixtures.cyrus import Cyrus
+from fixtures.dovecot import Dovecot
+from fixtures.messages import message, message_id
+from fixtures.piped import Piped
+from fixtures.scratch import Scratch
+from fixtures.secure_case import PASSWORD, USER, SecureCase, Secured
 
 
 class SessionsWithCyrus(Secured):

@@ -3,13 +3,13 @@
 import signal
 from collections import Counter
 
-from rig import mailers
-from rig.case import MailCase
-from rig.cyrus import Cyrus
-from rig.dovecot import Dovecot
-from rig.messages import message, message_id
-from rig.process import send_signal, wait_until
-from rig.serve import Serve
+from fixtures import mailers
+from fixtures.case import MailCase
+from fixtures.cyrus import Cyrus
+from fixtures.dovecot import Dovecot
+from fixtures.messages import message, message_id
+from fixtures.process import send_signal, wait_until
+from fixtures.serve import Serve
 
 # As Sendmail's own cyrusv2, with another socket.
 QUOTA_MAILER = r"""MAILER_DEFINITIONS

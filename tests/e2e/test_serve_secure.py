@@ -8,9 +8,9 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / 'serve'))
 
 from lmtp import Message  # noqa: E402
 from mta import Queue  # noqa: E402
-from rig.process import wait_until  # noqa: E402
-from rig.secure_case import PASSWORD, USER, Secured  # noqa: E402
-from rig.serve import Serve  # noqa: E402
+from fixtures.process import wait_until  # noqa: E402
+from fixtures.secure_case import PASSWORD, USER, Secured  # noqa: E402
+from fixtures.serve import Serve  # noqa: E402
 
 CLIENTS = 8
 

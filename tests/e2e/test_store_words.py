@@ -1,7 +1,7 @@
 """TRACE, SIZE, missing capabilities and failover, by what our own store wrote into its log."""
 
-from rig.case import MailCase
-from rig.messages import body_of, message, message_id
+from fixtures.case import MailCase
+from fixtures.messages import body_of, message, message_id
 
 LARGE = b'x' * 70 + b'\r\n' * 200_000
 

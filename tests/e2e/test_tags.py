@@ -1,11 +1,11 @@
 """The milter decides whose mail ignores the quota, and lmtpq does so on whatever road it comes."""
 
-from rig import tags
-from rig.cyrus import Cyrus
-from rig.messages import body_of, message, message_id
-from rig.msp import Msp
-from rig.smtp_sink import SmtpSink
-from rig.tag_case import NOTICES, TagCase, rule
+from fixtures import tags
+from fixtures.cyrus import Cyrus
+from fixtures.messages import body_of, message, message_id
+from fixtures.msp import Msp
+from fixtures.smtp_sink import SmtpSink
+from fixtures.tag_case import NOTICES, TagCase, rule
 
 
 class QuotaByTag:

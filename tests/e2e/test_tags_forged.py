@@ -7,9 +7,9 @@ disbelieves and logs why.
 import re
 import time
 
-from rig import tags
-from rig.messages import body_of, message, message_id
-from rig.tag_case import NOTICES, TagCase
+from fixtures import tags
+from fixtures.messages import body_of, message, message_id
+from fixtures.tag_case import NOTICES, TagCase
 
 
 class Forgeries(TagCase):

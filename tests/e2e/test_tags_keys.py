@@ -1,10 +1,10 @@
 """Keys that change, go and cannot be read while mail waits in the queue."""
 
-from rig import tags
-from rig.cyrus import Cyrus
-from rig.messages import message, message_id
-from rig.milter import new_key, write_keys
-from rig.tag_case import TagCase
+from fixtures import tags
+from fixtures.cyrus import Cyrus
+from fixtures.messages import message, message_id
+from fixtures.milter import new_key, write_keys
+from fixtures.tag_case import TagCase
 
 
 class KeyCases:

@@ -2,8 +2,8 @@
 
 import smtplib
 
-from rig.messages import message, message_id
-from rig.tag_case import NOTICES, TagCase
+from fixtures.messages import message, message_id
+from fixtures.tag_case import NOTICES, TagCase
 
 TRACEPARENT = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
 TRUST = 'accept-trace-from = X-Trace-Id traceparent\ntrusted-clients = 127.0.0.1\n'

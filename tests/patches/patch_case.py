@@ -1,6 +1,6 @@
 """What the test classes share: binaries, mailer lines, and what the patch adds to the log.
 
-What it is: a MailCase of the e2e rig whose Sendmail is the binary under test, with the .cf made
+What it is: a MailCase whose Sendmail is the binary under test, with the .cf made
   by the m4 files of its own source tree.
 Called by: run, which sets PATCHED, STOCK, VERSION and TREE before the classes are loaded.
 """
@@ -9,11 +9,11 @@ import itertools
 import re
 from pathlib import Path
 
-from rig.case import MailCase
-from rig.mailers import arguments_of
-from rig.messages import message
-from rig.scratch import Scratch
-from rig.sendmail import Delivery, Sendmail
+from fixtures.case import MailCase
+from fixtures.mailers import arguments_of
+from fixtures.messages import message
+from fixtures.scratch import Scratch
+from fixtures.sendmail import Delivery, Sendmail
 
 CYRUSV2_FLAGS = 'lsDFMnqXzA@/:|m'  # as cf/mailer/cyrusv2.m4 has them
 

@@ -18,8 +18,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rig.process import wait_until
-from rig.scratch import Scratch, free_port
+from fixtures.process import wait_until
+from fixtures.scratch import Scratch, free_port
 
 CLOSE = object()
 SILENCE = object()

@@ -6,9 +6,9 @@ import store_log
 from dialogue import exchanges, received, transactions
 from patch_case import PatchCase, Tested, mailer
 from peer_case import PeerCase
-from rig.lmtp_store import LmtpStore
-from rig.mailers import ROOT
-from rig.messages import message, message_id
+from fixtures.lmtp_store import LmtpStore
+from fixtures.paths import ROOT
+from fixtures.messages import message, message_id
 
 PIPE = """#!/usr/bin/python3 -IS
 import os, select, socket, sys

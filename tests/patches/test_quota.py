@@ -4,13 +4,13 @@ import subprocess
 
 import store_log
 from patch_case import PatchCase, mailer
-from rig.authority import Authority
-from rig.cyrus import Cyrus
-from rig.lmtp_store import LmtpStore
-from rig.messages import message, message_id
-from rig.scratch import free_port
-from rig.sendmail import Sendmail
-from rig.store import Store
+from fixtures.authority import Authority
+from fixtures.cyrus import Cyrus
+from fixtures.lmtp_store import LmtpStore
+from fixtures.messages import message, message_id
+from fixtures.scratch import free_port
+from fixtures.sendmail import Sendmail
+from fixtures.store import Store
 
 
 class QuotaWords(PatchCase):

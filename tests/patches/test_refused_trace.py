@@ -6,7 +6,7 @@ from dialogue import exchanges, queue_ids, transactions, without_varying
 from patch_case import log_fields
 from peer import CLOSE, SILENCE, by_user, in_turn
 from peer_case import PeerCase
-from rig.messages import message
+from fixtures.messages import message
 
 TOKEN = b'NO-SUCH-TOKEN'
 REFUSALS = ('500 5.5.1 ', '501 5.5.4 ', '550 5.7.1 ', '451 4.3.0 ', '452 ',

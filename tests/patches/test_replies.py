@@ -4,7 +4,7 @@ from dialogue import exchanges, transactions
 from patch_case import log_fields, mailer
 from peer import by_user, in_turn
 from peer_case import PeerCase
-from rig.messages import message
+from fixtures.messages import message
 
 TO_LINE = (r': to=<\w+@store\.test>, delay=[\d:]+, xdelay=[\d:]+, mailer=cyrusv2, pri=\d+, '
            r'relay=[^,]+, dsn=\d\.\d\.\d, '

@@ -11,7 +11,7 @@ from dialogue import queue_ids, without_varying
 from patch_case import Tested, mailer
 from peer import CLOSE, by_user, in_turn
 from peer_case import PeerCase
-from rig.messages import message
+from fixtures.messages import message
 
 
 @dataclass

@@ -4,8 +4,8 @@ import re
 
 import store_log
 from patch_case import PatchCase
-from rig.lmtp_store import LmtpStore
-from rig.messages import message, message_id
+from fixtures.lmtp_store import LmtpStore
+from fixtures.messages import message, message_id
 
 
 class TraceCases(PatchCase):
