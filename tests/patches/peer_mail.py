@@ -1,21 +1,25 @@
-"""A PatchCase before a scripted peer, and what must hold in every dialogue with it."""
+"""A PatchMail with a scripted peer as its store, and what must hold in every dialogue with it."""
 
-from dialogue import Transaction, exchanges, transactions
-from patch_case import PatchCase
-from peer import Peer, Session
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+
+from .dialogue import Transaction, exchanges, transactions
+from .patch_mail import PatchMail
+from .peer import Peer, Session
 
 
-class PeerCase(PatchCase):
-  make_store = Peer
+class PeerMail(PatchMail):
   store: Peer
+
+  def __init__(self, *arguments):
+    super().__init__(*arguments)
+    self.peer.forget()
 
   @property
   def peer(self) -> Peer:
     return self.store
-
-  def setUp(self):
-    super().setUp()
-    self.peer.forget()
 
   def mailbox(self, name: str) -> str:
     return name  # the peer knows them all, and answers by name
@@ -31,22 +35,32 @@ class PeerCase(PatchCase):
     for one in transactions(sessions):
       own = one.qid or (owners or {}).get(one.sender, '')
       if own:
-        self.assertIn(one.trace_id, ('', own), one)
+        assert one.trace_id in ('', own), one
     for one in exchanges(sessions, 'TRACE'):
-      self.assertFalse(one.early, f'sent more before the reply to {one.sent!r}')
+      assert not one.early, f'sent more before the reply to {one.sent!r}'
     return sessions
 
   def assert_traced(self, sessions: list[Session]) -> list[Transaction]:
     """Every message went under its own id."""
     found = transactions(sessions)
-    self.assertEqual([one.trace_id for one in found], [one.qid for one in found])
+    assert [one.trace_id for one in found] == [one.qid for one in found]
     return found
 
-  def assert_never_heard(self, token: bytes, but: str = 'TRACE refused: '):
+  def assert_not_shown(self, token: bytes, but: str = 'TRACE refused: '):
     """Neither in any message that the peer took, nor in the log, nor in the queue."""
     for user, messages in self.peer.filed.items():
       for raw in messages:
-        self.assertNotIn(token, raw, user)
+        assert token not in raw, user
     lines = [line for line in self.sendmail.log_lines(token.decode()) if but not in line]
-    self.assertEqual(lines, [])
-    self.assertNotIn(token.decode(), self.sendmail.mailq())
+    assert lines == []
+    assert token.decode() not in self.sendmail.mailq()
+
+
+@pytest.mark.store(kind=Peer)
+class PeerCases:
+  """The base of the classes of tests that use a peer."""
+
+  @pytest.fixture
+  def mail(self, scratch, store, tested) -> Iterator[PeerMail]:
+    with contextlib.closing(PeerMail(scratch, store, tested)) as one:
+      yield one

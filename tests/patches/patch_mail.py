@@ -1,28 +1,29 @@
 """What the test classes share: binaries, mailer lines, and what the patch adds to the log.
 
-What it is: a MailCase whose Sendmail is the binary under test, with the .cf made
-  by the m4 files of its own source tree.
-Called by: run, which sets PATCHED, STOCK, VERSION and TREE before the classes are loaded.
+What it is: a Mail whose Sendmail is the binary under test, with the .cf made by the m4 files of its
+  source tree.
 """
 
-import itertools
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
-from fixtures.case import MailCase
+from fixtures.mail import Mail
 from fixtures.mailers import arguments_of
 from fixtures.messages import message
 from fixtures.scratch import Scratch
 from fixtures.sendmail import Delivery, Sendmail
+from fixtures.store import Store
 
 CYRUSV2_FLAGS = 'lsDFMnqXzA@/:|m'  # as cf/mailer/cyrusv2.m4 has them
 
 
+@dataclass
 class Tested:
-  """Set once, by run."""
+  """The options of the command line: see conftest.py."""
   patched: Path
   stock: Path
-  version = ''
+  version: str
   tree: Path
 
 
@@ -40,29 +41,21 @@ def log_fields(end: Delivery) -> dict[str, str]:
   return dict(re.findall(r'(?:, |: )(\w+)=((?:(?!, \w+=).)*)', head))
 
 
-class PatchCase(MailCase):
-  @classmethod
-  def setUpClass(cls):
-    cls.scratch = Scratch(f'p-{cls.__name__}')
-    cls.serial = itertools.count(1)
-    cls.store = cls.make_store(cls.scratch)
-    cls.prepare_store()
-    cls.store.start()
-    cls.store.add_mailbox('postmaster')
-
-  @classmethod
-  def prepare_store(cls):
-    """Before it starts for the first time."""
+class PatchMail(Mail):
+  def __init__(self, scratch: Scratch, store: Store, tested: Tested):
+    super().__init__(scratch, store)
+    self.tested = tested
+    self.instances = 0
 
   def with_mailers(self, lines: str, options: str = '', binary: Path | None = None,
                    **more) -> Sendmail:
     """Another one ends the one before; its number keeps their folders apart."""
     if self.sendmail:
       self.sendmail.stop()
-    self.instance = getattr(self, 'instance', 0) + 1
-    self.sendmail = Sendmail(self.scratch, f'mta{self.number}{self.instance:02}', lines, options,
-                             **{'quota_mailer': 'cyrusv2', 'binary': binary or Tested.patched,
-                                'cf_folder': f'{Tested.tree}/cf'} | more)
+    self.instances += 1
+    self.sendmail = Sendmail(self.scratch, f'mta{self.number}{self.instances:02}', lines, options,
+                             **{'quota_mailer': 'cyrusv2', 'binary': binary or self.tested.patched,
+                                'cf_folder': f'{self.tested.tree}/cf'} | more)
     return self.sendmail
 
   def with_flags(self, flags: str, options: str = '', binary: Path | None = None, address: str = '',
@@ -84,4 +77,4 @@ class PatchCase(MailCase):
 
   def assert_ignorequota(self, qid: str, user: str, word: str | None):
     end = self.sendmail.delivery(qid, user)
-    self.assertEqual(log_fields(end).get('ignorequota'), word, end.line)
+    assert log_fields(end).get('ignorequota') == word, end.line
