@@ -128,7 +128,7 @@ class TestDaemonForSendmail:
     mail.wait_for_log('stat=Sent', 20)
     ended = mail.daemon.server.child
     mail.daemon.stop()
-    wait_until(lambda: run.child.poll() is not None, 'the queue run ends', 60)
+    wait_until(lambda: run.child.poll() is not None, 'the queue run ends')
     assert ended.returncode == 0
     assert 0 < len(mail.sendmail.queued()) < len(sent), 'it ended in the middle'
     assert mail.daemon.lines('possible duplicate') == []
@@ -152,7 +152,7 @@ class TestDaemonForSendmail:
       assert not (mail.daemon.dir / name).exists()
     mail.store.resume()
     assert mail.daemon.server.child.wait(timeout=30) == 0
-    wait_until(lambda: run.child.poll() is not None, 'the queue run ends', 60)
+    wait_until(lambda: run.child.poll() is not None, 'the queue run ends')
     mail.assert_queue_empty()
     mail.assert_filed_once(user, sent)
 
@@ -173,7 +173,7 @@ class TestDaemonForSendmail:
     assert run.child.poll() is None, 'the queue run goes on'
     time.sleep(0.2)
     second = self.start_with(mail, listeners)
-    wait_until(lambda: run.child.poll() is not None, 'the queue run ends', 60)
+    wait_until(lambda: run.child.poll() is not None, 'the queue run ends')
     second.terminate()
     second.wait(timeout=30)
     mail.assert_queue_empty()

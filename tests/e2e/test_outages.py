@@ -40,7 +40,7 @@ class OutageCases:
       mail.wait_for_log('stat=Sent', 20)
     finally:
       interrupt()
-    wait_until(lambda: run.child.poll() is not None, 'the queue run ends', 60)
+    wait_until(lambda: run.child.poll() is not None, 'the queue run ends')
     deferred = mail.sendmail.queued()
     if not mail.store.server:
       assert 0 < len(deferred) < len(sent), 'the store was killed in the middle'
@@ -65,7 +65,7 @@ class OutageCases:
     user = mail.mailbox('alice')
     sent = mail.send_many(40, user)
     runs = [mail.sendmail.start_queue_run() for _ in range(2)]
-    wait_until(lambda: all(run.child.poll() is not None for run in runs), 'the runs end', 60)
+    wait_until(lambda: all(run.child.poll() is not None for run in runs), 'the runs end')
     mail.assert_queue_empty()
     assert sorted(mail.store.message_ids(user)) == sorted(sent.values())
 
@@ -82,7 +82,7 @@ class OutageCases:
         time.sleep(0.02)
     finally:
       mail.store.resume()
-    wait_until(lambda: run.child.poll() is not None, 'the queue run ends', 60)
+    wait_until(lambda: run.child.poll() is not None, 'the queue run ends')
     mail.assert_queue_empty()
     assert sorted(mail.store.message_ids(user)) == sorted(sent.values())
     assert mail.sendmail.log_lines('Deferred') == []
@@ -100,7 +100,7 @@ class OutageCases:
     user = mail.mailbox('alice')
     sent = mail.send_many(1, user)
     run = self.signal_to_lmtpq(mail, signal.SIGKILL)
-    wait_until(lambda: run.child.poll() is not None, 'the queue run ends', 60)
+    wait_until(lambda: run.child.poll() is not None, 'the queue run ends')
     mail.store.resume()
     mail.assert_deferred(list(sent)[0], user, '4.')
     mail.sendmail.run_queue()
@@ -114,7 +114,7 @@ class OutageCases:
     run = self.signal_to_lmtpq(mail, signal.SIGTERM)
     time.sleep(0.2)
     mail.store.resume()
-    wait_until(lambda: run.child.poll() is not None, 'the queue run ends', 60)
+    wait_until(lambda: run.child.poll() is not None, 'the queue run ends')
     mail.assert_queue_empty()
     assert sorted(mail.store.message_ids(user)) == sorted(sent.values()), 'filed once'
     assert len({line['pid'] for line in mail.lmtpq_lines('to=')}) == 2
@@ -146,7 +146,7 @@ class TestOutagesOfStore(OutageCases):
     wait_until(lambda: 'line=<DATA>' in mail.store.log_text(), 'the store has received DATA')
     time.sleep(1)  # the dot has been sent, and the store delays its reply
     mail.store.kill()
-    wait_until(lambda: run.child.poll() is not None, 'the queue run ends', 60)
+    wait_until(lambda: run.child.poll() is not None, 'the queue run ends')
     mail.assert_deferred(qid, user, '4.4.2')
     assert mail.lmtpq_lines('possible duplicate'), mail.lmtpq_lines()
     mail.store.options = []

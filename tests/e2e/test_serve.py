@@ -90,7 +90,7 @@ class ServeCases:
     run = mail.sendmail.start_queue_run()
     mail.wait_for_log('stat=Sent', 20)
     interrupt()
-    wait_until(lambda: run.child.poll() is not None, 'the queue run ends', 60)
+    wait_until(lambda: run.child.poll() is not None, 'the queue run ends')
     mail.sendmail.run_queue()
     mail.assert_queue_empty()
     filed = Counter(mail.store.message_ids(user))

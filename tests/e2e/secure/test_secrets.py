@@ -104,7 +104,7 @@ class TestSecretsOfTheLogin:
       shown = {name: Path(f'/proc/{pid}/{name}').read_bytes() for name in ('cmdline', 'environ')}
     finally:
       mail.store.resume()
-    wait_until(lambda: run.child.poll() is not None, 'the queue run ends', 60)
+    wait_until(lambda: run.child.poll() is not None, 'the queue run ends')
     assert b'relay' in shown['cmdline']
     assert b'AGENT=sendmail' in shown['environ']
     assert [found_in(text, secret_forms()) for text in shown.values()] == [[], []]

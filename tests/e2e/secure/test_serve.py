@@ -4,11 +4,11 @@ import time
 
 import pytest
 
+from faults.mail_queue import Queue
 from fixtures.lmtp_client import Message
 from fixtures.process import wait_until
 from fixtures.secure_mail import PASSWORD, USER
 from fixtures.serve import Serve
-from serve.mta import Queue
 
 CLIENTS = 8
 
@@ -35,13 +35,14 @@ class TestServeToSecuredCyrus:
 
   def load(self, count: int) -> Queue:
     queue = Queue(self.front, [Message([f'{self.users[number % CLIENTS]}@store.test'])
-                               for number in range(count)], CLIENTS)
+                               for number in range(count)], CLIENTS,
+                  rate=0, seconds=90)
     queue.start()
     return queue
 
   def assert_all_filed(self, mail, queue: Queue):
     queue.finish()
-    assert [one.answers for one in queue.left()] == []
+    assert [one.replies for one in queue.left()] == []
     filed = [identity for user in self.users for identity in mail.store.message_ids(user)]
     assert sorted(filed) == sorted(one.message.identity for one in queue.messages)
 
@@ -65,7 +66,7 @@ class TestServeToSecuredCyrus:
       self.serve.hang_up()
       time.sleep(0.05)
     self.assert_all_filed(mail, queue)
-    assert (dict(queue.told), dict(queue.gone)) == ({}, {})
+    assert (dict(queue.deferrals), dict(queue.ends)) == ({}, {})
     assert self.serve.count('event=reloaded') > 2
     assert self.serve.count('all stays as it was') > 0
 
@@ -74,8 +75,8 @@ class TestServeToSecuredCyrus:
     mail.passwords(f'localhost {USER}:not that one')
     self.serve.start()
     queue = self.load(10)
-    wait_until(lambda: queue.told, 'deferrals')
-    assert all(text.startswith('451 4.7.8') for text in queue.told), queue.told
+    wait_until(lambda: queue.deferrals, 'deferrals')
+    assert all(text.startswith('451 4.7.8') for text in queue.deferrals), queue.deferrals
     mail.passwords(f'localhost {USER}:{PASSWORD}')
     self.serve.hang_up()
     self.assert_all_filed(mail, queue)
