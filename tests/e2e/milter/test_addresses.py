@@ -41,7 +41,7 @@ class TestMilterAddresses:
     mail.sendmail.run_queue()
     filed = mail.store.message_ids(full)
     for pair, qid, identity in accepted:
-      assert mail.milter.word_on(qid)['quota'] == 'honour', pair
+      assert mail.milter.decision_on(qid)['quota'] == 'honour', pair
       assert identity not in filed, pair
 
   def test_a_pattern_of_recipients_opens_no_mailbox_under_another_name(self, mail):

@@ -15,8 +15,12 @@ OWN_MALLOC = 'a sanitizer build has a malloc() that cannot be made to fail'
 
 @pytest.mark.weight(2)
 @pytest.mark.may_skip(OWN_MALLOC)
-@pytest.mark.skipif(is_sanitized(MILTER), reason=OWN_MALLOC)
 class TestMilterFailure:
+  @pytest.fixture(scope='class', autouse=True)
+  def not_sanitized(self):
+    if is_sanitized(MILTER):
+      pytest.skip(OWN_MALLOC)
+
   def with_starved_milter(self, mail, failure: str):
     """Its memory is refused when `self.memory` says so."""
     mail.milter = Milter(mail.scratch, f'milter{mail.number}', NOTICES, f'failure = {failure}')

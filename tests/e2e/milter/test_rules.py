@@ -11,7 +11,7 @@ class TestMilterRules:
     """ignore: the tag says *; honour: -."""
     qid = mail.notify(f'{self.alice}@store.test', raw=raw, **more)
     assert mail.tag_in_queue(qid)['q'] == {'ignore': '*', 'honour': '-'}[expected]
-    word = mail.milter.word_on(qid)
+    word = mail.milter.decision_on(qid)
     assert (word['quota'], word['tagged']) == (expected, 'yes'), word
     return qid
 
@@ -32,7 +32,7 @@ class TestMilterRules:
     assert (sorted(mail.store.message_ids(full))
             == sorted([sent[0][1], sent[1][1], message_id(other)]))
     mail.assert_deferred(sent[2][0], full, '4.2.2')
-    assert mail.milter.word_on(sent[2][0])['why'] == 'over limit'
+    assert mail.milter.decision_on(sent[2][0])['why'] == 'over limit'
 
   def test_a_reload_does_not_reset_the_limit_of_a_sender(self, mail):
     mail.with_milter(rule('notices', client='127.0.0.1', limit='1/hour'))
@@ -65,9 +65,9 @@ class TestMilterRules:
   def test_the_first_rule_that_matches_decides(self, mail):
     mail.with_milter(rule('not-this', quota='honour', client='127.0.0.1', max_size='1k')
                      + rule('rest', client='127.0.0.0/8'))
-    assert mail.milter.word_on(self.assert_quota(mail, 'honour'))['rule'] == 'not-this'
+    assert mail.milter.decision_on(self.assert_quota(mail, 'honour'))['rule'] == 'not-this'
     large = message(b'x' * 70 + b'\r\n' + b'y' * 2000)
-    assert mail.milter.word_on(self.assert_quota(mail, 'ignore', large))['rule'] == 'rest'
+    assert mail.milter.decision_on(self.assert_quota(mail, 'ignore', large))['rule'] == 'rest'
 
   def test_the_null_sender_is_written_with_brackets(self, mail):
     mail.with_milter('[rule.null]\nfrom = <>\nquota = ignore\n')

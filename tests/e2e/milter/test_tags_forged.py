@@ -36,7 +36,7 @@ class TestForgeries:
     assert len(tags.tags_in_queue(mail.sendmail, through)) == 1
     mail.sendmail.run_queue()
     mail.assert_deferred(through, full, '4.2.2')
-    trace = mail.milter.word_on(through)['trace']
+    trace = mail.milter.decision_on(through)['trace']
     assert {line['trace'] for line in mail.recipient_lines(through)} == {trace}
     assert mail.disbelieved(through) == []
     self.assert_filed_clean(mail, raw, full)
@@ -163,7 +163,7 @@ class TestForgeries:
     assert mail.disbelieved(past)
     assert len(mail.disbelieved(past)) < 20, 'a stranger must not fill the log'
     through = mail.send(raw, full)
-    assert mail.milter.word_on(through)['old_tags'] == '100'
+    assert mail.milter.decision_on(through)['old_tags'] == '100'
     assert mail.tag_in_queue(through)['q'] == '-'
     self.assert_filed_clean(mail, raw, full)
 

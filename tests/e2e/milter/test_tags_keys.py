@@ -31,7 +31,7 @@ class KeyCases:
     mail.assert_sent(qid, full)
     assert mail.store.message_ids(full) == [message_id(raw)]
     assert ({line['trace'] for line in mail.recipient_lines(qid)}
-            == {mail.milter.word_on(qid)['trace']})
+            == {mail.milter.decision_on(qid)['trace']})
 
   def test_a_tag_of_the_old_key_is_good_as_long_as_lmtpq_has_that_key(self, mail):
     mail.with_milter()

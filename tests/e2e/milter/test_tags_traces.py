@@ -17,7 +17,7 @@ class TestTraces:
     raw = message(sender=mail.notice)
     qid = mail.notify(f'{alice}@store.test', raw=raw)
     mail.sendmail.run_queue()
-    trace = mail.milter.word_on(qid)['trace']
+    trace = mail.milter.decision_on(qid)['trace']
     assert re.search(rf'^{qid}\.[\w-]{{6,}}$', trace)
     assert [line['trace'] for line in mail.recipient_lines(qid)] == [trace]
     assert mail.traces_of_store()[message_id(raw)] == trace
@@ -27,7 +27,7 @@ class TestTraces:
     refused = mail.send(message(), full)
     mail.sendmail.run_queue()
     mail.assert_deferred(refused, full, '4.2.2',
-                         f'TRACEID=<{mail.milter.word_on(refused)["trace"]}>')
+                         f'TRACEID=<{mail.milter.decision_on(refused)["trace"]}>')
 
   def test_mail_with_and_without_tags_through_one_lmtpq_keeps_apart(self, mail):
     mail.with_milter(options="define(`confQUEUE_SORT_ORDER', `filename')\n")
@@ -43,7 +43,7 @@ class TestTraces:
       else:
         sender = mail.notice if kind == 'notice' else mail.sender
         qid = mail.sendmail.submit(raw, *to, sender=sender)
-        traces[message_id(raw)] = mail.milter.word_on(qid)['trace']
+        traces[message_id(raw)] = mail.milter.decision_on(qid)['trace']
       kinds[qid] = kind
       (notices if kind == 'notice' else ordinary).add(message_id(raw))
     mail.sendmail.run_queue()

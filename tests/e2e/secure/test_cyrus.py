@@ -112,13 +112,13 @@ class TestLayersOfCyrus:
     assert mail.logins() == [(USER, mechanism)]
     assert mail.handshakes() == []
     assert (mail.connection()['tls'], mail.connection()['auth']) == ('none', mechanism)
-    return tap.heard
+    return tap.captured
 
   def test_digest_md5_makes_a_layer_that_hides_the_message(self, mail):
-    heard = self.through_a_tap(mail, 'DIGEST-MD5')
-    assert b'AUTH DIGEST-MD5' in heard, 'the tap hears'
+    captured = self.through_a_tap(mail, 'DIGEST-MD5')
+    assert b'AUTH DIGEST-MD5' in captured, 'the tap works'
     for words in (self.WORDS, b'Subject:', b'MAIL FROM', b'alice'):
-      assert words not in heard
+      assert words not in captured
     assert int(mail.connection()['layer']) > 1
 
   def test_a_store_that_wants_no_layer_gets_none(self, mail):
@@ -126,19 +126,19 @@ class TestLayersOfCyrus:
     mail.store.restart()
     mail.at_end(mail.store.restart)
     mail.at_end(setattr, mail.store, 'options', '')
-    heard = self.through_a_tap(mail, 'DIGEST-MD5')
-    assert self.WORDS in heard
+    captured = self.through_a_tap(mail, 'DIGEST-MD5')
+    assert self.WORDS in captured
     assert mail.connection()['layer'] == '0'
 
   def test_cram_md5_hides_the_password_and_not_the_message(self, mail):
-    heard = self.through_a_tap(mail, 'CRAM-MD5')
-    assert self.WORDS in heard
-    assert found_in(heard, secret_forms()) == []
+    captured = self.through_a_tap(mail, 'CRAM-MD5')
+    assert self.WORDS in captured
+    assert found_in(captured, secret_forms()) == []
 
   def test_plain_goes_in_clear_only_when_it_is_said_so(self, mail):
     """Also: the forms of the secret are those in which it goes out."""
-    heard = self.through_a_tap(mail, 'PLAIN', 'auth-plaintext = always')
-    assert found_in(heard, secret_forms()) != []
+    captured = self.through_a_tap(mail, 'PLAIN', 'auth-plaintext = always')
+    assert found_in(captured, secret_forms()) != []
 
   def refuses_in_clear(self, mail, mechanism: str, *lines: str):
     tap = mail.tap(mail.store.lmtp_port)
@@ -146,7 +146,7 @@ class TestLayersOfCyrus:
     mail.assert_waits()
     assert b'LHLO' in tap.asked
     assert b'AUTH' not in tap.asked
-    assert found_in(tap.heard, secret_forms()) == []
+    assert found_in(tap.captured, secret_forms()) == []
     assert mail.logins() + mail.bad_logins() == []
 
   def test_plain_is_not_said_in_clear(self, mail):

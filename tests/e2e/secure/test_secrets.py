@@ -74,7 +74,8 @@ class TestSecretsOfTheLogin:
     tap = mail.tap(mail.store.lmtp_port)
     self.talkative(mail, 'tls = none', *mail.login('CRAM-MD5'), address=tap.address)
     mail.deliver_one()
-    said = [base64.b64decode(word) for word in re.findall(rb'(?m)^(?:334 )?(\S{20,})\r$', tap.heard)
+    words = re.findall(rb'(?m)^(?:334 )?(\S{20,})\r$', tap.captured)
+    said = [base64.b64decode(word) for word in words
             if re.fullmatch(rb'[A-Za-z0-9+/]+=*', word)]
     said = [text for text in said if b'<' in text or USER.encode() in text]
     assert len(said) == 2, 'the challenge and the response'
