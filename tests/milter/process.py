@@ -17,7 +17,7 @@ from pathlib import Path
 
 from mta import tags
 from mta.session import Message, Recipient, Session
-from rig.process import end_all_descendants
+from fixtures.process import end_all_descendants
 
 from cases import wait_until
 from private import KEYS, write_keys

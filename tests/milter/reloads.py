@@ -7,8 +7,8 @@ import os
 import pwd
 from pathlib import Path
 
-from rig.process import open_files
-from rig.scratch import free_port, tcp_listens
+from fixtures.process import open_files
+from fixtures.scratch import free_port, tcp_listens
 
 from cases import wait_until
 from private import write_keys

@@ -16,7 +16,7 @@ import unittest
 from pathlib import Path
 
 from mta.session import Session
-from rig.scratch import unix_listens
+from fixtures.scratch import unix_listens
 
 import cases
 from cases import wait_until

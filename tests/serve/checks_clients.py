@@ -5,8 +5,8 @@ import time
 
 from house import FRONT, House, Watch, all_start, expect, message
 from lmtp import Client, Gone
-from rig.process import wait_until
-from rig.scratch import free_port
+from fixtures.process import wait_until
+from fixtures.scratch import free_port
 
 MUCH = 20_000  # kB; a sanitizer has some of its own
 SECOND = FRONT.replace('front', 'second')

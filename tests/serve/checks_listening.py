@@ -8,8 +8,8 @@ import stat
 import subprocess
 
 from house import FRONT, House, all_start, expect, message
-from rig import tags
-from rig.scratch import free_port, unix_listens
+from fixtures import tags
+from fixtures.scratch import free_port, unix_listens
 from lmtp import Client
 
 KEY = 'k1 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8='

@@ -4,7 +4,7 @@ import threading
 import time
 
 from house import House, Watch, all_start, expect, message
-from rig.process import wait_until
+from fixtures.process import wait_until
 
 
 def a_thousand_messages_take_one_connection_and_all_ignore_the_quota():

@@ -2,7 +2,7 @@
 
 from house import FRONT, House, all_start, expect, message
 from lmtp import Gone
-from rig.process import wait_until
+from fixtures.process import wait_until
 
 ALWAYS = 'ignore-quota = always\n'
 SECOND = FRONT.replace('front', 'second')

@@ -7,8 +7,8 @@ import time
 
 from house import FRONT, House, Watch, all_start, expect, message
 from lmtp import Client, Gone
-from rig.process import send_signal, wait_until
-from rig.scratch import free_port
+from fixtures.process import send_signal, wait_until
+from fixtures.scratch import free_port
 
 
 def sigterm_sends_idle_clients_away_at_once():

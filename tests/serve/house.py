@@ -15,8 +15,8 @@ from pathlib import Path
 
 from lmtp import Client, Gone, Message
 from peer import Peer
-from rig.process import wait_until
-from rig.serve import Serve
+from fixtures.process import wait_until
+from fixtures.serve import Serve
 
 LMTPQ = Path()  # set by run
 FRONT = '[listener.front]\naddress = unix:{folder}/front\n'

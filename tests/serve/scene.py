@@ -13,9 +13,9 @@ from pathlib import Path
 
 from lmtp import Message
 from mta import Queue
-from rig.lmtp_store import LmtpStore
-from rig.scratch import Scratch
-from rig.serve import Serve
+from fixtures.lmtp_store import LmtpStore
+from fixtures.scratch import Scratch
+from fixtures.serve import Serve
 
 MAILBOXES = 40
 CLIENTS = 20

@@ -11,9 +11,9 @@ import re
 import time
 
 from lmtp import Message
-from rig import mailers
-from rig.load import Load
-from rig.sendmail import Sendmail
+from fixtures import mailers
+from fixtures.load import Load
+from fixtures.sendmail import Sendmail
 from runs import scene_of, unless
 from scene import MAILBOXES, Scene, few
 
