@@ -1,19 +1,19 @@
 """A queue of mail as an MTA keeps it, and the connections that empty it.
 
-What it is: messages that are each somebody's responsibility until every recipient is answered 2xx
-  or 5xx; whatever is answered 4xx, or not at all, is brought again. It remembers every answer.
-What it does not know: how the daemon is set, what is done to it and to the stores.
-Called by: the runs of faults.
-Threads and lifetimes: one thread for each connection, from start() to the last message's end or the
-  deadline; the lists may be read meanwhile.
-Failure: what a thread ends by is raised by finish().
+What it is: messages that stay in the queue until every recipient is answered 2xx or 5xx; a
+  recipient that is answered 4xx, or not at all, is delivered again. It records every reply.
+What it does not know: how the daemon is configured, what is done to it and to the stores.
+Called by: scene.py.
+Threads and lifetimes: one thread for each connection, from start() until the last message is done
+  or the time is over; the lists may be read before that.
+Failure: an exception in a thread is raised by finish().
 """
 
 import threading
 import time
 from collections import Counter, deque
 
-from lmtp import Client, Gone, Message
+from fixtures.lmtp_client import Client, Gone, Message
 
 
 class Queued:
@@ -21,34 +21,34 @@ class Queued:
 
   def __init__(self, message: Message):
     self.message = message
-    self.left = list(message.recipients)  # nobody has taken the responsibility for these
-    self.answers: list[tuple[str, str]] = []  # recipient, answer; in their order
+    self.left = list(message.recipients)  # not yet delivered or refused
+    self.replies: list[tuple[str, str]] = []  # recipient, reply; in their order
     self.refused: list[tuple[str, str]] = []  # the same, 5xx
-    self.unheard = 0  # times that its dot went out and an answer did not come
+    self.unanswered = 0  # times that it was sent completely and a reply did not come
     self.tries = 0
 
-  def take(self, recipients: list[str], answers: list[str]):
-    for recipient, answer in zip(recipients, answers):  # a server that died answered some
-      self.answers.append((recipient, answer))
-      if answer.startswith('5'):
-        self.refused.append((recipient, answer))
-      if answer[:1] in ('2', '5'):
+  def take(self, recipients: list[str], replies: list[str]):
+    for recipient, reply in zip(recipients, replies):  # a server that died answered some
+      self.replies.append((recipient, reply))
+      if reply.startswith('5'):
+        self.refused.append((recipient, reply))
+      if reply[:1] in ('2', '5'):
         self.left.remove(recipient)
 
 
 class Queue:
-  def __init__(self, address: str, messages: list[Message], connections: int = 20,
-               rate: float = 0, seconds: float = 120):
+  def __init__(self, address: str, messages: list[Message], connections: int, rate: float,
+               seconds: float):
     self.address = address
     self.messages = [Queued(message) for message in messages]
-    self.rate = rate  # messages a second at most, the first time; 0: as it goes
+    self.rate = rate  # messages a second at most, the first time; 0: no limit
     self.seconds = seconds
     self.waiting = deque(self.messages)
     self.later: list[tuple[float, Queued]] = []
     self.lock = threading.Lock()
     self.done = 0
-    self.gone: Counter[str] = Counter()  # connections that ended, by stage
-    self.told: Counter[str] = Counter()  # 4xx answers, by their words
+    self.ends: Counter[str] = Counter()  # connections that ended, by stage
+    self.deferrals: Counter[str] = Counter()  # 4xx replies, by their texts
     self.failures: list[BaseException] = []
     self.began = self.ended = 0.0
     self.threads = [threading.Thread(target=self._work, daemon=True) for _ in range(connections)]
@@ -66,9 +66,13 @@ class Queue:
     return self.done / len(self.messages)
 
   def wait_for(self, share: float):
-    """Until so much is done, or no more will be."""
-    while self.running() and self.share() < share:
-      time.sleep(0.005)
+    """Until this share is done, or the queue has ended."""
+    self.wait_until(lambda: self.share() >= share, 0.005)
+
+  def wait_until(self, condition, pause: float = 0.05):
+    """Until condition(), or the queue has ended."""
+    while self.running() and not condition():
+      time.sleep(pause)
 
   def finish(self):
     for thread in self.threads:
@@ -94,7 +98,7 @@ class Queue:
       return None
 
   def _put_back(self, queued: Queued):
-    """Brought again after a while, the longer the oftener it was tried."""
+    """Delivered again after a while, which is longer after each attempt."""
     queued.tries += 1
     due = time.monotonic() + min(0.05 * queued.tries, 0.5)
     with self.lock:
@@ -112,15 +116,15 @@ class Queue:
         if queued is None:
           time.sleep(0.002)
           continue
-        client = self._bring(client, queued)
+        client = self._deliver(client, queued)
         self._put_back(queued)
-    except BaseException as failure:  # told by finish()
+    except BaseException as failure:  # raised by finish()
       self.failures.append(failure)
     if client:
       client.close()
 
-  def _bring(self, client: Client | None, queued: Queued) -> Client | None:
-    """Over this connection, or a new one; the one that can be used again."""
+  def _deliver(self, client: Client | None, queued: Queued) -> Client | None:
+    """Over this connection, or a new one; returns the one that can be used again."""
     message = queued.message
     message.recipients = list(queued.left)
     try:
@@ -128,20 +132,20 @@ class Queue:
         client = Client(self.address)
         if not client.greeting.startswith('2'):
           raise Gone('greeting', client.greeting)
-      answers = client.bring(message)
+      replies = client.deliver(message)
     except Gone as gone:
-      queued.unheard += gone.stage == 'answers'
-      queued.take(message.recipients, gone.heard)
+      queued.unanswered += gone.stage == 'replies'
+      queued.take(message.recipients, gone.received)
       with self.lock:
-        self.gone[gone.stage] += 1
+        self.ends[gone.stage] += 1
       if client:
         client.close()
       return None
-    queued.take(message.recipients, answers)
+    queued.take(message.recipients, replies)
     with self.lock:
-      self.told.update(answer.partition(' TRACEID=')[0] for answer in answers
-                       if answer.startswith('4'))
-    if any(answer.startswith('421') for answer in answers):
+      self.deferrals.update(reply.partition(' TRACEID=')[0] for reply in replies
+                            if reply.startswith('4'))
+    if any(reply.startswith('421') for reply in replies):
       client.close()
       return None
     return client

@@ -1,10 +1,10 @@
-"""A store that does what a check wants of it, and remembers what was said to it.
+"""A store that replies as a test wants, and records the commands it receives.
 
-What it is: an LMTP server in memory. Its knobs may be turned while it serves: `greeting`, `offers`,
-  at_rcpt(address), at_final(address) and at_command(connection, line), each of which answers a
+What it is: an LMTP server in memory. A test may change while it serves: `greeting`, `offers`,
+  at_rcpt(address), at_final(address) and at_command(connection, line), each of which returns a
   reply or '' for the usual one; `hold`, an event that every final reply waits for.
 What it does not know: lmtpq.
-Called by: the checks; build/tests/store is there for whoever wants mailboxes.
+Called by: daemon.py and the tests; a test that needs mailboxes on disk takes build/tests/store.
 Threads and lifetimes: one thread accepts, one for each connection; stop() ends them.
 """
 
@@ -30,12 +30,12 @@ class Connection:
     self.socket.sendall(''.join(f'{line}\r\n' for line in lines).encode())
 
   def end(self, *last_words: str):
-    """The store's own goodbye."""
+    """The store closes the connection."""
     self.send(*last_words)
     self.socket.shutdown(socket.SHUT_RDWR)
 
 
-class Peer:
+class FakeStore:
   def __init__(self, path: Path):
     self.path = path
     self.greeting = '220 store.test LMTP ready'
@@ -48,7 +48,8 @@ class Peer:
     self.filed: list[tuple[str, bytes]] = []  # mailbox, message
     self.lock = threading.Lock()
     self.open = self.most_open = 0
-    self.busy: dict[str, int] = {}  # finals that wait, by mailbox
+    self.over = threading.Event()  # stop() was called
+    self.busy: dict[str, int] = {}  # final replies that wait, by mailbox
     self.most_busy: dict[str, int] = {}
     self.listener = socket.socket(socket.AF_UNIX)
     self.listener.bind(str(path))
@@ -62,7 +63,11 @@ class Peer:
   def boxes(self) -> list[str]:
     return [mailbox for mailbox, _ in self.filed]
 
+  def all_busy(self) -> int:
+    return sum(self.busy.values())
+
   def stop(self):
+    self.over.set()
     self.hold.set()
     self.listener.shutdown(socket.SHUT_RDWR)
     self.listener.close()
@@ -132,11 +137,11 @@ class Peer:
         break
       message += line
     else:
-      return  # no dot came
+      return  # no end of data came
     for address in recipients:
       mailbox = address.partition('@')[0]
       self._count(mailbox, 1)
-      self.hold.wait(20)
+      self.hold.wait()
       reply = self.at_final(address) or '250 2.1.5 Success'
       self._count(mailbox, -1)
       if reply.startswith('2'):
