@@ -73,12 +73,12 @@ class StallsHandshake(Session):
   def shake_hands(self):
     def some(data):
       self.wire.write_raw(data[:int(len(data) * self.part)])
-      self.stall(20)
+      self.stall(100)
     self.wire.start_tls(self.engine(self.terms()), some)
 
 
 class DripsHandshake(Session):
-  pause = 0.05  # seconds behind each byte
+  pause = 0.1  # seconds after each byte
 
   def shake_hands(self):
     def drip(data):

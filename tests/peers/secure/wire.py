@@ -14,7 +14,7 @@ import ssl
 from . import engines
 
 LONGEST = 24 << 20  # more than any message of the tests
-PATIENCE = 15.0
+PATIENCE = 90.0
 
 
 class Gone(Exception):

@@ -1,9 +1,10 @@
-"""SCRAM: the server must prove itself, and cannot make the client work for ever."""
+"""SCRAM: the server must prove itself, and cannot make the client work forever."""
 
-from case import Case, attack, control
-from secure import breaks, logins
-from secure.session import MAIL_WORDS, Session, evil
-from terms import BOTH, LOGIN, SAFE, VERSIONS
+from peers.secure import breaks, logins
+from peers.secure.session import MAIL_WORDS, Session, evil
+
+from .case import Case, attack, control, each
+from .terms import BOTH, LOGIN, SAFE, VERSIONS
 
 
 def scram(name: str = 'SCRAM-SHA-256', base=Session, binding=None, **screws) -> type[Session]:
@@ -43,3 +44,8 @@ ROWS: list[Case] = [
              longest=8)
       for count in LIES),
 ]
+
+
+@each(ROWS)
+def test_scram(runner, case, front):
+  runner.play(case, front)

@@ -1,9 +1,10 @@
 """Logins that are refused, weakened, drowned, or never end."""
 
-from case import Case, attack, control
-from secure import logins
-from secure.session import MAIL_WORDS, Session, evil
-from terms import ALL, BOTH, LOGIN, SAFE, VERIFY
+from peers.secure import logins
+from peers.secure.session import MAIL_WORDS, Session, evil
+
+from .case import Case, attack, control, each
+from .terms import ALL, BOTH, LOGIN, SAFE, VERIFY
 
 SHORT = '--auth-timeout=1s'
 IN_TLS = {'password_shown': True}  # PLAIN has shown it before the attack comes
@@ -104,24 +105,29 @@ ROWS: list[Case] = [
     attack('a challenge for PLAIN, which has nothing left to say',
            offering('PLAIN', base=logins.AsksOnceMore), SAFE, 'more than PLAIN',
            **IN_TLS),
-    attack('a challenge behind the last step', offering('CRAM-MD5', base=logins.AsksOnceMore),
+    attack('a challenge after the last step', offering('CRAM-MD5', base=logins.AsksOnceMore),
            SAFE, 'more than CRAM-MD5'),
     attack('challenges without end', offering('LOGIN', base=logins.NeverEnds), SAFE,
            'more than LOGIN', **IN_TLS),
-    attack('bytes behind the 235', offering('PLAIN', welcome=b'235 2.0.0 in\r\n250 more\r\n'),
+    attack('bytes after the 235', offering('PLAIN', welcome=b'235 2.0.0 in\r\n250 more\r\n'),
            SAFE, 'behind.*AUTH', fronts=BOTH, **IN_TLS),
-    attack('half a line behind the 235', offering('PLAIN', welcome=b'235 2.0.0 in\r\n250'),
+    attack('half a line after the 235', offering('PLAIN', welcome=b'235 2.0.0 in\r\n250'),
            SAFE, 'behind.*AUTH', **IN_TLS),
     attack('login stalls', offering('PLAIN', base=logins.StallsLogin), [*SAFE, SHORT],
            'time.*AUTH|AUTH.*time', least=0.9, fronts=BOTH, **IN_TLS),
     attack('login drips', offering('PLAIN', base=logins.DripsLogin), [*SAFE, SHORT],
            'time.*AUTH|AUTH.*time', least=0.9, longest=8, **IN_TLS),
-    attack('LHLO refused behind the login', offering('PLAIN', base=logins.RefusesLhloAfterLogin),
+    attack('LHLO refused after the login', offering('PLAIN', base=logins.RefusesLhloAfterLogin),
            SAFE, 'LHLO|500', **IN_TLS),
     control('words in TLS do not outlive the login', offering('PLAIN', words_logged_in=()),
             [*SAFE, '-Q', '--trace-id=t-1'], commands=('!IGNOREQUOTA', '!^TRACE', '!SIZE=')),
-    control('words behind the login count',
+    control('words after the login count',
             evil(words_in_tls=('AUTH PLAIN',), words_logged_in=MAIL_WORDS, wants_login=True),
             [*SAFE, '-Q', '--trace-id=t-1'], commands=('RCPT.*IGNOREQUOTA$', '^TRACE t-1')),
     control('no login where none is wanted', GOOD.__base__, VERIFY, commands=('!^AUTH',)),
 ]
+
+
+@each(ROWS)
+def test_login(runner, case, front):
+  runner.play(case, front)

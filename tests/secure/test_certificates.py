@@ -1,11 +1,12 @@
-"""Certificates that are not to be believed, at the levels that look at them.
+"""Certificates that are not valid, at the levels that look at them.
 
 Every store would take the login and the mail; the password must not even be offered.
 """
 
-from case import Case, attack, control
-from secure.session import Session, evil
-from terms import ALL, BOTH, ENCRYPT, FINGERPRINT, LOGIN, SAFE, VERIFY, VERIFY_ADDRESS
+from peers.secure.session import Session, evil
+
+from .case import Case, attack, control, each
+from .terms import ALL, BOTH, ENCRYPT, FINGERPRINT, LOGIN, SAFE, VERIFY, VERIFY_ADDRESS
 
 
 def showing(certificate: str) -> type[Session]:
@@ -40,7 +41,7 @@ ROWS: list[Case] = [
            'address|mismatch'),
     attack('a wildcard for a part of a label', showing('partial_wildcard'),
            [*VERIFY_ADDRESS, '--tls-name=store.example.test', *LOGIN], NAME),
-    attack('a NUL behind the name', showing('nul'), SAFE, NAME),
+    attack('a NUL after the name', showing('nul'), SAFE, NAME),
     attack('a certificate for clients', showing('for_clients'), SAFE, 'purpose'),
     attack('unknown CA', showing('by_stranger'), SAFE, 'issuer|self.signed', fronts=BOTH),
     attack('another CA by the name of ours', showing('by_impostor'), SAFE,
@@ -68,3 +69,8 @@ ROWS: list[Case] = [
     control('no name to verify without the level', showing('wrong_name'),
             [*VERIFY[1:], '--tls=encrypt', *LOGIN]),
 ]
+
+
+@each(ROWS)
+def test_certificate(runner, case, front):
+  runner.play(case, front)

@@ -1,15 +1,16 @@
 """The level `may`, unix sockets, sections of the file: where clear text is right, and where not."""
 
-from case import Case, attack, control
-from secure import handshakes
-from secure.session import MAIL_WORDS, Session, evil
-from terms import LOGIN, VERIFY, WEAK
+from peers.secure import handshakes
+from peers.secure.session import MAIL_WORDS, Session, evil
+
+from .case import Case, attack, control, each
+from .terms import LOGIN, VERIFY, WEAK
 
 BOTH_OFFER = {'words_in_clear': (*MAIL_WORDS, 'STARTTLS', 'AUTH PLAIN LOGIN')}
 CLEAR = {'in_clear': True}
 BREAKS = {
     'closed': handshakes.ClosesAmidHandshake,
-    'hung up behind the 220': handshakes.HangsUpAfter220,
+    'hung up after the 220': handshakes.HangsUpAfter220,
     'garbage': evil(handshakes.InjectsBehind220, tail=b'\x00' * 64, apart=0.05),
     'an old protocol': evil(tls=WEAK),
 }
@@ -54,3 +55,8 @@ ROWS: list[Case] = [
     attack('the section asks for TLS, the store has none', evil(words_in_clear=MAIL_WORDS),
            ['--config={files}/section.conf'], 'STARTTLS'),
 ]
+
+
+@each(ROWS)
+def test_may(runner, case, front):
+  runner.play(case, front)

@@ -2,10 +2,11 @@
 
 import ssl
 
-from case import Case, attack, control
-from secure import handshakes
-from secure.session import MAIL_WORDS, Session, evil
-from terms import ALL, BOTH, ENCRYPT, FINGERPRINT, LOGIN, SAFE, VERIFY, WEAK
+from peers.secure import handshakes
+from peers.secure.session import MAIL_WORDS, Session, evil
+
+from .case import Case, attack, control, each
+from .terms import ALL, BOTH, ENCRYPT, FINGERPRINT, LOGIN, SAFE, VERIFY, WEAK
 
 STRIPPED = evil(words_in_clear=(*MAIL_WORDS, 'AUTH PLAIN LOGIN CRAM-MD5'))
 SHORT = '--starttls-timeout=1s'
@@ -52,17 +53,17 @@ ROWS: list[Case] = [
            [*SAFE, SHORT],
            'reply that does not end|time'),
 
-    attack('a reply behind the 220', injecting(b'250 2.0.0 injected\r\n'), SAFE,
+    attack('a reply after the 220', injecting(b'250 2.0.0 injected\r\n'), SAFE,
            'behind.*STARTTLS', fronts=BOTH),
-    attack('a whole dialogue behind the 220', injecting(INJECTED), SAFE,
+    attack('a whole dialogue after the 220', injecting(INJECTED), SAFE,
            'behind.*STARTTLS'),
-    attack('half a line behind the 220', injecting(b'250-IGNO'), SAFE,
+    attack('half a line after the 220', injecting(b'250-IGNO'), SAFE,
            'behind.*STARTTLS'),
-    attack('one byte behind the 220', injecting(b'\r'), SAFE,
+    attack('one byte after the 220', injecting(b'\r'), SAFE,
            'behind.*STARTTLS'),
-    attack('a line end behind the 220', injecting(b'\r\n'), SAFE,
+    attack('a line end after the 220', injecting(b'\r\n'), SAFE,
            'behind.*STARTTLS'),
-    attack('a reply in the segment behind that of the 220', injecting(INJECTED, 0.05), SAFE,
+    attack('a reply in the segment after that of the 220', injecting(INJECTED, 0.05), SAFE,
            'version|record'),
     attack('the 220 before STARTTLS is sent', handshakes.Answers220Early, SAFE,
            'reply|early|unexpected|await', fronts=BOTH),
@@ -79,13 +80,13 @@ ROWS: list[Case] = [
     control('words in TLS count', Session, [*VERIFY, '-Q', '--trace-id=t-1'],
             commands=('RCPT.*IGNOREQUOTA$', '^TRACE t-1', '^MAIL.*SIZE=')),
 
-    attack('hangs up behind the 220', handshakes.HangsUpAfter220, SAFE, 'closed.*handshake',
+    attack('hangs up after the 220', handshakes.HangsUpAfter220, SAFE, 'closed.*handshake',
            fronts=BOTH),
-    attack('closes amid the handshake', handshakes.ClosesAmidHandshake, SAFE,
+    attack('closes during the handshake', handshakes.ClosesAmidHandshake, SAFE,
            'closed.*handshake'),
     attack('the handshake stalls', handshakes.StallsHandshake, [*SAFE, SHORT],
            'time.*handshake', least=0.9, fronts=ALL),
-    attack('the handshake stalls in its midst', evil(handshakes.StallsHandshake, part=0.5),
+    attack('the handshake stalls halfway', evil(handshakes.StallsHandshake, part=0.5),
            [*SAFE, SHORT], 'time.*handshake', least=0.9),
     attack('the handshake comes byte by byte, too slowly', handshakes.DripsHandshake,
            [*SAFE, SHORT], 'time.*handshake', least=0.9, longest=8),
@@ -104,3 +105,8 @@ ROWS: list[Case] = [
     control('a cipher in common', evil(tls={'most': NEW, 'ciphers': ONE}),
             [*SAFE, f'--tls-ciphers={OTHER}:{ONE}']),
 ]
+
+
+@each(ROWS)
+def test_starttls(runner, case, front):
+  runner.play(case, front)

@@ -1,13 +1,13 @@
 """The files that the options name: passwords, keys, a configuration; good ones and others.
 
 What it is: make_files(). What it does not know: which case takes which.
-Called by: run, once. Failure: OSError, CalledProcessError.
+Called by: the fixture `runner`, once. Failure: OSError, CalledProcessError.
 """
 
 from pathlib import Path
 
-from secure.certificates import Authority
-from secure.session import PASSWORD, USER
+from peers.secure.certificates import Authority
+from peers.secure.session import PASSWORD, USER
 
 LINE = b'inet:127.0.0.1 ' + USER + b':' + PASSWORD + b'\n'
 SECTION = """[destination.127.0.0.1]

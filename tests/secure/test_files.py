@@ -1,8 +1,9 @@
 """Files that cannot be used: the mail waits, and the log names the file and the remedy."""
 
-from case import Case, attack, control
-from secure.session import MAIL_WORDS, Session, evil
-from terms import BOTH, LOGIN, SAFE, VERIFY
+from peers.secure.session import MAIL_WORDS, Session, evil
+
+from .case import Case, attack, control, each
+from .terms import BOTH, LOGIN, SAFE, VERIFY
 
 CERT = ['--tls-cert={dir}/for_clients.pem']
 ASKS = evil(client_ca='ca', words_in_tls=(*MAIL_WORDS, 'AUTH EXTERNAL'), wants_login=True)
@@ -51,3 +52,8 @@ ROWS: list[Case] = [
            'other.passwords|password'),
     attack('no cipher by that name', Session, [*SAFE, '--tls-ciphers=NO-SUCH-CIPHER'], 'cipher'),
 ]
+
+
+@each(ROWS)
+def test_file(runner, case, front):
+  runner.play(case, front)
