@@ -11,7 +11,7 @@ CLEAR = {'in_clear': True}
 BREAKS = {
     'closed': handshakes.ClosesAmidHandshake,
     'hung up after the 220': handshakes.HangsUpAfter220,
-    'garbage': evil(handshakes.InjectsBehind220, tail=b'\x00' * 64, apart=0.05),
+    'garbage': evil(handshakes.InjectsBehind220, tail=b'\x00' * 64, apart=True),
     'an old protocol': evil(tls=WEAK),
 }
 
