@@ -1,11 +1,13 @@
 """What the Python suites share: the programs under test, scratch folders, time limits, the count.
 
-The programs are those of `--build DIR` (build/), unless LMTPQ, LMTPQ_MILTER, STORE_BIN or ASK_ROUTES
-of the environment name others. KEEP=1 keeps the scratch folders; that of a failed test is always kept.
+The programs are those of `--build DIR` (build/), unless LMTPQ, LMTPQ_MILTER, STORE_BIN or
+ASK_ROUTES of the environment name others. KEEP=1 keeps the scratch folders; that of a failed test is
+always kept.
 
-Every process that a test starts is a descendant of its pytest worker, and is ended at the end, also when
-pytest is killed. A skipped test counts as failed unless its mark may_skip lists the reason. The last line
-of a run is "N passed, N failed[, N skipped]", which tests/tally reads; a run without a single test fails.
+Every process that a test starts is a descendant of its pytest worker, and is ended at the end, also
+when pytest is killed. A skipped test counts as failed unless its mark may_skip lists the reason.
+The last line of a run is "N passed, N failed[, N skipped]", which tests/tally reads; a run without
+a single test fails.
 """
 
 import contextlib
@@ -212,8 +214,9 @@ def certificates(tmp_path_factory, worker_id):
 
 @pytest.fixture(scope='class')
 def scratch(request) -> Iterator[Scratch]:
-  """A folder for this class of tests (or for this test, if it is in none). Afterwards the processes that
-  were started since then are ended; servers of a wider scope must have been started before."""
+  """A folder for this class of tests (or for this test, if it is in no class). Afterwards the
+  processes that were started since then are ended; servers of a wider scope must have been started
+  before."""
   node = request.node
   made = Scratch(getattr(node, 'name', '') or 'test')
   before = descendants(os.getpid())

@@ -14,7 +14,7 @@ def test_LHLO_lists_the_extensions_in_the_order_of_Cyrus(store):
                          '250-IGNOREQUOTA', '250-TRACE', '250 Ok SESSIONID=<*>']
 
 
-@pytest.mark.store('--max-message-size=262144')
+@pytest.mark.store_options('--max-message-size=262144')
 def test_LHLO_tells_the_largest_size(store):
   assert '250-SIZE 262144' in store.client().say('LHLO x').split('\n')
 
@@ -50,7 +50,7 @@ def test_MAIL_takes_the_null_sender_routes_and_any_case(store):
   client.play('RCPT TO:<alice>', '503 5.5.1 Need MAIL command')
 
 
-@pytest.mark.store('--max-message-size=1000')
+@pytest.mark.store_options('--max-message-size=1000')
 def test_MAIL_takes_BODY_SIZE_and_AUTH_and_no_more(store):
   client = store.client()
   for parameters in ('SIZE=1000', 'BODY=8BITMIME', 'body=7bit', 'BODY=8BITMIME SIZE=5 AUTH=<>',
@@ -65,7 +65,7 @@ def test_MAIL_takes_BODY_SIZE_and_AUTH_and_no_more(store):
     client.play(f'{MAIL} {parameters}', refusal, 'RSET', RSET_OK)
 
 
-@pytest.mark.store('--max-message-size=1000')
+@pytest.mark.store_options('--max-message-size=1000')
 def test_a_SIZE_too_large_is_552_and_leaves_MAIL_nested(store):
   refusal = '552 5.2.3 Message SIZE exceeds fixed maximum message size (1000)'
   store.client().play(f'{MAIL} SIZE=1001', refusal, MAIL, NESTED, 'RSET', RSET_OK,
@@ -89,7 +89,7 @@ def test_an_unknown_user_gets_three_lines(store):
   client.play('DATA', '503 5.5.1 No recipients')
 
 
-@pytest.mark.store(users=('alice', 'a b'))
+@pytest.mark.store_options(users=('alice', 'a b'))
 def test_RCPT_finds_the_mailbox_by_the_local_part_alone(store):
   client = store.client()
   client.play(MAIL, MAIL_OK)
@@ -107,7 +107,7 @@ def test_RCPT_refuses_DSN_and_unknown_parameters(store):
     client.play(f'RCPT TO:<alice>{parameters}', UNRECOGNIZED)
 
 
-@pytest.mark.store('--quota=alice=0')
+@pytest.mark.store_options('--quota=alice=0')
 def test_IGNOREQUOTA_counts_only_as_the_very_end_of_the_line(store):
   client = store.client()
   client.play(MAIL, MAIL_OK)
@@ -127,7 +127,7 @@ def test_TRACE_takes_255_of_its_characters_and_tells_them(store):
   client.play('TRACE', SYNTAX, 'TRACE ', '250 2.0.0 Ok SESSIONID=<*> TRACEID=<(null)>')
 
 
-@pytest.mark.store('--no-duplicate-suppression')
+@pytest.mark.store_options('--no-duplicate-suppression')
 def test_only_RSET_clears_the_trace_id(store):
   client = store.client()
   end, success = 'Subject: x\r\n\r\n.\r\n', ['250 2.1.5 Success SESSIONID=<*>']

@@ -55,7 +55,7 @@ def test_a_mailbox_removed_after_RCPT_is_unknown_after_the_end_of_data(store):
   assert [client.read(), client.read()] == [USER_UNKNOWN, SUCCESS]
 
 
-@pytest.mark.store('--quota=alice=100', '--quota=bob=100')
+@pytest.mark.store_options('--quota=alice=100', '--quota=bob=100')
 def test_a_mailbox_takes_mail_until_it_is_full(store):
   client = store.client()
   assert client.submit(message('1', 'x' * 200)) == [SUCCESS]
@@ -63,13 +63,13 @@ def test_a_mailbox_takes_mail_until_it_is_full(store):
   assert 'reason=<over quota>'.replace(' ', '\\x20') in store.log('RCPT refused')[0]
 
 
-@pytest.mark.store('--quota=alice=0', '--over-quota=552')
+@pytest.mark.store_options('--quota=alice=0', '--over-quota=552')
 def test_over_quota_is_permanent_when_asked(store):
   store.client().play(MAIL, MAIL_OK, 'RCPT TO:<alice>', '552 5.2.2 Over quota SESSIONID=<*>',
                       'RCPT TO:<alice> IGNOREQUOTA', RCPT_OK)
 
 
-@pytest.mark.store('--quota=alice=0')
+@pytest.mark.store_options('--quota=alice=0')
 def test_IGNOREQUOTA_files_into_a_full_mailbox(store):
   client = store.client()
   client.play(MAIL, MAIL_OK, 'RCPT TO:<alice> IGNOREQUOTA', RCPT_OK, 'DATA', '354 go ahead')
@@ -78,7 +78,7 @@ def test_IGNOREQUOTA_files_into_a_full_mailbox(store):
   assert len(store.files('alice')) == 1
 
 
-@pytest.mark.store('--quota=alice=1000000')
+@pytest.mark.store_options('--quota=alice=1000000')
 def test_the_quota_file_is_read_again_at_each_RCPT(store):
   client = store.client()
   (store.mail / 'alice' / 'cur').mkdir()
@@ -92,7 +92,7 @@ def test_the_quota_file_is_read_again_at_each_RCPT(store):
   client.play('RCPT TO:<alice>', RCPT_OK)
 
 
-@pytest.mark.store('--quota=alice=100', '--no-duplicate-suppression')
+@pytest.mark.store_options('--quota=alice=100', '--no-duplicate-suppression')
 def test_a_mailbox_that_fills_up_after_RCPT_is_refused_after_the_end_of_data(store):
   client = store.client()
   replies = client.submit(message('m', 'x' * 200), 'alice', 'bob', 'alice')
@@ -110,7 +110,7 @@ def test_a_duplicate_is_answered_250_and_dropped(store):
   assert len(store.log('Duplicate dropped')) == 2
 
 
-@pytest.mark.store('--no-duplicate-suppression')
+@pytest.mark.store_options('--no-duplicate-suppression')
 def test_a_duplicate_is_filed_when_suppression_is_off(store):
   client = store.client()
   for _ in range(2):
@@ -124,7 +124,7 @@ def test_a_large_message_is_filed_whole(store):
   assert store.filed() == b'A: b\r\n\r\n' + body
 
 
-@pytest.mark.store('--delay-final=300')
+@pytest.mark.store_options('--delay-final=300')
 def test_each_final_reply_waits_for_the_delay(store):
   client = store.client()
   client.open_data('alice', 'bob')
@@ -137,7 +137,7 @@ def test_each_final_reply_waits_for_the_delay(store):
   assert waits[0] > 0.29 and waits[1] > 0.59, waits
 
 
-@pytest.mark.store('--delay-final=600000')
+@pytest.mark.store_options('--delay-final=600000')
 def test_a_killed_store_leaves_nothing_in_new_and_no_other_file(store):
   client = store.client()
   client.open_data('alice', 'bob')

@@ -111,7 +111,7 @@ def test_a_bad_header_is_refused_for_every_recipient(store):
     assert client.submit(data, 'alice', 'bob') == [refusal, refusal]
 
 
-@pytest.mark.store('--max-message-size=1000', users=('a', 'b', 'c'))
+@pytest.mark.store_options('--max-message-size=1000', users=('a', 'b', 'c'))
 def test_a_message_too_large_gets_one_552_and_leaves_MAIL_nested(store):
   client = store.client()
   client.open_data('a', 'b', 'c')

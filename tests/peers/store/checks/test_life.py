@@ -13,7 +13,7 @@ from .replies import MAIL, MAIL_OK, NESTED, RCPT_OK, RSET_OK, SUCCESS, SYNTAX, U
 from .running_store import DEADLINE
 
 
-@pytest.mark.store('--without=8BITMIME', '--without=SIZE', '--without=TRACE',
+@pytest.mark.store_options('--without=8BITMIME', '--without=SIZE', '--without=TRACE',
                    '--without=IGNOREQUOTA')
 def test_what_is_left_out_is_neither_offered_nor_taken(store):
   client = store.client()
@@ -25,7 +25,7 @@ def test_what_is_left_out_is_neither_offered_nor_taken(store):
   client.play(MAIL, MAIL_OK, 'RCPT TO:<alice> IGNOREQUOTA', UNRECOGNIZED)
 
 
-@pytest.mark.store('--without=ENHANCEDSTATUSCODES')
+@pytest.mark.store_options('--without=ENHANCEDSTATUSCODES')
 def test_replies_have_no_enhanced_code_when_it_is_not_offered(store):
   client = store.client()
   client.play(MAIL, '250 ok', MAIL, '503 Nested MAIL command', 'RCPT TO:<alice>', '250 ok',
@@ -36,7 +36,7 @@ def test_replies_have_no_enhanced_code_when_it_is_not_offered(store):
   assert '250-ENHANCEDSTATUSCODES' not in client.say('LHLO x')
 
 
-@pytest.mark.store('--without=PIPELINING')
+@pytest.mark.store_options('--without=PIPELINING')
 def test_a_client_that_pipelines_unasked_is_disconnected(store):
   client = store.client()
   client.play('NOOP', '250 2.0.0 ok', MAIL, MAIL_OK)
@@ -47,7 +47,7 @@ def test_a_client_that_pipelines_unasked_is_disconnected(store):
   assert store.client().submit('A: b\r\n\r\n.\r\n') == [SUCCESS]
 
 
-@pytest.mark.store('--idle-timeout=1')
+@pytest.mark.store_options('--idle-timeout=1')
 def test_a_silent_client_is_disconnected_with_421(store):
   client = store.client()
   client.send('NO')  # half a command is no command
@@ -56,7 +56,7 @@ def test_a_silent_client_is_disconnected_with_421(store):
   assert client.at_end()
 
 
-@pytest.mark.store('--log-commands')
+@pytest.mark.store_options('--log-commands')
 def test_the_log_has_the_events_of_a_connection(store):
   client = store.client(store.inet)
   for command in ('TRACE t', 'TRACE bad/id', 'RSET', MAIL, 'RCPT TO:<no "body">', 'QUIT'):
@@ -110,7 +110,7 @@ def test_of_the_same_message_sent_at_once_one_is_filed(store):
   assert len(store.files('alice')) == 1
 
 
-@pytest.mark.store('--delay-final=600000')
+@pytest.mark.store_options('--delay-final=600000')
 def test_SIGTERM_ends_it_at_once_and_removes_its_files(store):
   store.options = ('--pid-file', str(store.dir / 'pid'), *store.options)
   assert store.end() == 0
