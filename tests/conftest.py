@@ -139,7 +139,7 @@ class Counts:
 
   def pytest_runtest_logreport(self, report):
     if report.when == 'call' or not report.passed:
-      self.note(report.nodeid, report.outcome)
+      self.note(getattr(report, 'case', report.nodeid), report.outcome)
     self.kept.update(text for title, text in report.sections if title == KEPT)
 
   def pytest_collectreport(self, report):

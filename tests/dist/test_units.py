@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.paths import ROOT
+from fixtures.paths import ROOT, is_sanitized
 from fixtures.process import wait_until
 from fixtures.scratch import Scratch
 
@@ -209,8 +209,7 @@ def under(unit: str, *command) -> list[str]:
 @pytest.fixture
 def unsanitized(build):
   """A sanitizer asks the kernel for more than the units allow."""
-  binary = (build / 'lmtpq').read_bytes()
-  if b'__asan_init' in binary or b'__tsan_init' in binary:
+  if is_sanitized(build / 'lmtpq'):
     pytest.skip('a sanitizer asks the kernel for more')
 
 

@@ -14,7 +14,7 @@ from fixtures.process import wait_until
 from fixtures.scratch import free_port
 
 from .directory import Asker, Directory
-from .slapd import ADMIN, PASSWORD
+from .slapd import ADMIN
 
 ALICE = {'alice@example.org': 'inet:imap1.example.org'}
 NO_ALICE = {'alice@example.org': '451 4.4.3 No route: ...'}

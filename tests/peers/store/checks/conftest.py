@@ -1,4 +1,4 @@
-"""A store for each test: @pytest.mark.store_options(OPTION..., users=(...)) says how it is started."""
+"""A store for each test; its mark store_options(OPTION..., users=(...)) says how it is started."""
 
 import pytest
 
@@ -6,7 +6,8 @@ from .running_store import Store
 
 
 def pytest_configure(config):
-  config.addinivalue_line('markers', 'store_options(option, ..., users): how the store is started, and for whom')
+  config.addinivalue_line(
+      'markers', 'store_options(option, ..., users): how the store is started, and for whom')
 
 
 @pytest.fixture

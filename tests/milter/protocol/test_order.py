@@ -1,26 +1,28 @@
-"""T91, T94: commands in an order that no MTA sends, and in some that MTAs do send.
+"""Commands in an order that no MTA sends, and in some that MTAs do send.
 
-What comes without its MAIL belongs to no message; what a message told is never the next
-one's; and the milter ends for nobody.
+What comes without its MAIL belongs to no message; nothing of a message counts for the next one;
+and no client ends the milter.
 """
 
 import struct
 
-from mta import tags, wire
-from mta.session import Answer, Message
-from mta.wire import Deviation, packet, strings
+import pytest
 
-from asking import Asking, to_us
-from private import SECRET
+from peers.mta import tags, wire
+from peers.mta.session import Answer, Message
+from peers.mta.wire import Deviation, packet, strings
+
+from .asking import Asking, to_us
+from ..private_milter import SECRET
 
 NOTICE = 'notice@example.org'
 
 
-class Order(Asking):
+class TestOrder(Asking):
   lines = f'[rule.sender]\nfrom = {NOTICE}\nquota = ignore\n'
 
   def good(self, session, queue_id='next', quota='-'):
-    """The next message is judged by what it says itself."""
+    """The next message is judged by itself alone."""
     message = Message(queue_id, 'plain@example.org', to_us('c@store.test'),
                       [('Message-ID', f'<{queue_id}@a>')])
     return self.assert_tagged(session.ask(message), queue_id, f'<{queue_id}@a>', quota)
@@ -35,7 +37,7 @@ class Order(Asking):
     session.wire.send(b''.join(data[one] for one in wanted))
 
   def answers_to(self, *wanted: bytes) -> list[Answer]:
-    """To these commands, as far as there are any, and to a good message behind them."""
+    """To these commands, as far as there are any, and to a good message after them."""
     session = self.connect()
     self.commands(session, *wanted)
     session.begin(Message('next', 'plain@example.org', to_us('c@store.test')))
@@ -43,25 +45,24 @@ class Order(Asking):
     bound = tags.id_digest(SECRET, 'queue-id', 'next')
     while not any(f'i={bound};' in edit.value for edit in answers[-1].edits):
       answers.append(session.finish())
-    self.assertTrue(session.wire.silent(0.02))
+    assert session.wire.silent(0.02)
     return answers
 
-  def test_what_comes_without_its_mail(self):
-    orders = [(wire.RCPT,), (wire.HEADER,), (wire.EOM,), (wire.RCPT, wire.EOM),
-              (wire.HEADER, wire.EOM), (wire.RCPT, wire.HEADER, wire.EOM),
-              (wire.ABORT, wire.RCPT, wire.HEADER), (wire.MAIL, wire.EOM),
-              (wire.MAIL, wire.HEADER), (wire.MAIL, wire.HEADER, wire.RCPT, wire.EOM),
-              (wire.MAIL, wire.MAIL), (wire.MAIL, wire.RCPT, wire.MAIL),
-              (wire.MAIL, wire.RCPT, wire.HEADER, wire.MAIL),
-              (wire.MAIL, wire.RCPT, wire.ABORT, wire.HEADER, wire.EOM),
-              (wire.MAIL, wire.RCPT, wire.HEADER, wire.RCPT, wire.EOM), (wire.ABORT, wire.ABORT)]
-    for order in orders:
-      with self.subTest(order=b''.join(order)):
-        *others, last = self.answers_to(*order)
-        self.assert_tagged(last, 'next')
-        for answer in others:
-          self.assertIn(answer.verdict, (wire.CONTINUE, wire.TEMPFAIL))
-          self.assertNotIn('q=*', ''.join(edit.value for edit in answer.edits))
+  @pytest.mark.parametrize('order', [
+      (wire.RCPT,), (wire.HEADER,), (wire.EOM,), (wire.RCPT, wire.EOM), (wire.HEADER, wire.EOM),
+      (wire.RCPT, wire.HEADER, wire.EOM), (wire.ABORT, wire.RCPT, wire.HEADER),
+      (wire.MAIL, wire.EOM), (wire.MAIL, wire.HEADER),
+      (wire.MAIL, wire.HEADER, wire.RCPT, wire.EOM), (wire.MAIL, wire.MAIL),
+      (wire.MAIL, wire.RCPT, wire.MAIL), (wire.MAIL, wire.RCPT, wire.HEADER, wire.MAIL),
+      (wire.MAIL, wire.RCPT, wire.ABORT, wire.HEADER, wire.EOM),
+      (wire.MAIL, wire.RCPT, wire.HEADER, wire.RCPT, wire.EOM), (wire.ABORT, wire.ABORT)],
+                           ids=lambda order: b''.join(order).decode())
+  def test_what_comes_without_its_mail(self, order):
+    *others, last = self.answers_to(*order)
+    self.assert_tagged(last, 'next')
+    for answer in others:
+      assert answer.verdict in (wire.CONTINUE, wire.TEMPFAIL)
+      assert 'q=*' not in ''.join(edit.value for edit in answer.edits)
 
   def test_a_recipient_without_mail_takes_no_former_sender(self):
     session = self.connect()
@@ -137,3 +138,6 @@ class Order(Asking):
     session.wire.send(data)
     for number in range(20):
       self.assert_tagged(session.finish(), f'k{number}')
+
+  def test_its_milter_stops_cleanly(self):
+    self.stops_cleanly()

@@ -1,4 +1,4 @@
--- T87 T90: no tag from outside stays, in whatever spelling and number, and ours is put on top
+-- No tag from outside stays, in whatever spelling and number, and ours is put on top
 --: [rule.any]
 --: client = 203.0.113.80
 --: quota = ignore

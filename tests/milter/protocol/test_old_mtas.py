@@ -1,14 +1,16 @@
-"""T91, T95: MTAs that offer less than Sendmail 8.17 does.
+"""MTAs that offer less than Sendmail 8.17 does.
 
 What the milter cannot have it does without, or it negotiates nothing; it never asks for
 what was not offered (session checks that), and never refuses mail.
 """
 
-from mta import wire
-from mta.session import Message, Session
-from mta.wire import ACTIONS, STEPS, Deviation, bits_of
+import pytest
 
-from asking import Asking, to_us
+from peers.mta import wire
+from peers.mta.session import Message, Session
+from peers.mta.wire import ACTIONS, STEPS, Deviation, bits_of
+
+from .asking import Asking, to_us
 
 NO_REPLIES = [name for name in STEPS if name.startswith('nr_')]
 
@@ -17,7 +19,7 @@ def all_but(table: dict[str, int], *names: str) -> int:
   return sum(table.values()) & ~bits_of(names, table)
 
 
-class OldMtas(Asking):
+class TestOldMtas(Asking):
   lines = '[rule.any]\nclient = 203.0.113.80\nquota = ignore\n'
 
   def message(self, queue_id: str) -> Message:
@@ -34,31 +36,29 @@ class OldMtas(Asking):
 
   def test_without_macro_lists(self):
     session = self.connect(actions=all_but(ACTIONS, 'setsymlist'))
-    self.assertNotIn('setsymlist', session.actions)
+    assert 'setsymlist' not in session.actions
     self.assert_works(session)
 
   def test_with_macro_lists(self):
     session = self.connect()
-    self.assertIn('setsymlist', session.actions)
-    self.assertIn('{rcpt_mailer}', session.macros[wire.RCPT])
-    self.assertIn('{rcpt_addr}', session.macros[wire.RCPT])
-    self.assertLessEqual({'i', '{auth_authen}', '{verify}', '{cert_subject}'},
-                         session.macros[wire.MAIL])
-    self.assertLessEqual({'i', '{msg_size}'}, session.macros[wire.EOM])
+    assert 'setsymlist' in session.actions
+    assert '{rcpt_mailer}' in session.macros[wire.RCPT]
+    assert '{rcpt_addr}' in session.macros[wire.RCPT]
+    assert {'i', '{auth_authen}', '{verify}', '{cert_subject}'} <= session.macros[wire.MAIL]
+    assert {'i', '{msg_size}'} <= session.macros[wire.EOM]
     self.assert_works(session)
 
   def test_that_wait_for_every_reply(self):
     session = self.connect(steps=all_but(STEPS, *NO_REPLIES))
-    self.assertFalse(session.steps & set(NO_REPLIES))
+    assert not session.steps & set(NO_REPLIES)
     self.assert_works(session)
 
-  def test_that_wait_for_some_replies(self):
-    for kept in ('nr_conn', 'nr_mail', 'nr_rcpt', 'nr_hdr'):
-      with self.subTest(kept=kept):
-        others = [name for name in NO_REPLIES if name != kept]
-        session = self.connect(steps=all_but(STEPS, *others))
-        self.assertIn(kept, session.steps)
-        self.assert_works(session)
+  @pytest.mark.parametrize('kept', ['nr_conn', 'nr_mail', 'nr_rcpt', 'nr_hdr'])
+  def test_that_wait_for_some_replies(self, kept):
+    others = [name for name in NO_REPLIES if name != kept]
+    session = self.connect(steps=all_but(STEPS, *others))
+    assert kept in session.steps
+    self.assert_works(session)
 
   def test_another_client_where_every_reply_is_waited_for(self):
     session = self.connect(steps=all_but(STEPS, *NO_REPLIES))
@@ -79,24 +79,22 @@ class OldMtas(Asking):
     self.assert_works(self.connect(version=99, actions=0x7fffffff, steps=0x0fffffff))
 
   def test_of_protocol_one(self):
-    with self.assertRaises(Deviation):
+    with pytest.raises(Deviation):
       self.connect(version=1)
 
-  def test_that_let_nobody_delete_fields(self):
-    self.without('chghdrs')
-
-  def test_that_let_nobody_add_fields(self):
-    self.without('addhdrs')
-
-  def without(self, action: str):
+  @pytest.mark.parametrize('action', ['chghdrs', 'addhdrs'])
+  def test_that_let_no_filter_edit_fields(self, action):
     """No negotiation, or mail that goes on with no edit of that kind."""
     try:
       session = self.connect(actions=all_but(ACTIONS, action))
     except (Deviation, OSError):
       return
-    self.assertNotIn(action, session.actions)
+    assert action not in session.actions
     forbidden = wire.CHANGE_HEADER if action == 'chghdrs' else wire.INSERT_HEADER
     for queue_id in ('w1', 'w2'):
       answer = session.ask(self.message(queue_id))
-      self.assertEqual(answer.verdict, wire.CONTINUE)
-      self.assertNotIn(forbidden, [edit.kind for edit in answer.edits])
+      assert answer.verdict == wire.CONTINUE
+      assert forbidden not in [edit.kind for edit in answer.edits]
+
+  def test_its_milter_stops_cleanly(self):
+    self.stops_cleanly()

@@ -1,33 +1,23 @@
-#!/usr/bin/env python3
 """A milter that gets no memory: mail goes on, no quota is opened by mistake, the milter lives.
 
-usage: no_memory LMTPQ_MILTER [WORD...]
-
-With words, only the cases whose name has one of them. No root, no network. The library that
-refuses memory (no_memory.c) is compiled with cc. What cannot be judged for other reasons is last.
+The library that refuses memory (no_memory.c) is compiled with cc. What cannot be judged for other
+reasons is last.
 """
 
 import itertools
-import sys
-import time
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
-sys.dont_write_bytecode = True
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / 'peers')]
+import pytest
 
-from mta import mail, tags, wire  # noqa: E402
-from mta.session import Answer, Message, Recipient, Session  # noqa: E402
-from mta.wire import Deviation  # noqa: E402
+from fixtures.process import wait_until
+from peers.mta import mail, model, tags, wire
+from peers.mta.session import Answer, Message, Recipient, Session
+from peers.mta.wire import Deviation
 
-import cases  # noqa: E402
-from cases import wait_until  # noqa: E402
-from private import KEYS  # noqa: E402
-from refusal import COUNTDOWN  # noqa: E402
-from refused import (CLIENT, MESSAGE, ONE, TWO, VERDICTS, Refused,  # noqa: E402
-                     opens_no_more)
+from .private_milter import KEYS
+from .refusal import COUNTDOWN
+from .refused_memory import CLIENT, MESSAGE, ONE, TWO, VERDICTS, Refused, opens_no_more
 
 STAGES = {'negotiate': None, 'connect': None, 'mail': wire.MAIL, 'rcpt': wire.RCPT,
           'header': wire.HEADER, 'eom': wire.EOM}
@@ -35,26 +25,27 @@ WAITS_FOR_REPLIES = wire.ALL_STEPS & ~wire.bits_of(set(wire.NO_REPLY.values()), 
 CONNECT_PACKET = wire.strings('client.example.org') + b'4' + b'\0\1' + wire.strings(CLIENT)
 
 
-class EachRequest(Refused):
-  """One request of C++ is refused, and each of them in its turn."""
+class TestEachRequest(Refused):
+  """One request of C++ is refused, and each of them in turn."""
 
   def judged(self, message: Message, answer: Answer) -> str:
     """The stage that failed; '' where the message was decided nevertheless."""
-    failed = self.told('event=callback-failed')[self.failures_seen:]
+    failed = self.logged('event=callback-failed')[self.failures_seen:]
     self.failures_seen += len(failed)
-    undecided = self.told('event=not-decided', f'qid={message.queue_id} ')
+    undecided = self.logged('event=not-decided', f'qid={message.queue_id} ')
     if self.is_right(message, answer):
-      self.assertEqual(undecided + failed, [], answer)
+      assert undecided + failed == [], answer
       return ''
     self.assert_failed(message, answer)
-    self.assertEqual(len(undecided), 1)
-    self.assertIn(f'failure={self.failure} old_tags=removed', undecided[0])
-    self.assertEqual(len(failed), 1)
+    assert len(undecided) == 1
+    assert f'failure={self.failure} old_tags=removed' in undecided[0]
+    assert len(failed) == 1
     stage = failed[0].partition('stage=')[2].split()[0]
-    self.assertEqual(f'qid={message.queue_id} ' in failed[0], stage != 'mail', failed[0])
+    assert (f'qid={message.queue_id} ' in failed[0]) == (stage != 'mail'), failed[0]
     return stage
 
-  def of_a_message(self, failure: str):
+  @pytest.mark.parametrize('failure', VERDICTS)
+  def test_of_a_message(self, failure):
     self.start(failure)
     self.failures_seen = 0
     seen = Counter()
@@ -68,19 +59,13 @@ class EachRequest(Refused):
       seen[self.judged(message, answer)] += 1
       self.assert_serves(session, f'after{number}')
     self.memory.never_mind()
-    # '': what was refused was the line in the log, and a decision stands without one.
-    self.assertEqual(set(seen), {'mail', 'rcpt', 'header', 'eom', ''}, seen)
-    self.assertEqual(self.memory.refused, seen.total())
-    self.assertGreater(seen.total(), 50)
+    # '': the line in the log was refused, and a decision is valid without one.
+    assert set(seen) == {'mail', 'rcpt', 'header', 'eom', ''}, seen
+    assert self.memory.refused == seen.total()
+    assert seen.total() > 50
 
-  def test_of_a_message_where_failure_is_accept(self):
-    self.of_a_message('accept')
-
-  def test_of_a_message_where_failure_is_tempfail(self):
-    self.of_a_message('tempfail')
-
-  def test_of_a_message_libmilters_too(self):
-    # It shows the macros of the last command again where it had no memory for new ones.
+  def test_of_a_message_and_of_libmilter_too(self):
+    # libmilter shows the macros of the last command again where it had no memory for new ones.
     self.start()
     seen = Counter()
     session = None
@@ -98,11 +83,11 @@ class EachRequest(Refused):
         break
       for edit in answer.edits:
         if edit.kind == wire.INSERT_HEADER:
-          self.assertTrue(opens_no_more(message, edit.value), f'request {number}: {edit.value}')
+          assert opens_no_more(message, edit.value), f'request {number}: {edit.value}'
       seen['right' if self.is_right(message, answer) else 'less'] += 1
       self.assert_serves(session, f'after{number}')
     self.memory.never_mind()
-    self.assertEqual(set(seen), {'closed', 'right', 'less'})
+    assert set(seen) == {'closed', 'right', 'less'}
 
   def test_of_a_new_connection(self):
     self.start('tempfail')
@@ -115,7 +100,7 @@ class EachRequest(Refused):
       self.assert_serves(session, f'first{number}')
       session.close()
     self.memory.never_mind()
-    self.assertGreaterEqual(number, 2)
+    assert number >= 2
 
   def test_of_a_reload(self):
     self.start()
@@ -126,38 +111,46 @@ class EachRequest(Refused):
     while not self.memory.is_due():
       self.configure(other)
       self.memory.refuse(number)
-      done = self.reload()
-      self.assertTrue(self.milter.alive(), f'request {number}: {self.milter.said()[-300:]}')
+      outcome = self.reload(other)
+      assert self.milter.alive(), f'request {number}: {self.milter.said()[-300:]}'
       if self.memory.is_due():
         break
       message = replace(MESSAGE, queue_id=f'r{number}')
-      # Wholly the one or wholly the other.
-      fresh = other if done != 'reload-failed' else now
-      fresh.check(CLIENT, message, session.ask(message))
-      outcomes[done] += 1
-      if fresh is other:
+      if outcome != 'reload-failed':
         now, other = other, now
+      # Completely the one or completely the other.
+      now.check(CLIENT, message, session.ask(message))
+      outcomes[outcome] += 1
       number += 1 + number // 60
-    self.assertGreater(outcomes['reload-failed'], 50, outcomes)
+    assert outcomes['reload-failed'] > 50, outcomes
     self.memory.never_mind()
     self.configure(ONE)
-    self.assertEqual(self.reload(), 'reload')
+    assert self.reload(ONE) == 'reload'
     self.assert_serves(session)
 
-  def reload(self) -> str:
-    """The event that was logged; '' where there was no memory for that line."""
-    told, refused = len(self.told('event=reload')), self.memory.refused
+  def reload(self, version: model.Version) -> str:
+    """The event that was logged; 'unlogged' where there was no memory for that line, and the new
+    configuration shows in the answers."""
+    reloads, refused = len(self.logged('event=reload')), self.memory.refused
     self.milter.hang_up()
-    wait_until(lambda: len(self.told('event=reload')) > told or self.memory.refused > refused
-               or not self.milter.alive(), 'a reload')
-    if len(self.told('event=reload')) == told:
-      # With the refusal it may be about to tell it.
-      time.sleep(0.02)
-    lines = self.told('event=reload')[told:]
-    return lines[0].partition('event=')[2].split()[0] if lines else ''
+
+    def outcome() -> str:
+      was_refused = self.memory.refused > refused
+      if lines := self.logged('event=reload')[reloads:]:
+        return lines[0].partition('event=')[2].split()[0]
+      if not self.milter.alive():
+        return 'the milter has ended'
+      return 'unlogged' if was_refused and self.answers_by(version) else ''
+    return wait_until(outcome, 'a reload')
+
+  def answers_by(self, version: model.Version) -> bool:
+    session, message = self.dial(), replace(MESSAGE, queue_id='version')
+    answer = session.ask(message)
+    session.close()
+    return self.is_right(message, answer, version)
 
 
-class Gaps(Refused):
+class TestGaps(Refused):
   """From one stage of a message to another C++ gets nothing at all."""
 
   def through(self, message: Message, first: str, last: str) -> tuple[Session, Answer]:
@@ -181,28 +174,22 @@ class Gaps(Refused):
       session.wire.send(data)
       return session, session.finish()
 
-  def all_gaps(self, failure: str):
+  @pytest.mark.parametrize('failure', VERDICTS)
+  def test_each(self, failure):
     self.start(failure)
     stages = list(STAGES)
     for first, last in itertools.combinations_with_replacement(stages, 2):
-      with self.subTest(first=first, last=last):
-        message = replace(MESSAGE, queue_id=f'{first}.{last}')
-        before = self.memory.refused
-        session, answer = self.through(message, first, last)
-        if last != 'connect' or first == 'negotiate':  # which alone needs none
-          self.assertGreater(self.memory.refused, before)
-        if last in ('negotiate', 'connect'):
-          self.assertTrue(self.is_right(message, answer), answer)
-        else:
-          unseen = stages.index(first) <= 2 and last in ('header', 'eom')
-          self.assert_failed(message, answer, cleaned=not unseen)
-        self.assert_serves(session, f'after.{first}.{last}')
-
-  def test_untagged_where_failure_is_accept(self):
-    self.all_gaps('accept')
-
-  def test_another_time_where_failure_is_tempfail(self):
-    self.all_gaps('tempfail')
+      message = replace(MESSAGE, queue_id=f'{first}.{last}')
+      before = self.memory.refused
+      session, answer = self.through(message, first, last)
+      if last != 'connect' or first == 'negotiate':  # which alone needs none
+        assert self.memory.refused > before, message.queue_id
+      if last in ('negotiate', 'connect'):
+        assert self.is_right(message, answer), answer
+      else:
+        unseen = stages.index(first) <= 2 and last in ('header', 'eom')
+        self.assert_failed(message, answer, cleaned=not unseen)
+      self.assert_serves(session, f'after.{first}.{last}')
 
   def test_a_message_keeps_the_failure_action_that_it_began_with(self):
     self.start('tempfail')
@@ -214,26 +201,24 @@ class Gaps(Refused):
         session.send([(command, data)])
     self.milter.config.write_text(self.version_conf['one'].replace('tempfail', 'accept', 1))
     self.milter.hang_up()
-    wait_until(lambda: self.told('event=reload '), 'a reload')
+    wait_until(lambda: self.logged('event=reload '), 'a reload')
     session.wire.send(data)
     self.assert_failed(MESSAGE, session.finish())
 
 
-class Clients(Refused):
-  """One of whom nothing is known, as there was no memory for it, is not a local program."""
-
-  def test_that_are_unknown_are_nobody(self):
+class TestClients(Refused):
+  def test_a_client_without_memory_for_its_address_is_not_local(self):
     self.start(lines='[rule.ours]\nclient = local 192.0.2.0/24\nquota = ignore\n')
     with self.memory.one_in(new=1):
       forgotten = self.dial('', steps=WAITS_FOR_REPLIES)
       forgotten.send([(wire.CONNECT, forgotten.command(wire.CONNECT, CONNECT_PACKET, {}))])
     answer = forgotten.ask(Message('c1', 'a@example.org',
                                    [Recipient('bob@store.test', 'bob', 'cyrusv2')]))
-    self.assertEqual(tags.verify(answer.edits[0].value, KEYS, '', 'c1').quota, '-')
+    assert tags.verify(answer.edits[0].value, KEYS, '', 'c1').quota == '-'
 
 
-class UnderLoad(Refused):
-  """Requests of everybody are refused at random, libmilter's too."""
+class TestUnderLoad(Refused):
+  """Requests of all are refused at random, those of libmilter too."""
 
   def attempt(self, number: int, session: Session | None) -> tuple[Session | None, str]:
     message = replace(mail.message(number), queue_id=f'n{number}')
@@ -249,12 +234,14 @@ class UnderLoad(Refused):
       return session, 'right'
     for edit in answer.edits:
       if edit.kind == wire.INSERT_HEADER:
-        self.assertTrue(opens_no_more(message, edit.value),
-                        f'{edit.value} {message}')
-    self.assertIn(answer.verdict, (wire.CONTINUE, VERDICTS[self.failure]), message)
+        assert opens_no_more(message, edit.value), f'{edit.value} {message}'
+    assert answer.verdict in (wire.CONTINUE, VERDICTS[self.failure]), message
     return session, 'failed'
 
-  def messages(self, failure: str, one_in: int, count: int = 1500):
+  @pytest.mark.parametrize('failure, one_in, count', [
+      ('accept', 200, 1500), ('tempfail', 200, 1500), ('accept', 20, 120)],
+                           ids=['accept', 'tempfail', 'hardly any memory'])
+  def test_no_answer_is_wrong(self, failure, one_in, count):
     self.start(failure)
     seen = Counter()
     session = None
@@ -262,42 +249,30 @@ class UnderLoad(Refused):
       for number in range(count):
         session, outcome = self.attempt(number, session)
         seen[outcome] += 1
-        self.assertTrue(self.milter.alive(), f'message {number}: {self.milter.said()[-500:]}')
+        assert self.milter.alive(), f'message {number}: {self.milter.said()[-500:]}'
         if number % 50 == 0:
           self.milter.hang_up()
-    self.assertGreater(self.memory.refused, 50)
-    self.assertTrue(seen['right'] and seen['failed'], seen)
+    assert self.memory.refused > 50
+    assert seen['right'] and seen['failed'], seen
     for number in range(30):
       self.assert_serves(self.dial(), f'after{number}')
-    self.assertEqual(self.milter.farewell(), '')
-
-  def test_no_answer_is_wrong_where_failure_is_accept(self):
-    self.messages('accept', 200)
-
-  def test_no_answer_is_wrong_where_failure_is_tempfail(self):
-    self.messages('tempfail', 200)
-
-  def test_no_answer_is_wrong_where_hardly_anything_works(self):
-    self.messages('accept', 20, 120)
+    assert self.milter.farewell() == ''
 
 
-class Unjudged(Refused):
+class TestUnjudged(Refused):
   """What cannot be judged though there is memory."""
   with_preload = False
 
-  def test_a_queue_id_that_changes_within_a_message(self):
-    # So looks a message of which libmilter had no memory for the macros.
-    for failure in VERDICTS:
-      with self.subTest(failure=failure):
-        if self.milter:
-          self.milter.stop()
-        self.start(failure)
-        session = self.dial()
-        *begun, _ = session.commands(replace(MESSAGE, queue_id='mine'))
-        session.send(begun)
-        session.wire.send(session.command(wire.EOM, b'', {'i': 'other'}))
-        self.assert_failed(MESSAGE, session.finish())
-        self.assert_serves(session)
+  @pytest.mark.parametrize('failure', VERDICTS)
+  def test_a_queue_id_that_changes_within_a_message(self, failure):
+    # A message looks like this when libmilter had no memory for the macros.
+    self.start(failure)
+    session = self.dial()
+    *begun, _ = session.commands(replace(MESSAGE, queue_id='mine'))
+    session.send(begun)
+    session.wire.send(session.command(wire.EOM, b'', {'i': 'other'}))
+    self.assert_failed(MESSAGE, session.finish())
+    self.assert_serves(session)
 
   def test_one_with_too_much_header_counts_against_no_limit(self):
     self.start(lines='[rule.few]\nheader X-Notice = *\nclient = 192.0.2.7\nlimit = 2/day\n'
@@ -310,23 +285,11 @@ class Unjudged(Refused):
                                    [('X-Notice', 'x' * length)]))
       return tags.verify(answer.edits[0].value, KEYS, '', queue_id).quota
 
-    self.assertEqual([quota(f'l{number}', 9000) for number in range(5)], ['-'] * 5)
+    assert [quota(f'l{number}', 9000) for number in range(5)] == ['-'] * 5
     # One field that is too long, and another that matches.
     both = Message('both', 'a@example.org', [Recipient('bob@store.test', 'bob', 'cyrusv2')],
                    [('X-Notice', 'x'), ('X-Notice', 'x' * 9000)])
     for _ in range(5):
       answer = session.ask(both)
-      self.assertEqual(tags.verify(answer.edits[0].value, KEYS, '', 'both').quota, '-')
-    self.assertEqual([quota(f's{number}', 10) for number in range(3)], ['*', '*', '-'])
-
-
-def main() -> int:
-  if len(sys.argv) < 2:
-    print(__doc__)
-    return 2
-  Refused.binary = sys.argv[1]
-  return cases.play([EachRequest, Gaps, Clients, UnderLoad, Unjudged], sys.argv[2:])
-
-
-if __name__ == '__main__':
-  sys.exit(main())
+      assert tags.verify(answer.edits[0].value, KEYS, '', 'both').quota == '-'
+    assert [quota(f's{number}', 10) for number in range(3)] == ['*', '*', '-']

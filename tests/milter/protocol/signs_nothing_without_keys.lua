@@ -1,4 +1,4 @@
--- T95: without keys nothing is signed, old tags go, and mail goes on; the log has said so at start
+-- Without keys nothing is signed, old tags go, and mail goes on; the log has said so at start
 --: tag-keys =
 --: [rule.any]
 --: client = 203.0.113.80

@@ -1,4 +1,4 @@
--- T91: the client is the address of the connection, however the MTA writes it
+-- The client is the address of the connection, however the MTA writes it
 --: [rule.networks]
 --: client = 192.0.2.0/24 2001:db8::/32
 --: quota = ignore

@@ -1,4 +1,4 @@
--- T94: what one message told is forgotten with the next one on the same connection
+-- What one message told is forgotten with the next one on the same connection
 --: accept-trace-from = X-Trace-Id
 --: trusted-clients = 192.0.2.0/24
 --: [rule.sender]

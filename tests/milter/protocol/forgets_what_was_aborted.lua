@@ -1,4 +1,4 @@
--- T94: an abort at any stage, twice or not at all, leaves nothing behind and ends nothing
+-- An abort at any stage, twice or not at all, leaves nothing behind and ends nothing
 --: [rule.sender]
 --: from = notice@example.org
 --: quota = ignore

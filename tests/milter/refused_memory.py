@@ -1,25 +1,24 @@
-"""What the cases without memory share: a milter that gets none when a test says so, and its words.
+"""What the tests without memory share: a milter that gets none when a test says so.
 
-What it is: Refused, the base of their classes; MESSAGE, which needs memory for everything; whether
+What it is: Refused, the base of the classes; MESSAGE, which needs memory for everything; whether
   a tag opens no quota but those that the rules open.
 What it does not know: which requests are refused.
-Called by: no_memory, which sets the binary.
-Lifetimes: a milter for each case.
+Called by: test_no_memory.py.
+Lifetimes: a milter for each test.
 """
 
-import shutil
-import tempfile
-import unittest
 from dataclasses import replace
-from pathlib import Path
 
-from mta import model, tags, wire
-from mta.session import Answer, Message, Recipient, Session
-from mta.wire import Deviation
+import pytest
 
-import cases
-from private import Milter
-from refusal import NoMemory
+from fixtures.paths import is_sanitized
+from fixtures.scratch import Scratch
+from peers.mta import model, tags, wire
+from peers.mta.session import Answer, Message, Recipient, Session
+from peers.mta.wire import Deviation
+
+from .private_milter import Milter
+from .refusal import NoMemory
 
 ONE, TWO = model.VERSIONS
 CLIENT = '192.0.2.7'
@@ -35,26 +34,26 @@ OLD_TAGS = {1, 2}
 VERDICTS = {'accept': wire.CONTINUE, 'tempfail': wire.TEMPFAIL}
 
 
-
-class Refused(unittest.TestCase):
+@pytest.mark.may_skip('a sanitizer')
+class Refused:
   """A milter under refused memory, with the model's first version for its rules, or with others."""
-  binary = ''
   with_preload = True
 
-  def setUp(self):
-    if self.with_preload and cases.is_sanitized(self.binary):
-      self.skipTest('a sanitizer has a malloc() of its own')
-    self.folder = Path(tempfile.mkdtemp(prefix='lmtpq-no-memory.'))
+  @pytest.fixture(autouse=True)
+  def no_milter_yet(self, lmtpq_milter):
+    if self.with_preload and is_sanitized(lmtpq_milter):
+      pytest.skip('a sanitizer has its own malloc()')
+    scratch = Scratch('no-memory')
+    self.binary, self.folder = lmtpq_milter, scratch.path
     self.milter: Milter | None = None
     self.sessions: list[Session] = []
     self.memory = None
-
-  def tearDown(self):
+    yield
     for session in self.sessions:
       session.close(quit_first=False)
     if self.milter:
       self.milter.stop()
-    shutil.rmtree(self.folder)
+    scratch.remove()
 
   def start(self, failure: str = 'accept', lines: str = '') -> Milter:
     self.failure = failure
@@ -82,7 +81,7 @@ class Refused(unittest.TestCase):
       session.client(client)
     return session
 
-  def told(self, *having: str) -> list[str]:
+  def logged(self, *having: str) -> list[str]:
     return [line for line in self.milter.said().splitlines()
             if all(word in line for word in having)]
 
@@ -98,16 +97,16 @@ class Refused(unittest.TestCase):
   def assert_failed(self, message: Message, answer: Answer, cleaned: bool = True):
     """The failure action, no tag of ours, and none from outside where that could be."""
     where = f'{message.queue_id}: {answer}'
-    self.assertEqual(answer.verdict, VERDICTS[self.failure], where)
+    assert answer.verdict == VERDICTS[self.failure], where
     deleted = {edit.index for edit in answer.edits}
-    self.assertEqual({edit.kind for edit in answer.edits} - {wire.CHANGE_HEADER}, set(), where)
+    assert {edit.kind for edit in answer.edits} - {wire.CHANGE_HEADER} == set(), where
     if cleaned:
-      self.assertEqual(deleted, OLD_TAGS, where)
+      assert deleted == OLD_TAGS, where
 
   def assert_serves(self, session: Session, queue_id: str = 'after'):
     message = replace(MESSAGE, queue_id=queue_id)
     ONE.check(CLIENT, message, session.ask(message))
-    self.assertEqual(self.told('not-decided', f'qid={queue_id} '), [])
+    assert self.logged('not-decided', f'qid={queue_id} ') == []
 
 
 def opens_no_more(message: Message, tag: str) -> bool:
@@ -118,7 +117,7 @@ def opens_no_more(message: Message, tag: str) -> bool:
   try:
     claims = tags.verify(tag, ONE.keys, model.message_id(message), message.queue_id)
   except Deviation:
-    return True  # nobody believes it, as with the last message's queue id
+    return True  # it is not valid, as with the last message's queue id
   ignoring = [one for one in message.recipients
               if one.mailer in model.TAG_MAILERS and ONE.ignores(CLIENT, message, one)]
   if claims.quota == '*':

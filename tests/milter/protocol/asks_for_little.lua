@@ -1,4 +1,4 @@
--- T91: of the MTA's offers the milter takes what it needs, and nothing that slows mail down
+-- Of the MTA's offers the milter takes what it needs, and nothing that slows mail down
 dofile(PRELUDE)
 local conn = mt.connect("unix:" .. SOCKET)
 

@@ -1,4 +1,4 @@
--- T91 T95: macros that the MTA does not send are unknown: no tag or no quota, never an error
+-- Macros that the MTA does not send are unknown: no tag or no quota, never an error
 --: [rule.any]
 --: client = 203.0.113.80
 --: auth = *

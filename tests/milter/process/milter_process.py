@@ -1,26 +1,25 @@
-"""The milter as a process of its own: a folder, a configuration, and whatever is started in it.
+"""The milter as a process: a folder, a configuration, and whatever is started in it.
 
-What it is: Process, the base of the classes that daemon plays; it ends what a case has started.
+What it is: Process, the base of the test classes; it ends what a test has started, in the
+  background too.
 What it does not know: what is tested.
-Called by: starts.py, reloads.py; daemon sets the binary, which every user must reach, and becomes
-  the reaper of what goes into the background.
+Called by: test_starts.py, test_reloads.py.
 """
 
 import os
-import pwd
-import shutil
 import signal
 import subprocess
 import tempfile
-import unittest
-from pathlib import Path
 
-from mta import tags
-from mta.session import Message, Recipient, Session
-from fixtures.process import end_all_descendants
+import pytest
 
-from cases import wait_until
-from private import KEYS, write_keys
+from fixtures.milter import in_reach
+from fixtures.process import end_all_descendants, wait_until
+from fixtures.scratch import Scratch
+from peers.mta import tags
+from peers.mta.session import Message, Recipient, Session
+
+from ..private_milter import KEYS, write_keys
 
 EX_SOFTWARE, EX_CONFIG = 70, 78
 IS_ROOT = os.geteuid() == 0
@@ -29,16 +28,28 @@ CLIENT = '192.0.2.7'
 IGNORE = '[rule.ours]\nclient = 192.0.2.0/24\nquota = ignore\n'
 HONOUR = IGNORE.replace('ignore', 'honour')
 
-needs_root = unittest.skipUnless(IS_ROOT, 'only root can become another user')
 
 
-class Process(unittest.TestCase):
+def needs_root(test):
+  """For a test in which the milter becomes another user, or the files of its process are read."""
+  mark = pytest.mark.skipif(not IS_ROOT, reason='only root can do this')
+  return pytest.mark.may_skip('only root')(mark(test))
+
+
+class Process:
   """A folder with a configuration, and whatever was started in it."""
-  binary = ''
 
-  def setUp(self):
-    self.folder = Path(tempfile.mkdtemp(prefix='lmtpq-daemon.'))
-    self.folder.chmod(0o755)  # also for the user that the milter becomes
+  @pytest.fixture(autouse=True)
+  def folder_with_configuration(self):
+    scratch = Scratch('milter')
+    self.folder = scratch.path
+    self.binary = in_reach(scratch)
+    self.make_files()
+    yield
+    end_all_descendants()
+    scratch.remove()
+
+  def make_files(self):
     self.run_folder = self.folder / 'run'
     self.run_folder.mkdir()
     self.socket = self.run_folder / 'socket'
@@ -50,10 +61,6 @@ class Process(unittest.TestCase):
                     'tag-keys': self.keys}
     self.configure(IGNORE)
 
-  def tearDown(self):
-    end_all_descendants()
-    shutil.rmtree(self.folder)
-
   def configure(self, rules: str, **options: str):
     """In place of what is there; an option with the value '' is left out."""
     lines = self.options | {name.replace('_', '-'): text for name, text in options.items()}
@@ -64,25 +71,25 @@ class Process(unittest.TestCase):
     made.rename(self.config)
 
   def run_milter(self, *words: str, config: str = '', **how) -> tuple[int, str]:
-    """Status and words of what was started, which has ended or is in the background."""
+    """Status and output of what was started, which has ended or is in the background."""
     # Files: a pipe would stay open as long as the milter serves.
-    with tempfile.TemporaryFile() as said:
-      how = {'stdin': said, 'stdout': said, 'stderr': said} | how
-      ran = subprocess.run([self.binary, f'--config={config or self.config}', *words], timeout=10,
+    with tempfile.TemporaryFile() as output:
+      how = {'stdin': output, 'stdout': output, 'stderr': output} | how
+      ran = subprocess.run([self.binary, f'--config={config or self.config}', *words], timeout=60,
                            **how)
-      said.seek(0)
-      return ran.returncode, said.read().decode(errors='replace')
+      output.seek(0)
+      return ran.returncode, output.read().decode(errors='replace')
 
   def start(self, *words: str, **how) -> int:
     """In the background; its process id."""
-    self.assertEqual(self.run_milter(*words, **how), (0, ''))
+    assert self.run_milter(*words, **how) == (0, '')
     # Without a wait: the parent has ended, so all is there.
     return int(self.pid_file.read_text())
 
   def refused(self, why: str, *words: str, **how):
-    status, said = self.run_milter(*words, **how)
-    self.assertEqual(status, EX_CONFIG, said)
-    self.assertIn(why, said)
+    status, output = self.run_milter(*words, **how)
+    assert status == EX_CONFIG, output
+    assert why in output
 
   def end(self, pid: int, number: int = signal.SIGTERM) -> int:
     """The exit status; -9 for one that was killed by signal 9."""
@@ -95,7 +102,7 @@ class Process(unittest.TestCase):
     return os.waitstatus_to_exitcode(status)
 
   def quota(self) -> str:
-    """What the tag of a message says that is asked for now."""
+    """Of the tag that a message gets now."""
     session = Session(str(self.socket))
     session.client(CLIENT)
     answer = session.ask(Message('q1', 'a@example.org',
@@ -108,15 +115,16 @@ class Process(unittest.TestCase):
     return [line for line in text.splitlines() if all(word in line for word in having)]
 
   def hang_up(self, pid: int) -> list[str]:
-    """The lines that come of a SIGHUP, up to the one on its outcome."""
+    """The lines that come of a SIGHUP, up to the one on its outcome; those of each rule follow
+    later, and are left out."""
     before = len(self.lines())
-    told = len(self.lines('event=reload'))
+    reloads = len(self.lines('event=reload'))
     os.kill(pid, signal.SIGHUP)
-    wait_until(lambda: len(self.lines('event=reload')) > told, 'a reload is told')
-    return self.lines()[before:]
+    wait_until(lambda: len(self.lines('event=reload')) > reloads, 'the outcome is logged')
+    return [line for line in self.lines()[before:] if 'event=rule ' not in line]
 
   def reloads_well(self, pid: int, rules: str = HONOUR):
     self.configure(rules)
-    said = self.hang_up(pid)
-    self.assertIn('event=reload rules=1 keys=1', said[0])
-    self.assertEqual(self.quota(), '-' if rules == HONOUR else '*')
+    logged = self.hang_up(pid)
+    assert 'event=reload rules=1 keys=1' in logged[0]
+    assert self.quota() == ('-' if rules == HONOUR else '*')

@@ -1,9 +1,9 @@
-"""A private milter for one suite or script.
+"""A private milter for one test, class or script.
 
 What it is: a configuration in a folder, the process, its socket, its log, what it said on stderr.
 What it does not know: which rules; who asks it.
-Called by: run, parallel, memory.
-Lifetimes: start() once; stop() ends the process, which no failure of a test leaves behind.
+Called by: the suites of tests/milter, and memory.
+Lifetimes: start() once; stop() ends the process.
 Failure: Broken with what the milter said.
 """
 
@@ -37,28 +37,28 @@ def write_keys(path: Path, text: str = KEY_LINE) -> Path:
 
 
 class Milter:
-  def __init__(self, binary: str, folder: Path, config: Path | None = None, lines: str = ''):
-    """`lines` are added to a configuration of our own; without tag-keys they get some."""
+  def __init__(self, binary: Path | str, folder: Path, config: Path | None = None, lines: str = ''):
+    """`lines` are added to a usual configuration; without tag-keys they get some."""
     folder.mkdir(exist_ok=True)
     self.folder = folder
     self.binary = Path(binary).resolve()
     self.socket = folder / 'socket'
     self.config = config or folder / 'milter.conf'
     self.process: subprocess.Popen | None = None
+    self.stopped = False  # by stop()
     if config is None:
       keys = '' if 'tag-keys' in lines else f'tag-keys = {write_keys(folder / "keys")}\n'
       self.config.write_text(CONFIG.format(folder=folder) + keys
                              + lines.replace('{folder}', str(folder)))
 
   def start(self, environment: dict[str, str] | None = None) -> 'Milter':
-    # Nothing can be asked twice where a descriptor is inherited: stdin is empty.
     with open(self.folder / 'stderr', 'wb') as errors:
       self.process = subprocess.Popen(
           [self.binary, '--config', self.config, '--socket', f'unix:{self.socket}',
            '--foreground'],
           stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
           env=os.environ | (environment or {}))
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not self.listens():
       if self.process.poll() is not None or time.monotonic() > end:
         raise Broken(f'the milter does not start: {self.said()[-600:]}')
@@ -79,13 +79,11 @@ class Milter:
   def hang_up(self):
     self.process.send_signal(signal.SIGHUP)
 
-  def ask_to_stop(self):
+  def stop(self, seconds: float = 60) -> int:
+    """The exit status; of a process that had to be killed, what Popen says."""
+    self.stopped = True
     if self.alive():
       self.process.terminate()
-
-  def stop(self, seconds: float = 15) -> int:
-    """The exit status; of a process that had to be killed, what Popen says."""
-    self.ask_to_stop()
     try:
       return self.process.wait(seconds)
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
--- T88 T93 T96: the tag says whose mail is filed over quota, is on top of the header, and is signed
+-- The tag says whose mail is filed over quota, is on top of the header, and is signed
 --: [rule.notices]
 --: client = 192.0.2.0/24
 --: from = notice@example.org
