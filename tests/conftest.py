@@ -1,8 +1,8 @@
 """What the Python suites share: the programs under test, scratch folders, time limits, the count.
 
 The programs are those of `--build DIR` (build/), unless LMTPQ, LMTPQ_MILTER, STORE_BIN or
-ASK_ROUTES of the environment name others. KEEP=1 keeps the scratch folders; that of a failed test is
-always kept.
+ASK_ROUTES of the environment name others. KEEP=1 keeps the scratch folders; that of a failed test
+is always kept.
 
 Every process that a test starts is a descendant of its pytest worker, and is ended at the end, also
 when pytest is killed. A skipped test counts as failed unless its mark may_skip lists the reason.
