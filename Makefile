@@ -194,16 +194,16 @@ demo: deps
 bench: all $(BUILD)/tests/store
 	@bash -o pipefail -c "tests/bench/run --lmtpq $(BUILD)/lmtpq --milter $(BUILD)/lmtpq-milter \
 	  --store $(BUILD)/tests/store --write | tee $(BUILD)/bench.txt"
-	@bash -o pipefail -c "tests/serve/faults --lmtpq $(BUILD)/lmtpq --store $(BUILD)/tests/store \
-	  | grep -vE '^ok ' | tee -a $(BUILD)/bench.txt"
+	@bash -o pipefail -c "tests/run tests/faults -n 0 -q --build $(BUILD) \
+	  | grep -vE '^(\.|$$)' | tee -a $(BUILD)/bench.txt"
 
-# The daemon under load while everything around it dies, with the sanitizers' eyes.
+# The daemon under load while everything around it dies, under the sanitizers.
 faults-asan: SANITIZER := address,undefined
 faults-tsan: SANITIZER := thread
 faults-asan faults-tsan: faults-%: $(BUILD)/tests/store
 	@$(MAKE) --no-print-directory SANITIZE=$(SANITIZER) BUILD=build/$* \
 	  build/$*/lmtpq build/$*/lmtpq-serve build/$*/lmtpq-secure.so
-	tests/serve/faults --lmtpq build/$*/lmtpq --store $(BUILD)/tests/store --messages 1000
+	STORE_BIN=$(BUILD)/tests/store tests/run tests/faults -n 0 --build build/$* --messages 1000
 
 # libFuzzer is clang's; the product's objects are compiled once more for it.
 FUZZ_SECONDS ?= 60

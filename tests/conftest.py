@@ -11,6 +11,7 @@ a single test fails.
 """
 
 import contextlib
+import fcntl
 import os
 import signal
 from collections.abc import Iterator
@@ -19,12 +20,13 @@ from pathlib import Path
 import pytest
 
 pytest.register_assert_rewrite('fixtures', 'peers', 'cf', 'e2e', 'patches', 'milter', 'routes',
-                               'secure', 'serve', 'dist')
+                               'secure', 'serve', 'observe', 'faults', 'dist')
 
 from fixtures.paths import PROGRAMS, ROOT, program  # noqa: E402
 from fixtures.process import (become_reaper, descendants, die_with_parent,  # noqa: E402
                               end_all_descendants)
 from fixtures.scratch import Scratch  # noqa: E402
+from peers.secure.certificates import Authority  # noqa: E402
 
 SECONDS = 100  # for each phase of a test that has no mark `limit`
 KEPT = 'kept scratch folder'
@@ -137,7 +139,7 @@ class Counts:
 
   def pytest_runtest_logreport(self, report):
     if report.when == 'call' or not report.passed:
-      self.note(report.nodeid, report.outcome)
+      self.note(getattr(report, 'case', report.nodeid), report.outcome)
     self.kept.update(text for title, text in report.sections if title == KEPT)
 
   def pytest_collectreport(self, report):
@@ -192,6 +194,22 @@ def store_bin() -> Path:
 @pytest.fixture(scope='session')
 def ask_routes() -> Path:
   return program('ASK_ROUTES')
+
+
+@pytest.fixture(scope='session')
+def certificates(tmp_path_factory, worker_id):
+  """A certificate authority with leaves of all kinds: the worker that needs it first makes it."""
+  folder = tmp_path_factory.getbasetemp()
+  folder = (folder if worker_id == 'master' else folder.parent) / 'certificates'
+  made = folder.with_name('certificates-made')
+  with folder.with_name('certificates-lock').open('w') as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    authority = Authority(folder)
+    if not made.exists():
+      folder.mkdir()
+      authority.make()
+      made.touch()
+  return authority
 
 
 @pytest.fixture(scope='class')

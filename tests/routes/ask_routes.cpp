@@ -1,11 +1,11 @@
-// Asks a directory for routes, as the daemon does: the program under test of tests/routes/run.
+// Asks a directory for routes, as the daemon does: the program under test of tests/routes.
 //
 // What it is: the daemon's options for routes, and a question a line on standard input.
 //   `ADDRESS` prints its route. `N ADDRESS` asks in N threads at once for addresses that are the
 //   same but for a number in front (1ADDRESS ...) and prints how many had which answer.
 //   Behind each stand the milliseconds of the slowest.
 // What it does not know: messages, stores.
-// Called by: tests/routes/run.
+// Called by: tests/routes/directory.py.
 // Threads and lifetimes: as said.
 // Failure: a mistake in the options is one line on standard error, and status 1.
 

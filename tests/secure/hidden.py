@@ -2,12 +2,12 @@
 
 What it is: the words of the test message and of the password, and the search for them.
 What it does not know: where it is looked for.
-Called by: judging.
+Called by: judging.py.
 """
 
 import base64
 
-from secure.session import PASSWORD, USER
+from peers.secure.session import PASSWORD, USER
 
 
 def spellings(secret: bytes) -> set[bytes]:
