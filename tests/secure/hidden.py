@@ -22,7 +22,7 @@ def spellings(secret: bytes) -> set[bytes]:
 
 
 PASSWORDS = spellings(PASSWORD) | spellings(b'\0' + USER + b'\0' + PASSWORD)
-# Envelope, header and body: each has a word that stands nowhere else.
+# Envelope, header and body: each has a word that is nowhere else.
 SENDER, RECIPIENTS = 'heliotrope@sender.test', ['zwieback@store.test', 'marzipan@store.test']
 MESSAGE_WORDS = (b'heliotrope', b'zwieback', b'marzipan', b'Pumpernickel', b'Sarsaparilla')
 MESSAGE = (b'From: <heliotrope@sender.test>\r\nSubject: Pumpernickel\r\n\r\n' +

@@ -107,7 +107,7 @@ def log(case, _front, result, _stores, _files) -> str:
 
 
 def security(case, front, result, stores, _files) -> str:
-  """What a control tells of its last connection agrees with what the store knows of it."""
+  """What a control logs of its last connection agrees with what the store knows of it."""
   if case.reason or front == 'probe':
     return ''
   protocol = stores[case.filed_at].connections[-1].protocol

@@ -51,7 +51,7 @@ ROWS: list[Case] = [
     *(attack(f'closed {how} goodbye after the end of data', [closes('dot', how == 'with'), Session],
              SAFE, 'possible duplicate', dials=1, fronts=BOTH, **BEHIND)
       for how in ('with', 'without')),
-    attack('a truncated stream is told from an ended one', closes('message', False), SAFE,
+    attack('a truncated stream is not taken for an ended one', closes('message', False), SAFE,
            'truncat|close_notify|without|goodbye', **AMID),
 
     *(attack(f'a reply without its end after the end of data, closed {how} goodbye',

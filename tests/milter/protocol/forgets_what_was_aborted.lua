@@ -1,4 +1,4 @@
--- An abort at any stage, twice or not at all, leaves nothing behind and ends nothing
+-- An abort at any stage, twice or not at all, leaves no trace and ends nothing
 --: [rule.sender]
 --: from = notice@example.org
 --: quota = ignore
@@ -43,7 +43,7 @@ end
 must(mt.abort(conn))
 next_is_clean("abort without MAIL")
 
--- The sender of a message that was given up does not come back with the one behind it.
+-- The sender of a message that was given up does not come back with the next one.
 mail(conn, "gone", notice)
 must(mt.abort(conn))
 must(mt.macro(conn, SMFIC_MAIL, "i", "next"))

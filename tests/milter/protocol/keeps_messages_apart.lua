@@ -1,4 +1,4 @@
--- What one message told is forgotten with the next one on the same connection
+-- Nothing of a message is kept with the next one on the same connection
 --: accept-trace-from = X-Trace-Id
 --: trusted-clients = 192.0.2.0/24
 --: [rule.sender]
@@ -28,7 +28,7 @@ local function qid()
   return "k" .. number
 end
 
--- Message after message: each with a reason is let past the quota, each plain one behind it is not.
+-- Message after message: each with a reason is let past the quota, each plain one after it is not.
 local function plain_is_honoured(after)
   local q = quota_of(conn, qid(), "<plain@example.org>")
   holds("the message after " .. after .. " is honoured", q == "-", q)

@@ -13,7 +13,7 @@ local clients = {{"192.0.2.1", "*"}, {"192.0.3.1", "-"}, {"2001:db8::1", "*"}, {
 for number, client in ipairs(clients) do
   local conn = dial(client[1])
   local q = quota_of(conn, "c" .. number, "<a@example.org>")
-  holds("client " .. client[1] .. " is told " .. client[2], q == client[2], q)
+  holds("client " .. client[1] .. " gets " .. client[2], q == client[2], q)
   mt.disconnect(conn)
 end
 

@@ -73,7 +73,7 @@ function verified(name, conn, qid, message_id, addresses)
   end
 end
 
--- A whole message to one recipient of ours; the quota that its tag tells, or nil.
+-- A whole message to one recipient of ours; the quota in its tag, or nil.
 function quota_of(conn, qid, sender, fields, ...)
   mail(conn, qid, sender, ...)
   rcpt(conn, "<bob@store.test>")

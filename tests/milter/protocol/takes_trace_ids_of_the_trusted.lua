@@ -1,4 +1,4 @@
--- The trace id is the client's where it is trusted and the id is one, else the queue id and more
+-- The trace id is the client's where it is trusted and the id is one, otherwise the queue id and more
 --: accept-trace-from = X-Trace-Id traceparent
 --: trusted-clients = 192.0.2.0/24 local
 dofile(PRELUDE)
@@ -18,7 +18,7 @@ local function trace(client, name, expected, ...)
   if expected then
     holds(name .. " is taken", got == expected, got)
   else
-    holds(name .. " is passed over", string.match(got or "", "^" .. qid .. "%.[%w]+$"), got)
+    holds(name .. " is ignored", string.match(got or "", "^" .. qid .. "%.[%w]+$"), got)
   end
   verified(name .. ": signed", conn, qid, "<1@a>")
   mt.disconnect(conn)
@@ -33,7 +33,7 @@ trace("192.0.2.1", "a traceparent", w3c_id, {"traceparent", w3c})
 trace("192.0.2.1", "a later traceparent", w3c_id,
       {"Traceparent", "01" .. string.sub(w3c, 3) .. "-more"})
 trace("192.0.2.1", "the field named first", "abc", {"traceparent", w3c}, {"X-Trace-Id", "abc"})
-trace("192.0.2.1", "a good id behind a bad one", "abc", {"X-Trace-Id", "a b"},
+trace("192.0.2.1", "a good id after a bad one", "abc", {"X-Trace-Id", "a b"},
       {"X-Trace-Id", "abc"})
 local zero = "00-" .. string.rep("0", 32) .. "-00f067aa0ba902b7-01"
 for name, value in pairs({["a zero traceparent"] = zero,

@@ -14,11 +14,11 @@ rcpt(conn, "<alice@store.test>")
 rcpt(conn, "<bob@store.test>", "CyrusV2q")
 headers(conn, {{"Subject", "x"}, {"Message-ID", "<1@example.org>"}})
 holds("a message is accepted", finish(conn) == CONT, mt.getreply(conn))
-holds("everybody: *", part(tag(conn), "q") == "*", tag(conn))
+holds("all: *", part(tag(conn), "q") == "*", tag(conn))
 holds("the version comes first", string.match(tag(conn) or "", "^v=1;k=test%-key;t="), tag(conn))
 holds("the trace id begins with the queue id", string.match(tag(conn) or "", ";t=q1%.[%w]+;"),
       tag(conn))
-verified("a signed tag for everybody", conn, "q1", "<1@example.org>")
+verified("a signed tag for all", conn, "q1", "<1@example.org>")
 holds("no field is added below", not mt.eom_check(conn, MT_HDRADD), "a field")
 holds("no field is changed", not mt.eom_check(conn, MT_HDRCHANGE), "a change")
 holds("the body stays", not mt.eom_check(conn, MT_BODYCHANGE), "a new body")
@@ -28,8 +28,8 @@ mail(conn, "q2", "<alice@example.org>")
 rcpt(conn, "<bob@store.test>")
 headers(conn, {{"Message-ID", "<2@example.org>"}})
 finish(conn)
-holds("nobody: -", part(tag(conn), "q") == "-", tag(conn))
-verified("a signed tag for nobody", conn, "q2", "<2@example.org>")
+holds("none: -", part(tag(conn), "q") == "-", tag(conn))
+verified("a signed tag for none", conn, "q2", "<2@example.org>")
 
 mail(conn, "q3", "<notice@example.org>")
 rcpt(conn, "<bob@elsewhere.test>", OTHER)
@@ -51,7 +51,7 @@ rcpt(conn, "<alice@store.test>")
 rcpt(conn, "<carol@elsewhere.test>", OTHER)
 headers(conn, {{"Message-ID", "<5@example.org>"}})
 finish(conn)
-verified("a recipient elsewhere keeps the tag from being for everybody", conn, "q5",
+verified("a recipient elsewhere keeps the tag from being for all", conn, "q5",
          "<5@example.org>",
          {"alice@store.test"})
 
