@@ -1,10 +1,7 @@
-// The ways in: each takes mail from somewhere and sends it down the one road.
+// The subcommands that handle mail on standard input and output, or ask a store.
 //
-// What it is: three functions, one per subcommand.
-// What it does not know: options, privileges (main has settled both).
-// Called by: main.
-// Threads and lifetimes: each runs once, to the end of the process.
-// Failure: the exit status, per sysexits(3).
+// main has read the settings and given up privileges before it calls one. Each runs once, on one
+// thread, and returns the exit status (sysexits(3)).
 #pragma once
 
 #include <string>
@@ -15,27 +12,26 @@
 
 namespace lmtpq::mailer {
 
-// The protocol's own descriptors, taken off 0, 1 and 2 before anything else can write there: what
-// a library prints must not become a reply (Sendmail joins standard error to the reply pipe).
+// The protocol's descriptors, moved away from 0, 1 and 2 before anything else can write there: text
+// that a library prints must not become a reply (Sendmail joins standard error to the reply pipe).
 struct StdioChannel {
   int in = -1;
   int out = -1;
 };
 StdioChannel take_stdio();
 
-// LMTP server on the two descriptors, for Sendmail's F=z. 0 after QUIT or the end of input.
+// An LMTP server on the two descriptors, for Sendmail's F=z. 0 after QUIT or the end of input.
 int run_relay(const Settings& settings, const Log& log, StdioChannel stdio);
-// The same two descriptors when we are not fit to serve: one temporary reply that names the
-// mistake.
-void refuse_relay(StdioChannel stdio, const std::string& mistake);
+// In its place when lmtpq cannot serve: one temporary reply with the error.
+void refuse_relay(StdioChannel stdio, const std::string& error);
 
-// One message from standard input to the recipients; prints a line for each.
+// Delivers one message from standard input to the recipients; prints a line for each.
 int run_deliver(const Settings& settings, const Log& log,
                 const std::vector<std::string>& recipients);
 
-// Says what a store offers, on standard output.
+// Prints what a store offers.
 int run_probe(const Settings& settings, const Log& log);
-// What run_probe() would print of a mistake in the settings.
-void refuse_probe(const std::string& mistake, bool json);
+// Prints an error of the settings in the form that run_probe() has.
+void refuse_probe(const std::string& error, bool json);
 
 }  // namespace lmtpq::mailer

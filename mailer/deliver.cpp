@@ -12,7 +12,7 @@
 namespace lmtpq::mailer {
 namespace {
 
-// `a@b` or `<a@b>`; '' and '<>' are the null sender, which never becomes `<<>>` on the wire.
+// `a@b` or `<a@b>`; '' and '<>' are the null sender.
 std::optional<Mailbox> read_address(std::string_view text) {
   if (text.empty()) {
     return Mailbox();
@@ -24,7 +24,7 @@ std::optional<Mailbox> read_address(std::string_view text) {
   return text.empty() ? path : std::nullopt;
 }
 
-// Standard input up to its end; false when it breaks off, with the reason in `failure`.
+// Reads standard input up to its end. False: it failed before, for the reason in `failure`.
 bool read_message(const Settings& settings, MailData& data, std::string& failure) {
   DescriptorChannel input{Descriptor(dup(STDIN_FILENO))};
   Canonical canonical(settings.line_limit);
@@ -35,7 +35,7 @@ bool read_message(const Settings& settings, MailData& data, std::string& failure
     bytes.clear();
     const IoStatus status = input.exchange(nothing, bytes, Clock::now() + settings.timeouts.input);
     if (status == IoStatus::kTimeout) {
-      failure = "standard input: nothing came for too long";
+      failure = "standard input: no data until the input timeout";
       return false;
     }
     if (status == IoStatus::kFailed) {
@@ -61,20 +61,20 @@ void print(const std::string& recipient, const Outcome& outcome) {
 }
 
 struct Addressed {
-  std::vector<std::size_t> taken;  // which operands are in the envelope
-  std::vector<Outcome> outcomes;   // of all operands; those of the envelope come later
+  std::vector<std::size_t> valid;  // the operands that are in the envelope
+  std::vector<Outcome> outcomes;   // of all operands; those in the envelope are filled in later
 };
 
-// A bad address is that recipient's affair only.
+// A bad address fails only its own recipient.
 Addressed address(const std::vector<std::string>& recipients, Envelope& envelope, const Log& log) {
   Addressed made;
   for (std::size_t i = 0; i < recipients.size(); ++i) {
     const auto mailbox = read_address(recipients[i]);
-    const bool good = mailbox && !mailbox->null();
+    const bool valid = mailbox && !mailbox->null();
     made.outcomes.push_back(outcome_of(Trouble::kBadAddress, recipients[i]));
-    if (good) {
+    if (valid) {
       envelope.recipients.push_back({*mailbox});
-      made.taken.push_back(i);
+      made.valid.push_back(i);
     } else {
       log.info(Record("delivery")
                    .add("trace", "")
@@ -113,9 +113,9 @@ int run_deliver(const Settings& settings, const Log& log,
   PoolList pools(settings, dialer, log);
   Delivery delivery(settings, pools, log);
   if (!envelope.recipients.empty()) {
-    const Delivered delivered = delivery.deliver(envelope, data, begun);
-    for (std::size_t k = 0; k < addressed.taken.size(); ++k) {
-      addressed.outcomes[addressed.taken[k]] = delivered.outcomes[k];
+    const DeliveryResult result = delivery.deliver({envelope, data, begun, Clock::now()});
+    for (std::size_t k = 0; k < addressed.valid.size(); ++k) {
+      addressed.outcomes[addressed.valid[k]] = result.outcomes[k];
     }
   }
   for (std::size_t i = 0; i < recipients.size(); ++i) {

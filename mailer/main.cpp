@@ -1,6 +1,7 @@
-// Chooses the subcommand, reads its settings, gives up privileges, runs its front; and catches what
-// must not escape: where a message is at stake every mistake is temporary (75), since Sendmail
-// takes EX_USAGE, EX_CONFIG and their like for a bounce.
+// lmtpq: chooses the subcommand, reads its settings, gives up privileges, runs it.
+//
+// Where a message is at stake, every error ends with exit status 75: Sendmail would bounce the mail
+// for EX_USAGE, EX_CONFIG and the like.
 
 #include <signal.h>
 #include <sysexits.h>
@@ -30,18 +31,18 @@ constexpr const char* kVersion = LMTPQ_VERSION;
 constexpr const char* kKeygenUsage =
     "usage: lmtpq keygen\n"
     "\n"
-    "Prints a new key line for the key file of lmtpq and lmtpq-milter:\n"
+    "Prints a new key, to be appended to the key file of lmtpq and lmtpq-milter:\n"
     "    (umask 077; lmtpq keygen >> /etc/lmtpq/tag.keys)\n"
-    "The first key of the file signs, all of them verify.\n";
+    "The first key in the file signs; all keys verify.\n";
 
 constexpr const char* kUsage =
     "usage: lmtpq relay [options] DEST...                    LMTP server on standard input and\n"
     "                                                        output, for Sendmail (F=z)\n"
-    "       lmtpq deliver [options] -d DEST -f SENDER RCPT...  one message from standard input\n"
+    "       lmtpq deliver [options] -d DEST -f SENDER RCPT...  deliver one message from standard "
+    "input\n"
     "       lmtpq serve [options] --listen ADDRESS DEST...   the daemon\n"
-    "       lmtpq probe [options] DEST                       what does this store offer?\n"
-    "       lmtpq keygen                                     a new key line for the tags' key "
-    "file\n"
+    "       lmtpq probe [options] DEST                       show what a store offers\n"
+    "       lmtpq keygen                                     print a new key for the tag key file\n"
     "       lmtpq COMMAND --help | --version\n"
     "\n"
     "DEST is unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]; several are tried in order.\n";
@@ -66,18 +67,18 @@ const CommandName* find_command(const std::string& word) {
   return nullptr;
 }
 
-// Only as the first word: further on it may be a value, and a message must not be thrown away with
+// Only as the first argument: later it may be a value, and a message must not be discarded with
 // exit status 0 because its sender is "--help".
 bool asks(const std::vector<std::string>& words, const char* option) {
   return !words.empty() && words[0] == option;
 }
 
-void report(const std::string& mistake, const Settings& settings) {
-  // As root we may not have come to giving that up, and a file that root makes is closed to the
-  // mailer's user later. Nor may the place be read yet.
+void report(const std::string& error, const Settings& settings) {
+  // As root, privileges may not have been given up yet, and the mailer's user could not write a log
+  // file that root creates. The setting may not have been read yet either.
   const bool usable = settings.log == "stderr" || (!settings.log.empty() && geteuid() != 0);
   const Log log("lmtpq", usable ? settings.log : "syslog", LogLevel::kInfo);
-  log.error(Record("not-started").add("error", mistake));
+  log.error(Record("not-started").add("error", error));
 }
 
 int run(Command command, const std::vector<std::string>& arguments, Settings& settings,
@@ -131,24 +132,24 @@ int run_keygen(const std::vector<std::string>& arguments) {
   }
   std::fputs(Key::generate().line().c_str(), stdout);
   if (std::fflush(stdout) != 0) {
-    std::fprintf(stderr, "lmtpq: the key was not written: %s\n", std::strerror(errno));
+    std::fprintf(stderr, "lmtpq: cannot write the key: %s\n", std::strerror(errno));
     return EX_IOERR;
   }
   return EX_OK;
 }
 
-// The daemon is a program of its own beside this one: what it links would make every start of ours
-// slower, and Sendmail starts us once a message.
+// The daemon is a separate program, since its libraries would slow down every start of lmtpq, and
+// Sendmail starts lmtpq for each message.
 int become_daemon(char** words) {
   std::array<char, 4096> path{};
   const ssize_t length = readlink("/proc/self/exe", path.data(), path.size() - 1);
   const std::string own(path.data(), static_cast<std::size_t>(std::max<ssize_t>(length, 0)));
   const std::string daemon = own.substr(0, own.rfind('/') + 1) + "lmtpq-serve";
-  std::array<char, 12> name{"lmtpq-serve"};  // for ps; the subcommand says nothing there
+  std::array<char, 12> name{"lmtpq-serve"};  // for ps(1)
   words[0] = name.data();
   execv(daemon.c_str(), words);
-  std::fprintf(stderr, "lmtpq: %s: %s; it belongs beside lmtpq\n", daemon.c_str(),
-               std::strerror(errno));
+  std::fprintf(stderr, "lmtpq: cannot run %s: %s; install it in the same directory as lmtpq\n",
+               daemon.c_str(), std::strerror(errno));
   return EX_OSFILE;
 }
 

@@ -5,7 +5,7 @@
 namespace lmtpq::mailer {
 namespace {
 
-// The answer to RCPT; code 0 and the reason where none came.
+// The reply to RCPT. Without one: code 0 and the reason.
 Reply ask(Upstream& upstream, const Settings& settings, bool ignore_quota) {
   Transaction transaction;
   transaction.trace = settings.trace_id;
@@ -35,7 +35,6 @@ bool wants_login(const ProbeResult& result) {
   return result.recipient && asks_for_login(*result.recipient);
 }
 
-// Cyrus ends its list with "Ok SESSIONID=<...>", which is no capability.
 bool is_capability(const std::string& parameters) {
   return parameters.find("SESSIONID=") == std::string::npos;
 }

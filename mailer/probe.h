@@ -1,11 +1,8 @@
-// What a store offers, and what it says about one mailbox, without sending anything.
+// What a store offers, and what it replies about one mailbox, without sending a message.
 //
-// What it is: the facts of one probe, gathered (probe.cpp) and printed for people (probe_text.cpp)
-//   or as JSON (probe_json.cpp).
-// What it does not know: options, exit statuses.
-// Called by: the probe front.
-// Threads and lifetimes: one thread, one connection.
-// Failure: `reached` or `answered` is not; `failure` has the words.
+// probe() gathers the facts on one connection; describe() prints them for people (probe_text.cpp),
+// to_json() for programs (probe_json.cpp). Failures are in the result: `reached` says how far the
+// probe came, `failure` why it came no further.
 #pragma once
 
 #include <optional>
@@ -22,8 +19,8 @@ namespace lmtpq::mailer {
 struct ProbeResult {
   enum class Reached {
     kNothing,    // no connection
-    kNonsense,   // something listens, but it is no LMTP server for us
-    kUnsecured,  // one, but without TLS or a login as they are configured
+    kNonsense,   // a connection, but no LMTP server that accepts us
+    kUnsecured,  // an LMTP server, but not the TLS or the login that is configured
     kStore,
   };
   Reached reached = Reached::kNothing;
@@ -31,28 +28,28 @@ struct ProbeResult {
   std::string peer;
   double connect_seconds = 0;
   Reply greeting;
-  std::vector<Capabilities> offered;  // at first, in TLS, after the login: each time it was asked
-  std::string settings;               // the sections that are for this destination
+  std::vector<Capabilities> offered;  // the reply to each LHLO: first, in TLS, after the login
+  std::string settings;               // the sections that apply to this destination
   bool in_tls = false;
-  std::string tls_failure;  // why there is none at level `may`, though it was offered
+  std::string tls_failure;  // at level `may`: why there is no TLS although it was offered
   TlsFacts tls;             // also of a handshake that failed
   std::string mechanism;    // of the login; empty: none
   std::string user;
   unsigned layer_bits = 0;
   std::string session;
-  std::optional<Reply> recipient;         // the answer to RCPT, when asked
+  std::optional<Reply> recipient;         // to RCPT, if one was asked for
   std::optional<Reply> with_ignorequota;  // the same with IGNOREQUOTA, where offered
 };
 
 ProbeResult probe(const Settings& settings, Dialer& dialer, const Log& log);
 
-// Full, by the enhanced code: X.2.2 (RFC 3463).
+// By the enhanced status code alone: X.2.2 (RFC 3463).
 bool over_quota(const Reply& reply);
 const char* quota_words(const Reply& reply);
-// False for the end of Cyrus's list, "Ok SESSIONID=<...>".
+// False for the last line of Cyrus's list, "Ok SESSIONID=<...>".
 bool is_capability(const std::string& parameters);
 
-// The store takes no mail from us as we are: MAIL or RCPT was answered by "log in first".
+// The store accepts no mail without a login: it answered MAIL or RCPT so.
 bool wants_login(const ProbeResult& result);
 
 std::string describe(const ProbeResult& result, const std::string& recipient);

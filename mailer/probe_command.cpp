@@ -34,13 +34,13 @@ int run_probe(const Settings& settings, const Log& log) {
   return unanswered || wants_login(result) ? EX_PROTOCOL : EX_OK;
 }
 
-void refuse_probe(const std::string& mistake, bool json) {
+void refuse_probe(const std::string& error, bool json) {
   if (json) {
     ProbeResult result;
-    result.failure = mistake;
+    result.failure = error;
     std::fputs(to_json(result, "").c_str(), stdout);
   } else {
-    std::fprintf(stderr, "lmtpq: %s\n", mistake.c_str());
+    std::fprintf(stderr, "lmtpq: %s\n", error.c_str());
   }
 }
 

@@ -53,7 +53,7 @@ std::string tls_rows(const ProbeResult& result) {
                           kTlsTrustNames[static_cast<int>(tls.trust)]);
   }
   if (!result.tls_failure.empty()) {
-    out += row("TLS", "failed: " + result.tls_failure + "; went on without it");
+    out += row("TLS", "failed: " + result.tls_failure + "; continued without TLS");
   }
   if (!tls.verification.empty()) {
     out += row("verification", tls.verification);
@@ -70,7 +70,7 @@ std::string describe(const ProbeResult& result, const std::string& recipient) {
   char connected[40];
   std::snprintf(connected, sizeof connected, " in %.1f ms", result.connect_seconds * 1000);
   std::string out = row("connected", result.peer + connected);
-  out += row("settings", result.settings.empty() ? "no section fits" : result.settings);
+  out += row("settings", result.settings.empty() ? "no section matches" : result.settings);
   out += row("greeting", result.greeting.summary());
   const std::size_t stages = result.offered.size();
   if (stages > 0) {

@@ -17,7 +17,7 @@ namespace {
 
 volatile sig_atomic_t stop_asked = 0;
 
-// Once more each second: a signal that comes just before poll(2) would else be slept over.
+// Repeats each second, since poll(2) does not notice a signal that came just before it.
 void ask_to_stop(int) {
   stop_asked = 1;
   alarm(1);
@@ -25,9 +25,9 @@ void ask_to_stop(int) {
 
 bool stopping() { return stop_asked != 0; }
 
-// SIGTERM ends us between messages. In the middle of one the store may already have it, and only
-// our answer keeps Sendmail from sending it again.
-void stop_gently_on_sigterm() {
+// SIGTERM ends the process between messages only: during a message the store may already have it,
+// and only our reply keeps Sendmail from sending it again.
+void stop_between_messages_on_sigterm() {
   struct sigaction action {};
   action.sa_handler = ask_to_stop;
   sigaction(SIGTERM, &action, nullptr);
@@ -45,7 +45,7 @@ bool same_file(int a, int b) {
 
 StdioChannel take_stdio() {
   const int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
-  // By hand, on a terminal, all three are one and what goes wrong should be seen.
+  // On a terminal all three are the same file, and errors should be visible.
   if (same_file(STDOUT_FILENO, STDERR_FILENO) && isatty(STDOUT_FILENO) == 0) {
     dup2(nowhere, STDERR_FILENO);
   }
@@ -60,7 +60,7 @@ StdioChannel take_stdio() {
 }
 
 int run_relay(const Settings& settings, const Log& log, StdioChannel stdio) {
-  stop_gently_on_sigterm();
+  stop_between_messages_on_sigterm();
   SocketDialer dialer;
   PoolList pools(settings, dialer, log);
   Delivery delivery(settings, pools, log);
@@ -69,17 +69,20 @@ int run_relay(const Settings& settings, const Log& log, StdioChannel stdio) {
   try {
     session.run();
   } catch (const std::exception& error) {
-    // Unanswered mail stays Sendmail's; by now a reply could be taken for one to something else.
-    log.error(Record("relay-failed").add("error", error.what()).add("relay", "ended"));
+    // Mail without a reply stays in Sendmail's queue. A reply now could be taken for the reply to
+    // another command.
+    log.error(Record("relay-failed")
+                  .add("error", error.what())
+                  .add("effect", "relay ends; unanswered mail stays in Sendmail's queue"));
     return EX_TEMPFAIL;
   }
   return EX_OK;
 }
 
-void refuse_relay(StdioChannel stdio, const std::string& mistake) {
-  const Outcome outcome = outcome_of(Trouble::kConfiguration, mistake);
+void refuse_relay(StdioChannel stdio, const std::string& error) {
+  const Outcome outcome = outcome_of(Trouble::kConfiguration, error);
   DescriptorChannel client{Descriptor(stdio.in), Descriptor(stdio.out)};
-  // No host name in front: mailq(1) shows some 60 characters, which the mistake needs.
+  // Without a host name: mailq(1) shows about 60 characters, which the error needs.
   const std::string line = reply_line(421, outcome.status, outcome.text);
   std::string ignored;
   write_all(client, line, ignored, Clock::now() + std::chrono::seconds(10));

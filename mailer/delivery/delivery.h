@@ -1,20 +1,23 @@
-// The road of a message: envelope and body in, exactly one outcome per recipient out.
+// The agent that asks the stores: from envelope and message to one outcome for each recipient.
 //
-// What it is: the order of connections. One is leased (kept or new), the transaction runs on it,
-//   and what it left undecided goes on: to a fresh connection, to the next store, or to an end.
-// What it does not know: who brought the message and how the outcomes are told (the fronts do),
-//   how a connection is made and kept (the pool does), what an answer means (MessageState does).
-// Called by: Session and the argv front.
-// Threads and lifetimes: one thread; what it is given may be shared and must outlive it.
-// Failure: none escapes; trouble of any kind is an Outcome.
-// Rules: before the dot a dead connection is replaced, after it never (docs/ARCHITECTURE.md).
+// It leases a connection, kept or new, and runs a transaction on it. Recipients that are still
+// undecided go into another transaction: on a new connection, at the next store, or they get a
+// temporary outcome. Before end of data a lost connection is replaced; after it never, since the
+// store may have the message (docs/ARCHITECTURE.md).
+//
+// Has no state of a message, so that several threads may deliver parts at once. Settings, pools,
+// log and services must outlive it.
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "common/log.h"
+#include "mailer/delivery/attempt.h"
 #include "mailer/delivery/delivery_agent.h"
+#include "mailer/delivery/delivery_log.h"
+#include "mailer/delivery/message_state.h"
 #include "mailer/message/delivery_events.h"
 #include "mailer/settings/settings.h"
 #include "mailer/store/mailbox_limiter.h"
@@ -22,47 +25,39 @@
 
 namespace lmtpq::mailer {
 
-class MessageState;
-
-// What the daemon's deliveries share; `relay` and `deliver` have none of it.
-struct Shared {
+// What all deliveries of the daemon share; `relay` and `deliver` have neither.
+struct DeliveryServices {
   MailboxLimiter* mailboxes = nullptr;
-  DeliveryEvents* meter = nullptr;
+  DeliveryEvents* events = nullptr;
 };
 
 class Delivery : public DeliveryAgent {
  public:
-  Delivery(const Settings& settings, PoolList& pools, const Log& log, Shared shared = {});
+  // The pools of a route's stores. ConfigError where a store cannot be used: its recipients are
+  // deferred.
+  using PoolsOfRoute =
+      std::function<std::shared_ptr<PoolList>(const std::vector<Destination>& route)>;
 
-  Delivered deliver(const Envelope& envelope, const MailData& data,
-                    Clock::time_point begun) override;
-  Delivered deliver(const Envelope& envelope, const MailData& data, const MessageTimes& times);
-  // No store is asked: these are the outcomes, to be logged as others are.
-  Delivered settle(std::vector<Outcome> outcomes, const Envelope& envelope, const MailData& data,
-                   const MessageTimes& times);
+  // `pools` are the default stores. Without `pools_of_route` no request may have a route.
+  Delivery(const Settings& settings, PoolList& pools, const Log& log,
+           DeliveryServices services = {}, PoolsOfRoute pools_of_route = nullptr);
+
+  DeliveryResult deliver(const DeliveryRequest& request) override;
   bool has_idle() const override { return pools_.has_idle(); }
   void drop_idle() override { pools_.drop_idle(); }
 
  private:
-  struct Attempt;  // when the message reached which stage
-
-  using Decide = std::function<void(MessageState&, Attempt&)>;
-  Delivered go(const Envelope& envelope, const MailData& data, const MessageTimes& times,
-               const Decide& decide);
-  void run(MessageState& progress, Attempt& clocks);
-  Claim claim(const MessageState& progress, Attempt& clocks) const;
-  Lease lease(const std::vector<ConnectionPool*>& order, std::size_t& next, Attempt& clocks);
-  void attempt(MessageState& progress, Upstream& upstream, Attempt& clocks);
-  void log_tags(const MessageState& progress) const;
-  void log_outcome(const MessageState& progress, std::size_t recipient,
-                   const Attempt& clocks) const;
-  void measure(const MessageState& progress, std::size_t recipient, const Attempt& clocks,
-               Clock::time_point dot, Clock::time_point now) const;
+  void decide(const DeliveryRequest& request, MessageState& message, Attempt& attempt) const;
+  void ask_stores(PoolList& pools, MessageState& message, Attempt& attempt) const;
+  Claim claim_mailboxes(const MessageState& message, Attempt& attempt) const;
+  Lease lease(PoolList& pools, const MessageState& message, Attempt& attempt) const;
+  void transact(MessageState& message, Attempt& attempt) const;
 
   const Settings& settings_;
   PoolList& pools_;
-  const Log& log_;
-  Shared shared_;
+  const PoolsOfRoute pools_of_route_;
+  MailboxLimiter* const mailboxes_;
+  const DeliveryLog log_;
 };
 
 }  // namespace lmtpq::mailer

@@ -1,11 +1,11 @@
-// Who takes a session's messages on.
+// The interface of everything that delivers a message.
 //
-// What it is: the one thing that a Session asks of what is behind it.
-// What it does not know: clients, sockets, stores.
-// Called by: Session; Delivery is one, and so is the daemon's, which asks the configuration of the
-//   moment for each message.
-// Threads and lifetimes: used by the session's thread.
-// Failure: none escapes; trouble of any kind is an Outcome.
+// A Session hands each message to its agent. Delivery is the agent that asks the stores; in the
+// daemon ListenerDelivery and FanOut stand between the two: they take the configuration of the
+// moment and split the message by route.
+//
+// deliver() throws nothing once it has begun: every failure is an Outcome. FanOut calls it on
+// several threads at once, for parts of one message; the rest is for the session's thread.
 #pragma once
 
 #include <vector>
@@ -15,28 +15,35 @@
 #include "mailer/lmtp/envelope.h"
 #include "mailer/message/mail_data.h"
 #include "mailer/message/outcome.h"
+#include "mailer/settings/destination.h"
 
 namespace lmtpq::mailer {
 
-struct Delivered {
-  TraceId trace;
-  std::vector<Outcome> outcomes;  // in the envelope's order
+// One message, or the part of it whose recipients take the same route.
+struct DeliveryRequest {
+  const Envelope& envelope;
+  const MailData& data;        // of the whole message
+  Clock::time_point begun;     // the client began with the message
+  Clock::time_point complete;  // end of data was read: the client's timeout runs from here
+  // The stores that the map of routes names; nullptr: the default ones.
+  const std::vector<Destination>* route = nullptr;
+  // What the map of routes decided for each recipient. No store is asked then; the outcomes are
+  // logged and counted as others are. nullptr: nothing is decided yet.
+  const std::vector<Outcome>* decided = nullptr;
 };
 
-struct MessageTimes {
-  Clock::time_point begun;     // the client began with the message
-  Clock::time_point complete;  // its dot was in: from here on the client loses its patience
+struct DeliveryResult {
+  TraceId trace;
+  std::vector<Outcome> outcomes;  // in the envelope's order
 };
 
 class DeliveryAgent {
  public:
   virtual ~DeliveryAgent() = default;
-  // `begun` is when the client began with this message, for the log's delays.
-  virtual Delivered deliver(const Envelope& envelope, const MailData& data,
-                            Clock::time_point begun) = 0;
-  // The client was gone before it heard the outcomes.
+  virtual DeliveryResult deliver(const DeliveryRequest& request) = 0;
+  // The client disconnected before it received the outcomes of a message.
   virtual void reply_lost() {}
-  // Idle connections that are held for this session alone: are there any, and say goodbye to them.
+  // Idle connections that are kept for this session alone.
   virtual bool has_idle() const { return false; }
   virtual void drop_idle() {}
 };

@@ -1,5 +1,4 @@
 #include "mailer/delivery/fan_out.h"
-#include "mailer/io/waiting.h"
 
 #include <algorithm>
 #include <atomic>
@@ -10,20 +9,22 @@
 #include <thread>
 #include <utility>
 
+#include "mailer/io/waiting.h"
+
 namespace lmtpq::mailer {
 
-// Those who go to the same stores; or those whom the map decided.
+// The recipients of the same stores, or those whose outcome the map of routes decided.
 struct FanOut::Group {
-  DestinationList route;             // none: the default ones
+  DestinationList route;             // none: the default stores
   std::vector<std::size_t> members;  // in the envelope's order
-  std::vector<Outcome> decided;      // one for each, or none at all
-  Delivered delivered;
+  std::vector<Outcome> decided;      // one for each member, or none at all
+  DeliveryResult result;
   std::exception_ptr failure;
 };
 
 namespace {
 
-// What tells one list of destinations from another, and from the default and the decided.
+// Routes with the same name are one group.
 constexpr const char* kDefault = "default";
 constexpr const char* kDecided = "decided";
 std::string name_of(const Route& route) {
@@ -38,20 +39,20 @@ std::string name_of(const Route& route) {
   return name;
 }
 
-std::string words_of(const std::exception_ptr& failure) {
+std::string text_of(const std::exception_ptr& failure) {
   try {
     std::rethrow_exception(failure);
   } catch (const std::exception& error) {
     return error.what();
   } catch (...) {
-    return "an exception without words";
+    return "unknown exception";
   }
 }
 
-// Runs work(0) to work(count - 1), which throw nothing, on this thread and as many others as help
-// and can be had.
+// Runs work(0) to work(count - 1), which throw nothing, on this thread and on up to most - 1
+// others, as far as threads can be had.
 template <typename Work>
-void side_by_side(std::size_t count, std::size_t most, Work work) {
+void run_parallel(std::size_t count, std::size_t most, Work work) {
   std::atomic<std::size_t> next = 0;
   const auto run = [&] {
     for (std::size_t i = next++; i < count; i = next++) {
@@ -59,7 +60,7 @@ void side_by_side(std::size_t count, std::size_t most, Work work) {
     }
   };
   std::vector<std::jthread> threads;
-  // On a fiber, where run_blocking() had no thread, to wait for threads would hold up all others.
+  // On a fiber (run_blocking() had no thread) waiting for threads would stop all other fibers.
   const bool alone = Scheduler::current() != nullptr;
   try {
     threads.reserve(most);
@@ -67,49 +68,46 @@ void side_by_side(std::size_t count, std::size_t most, Work work) {
       threads.emplace_back(run);
     }
   } catch (const std::exception&) {
-    // No thread or no memory for one more: those that there are do it all.
+    // No thread or no memory for one more: the present ones do all the work.
   }
   run();
 }
 
 }  // namespace
 
-Delivered FanOut::deliver(const Envelope& envelope, const MailData& data, Clock::time_point begun) {
-  const GroupAgent::Times times{begun, Clock::now()};
+DeliveryResult FanOut::deliver(const DeliveryRequest& request) {
   try {
-    return routes_ == nullptr ? road_.deliver(nullptr, envelope, data, times)
-                              : deliver_groups(envelope, data, times);
+    return routes_ == nullptr ? agent_.deliver(request) : deliver_groups(request);
   } catch (const std::exception& error) {
-    return {TraceId(), std::vector<Outcome>(envelope.recipients.size(),
+    return {TraceId(), std::vector<Outcome>(request.envelope.recipients.size(),
                                             outcome_of(Trouble::kInternal, error.what()))};
   }
 }
 
-Delivered FanOut::deliver_groups(const Envelope& envelope, const MailData& data,
-                                 const GroupAgent::Times& times) const {
-  // Made first: what a store has taken must not be forgotten for want of memory.
-  Delivered all;
-  all.outcomes.resize(envelope.recipients.size());
-  std::vector<Group> groups = group(envelope);
+DeliveryResult FanOut::deliver_groups(const DeliveryRequest& request) const {
+  // Allocated first: lack of memory later must not lose the outcomes that stores have given.
+  DeliveryResult all;
+  all.outcomes.resize(request.envelope.recipients.size());
+  std::vector<Group> groups = group(request.envelope);
   if (groups.size() == 1) {
-    run(groups[0], envelope, data, times);
+    deliver_group(groups[0], request.envelope, request);
   } else {
-    Envelope head = envelope;
+    Envelope head = request.envelope;
     head.recipients.clear();
-    const auto run_one = [&](std::size_t i) {
+    const auto deliver_one = [&](std::size_t i) {
       try {
         Envelope part = head;
         for (const std::size_t member : groups[i].members) {
-          part.recipients.push_back(envelope.recipients[member]);
+          part.recipients.push_back(request.envelope.recipients[member]);
         }
-        run(groups[i], part, data, times);
+        deliver_group(groups[i], part, request);
       } catch (...) {
         groups[i].failure = std::current_exception();
       }
     };
-    run_blocking([&] { side_by_side(groups.size(), kMostAtOnce, run_one); });
+    run_blocking([&] { run_parallel(groups.size(), kMostAtOnce, deliver_one); });
   }
-  put_together(groups, all);
+  collect(groups, all);
   return all;
 }
 
@@ -141,20 +139,20 @@ Route FanOut::find(const Mailbox& recipient) const {
   }
 }
 
-void FanOut::run(Group& group, const Envelope& part, const MailData& data,
-                 const GroupAgent::Times& times) const {
+void FanOut::deliver_group(Group& group, const Envelope& part,
+                           const DeliveryRequest& request) const {
   try {
-    group.delivered = group.decided.empty()
-                          ? road_.deliver(group.route.get(), part, data, times)
-                          : road_.settle(std::move(group.decided), part, data, times);
+    group.result =
+        agent_.deliver({part, request.data, request.begun, request.complete, group.route.get(),
+                        group.decided.empty() ? nullptr : &group.decided});
   } catch (...) {
     group.failure = std::current_exception();
   }
 }
 
-void FanOut::put_together(std::vector<Group>& groups, Delivered& all) {
+void FanOut::collect(std::vector<Group>& groups, DeliveryResult& all) {
   for (Group& group : groups) {
-    std::vector<Outcome>& outcomes = group.delivered.outcomes;
+    std::vector<Outcome>& outcomes = group.result.outcomes;
     if (group.failure || outcomes.size() != group.members.size()) {
       fail(group, all);
       continue;
@@ -163,21 +161,21 @@ void FanOut::put_together(std::vector<Group>& groups, Delivered& all) {
       all.outcomes[group.members[k]] = std::move(outcomes[k]);
     }
     if (all.trace.empty()) {
-      all.trace = std::move(group.delivered.trace);
+      all.trace = std::move(group.result.trace);
     }
   }
 }
 
-void FanOut::fail(const Group& group, Delivered& all) {
+void FanOut::fail(const Group& group, DeliveryResult& all) {
   try {
     const Outcome outcome =
-        outcome_of(Trouble::kInternal, group.failure ? words_of(group.failure)
-                                                     : "a delivery lost count of its recipients");
+        outcome_of(Trouble::kInternal, group.failure ? text_of(group.failure)
+                                                     : "internal error: wrong number of outcomes");
     for (const std::size_t member : group.members) {
       all.outcomes[member] = outcome;
     }
   } catch (const std::bad_alloc&) {
-    // They stay what every Outcome begins as: temporary.
+    // Their outcomes stay as they were made: temporary.
   }
 }
 

@@ -14,7 +14,7 @@ bool eight_bit(std::string_view text) {
   return std::any_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; });
 }
 
-// What the client said counts more than what it passes on in the message.
+// A trace id of the client's own MAIL command comes before one from the message's tag.
 TraceId trace_for(const Settings& settings, const TraceId& clients, const TagVerdict& tags,
                   const TraceId& queue_id) {
   if (!settings.trace_id.empty()) {
@@ -35,7 +35,7 @@ bool too_many_recipients(const Answer& answer) {
   return answer.stage == Awaited::kRcpt && answer.reply.status == EnhancedStatus{4, 5, 3};
 }
 
-// RFC 9422, RCPTDOMAINMAX: so many domains may have recipients in one transaction.
+// RFC 9422, RCPTDOMAINMAX: the number of domains that one transaction may have recipients in.
 class Domains {
  public:
   explicit Domains(std::optional<std::size_t> most) : most_(most) {}
@@ -61,11 +61,11 @@ class Domains {
 }  // namespace
 
 MessageState::MessageState(const Envelope& envelope, const MailData& data, const Settings& settings,
-                           Tell tell)
+                           OnDecided on_decided)
     : envelope_(envelope),
       body_(data.body()),
       settings_(settings),
-      tell_(std::move(tell)),
+      on_decided_(std::move(on_decided)),
       queue_id_(mailer::queue_id(body_.head())),
       tags_(judge_tags(data, queue_id_, settings.keys, std::time(nullptr))),
       trace_(trace_for(settings, envelope.trace, tags_, queue_id_)),
@@ -78,7 +78,7 @@ bool MessageState::undecided() const {
 
 void MessageState::decide(std::size_t recipient, Outcome outcome) {
   recipients_[recipient].outcome = std::move(outcome);
-  tell_(recipient);
+  on_decided_(*this, recipient);
 }
 
 void MessageState::decide_rest(Trouble trouble, std::string_view detail) {
@@ -119,7 +119,7 @@ bool MessageState::needs_utf8() const {
 bool MessageState::header_has_utf8() const {
   const std::string_view head = body_.head();
   const std::size_t end = head.starts_with("\r\n") ? 0 : head.find("\r\n\r\n");
-  // A header longer than what is kept of it may hold anything further down.
+  // Only the beginning of a long header is kept; assume the worst of the rest.
   return eight_bit(head.substr(0, end)) ||
          (end == std::string_view::npos && body_.size() > head.size());
 }
@@ -147,8 +147,8 @@ std::optional<Transaction> MessageState::next_transaction(const Capabilities& st
       std::min({most_recipients_, recipient_limit, store.rcpt_max().value_or(recipient_limit)});
   const auto limit = store.size_limit();
   if (limit && body_.size() > *limit) {
-    decide_rest(Trouble::kTooLarge,
-                std::to_string(body_.size()) + " bytes, the store takes " + std::to_string(*limit));
+    decide_rest(Trouble::kTooLarge, std::to_string(body_.size()) + " bytes; the store's limit is " +
+                                        std::to_string(*limit));
   }
   refuse_utf8(store);
   Transaction transaction;
@@ -175,8 +175,8 @@ std::optional<Transaction> MessageState::next_transaction(const Capabilities& st
   return asked_.empty() ? std::nullopt : std::optional(std::move(transaction));
 }
 
-// draft-murchison-lmtp-ignorequota names no reply for a client without authority; whatever 5xx it
-// is, our extension must not cost the recipient the message.
+// draft-murchison-lmtp-ignorequota defines no reply for a client that may not use IGNOREQUOTA.
+// Whatever 5xx the store sends, the extension must not cost the recipient the message.
 bool MessageState::refuses_bypass(const Recipient& recipient, const Answer& answer) const {
   const Reply& reply = answer.reply;
   return recipient.bypass == Bypass::kSent && answer.stage == Awaited::kRcpt &&
@@ -185,7 +185,8 @@ bool MessageState::refuses_bypass(const Recipient& recipient, const Answer& answ
           (reply.status && (reply.status->subject == 5 || reply.status->subject == 7)));
 }
 
-// Cyrus's strtoul check can take a good SIZE for a bad one (a stale errno): asked once without.
+// Cyrus's strtoul() check can reject a good SIZE (it reads a stale errno), so the transaction is
+// repeated once without SIZE.
 bool MessageState::misjudged_size(const Answer& answer, const Capabilities& store) const {
   const auto limit = store.size_limit();
   return declare_size_ && answer.stage == Awaited::kMail && answer.reply.code == 552 &&
@@ -193,8 +194,9 @@ bool MessageState::misjudged_size(const Answer& answer, const Capabilities& stor
 }
 
 // Worth another transaction, on this connection or the next: a recipient whose IGNOREQUOTA was
-// refused (without it), recipients over the store's number for one transaction (as long as each
-// transaction gets somebody done), a message whose size was refused below the store's own limit.
+// refused (without it), recipients over the store's limit for one transaction (as long as each
+// transaction completes at least one recipient), a message whose size was refused although it is
+// below the store's own limit.
 bool MessageState::take_answers(const Upstream& upstream) {
   const auto& answers = upstream.client().answers();
   std::vector<std::size_t> too_many;
@@ -223,7 +225,7 @@ bool MessageState::take_answers(const Upstream& upstream) {
   }
   declare_size_ = declare_size_ && !retry_without_size;
   if (!too_many.empty()) {
-    // Naming all the others again each time would be quadratic in their number.
+    // Without a limit, naming all the others again each time would be quadratic in their number.
     const auto refused = std::count_if(answers.begin(), answers.end(), [](const auto& answer) {
       return answer && answer->stage == Awaited::kRcpt;
     });

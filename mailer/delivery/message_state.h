@@ -1,12 +1,8 @@
-// One message on its road: what is known of it, and how far each recipient is.
+// How far the delivery of one message is: its ids, whether its tag is valid, and for each recipient
+// the outcome and what became of IGNOREQUOTA.
 //
-// What it is: the message's ids and what its tags are worth, and per recipient the outcome, once
-// there is one, and
-//   what became of IGNOREQUOTA; what of it goes into the next transaction; what the answers mean.
-// What it does not know: connections and their order (delivery), the log.
-// Called by: delivery only.
-// Threads and lifetimes: lives for one deliver() call; envelope, mail data and settings outlive it.
-// Failure: none; every way ends in an Outcome.
+// Chooses the recipients of the next transaction and maps the store's replies to outcomes. Lives
+// for one Delivery::deliver(); envelope, mail data and settings outlive it.
 #pragma once
 
 #include <functional>
@@ -30,21 +26,25 @@ inline constexpr const char* kBypassNames[] = {"no", "sent", "not-offered", "ref
 
 class MessageState {
  public:
-  // `tell` hears of each outcome as it is made.
-  using Tell = std::function<void(std::size_t recipient)>;
-  MessageState(const Envelope& envelope, const MailData& data, const Settings& settings, Tell tell);
+  // Called with each outcome as soon as it is decided.
+  using OnDecided = std::function<void(const MessageState& message, std::size_t recipient)>;
+  MessageState(const Envelope& envelope, const MailData& data, const Settings& settings,
+               OnDecided on_decided);
 
   bool undecided() const;
   void decide(std::size_t recipient, Outcome outcome);
+  // All that are not decided yet.
   void decide_rest(Trouble trouble, std::string_view detail);
 
-  // What this store cannot take is decided at once: a message over its SIZE, an address or header
-  // that needs SMTPUTF8. The rest, if any, is the transaction, or `recipient_limit` of them are.
+  // Refuses at once what this store cannot take: a message over its SIZE, an address or header that
+  // needs SMTPUTF8. The transaction has `recipient_limit` of the other recipients at most; nullopt:
+  // none is left.
   std::optional<Transaction> next_transaction(
       const Capabilities& store,
       std::size_t recipient_limit = std::numeric_limits<std::size_t>::max());
-  // After it: the answered recipients are decided, but for those worth another transaction (see the
-  // .cpp). True when the store left some unanswered, for another connection or for:
+  // After the transaction: decides the recipients that the store answered for, except those that
+  // are worth another transaction (see the .cpp). True: the store left some unanswered, because the
+  // connection was lost.
   bool take_answers(const Upstream& upstream);
   void decide_unanswered(Trouble trouble, std::string_view detail);
 
@@ -72,13 +72,13 @@ class MessageState {
   const Envelope& envelope_;
   const Body& body_;
   const Settings& settings_;
-  Tell tell_;
+  OnDecided on_decided_;
   TraceId queue_id_;
   TagVerdict tags_;
   TraceId trace_;
   std::vector<Recipient> recipients_;
-  std::vector<std::size_t> asked_;       // who is in the current transaction
-  std::vector<std::size_t> unanswered_;  // who of them heard nothing
+  std::vector<std::size_t> asked_;       // the recipients of the current transaction
+  std::vector<std::size_t> unanswered_;  // those of them without a reply
   bool declare_size_ = true;
   std::size_t most_recipients_ = std::numeric_limits<std::size_t>::max();  // in one transaction
 };

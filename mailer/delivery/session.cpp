@@ -6,8 +6,9 @@ namespace lmtpq::mailer {
 
 namespace {
 
-// Some commands are shorter than their replies: a client that sends them without reading what they
-// are answered has us keep this much, and what one kPiece more brings.
+// Some commands are shorter than their replies, so a client that pipelines without reading could
+// make us buffer without limit. Output is written before it exceeds this much plus the replies to
+// one kPiece of input.
 constexpr std::size_t kMostOutput = 16 * 1024;
 constexpr std::size_t kPiece = 4 * 1024;
 
@@ -23,10 +24,10 @@ ServerLimits server_limits(const Settings& settings) {
 }
 
 Session::Session(Channel& client, const Settings& settings, ServerLimits limits,
-                 DeliveryAgent& carrier, const Log& log, std::function<bool()> stopping)
+                 DeliveryAgent& agent, const Log& log, std::function<bool()> stopping)
     : client_(client),
       settings_(settings),
-      carrier_(carrier),
+      agent_(agent),
       log_(log),
       stopping_(std::move(stopping)),
       server_(std::move(limits)) {}
@@ -56,9 +57,10 @@ Session::End Session::run() {
         }
         break;
       case ServerEvent::kClosed:
-        // The answer first: Sendmail waits for our exit, and the store's QUIT can be slow.
+        // Reply before closing the stores' connections: Sendmail waits for our exit, and a store
+        // can be slow to answer QUIT.
         flush();
-        carrier_.drop_idle();
+        agent_.drop_idle();
         return end_;
     }
   }
@@ -84,62 +86,90 @@ void Session::say_goodbye() {
   flush();
 }
 
-// Waits for the client: for a whole command since our last reply, as one that comes byte by byte is
-// no better than none. An unused connection to the store is not held for a client that pauses, and
-// a message must arrive at the minimum rate.
 bool Session::read_input() {
-  input_ = std::move(pending_);
-  pending_.clear();
   const bool was_idle = idle();
-  const Clock::time_point start = Clock::now();
   if (was_idle) {
-    begun_ = start;
+    begun_ = Clock::now();
     read_ = 0;
   }
-  const std::chrono::milliseconds earned(read_ * 1000 / settings_.store.min_data_rate);
-  const Deadline deadline =
-      server_.state() == ServerState::kData
-          ? std::min(start + settings_.timeouts.input, begun_ + settings_.timeouts.input + earned)
-          : answered_ + settings_.timeouts.input;
-  std::string_view nothing;
-  while (input_.empty()) {
-    if (stopping_()) {
-      server_.drain();
-    }
-    if (was_idle && stopping_()) {
-      end_ = End::kToldToStop;
-      ended("told to stop");
-      return false;
-    }
-    const bool holds = carrier_.has_idle();
-    const Deadline hold = start + settings_.timeouts.idle;
-    const IoStatus status =
-        client_.exchange(nothing, input_, holds ? std::min(hold, deadline) : deadline);
-    if (status == IoStatus::kTimeout && Clock::now() < deadline) {
-      carrier_.drop_idle();
-    } else if (status == IoStatus::kTimeout) {
-      ended("the client was silent or slow for too long");
-      return false;
-    } else if (status != IoStatus::kProgress) {
-      if (status == IoStatus::kFailed && told_) {
-        reply_lost(*told_, client_.failure() + " behind the outcomes: possible duplicate");
-      }
-      ended(client_.failure());
-      return false;
-    }
+  input_ = std::move(pending_);
+  pending_.clear();
+  if (input_.empty() && !wait_for_input()) {
+    return false;
   }
   if (was_idle) {
     begun_ = Clock::now();
   }
-  told_.reset();
+  last_reply_.reset();
   read_ += input_.size();
+  return true;
+}
+
+// Between two inputs of a message the client may pause for the input timeout, and its average must
+// reach the minimum rate. A command must be complete within that timeout after our last reply: one
+// that comes byte by byte must not hold a session.
+Deadline Session::input_deadline(Clock::time_point now) const {
+  const auto timeout = settings_.timeouts.input;
+  if (server_.state() != ServerState::kData) {
+    return answered_ + timeout;
+  }
+  const std::chrono::milliseconds earned(read_ * 1000 / settings_.store.min_data_rate);
+  return std::min(now + timeout, begun_ + timeout + earned);
+}
+
+// Also gives back an unused connection to the store when the client pauses.
+bool Session::wait_for_input() {
+  const Clock::time_point start = Clock::now();
+  const Deadline deadline = input_deadline(start);
+  const Deadline hold = start + settings_.timeouts.idle;
+  std::string_view nothing;
+  while (input_.empty()) {
+    if (told_to_stop()) {
+      return false;
+    }
+    const Deadline wake = agent_.has_idle() ? std::min(hold, deadline) : deadline;
+    switch (client_.exchange(nothing, input_, wake)) {
+      case IoStatus::kProgress:
+        break;
+      case IoStatus::kTimeout:
+        if (Clock::now() >= deadline) {
+          ended("the client sent nothing, or too slowly, until the timeout");
+          return false;
+        }
+        agent_.drop_idle();
+        break;
+      case IoStatus::kFailed:
+        if (last_reply_) {
+          reply_lost(*last_reply_, client_.failure() + " after the reply; possible duplicate");
+        }
+        ended(client_.failure());
+        return false;
+      case IoStatus::kClosed:
+        ended(client_.failure());
+        return false;
+    }
+  }
+  return true;
+}
+
+// From then on the server takes no further message; an idle session ends at once.
+bool Session::told_to_stop() {
+  if (!stopping_()) {
+    return false;
+  }
+  server_.drain();
+  if (!idle()) {
+    return false;
+  }
+  end_ = End::kToldToStop;
+  ended("told to stop");
   return true;
 }
 
 bool Session::flush() {
   const Deadline deadline = Clock::now() + settings_.timeouts.input;
   if (!write_all(client_, server_.output(), pending_, deadline, &client_ended_)) {
-    ended("the client does not take our reply");
+    ended("the client does not read our reply");
     return false;
   }
   if (!server_.output().empty()) {
@@ -150,7 +180,7 @@ bool Session::flush() {
 }
 
 bool Session::deliver() {
-  // A client that pipelines must not wait with its next piece for what we have long answered.
+  // A client that pipelines must not have to wait for replies to what it sent before.
   if (!flush()) {
     return false;
   }
@@ -158,32 +188,31 @@ bool Session::deliver() {
     data_.emplace(settings_.spool_dir, settings_.max_message_size);
   }
   data_->finish();
-  const Delivered delivered = carrier_.deliver(server_.envelope(), *data_, begun_);
+  const DeliveryResult result = agent_.deliver({server_.envelope(), *data_, begun_, Clock::now()});
   data_.reset();
-  look_at_client();
+  check_client();
   std::vector<std::string> lines;
-  for (const Outcome& outcome : delivered.outcomes) {
-    lines.push_back(reply_line(outcome, delivered.trace));
+  for (const Outcome& outcome : result.outcomes) {
+    lines.push_back(reply_line(outcome, result.trace));
   }
   server_.answer(lines);
-  // The next message may stand behind this one's dot, in the same piece.
+  // The next message may already be in the same piece of input.
   begun_ = Clock::now();
   read_ = 0;
   if (!flush()) {
-    reply_lost(delivered.trace, "gone before it heard the outcomes: possible duplicate");
+    reply_lost(result.trace, "disconnected before the reply was sent; possible duplicate");
     return false;
   }
   if (client_ended_ && piece_.empty() && rest_.empty() && pending_.empty()) {
-    // Over TCP there is no telling one who has gone from one who only has nothing more to say.
-    reply_lost(delivered.trace, "closed before it was told the outcomes: possible duplicate");
+    // Over TCP a client that has gone looks like one that has only finished sending.
+    reply_lost(result.trace, "closed before the reply was sent; possible duplicate");
   }
-  told_ = delivered.trace;
+  last_reply_ = result.trace;
   return true;
 }
 
-// Is he still there? Before the outcomes are written, as over TCP a write to one who has gone is
-// taken.
-void Session::look_at_client() {
+// Before the outcomes are written, since TCP accepts a write to a peer that has gone.
+void Session::check_client() {
   std::string_view nothing;
   if (!client_ended_ && !client_.quiet()) {
     client_ended_ = client_.exchange(nothing, pending_, Clock::now() + std::chrono::seconds(1)) ==
@@ -191,23 +220,22 @@ void Session::look_at_client() {
   }
 }
 
-// What the store took, the client will bring again.
-void Session::reply_lost(const TraceId& trace, const std::string& words) {
-  carrier_.reply_lost();
-  log_.warning(Record("reply-lost").add("trace", trace.text()).add("client", words));
+// The client will send the message again, also for recipients that were delivered.
+void Session::reply_lost(const TraceId& trace, const std::string& reason) {
+  agent_.reply_lost();
+  log_.warning(Record("reply-lost").add("trace", trace.text()).add("client", reason));
 }
 
-// Between messages a client's leaving is its right, and behind its QUIT; in the middle of one it is
-// worth a line.
+// Disconnecting between messages or after QUIT is normal; during a message it is logged.
 void Session::ended(const std::string& reason) {
   if (!idle() && server_.state() != ServerState::kClosed) {
     log_.warning(Record("client-lost")
                      .add("trace", "")
                      .add("client", reason)
                      .add("state", kServerStateNames[static_cast<int>(server_.state())])
-                     .add("message", "thrown away; the client still has it"));
+                     .add("message", "discarded; the client still has it"));
   }
-  carrier_.drop_idle();
+  agent_.drop_idle();
 }
 
 }  // namespace lmtpq::mailer

@@ -1,12 +1,10 @@
-// One client's LMTP session: the server's protocol on a Channel, each message sent down the road.
+// One client's LMTP session on a Channel: reads commands and messages, hands each message to the
+// DeliveryAgent, writes the replies. The same class serves Sendmail on two pipes and a client of
+// the daemon on a socket.
 //
-// What it is: the loop that reads, keeps the message, delivers, answers. The same class for
-//   Sendmail on two pipes and for a client on a socket.
-// What it does not know: how the channel came to be, what happens in delivery.
-// Called by: the stdio front and the daemon's clients.
-// Threads and lifetimes: one thread; settings, carrier and log outlive it.
-// Failure: a client that dies, stalls or is silent for too long ends the session; a message whose
-//   end was not read is thrown away, never delivered.
+// A session is used by one thread; settings, agent and log outlive it. A client that disconnects,
+// stalls, or sends nothing for too long ends the session. A message whose end of data was not read
+// is discarded, never delivered.
 #pragma once
 
 #include <functional>
@@ -21,49 +19,54 @@
 
 namespace lmtpq::mailer {
 
-// What the settings say of a session's limits; nothing is offered beyond the usual.
+// The limits that the settings have for a session; it offers no optional extension.
 ServerLimits server_limits(const Settings& settings);
 
 class Session {
  public:
-  // `stopping` is asked between messages: true ends the session as soon as it is idle.
-  Session(Channel& client, const Settings& settings, ServerLimits limits, DeliveryAgent& carrier,
+  // `stopping` is asked whenever the session waits for its client: true ends it between messages.
+  Session(Channel& client, const Settings& settings, ServerLimits limits, DeliveryAgent& agent,
           const Log& log, std::function<bool()> stopping);
 
-  // Returns when the client said QUIT, went away, or had to be given up; or, idle, was left since
-  // we are told to stop.
+  // kByClient: the client sent QUIT, disconnected, or failed. kToldToStop: the session was idle
+  // when `stopping` became true.
   enum class End { kByClient, kToldToStop };
   End run();
-  // 421, over a connection that our end leaves open; on stdio the process's end says it.
+  // Writes 421, for a connection that outlives this process's interest in it: a socket. On stdio
+  // the end of the process says as much.
   void say_goodbye();
 
  private:
   bool next_input();
   bool read_input();
+  bool wait_for_input();
+  bool told_to_stop();
+  Deadline input_deadline(Clock::time_point now) const;
   bool flush();
   bool idle() const;
   bool deliver();
-  void look_at_client();
-  void reply_lost(const TraceId& trace, const std::string& words);
+  void check_client();
+  void reply_lost(const TraceId& trace, const std::string& reason);
   void ended(const std::string& reason);
 
   Channel& client_;
   const Settings& settings_;
-  DeliveryAgent& carrier_;
+  DeliveryAgent& agent_;
   const Log& log_;
   std::function<bool()> stopping_;
   LmtpServer server_;
-  std::string input_;            // being consumed
-  std::string pending_;          // came in while we wrote
-  std::string_view piece_;       // of input_, what the server has now
-  std::string_view rest_;        // of input_, behind that
-  bool client_ended_ = false;    // its own side, seen while we wrote
-  std::optional<TraceId> told_;  // the outcomes of this one are out, and nothing was heard since
+  std::string input_;          // being consumed
+  std::string pending_;        // was read while we wrote
+  std::string_view piece_;     // of input_: the server reads it now
+  std::string_view rest_;      // of input_: after piece_
+  bool client_ended_ = false;  // the client will send no more; seen while we wrote
+  // The message whose outcomes were the last thing written, until the client sends more.
+  std::optional<TraceId> last_reply_;
   std::optional<MailData> data_;
-  Clock::time_point begun_;
+  Clock::time_point begun_;     // of the current message
+  std::uint64_t read_ = 0;      // bytes of the current message
   Clock::time_point answered_;  // our latest reply
   End end_ = End::kByClient;
-  std::uint64_t read_ = 0;  // bytes of the current message
 };
 
 }  // namespace lmtpq::mailer

@@ -4,20 +4,25 @@
 #include <sysexits.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <exception>
+#include <optional>
 #include <utility>
 
 #include "mailer/serve/configuration/config_log.h"
 #include "mailer/serve/listeners/acceptor.h"
-#include "mailer/serve/observe/control_socket.h"
-#include "mailer/serve/observe/metrics.h"
+#include "mailer/serve/listeners/clients.h"
+#include "mailer/serve/metrics/metrics_endpoint.h"
 #include "mailer/serve/pools/pool_janitor.h"
+#include "mailer/serve/status/control_socket.h"
 
 namespace lmtpq::mailer {
 namespace {
 
-constexpr std::chrono::seconds kGrace{5};  // for what was cut to be logged and answered
+constexpr std::chrono::seconds kGrace{5};  // to log and answer messages whose connections were cut
 
 sigset_t our_signals() {
   sigset_t set;
@@ -28,11 +33,10 @@ sigset_t our_signals() {
   return set;
 }
 
-// The next of our signals; 0: none came within a second.
-int next_signal() {
+// The next of our signals; 0: none came in this time.
+int next_signal(timespec time) {
   const sigset_t set = our_signals();
-  const timespec second{1, 0};
-  const int number = sigtimedwait(&set, nullptr, &second);
+  const int number = sigtimedwait(&set, nullptr, &time);
   return number > 0 ? number : 0;
 }
 
@@ -51,58 +55,66 @@ std::vector<std::shared_ptr<ListeningSocket>> listed(const Daemon::Sockets& sock
   return made;
 }
 
-// What is no mistake, and will make mail wait one day.
+// Settings that are valid and will make mail wait one day.
 void warn(const DaemonSettings& settings, const Log& log) {
   warn_of_spool(settings.process, log);
-  for (const Listener& listener : settings.listeners) {
+  for (const ListenerSettings& listener : settings.listeners) {
     warn_of_sections(listener.settings, log);
   }
 }
 
-// libldap must be begun with before there are threads.
+// libldap must be initialized before there are threads.
 void refuse_new_directory(const DaemonSettings& now, const DaemonSettings& before) {
   if (before.process.routes.directory.uris.empty() && !now.process.routes.directory.uris.empty()) {
-    throw ConfigError("route-ldap: a directory is asked only after a restart");
+    throw ConfigError("route-ldap: restart the daemon to begin with an LDAP directory");
   }
 }
 
-// What root could read at start, the user that we became must read on SIGHUP.
+// Reports files that root could read at start, but the daemon's user cannot read at a SIGHUP.
 void warn_of_reload(const std::vector<std::string>& arguments, const Log& log) {
   try {
     DaemonSettings settings = configure_daemon(arguments);
     read_secrets(settings);
   } catch (const std::exception& error) {
-    log.warning(Record("reload")
-                    .add("warning", "SIGHUP will fail, for this user")
+    log.warning(Record("reload-will-fail")
+                    .add("warning", "SIGHUP will fail: the daemon's user cannot read a file")
                     .add("error", error.what())
                     .add("remedy", "let its group read the file: chgrp, chmod 640"));
   }
 }
 
+void require_writable(const Settings& process) {
+  if (process.log.starts_with('/') && eaccess(process.log.c_str(), W_OK) != 0) {
+    throw ConfigError("--log " + process.log + ": " + std::strerror(errno));
+  }
+}
+
 }  // namespace
 
-// What runs, in the order in which it is made.
+// The parts that run, in the order in which they are made.
 struct Daemon::Running {
-  Running(const Log& the_log, DaemonSettings settings)
-      : log(the_log),
+  explicit Running(DaemonSettings settings)
+      : log("lmtpq", settings.process.log, settings.process.log_level),
         mailboxes(settings.process.serve.mailbox_limit),
-        book(log, meter),
-        clients(present, log, {&mailboxes, &meter}, settings.process.serve.threads),
-        watched{present, clients, book, mailboxes, meter, std::chrono::system_clock::now()} {
-    present.set(std::make_shared<Configuration>(std::move(settings), book, log));
+        pools(log, counters),
+        clients(current, log, {&mailboxes, &counters}, settings.process.serve.threads),
+        parts{current, clients, pools, mailboxes, counters, std::chrono::system_clock::now()} {
+    require_writable(settings.process);
+    current.set(std::make_shared<Configuration>(std::move(settings), pools, log));
   }
 
-  void reload(Daemon& daemon, Acceptor& acceptor);
-  int drain(Daemon& daemon, Acceptor& acceptor, ControlSocket& watch);
-
-  const Log& log;
-  CounterRegistry meter;
+  const Log log;
+  CounterRegistry counters;
   MailboxLimiter mailboxes;
-  PoolRegistry book;
-  CurrentConfiguration present;
+  PoolRegistry pools;
+  CurrentConfiguration current;
   Clients clients;
-  const DaemonParts watched;
-  Announced announced;
+  const DaemonParts parts;
+  std::optional<ControlSocket> control;
+  std::optional<MetricsEndpoint> metrics;
+  std::optional<Acceptor> acceptor;
+  std::optional<PoolJanitor> janitor;
+  LoggedSettings logged;
 };
 
 Daemon::Daemon(std::vector<std::string> arguments, DaemonSettings settings)
@@ -115,10 +127,12 @@ Daemon::Daemon(std::vector<std::string> arguments, DaemonSettings settings)
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
+Daemon::~Daemon() = default;
+
 Daemon::Sockets Daemon::open_sockets(const DaemonSettings& settings, const Sockets& open,
                                      PassedSockets& passed) {
   Sockets made;
-  for (const Listener& listener : settings.listeners) {
+  for (const ListenerSettings& listener : settings.listeners) {
     const std::string& address = listener.address.text;
     const auto old = open.find(address);
     if (old != open.end()) {
@@ -133,100 +147,122 @@ Daemon::Sockets Daemon::open_sockets(const DaemonSettings& settings, const Socke
   return made;
 }
 
-int Daemon::run(const Log& log) {
-  Running& running = *new Running(log, std::move(first_));  // see the header: never destroyed
-  for (const std::string& name : passed_.left()) {
-    log.warning(
-        Record("socket-unused").add("passed", name).add("effect", "no listener has this address"));
-  }
-  const Settings& process = running.present.get()->settings().process;
-  warn(running.present.get()->settings(), log);
-  if (!process.user.empty()) {
-    warn_of_reload(arguments_, log);
-  }
-  ControlSocket& watch = *new ControlSocket(running.watched, process.serve.control, log);
-  if (!process.serve.metrics.empty()) {
-    new Endpoint(process.serve.metrics, running.watched);
-  }
-  Acceptor& acceptor = *new Acceptor(running.clients, log);
-  new PoolJanitor(running.book);
-  acceptor.use(listed(sockets_));
-  running.announced = announce_start(*running.present.get(), running.book, log);
-  sd_notify(0, "READY=1");
+int Daemon::run() {
+  start();
   for (;;) {
-    switch (next_signal()) {
+    switch (next_signal({1, 0})) {
       case 0:
-        sd_notifyf(0, "STATUS=%zu clients\nWATCHDOG=1", running.clients.count());
+        sd_notifyf(0, "STATUS=%zu clients\nWATCHDOG=1", running_->clients.count());
         break;
       case SIGHUP:
-        running.reload(*this, acceptor);
+        reload();
         break;
       default:
-        return running.drain(*this, acceptor, watch);
+        return drain();
     }
   }
 }
 
-void Daemon::Running::reload(Daemon& daemon, Acceptor& acceptor) {
+void Daemon::start() {
+  running_ = std::make_unique<Running>(std::move(first_));
+  Running& running = *running_;
+  for (const std::string& name : passed_.left()) {
+    running.log.warning(
+        Record("socket-unused").add("passed", name).add("effect", "no listener has this address"));
+  }
+  const auto configuration = running.current.get();
+  const Settings& process = configuration->settings().process;
+  warn(configuration->settings(), running.log);
+  if (!process.user.empty()) {
+    warn_of_reload(arguments_, running.log);
+  }
+  running.control.emplace(running.parts, process.serve.control, running.log);
+  if (!process.serve.metrics.empty()) {
+    running.metrics.emplace(process.serve.metrics, running.parts);
+  }
+  running.acceptor.emplace(running.clients, running.log);
+  running.janitor.emplace(running.pools);
+  running.acceptor->use(listed(sockets_));
+  running.logged = log_start(*configuration, running.pools, running.log);
+  sd_notify(0, "READY=1");
+}
+
+void Daemon::reload() {
   notify_reloading();
-  log.reopen();
+  running_->log.reopen();
   try {
-    DaemonSettings settings = configure_daemon(daemon.arguments_);
-    read_secrets(settings);
-    Sockets sockets = open_sockets(settings, daemon.sockets_, daemon.passed_);
-    refuse_new_directory(settings, present.get()->settings());
-    present.set(std::make_shared<Configuration>(std::move(settings), book, log));
-    acceptor.use(listed(sockets));
-    daemon.sockets_.swap(sockets);
-    meter.reloaded(true);
-    announced = announce_reload(*present.get(), book, announced, log);
-    warn(present.get()->settings(), log);
+    load();
   } catch (const std::exception& error) {
-    meter.reloaded(false);
-    log.error(Record("reload").add("error", error.what()).add("effect", "all stays as it was"));
+    running_->counters.reloaded(false);
+    running_->log.error(Record("reload-failed")
+                            .add("error", error.what())
+                            .add("effect", "previous configuration kept"));
   }
   sd_notify(0, "READY=1");
 }
 
-int Daemon::Running::drain(Daemon& daemon, Acceptor& acceptor, ControlSocket& watch) {
-  sd_notify(0, "STOPPING=1");
-  const Clock::time_point start = Clock::now();
-  const Deadline deadline = start + present.get()->settings().process.serve.drain;
-  // Closed at once: who dials now must not wait for us, and the next daemon may listen there.
-  acceptor.use({});
-  daemon.sockets_.clear();
-  clients.drain();
-  log.info(Record("draining").add("clients", static_cast<long long>(clients.count())));
-  bool ended = clients.wait(Clock::now());
+// Whatever can fail comes before the new configuration is set.
+void Daemon::load() {
+  Running& running = *running_;
+  DaemonSettings settings = configure_daemon(arguments_);
+  read_secrets(settings);
+  Sockets sockets = open_sockets(settings, sockets_, passed_);
+  refuse_new_directory(settings, running.current.get()->settings());
+  running.current.set(
+      std::make_shared<Configuration>(std::move(settings), running.pools, running.log));
+  running.acceptor->use(listed(sockets));
+  sockets_.swap(sockets);
+  running.counters.reloaded(true);
+  const auto configuration = running.current.get();
+  running.logged = log_reload(*configuration, running.pools, running.logged, running.log);
+  warn(configuration->settings(), running.log);
+}
+
+// Until all have left, the deadline, or a second signal.
+void Daemon::wait_for_clients(Deadline deadline) {
+  bool ended = running_->clients.wait(Clock::now());
   while (!ended && Clock::now() < deadline) {
     sd_notify(0, "WATCHDOG=1");
-    ended = clients.wait(std::min(deadline, Clock::now() + std::chrono::milliseconds(200)));
-    const sigset_t set = our_signals();
-    const timespec now{};
-    const int number = sigtimedwait(&set, nullptr, &now);
+    ended =
+        running_->clients.wait(std::min(deadline, Clock::now() + std::chrono::milliseconds(200)));
+    const int number = next_signal({0, 0});
     if (number == SIGTERM || number == SIGINT) {
-      break;
+      return;
     }
   }
+}
+
+int Daemon::drain() {
+  Running& running = *running_;
+  sd_notify(0, "STOPPING=1");
+  const Deadline deadline = Clock::now() + running.current.get()->settings().process.serve.drain;
+  // Closed at once: new clients must not wait for us, and the next daemon may listen there.
+  running.acceptor->use({});
+  sockets_.clear();
+  running.clients.drain();
+  const auto number_of_clients = [&] { return static_cast<long long>(running.clients.count()); };
+  running.log.info(Record("draining").add("clients", number_of_clients()));
+  wait_for_clients(deadline);
+  bool ended = running.clients.wait(Clock::now());
   if (!ended) {
-    log.warning(Record("cutting")
-                    .add("clients", static_cast<long long>(clients.count()))
-                    .add("effect", "messages under way are deferred"));
-    clients.cut();
-    book.cut();
-    ended = clients.wait(Clock::now() + kGrace);
+    running.log.warning(Record("closing-clients")
+                            .add("clients", number_of_clients())
+                            .add("effect", "messages in progress are deferred"));
+    running.clients.cut();
+    running.pools.cut();
+    ended = running.clients.wait(Clock::now() + kGrace);
   }
-  for (const auto& pool : book.all()) {
+  for (const auto& pool : running.pools.all()) {
     pool->drop_idle();
   }
-  watch.stop();
+  running.control->stop();
   Record record("stopped");
-  record.add("clients", static_cast<long long>(clients.count()));
+  record.add("clients", number_of_clients());
   if (ended) {
-    log.info(record);
+    running.log.info(record);
   } else {
-    // They do not take what they are told, or something holds up their deliveries.
-    log.warning(record.add("effect", "who is left is told nothing: possible duplicate"));
+    // They do not read their replies, or something blocks their deliveries.
+    running.log.warning(record.add("effect", "remaining clients get no reply; possible duplicate"));
   }
   return ended ? EX_OK : EX_TEMPFAIL;
 }

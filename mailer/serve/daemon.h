@@ -1,26 +1,21 @@
-// The daemon: everything that `serve` has running.
+// The daemon: everything that `lmtpq serve` runs.
 //
-// What it is: the listening sockets and the thread that accepts on them, the thread that looks
-// after
-//   the pools, and the main thread's loop of signals: SIGHUP reloads, SIGTERM and SIGINT drain.
-// What it does not know: what a client's session does (Clients), how mail goes on (Delivery).
-// Called by: main, once.
-// Threads and lifetimes: made before the first thread; run() returns when all is over. Sessions
-// that
-//   could not be ended may still run then, so the object is never destroyed.
-// Failure: ConfigError at start. A reload that fails leaves everything as it was, and says so.
+// Opens the listening sockets; then run() starts the threads that accept and serve clients, clean
+// up the pools, and show the status and the metrics, and handles signals in the main thread: SIGHUP
+// reloads, SIGTERM and SIGINT drain.
+//
+// Made before the first thread, with the rights that the sockets need. ConfigError at start; a
+// reload that fails keeps the previous configuration and logs the error. After run() it must not be
+// destroyed: sessions that could not be ended may still use it (see main()).
 #pragma once
 
-#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "mailer/serve/configuration/configuration.h"
-#include "mailer/serve/listeners/clients.h"
 #include "mailer/serve/listeners/listening_socket.h"
-#include "mailer/serve/pools/pool_registry.h"
 
 namespace lmtpq::mailer {
 
@@ -28,21 +23,30 @@ class Daemon {
  public:
   using Sockets = std::map<std::string, std::shared_ptr<ListeningSocket>>;  // by address
 
-  // Opens the sockets: with the rights that are needed for that.
   Daemon(std::vector<std::string> arguments, DaemonSettings settings);
-  // With the rights that are left.
-  int run(const Log& log);
+  ~Daemon();
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
+  // Called after privileges were given up. Returns the exit status.
+  int run();
 
  private:
   struct Running;
 
+  void start();
+  void reload();
+  void load();
+  int drain();
+  void wait_for_clients(Deadline deadline);
   static Sockets open_sockets(const DaemonSettings& settings, const Sockets& open,
                               PassedSockets& passed);
 
   const std::vector<std::string> arguments_;  // read again at each SIGHUP
-  DaemonSettings first_;
+  DaemonSettings first_;                      // run() moves them into the Configuration
   PassedSockets passed_;
   Sockets sockets_;
+  std::unique_ptr<Running> running_;  // run() makes it
 };
 
 }  // namespace lmtpq::mailer

@@ -1,17 +1,16 @@
-// The daemon's program: `lmtpq serve` becomes it. It reads its settings, opens its sockets, gives
-// up privileges, serves.
+// lmtpq-serve: `lmtpq serve` executes it. Reads the settings, opens the sockets, gives up
+// privileges, serves.
 
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <exception>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,7 +19,7 @@
 #include "mailer/io/secure_loader.h"
 #include "mailer/serve/daemon.h"
 #include "mailer/serve/ldap/ldap_routes.h"
-#include "mailer/serve/observe/status.h"
+#include "mailer/serve/status/status_command.h"
 #include "mailer/settings/load.h"
 
 namespace lmtpq::mailer {
@@ -31,18 +30,18 @@ constexpr const char* kUsage =
     "       lmtpq serve --check [options]\n"
     "       lmtpq serve --status [--json] [--control PATH]\n"
     "\n"
-    "An LMTP server that keeps connections to the stores. SIGHUP reads the configuration, keys "
-    "and\n"
-    "certificates anew, SIGTERM lets the messages under way end.\n\n";
+    "An LMTP server that keeps connections to the stores open. SIGHUP reloads the configuration,\n"
+    "keys and certificates; SIGTERM stops it after the messages in progress.\n\n";
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr std::size_t kStack = 8 * 1024 * 1024;  // theirs stands on it too
+constexpr std::size_t kStack = 8 * 1024 * 1024;  // the sanitizers use the stack too
 #else
 constexpr std::size_t kStack = 512 * 1024;
 #endif
 
-// A client's thread needs little of either; there may be thousands.
-void be_frugal() {
+// Blocking calls run on helper threads, possibly many: keeps their stacks and malloc arenas small,
+// and allows as many descriptors as the hard limit does.
+void limit_thread_memory() {
   constexpr int kArenas = 4;
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
@@ -50,6 +49,9 @@ void be_frugal() {
   pthread_setattr_default_np(&attributes);
   pthread_attr_destroy(&attributes);
   mallopt(M_ARENA_MAX, kArenas);
+}
+
+void raise_descriptor_limit() {
   rlimit files{};
   if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
     files.rlim_cur = files.rlim_max;
@@ -57,50 +59,45 @@ void be_frugal() {
   }
 }
 
-// As whom we should serve, so that a file which that user cannot read is found too.
+// Runs as the service user, to catch files that this user cannot read.
 int check(DaemonSettings settings) {
   read_secrets(settings);
   drop_privileges(settings.process.user);
   const Log log("lmtpq", "stderr", LogLevel::kWarning);
-  DeliveryEvents meter;
-  PoolRegistry book(log, meter);
+  DeliveryEvents events;
+  PoolRegistry registry(log, events);
   const std::size_t listeners = settings.listeners.size();
-  const Configuration site(std::move(settings), book, log);
-  std::printf("good: listeners %zu, stores %zu\n", listeners, book.all().size());
+  const Configuration configuration(std::move(settings), registry, log);
+  std::printf("good: listeners %zu, stores %zu\n", listeners, registry.all().size());
   return EX_OK;
 }
 
-int serve(const std::vector<std::string>& arguments) {
+int serve(const std::vector<std::string>& arguments, std::optional<Daemon>& daemon) {
   DaemonSettings settings = configure_daemon(arguments);
   const Settings& process = settings.process;
   if (process.serve.status) {
     return run_status(process);
   }
   if (settings.listeners.empty()) {
-    throw ConfigError("nothing to listen on; expected --listen ADDRESS, or [listener.NAME]");
+    throw ConfigError("no listener; expected --listen ADDRESS, or [listener.NAME] in the file");
   }
   if (process.serve.check) {
     return check(std::move(settings));
   }
   const std::string user = process.user;
-  const std::string place = process.log;
-  const LogLevel level = process.log_level;
-  be_frugal();
+  limit_thread_memory();
+  raise_descriptor_limit();
   if (!process.routes.directory.uris.empty()) {
-    secure_parts();  // its callbacks for libsasl2 are to count, not libldap's
+    secure_parts();  // first: libsasl2 must get its callbacks from there, not from libldap
     prepare_ldap();
   }
-  Daemon& daemon = *new Daemon(arguments, std::move(settings));  // never destroyed, see there
+  daemon.emplace(arguments, std::move(settings));
   drop_privileges(user);
   forbid_core_dumps();
-  const Log& log = *new Log("lmtpq", place, level);
-  if (place.starts_with('/') && eaccess(place.c_str(), W_OK) != 0) {
-    throw ConfigError("--log " + place + ": " + std::strerror(errno));
-  }
-  return daemon.run(log);
+  return daemon->run();
 }
 
-int run(const std::vector<std::string>& words) {
+int run(const std::vector<std::string>& words, std::optional<Daemon>& daemon) {
   if (!words.empty() && words[0] == "--help") {
     Settings settings;
     std::printf("%s%s", kUsage, Config(option_table(Command::kServe, settings)).help().c_str());
@@ -112,7 +109,7 @@ int run(const std::vector<std::string>& words) {
   }
   signal(SIGPIPE, SIG_IGN);
   try {
-    return serve(words);
+    return serve(words, daemon);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "lmtpq: %s\n", error.what());
     return EX_CONFIG;
@@ -122,9 +119,11 @@ int run(const std::vector<std::string>& words) {
 }  // namespace
 }  // namespace lmtpq::mailer
 
-// Threads of sessions that could not be ended may still run: nothing is torn down beneath them.
 int main(int argc, char** argv) {
-  const int status = lmtpq::mailer::run(std::vector<std::string>(argv + 1, argv + argc));
+  std::optional<lmtpq::mailer::Daemon> daemon;
+  const int status = lmtpq::mailer::run(std::vector<std::string>(argv + 1, argv + argc), daemon);
   std::fflush(stdout);
+  // Sessions that could not be ended, and threads that dial stores, may still use the daemon:
+  // _Exit() ends the process without destroying it.
   std::_Exit(status);
 }

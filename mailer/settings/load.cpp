@@ -130,7 +130,7 @@ void add_listeners(const Config& config, FreeSection section,
                    const std::vector<Destination>& addresses,
                    const std::vector<Destination>& operands, DaemonSettings& made) {
   for (const Destination& address : addresses) {
-    Listener listener;
+    ListenerSettings listener;
     listener.name = section.name;
     listener.address = address;
     try {
@@ -146,7 +146,7 @@ void add_listeners(const Config& config, FreeSection section,
   }
 }
 
-void refuse_twins(const std::vector<Listener>& listeners) {
+void refuse_twins(const std::vector<ListenerSettings>& listeners) {
   for (auto later = listeners.begin(); later != listeners.end(); ++later) {
     for (auto earlier = listeners.begin(); earlier != later; ++earlier) {
       if (earlier->address.text == later->address.text) {
@@ -222,7 +222,7 @@ bool read_secrets(Command command, Settings& settings) {
 }
 
 void read_secrets(DaemonSettings& settings) {
-  for (Listener& listener : settings.listeners) {
+  for (ListenerSettings& listener : settings.listeners) {
     read_secrets(Command::kServe, listener.settings);
   }
   const uid_t reader = future_user(settings.process.user);

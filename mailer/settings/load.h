@@ -21,14 +21,14 @@ std::vector<std::string> configure(Command command, const std::vector<std::strin
                                    Settings& settings);
 
 // One door of the daemon.
-struct Listener {
+struct ListenerSettings {
   std::string name;  // of its section; empty: --listen's
   Destination address;
   Settings settings;  // what is done with the mail that comes in there
 };
 struct DaemonSettings {
   Settings process;  // what is set for all
-  std::vector<Listener> listeners;
+  std::vector<ListenerSettings> listeners;
   Secret directory_password;  // of the map of routes
   // A store that only a map of routes names, with its login; ConfigError: it cannot be had.
   std::function<Store(const Destination&)> store_for;

@@ -63,7 +63,7 @@ Table limit_options(ServeSettings& s) {
 
 }  // namespace
 
-std::vector<Option> listener_option_table(ListenerSettings& s) {
+std::vector<Option> listener_option_table(ListenerOptions& s) {
   return under(
       "The listener",
       {value("listen-mode", "MODE", "0660", "of a unix socket", mode(s.mode)),

@@ -27,7 +27,7 @@ enum class Balance {
   kLeastUsed,  // the one with the fewest connections in use for its weight
 };
 
-struct ListenerSettings {
+struct ListenerOptions {
   mode_t mode = 0660;  // of a unix socket
   std::string owner;   // USER, USER:GROUP or :GROUP; empty: ours
   ClientList clients;  // empty: whom the mode lets in, and over TCP loopback
@@ -38,7 +38,7 @@ struct ListenerSettings {
 struct ServeSettings {
   using Time = std::chrono::milliseconds;
   std::vector<Destination> listen;
-  ListenerSettings listener;
+  ListenerOptions listener;
   std::size_t threads = 1;
   std::size_t max_clients = 0;
   std::size_t max_clients_each = 0;   // from one address or uid
@@ -56,7 +56,7 @@ inline constexpr const char* kDefaultControl = "/run/lmtpq/control";
 inline constexpr const char* kListenerPrefix = "listener.";
 
 // What a listener may have of its own, and what is the daemon's.
-std::vector<Option> listener_option_table(ListenerSettings& settings);
+std::vector<Option> listener_option_table(ListenerOptions& settings);
 std::vector<Option> serve_option_table(ServeSettings& settings);
 
 }  // namespace lmtpq::mailer

@@ -203,7 +203,7 @@ int deliver(const Script& script, const std::vector<std::string>& operands,
   lmtpq::mailer::MailData data(settings.spool_dir, settings.max_message_size);
   data.append(message);
   data.finish();
-  const auto delivered = delivery.deliver(envelope, data, Clock::now());
+  const auto delivered = delivery.deliver({envelope, data, Clock::now(), Clock::now()});
   delivery.drop_idle();
   return lmtpq::mailer::exit_status(delivered.outcomes);
 }

@@ -34,7 +34,7 @@ Record record_of(const ServeSettings& serve) {
   return made;
 }
 
-Record record_of(const Listener& listener) {
+Record record_of(const ListenerSettings& listener) {
   Record made("listener-settings");
   made.add("listener", listener.address.text);
   if (!listener.name.empty()) {
@@ -46,7 +46,7 @@ Record record_of(const Listener& listener) {
   return made;
 }
 
-// Secrets are no options: only the names of their files are.
+// Has no secrets: only the names of their files are options.
 Record record_of(const Store& store) {
   StoreSettings settings;
   Table table = store_option_table(settings);
@@ -63,11 +63,11 @@ Record record_of(const Store& store) {
   return made;
 }
 
-Announced all_of(const Configuration& site, const PoolRegistry& pools) {
-  Announced made;
-  made.emplace(kDaemon, record_of(site.settings().process.serve));
+LoggedSettings lines_of(const Configuration& configuration, const PoolRegistry& pools) {
+  LoggedSettings made;
+  made.emplace(kDaemon, record_of(configuration.settings().process.serve));
   std::set<std::string> wanted;
-  for (const Listener& listener : site.settings().listeners) {
+  for (const ListenerSettings& listener : configuration.settings().listeners) {
     made.emplace("listener " + listener.address.text, record_of(listener));
     for (const Destination& destination : listener.settings.destinations) {
       wanted.insert(destination.text);
@@ -84,22 +84,24 @@ Announced all_of(const Configuration& site, const PoolRegistry& pools) {
 
 }  // namespace
 
-Announced announce_start(const Configuration& site, const PoolRegistry& pools, const Log& log) {
-  Announced made = all_of(site, pools);
-  log.info(Record("serving")
-               .add("version", LMTPQ_VERSION)
-               .add("pid", static_cast<long long>(getpid()))
-               .add("config", site.settings().process.config_file)
-               .add("listeners", static_cast<long long>(site.settings().listeners.size())));
+LoggedSettings log_start(const Configuration& configuration, const PoolRegistry& pools,
+                         const Log& log) {
+  LoggedSettings made = lines_of(configuration, pools);
+  log.info(
+      Record("serving")
+          .add("version", LMTPQ_VERSION)
+          .add("pid", static_cast<long long>(getpid()))
+          .add("config", configuration.settings().process.config_file)
+          .add("listeners", static_cast<long long>(configuration.settings().listeners.size())));
   for (const auto& [what, record] : made) {
     log.info(record);
   }
   return made;
 }
 
-Announced announce_reload(const Configuration& site, const PoolRegistry& pools,
-                          const Announced& before, const Log& log) {
-  Announced made = all_of(site, pools);
+LoggedSettings log_reload(const Configuration& configuration, const PoolRegistry& pools,
+                          const LoggedSettings& before, const Log& log) {
+  LoggedSettings made = lines_of(configuration, pools);
   long long changes = 0;
   for (const auto& [what, record] : made) {
     const auto old = before.find(what);
@@ -107,8 +109,10 @@ Announced announce_reload(const Configuration& site, const PoolRegistry& pools,
       Record line = record;
       log.info(line.add("change", old == before.end() ? "new" : "changed"));
       if (what == kDaemon) {
-        log.warning(Record("reload").add(
-            "effect", "control, metrics and mailbox-limit are as they were until the next start"));
+        log.warning(
+            Record("restart-needed")
+                .add("effect",
+                     "control, metrics and mailbox-limit keep their values until the next start"));
       }
       ++changes;
     }
@@ -123,7 +127,7 @@ Announced announce_reload(const Configuration& site, const PoolRegistry& pools,
     }
   }
   log.info(Record("reloaded")
-               .add("listeners", static_cast<long long>(site.settings().listeners.size()))
+               .add("listeners", static_cast<long long>(configuration.settings().listeners.size()))
                .add("changes", changes));
   return made;
 }

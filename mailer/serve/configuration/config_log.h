@@ -1,11 +1,7 @@
-// The daemon's own lines in the log: what it serves, and what a reload changed of it.
+// The log lines about settings: at start one for the daemon, each listener and each store; at a
+// reload those that are new, changed or gone.
 //
-// What it is: a line for each listener and each store; what of a store's settings differs from the
-//   defaults.
-// What it does not know: when they are wanted.
-// Called by: the daemon.
-// Threads and lifetimes: the main thread.
-// Failure: none.
+// A store's line has the settings that differ from the defaults. Used by the main thread.
 #pragma once
 
 #include <map>
@@ -16,12 +12,12 @@
 
 namespace lmtpq::mailer {
 
-// What was said of each listener and store.
-using Announced = std::map<std::string, Record>;
+// The line of each listener and store, by "listener ADDRESS" or "store DESTINATION".
+using LoggedSettings = std::map<std::string, Record>;
 
-Announced announce_start(const Configuration& site, const PoolRegistry& pools, const Log& log);
-// Only what is new, changed or gone since `before`.
-Announced announce_reload(const Configuration& site, const PoolRegistry& pools,
-                          const Announced& before, const Log& log);
+LoggedSettings log_start(const Configuration& configuration, const PoolRegistry& pools,
+                         const Log& log);
+LoggedSettings log_reload(const Configuration& configuration, const PoolRegistry& pools,
+                          const LoggedSettings& before, const Log& log);
 
 }  // namespace lmtpq::mailer

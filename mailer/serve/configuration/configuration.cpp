@@ -23,32 +23,33 @@ std::unique_ptr<Routes> make_routes(DaemonSettings& settings, const Log& log) {
 
 }  // namespace
 
-Configuration::Configuration(DaemonSettings settings, PoolRegistry& book, const Log& log)
-    : settings_(std::move(settings)), book_(book), routes_(make_routes(settings_, log)) {
-  for (Listener& listener : settings_.listeners) {
+Configuration::Configuration(DaemonSettings settings, PoolRegistry& registry, const Log& log)
+    : settings_(std::move(settings)), registry_(registry), routes_(make_routes(settings_, log)) {
+  for (ListenerSettings& configured : settings_.listeners) {
     PoolList::Shared pools;
-    for (Store& store : listener.settings.stores) {
-      // The pool keeps the store, and with it the secrets.
-      pools.push_back(book.pool(std::move(store), listener.settings));
+    for (Store& store : configured.settings.stores) {
+      // The pool takes the store over, and with it the secrets.
+      pools.push_back(registry.pool(std::move(store), configured.settings));
       pools.back()->renew_tls();
     }
-    doors_.push_back(
-        {&listener, std::make_unique<PoolList>(std::move(pools), settings_.process.serve.balance)});
+    listeners_.push_back(
+        {configured.name, configured.address.text, configured.settings,
+         std::make_unique<PoolList>(std::move(pools), settings_.process.serve.balance)});
   }
 }
 
-std::shared_ptr<PoolList> Configuration::make_pools(const Door& door,
+std::shared_ptr<PoolList> Configuration::make_pools(const Listener& listener,
                                                     const std::vector<Destination>& route) const {
   PoolList::Shared pools;
   for (const Destination& destination : route) {
-    pools.push_back(book_.pool(settings_.store_for(destination), door.listener->settings));
+    pools.push_back(registry_.pool(settings_.store_for(destination), listener.settings));
   }
   return std::make_shared<PoolList>(std::move(pools), settings_.process.serve.balance);
 }
 
-std::shared_ptr<PoolList> Configuration::pools(const Door& door,
+std::shared_ptr<PoolList> Configuration::pools(const Listener& listener,
                                                const std::vector<Destination>& route) const {
-  std::string name = door.listener->address.text;
+  std::string name = listener.address;
   for (const Destination& destination : route) {
     name += ' ' + destination.text;
   }
@@ -58,16 +59,16 @@ std::shared_ptr<PoolList> Configuration::pools(const Door& door,
       return found->second;
     }
   }
-  std::shared_ptr<PoolList> made = make_pools(door, route);
+  std::shared_ptr<PoolList> made = make_pools(listener, route);
   const std::lock_guard lock(mutex_);
   return routed_.size() < kMaxRouted ? routed_.try_emplace(std::move(name), made).first->second
                                      : made;
 }
 
-const Door* Configuration::door(std::string_view address) const {
-  for (const Door& door : doors_) {
-    if (door.listener->address.text == address) {
-      return &door;
+const Listener* Configuration::listener(std::string_view address) const {
+  for (const Listener& listener : listeners_) {
+    if (listener.address == address) {
+      return &listener;
     }
   }
   return nullptr;
@@ -75,12 +76,12 @@ const Door* Configuration::door(std::string_view address) const {
 
 std::shared_ptr<const Configuration> CurrentConfiguration::get() const {
   const std::lock_guard lock(mutex_);
-  return site_;
+  return configuration_;
 }
 
-void CurrentConfiguration::set(std::shared_ptr<const Configuration> site) {
+void CurrentConfiguration::set(std::shared_ptr<const Configuration> configuration) {
   const std::lock_guard lock(mutex_);
-  site_.swap(site);  // the old one ends without the lock
+  configuration_.swap(configuration);  // the old one is destroyed after the lock is released
 }
 
 }  // namespace lmtpq::mailer

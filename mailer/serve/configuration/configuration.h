@@ -1,12 +1,8 @@
-// One configuration, as it is in use.
+// The active configuration: settings, listeners with their pools, the map of routes. Replaced as a
+// whole on SIGHUP.
 //
-// What it is: the settings of a moment, the map of routes, and for each listener the pools that its
-//   mail goes to, those of routes being made as the map names them.
-// What it does not know: sockets, clients.
-// Called by: the daemon makes one at start and at each SIGHUP; a session asks for the present one
-//   with each message.
-// Threads and lifetimes: immutable, shared; the last message that began with it ends it.
-// Failure: ConfigError in the constructor, also for TLS files that cannot be used.
+// Immutable and shared; it lives until the last message that began with it has ended. The
+// constructor throws ConfigError, also for TLS files that cannot be used.
 #pragma once
 
 #include <map>
@@ -23,46 +19,51 @@
 
 namespace lmtpq::mailer {
 
-// A listener and where its mail goes, unless the map of routes says otherwise.
-struct Door {
-  const Listener* listener;
+// A listener, and the pools of its stores: where its mail goes unless a route says otherwise.
+struct Listener {
+  const std::string& name;     // of its section; empty: --listen's
+  const std::string& address;  // as it was configured
+  const Settings& settings;
   std::unique_ptr<PoolList> pools;
 };
 
 class Configuration {
  public:
-  Configuration(DaemonSettings settings, PoolRegistry& book, const Log& log);
+  Configuration(DaemonSettings settings, PoolRegistry& registry, const Log& log);
 
   const DaemonSettings& settings() const { return settings_; }
-  // By the text of its address; nullptr: no such listener any more.
-  const Door* door(std::string_view address) const;
+  // By the text of its address; nullptr: there is no such listener, or no longer.
+  const Listener* listener(std::string_view address) const;
   Routes* routes() const { return routes_.get(); }  // nullptr: none
-  std::shared_ptr<PoolList> pools(const Door& door, const std::vector<Destination>& route) const;
+  // The pools of a route's stores, with the listener's settings. ConfigError where a store cannot
+  // be used.
+  std::shared_ptr<PoolList> pools(const Listener& listener,
+                                  const std::vector<Destination>& route) const;
 
  private:
-  std::shared_ptr<PoolList> make_pools(const Door& door,
+  std::shared_ptr<PoolList> make_pools(const Listener& listener,
                                        const std::vector<Destination>& route) const;
 
-  // A map names only so many stores; what it names beyond is made anew for each message.
+  // Lists that are kept for the next message; those beyond are made for each message.
   static constexpr std::size_t kMaxRouted = 4096;
 
   DaemonSettings settings_;
-  PoolRegistry& book_;
-  std::vector<Door> doors_;
+  PoolRegistry& registry_;
+  std::vector<Listener> listeners_;
   std::unique_ptr<Routes> routes_;
   mutable std::mutex mutex_;
   mutable std::map<std::string, std::shared_ptr<PoolList>> routed_;  // by listener and route
 };
 
-// The one of the moment.
+// The configuration of the moment. Used by several threads.
 class CurrentConfiguration {
  public:
   std::shared_ptr<const Configuration> get() const;
-  void set(std::shared_ptr<const Configuration> site);
+  void set(std::shared_ptr<const Configuration> configuration);
 
  private:
   mutable std::mutex mutex_;
-  std::shared_ptr<const Configuration> site_;
+  std::shared_ptr<const Configuration> configuration_;
 };
 
 }  // namespace lmtpq::mailer

@@ -1,13 +1,8 @@
-// One client's messages, each by the configuration of its moment.
+// The daemon's agent for one client: each message is delivered by the configuration of the moment.
 //
-// What it is: the way from a session to the deliveries: the present Configuration's listener, its
-// routes, its
-//   pools.
-// What it does not know: the client's dialogue (Session), how a delivery goes (Delivery).
-// Called by: Session.
-// Threads and lifetimes: one client's; what it refers to outlives it. A listener that is no longer
-//   configured serves those who are connected as it did.
-// Failure: none escapes; a store that cannot be had is its recipients' temporary outcome.
+// Takes the listener, its routes and its pools from the current Configuration, so that a reload
+// takes effect with the client's next message. A listener that a reload removed serves its
+// connected clients as before. What it refers to outlives it; one thread uses it.
 #pragma once
 
 #include <memory>
@@ -21,20 +16,20 @@ namespace lmtpq::mailer {
 
 class ListenerDelivery : public DeliveryAgent {
  public:
-  // `address` is the listener's; `site` has it.
-  ListenerDelivery(const CurrentConfiguration& present, std::shared_ptr<const Configuration> site,
-                   const std::string& address, const Log& log, Shared shared);
+  // `configuration` has a listener with this address.
+  ListenerDelivery(const CurrentConfiguration& current,
+                   std::shared_ptr<const Configuration> configuration, const std::string& address,
+                   const Log& log, DeliveryServices services);
 
-  Delivered deliver(const Envelope& envelope, const MailData& data,
-                    Clock::time_point begun) override;
+  DeliveryResult deliver(const DeliveryRequest& request) override;
   void reply_lost() override;
 
  private:
-  const CurrentConfiguration& present_;
-  const std::shared_ptr<const Configuration> site_;
+  const CurrentConfiguration& current_;
+  const std::shared_ptr<const Configuration> first_;  // of the time when the client connected
   const std::string& address_;
   const Log& log_;
-  const Shared shared_;
+  const DeliveryServices services_;
 };
 
 }  // namespace lmtpq::mailer

@@ -18,7 +18,7 @@ namespace {
 
 namespace context = boost::context;
 
-constexpr std::size_t kKept = 256;
+constexpr std::size_t kMostKept = 256;  // stacks
 
 void* new_name() {
 #if defined(__SANITIZE_THREAD__)
@@ -42,16 +42,16 @@ void* present_name() {
 #endif
 }
 
-// ThreadSanitizer counts the functions that are entered and left by the name of the moment: a
-// function that is entered under one name and left under another upsets both counts, so this must
-// not be one.
+// ThreadSanitizer counts for each name the functions that are entered and left. A function that is
+// entered under one name and left under another makes both counts wrong, so this must be inlined.
 [[gnu::always_inline]] inline void change_name([[maybe_unused]] void* name) {
 #if defined(__SANITIZE_THREAD__)
   __tsan_switch_to_fiber(name, 0);
 #endif
 }
 
-// Just before a switch: to where, and where our frames may be noted (nullptr: we never come back).
+// Just before a switch: the stack to switch to, and where AddressSanitizer may note our frames
+// (nullptr: we never come back).
 void announce([[maybe_unused]] const void* bottom, [[maybe_unused]] std::size_t size,
               [[maybe_unused]] void** frames) {
 #if defined(__SANITIZE_ADDRESS__)
@@ -59,7 +59,7 @@ void announce([[maybe_unused]] const void* bottom, [[maybe_unused]] std::size_t 
 #endif
 }
 
-// Just behind one: our frames, and from where.
+// Just after a switch: our frames, and the stack that we come from.
 void arrived([[maybe_unused]] void* frames, [[maybe_unused]] const void** bottom,
              [[maybe_unused]] std::size_t* size) {
 #if defined(__SANITIZE_ADDRESS__)
@@ -90,7 +90,7 @@ context::stack_context FiberStacks::take() {
 void FiberStacks::give_back(context::stack_context stack) {
   {
     const std::lock_guard lock(mutex_);
-    if (free_.size() < kKept) {
+    if (free_.size() < kMostKept) {
       free_.push_back(stack);
       return;
     }
@@ -121,7 +121,7 @@ void Fiber::body() {
   work_();
   work_ = nullptr;
   over_ = true;
-  announce(other_bottom_, other_size_, nullptr);  // the name is changed behind the last function
+  announce(other_bottom_, other_size_, nullptr);  // the name changes after the last function
 }
 
 void Fiber::enter() {

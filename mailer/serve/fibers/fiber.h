@@ -1,12 +1,9 @@
-// A thread of control that is not a thread: a stack of its own, entered and left at will.
+// A fiber: code with a separate stack that the owner enters and that leaves by itself.
 //
-// What it is: Boost.Context's switch, with what the compiler's runtime keeps per thread (exceptions
-//   in flight) and what the sanitizers must hear; and a cache of stacks.
-// What it does not know: when it runs (Reactor).
-// Called by: Reactor.
-// Threads and lifetimes: made anywhere; entered by one thread only. Must be over when it is
-//   destroyed.
-// Failure: std::bad_alloc when there is no stack. The work must not throw.
+// Boost.Context switches the stacks. This class also switches what the C++ runtime keeps for each
+// thread (exceptions in flight) and tells the sanitizers. Made on any thread, entered by one only;
+// must be over when it is destroyed. std::bad_alloc where no stack can be had. The work must not
+// throw.
 #pragma once
 
 #include <boost/context/fiber.hpp>
@@ -16,13 +13,13 @@
 
 namespace lmtpq::mailer {
 
-// Stacks with a guard page, some of them kept for the next.
+// Stacks with a guard page; freed ones are kept for later fibers, up to a limit.
 class FiberStacks {
  public:
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-  static constexpr std::size_t kSize = 2 * 1024 * 1024;  // theirs stands on it too
+  static constexpr std::size_t kSize = 2 * 1024 * 1024;  // the sanitizers use the stack too
 #else
-  static constexpr std::size_t kSize = 256 * 1024;  // only what is touched is memory
+  static constexpr std::size_t kSize = 256 * 1024;  // only pages that are used take memory
 #endif
 
   FiberStacks() = default;
@@ -45,15 +42,15 @@ class Fiber {
   Fiber(const Fiber&) = delete;
   Fiber& operator=(const Fiber&) = delete;
 
-  // Runs it until it leaves or is over.
+  // Runs the fiber until it leaves or is over.
   void enter();
-  // From within: back to who entered.
+  // Called by the fiber: returns to the caller of enter().
   void leave();
   bool over() const { return over_; }
 
  private:
   struct Stack;
-  struct Exceptions {  // as the C++ ABI has them, for each thread
+  struct Exceptions {  // __cxa_eh_globals of the C++ ABI
     void* caught = nullptr;
     unsigned int uncaught = 0;
   };
@@ -64,14 +61,14 @@ class Fiber {
   bool over_ = false;
   boost::context::stack_context stack_;
   Exceptions exceptions_;
-  // What the sanitizers call the two sides.
+  // The names that the sanitizers have for the two sides.
   void* own_name_ = nullptr;
   void* other_name_ = nullptr;
   void* own_frames_ = nullptr;
   const void* other_bottom_ = nullptr;
   std::size_t other_size_ = 0;
-  boost::context::fiber other_;  // who entered
-  boost::context::fiber self_;   // where to go on; the last member: its end frees the stack
+  boost::context::fiber other_;  // the caller of enter()
+  boost::context::fiber self_;   // where it goes on; last, since its destructor frees the stack
 };
 
 }  // namespace lmtpq::mailer

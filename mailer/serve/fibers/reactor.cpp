@@ -12,9 +12,9 @@ namespace lmtpq::mailer {
 namespace {
 
 constexpr std::size_t kEvents = 256;
-constexpr int kTurns = 32;  // exchanges without a wait, before others get theirs
-constexpr std::size_t kFewAlarms = 1024;
-constexpr std::uint64_t kBell = ~std::uint64_t{0};
+constexpr int kMostExchanges = 32;  // without a wait, before other fibers run
+constexpr std::size_t kFewTimers = 1024;
+constexpr std::uint64_t kWakeup = ~std::uint64_t{0};
 
 std::uint32_t slot_of(std::uint64_t id) { return static_cast<std::uint32_t>(id); }
 
@@ -25,7 +25,7 @@ Reactor::Reactor()
       wakeup_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       events_(kEvents) {
   epoll_event event{EPOLLIN, {}};
-  event.data.u64 = kBell;
+  event.data.u64 = kWakeup;
   if (!epoll_.valid() || !wakeup_fd_.valid() ||
       epoll_ctl(epoll_.number(), EPOLL_CTL_ADD, wakeup_fd_.number(), &event) != 0) {
     throw std::system_error(errno, std::generic_category(), "epoll");
@@ -35,7 +35,7 @@ Reactor::Reactor()
 
 Reactor::~Reactor() {
   stopping_ = true;
-  look_up();
+  interrupt_waits();
   thread_.join();
 }
 
@@ -43,7 +43,7 @@ void Reactor::start(std::function<void()> work) {
   post({Request::Kind::kStart, std::make_unique<Task>(stacks_, std::move(work))});
 }
 
-void Reactor::look_up() { post({Request::Kind::kLookUp}); }
+void Reactor::interrupt_waits() { post({Request::Kind::kInterrupt}); }
 
 void Reactor::wake(std::uint64_t fiber) {
   if (current() == this) {
@@ -65,12 +65,12 @@ void Reactor::post(Request request) {
 }
 
 void Reactor::take_requests() {
-  std::vector<Request> letters;
+  std::vector<Request> requests;
   {
     const std::lock_guard lock(mutex_);
-    letters.swap(requests_);
+    requests.swap(requests_);
   }
-  for (Request& request : letters) {
+  for (Request& request : requests) {
     take_request(std::move(request));
   }
 }
@@ -94,7 +94,7 @@ void Reactor::take_request(Request request) {
         make_ready(*task, 0);
       }
       break;
-    case Request::Kind::kLookUp:
+    case Request::Kind::kInterrupt:
       for (const auto& task : tasks_) {
         if (task && task->state == State::kWaiting) {
           make_ready(*task, kInterrupted);
@@ -120,12 +120,12 @@ void Reactor::run() {
   while (!stopping_) {
     take_requests();
     run_ready();
-    ring_alarms();
-    poll(patience());
+    run_timers();
+    poll(poll_timeout());
   }
 }
 
-// Those that are ready now; what becomes ready meanwhile waits until we have looked at the world.
+// The fibers that are ready now. Those that become ready in the meantime run after the next poll.
 void Reactor::run_ready() {
   for (std::size_t left = ready_.size(); left > 0; --left) {
     Task& task = *ready_.front();
@@ -148,53 +148,53 @@ void Reactor::run(Task& task) {
   }
 }
 
-void Reactor::ring_alarms() {
-  if (alarms_.empty()) {
+void Reactor::run_timers() {
+  if (timers_.empty()) {
     return;
   }
   const Clock::time_point now = Clock::now();
-  while (!alarms_.empty() && alarms_.front().time <= now) {
-    Task* const task = find(alarms_.front().task);
-    const Deadline time = alarms_.front().time;
-    std::pop_heap(alarms_.begin(), alarms_.end());
-    alarms_.pop_back();
-    if (task == nullptr || task->alarm != time) {
+  while (!timers_.empty() && timers_.front().time <= now) {
+    Task* const task = find(timers_.front().task);
+    const Deadline time = timers_.front().time;
+    std::pop_heap(timers_.begin(), timers_.end());
+    timers_.pop_back();
+    if (task == nullptr || task->timer != time) {
       continue;
     }
-    task->alarm = Deadline::max();
+    task->timer = Deadline::max();
     const bool waits = task->state == State::kSleeping || task->state == State::kWaiting;
     if (waits && task->deadline <= now) {
       make_ready(*task, 0);
     } else if (waits && task->deadline != Deadline::max()) {
-      set_alarm(*task, task->deadline);
+      set_timer(*task, task->deadline);
     }
   }
 }
 
-void Reactor::set_alarm(Task& task, Deadline time) {
-  if (alarms_.size() >= kFewAlarms && alarms_.size() >= 4 * tasks_.size()) {
-    forget_alarms();
+void Reactor::set_timer(Task& task, Deadline time) {
+  if (timers_.size() >= kFewTimers && timers_.size() >= 4 * tasks_.size()) {
+    forget_timers();
   }
-  alarms_.push_back({time, task.id});
-  std::push_heap(alarms_.begin(), alarms_.end());
-  task.alarm = time;
+  timers_.push_back({time, task.id});
+  std::push_heap(timers_.begin(), timers_.end());
+  task.timer = time;
 }
 
-// Those of fibers that are over, and those that an earlier one has replaced: clients that come and
-// go would leave as many as there were in the ten minutes that each could have been silent.
-void Reactor::forget_alarms() {
-  std::erase_if(alarms_, [this](const Alarm& alarm) {
-    const Task* const task = find(alarm.task);
-    return task == nullptr || task->alarm != alarm.time;
+// Drops timers of fibers that are over, and timers that an earlier one has replaced. Otherwise
+// every client of the last ten minutes (input-timeout) would leave one.
+void Reactor::forget_timers() {
+  std::erase_if(timers_, [this](const Timer& timer) {
+    const Task* const task = find(timer.task);
+    return task == nullptr || task->timer != timer.time;
   });
-  std::make_heap(alarms_.begin(), alarms_.end());
+  std::make_heap(timers_.begin(), timers_.end());
 }
 
-int Reactor::patience() {
+int Reactor::poll_timeout() {
   if (!ready_.empty()) {
     return 0;
   }
-  return alarms_.empty() ? -1 : milliseconds_until(alarms_.front().time);
+  return timers_.empty() ? -1 : milliseconds_until(timers_.front().time);
 }
 
 void Reactor::poll(int milliseconds) {
@@ -209,9 +209,9 @@ void Reactor::poll(int milliseconds) {
   asleep_ = false;
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = events_[static_cast<std::size_t>(i)];
-    if (event.data.u64 == kBell) {
-      std::uint64_t rung = 0;
-      [[maybe_unused]] const ssize_t got = read(wakeup_fd_.number(), &rung, sizeof rung);
+    if (event.data.u64 == kWakeup) {
+      std::uint64_t ignored = 0;
+      [[maybe_unused]] const ssize_t got = read(wakeup_fd_.number(), &ignored, sizeof ignored);
       continue;
     }
     const std::uint32_t slot = slot_of(event.data.u64);
@@ -222,15 +222,15 @@ void Reactor::poll(int milliseconds) {
   }
 }
 
-// An alarm that rings too early is cheaper than one for each wait: most waits end long before their
+// A timer that fires too early is cheaper than one for each wait: most waits end long before their
 // deadlines.
 void Reactor::leave(State state, Deadline deadline) {
   Task& task = *running_;
   task.state = state;
-  task.turns = 0;
+  task.exchanges = 0;
   task.deadline = deadline;
-  if (state != State::kReady && deadline < task.alarm) {
-    set_alarm(task, deadline);
+  if (state != State::kReady && deadline < task.timer) {
+    set_timer(task, deadline);
   }
   task.fiber.leave();
 }
@@ -242,7 +242,7 @@ short Reactor::wait_for(int descriptor, short events, Deadline deadline) {
   event.data.u64 = std::uint64_t{task.wait} << 32 | slot_of(task.id);
   if (epoll_ctl(epoll_.number(), EPOLL_CTL_MOD, descriptor, &event) != 0 &&
       epoll_ctl(epoll_.number(), EPOLL_CTL_ADD, descriptor, &event) != 0) {
-    return events;  // nothing to wait for, or no memory: the call itself will tell
+    return events;  // cannot wait (no memory): the read or write itself reports what is wrong
   }
   leave(State::kWaiting, deadline);
   return task.happened;
@@ -253,7 +253,7 @@ void Reactor::sleep(Deadline deadline) { leave(State::kSleeping, deadline); }
 Scheduler::Sleeper Reactor::self() { return {this, running_->id}; }
 
 void Reactor::pace() {
-  if (++running_->turns >= kTurns) {
+  if (++running_->exchanges >= kMostExchanges) {
     Task& task = *running_;
     ready_.push_back(&task);
     leave(State::kReady, Deadline::max());

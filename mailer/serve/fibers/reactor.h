@@ -1,11 +1,8 @@
-// The thread on which clients are served, each on a fiber.
+// A thread that runs fibers: those that are ready, and with epoll(7) and timers those that wait.
 //
-// What it is: epoll(7), fibers that are ready, fibers that wait, and the deadlines of those.
-// What it does not know: what the fibers do.
-// Called by: Clients starts fibers; their code waits through Scheduler.
-// Threads and lifetimes: one thread of its own. start(), wake() and look_up() from any thread;
-//   outlives its fibers.
-// Failure: std::bad_alloc or std::system_error from the constructor and start().
+// Clients starts fibers; their code waits through Scheduler (mailer/io/waiting.h). start(), wake()
+// and interrupt_waits() may be called from any thread, the rest by the fibers; must outlive its
+// fibers. std::bad_alloc or std::system_error from the constructor and start().
 #pragma once
 
 #include <sys/epoll.h>
@@ -28,8 +25,8 @@ class Reactor : public Scheduler {
   ~Reactor() override;
 
   void start(std::function<void()> work);
-  // All that wait for a descriptor return kInterrupted.
-  void look_up();
+  // Every fiber that waits for a descriptor now returns kInterrupted.
+  void interrupt_waits();
 
   short wait_for(int descriptor, short events, Deadline deadline) override;
   void sleep(Deadline deadline) override;
@@ -44,19 +41,19 @@ class Reactor : public Scheduler {
     Fiber fiber;
     std::uint64_t id = 0;
     State state = State::kReady;
-    std::uint32_t wait = 0;  // the present or last one: an event for another is none
+    std::uint32_t wait = 0;  // number of its latest wait; events of earlier ones are ignored
     short happened = 0;
-    int turns = 0;  // since it last waited
+    int exchanges = 0;  // since it last waited
     Deadline deadline = Deadline::max();
-    Deadline alarm = Deadline::max();  // in alarms_, no later than the deadline
+    Deadline timer = Deadline::max();  // in timers_, no later than the deadline
   };
-  struct Alarm {
+  struct Timer {
     Deadline time;
     std::uint64_t task;
-    bool operator<(const Alarm& other) const { return time > other.time; }  // the next in front
+    bool operator<(const Timer& other) const { return time > other.time; }  // earliest first
   };
   struct Request {
-    enum class Kind { kStart, kWake, kLookUp };
+    enum class Kind { kStart, kWake, kInterrupt };
     Kind kind;
     std::unique_ptr<Task> task = nullptr;
     std::uint64_t id = 0;
@@ -68,10 +65,10 @@ class Reactor : public Scheduler {
   void take_request(Request request);
   void run_ready();
   void run(Task& task);
-  void ring_alarms();
-  void set_alarm(Task& task, Deadline time);
-  void forget_alarms();
-  int patience();
+  void run_timers();
+  void set_timer(Task& task, Deadline time);
+  void forget_timers();
+  int poll_timeout();
   void poll(int milliseconds);
   void leave(State state, Deadline deadline);
   void make_ready(Task& task, short happened);
@@ -79,19 +76,19 @@ class Reactor : public Scheduler {
 
   FiberStacks stacks_;
   Descriptor epoll_;
-  Descriptor wakeup_fd_;  // eventfd(2): there are letters
+  Descriptor wakeup_fd_;  // eventfd(2): requests_ is not empty
   std::mutex mutex_;
   std::vector<Request> requests_;
   std::atomic<bool> asleep_ = false;
   std::atomic<bool> stopping_ = false;
 
-  // The thread's own.
-  std::vector<std::unique_ptr<Task>> tasks_;  // by the lower half of their ids
+  // Used by the thread only.
+  std::vector<std::unique_ptr<Task>> tasks_;  // index: the lower half of their ids
   std::vector<std::uint32_t> free_slots_;
   std::uint32_t generation_ = 0;
-  std::uint32_t waits_ = 0;  // of all: a descriptor may be registered for a fiber that is over
+  std::uint32_t waits_ = 0;  // of all fibers: a descriptor may be registered for one that is over
   std::deque<Task*> ready_;
-  std::vector<Alarm> alarms_;  // a heap
+  std::vector<Timer> timers_;  // a heap
   Task* running_ = nullptr;
   std::vector<epoll_event> events_;
   std::thread thread_;

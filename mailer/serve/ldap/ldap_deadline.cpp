@@ -7,7 +7,7 @@
 
 namespace lmtpq::mailer {
 
-// lber's calls, as it declares them.
+// The callbacks of lber, with its signatures.
 struct LdapDeadlineLayer {
   static constexpr int kBeneathTls = (LBER_SBIOD_LEVEL_PROVIDER + LBER_SBIOD_LEVEL_TRANSPORT) / 2;
 
@@ -32,7 +32,7 @@ struct LdapDeadlineLayer {
   }
   static int close(Sockbuf_IO_Desc*) { return 0; }
 
-  // Also without blocking the socket would be read in vain until something comes.
+  // Without this wait libldap would read the socket in a busy loop until something comes.
   static bool await(Sockbuf_IO_Desc* layer, short what) {
     int number = -1;
     ber_sockbuf_ctrl(layer->sbiod_sb, LBER_SB_OPT_GET_FD, &number);

@@ -1,13 +1,11 @@
-// A deadline for all that libldap reads and writes on one handle's connection.
+// A deadline for everything that libldap reads and writes on one handle's connection.
 //
-// What it is: a layer of I/O beneath TLS (lber's Sockbuf_IO) that waits for the socket until the
-//   deadline, and then says that time is up.
-// What it does not know: LDAP, TLS.
-// Called by: ldap_routes.cpp, for each handle. LDAP_OPT_TIMEOUT bounds what libldap waits for, not
-//   what it does then: a handshake with GnuTLS (Debian's libldap) reads a silent peer's socket over
-//   and over, for ever and as fast as it can, and the rest of half a message is read without limit.
-// Threads and lifetimes: one thread's at a time; outlives its handle.
-// Failure: libldap sees ETIMEDOUT, and says that it cannot contact the server.
+// A layer of I/O below TLS (lber's Sockbuf_IO) that waits for the socket until the deadline, and
+// then fails with ETIMEDOUT, which libldap reports as "Can't contact LDAP server". LDAP_OPT_TIMEOUT
+// does not suffice: in a handshake with GnuTLS (Debian's libldap) a silent peer's socket is read
+// forever and without a pause, and the rest of half a message is read without limit.
+//
+// One thread at a time; outlives its handle.
 #pragma once
 
 #include <ldap.h>
@@ -22,7 +20,7 @@ class LdapDeadline {
   LdapDeadline(const LdapDeadline&) = delete;
   LdapDeadline& operator=(const LdapDeadline&) = delete;
 
-  // Before the handle connects; false: libldap does not want it.
+  // Call it before the handle connects. False: libldap does not accept it.
   bool attach(LDAP* handle);
   void set(Deadline deadline) { deadline_ = deadline; }
 

@@ -11,7 +11,7 @@
 namespace lmtpq::mailer {
 namespace {
 
-constexpr int kMostEntries = 8;  // more than one is odd already
+constexpr int kMostEntries = 8;  // more than one is already an error of the directory
 
 struct FreeMessage {
   void operator()(LDAPMessage* message) const { ldap_msgfree(message); }
@@ -23,7 +23,7 @@ timeval time_of(std::chrono::milliseconds span) {
           static_cast<suseconds_t>(span.count() % 1000 * 1000)};
 }
 
-// The code's words, and the directory's own or the TLS library's, which say more.
+// The code's text, and that of the directory or the TLS library, which says more.
 std::string words_of(LDAP* handle, int code) {
   std::string words = ldap_err2string(code);
   char* more = nullptr;
@@ -49,14 +49,14 @@ class LdapDirectory : public Directory {
   LdapDirectory(const LdapDirectory&) = delete;
   LdapDirectory& operator=(const LdapDirectory&) = delete;
 
-  // Empty: it is ready; else why not.
+  // Empty: it is ready. Otherwise why not.
   std::string open(const Secret& password) {
     deadline_.set(Clock::now() + settings_.timeout);
     if (!set_options()) {
-      return "libldap does not take our settings";
+      return "libldap rejects the settings";
     }
     if (has_tls_ && !set_tls_options()) {
-      return "the CAs cannot be read (--route-ldap-ca-file)";
+      return "cannot read the CA certificates (--route-ldap-ca-file)";
     }
     if (settings_.tls == DirectoryTls::kStartTls) {
       const int code = ldap_start_tls_s(handle_, nullptr, nullptr);
@@ -80,7 +80,7 @@ class LdapDirectory : public Directory {
       return {kind_of(code), {}, words_of(handle_, code)};
     }
     if (ldap_count_references(handle_, found) > 0 && ldap_count_entries(handle_, found) == 0) {
-      return {Answer::Kind::kRefused, {}, "the directory refers to another one"};
+      return {Answer::Kind::kRefused, {}, "the directory answered with a referral to another one"};
     }
     return {Answer::Kind::kFound, entries_of(found), {}};
   }
@@ -99,10 +99,11 @@ class LdapDirectory : public Directory {
            set(LDAP_OPT_X_KEEPALIVE_IDLE, &keepalive) && deadline_.attach(handle_);
   }
 
-  // Without need for it the CAs are not read: that takes longer than a search.
+  // Only with TLS, since reading the CA certificates takes longer than a search.
   bool set_tls_options() {
     const int check = LDAP_OPT_X_TLS_HARD;
-    const int names = LDAP_OPT_X_TLS_TRY;  // the subject's only where there are no others
+    const int names =
+        LDAP_OPT_X_TLS_TRY;  // the subject's name only where there is no alternative name
     const int client = 0;
     return (settings_.ca_file.empty() ||
             set(LDAP_OPT_X_TLS_CACERTFILE, settings_.ca_file.c_str())) &&
@@ -125,7 +126,7 @@ class LdapDirectory : public Directory {
       case LDAP_BUSY:
         return Answer::Kind::kLost;
       default:
-        // Codes below zero are libldap's own: the connection can be in any state.
+        // Codes below zero come from libldap: the connection can be in any state.
         return code < 0 && code != LDAP_FILTER_ERROR ? Answer::Kind::kLost : Answer::Kind::kRefused;
     }
   }
@@ -150,7 +151,7 @@ class LdapDirectory : public Directory {
   LDAP* handle_ = nullptr;
 };
 
-// Connects to the first that answers.
+// Connects to the first directory that answers.
 class LdapOpener {
  public:
   LdapOpener(const DirectorySettings& settings, Secret password)
@@ -186,7 +187,7 @@ void prepare_ldap() {
 
 std::unique_ptr<Routes> ldap_routes(const DirectorySettings& settings, Secret password,
                                     const Log& log) {
-  // Connections refer to its settings, and the pool that keeps them to the function.
+  // Connections refer to the opener's settings; the pool that keeps them holds the function.
   const auto opener = std::make_shared<const LdapOpener>(settings, std::move(password));
   DirectoryPool::Limits limits;
   limits.patience = settings.timeout;

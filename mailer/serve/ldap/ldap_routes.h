@@ -1,16 +1,13 @@
-// Routes out of an LDAP directory.
+// Routes from an LDAP directory: DirectoryRoutes on libldap.
 //
-// What it is: DirectoryRoutes over libldap.
-// What it does not know: what the answers mean (DirectoryRoutes), who asks.
-// Called by: the daemon, at start and by SIGHUP.
-// Threads and lifetimes: what it makes may be used by several threads; the log must outlive it. A
-//   connection is used by one thread at a time, as libldap demands of a handle.
-// Failure: ConfigError for what libldap cannot even begin with. A directory that is out of reach is
-//   no error here: it may come.
-// Rules: simple binds only (RFC 4513 section 5.1), also without a name, since a bind shows that
-//   the directory answers. With TLS its certificate must be good, whatever ldap.conf(5) says. No
-//   referral is followed. A name that the DNS does not answer for holds one thread as long as
-//   resolv.conf(5) lets it.
+// Simple binds only (RFC 4513 section 5.1), also without a name, since a bind shows that the
+// directory answers. With TLS the certificate must be valid, whatever ldap.conf(5) says. Referrals
+// are not followed. A name that the DNS does not answer blocks one thread for as long as
+// resolv.conf(5) allows.
+//
+// May be used by several threads; each connection is used by one at a time, as libldap requires.
+// The log must outlive it. ConfigError for settings that libldap rejects; a directory that cannot
+// be reached is no error here, since it may come back.
 #pragma once
 
 #include <memory>
@@ -22,8 +19,8 @@
 
 namespace lmtpq::mailer {
 
-// libldap's first call sets libsasl2's locks for the whole process, and starts it: to be done
-// before there are threads, and after mailer/secure has been loaded, whose callbacks count then.
+// libldap's first call initializes libsasl2 and its locks for the whole process. Call this before
+// there are threads, and after mailer/secure was loaded, so that its callbacks are the ones used.
 void prepare_ldap();
 
 std::unique_ptr<Routes> ldap_routes(const DirectorySettings& settings, Secret password,

@@ -11,8 +11,8 @@
 namespace lmtpq::mailer {
 namespace {
 
-constexpr int kRound = 64;   // clients of one socket before the others are looked at
-constexpr int kPause = 100;  // milliseconds, when no descriptor is free
+constexpr int kMostAtOnce = 64;  // clients of one socket before the other sockets are checked
+constexpr int kPause = 100;      // milliseconds, when no descriptor is free
 
 }  // namespace
 
@@ -67,8 +67,8 @@ void Acceptor::run() {
     if (poll(entries.data(), entries.size(), -1) < 0) {
       continue;
     }
-    std::uint64_t rung = 0;
-    if (entries[0].revents != 0 && read(wakeup_fd_.number(), &rung, sizeof rung) > 0) {
+    std::uint64_t ignored = 0;
+    if (entries[0].revents != 0 && read(wakeup_fd_.number(), &ignored, sizeof ignored) > 0) {
       continue;
     }
     for (std::size_t i = 0; i < sockets.size(); ++i) {
@@ -80,7 +80,7 @@ void Acceptor::run() {
 }
 
 void Acceptor::accept_all(const ListeningSocket& socket) {
-  for (int i = 0; i < kRound; ++i) {
+  for (int i = 0; i < kMostAtOnce; ++i) {
     Client client;
     Descriptor accepted = socket.accept(client);
     if (!accepted.valid()) {

@@ -1,11 +1,8 @@
-// The thread that accepts.
+// The thread that accepts connections: poll(2) on all listening sockets, accept(2) on those that
+// are ready. Clients decides whether a client is served.
 //
-// What it is: poll(2) on all listening sockets, and accept(2) on those that have somebody.
-// What it does not know: who may come in, and what is done with him (Clients).
-// Called by: the daemon.
-// Threads and lifetimes: one thread of its own from start() to stop(); use() may be called from
-//   another.
-// Failure: without a free descriptor it waits a moment, and says so once.
+// Without a free descriptor it waits for a moment and logs that once. use() may be called from
+// another thread.
 #pragma once
 
 #include <map>
@@ -25,7 +22,7 @@ class Acceptor {
   Acceptor(Clients& clients, const Log& log);
   ~Acceptor();
 
-  // Listens on these from now on. Returns when none of the former others is in use any more.
+  // Accepts on these sockets from now on. Returns when the thread has stopped using all others.
   void use(std::vector<std::shared_ptr<ListeningSocket>> sockets);
   void stop();
 
@@ -44,7 +41,7 @@ class Acceptor {
   unsigned version_ = 0;
   unsigned seen_version_ = 0;
   bool stopping_ = false;
-  bool starved_ = false;  // the last accept had no descriptor
+  bool starved_ = false;  // the last accept(2) had no free descriptor
   std::thread thread_;
 };
 

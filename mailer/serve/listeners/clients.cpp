@@ -28,102 +28,104 @@ ServerLimits limits_for(const Client& client, const Settings& settings) {
 
 }  // namespace
 
-Clients::Clients(const CurrentConfiguration& present, const Log& log, Shared shared,
+Clients::Clients(const CurrentConfiguration& current, const Log& log, DeliveryServices services,
                  std::size_t threads)
-    : present_(present), log_(log), shared_(shared) {
+    : current_(current), log_(log), services_(services) {
   for (std::size_t i = 0; i < threads; ++i) {
     reactors_.push_back(std::make_unique<Reactor>());
   }
 }
 
-// Why this client is not served; none: he is. Held: mutex_.
-std::optional<Clients::Objection> Clients::objection(const Client& client, const Door& door) const {
-  const ServeSettings& own = door.listener->settings.serve;
+// Why this client is not served; nullopt: it is. The caller holds mutex_.
+std::optional<Clients::Refusal> Clients::refusal(const Client& client,
+                                                 const Listener& listener) const {
+  const ServeSettings& own = listener.settings.serve;
   if (draining_) {
-    return Objection{Dismissal::kStopping, "421 4.3.2 Shutting down, try again later"};
+    return Refusal{Dismissal::kStopping, "421 4.3.2 Shutting down, try again later"};
   }
   const bool allowed = own.listener.clients.empty() ? !client.address || client.on_loopback()
                                                     : own.listener.clients.contains(client);
   if (!allowed) {
-    return Objection{Dismissal::kNotAllowed,
-                     "421 4.7.1 " + client.text() + " is not among this listener's clients"};
+    return Refusal{Dismissal::kNotAllowed,
+                   "421 4.7.1 " + client.text() + " is not among this listener's clients"};
   }
   if (entries_.size() >= own.max_clients) {
-    return Objection{Dismissal::kTooMany, "421 4.3.2 Too many connections, try again later"};
+    return Refusal{Dismissal::kTooMany, "421 4.3.2 Too many connections, try again later"};
   }
   const auto same = by_client_.find(client.text());
   if (own.max_clients_each > 0 && same != by_client_.end() &&
       same->second >= own.max_clients_each) {
-    return Objection{Dismissal::kTooManyOfOne,
-                     "421 4.7.0 Too many connections from " + client.text() + ", try again later"};
+    return Refusal{Dismissal::kTooManyOfOne,
+                   "421 4.7.0 Too many connections from " + client.text() + ", try again later"};
   }
   return {};
 }
 
 void Clients::refuse(const Descriptor& socket, const Client& client, const std::string& address,
-                     const Objection& objection) {
-  const std::string line = objection.reply + "\r\n";
+                     const Refusal& refusal) {
+  const std::string line = refusal.reply + "\r\n";
   send(socket.number(), line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   log_.warning(Record("client-refused")
                    .add("client", client.text())
                    .add("listener", address)
-                   .add("refused", objection.reply));
-  if (shared_.meter != nullptr) {
-    shared_.meter->client_refused(objection.kind);
+                   .add("refused", refusal.reply));
+  if (services_.events != nullptr) {
+    services_.events->client_refused(refusal.reason);
   }
 }
 
 void Clients::admit(Descriptor socket, const Client& client, const std::string& address) {
-  std::shared_ptr<const Configuration> site = present_.get();
-  const Door* const door = site->door(address);
-  std::optional<Objection> reason;
-  if (door == nullptr) {
-    reason = {Dismissal::kStopping, "421 4.3.2 No longer served here"};
+  std::shared_ptr<const Configuration> configuration = current_.get();
+  const Listener* const listener = configuration->listener(address);
+  std::optional<Refusal> refused;
+  if (listener == nullptr) {
+    refused = {Dismissal::kStopping, "421 4.3.2 No longer served here"};
   }
   Entries::iterator entry;
-  if (door != nullptr) {
+  if (listener != nullptr) {
     const std::lock_guard lock(mutex_);
-    reason = objection(client, *door);
-    if (!reason) {
+    refused = refusal(client, *listener);
+    if (!refused) {
       entry = entries_.insert(entries_.end(), {socket.number(), client, address});
       ++by_client_[client.text()];
     }
   }
-  if (reason) {
-    refuse(socket, client, address, *reason);
+  if (refused) {
+    refuse(socket, client, address, *refused);
     return;
   }
-  if (shared_.meter != nullptr) {
-    shared_.meter->client_admitted();
+  if (services_.events != nullptr) {
+    services_.events->client_admitted();
   }
-  start(std::move(socket), entry, std::move(site));
+  start(std::move(socket), entry, std::move(configuration));
 }
 
 void Clients::start(Descriptor socket, Entries::iterator entry,
-                    std::shared_ptr<const Configuration> site) {
-  // On the heap: start() may throw after it moved from what it was given.
+                    std::shared_ptr<const Configuration> configuration) {
+  // On the heap: start() may throw after it moved from its argument.
   auto shared = std::make_shared<Descriptor>(std::move(socket));
   try {
     reactors_[next_++ % reactors_.size()]->start(
-        [this, shared, entry, site] { serve(std::move(*shared), entry, site); });
+        [this, shared, entry, configuration] { serve(std::move(*shared), entry, configuration); });
   } catch (const std::exception& error) {
     refuse(*shared, entry->client, entry->address,
            {Dismissal::kNoRoom, "421 4.3.2 No room for another connection, try again later"});
-    log_.error(
-        Record("client-failed").add("error", error.what()).add("effect", "a client was sent away"));
+    log_.error(Record("client-not-started")
+                   .add("error", error.what())
+                   .add("effect", "the client was refused"));
     leave(entry);
   }
 }
 
 void Clients::serve(Descriptor socket, Entries::iterator entry,
-                    std::shared_ptr<const Configuration> site) {
+                    std::shared_ptr<const Configuration> configuration) {
   std::optional<DescriptorChannel> channel;
   try {
     channel.emplace(std::move(socket));
     channel->write_first();
-    const Settings& settings = site->door(entry->address)->listener->settings;
-    ListenerDelivery carrier(present_, site, entry->address, log_, shared_);
-    Session session(*channel, settings, limits_for(entry->client, settings), carrier, log_,
+    const Settings& settings = configuration->listener(entry->address)->settings;
+    ListenerDelivery agent(current_, configuration, entry->address, log_, services_);
+    Session session(*channel, settings, limits_for(entry->client, settings), agent, log_,
                     [this] { return draining(); });
     if (session.run() == Session::End::kToldToStop) {
       session.say_goodbye();
@@ -131,9 +133,9 @@ void Clients::serve(Descriptor socket, Entries::iterator entry,
   } catch (const std::exception& error) {
     log_.error(Record("session-failed")
                    .add("error", error.what())
-                   .add("effect", "a client's session ended"));
+                   .add("effect", "the client's session ended"));
   }
-  leave(entry);  // before the socket closes: cut() must not meet its number's next owner
+  leave(entry);  // before the socket closes: cut() must not use its number for the next owner
 }
 
 void Clients::leave(Entries::iterator entry) {
@@ -162,7 +164,7 @@ std::map<std::string, std::size_t> Clients::count_by_listener() const {
 
 bool Clients::wait(Deadline deadline) {
   for (const auto& reactor : reactors_) {
-    reactor->look_up();
+    reactor->interrupt_waits();
   }
   std::unique_lock lock(mutex_);
   return left_.wait_until(lock, deadline, [&] { return entries_.empty(); });

@@ -1,12 +1,9 @@
-// Those who are connected to us.
+// The connected clients: a fiber with a Session for each, how many there are and may be, and their
+// end when the daemon drains.
 //
-// What it is: a fiber for each client, with a Session; how many there are, and may be; their end
-//   when the daemon is told to stop.
-// What it does not know: listening, configuration files, stores.
-// Called by: the acceptor admits, the daemon drains.
-// Threads and lifetimes: admit() and the rest may be called from several threads; outlives the
-//   sessions, for whose end wait() waits.
-// Failure: who cannot be served is told 421 and closed; a session's exception ends that session.
+// admit() and the others may be called from several threads; outlives the sessions, for whose end
+// wait() waits. A client that cannot be served is sent 421 and closed; an exception in a session
+// ends that session.
 #pragma once
 
 #include <atomic>
@@ -29,53 +26,56 @@ namespace lmtpq::mailer {
 
 class Clients {
  public:
-  Clients(const CurrentConfiguration& present, const Log& log, Shared shared, std::size_t threads);
+  Clients(const CurrentConfiguration& current, const Log& log, DeliveryServices services,
+          std::size_t threads);
 
-  // A client who dialled the listener of this address.
+  // Serves a client that connected to the listener of this address, or refuses it.
   void admit(Descriptor socket, const Client& client, const std::string& address);
 
   std::size_t count() const;
   std::map<std::string, std::size_t> count_by_listener() const;
 
-  // Sessions end between messages from now on; nobody is admitted.
+  // From now on sessions end between messages, and no client is admitted.
   void drain() { draining_ = true; }
   bool draining() const { return draining_; }
-  // Has those who wait for their client look up, so that they see it; returns when none is left, or
-  // false at the deadline.
+  // Wakes the sessions that wait for their client, so that they notice draining(). True: none is
+  // left; false: some are left at the deadline.
   bool wait(Deadline deadline);
-  // Reads no more from any client: who was in the middle of a message still has it.
+  // Reads no more from any client. One in the middle of a message still has it.
   void cut();
 
  private:
   struct Entry {
     int socket = -1;
     Client client;
-    std::string address;  // the listener's
+    std::string address;  // of the listener
   };
   using Entries = std::list<Entry>;
 
-  struct Objection {
-    Dismissal kind;
+  struct Refusal {
+    Dismissal reason;
     std::string reply;
   };
 
-  std::optional<Objection> objection(const Client& client, const Door& door) const;
+  std::optional<Refusal> refusal(const Client& client, const Listener& listener) const;
   void refuse(const Descriptor& socket, const Client& client, const std::string& address,
-              const Objection& objection);
-  void start(Descriptor socket, Entries::iterator entry, std::shared_ptr<const Configuration> site);
-  void serve(Descriptor socket, Entries::iterator entry, std::shared_ptr<const Configuration> site);
+              const Refusal& refusal);
+  void start(Descriptor socket, Entries::iterator entry,
+             std::shared_ptr<const Configuration> configuration);
+  void serve(Descriptor socket, Entries::iterator entry,
+             std::shared_ptr<const Configuration> configuration);
   void leave(Entries::iterator entry);
 
-  const CurrentConfiguration& present_;
+  const CurrentConfiguration& current_;
   const Log& log_;
-  const Shared shared_;
+  const DeliveryServices services_;
   std::atomic<bool> draining_ = false;
   mutable std::mutex mutex_;
   std::condition_variable left_;
   Entries entries_;
   std::map<std::string, std::size_t> by_client_;
   std::vector<std::unique_ptr<Reactor>> reactors_;
-  std::atomic<std::size_t> next_ = 0;  // of them, for the next client
+  std::atomic<std::size_t> next_ = 0;  // index of the reactor for the next client
 };
 
 }  // namespace lmtpq::mailer

@@ -42,9 +42,9 @@ sockaddr_un unix_address(const Destination& address) {
   return made;
 }
 
-bool somebody_listens(const sockaddr_un& address) {
+bool is_in_use(const sockaddr_un& address) {
   const Descriptor dialled(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  // EAGAIN: somebody listens whose queue is full.
+  // EAGAIN: a program listens there, and its queue is full.
   return connect(dialled.number(), reinterpret_cast<const sockaddr*>(&address), sizeof address) ==
              0 ||
          errno == EAGAIN;
@@ -71,7 +71,7 @@ void give_to(const Destination& address, const std::string& owner) {
     gid = found->gr_gid;
   }
   if (chown(address.host.c_str(), uid, gid) != 0) {
-    refuse(address, "chown", "; start as root, or name a group of the daemon's user");
+    refuse(address, "chown", "; start as root, or set a group of the daemon's user");
   }
 }
 
@@ -90,8 +90,9 @@ std::string address_of(int socket) {
 
 }  // namespace
 
-// Complete from here on: what throws below lets the destructor remove the file.
-ListeningSocket::ListeningSocket(const Destination& address, const ListenerSettings& settings)
+// The delegated constructor has completed: an exception below runs the destructor, which removes
+// the file.
+ListeningSocket::ListeningSocket(const Destination& address, const ListenerOptions& settings)
     : ListeningSocket(address) {
   if (address.family == Destination::Family::kUnix) {
     listen_unix(settings);
@@ -114,20 +115,20 @@ void ListeningSocket::close() {
   socket_ = Descriptor();
 }
 
-void ListeningSocket::listen_unix(const ListenerSettings& settings) {
+void ListeningSocket::listen_unix(const ListenerOptions& settings) {
   const sockaddr_un address = unix_address(address_);
   struct stat facts {};
   if (lstat(address_.host.c_str(), &facts) == 0) {
     if (!S_ISSOCK(facts.st_mode)) {
-      refuse(address_, "there is a file of that name which is no socket; remove it");
+      refuse(address_, "a file of this name exists and is not a socket; remove it");
     }
-    if (somebody_listens(address)) {
+    if (is_in_use(address)) {
       refuse(address_, "another program listens there; stop it first");
     }
     unlink(address_.host.c_str());
   }
   socket_ = Descriptor(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  // Nobody may dial before mode and owner are what they should be.
+  // No client may connect before mode and owner are set.
   const mode_t before = umask(0777);
   const int bound =
       bind(socket_.number(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
@@ -202,7 +203,7 @@ PassedSockets PassedSockets::take() {
   return made;
 }
 
-Descriptor PassedSockets::find(const Listener& listener) {
+Descriptor PassedSockets::find(const ListenerSettings& listener) {
   const Destination& address = listener.address;
   const std::string text = address.family == Destination::Family::kUnix
                                ? "unix:" + address.host

@@ -1,12 +1,8 @@
-// The sockets that clients dial.
+// The sockets that clients connect to. A listener gets the one that systemd passed for it,
+// otherwise a new one: unix (with mode and owner; a stale socket file is replaced) or TCP.
 //
-// What it is: a listening socket for each listener: one that systemd passed, else a new one, unix
-//   (mode, owner; a stale socket file is replaced) or TCP; and who has dialled.
-// What it does not know: what is done with a client.
-// Called by: the daemon at start and at each SIGHUP; the acceptor accepts.
-// Threads and lifetimes: made in the main thread. A unix socket's file goes with the object, unless
-//   it was passed.
-// Failure: ConfigError with the address and the remedy.
+// Made in the main thread; accept() is for one thread. The destructor removes a unix socket's file,
+// unless the socket was passed. ConfigError has the address and the remedy.
 #pragma once
 
 #include <map>
@@ -22,7 +18,7 @@ namespace lmtpq::mailer {
 
 class ListeningSocket {
  public:
-  ListeningSocket(const Destination& address, const ListenerSettings& settings);
+  ListeningSocket(const Destination& address, const ListenerOptions& settings);
   ListeningSocket(const Destination& address, Descriptor passed);
   ~ListeningSocket();
   ListeningSocket(const ListeningSocket&) = delete;
@@ -30,28 +26,29 @@ class ListeningSocket {
 
   int number() const { return socket_.number(); }
   const Destination& address() const { return address_; }
-  // Without waiting; invalid: nobody was there, or no descriptor is free (errno).
+  // Without waiting. Invalid: no client was there, or no descriptor is free (errno).
   Descriptor accept(Client& client) const;
-  // Takes no more clients, and gives the address back.
+  // Accepts no more clients, and frees the address.
   void close();
 
  private:
   explicit ListeningSocket(const Destination& address) : address_(address) {}
-  void listen_unix(const ListenerSettings& settings);
+  void listen_unix(const ListenerOptions& settings);
   void listen_inet();
 
   Destination address_;
   Descriptor socket_;
-  std::string path_;  // of the file that is ours to remove
+  std::string path_;  // the file that we have to remove; empty: none
 };
 
-// What systemd passed (sd_listen_fds(3)), by its address, or by its FileDescriptorName=, for a
-// listener of that name. The address counts more: a unit has one name for all its sockets.
+// The sockets that systemd passed (sd_listen_fds(3)). A listener gets the one with its address, or
+// the one whose FileDescriptorName= is its name. The address comes first, since a unit has one name
+// for all its sockets.
 class PassedSockets {
  public:
   static PassedSockets take();
-  Descriptor find(const Listener& listener);
-  // Names of those that no listener took.
+  Descriptor find(const ListenerSettings& listener);
+  // The names of those that no listener got.
   std::vector<std::string> left() const;
 
  private:

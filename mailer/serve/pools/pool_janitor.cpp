@@ -5,7 +5,7 @@
 
 namespace lmtpq::mailer {
 
-PoolJanitor::PoolJanitor(PoolRegistry& book) : book_(book) {
+PoolJanitor::PoolJanitor(PoolRegistry& registry) : registry_(registry) {
   thread_ = std::thread([this] { run(); });
 }
 
@@ -13,24 +13,24 @@ PoolJanitor::~PoolJanitor() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
-    ended_.notify_all();
+    stop_.notify_all();
   }
   thread_.join();
 }
 
 void PoolJanitor::run() {
   std::unique_lock lock(mutex_);
-  while (!ended_.wait_for(lock, std::chrono::seconds(1), [&] { return stopping_; })) {
+  while (!stop_.wait_for(lock, std::chrono::seconds(1), [&] { return stopping_; })) {
     lock.unlock();
-    for (const auto& pool : book_.all()) {
-      look_after(pool);
+    for (const auto& pool : registry_.all()) {
+      clean(pool);
     }
-    book_.sweep();
+    registry_.sweep();
     lock.lock();
   }
 }
 
-void PoolJanitor::look_after(const std::shared_ptr<ConnectionPool>& pool) {
+void PoolJanitor::clean(const std::shared_ptr<ConnectionPool>& pool) {
   pool->drop_expired();
   if (pool->well()) {
     return;
@@ -41,7 +41,7 @@ void PoolJanitor::look_after(const std::shared_ptr<ConnectionPool>& pool) {
       try {
         pool->try_sick(Clock::now() + times.connect + times.lhlo);
       } catch (const std::exception&) {
-        // Out of memory: it is sick still, and tried again.
+        // Out of memory: the store stays down and is probed again.
       }
     }).detach();
   } catch (const std::system_error&) {

@@ -1,12 +1,8 @@
-// The thread that looks after the pools.
+// The thread that cleans up the pools. Once a second it closes connections that were idle or lived
+// for too long, probes stores that are down, and drops pools that no configuration uses any more.
 //
-// What it is: once a second, connections that idled or lived too long are closed, sick stores are
-//   tried again, and pools that no configuration needs any more are forgotten.
-// What it does not know: messages.
-// Called by: the daemon.
-// Threads and lifetimes: one thread of its own, and one for each sick store while it is dialled, so
-//   that one that does not answer holds up nothing.
-// Failure: without a free thread a sick store is tried a second later.
+// A probe runs on a thread of its own, so that a store that does not answer delays nothing. Where
+// no thread can be had, the store is probed a second later.
 #pragma once
 
 #include <condition_variable>
@@ -19,16 +15,16 @@ namespace lmtpq::mailer {
 
 class PoolJanitor {
  public:
-  explicit PoolJanitor(PoolRegistry& book);
+  explicit PoolJanitor(PoolRegistry& registry);
   ~PoolJanitor();
 
  private:
   void run();
-  void look_after(const std::shared_ptr<ConnectionPool>& pool);
+  void clean(const std::shared_ptr<ConnectionPool>& pool);
 
-  PoolRegistry& book_;
+  PoolRegistry& registry_;
   std::mutex mutex_;
-  std::condition_variable ended_;
+  std::condition_variable stop_;
   bool stopping_ = false;
   std::thread thread_;
 };

@@ -6,8 +6,8 @@
 namespace lmtpq::mailer {
 namespace {
 
-// What of the process's settings a connection looks at.
-Settings watched(const Settings& settings) {
+// The process-wide settings that connections use.
+Settings connection_settings(const Settings& settings) {
   Settings made;
   made.debug_peers = settings.debug_peers;
   made.transcript_dir = settings.transcript_dir;
@@ -28,15 +28,15 @@ ConnectionPool::Limits limits_of(const PoolSettings& pool, const Timeouts& timeo
 
 }  // namespace
 
-// A pool with what it was made from, which it refers to.
-struct PoolRegistry::Kept {
-  Kept(Store made_for, const Settings& settings, Dialer& dialer, const Log& log,
-       DeliveryEvents& meter)
+// A pool with the settings that it refers to.
+struct PoolRegistry::Entry {
+  Entry(Store made_for, const Settings& settings, Dialer& dialer, const Log& log,
+        DeliveryEvents& events)
       : store(std::move(made_for)),
-        process(watched(settings)),
+        process(connection_settings(settings)),
         idle(settings.timeouts.idle),
         pool(std::make_unique<Connector>(store, process, dialer, log),
-             limits_of(store.settings.pool, settings.timeouts), &meter) {}
+             limits_of(store.settings.pool, settings.timeouts), &events) {}
 
   bool fits(const Store& other, const Settings& settings) const {
     return same_store(store, other) && process.debug_peers == settings.debug_peers &&
@@ -51,11 +51,11 @@ struct PoolRegistry::Kept {
 
 std::shared_ptr<ConnectionPool> PoolRegistry::pool(Store store, const Settings& settings) {
   const std::lock_guard lock(mutex_);
-  auto found = std::find_if(kept_.begin(), kept_.end(),
-                            [&](const auto& kept) { return kept->fits(store, settings); });
-  if (found == kept_.end()) {
-    found = kept_.insert(kept_.end(),
-                         std::make_shared<Kept>(std::move(store), settings, dialer_, log_, meter_));
+  auto found = std::find_if(entries_.begin(), entries_.end(),
+                            [&](const auto& entry) { return entry->fits(store, settings); });
+  if (found == entries_.end()) {
+    found = entries_.insert(entries_.end(), std::make_shared<Entry>(std::move(store), settings,
+                                                                    dialer_, log_, events_));
     if (cut_) {
       (*found)->pool.cut();
     }
@@ -64,24 +64,24 @@ std::shared_ptr<ConnectionPool> PoolRegistry::pool(Store store, const Settings& 
 }
 
 void PoolRegistry::sweep() {
-  std::vector<std::shared_ptr<Kept>> unused;
+  std::vector<std::shared_ptr<Entry>> unused;
   {
     const std::lock_guard lock(mutex_);
-    const auto first = std::stable_partition(kept_.begin(), kept_.end(),
-                                             [](const auto& kept) { return kept.use_count() > 1; });
-    std::move(first, kept_.end(), std::back_inserter(unused));
-    kept_.erase(first, kept_.end());
+    const auto first = std::stable_partition(
+        entries_.begin(), entries_.end(), [](const auto& entry) { return entry.use_count() > 1; });
+    std::move(first, entries_.end(), std::back_inserter(unused));
+    entries_.erase(first, entries_.end());
   }
-  for (const auto& kept : unused) {
-    kept->pool.drop_idle();
+  for (const auto& entry : unused) {
+    entry->pool.drop_idle();
   }
 }
 
 std::vector<std::shared_ptr<ConnectionPool>> PoolRegistry::all() const {
   const std::lock_guard lock(mutex_);
   std::vector<std::shared_ptr<ConnectionPool>> made;
-  for (const auto& kept : kept_) {
-    made.emplace_back(kept, &kept->pool);
+  for (const auto& entry : entries_) {
+    made.emplace_back(entry, &entry->pool);
   }
   return made;
 }
@@ -89,8 +89,8 @@ std::vector<std::shared_ptr<ConnectionPool>> PoolRegistry::all() const {
 void PoolRegistry::cut() {
   const std::lock_guard lock(mutex_);
   cut_ = true;
-  for (const auto& kept : kept_) {
-    kept->pool.cut();
+  for (const auto& entry : entries_) {
+    entry->pool.cut();
   }
 }
 

@@ -1,16 +1,7 @@
-// All pools of the daemon.
+// All connection pools of the daemon: one ConnectionPool for each store with its settings.
 //
-// What it is: one ConnectionPool for each store as it is set; a SIGHUP that changes nothing of a
-// store
-//   leaves its connections alone.
-// What it does not know: which mail goes where.
-// Called by: Configuration asks for pools; the keeper looks after them; metrics and status read
-// their
-//   figures.
-// Threads and lifetimes: used by several threads; outlives every Configuration. A pool lives as
-// long as
-//   somebody else holds it.
-// Failure: none.
+// A reload that changes nothing of a store leaves its connections alone. Used by several threads;
+// outlives every Configuration. A pool lives as long as another part holds it.
 #pragma once
 
 #include <functional>
@@ -28,24 +19,24 @@ namespace lmtpq::mailer {
 
 class PoolRegistry {
  public:
-  PoolRegistry(const Log& log, DeliveryEvents& meter) : log_(log), meter_(meter) {}
+  PoolRegistry(const Log& log, DeliveryEvents& events) : log_(log), events_(events) {}
 
-  // The pool for this store, as it is set: the one at hand, else a new one.
+  // The pool for this store with these settings: the existing one, otherwise a new one.
   std::shared_ptr<ConnectionPool> pool(Store store, const Settings& settings);
-  // Forgets those that nobody holds any more, and says goodbye to their stores.
+  // Drops the pools that nobody holds any more, and sends QUIT to their stores.
   void sweep();
   std::vector<std::shared_ptr<ConnectionPool>> all() const;
-  // All of them, and those that are made from now on.
+  // Cuts all pools, and those that are made from now on.
   void cut();
 
  private:
-  struct Kept;
+  struct Entry;
 
   const Log& log_;
-  DeliveryEvents& meter_;
+  DeliveryEvents& events_;
   SocketDialer dialer_;
   mutable std::mutex mutex_;
-  std::vector<std::shared_ptr<Kept>> kept_;
+  std::vector<std::shared_ptr<Entry>> entries_;
   bool cut_ = false;
 };
 

@@ -11,7 +11,7 @@ namespace {
 using namespace lmtpq;
 using namespace lmtpq::mailer;
 
-// A store that takes everything until `fails_at` is written; then memory is at its end.
+// A store that accepts everything until `fails_at` is written; then the next read throws.
 class FailingChannel : public Channel {
  public:
   explicit FailingChannel(std::string fails_at) : fails_at_(std::move(fails_at)) {}
@@ -49,7 +49,7 @@ class FailingDialer : public Dialer {
   std::string fails_at_;
 };
 
-std::string fate_when_memory_ends_at(const std::string& command) {
+std::string reply_when_memory_fails_after(const std::string& command) {
   Settings settings;
   Config config(option_table(Command::kRelay, settings));
   config.apply();
@@ -62,29 +62,29 @@ std::string fate_when_memory_ends_at(const std::string& command) {
   envelope.recipients.push_back({*Mailbox::parse("u@x")});
   MailData data("/tmp", std::nullopt);
   data.append("Subject: x\r\n\r\nhi\r\n");
-  const Delivered delivered = delivery.deliver(envelope, data, Clock::now());
-  CPPUNIT_ASSERT_EQUAL(std::size_t{1}, delivered.outcomes.size());
+  const DeliveryResult result = delivery.deliver({envelope, data, Clock::now(), Clock::now()});
+  CPPUNIT_ASSERT_EQUAL(std::size_t{1}, result.outcomes.size());
   CPPUNIT_ASSERT(!delivery.has_idle());
-  return words_of(delivered.outcomes[0]);
+  return words_of(result.outcomes[0]);
 }
 
 }  // namespace
 
 class DeliveryTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(DeliveryTest);
-  CPPUNIT_TEST(anExceptionBeforeTheDotIsTemporary);
-  CPPUNIT_TEST(anExceptionBehindTheDotIsAPossibleDuplicate);
+  CPPUNIT_TEST(anExceptionBeforeEndOfDataIsTemporary);
+  CPPUNIT_TEST(anExceptionAfterEndOfDataIsAPossibleDuplicate);
   CPPUNIT_TEST_SUITE_END();
 
-  void anExceptionBeforeTheDotIsTemporary() {
+  void anExceptionBeforeEndOfDataIsTemporary() {
     for (const char* command : {"LHLO", "MAIL", "RCPT", "DATA"}) {
-      const std::string words = fate_when_memory_ends_at(command);
+      const std::string words = reply_when_memory_fails_after(command);
       CPPUNIT_ASSERT_MESSAGE(words, words.starts_with("451 4.3.0 "));
     }
   }
 
-  void anExceptionBehindTheDotIsAPossibleDuplicate() {
-    const std::string words = fate_when_memory_ends_at("Subject");
+  void anExceptionAfterEndOfDataIsAPossibleDuplicate() {
+    const std::string words = reply_when_memory_fails_after("Subject");
     CPPUNIT_ASSERT_MESSAGE(words, words.starts_with("451 4.4.2 "));
     CPPUNIT_ASSERT_MESSAGE(words, words.find("possible duplicate") != std::string::npos);
   }

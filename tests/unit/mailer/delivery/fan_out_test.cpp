@@ -23,15 +23,15 @@ DestinationList stores(const std::string& text) {
   return std::make_shared<const std::vector<Destination>>(1, parse_destination(text));
 }
 
-// "u@a" goes to store a; "u@default" has no route; "u@refused" is refused,
-// "u@broken" breaks the map. Each look-up makes its list anew, as a directory does.
+// "u@a" goes to store a; "u@default" has no route; "u@refused" is refused; "u@broken" makes the map
+// throw. Each look-up makes a new list, as a directory does.
 class DomainRoutes : public Routes {
  public:
   Route find(const Mailbox& recipient) override {
     ++asked;
     const std::string domain(recipient.domain());
     if (domain == "broken") {
-      throw std::runtime_error("the map is torn");
+      throw std::runtime_error("the map is broken");
     }
     if (domain == "refused" || domain == "later") {
       return outcome_of({domain == "refused" ? 5 : 4, 1, 6}, recipient.text());
@@ -41,14 +41,21 @@ class DomainRoutes : public Routes {
   int asked = 0;
 };
 
-// Delivers to all; the store "throws" throws, "forgets" loses count. Records what it was asked.
-class RecordingDelivery : public GroupAgent {
+// Delivers to all; the store "throws" throws, "forgets" returns too few outcomes. Records requests.
+class RecordingAgent : public DeliveryAgent {
  public:
-  Delivered deliver(const std::vector<Destination>* route, const Envelope& envelope,
-                    const MailData& data, const Times& times) override {
-    const std::string store = route == nullptr ? "default" : route->front().host;
-    note(store, envelope, data, times);
-    std::this_thread::sleep_for(slowness);
+  DeliveryResult deliver(const DeliveryRequest& request) override {
+    const Envelope& envelope = request.envelope;
+    if (request.decided != nullptr) {
+      CPPUNIT_ASSERT(request.route == nullptr);
+      note("decided", request);
+      at_once -= 1;
+      CPPUNIT_ASSERT_EQUAL(envelope.recipients.size(), request.decided->size());
+      return {*TraceId::parse("t"), *request.decided};
+    }
+    const std::string store = request.route == nullptr ? "default" : request.route->front().host;
+    note(store, request);
+    wait_until_in_parallel();
     at_once -= 1;
     if (store == "throws") {
       throw std::runtime_error("out of order");
@@ -56,40 +63,41 @@ class RecordingDelivery : public GroupAgent {
     if (store == "throws-odd") {
       throw 1;
     }
-    Delivered made{*TraceId::parse("t"), {}};
+    DeliveryResult made{*TraceId::parse("t"), {}};
     for (std::size_t i = store == "forgets" ? 1 : 0; i < envelope.recipients.size(); ++i) {
-      const std::string who = envelope.recipients[i].mailbox.text();
-      made.outcomes.push_back(outcome_of({5, 0, 0}, who + " at " + store));
+      const std::string recipient = envelope.recipients[i].mailbox.text();
+      made.outcomes.push_back(outcome_of({5, 0, 0}, recipient + " at " + store));
     }
     return made;
   }
 
-  Delivered settle(std::vector<Outcome> outcomes, const Envelope& envelope, const MailData& data,
-                   const Times& times) override {
-    note("settle", envelope, data, times);
-    at_once -= 1;
-    CPPUNIT_ASSERT_EQUAL(envelope.recipients.size(), outcomes.size());
-    return {*TraceId::parse("t"), std::move(outcomes)};
+  // Until `wanted_at_once` groups have been in deliver() at the same time.
+  void wait_until_in_parallel() {
+    const Clock::time_point deadline = Clock::now() + std::chrono::seconds(30);
+    while (most_at_once < wanted_at_once && Clock::now() < deadline) {
+      std::this_thread::sleep_for(milliseconds(1));
+    }
   }
 
-  void note(const std::string& store, const Envelope& envelope, const MailData& data,
-            const Times& times) {
+  void note(const std::string& store, const DeliveryRequest& request) {
+    const Envelope& envelope = request.envelope;
     const std::lock_guard lock(mutex_);
-    std::string people;
+    std::string recipients;
     for (const auto& one : envelope.recipients) {
-      people += (people.empty() ? "" : " ") + one.mailbox.text() + (one.ignore_quota ? "!" : "");
+      recipients +=
+          (recipients.empty() ? "" : " ") + one.mailbox.text() + (one.ignore_quota ? "!" : "");
     }
-    groups[store] = people;
+    groups[store] = recipients;
     senders.insert(envelope.sender.text());
-    bodies.insert(&data);
+    bodies.insert(&request.data);
     envelopes.insert(&envelope);
-    completes.insert(times.complete);
-    begins.insert(times.begun);
+    completes.insert(request.complete);
+    begins.insert(request.begun);
     threads.insert(std::this_thread::get_id());
     most_at_once = std::max<int>(most_at_once, ++at_once);
   }
 
-  milliseconds slowness{0};
+  int wanted_at_once = 0;
   std::map<std::string, std::string> groups;
   std::set<std::string> senders;
   std::set<const MailData*> bodies;
@@ -98,7 +106,7 @@ class RecordingDelivery : public GroupAgent {
   std::set<Clock::time_point> begins;
   std::set<std::thread::id> threads;
   std::atomic<int> at_once = 0;
-  int most_at_once = 0;
+  std::atomic<int> most_at_once = 0;
 
  private:
   std::mutex mutex_;
@@ -114,22 +122,24 @@ struct World {
 
   // "code status text" of each.
   std::vector<std::string> deliver(Routes* map) {
-    FanOut dispatch(map, road);
-    delivered = dispatch.deliver(envelope, data, begun);
+    FanOut fan_out(map, agent);
+    result = fan_out.deliver(request());
     std::vector<std::string> words;
-    for (const Outcome& outcome : delivered.outcomes) {
+    for (const Outcome& outcome : result.outcomes) {
       words.push_back(words_of(outcome));
     }
     return words;
   }
   std::vector<std::string> deliver() { return deliver(&routes); }
+  DeliveryRequest request() const { return {envelope, data, begun, complete}; }
 
   Envelope envelope;
   MailData data{"/nowhere", std::nullopt};
   Clock::time_point begun = Clock::now();
+  Clock::time_point complete = Clock::now();
   DomainRoutes routes;
-  RecordingDelivery road;
-  Delivered delivered;
+  RecordingAgent agent;
+  DeliveryResult result;
 };
 
 void same(const std::vector<std::string>& expected, const std::vector<std::string>& found) {
@@ -141,40 +151,40 @@ void same(const std::vector<std::string>& expected, const std::vector<std::strin
 
 }  // namespace
 
-class DispatchTest : public CppUnit::TestFixture {
-  CPPUNIT_TEST_SUITE(DispatchTest);
-  CPPUNIT_TEST(withoutRoutesTheMessageGoesDownAsItIs);
-  CPPUNIT_TEST(whoGoesToOneStoreIsOneDelivery);
-  CPPUNIT_TEST(outcomesComeInTheEnvelopesOrder);
+class FanOutTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(FanOutTest);
+  CPPUNIT_TEST(withoutRoutesTheMessageGoesToTheAgentAsItIs);
+  CPPUNIT_TEST(recipientsOfOneStoreAreOneDelivery);
+  CPPUNIT_TEST(outcomesAreInTheEnvelopesOrder);
   CPPUNIT_TEST(oneGroupHasTheClientsOwnEnvelope);
-  CPPUNIT_TEST(allOfTheEnvelopeReachesEachGroup);
-  CPPUNIT_TEST(whomTheMapRefusesNoStoreIsAskedFor);
-  CPPUNIT_TEST(aMapThatBreaksIsTemporaryForThatRecipient);
-  CPPUNIT_TEST(aGroupThatThrowsHurtsNoOther);
-  CPPUNIT_TEST(oneTraceIdIsTold);
-  CPPUNIT_TEST(groupsGoSideBySideUpToALimit);
+  CPPUNIT_TEST(eachGroupHasTheWholeEnvelopeButTheOtherRecipients);
+  CPPUNIT_TEST(noStoreIsAskedForRecipientsThatTheMapRefuses);
+  CPPUNIT_TEST(anExceptionOfTheMapDefersThatRecipient);
+  CPPUNIT_TEST(anExceptionInOneGroupDoesNotAffectOthers);
+  CPPUNIT_TEST(theResultHasOneTraceId);
+  CPPUNIT_TEST(groupsAreDeliveredInParallelUpToALimit);
   CPPUNIT_TEST(withoutThreadsGroupsFollowEachOther);
   CPPUNIT_TEST(manyMessagesAtOnce);
   CPPUNIT_TEST_SUITE_END();
 
-  void withoutRoutesTheMessageGoesDownAsItIs() {
+  void withoutRoutesTheMessageGoesToTheAgentAsItIs() {
     World world({"a@x", "b@y"});
     same({"550 5.0.0 a@x at default", "550 5.0.0 b@y at default"}, world.deliver(nullptr));
-    CPPUNIT_ASSERT(world.road.envelopes == std::set<const Envelope*>{&world.envelope});
-    CPPUNIT_ASSERT(world.road.threads == std::set<std::thread::id>{std::this_thread::get_id()});
+    CPPUNIT_ASSERT(world.agent.envelopes == std::set<const Envelope*>{&world.envelope});
+    CPPUNIT_ASSERT(world.agent.threads == std::set<std::thread::id>{std::this_thread::get_id()});
     CPPUNIT_ASSERT_EQUAL(0, world.routes.asked);
   }
 
-  void whoGoesToOneStoreIsOneDelivery() {
+  void recipientsOfOneStoreAreOneDelivery() {
     World world({"1@a", "2@b", "3@a", "4@default", "5@b", "6@default"});
     world.deliver();
     const std::map<std::string, std::string> expected = {
         {"a", "1@a 3@a"}, {"b", "2@b 5@b"}, {"default", "4@default 6@default"}};
-    CPPUNIT_ASSERT(expected == world.road.groups);
+    CPPUNIT_ASSERT(expected == world.agent.groups);
     CPPUNIT_ASSERT_EQUAL(6, world.routes.asked);
   }
 
-  void outcomesComeInTheEnvelopesOrder() {
+  void outcomesAreInTheEnvelopesOrder() {
     World world({"1@a", "2@b", "3@refused", "4@a", "1@a", "6@default", "7@later"});
     same({"550 5.0.0 1@a at a", "550 5.0.0 2@b at b", "550 5.1.6 3@refused", "550 5.0.0 4@a at a",
           "550 5.0.0 1@a at a", "550 5.0.0 6@default at default", "451 4.1.6 7@later"},
@@ -184,53 +194,52 @@ class DispatchTest : public CppUnit::TestFixture {
   void oneGroupHasTheClientsOwnEnvelope() {
     World world({"1@a", "2@a"});
     world.deliver();
-    CPPUNIT_ASSERT(world.road.envelopes == std::set<const Envelope*>{&world.envelope});
-    CPPUNIT_ASSERT(world.road.threads == std::set<std::thread::id>{std::this_thread::get_id()});
+    CPPUNIT_ASSERT(world.agent.envelopes == std::set<const Envelope*>{&world.envelope});
+    CPPUNIT_ASSERT(world.agent.threads == std::set<std::thread::id>{std::this_thread::get_id()});
     CPPUNIT_ASSERT(World({}).deliver().empty());
   }
 
-  void allOfTheEnvelopeReachesEachGroup() {
+  void eachGroupHasTheWholeEnvelopeButTheOtherRecipients() {
     World world({"1@a", "2@b", "3@b"});
     world.envelope.recipients[2].ignore_quota = true;
-    const Clock::time_point before = Clock::now();
     world.deliver();
-    CPPUNIT_ASSERT_EQUAL(std::string("2@b 3@b!"), world.road.groups["b"]);
-    CPPUNIT_ASSERT(world.road.senders == std::set<std::string>{"sender@example.org"});
-    CPPUNIT_ASSERT(world.road.bodies == std::set<const MailData*>{&world.data});
-    CPPUNIT_ASSERT(world.road.begins == std::set<Clock::time_point>{world.begun});
-    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, world.road.completes.size());
-    CPPUNIT_ASSERT(*world.road.completes.begin() >= before);
+    CPPUNIT_ASSERT_EQUAL(std::string("2@b 3@b!"), world.agent.groups["b"]);
+    CPPUNIT_ASSERT(world.agent.senders == std::set<std::string>{"sender@example.org"});
+    CPPUNIT_ASSERT(world.agent.bodies == std::set<const MailData*>{&world.data});
+    CPPUNIT_ASSERT(world.agent.begins == std::set<Clock::time_point>{world.begun});
+    CPPUNIT_ASSERT(world.agent.completes == std::set<Clock::time_point>{world.complete});
   }
 
-  void whomTheMapRefusesNoStoreIsAskedFor() {
+  void noStoreIsAskedForRecipientsThatTheMapRefuses() {
     World world({"1@refused", "2@later", "3@refused"});
     same({"550 5.1.6 1@refused", "451 4.1.6 2@later", "550 5.1.6 3@refused"}, world.deliver());
-    const std::map<std::string, std::string> expected = {{"settle", "1@refused 2@later 3@refused"}};
-    CPPUNIT_ASSERT(expected == world.road.groups);
+    const std::map<std::string, std::string> expected = {
+        {"decided", "1@refused 2@later 3@refused"}};
+    CPPUNIT_ASSERT(expected == world.agent.groups);
   }
 
-  void aMapThatBreaksIsTemporaryForThatRecipient() {
+  void anExceptionOfTheMapDefersThatRecipient() {
     World world({"1@a", "2@broken"});
-    same({"550 5.0.0 1@a at a", "451 4.3.0 lmtpq: the map is torn"}, world.deliver());
+    same({"550 5.0.0 1@a at a", "451 4.3.0 lmtpq: the map is broken"}, world.deliver());
   }
 
-  void aGroupThatThrowsHurtsNoOther() {
+  void anExceptionInOneGroupDoesNotAffectOthers() {
     World world({"1@throws", "2@b", "3@throws", "4@forgets", "5@forgets", "6@throws-odd"});
     same({"451 4.3.0 lmtpq: out of order", "550 5.0.0 2@b at b", "451 4.3.0 lmtpq: out of order",
-          "451 4.3.0 lmtpq: a delivery lost count of its recipients",
-          "451 4.3.0 lmtpq: a delivery lost count of its recipients",
-          "451 4.3.0 lmtpq: an exception without words"},
+          "451 4.3.0 lmtpq: internal error: wrong number of outcomes",
+          "451 4.3.0 lmtpq: internal error: wrong number of outcomes",
+          "451 4.3.0 lmtpq: unknown exception"},
          world.deliver());
     same({"451 4.3.0 lmtpq: out of order"}, World({"1@throws"}).deliver());
   }
 
-  void oneTraceIdIsTold() {
+  void theResultHasOneTraceId() {
     World world({"1@throws", "2@b", "3@c"});
     world.deliver();
-    CPPUNIT_ASSERT_EQUAL(std::string("t"), world.delivered.trace.text());
+    CPPUNIT_ASSERT_EQUAL(std::string("t"), world.result.trace.text());
   }
 
-  void groupsGoSideBySideUpToALimit() {
+  void groupsAreDeliveredInParallelUpToALimit() {
     std::vector<std::string> recipients;
     std::vector<std::string> expected;
     for (std::size_t i = 0; i < 3 * FanOut::kMostAtOnce; ++i) {
@@ -238,16 +247,15 @@ class DispatchTest : public CppUnit::TestFixture {
       expected.push_back("550 5.0.0 " + recipients.back() + " at s" + std::to_string(i));
     }
     World world(recipients);
-    world.road.slowness = milliseconds(50);
+    world.agent.wanted_at_once = static_cast<int>(FanOut::kMostAtOnce);
     same(expected, world.deliver());
-    CPPUNIT_ASSERT(world.road.most_at_once <= static_cast<int>(FanOut::kMostAtOnce));
-    CPPUNIT_ASSERT(world.road.most_at_once >= static_cast<int>(FanOut::kMostAtOnce) / 2);
-    CPPUNIT_ASSERT(world.road.threads.contains(std::this_thread::get_id()));
-    // Those that waited for others lost patience no later than the first.
-    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, world.road.completes.size());
+    CPPUNIT_ASSERT_EQUAL(static_cast<int>(FanOut::kMostAtOnce), world.agent.most_at_once.load());
+    CPPUNIT_ASSERT(world.agent.threads.contains(std::this_thread::get_id()));
+    // The client's timeout runs from the same moment for groups that waited for others.
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, world.agent.completes.size());
   }
 
-  // Stacks that no address space has room for.
+  // Stacks that do not fit in any address space.
   void withoutThreadsGroupsFollowEachOther() {
     pthread_attr_t usual;
     pthread_attr_t huge;
@@ -259,8 +267,8 @@ class DispatchTest : public CppUnit::TestFixture {
     const auto words = world.deliver();
     CPPUNIT_ASSERT_EQUAL(0, pthread_setattr_default_np(&usual));
     same({"550 5.0.0 1@a at a", "550 5.0.0 2@b at b", "550 5.0.0 3@c at c"}, words);
-    CPPUNIT_ASSERT_EQUAL(1, world.road.most_at_once);
-    CPPUNIT_ASSERT(world.road.threads == std::set<std::thread::id>{std::this_thread::get_id()});
+    CPPUNIT_ASSERT_EQUAL(1, world.agent.most_at_once.load());
+    CPPUNIT_ASSERT(world.agent.threads == std::set<std::thread::id>{std::this_thread::get_id()});
   }
 
   void manyMessagesAtOnce() {
@@ -271,12 +279,12 @@ class DispatchTest : public CppUnit::TestFixture {
         return to.domain() == "default" ? Route(DefaultRoute()) : stores(std::string(to.domain()));
       }
     } map;
-    FanOut dispatch(&map, world.road);
+    FanOut fan_out(&map, world.agent);
     std::vector<std::thread> clients;
     for (int i = 0; i < 4; ++i) {
       clients.emplace_back([&] {
         for (int k = 0; k < 50; ++k) {
-          const Delivered made = dispatch.deliver(world.envelope, world.data, world.begun);
+          const DeliveryResult made = fan_out.deliver(world.request());
           good += made.outcomes.size() == 4 && words_of(made.outcomes[1]) == "550 5.0.0 2@b at b";
         }
       });
@@ -288,4 +296,4 @@ class DispatchTest : public CppUnit::TestFixture {
   }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(DispatchTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(FanOutTest);

@@ -3,22 +3,22 @@
 using namespace lmtpq;
 using namespace lmtpq::mailer;
 
-// What a store's SIZE and its want of SMTPUTF8 cost, and whom.
-class ProgressRefusalsTest : public CppUnit::TestFixture {
-  CPPUNIT_TEST_SUITE(ProgressRefusalsTest);
-  CPPUNIT_TEST(aSizeMisjudgedBelowTheLimitIsTriedOnceWithoutIt);
+// Which recipients are refused for a store's SIZE, or since it does not offer SMTPUTF8.
+class MessageStateRefusalsTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(MessageStateRefusalsTest);
+  CPPUNIT_TEST(aSizeRefusedBelowTheLimitIsTriedOnceWithoutSize);
   CPPUNIT_TEST(aSizeRefusedByAStoreThatOffersNoneIsFinal);
-  CPPUNIT_TEST(aMessageOverTheStoresSizeIsRefusedUnsent);
-  CPPUNIT_TEST(aMessageOfTheStoresSizeIsSent);
+  CPPUNIT_TEST(aMessageOverTheStoresSizeIsRefusedWithoutSendingIt);
+  CPPUNIT_TEST(aMessageOfExactlyTheStoresSizeIsSent);
   CPPUNIT_TEST(anAddressThatNeedsUtf8IsRefusedAlone);
   CPPUNIT_TEST(aSenderThatNeedsUtf8RefusesAll);
-  CPPUNIT_TEST(utf8InTheHeaderOnlyGoesByPolicy);
-  CPPUNIT_TEST(utf8InTheBodyNeverCosts);
-  CPPUNIT_TEST(aHeaderOfUnknownLengthMayHoldAnything);
-  CPPUNIT_TEST(aStoreWithUtf8IsToldOfIt);
+  CPPUNIT_TEST(utf8InTheHeaderAloneFollowsThePolicy);
+  CPPUNIT_TEST(utf8InTheBodyIsNeverRefused);
+  CPPUNIT_TEST(aHeaderOfUnknownLengthMayContainUtf8);
+  CPPUNIT_TEST(aStoreWithUtf8GetsTheParameter);
   CPPUNIT_TEST_SUITE_END();
 
-  void aSizeMisjudgedBelowTheLimitIsTriedOnceWithoutIt() {  // trap: misjudged-size
+  void aSizeRefusedBelowTheLimitIsTriedOnceWithoutSize() {  // trap: misjudged-size
     const std::string refusal = "552 5.2.3 Message size exceeds limit\r\n";
     Road road({"--trace=off"});
     road.meet({refusal});
@@ -44,21 +44,22 @@ class ProgressRefusalsTest : public CppUnit::TestFixture {
     check("alice refused 5.3.4 no", road.fates());
   }
 
-  void aMessageOverTheStoresSizeIsRefusedUnsent() {
+  void aMessageOverTheStoresSizeIsRefusedWithoutSendingIt() {
     Road road({}, "Subject: s\r\n\r\n" + std::string(985, 'x') + "\r\n");
     road.meet({});
     CPPUNIT_ASSERT(!road.progress().next_transaction(road.upstream().client().capabilities()));
     check("alice refused 5.3.4 no, bob refused 5.3.4 no, carol refused 5.3.4 no", road.fates());
-    check("Message too large: 1001 bytes, the store takes 1000", road.progress().outcome(0).text);
+    check("Message too large: 1001 bytes; the store's limit is 1000",
+          road.progress().outcome(0).text);
     CPPUNIT_ASSERT_EQUAL(552, road.progress().outcome(0).code);
   }
 
-  void aMessageOfTheStoresSizeIsSent() {
+  void aMessageOfExactlyTheStoresSizeIsSent() {
     Road road({}, "Subject: s\r\n\r\n" + std::string(984, 'x') + "\r\n", {"alice"});
     road.meet({kOk, kOk, kGo, kSent});
     CPPUNIT_ASSERT(!road.transact());
     check("alice sent 2.1.5 no", road.fates());
-    // SIZE without a number, or 0: no limit that we know of.
+    // SIZE without a number, or 0: no known limit.
     for (const char* size : {"SIZE", "SIZE 0"}) {
       Road free({}, std::string(5000, 'x') + "\r\n", {"alice"});
       free.meet({kOk, kOk, kGo, kSent}, "250-store\r\n250 " + std::string(size) + "\r\n");
@@ -94,7 +95,7 @@ class ProgressRefusalsTest : public CppUnit::TestFixture {
     check("alice refused 5.6.7 no, bob refused 5.6.7 no, carol refused 5.6.7 no", road.fates());
   }
 
-  // The client said SMTPUTF8, the store has none.
+  // The client used SMTPUTF8, the store does not offer it.
   static std::string utf8_fate(const std::string& message, const std::string& policy) {
     Road road({"--utf8-headers=" + policy}, message, {"alice"});
     road.envelope().charset = AddressCharset::kUtf8;
@@ -110,7 +111,7 @@ class ProgressRefusalsTest : public CppUnit::TestFixture {
     return road.fates();
   }
 
-  void utf8InTheHeaderOnlyGoesByPolicy() {
+  void utf8InTheHeaderAloneFollowsThePolicy() {
     const std::string message = "Subject: gr\xc3\xbc\xc3\x9f\r\n\r\nhi\r\n";
     check("alice sent 2.1.5 no", utf8_fate(message, "allow"));
     check("alice refused 5.6.7 no", utf8_fate(message, "refuse"));
@@ -118,14 +119,14 @@ class ProgressRefusalsTest : public CppUnit::TestFixture {
     check("alice sent 2.1.5 no", utf8_fate("Subject: plain\r\n\r\nhi\r\n", "refuse"));
   }
 
-  void utf8InTheBodyNeverCosts() {
+  void utf8InTheBodyIsNeverRefused() {
     check("alice sent 2.1.5 no",
           utf8_fate("Subject: s\r\n\r\n\xc3\xbc\r\n\r\n\xc3\xbc\r\n", "refuse"));
     // A message without a header begins with its empty line.
     check("alice sent 2.1.5 no", utf8_fate("\r\n\xc3\xbc\r\n\r\nhi\r\n", "refuse"));
   }
 
-  void aHeaderOfUnknownLengthMayHoldAnything() {
+  void aHeaderOfUnknownLengthMayContainUtf8() {
     std::string header;
     while (header.size() < Body::kHead) {
       header += "X-Filler: 0123456789\r\n";
@@ -134,7 +135,7 @@ class ProgressRefusalsTest : public CppUnit::TestFixture {
     check("alice sent 2.1.5 no", utf8_fate(header + "\r\nhi\r\n", "allow"));
   }
 
-  void aStoreWithUtf8IsToldOfIt() {
+  void aStoreWithUtf8GetsTheParameter() {
     const std::string offers = "250-store\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n";
     Road declared({}, "", {"alice"});
     declared.envelope().charset = AddressCharset::kUtf8;
@@ -153,4 +154,4 @@ class ProgressRefusalsTest : public CppUnit::TestFixture {
   }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(ProgressRefusalsTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(MessageStateRefusalsTest);

@@ -3,30 +3,30 @@
 using namespace lmtpq;
 using namespace lmtpq::mailer;
 
-// Whose outcome is decided when, and who goes into another transaction.
-class ProgressTest : public CppUnit::TestFixture {
-  CPPUNIT_TEST_SUITE(ProgressTest);
-  CPPUNIT_TEST(everyRecipientGetsItsOwnAnswer);
-  CPPUNIT_TEST(theTraceIdIsTheQueueIdUnlessToldOtherwise);
-  CPPUNIT_TEST(ignoreQuotaIsAskedForOnlyWhenAlways);
-  CPPUNIT_TEST(aBelievedTagSaysWhoseQuotaIsIgnored);
-  CPPUNIT_TEST(theClientsTraceCountsMoreThanTheMessages);
-  CPPUNIT_TEST(theClientsIgnoreQuotaCountsUnlessNever);
-  CPPUNIT_TEST(aStoreWithoutIgnoreQuotaIsNotAskedForIt);
-  CPPUNIT_TEST(whoseIgnoreQuotaWasRefusedGoesOnceMoreWithoutIt);
-  CPPUNIT_TEST(onlyARefusalOfTheParameterCountsAsOne);
-  CPPUNIT_TEST(overQuotaInSpiteOfIgnoreQuotaIsTold);
+// When each recipient is decided, and which go into another transaction.
+class MessageStateTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(MessageStateTest);
+  CPPUNIT_TEST(eachRecipientGetsItsOwnOutcome);
+  CPPUNIT_TEST(theTraceIdIsTheQueueIdByDefault);
+  CPPUNIT_TEST(ignoreQuotaIsSentForAllRecipientsOnlyWithAlways);
+  CPPUNIT_TEST(aValidTagNamesTheRecipientsWhoseQuotaIsIgnored);
+  CPPUNIT_TEST(theClientsTraceIdComesBeforeTheTagsTraceId);
+  CPPUNIT_TEST(theClientsIgnoreQuotaIsHonoredUnlessNever);
+  CPPUNIT_TEST(ignoreQuotaIsNotSentToAStoreThatDoesNotOfferIt);
+  CPPUNIT_TEST(aRecipientWithRefusedIgnoreQuotaIsSentAgainWithoutIt);
+  CPPUNIT_TEST(onlyARefusalOfTheParameterCountsAsRefusedIgnoreQuota);
+  CPPUNIT_TEST(overQuotaDespiteIgnoreQuotaIsReported);
   CPPUNIT_TEST(tooManyRecipientsGoIntoAnotherTransaction);
   CPPUNIT_TEST(tooManyRecipientsWithoutProgressAreDeferred);
-  CPPUNIT_TEST(aStoresLimitsCutTransactions);
-  CPPUNIT_TEST(onlyTheEnhancedCodeMeansTooMany);
-  CPPUNIT_TEST(aConnectionLostBeforeTheDotLeavesTheUnansweredForAnother);
-  CPPUNIT_TEST(aConnectionLostBehindTheDotKeepsWhatWasAnswered);
-  CPPUNIT_TEST(oneRefusalOfTheMessageIsEveryones);
-  CPPUNIT_TEST(troubleDecidesOnlyWhoIsLeft);
+  CPPUNIT_TEST(aStoresLimitsSplitTransactions);
+  CPPUNIT_TEST(onlyTheEnhancedCodeMeansTooManyRecipients);
+  CPPUNIT_TEST(aConnectionLostBeforeEndOfDataLeavesUnansweredRecipientsForAnother);
+  CPPUNIT_TEST(aConnectionLostAfterEndOfDataKeepsTheRepliesThatWereRead);
+  CPPUNIT_TEST(oneRefusalOfTheMessageCountsForAllRecipients);
+  CPPUNIT_TEST(troubleDecidesOnlyTheUndecidedRecipients);
   CPPUNIT_TEST_SUITE_END();
 
-  void everyRecipientGetsItsOwnAnswer() {
+  void eachRecipientGetsItsOwnOutcome() {
     Road road;
     road.meet({kOk, kOk, kOk, "452 4.2.2 Over quota\r\n", kOk, kGo,
                kSent + "554 5.6.0 invalid header\r\n"});
@@ -37,7 +37,7 @@ class ProgressTest : public CppUnit::TestFixture {
     check("Over quota", road.progress().outcomes()[1].text);
   }
 
-  void theTraceIdIsTheQueueIdUnlessToldOtherwise() {
+  void theTraceIdIsTheQueueIdByDefault() {
     const struct {
       std::vector<std::string> arguments;
       const char* trace;
@@ -60,12 +60,12 @@ class ProgressTest : public CppUnit::TestFixture {
     check("", without.progress().trace().text());
   }
 
-  void ignoreQuotaIsAskedForOnlyWhenAlways() {
-    for (const char* who : {"always", "tagged", "never"}) {
-      Road road({"--trace=off", "--ignore-quota=" + std::string(who)}, "", {"alice"});
+  void ignoreQuotaIsSentForAllRecipientsOnlyWithAlways() {
+    for (const char* value : {"always", "tagged", "never"}) {
+      Road road({"--trace=off", "--ignore-quota=" + std::string(value)}, "", {"alice"});
       road.meet({kOk, kOk, kGo, kSent});
       CPPUNIT_ASSERT(!road.transact());
-      const bool always = std::string(who) == "always";
+      const bool always = std::string(value) == "always";
       check("MAIL FROM:<sender@example.org> SIZE=44 | RCPT TO:<alice>" +
                 std::string(always ? " IGNOREQUOTA" : "") + " | DATA",
             road.heard());
@@ -73,8 +73,8 @@ class ProgressTest : public CppUnit::TestFixture {
     }
   }
 
-  // The tag is for alice, and for carol as Sendmail resolved her.
-  void aBelievedTagSaysWhoseQuotaIsIgnored() {
+  // The tag is for alice, and for carol's address as Sendmail resolved it.
+  void aValidTagNamesTheRecipientsWhoseQuotaIsIgnored() {
     TagClaims claims;
     claims.trace = TraceId::parse("t1").value();
     claims.quota = QuotaScope::kListed;
@@ -114,7 +114,7 @@ class ProgressTest : public CppUnit::TestFixture {
     return "X-LMTPQ-Tag: " + tag + "\r\nReceived: by mx id A1; d\r\n\r\nhi\r\n";
   }
 
-  void theClientsTraceCountsMoreThanTheMessages() {
+  void theClientsTraceIdComesBeforeTheTagsTraceId() {
     const struct {
       std::vector<std::string> arguments;
       const char* said;
@@ -131,7 +131,7 @@ class ProgressTest : public CppUnit::TestFixture {
     }
   }
 
-  void theClientsIgnoreQuotaCountsUnlessNever() {
+  void theClientsIgnoreQuotaIsHonoredUnlessNever() {
     const struct {
       const char* ignore_quota;
       const char* fates;
@@ -147,7 +147,7 @@ class ProgressTest : public CppUnit::TestFixture {
     }
   }
 
-  void aStoreWithoutIgnoreQuotaIsNotAskedForIt() {
+  void ignoreQuotaIsNotSentToAStoreThatDoesNotOfferIt() {
     Road road({"-Q"}, "", {"alice"});
     road.meet({kOk, "452 4.2.2 Over quota\r\n"}, "250 store\r\n");
     CPPUNIT_ASSERT(!road.transact());
@@ -155,7 +155,7 @@ class ProgressTest : public CppUnit::TestFixture {
     check("alice deferred 4.2.2 not-offered", road.fates());
   }
 
-  void whoseIgnoreQuotaWasRefusedGoesOnceMoreWithoutIt() {
+  void aRecipientWithRefusedIgnoreQuotaIsSentAgainWithoutIt() {
     Road road({"-Q"});
     road.meet(
         {kOk, kOk, kOk, "501 5.5.4 Unrecognized parameters\r\n", "555 5.5.4 x\r\n", kGo, kSent});
@@ -173,7 +173,7 @@ class ProgressTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(!road.progress().undecided());
   }
 
-  void onlyARefusalOfTheParameterCountsAsOne() {
+  void onlyARefusalOfTheParameterCountsAsRefusedIgnoreQuota() {
     const struct {
       const char* said;
       bool again;
@@ -198,7 +198,7 @@ class ProgressTest : public CppUnit::TestFixture {
     }
   }
 
-  void overQuotaInSpiteOfIgnoreQuotaIsTold() {
+  void overQuotaDespiteIgnoreQuotaIsReported() {
     Road road({"-Q"}, "", {"alice", "bob"});
     road.meet({kOk, kOk, "452 4.2.2 Over quota\r\n", kOk, kGo, "552 5.2.2 Over quota\r\n"});
     CPPUNIT_ASSERT(!road.transact());
@@ -229,7 +229,7 @@ class ProgressTest : public CppUnit::TestFixture {
     check("alice deferred 4.5.3 no, bob deferred 4.5.3 no, carol deferred 4.5.3 no", road.fates());
   }
 
-  // The RCPT lines of each transaction that a message to these takes.
+  // The RCPT lines of each transaction of a message to these recipients.
   static std::string cut_by(const std::string& limits, std::vector<const char*> recipients) {
     Road road({"--trace=off"}, "", recipients);
     road.meet({}, "250-store\r\n250-LIMITS " + limits + "\r\n250 SIZE\r\n");
@@ -254,7 +254,7 @@ class ProgressTest : public CppUnit::TestFixture {
     return all;
   }
 
-  void aStoresLimitsCutTransactions() {  // trap: limits-keyword
+  void aStoresLimitsSplitTransactions() {  // trap: limits-keyword
     check("a,b,c; ", cut_by("RCPTMAX=3", {"a", "b", "c"}));
     check("a,b; c; ", cut_by("RCPTMAX=2", {"a", "b", "c"}));
     check("a; b; c; ", cut_by("RCPTMAX=1 MAILMAX=9", {"a", "b", "c"}));
@@ -264,7 +264,7 @@ class ProgressTest : public CppUnit::TestFixture {
     check("a@x,b@x; c@x; ", cut_by("RCPTDOMAINMAX=1 RCPTMAX=2", {"a@x", "b@x", "c@x"}));
   }
 
-  void onlyTheEnhancedCodeMeansTooMany() {  // trap: two-meanings-of-452
+  void onlyTheEnhancedCodeMeansTooManyRecipients() {  // trap: two-meanings-of-452
     Road road({"--trace=off"});
     road.meet({kOk, kOk, "452 Too many recipients\r\n", "452 4.2.2 Over quota\r\n", kGo,
                "452 4.5.3 too many\r\n"});
@@ -272,7 +272,7 @@ class ProgressTest : public CppUnit::TestFixture {
     check("alice deferred 4.5.3 no, bob deferred 4.3.1 no, carol deferred 4.2.2 no", road.fates());
   }
 
-  void aConnectionLostBeforeTheDotLeavesTheUnansweredForAnother() {
+  void aConnectionLostBeforeEndOfDataLeavesUnansweredRecipientsForAnother() {
     Road road({"-Q", "--trace=off"});
     road.meet({kOk, kOk, "550 5.1.1 unknown\r\n", kOk, Play::kClose});
     CPPUNIT_ASSERT(road.transact());
@@ -280,7 +280,7 @@ class ProgressTest : public CppUnit::TestFixture {
     check("the peer closed the connection before the reply to DATA",
           road.upstream().client().reason());
     check("bob refused 5.1.1 sent", road.fates());
-    // Elsewhere, where IGNOREQUOTA is not offered.
+    // At another store, which does not offer IGNOREQUOTA.
     road.meet({kOk, kOk, kOk, kGo, kSent + kSent}, "250 store\r\n");
     CPPUNIT_ASSERT(!road.transact());
     check("MAIL FROM:<sender@example.org> | RCPT TO:<alice> | RCPT TO:<carol> | DATA",
@@ -289,7 +289,7 @@ class ProgressTest : public CppUnit::TestFixture {
           road.fates());
   }
 
-  void aConnectionLostBehindTheDotKeepsWhatWasAnswered() {  // trap: lost-among-replies
+  void aConnectionLostAfterEndOfDataKeepsTheRepliesThatWereRead() {  // trap: lost-among-replies
     Road road;
     road.meet({kOk, kOk, kOk, kOk, kOk, kGo, kSent});
     CPPUNIT_ASSERT(road.transact());
@@ -301,7 +301,7 @@ class ProgressTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(!road.progress().undecided());
   }
 
-  void oneRefusalOfTheMessageIsEveryones() {  // trap: one-552-for-all
+  void oneRefusalOfTheMessageCountsForAllRecipients() {  // trap: one-552-for-all
     Road road;
     road.meet({kOk, kOk, kOk, kOk, kOk, kGo, "552 5.2.3 Message size\r\n"});
     CPPUNIT_ASSERT(!road.transact());
@@ -309,7 +309,7 @@ class ProgressTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(!road.upstream().client().reusable());
   }
 
-  void troubleDecidesOnlyWhoIsLeft() {
+  void troubleDecidesOnlyTheUndecidedRecipients() {
     Road road;
     road.progress().decide(1, outcome_of(Trouble::kBadAddress, "x"));
     road.progress().decide_rest(Trouble::kUnreachable, "y");
@@ -320,4 +320,4 @@ class ProgressTest : public CppUnit::TestFixture {
   }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(ProgressTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(MessageStateTest);

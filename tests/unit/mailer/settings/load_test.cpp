@@ -56,7 +56,7 @@ class StartTest : public ScratchFileFixture {
   // "name address > destination destination", of each listener.
   static Words doors(const DaemonSettings& settings) {
     Words made;
-    for (const Listener& listener : settings.listeners) {
+    for (const ListenerSettings& listener : settings.listeners) {
       std::string line = listener.name + ' ' + listener.address.text + " >";
       for (const Store& store : listener.settings.stores) {
         line += ' ' + store.destination.text;

@@ -169,7 +169,7 @@ class ConnectorTest : public CppUnit::TestFixture {
     MailData data("/tmp", std::nullopt);
     data.append("Subject: x\r\n\r\nhi\r\n");
     data.finish();
-    delivery.deliver(envelope, data, Clock::now());
+    delivery.deliver({envelope, data, Clock::now(), Clock::now()});
     CPPUNIT_ASSERT((world.dialer.seen_open == std::vector<int>{0, 0}));
   }
 };

@@ -54,7 +54,8 @@ class Road {
 
   MessageState& progress() {
     if (!progress_) {
-      progress_.emplace(envelope_, data_, settings_, [this](std::size_t i) { told_.push_back(i); });
+      progress_.emplace(envelope_, data_, settings_,
+                        [this](const MessageState&, std::size_t i) { told_.push_back(i); });
     }
     return *progress_;
   }

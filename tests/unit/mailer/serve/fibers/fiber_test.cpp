@@ -13,17 +13,17 @@ using namespace lmtpq::mailer;
 
 class FiberTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(FiberTest);
-  CPPUNIT_TEST(itRunsFromLeaveToLeave);
-  CPPUNIT_TEST(whatItsWorkHoldsEndsWithIt);
-  CPPUNIT_TEST(stacksAreTakenAgain);
-  CPPUNIT_TEST(itHasAStackOfItsOwn);
-  CPPUNIT_TEST(anExceptionIsThrownAndCaughtWithin);
-  CPPUNIT_TEST(whoLeavesWithinACatchBlockComesBackThere);
-  CPPUNIT_TEST(exceptionsInFlightAreEachOnesOwn);
-  CPPUNIT_TEST(whatIsUncaughtIsCountedForEach);
+  CPPUNIT_TEST(aFiberRunsFromLeaveToLeave);
+  CPPUNIT_TEST(theWorksObjectsAreDestroyedWithTheFiber);
+  CPPUNIT_TEST(stacksAreReused);
+  CPPUNIT_TEST(aFiberHasASeparateStack);
+  CPPUNIT_TEST(anExceptionIsThrownAndCaughtInAFiber);
+  CPPUNIT_TEST(aFiberMayLeaveInsideACatchBlock);
+  CPPUNIT_TEST(exceptionsInFlightAreSeparateForEachFiber);
+  CPPUNIT_TEST(uncaughtExceptionsAreCountedForEachFiber);
   CPPUNIT_TEST_SUITE_END();
 
-  void itRunsFromLeaveToLeave() {
+  void aFiberRunsFromLeaveToLeave() {
     FiberStacks stacks;
     std::string seen;
     std::unique_ptr<Fiber> fiber;
@@ -45,7 +45,7 @@ class FiberTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("abc"), seen);
   }
 
-  void whatItsWorkHoldsEndsWithIt() {
+  void theWorksObjectsAreDestroyedWithTheFiber() {
     FiberStacks stacks;
     const auto held = std::make_shared<int>(1);
     Fiber fiber(stacks, [held] {});
@@ -55,7 +55,7 @@ class FiberTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(1L, held.use_count());
   }
 
-  void stacksAreTakenAgain() {
+  void stacksAreReused() {
     FiberStacks stacks;
     const auto where = [&stacks] {
       const void* seen = nullptr;
@@ -75,8 +75,8 @@ class FiberTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(where(), where());
   }
 
-  // As deep as it says; beyond is a page that nobody may touch.
-  void itHasAStackOfItsOwn() {
+  // Uses nearly the whole stack; the guard page after it must not be touched.
+  void aFiberHasASeparateStack() {
     FiberStacks stacks;
     std::size_t filled = 0;
     Fiber fiber(stacks, [&filled] {
@@ -91,7 +91,7 @@ class FiberTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(FiberStacks::kSize / 2, filled);
   }
 
-  void anExceptionIsThrownAndCaughtWithin() {
+  void anExceptionIsThrownAndCaughtInAFiber() {
     FiberStacks stacks;
     std::string caught;
     std::unique_ptr<Fiber> fiber;
@@ -109,8 +109,8 @@ class FiberTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("no memory"), caught);
   }
 
-  // Meanwhile others throw and catch: `throw;` must find its own.
-  void whoLeavesWithinACatchBlockComesBackThere() {
+  // Other fibers throw and catch in the meantime: `throw;` must find the exception of this one.
+  void aFiberMayLeaveInsideACatchBlock() {
     FiberStacks stacks;
     std::vector<std::unique_ptr<Fiber>> fibers;
     std::vector<std::string> caught(4);
@@ -141,7 +141,7 @@ class FiberTest : public CppUnit::TestFixture {
     }
   }
 
-  void exceptionsInFlightAreEachOnesOwn() {
+  void exceptionsInFlightAreSeparateForEachFiber() {
     FiberStacks stacks;
     std::unique_ptr<Fiber> fiber;
     bool saw_none = false;
@@ -171,8 +171,9 @@ class FiberTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(saw_own);
   }
 
-  // A destructor that waits while an exception passes: others must not take themselves for unwound.
-  void whatIsUncaughtIsCountedForEach() {
+  // A destructor waits while an exception unwinds: other fibers must not see an exception in
+  // flight.
+  void uncaughtExceptionsAreCountedForEachFiber() {
     FiberStacks stacks;
     std::unique_ptr<Fiber> fiber;
     int within = -1;

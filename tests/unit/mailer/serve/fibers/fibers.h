@@ -1,10 +1,4 @@
-// Fibers on a Reactor, for the tests of what happens there.
-//
-// What it is: a test's fibers, whose end can be waited for.
-// What it does not know: what they do.
-// Called by: the tests of the Reactor.
-// Threads and lifetimes: a test's thread; outlives the fibers.
-// Failure: an assertion of the test's.
+// A Reactor with the fibers of one test, whose end the test waits for.
 #pragma once
 
 #include <cppunit/extensions/HelperMacros.h>
@@ -30,7 +24,7 @@ void await(Condition condition) {
   }
 }
 
-// Fibers of one test: it ends when all of them are over.
+// The destructor waits until all fibers are over.
 class Fibers {
  public:
   void start(Reactor& reactor, std::function<void()> work) {

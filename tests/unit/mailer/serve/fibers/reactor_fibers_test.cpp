@@ -15,15 +15,15 @@ using std::chrono::milliseconds;
 
 class ReactorFibersTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(ReactorFibersTest);
-  CPPUNIT_TEST(manyPlayPingPongOverTwoReactors);
-  CPPUNIT_TEST(turnsGoRoundAmongFibersOfTwoReactors);
+  CPPUNIT_TEST(manyFibersPlayPingPongOverTwoReactors);
+  CPPUNIT_TEST(fibersOfTwoReactorsTakeTurns);
   CPPUNIT_TEST(exceptionsStayWithTheirFibers);
-  CPPUNIT_TEST(whoDoesNotWaitIsPaced);
-  CPPUNIT_TEST(whatBlocksIsDoneApart);
-  CPPUNIT_TEST(workThatComesTooLateIsLetGo);
+  CPPUNIT_TEST(aFiberThatNeverWaitsLetsOthersRun);
+  CPPUNIT_TEST(blockingCallsRunOnAnotherThread);
+  CPPUNIT_TEST(workThatIsStartedTooLateIsDropped);
   CPPUNIT_TEST_SUITE_END();
 
-  void manyPlayPingPongOverTwoReactors() {
+  void manyFibersPlayPingPongOverTwoReactors() {
     constexpr int kPairs = 60;
     constexpr int kRounds = 50;
     Reactor reactors[2];
@@ -54,8 +54,8 @@ class ReactorFibersTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(2 * kPairs * kRounds, exchanged.load());
   }
 
-  // Turns as a pool hands them out: called from fibers of the same and of another thread.
-  void turnsGoRoundAmongFibersOfTwoReactors() {
+  // Waiters as a pool wakes them: from fibers of the same and of another thread.
+  void fibersOfTwoReactorsTakeTurns() {
     constexpr int kFibers = 10;
     constexpr int kRounds = 20;
     Reactor reactors[2];
@@ -92,7 +92,7 @@ class ReactorFibersTest : public CppUnit::TestFixture {
             here().sleep(in(i % 3));
             throw std::runtime_error(own);
           } catch (...) {
-            here().sleep(in((i + 1) % 3));  // others throw meanwhile
+            here().sleep(in((i + 1) % 3));  // others throw in the meantime
             throw;
           }
         } catch (const std::runtime_error& error) {
@@ -106,7 +106,7 @@ class ReactorFibersTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(101 * kFibers, right.load());
   }
 
-  void whoDoesNotWaitIsPaced() {
+  void aFiberThatNeverWaitsLetsOthersRun() {
     Reactor reactor;
     const Pair pair;
     std::atomic<bool> stop = false;
@@ -126,7 +126,7 @@ class ReactorFibersTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(Clock::now() - start < milliseconds(2000));
   }
 
-  void whatBlocksIsDoneApart() {
+  void blockingCallsRunOnAnotherThread() {
     Reactor reactor;
     std::atomic<bool> other_ran = false;
     bool waited = false;
@@ -147,7 +147,7 @@ class ReactorFibersTest : public CppUnit::TestFixture {
         run_blocking([] {});  // within a catch block, too
         caught = error.what();
       }
-      // The last one's wake-up may still be on its way.
+      // The last wake-up may not have arrived yet.
       const Deadline deadline = in(2);
       while (Clock::now() < deadline) {
         here().sleep(deadline);
@@ -160,8 +160,9 @@ class ReactorFibersTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("there is no such host"), caught);
   }
 
-  // The thread is busy until it is told to stop: what was started meanwhile does not run any more.
-  void workThatComesTooLateIsLetGo() {
+  // The thread is busy until it is told to stop: work that was started in the meantime does not
+  // run.
+  void workThatIsStartedTooLateIsDropped() {
     const auto held = std::make_shared<int>(1);
     {
       std::atomic<bool> goes_on = false;

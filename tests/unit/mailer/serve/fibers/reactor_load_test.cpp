@@ -18,7 +18,7 @@ std::size_t in_use() {
   return now.uordblks + now.hblkhd;
 }
 
-// Until `done` is that many, or ten seconds.
+// Waits until `done` reaches this number, for ten seconds at most.
 void await(const std::atomic<int>& done, int many) {
   const Deadline latest = Clock::now() + std::chrono::seconds(10);
   while (done < many && Clock::now() < latest) {
@@ -31,12 +31,12 @@ void await(const std::atomic<int>& done, int many) {
 
 class ReactorLoadTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(ReactorLoadTest);
-  CPPUNIT_TEST(fibersThatAreOverLeaveNothingBehind);
-  CPPUNIT_TEST(aDeadlineIsMetBehindManyOthers);
-  CPPUNIT_TEST(whatBlocksApartHoldsUpNobody);
+  CPPUNIT_TEST(finishedFibersLeaveNothing);
+  CPPUNIT_TEST(aDeadlineIsMetAfterManyOthers);
+  CPPUNIT_TEST(blockingCallsDoNotDelayOtherFibers);
   CPPUNIT_TEST_SUITE_END();
 
-  void fibersThatAreOverLeaveNothingBehind() {
+  void finishedFibersLeaveNothing() {
     const Descriptor readable(eventfd(1, EFD_CLOEXEC));
     Reactor reactor;
     std::atomic<int> done = 0;
@@ -56,13 +56,13 @@ class ReactorLoadTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(in_use() < used + 64 * 1024);
   }
 
-  void aDeadlineIsMetBehindManyOthers() {
+  void aDeadlineIsMetAfterManyOthers() {
     const Descriptor silent(eventfd(0, EFD_CLOEXEC));
     Reactor reactor;
     std::atomic<int> done = 0;
     for (int i = 0; i < 3000; ++i) {
       reactor.start([&, i] {
-        // Each first waits for long, and is then told to look up.
+        // Each first waits for long, and is then interrupted.
         Scheduler::current()->wait_for(silent.number(), POLLIN,
                                        Clock::now() + std::chrono::minutes(10));
         const Deadline deadline = Clock::now() + milliseconds(20 + i % 50);
@@ -71,11 +71,11 @@ class ReactorLoadTest : public CppUnit::TestFixture {
       });
     }
     std::this_thread::sleep_for(milliseconds(50));
-    reactor.look_up();
+    reactor.interrupt_waits();
     await(done, 3000);
   }
 
-  void whatBlocksApartHoldsUpNobody() {
+  void blockingCallsDoNotDelayOtherFibers() {
     Reactor reactor;
     std::atomic<bool> goes_on = false;
     std::atomic<int> done = 0;

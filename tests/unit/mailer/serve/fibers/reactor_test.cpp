@@ -17,21 +17,21 @@ class ReactorTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aFiberKnowsItsScheduler);
   CPPUNIT_TEST(aDescriptorIsWaitedFor);
   CPPUNIT_TEST(aWaitEndsAtItsDeadline);
-  CPPUNIT_TEST(deadlinesComeInTheirOwnOrder);
-  CPPUNIT_TEST(aLaterDeadlineIsNotCutShortByAnEarlierOne);
+  CPPUNIT_TEST(deadlinesFireInTheirOrder);
+  CPPUNIT_TEST(anEarlierDeadlineDoesNotShortenALaterOne);
   CPPUNIT_TEST(aWaitWithoutADeadlineLasts);
-  CPPUNIT_TEST(whoWaitsIsToldToLookUp);
-  CPPUNIT_TEST(whoSleepsIsNotToldToLookUp);
+  CPPUNIT_TEST(aWaitForADescriptorIsInterrupted);
+  CPPUNIT_TEST(aSleepIsNotInterrupted);
   CPPUNIT_TEST(oneFiberWakesAnother);
   CPPUNIT_TEST(anotherThreadWakesAFiber);
   CPPUNIT_TEST(aWakeUpBeforeTheSleepIsNotLost);
   CPPUNIT_TEST(aWakeUpDoesNotEndAWaitForADescriptor);
-  CPPUNIT_TEST(aWakeUpForAFiberThatIsOverIsNobodys);
-  CPPUNIT_TEST(anEventForAnEarlierWaitIsNone);
-  CPPUNIT_TEST(anEventForAnEarlierFiberIsNone);
-  CPPUNIT_TEST(aDescriptorThatIsUsedAgainIsWaitedFor);
+  CPPUNIT_TEST(aWakeUpForAFinishedFiberIsIgnored);
+  CPPUNIT_TEST(anEventForAnEarlierWaitIsIgnored);
+  CPPUNIT_TEST(anEventForAnEarlierFiberIsIgnored);
+  CPPUNIT_TEST(aReusedDescriptorIsWaitedFor);
   CPPUNIT_TEST(aDescriptorMovesToAnotherReactor);
-  CPPUNIT_TEST(whatCannotBeWaitedForIsReadyAtOnce);
+  CPPUNIT_TEST(aDescriptorThatCannotBeWaitedForIsReadyAtOnce);
   CPPUNIT_TEST_SUITE_END();
 
   void aFiberKnowsItsScheduler() {
@@ -94,7 +94,7 @@ class ReactorTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(Clock::now() < start + milliseconds(2000));
   }
 
-  void deadlinesComeInTheirOwnOrder() {
+  void deadlinesFireInTheirOrder() {
     Reactor reactor;
     std::string order;
     Fibers fibers;
@@ -109,8 +109,8 @@ class ReactorTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("1234"), order);
   }
 
-  // An alarm that was set for an earlier wait rings in a later one.
-  void aLaterDeadlineIsNotCutShortByAnEarlierOne() {
+  // A timer that was set for an earlier wait fires during a later one.
+  void anEarlierDeadlineDoesNotShortenALaterOne() {
     Reactor reactor;
     const Pair pair;
     short first = 0;
@@ -144,7 +144,7 @@ class ReactorTest : public CppUnit::TestFixture {
     fibers.await_all();
   }
 
-  void whoWaitsIsToldToLookUp() {
+  void aWaitForADescriptorIsInterrupted() {
     Reactor reactor;
     Pair pairs[3];
     std::atomic<int> waiting = 0;
@@ -154,12 +154,12 @@ class ReactorTest : public CppUnit::TestFixture {
       fibers.start(reactor, [&] {
         ++waiting;
         told += here().wait_for(pair.near.number(), POLLIN, late()) == Scheduler::kInterrupted;
-        // It waits on as if nothing had been.
+        // It goes on waiting.
         told += here().wait_for(pair.near.number(), POLLIN, late()) == POLLIN ? 10 : 0;
       });
     }
     await([&] { return waiting == 3; });
-    reactor.look_up();
+    reactor.interrupt_waits();
     await([&] { return told == 3; });
     for (const Pair& pair : pairs) {
       pair.say();
@@ -168,7 +168,7 @@ class ReactorTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(33, told.load());
   }
 
-  void whoSleepsIsNotToldToLookUp() {
+  void aSleepIsNotInterrupted() {
     Reactor reactor;
     const Deadline deadline = in(10);
     std::atomic<bool> began = false;
@@ -180,7 +180,7 @@ class ReactorTest : public CppUnit::TestFixture {
       end = Clock::now();
     });
     await([&] { return began.load(); });
-    reactor.look_up();
+    reactor.interrupt_waits();
     fibers.await_all();
     CPPUNIT_ASSERT(end >= deadline);
   }
@@ -225,7 +225,7 @@ class ReactorTest : public CppUnit::TestFixture {
     }
   }
 
-  // From another thread, while the fiber is on its way to sleep.
+  // From another thread, while the fiber is about to sleep.
   void aWakeUpBeforeTheSleepIsNotLost() {
     Reactor reactor;
     const Clock::time_point start = Clock::now();
@@ -249,8 +249,8 @@ class ReactorTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(short{0}, happened);
   }
 
-  // Its place is another's by then.
-  void aWakeUpForAFiberThatIsOverIsNobodys() {
+  // Another fiber has its slot by then.
+  void aWakeUpForAFinishedFiberIsIgnored() {
     Reactor reactor;
     std::uint64_t old = 0;
     run(reactor, [&] { old = here().self().fiber; });
@@ -267,14 +267,14 @@ class ReactorTest : public CppUnit::TestFixture {
     });
     await([&] { return began.load(); });
     reactor.wake(old);
-    reactor.wake(old + 1000);  // nor does it matter where nobody ever was
+    reactor.wake(old + 1000);  // a slot that was never used
     fibers.await_all();
     CPPUNIT_ASSERT(end >= deadline);
     CPPUNIT_ASSERT(old != fresh);
     CPPUNIT_ASSERT_EQUAL(static_cast<std::uint32_t>(old), static_cast<std::uint32_t>(fresh));
   }
 
-  void anEventForAnEarlierWaitIsNone() {
+  void anEventForAnEarlierWaitIsIgnored() {
     Reactor reactor;
     const Pair early;
     const Pair later;
@@ -289,8 +289,8 @@ class ReactorTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(short{0}, second);
   }
 
-  // A connection that is kept outlives the fiber that waited on it; another has its place by then.
-  void anEventForAnEarlierFiberIsNone() {
+  // A kept connection outlives the fiber that waited for it; another fiber has its slot by then.
+  void anEventForAnEarlierFiberIsIgnored() {
     Reactor reactor;
     const Pair kept;
     const Pair other;
@@ -305,7 +305,7 @@ class ReactorTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(short{0}, second);
   }
 
-  void aDescriptorThatIsUsedAgainIsWaitedFor() {
+  void aReusedDescriptorIsWaitedFor() {
     Reactor reactor;
     std::set<int> numbers;
     short all = POLLIN;
@@ -314,7 +314,7 @@ class ReactorTest : public CppUnit::TestFixture {
         const Pair pair;
         numbers.insert(pair.near.number());
         if (i % 2 == 0) {
-          here().wait_for(pair.near.number(), POLLIN, in(0));  // is closed while it is waited for
+          here().wait_for(pair.near.number(), POLLIN, in(0));  // closed during the wait
         } else {
           pair.say();
           all = static_cast<short>(all & here().wait_for(pair.near.number(), POLLIN, late()));
@@ -346,7 +346,7 @@ class ReactorTest : public CppUnit::TestFixture {
     }
   }
 
-  void whatCannotBeWaitedForIsReadyAtOnce() {
+  void aDescriptorThatCannotBeWaitedForIsReadyAtOnce() {
     Reactor reactor;
     short happened = 0;
     run(reactor, [&] { happened = here().wait_for(-1, POLLIN, late()); });

@@ -55,14 +55,14 @@ Descriptor dial_inet(std::uint16_t port) {
   return connect(made.number(), raw, sizeof address) == 0 ? std::move(made) : Descriptor();
 }
 
-Listener listener(const std::string& name, const std::string& address) {
-  Listener made;
+ListenerSettings listener(const std::string& name, const std::string& address) {
+  ListenerSettings made;
   made.name = name;
   made.address = parse_destination(address);
   return made;
 }
 
-// As systemd starts a program: sockets from descriptor 3 on, and what the environment says of them.
+// As systemd starts a program: sockets from descriptor 3 on, described in the environment.
 class PassedByHand {
  public:
   PassedByHand(const std::vector<Descriptor>& sockets, const char* names) {
@@ -97,19 +97,19 @@ class PassedByHand {
 
 class ListeningTest : public ScratchFileFixture {
   CPPUNIT_TEST_SUITE(ListeningTest);
-  CPPUNIT_TEST(aUnixSocketHasItsModeAndTellsWhoDials);
-  CPPUNIT_TEST(aUnixSocketsFileGoesWithIt);
+  CPPUNIT_TEST(aUnixSocketHasItsModeAndReportsItsClient);
+  CPPUNIT_TEST(aUnixSocketRemovesItsFile);
   CPPUNIT_TEST(aStaleFileIsReplaced);
-  CPPUNIT_TEST(aLiveSocketStays);
-  CPPUNIT_TEST(whatIsNoSocketStays);
-  CPPUNIT_TEST(whatCannotBeSetUpLeavesNoFileBehind);
-  CPPUNIT_TEST(anAddressThatCannotBeHadIsTold);
-  CPPUNIT_TEST(aTcpSocketTellsWhoDials);
-  CPPUNIT_TEST(aPortInUseIsTold);
-  CPPUNIT_TEST(whatWasPassedIsFoundByNameOrAddress);
-  CPPUNIT_TEST(anAddressCountsMoreAmongThoseOfOneName);
-  CPPUNIT_TEST(aPassedSocketsFileIsNotOurs);
-  CPPUNIT_TEST(nothingPassedIsNothingFound);
+  CPPUNIT_TEST(aSocketInUseIsNotReplaced);
+  CPPUNIT_TEST(aFileThatIsNoSocketIsNotReplaced);
+  CPPUNIT_TEST(aFailedSetupLeavesNoFile);
+  CPPUNIT_TEST(anUnusableAddressIsReported);
+  CPPUNIT_TEST(aTcpSocketReportsItsClient);
+  CPPUNIT_TEST(aPortInUseIsReported);
+  CPPUNIT_TEST(aPassedSocketIsFoundByNameOrAddress);
+  CPPUNIT_TEST(theAddressDecidesAmongSocketsOfOneName);
+  CPPUNIT_TEST(aPassedSocketsFileIsNotRemoved);
+  CPPUNIT_TEST(withoutPassedSocketsNoneIsFound);
   CPPUNIT_TEST_SUITE_END();
 
  public:
@@ -122,7 +122,7 @@ class ListeningTest : public ScratchFileFixture {
     return lstat(file_.c_str(), &facts) == 0;
   }
 
-  std::string error_of(const std::string& address, const ListenerSettings& settings = {}) const {
+  std::string error_of(const std::string& address, const ListenerOptions& settings = {}) const {
     try {
       const ListeningSocket socket(parse_destination(address), settings);
     } catch (const ConfigError& error) {
@@ -133,9 +133,9 @@ class ListeningTest : public ScratchFileFixture {
     return "no error";
   }
 
-  void aUnixSocketHasItsModeAndTellsWhoDials() {
+  void aUnixSocketHasItsModeAndReportsItsClient() {
     for (const mode_t mode : {mode_t{0600}, mode_t{0660}, mode_t{0666}}) {
-      ListenerSettings settings;
+      ListenerOptions settings;
       settings.mode = mode;
       const mode_t before = umask(022);
       const ListeningSocket socket(address(), settings);
@@ -155,56 +155,56 @@ class ListeningTest : public ScratchFileFixture {
     }
   }
 
-  void aUnixSocketsFileGoesWithIt() {
+  void aUnixSocketRemovesItsFile() {
     {
-      const ListeningSocket socket(address(), ListenerSettings());
+      const ListeningSocket socket(address(), ListenerOptions());
       CPPUNIT_ASSERT(exists());
     }
     CPPUNIT_ASSERT(!exists());
-    ListeningSocket closed(address(), ListenerSettings());
+    ListeningSocket closed(address(), ListenerOptions());
     closed.close();
     CPPUNIT_ASSERT(!exists());
-    const ListeningSocket next(address(), ListenerSettings());
-    closed.close();  // whose file it is not any more
+    const ListeningSocket next(address(), ListenerOptions());
+    closed.close();  // the file is no longer its own
     CPPUNIT_ASSERT(exists());
   }
 
   void aStaleFileIsReplaced() {
     {
-      ListeningSocket dead(address(), ListenerSettings());
+      ListeningSocket dead(address(), ListenerOptions());
       CPPUNIT_ASSERT_EQUAL(0, rename(file_.c_str(), (file_ + ".kept").c_str()));
     }
     CPPUNIT_ASSERT_EQUAL(0, rename((file_ + ".kept").c_str(), file_.c_str()));
     CPPUNIT_ASSERT(exists() && !dial_unix(file_).valid());
-    const ListeningSocket socket(address(), ListenerSettings());
+    const ListeningSocket socket(address(), ListenerOptions());
     CPPUNIT_ASSERT(dial_unix(file_).valid());
   }
 
-  void aLiveSocketStays() {
-    const ListeningSocket socket(address(), ListenerSettings());
+  void aSocketInUseIsNotReplaced() {
+    const ListeningSocket socket(address(), ListenerOptions());
     CPPUNIT_ASSERT_EQUAL(
         std::string("listener unix:FILE: another program listens there; stop it first"),
         error_of("unix:" + file_));
     CPPUNIT_ASSERT(dial_unix(file_).valid());
   }
 
-  void whatIsNoSocketStays() {
+  void aFileThatIsNoSocketIsNotReplaced() {
     const std::string words =
-        "listener unix:FILE: there is a file of that name which is no socket; remove it";
+        "listener unix:FILE: a file of this name exists and is not a socket; remove it";
     write("mail");
     CPPUNIT_ASSERT_EQUAL(words, error_of("unix:" + file_));
     CPPUNIT_ASSERT(exists());
     CPPUNIT_ASSERT_EQUAL(0, unlink(file_.c_str()));
     const std::string target = folder_ + "/target";
-    const ListeningSocket other(parse_destination("unix:" + target), ListenerSettings());
+    const ListeningSocket other(parse_destination("unix:" + target), ListenerOptions());
     CPPUNIT_ASSERT_EQUAL(0, symlink(target.c_str(), file_.c_str()));
     CPPUNIT_ASSERT_EQUAL(words, error_of("unix:" + file_));
     CPPUNIT_ASSERT(dial_unix(target).valid());
   }
 
-  void whatCannotBeSetUpLeavesNoFileBehind() {
+  void aFailedSetupLeavesNoFile() {
     for (const char* const owner : {"no-such-user", ":no-such-group", "root:no-such-group"}) {
-      ListenerSettings settings;
+      ListenerOptions settings;
       settings.owner = owner;
       const std::string error = error_of("unix:" + file_, settings);
       CPPUNIT_ASSERT_MESSAGE(error,
@@ -213,18 +213,18 @@ class ListeningTest : public ScratchFileFixture {
     }
   }
 
-  void anAddressThatCannotBeHadIsTold() {
+  void anUnusableAddressIsReported() {
     const std::string error = error_of("unix:" + file_ + "/below");
     CPPUNIT_ASSERT_MESSAGE(
         error, error.starts_with("listener unix:FILE/below: bind: No such file or directory; its "
                                  "directory must exist"));
   }
 
-  void aTcpSocketTellsWhoDials() {
+  void aTcpSocketReportsItsClient() {
     std::uint16_t port = 0;
     bound_inet(port);
     const ListeningSocket socket(parse_destination("inet:127.0.0.1:" + std::to_string(port)),
-                                 ListenerSettings());
+                                 ListenerOptions());
     Client client{std::nullopt, 99};
     CPPUNIT_ASSERT(!socket.accept(client).valid());
     const Descriptor dialled = dial_inet(port);
@@ -234,7 +234,7 @@ class ListeningTest : public ScratchFileFixture {
     CPPUNIT_ASSERT(client.on_loopback());
   }
 
-  void aPortInUseIsTold() {
+  void aPortInUseIsReported() {
     std::uint16_t port = 0;
     const Descriptor taken = bound_inet(port);
     CPPUNIT_ASSERT_EQUAL(0, listen(taken.number(), 1));
@@ -244,7 +244,7 @@ class ListeningTest : public ScratchFileFixture {
   }
 
   Descriptor passed_unix(const std::string& path) const {
-    ListeningSocket made(parse_destination("unix:" + path), ListenerSettings());
+    ListeningSocket made(parse_destination("unix:" + path), ListenerOptions());
     const Descriptor copy(dup(made.number()));
     CPPUNIT_ASSERT_EQUAL(0, rename(path.c_str(), (path + ".kept").c_str()));
     made.close();
@@ -252,7 +252,7 @@ class ListeningTest : public ScratchFileFixture {
     return Descriptor(fcntl(copy.number(), F_DUPFD_CLOEXEC, 100));
   }
 
-  void whatWasPassedIsFoundByNameOrAddress() {
+  void aPassedSocketIsFoundByNameOrAddress() {
     std::uint16_t port = 0;
     std::vector<Descriptor> sockets;
     sockets.push_back(passed_unix(file_));
@@ -282,7 +282,7 @@ class ListeningTest : public ScratchFileFixture {
   }
 
   // A unit with several ListenStream= has one FileDescriptorName= for all of them.
-  void anAddressCountsMoreAmongThoseOfOneName() {
+  void theAddressDecidesAmongSocketsOfOneName() {
     std::vector<Descriptor> sockets;
     sockets.push_back(passed_unix(file_));
     sockets.push_back(passed_unix(folder_ + "/other"));
@@ -294,12 +294,12 @@ class ListeningTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_EQUAL(SD_LISTEN_FDS_START, one.number());
   }
 
-  void aPassedSocketsFileIsNotOurs() {
+  void aPassedSocketsFileIsNotRemoved() {
     { const ListeningSocket socket(address(), passed_unix(file_)); }
     CPPUNIT_ASSERT(exists());
   }
 
-  void nothingPassedIsNothingFound() {
+  void withoutPassedSocketsNoneIsFound() {
     PassedSockets passed = PassedSockets::take();
     CPPUNIT_ASSERT(passed.left().empty());
     CPPUNIT_ASSERT(!passed.find(listener("lmtp", "unix:" + file_)).valid());

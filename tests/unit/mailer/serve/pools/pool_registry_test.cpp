@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "common/descriptor.h"
-#include "tests/unit/mailer/serve/configuration/store_replies.h"
+#include "tests/unit/mailer/serve/configuration/daemon_fixture.h"
 
 using namespace lmtpq;
 using namespace lmtpq::mailer;
@@ -16,7 +16,7 @@ using std::chrono::milliseconds;
 
 namespace {
 
-// A store that serves one connection, and notes what it hears.
+// A store that serves one connection and records what it receives.
 class OneStore {
  public:
   explicit OneStore(const std::string& path) : socket_(socket(AF_UNIX, SOCK_STREAM, 0)) {
@@ -64,21 +64,21 @@ class OneStore {
 
 }  // namespace
 
-class PoolBookTest : public DaemonFixture {
-  CPPUNIT_TEST_SUITE(PoolBookTest);
+class PoolRegistryTest : public DaemonFixture {
+  CPPUNIT_TEST_SUITE(PoolRegistryTest);
   CPPUNIT_TEST(theSameStoreHasTheSamePool);
-  CPPUNIT_TEST(whatChangesOfAStoreMakesANewPool);
-  CPPUNIT_TEST(aPasswordMakesANewPool);
-  CPPUNIT_TEST(limitsAreTheStores);
-  CPPUNIT_TEST(sweepForgetsWhatNobodyHolds);
-  CPPUNIT_TEST(sweepSaysGoodbye);
+  CPPUNIT_TEST(aChangeOfAStoreMakesANewPool);
+  CPPUNIT_TEST(aChangedPasswordMakesANewPool);
+  CPPUNIT_TEST(limitsAreThoseOfTheStore);
+  CPPUNIT_TEST(sweepDropsPoolsThatNobodyHolds);
+  CPPUNIT_TEST(sweepSendsQuit);
   CPPUNIT_TEST_SUITE_END();
 
   std::shared_ptr<ConnectionPool> pool(const std::string& text) {
     DaemonSettings made =
         settings("destination = unix:/s\n" + text + "\n[listener.a]\naddress = unix:/l\n");
     Settings& of_listener = made.listeners.at(0).settings;
-    return book_.pool(std::move(of_listener.stores.at(0)), of_listener);
+    return registry_.pool(std::move(of_listener.stores.at(0)), of_listener);
   }
 
   void theSameStoreHasTheSamePool() {
@@ -89,11 +89,11 @@ class PoolBookTest : public DaemonFixture {
           "balance = weight\nmailbox-limit = 3\nspool-dir = /tmp\n", "# no change\n"}) {
       CPPUNIT_ASSERT_MESSAGE(text, first == pool(text));
     }
-    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, book_.all().size());
-    CPPUNIT_ASSERT(book_.all().front() == first);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, registry_.all().size());
+    CPPUNIT_ASSERT(registry_.all().front() == first);
   }
 
-  void whatChangesOfAStoreMakesANewPool() {
+  void aChangeOfAStoreMakesANewPool() {
     std::vector<std::shared_ptr<ConnectionPool>> pools = {pool("")};
     for (const char* const text :
          {"rcpt-timeout = 4s\n", "[destination.s]\ndestination = unix:/s\nrcpt-timeout = 5s\n",
@@ -104,11 +104,11 @@ class PoolBookTest : public DaemonFixture {
       CPPUNIT_ASSERT_MESSAGE(text, pool(text) == made);
       pools.push_back(made);
     }
-    CPPUNIT_ASSERT_EQUAL(pools.size(), book_.all().size());
+    CPPUNIT_ASSERT_EQUAL(pools.size(), registry_.all().size());
     CPPUNIT_ASSERT(pool("") == pools[0]);
   }
 
-  void aPasswordMakesANewPool() {
+  void aChangedPasswordMakesANewPool() {
     const std::string text = "auth-password-file = " + passwords();
     write_passwords("unix:/s one:first\n");
     const auto first = pool(text);
@@ -123,41 +123,41 @@ class PoolBookTest : public DaemonFixture {
     CPPUNIT_ASSERT(third != first && third != second);
   }
 
-  void limitsAreTheStores() {
+  void limitsAreThoseOfTheStore() {
     const auto made = pool("[destination.s]\ndestination = unix:/s\nconnections = 7\n");
     CPPUNIT_ASSERT_EQUAL(std::size_t{7}, made->figures().limit);
     CPPUNIT_ASSERT_EQUAL(std::string("unix:/s"), made->store().destination.text);
   }
 
-  void sweepForgetsWhatNobodyHolds() {
+  void sweepDropsPoolsThatNobodyHolds() {
     const auto held = pool("");
     auto dropped = pool("weight = 2");
-    book_.sweep();
-    CPPUNIT_ASSERT_EQUAL(std::size_t{2}, book_.all().size());
+    registry_.sweep();
+    CPPUNIT_ASSERT_EQUAL(std::size_t{2}, registry_.all().size());
     dropped.reset();
-    book_.sweep();
-    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, book_.all().size());
-    CPPUNIT_ASSERT(book_.all().front() == held);
+    registry_.sweep();
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, registry_.all().size());
+    CPPUNIT_ASSERT(registry_.all().front() == held);
     CPPUNIT_ASSERT(pool("") == held);
   }
 
-  void sweepSaysGoodbye() {
+  void sweepSendsQuit() {
     OneStore store(folder_ + "/store");
     DaemonSettings made = settings("destination = unix:" + folder_ +
                                    "/store\nquit-timeout = 1s\n[listener.a]\naddress = unix:/l\n");
     Settings& of_listener = made.listeners.at(0).settings;
-    auto pool = book_.pool(std::move(of_listener.stores.at(0)), of_listener);
+    auto pool = registry_.pool(std::move(of_listener.stores.at(0)), of_listener);
     ConnectionPool::Failure failure;
     Lease lease = pool->take(Clock::now() + milliseconds(5000), failure);
     CPPUNIT_ASSERT_MESSAGE(failure.words, static_cast<bool>(lease));
     lease.give_back();
     CPPUNIT_ASSERT(pool->has_idle());
     pool.reset();
-    book_.sweep();
-    CPPUNIT_ASSERT(book_.all().empty());
+    registry_.sweep();
+    CPPUNIT_ASSERT(registry_.all().empty());
     const std::string heard = store.heard();
     CPPUNIT_ASSERT_MESSAGE(heard, heard.starts_with("LHLO ") && heard.ends_with("\r\nQUIT\r\n"));
   }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(PoolBookTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(PoolRegistryTest);

@@ -1,0 +1,59 @@
+// Where the delivery of one message stands: its times, the stores that are left to try, the
+// connection in use.
+//
+// One for each Delivery::deliver(). It holds the leased connection, so that the outcome of an
+// exception can still say whether the message was sent.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "mailer/delivery/delivery_agent.h"
+#include "mailer/store/pool_list.h"
+
+namespace lmtpq::mailer {
+
+// The stores in the order in which they are tried. The first stays first until it is removed.
+class StoresToTry {
+ public:
+  StoresToTry() = default;
+  explicit StoresToTry(std::vector<ConnectionPool*> order) : order_(std::move(order)) {}
+  bool empty() const { return first_ == order_.size(); }
+  ConnectionPool& first() const { return *order_[first_]; }
+  void remove_first() { ++first_; }
+
+ private:
+  std::vector<ConnectionPool*> order_;
+  std::size_t first_ = 0;
+};
+
+struct Attempt {
+  Attempt(const DeliveryRequest& request, std::chrono::milliseconds time_to_answer)
+      : begun(request.begun),
+        complete(request.complete),
+        started(Clock::now()),
+        latest_answer(complete + time_to_answer) {}
+
+  // The message at hand was sent completely, end of data included; not only an earlier one on the
+  // same connection.
+  bool message_sent() const {
+    return connection && connection->dot_sent() && connection->dot_time() >= started;
+  }
+
+  const Clock::time_point begun;     // as in the request
+  const Clock::time_point complete;  // as in the request
+  Clock::duration connecting{};      // waits for the mailbox's turn and for connections, together
+  Clock::time_point started;         // of the transaction
+  const Deadline latest_answer;      // the client may give up soon after
+  std::shared_ptr<PoolList> routed;  // the route's pools; they outlive the connection
+  StoresToTry stores;
+  Lease connection;
+  ConnectionPool::Which which = ConnectionPool::Which::kAny;  // connection is leased next
+  // Why the remaining recipients are still undelivered.
+  Trouble trouble = Trouble::kUnreachable;
+  std::string trouble_text;
+};
+
+}  // namespace lmtpq::mailer

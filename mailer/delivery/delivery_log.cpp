@@ -1,0 +1,129 @@
+#include "mailer/delivery/delivery_log.h"
+
+#include <algorithm>
+#include <string>
+
+#include "mailer/store/connector.h"
+
+namespace lmtpq::mailer {
+namespace {
+
+// "0.003"
+std::string seconds(Clock::duration span) {
+  const auto milliseconds = std::chrono::round<std::chrono::milliseconds>(span).count();
+  const std::string digits = std::to_string(milliseconds);
+  const std::string padded = std::string(4 - std::min<std::size_t>(4, digits.size()), '0') + digits;
+  return padded.substr(0, padded.size() - 3) + '.' + padded.substr(padded.size() - 3);
+}
+
+Record tag_record(const MessageState& message) {
+  Record made("tag-rejected");
+  made.add("trace", message.trace().text()).add("qid", message.queue_id().text());
+  return made.add("tag", "rejected");
+}
+
+void add_connection(const Upstream& upstream, Record& record) {
+  const std::string& mechanism = upstream.mechanism();
+  record.add("tls", tls_words(upstream)).add("auth", mechanism.empty() ? "none" : mechanism);
+}
+
+}  // namespace
+
+void DeliveryLog::tags(const MessageState& message) const {
+  const TagVerdict& tags = message.tags();
+  if (tags.valid) {
+    count_tag("valid");
+  }
+  for (const RejectedTag& tag : tags.rejected) {
+    rejected_tag(message, tag);
+  }
+  if (tags.unread > 0) {
+    log_.warning(tag_record(message)
+                     .add("reason", kTagFaultNames[static_cast<int>(TagFault::kTwoTags)])
+                     .add("more", static_cast<long long>(tags.unread)));
+  }
+}
+
+void DeliveryLog::rejected_tag(const MessageState& message, const RejectedTag& tag) const {
+  const char* const reason = kTagFaultNames[static_cast<int>(tag.fault)];
+  log_.warning(tag_record(message).add("reason", reason).add("key", tag.key));
+  count_tag(reason);
+}
+
+void DeliveryLog::count_tag(std::string_view verdict) const {
+  if (events_ != nullptr) {
+    events_->tag_judged(verdict);
+  }
+}
+
+void DeliveryLog::store_failed(const MessageState& message, const ConnectionPool& pool,
+                               const ConnectionPool::Failure& failure) const {
+  log_.warning(Record("store-failed")
+                   .add("trace", message.trace().text())
+                   .add("destination", pool.store().destination.text)
+                   .add("failed", failure.words));
+}
+
+void DeliveryLog::trace_refused(const MessageState& message, const Upstream& upstream) const {
+  log_.warning(Record("trace-refused")
+                   .add("trace", message.trace().text())
+                   .add("relay", upstream.peer())
+                   .add("reply", upstream.client().trace_refusal()->summary()));
+}
+
+void DeliveryLog::outcome(const MessageState& message, std::size_t recipient,
+                          const Attempt& attempt) const {
+  const Outcome& outcome = message.outcome(recipient);
+  const Upstream* const upstream = attempt.connection ? &*attempt.connection : nullptr;
+  const Clock::time_point now = Clock::now();
+  const Clock::time_point end_of_data = attempt.message_sent() ? upstream->dot_time() : now;
+  const std::string delays =
+      seconds(attempt.complete - attempt.begun) + '/' + seconds(attempt.connecting) + '/' +
+      seconds(end_of_data - attempt.started) + '/' + seconds(now - end_of_data);
+  Record record("delivery");
+  record.add("trace", message.trace().text())
+      .add("qid", message.queue_id().text())
+      .add("sessionid", upstream != nullptr ? upstream->client().session() : "")
+      .add("from", message.envelope().sender.path())
+      .add("to", message.envelope().recipients[recipient].mailbox.path())
+      .add("relay", upstream != nullptr ? upstream->peer() : "none")
+      .add("status", kFateNames[static_cast<int>(outcome.fate)])
+      .add("dsn", outcome.status.text())
+      .add("reply", words_of(outcome))
+      .add("delays", delays)
+      .add("size", static_cast<long long>(message.body().size()))
+      .add("conn-use", upstream != nullptr ? upstream->transactions() : 0)
+      .add("ignorequota", kBypassNames[static_cast<int>(message.bypass(recipient))]);
+  if (upstream != nullptr) {
+    add_connection(*upstream, record);
+  } else {
+    record.add("tls", "none").add("auth", "none");
+  }
+  record.add("tag", message.tags().valid ? message.tags().valid->key_id() : "");
+  if (upstream != nullptr && upstream->mechanism().empty() && asks_for_login(outcome)) {
+    record.add("hint", "no login is configured for this destination");
+  }
+  log_.write(outcome.fate == Fate::kTemporary ? LogLevel::kWarning : LogLevel::kInfo, record);
+  if (events_ != nullptr) {
+    count_outcome(message, recipient, attempt, end_of_data, now);
+  }
+}
+
+void DeliveryLog::count_outcome(const MessageState& message, std::size_t recipient,
+                                const Attempt& attempt, Clock::time_point end_of_data,
+                                Clock::time_point now) const {
+  DeliveryEvents::Fact fact{{},
+                            message.outcome(recipient),
+                            kBypassNames[static_cast<int>(message.bypass(recipient))],
+                            attempt.connecting,
+                            {}};
+  if (attempt.connection) {
+    fact.destination = attempt.connection.store().destination.text;
+  }
+  if (attempt.message_sent()) {
+    fact.transfer = {end_of_data - attempt.started, now - end_of_data};
+  }
+  events_->decided(fact);
+}
+
+}  // namespace lmtpq::mailer

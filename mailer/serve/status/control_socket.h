@@ -1,0 +1,38 @@
+// The control socket, which `serve --status` reads, and the daemon's one-second timer for rates.
+//
+// Each client of the socket is sent one snapshot as JSON and is closed. Clients are served one
+// after the other, each for two seconds at most. Only the socket's mode decides who may connect:
+// the daemon's user, its group and root.
+//
+// One thread, from the constructor to stop(). ConfigError where the socket that the admin named
+// cannot be made; at the default path that is a warning, and `--status` is unavailable.
+#pragma once
+
+#include <optional>
+#include <thread>
+
+#include "mailer/serve/listeners/listening_socket.h"
+#include "mailer/serve/status/snapshot.h"
+
+namespace lmtpq::mailer {
+
+class ControlSocket {
+ public:
+  ControlSocket(const DaemonParts& daemon, const std::string& path, const Log& log);
+  ~ControlSocket();
+  // Ends the thread and removes the socket.
+  void stop();
+
+ private:
+  void listen(const std::string& path);
+  void run();
+  void send_snapshot(const Descriptor& client) const;
+
+  const DaemonParts daemon_;
+  const Log& log_;
+  std::optional<ListeningSocket> socket_;
+  Descriptor wakeup_fd_;  // eventfd(2): stop
+  std::thread thread_;
+};
+
+}  // namespace lmtpq::mailer

@@ -1,0 +1,160 @@
+#include "mailer/serve/status/status_command.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+
+#include <algorithm>
+#include <sstream>
+
+using namespace lmtpq;
+using namespace lmtpq::mailer;
+
+namespace {
+
+Snapshot some() {
+  Snapshot made;
+  made.version = "0.1";
+  made.pid = 4711;
+  made.uptime = 2 * 86'400 + 3 * 3600 + 4 * 60 + 5;
+  made.reloads = 3;
+  made.failed_reloads = 1;
+  made.clients = 17;
+  made.most_clients = 5000;
+  made.mailbox_waiters = 2;
+  made.messages = 1234;
+  made.bytes = 5'242'880;
+  made.spooled = 6;
+  made.replies_lost = 1;
+  made.listeners = {{"cyrusv2q", "unix:/run/lmtpq/lmtpq", 16}, {"", "inet:127.0.0.1:2003", 1}};
+  StoreStatus up;
+  up.destination = "inet:imap1.example.net:24";
+  up.leased = 3;
+  up.idle = 12;
+  up.limit = 20;
+  up.security = "tls=TLSv1.3/verified auth=PLAIN";
+  up.sent = 1'234'567;
+  up.deferred = 89;
+  up.refused = 10;
+  up.possible_duplicates = 1;
+  up.per_second = 12.34;
+  up.answer = 0.0456;
+  StoreStatus down;
+  down.destination = "inet:imap2.example.net:24";
+  down.dialling = 1;
+  down.limit = 20;
+  down.waiting = 4;
+  down.up = false;
+  down.retry_in = 11.2;
+  down.failure = "inet:imap2.example.net:24: Connection refused";
+  made.stores = {up, down};
+  return made;
+}
+
+constexpr const char* kTable =
+    "lmtpq 0.1   pid 4711   up 2d 03:04:05   reloads 3 (1 failed)\n"
+    "messages 1234 (5.0 MiB, 6 spooled)   waiting for a mailbox 2\n"
+    "possible duplicates 1   replies lost 1\n"
+    "\n"
+    "LISTENER                                                                 CLIENTS\n"
+    "cyrusv2q  unix:/run/lmtpq/lmtpq                                               16\n"
+    "inet:127.0.0.1:2003                                                            1\n"
+    "all                                                                   17 of 5000\n"
+    "\n"
+    "STORE                      STATE\n"
+    "  leased  idle  dial limit  wait       sent  deferred  refused      /s   answer\n"
+    "inet:imap1.example.net:24  up  tls=TLSv1.3/verified auth=PLAIN\n"
+    "       3    12     0    20     0    1234567        89       10    12.3    46 ms\n"
+    "inet:imap2.example.net:24  down, retry in 12 s\n"
+    "    inet:imap2.example.net:24: Connection refused\n"
+    "       0     0     1    20     4          0         0        0     0.0        -\n";
+
+void in_eighty_columns(const std::string& table) {
+  std::istringstream lines(table);
+  for (std::string line; std::getline(lines, line);) {
+    const auto columns =
+        std::count_if(line.begin(), line.end(), [](char c) { return (c & 0xc0) != 0x80; });
+    CPPUNIT_ASSERT_MESSAGE(line, columns <= 80);
+  }
+}
+
+}  // namespace
+
+class StatusTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(StatusTest);
+  CPPUNIT_TEST(theTableIsAligned);
+  CPPUNIT_TEST(longNamesKeepBothEnds);
+  CPPUNIT_TEST(controlCharactersDoNotReachTheTerminal);
+  CPPUNIT_TEST(largeFiguresStaySeparated);
+  CPPUNIT_TEST(jsonHasAllFigures);
+  CPPUNIT_TEST(figuresThatAnOlderDaemonDoesNotSendAreZero);
+  CPPUNIT_TEST(textThatIsNoSnapshotIsRefused);
+  CPPUNIT_TEST_SUITE_END();
+
+  void theTableIsAligned() {
+    CPPUNIT_ASSERT_EQUAL(std::string(kTable), status_table(some()));
+    in_eighty_columns(status_table(some()));
+  }
+
+  void longNamesKeepBothEnds() {
+    Snapshot snapshot = some();
+    snapshot.stores[0].destination = "unix:/b" + std::string(100, 'x') + "/end";
+    snapshot.stores[1].failure = std::string(200, 'y');
+    snapshot.listeners[0].address = "unix:/l" + std::string(100, 'z') + "/last";
+    const std::string table = status_table(snapshot);
+    in_eighty_columns(table);
+    CPPUNIT_ASSERT(table.find("unix:/bxxx") != table.npos);
+    CPPUNIT_ASSERT(table.find("xx/end  up") != table.npos);
+    CPPUNIT_ASSERT(table.find("zz/last") != table.npos);
+    CPPUNIT_ASSERT(table.find("yyy...\n") != table.npos);
+  }
+
+  void controlCharactersDoNotReachTheTerminal() {
+    Snapshot snapshot = some();
+    const std::string evil =
+        "a\x1b[2J\n\xc2\x9b\xff"
+        "b\xc3\xa4";
+    for (std::string* const text : {&snapshot.version, &snapshot.stores[0].destination,
+                                    &snapshot.stores[0].security, &snapshot.stores[1].failure,
+                                    &snapshot.listeners[0].name, &snapshot.listeners[0].address}) {
+      *text = evil;
+    }
+    const std::string table = status_table(snapshot);
+    CPPUNIT_ASSERT_EQUAL(table.npos, table.find_first_of("\x1b\xff\r"));
+    CPPUNIT_ASSERT_EQUAL(table.npos, table.find("\xc2\x9b"));
+    CPPUNIT_ASSERT(table.find("a?[2J????b\xc3\xa4") != table.npos ||
+                   table.find("a?[2J???b\xc3\xa4") != table.npos);
+    in_eighty_columns(table);
+  }
+
+  void largeFiguresStaySeparated() {
+    Snapshot snapshot = some();
+    snapshot.stores[0].sent = 99'999'999'999;
+    snapshot.stores[0].deferred = 9'999'999'999;
+    CPPUNIT_ASSERT(status_table(snapshot).find(" 99999999999 9999999999 ") != std::string::npos);
+  }
+
+  void jsonHasAllFigures() {
+    Snapshot snapshot = some();
+    snapshot.stores[1].failure = "a \"quoted\" \\x1b word, \xc3\xa4";
+    const Snapshot read = parse_snapshot(json_of(snapshot));
+    CPPUNIT_ASSERT_EQUAL(json_of(snapshot), json_of(read));
+    CPPUNIT_ASSERT_EQUAL(snapshot.stores[1].failure, read.stores[1].failure);
+    CPPUNIT_ASSERT_EQUAL(status_table(snapshot), status_table(read));
+    CPPUNIT_ASSERT(!read.stores[1].up);
+    CPPUNIT_ASSERT_DOUBLES_EQUAL(0.0456, read.stores[0].answer, 1e-9);
+  }
+
+  void figuresThatAnOlderDaemonDoesNotSendAreZero() {
+    const Snapshot read = parse_snapshot(R"({"version": "0", "stores": [{"destination": "x"}]})");
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{0}, read.messages);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, read.stores.size());
+    CPPUNIT_ASSERT(read.stores[0].up);
+  }
+
+  void textThatIsNoSnapshotIsRefused() {
+    for (const char* const text : {"", "220 store LMTP", "{\"version\": ", "{} trailing"}) {
+      CPPUNIT_ASSERT_THROW_MESSAGE(text, parse_snapshot(text), std::runtime_error);
+    }
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(StatusTest);
