@@ -5,34 +5,66 @@ DESTDIR ?=
 BUILD   ?= build
 VERSION := 0.1
 
+# These are the user's, on the command line or in the environment: make CXXFLAGS=-O3. What lmtpq
+# itself needs is in variables of other names.
+CXXFLAGS   ?= $(if $(SANITIZE),-O1,-O2) -g
+PKG_CONFIG ?= pkg-config
+STRIP      ?= strip
+CLANG_TIDY   ?= clang-tidy
+CLANG_FORMAT ?= clang-format
+WERROR ?=
+# `make SANITIZE=address,undefined BUILD=build/asan check`: see check-asan and e2e-asan.
+SANITIZE ?=
+# no leaves out a library, and what it is for.
+WITH_LDAP       ?= yes
+WITH_SASL       ?= yes
+WITH_SYSTEMD    ?= yes
+WITH_PROMETHEUS ?= yes
+
 # All cores, also when nobody says -j.
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += --jobs=$(shell nproc)
 endif
 
-# The user's: make CXXFLAGS=-O3 CPPFLAGS=... LDFLAGS=... builds. What lmtpq itself needs is below.
-CXX      ?= g++
-CXXFLAGS ?= -O2 -g
-WERROR   ?=
-# `make SANITIZE=address,undefined BUILD=build/asan check`: see check-asan and e2e-asan.
-SANITIZE ?=
+FEATURES := LDAP SASL SYSTEMD PROMETHEUS
+$(foreach feature,$(FEATURES),$(if $(filter yes no,$(WITH_$(feature))),,\
+  $(error WITH_$(feature)=$(WITH_$(feature)): expected yes or no)))
+without = $(filter no,$(WITH_$(1)))
 
-WARN   := -Wall -Wextra -Wconversion -Wshadow $(if $(filter 1,$(WERROR)),-Werror)
-HARDEN := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -D_GLIBCXX_ASSERTIONS -fstack-protector-strong \
-          -fstack-clash-protection $(if $(filter x86_64,$(shell uname -m)),-fcf-protection)
+# --- Flags -----------------------------------------------------------------------------------------
+
+# Evaluated at the first use: make deps works without pkg-config.
+once = $(eval $(1) := $(2))$($(1))
+pkg_config = $(or $(shell $(PKG_CONFIG) $(1) $(2) && echo ' '),\
+  $(error $(PKG_CONFIG) does not know $(2): make build-deps installs what building needs))
+LIBS          = $(call once,LIBS,-lboost_program_options $(call pkg_config,--libs,nettle))
+SECURE_LIBS   = $(call once,SECURE_LIBS,$(call pkg_config,--libs,$(SECURE_PACKAGES)))
+SERVE_LIBS    = $(call once,SERVE_LIBS,$(if $(SERVE_PACKAGES),$(call pkg_config,--libs,$(SERVE_PACKAGES))) -lboost_context)
+MILTER_LIBS   = $(call once,MILTER_LIBS,$(call pkg_config,--libs,milter))
+CPPUNIT_LIBS  = $(call once,CPPUNIT_LIBS,$(call pkg_config,--libs,cppunit))
+PACKAGE_FLAGS = $(call once,PACKAGE_FLAGS,$(call pkg_config,--cflags,nettle milter $(SECURE_PACKAGES) $(SERVE_PACKAGES)))
+SECURE_PACKAGES := libssl libcrypto $(if $(call without,SASL),,libsasl2)
+LDAP_PACKAGES   := $(if $(call without,LDAP),,ldap lber)
+SERVE_PACKAGES  := $(strip $(LDAP_PACKAGES) $(if $(call without,SYSTEMD),,libsystemd) \
+                   $(if $(call without,PROMETHEUS),,prometheus-cpp-pull prometheus-cpp-core))
+
+WARN := -Wall -Wextra -Wconversion -Wshadow
+# glibc's checks need optimization, and a user who asks for them himself knows the level.
+OPTIMIZED := $(filter-out -O0,$(lastword $(filter -O%,$(CXXFLAGS))))
+FORTIFY   := $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CXXFLAGS)),,$(if $(OPTIMIZED),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
+HARDEN    := $(FORTIFY) -D_GLIBCXX_ASSERTIONS -fstack-protector-strong -fstack-clash-protection \
+             $(if $(filter x86_64%,$(shell $(CXX) -dumpmachine)),-fcf-protection)
 ifneq ($(SANITIZE),)
-HARDEN   := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
-CXXFLAGS := -O1 -g
+HARDEN := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
-NEEDED_CPPFLAGS := -iquote . -DLMTPQ_VERSION='"$(VERSION)"'
-NEEDED_CXXFLAGS := -std=c++20 $(WARN) $(HARDEN) -pthread -fPIC -fno-semantic-interposition
+NEEDED_CPPFLAGS = -iquote . -DLMTPQ_VERSION='"$(VERSION)"' $(PACKAGE_FLAGS)
+NEEDED_CXXFLAGS := -std=c++20 $(WARN) $(HARDEN) -pthread -fno-semantic-interposition
 NEEDED_LDFLAGS  := $(if $(SANITIZE),-fsanitize=$(SANITIZE),-Wl,-z,relro,-z,now) -pthread
-COMPILE = $(CXX) $(NEEDED_CPPFLAGS) $(CPPFLAGS) $(NEEDED_CXXFLAGS) $(CXXFLAGS)
-LINK    = $(CXX) -pie $(NEEDED_LDFLAGS) $(LDFLAGS)
-# libanl: getaddrinfo_a, part of libc itself since glibc 2.34.
-LIBS        := -lboost_program_options -lnettle
-SECURE_LIBS := -lsasl2 -lssl -lcrypto
-SERVE_LIBS  := -lsystemd -lboost_context -lldap -llber -lprometheus-cpp-pull -lprometheus-cpp-core
+# -fPIC last: lmtpq-secure.so takes objects of the libraries.
+COMPILE = $(CXX) $(NEEDED_CPPFLAGS) $(CPPFLAGS) $(NEEDED_CXXFLAGS) $(CXXFLAGS) -fPIC
+LINK    = $(CXX) -pie $(NEEDED_LDFLAGS) $(CXXFLAGS) $(LDFLAGS)
+
+# --- Sources ---------------------------------------------------------------------------------------
 
 # floors.txt lists the folders of the product in their order; no other folder is compiled, and an
 # include that climbs stops the build.
@@ -42,52 +74,87 @@ MAILER_ROOMS := $(filter-out $(SERVE_ROOMS) mailer/secure,$(filter mailer mailer
 MILTER_ROOMS := $(filter milter milter/%,$(ROOMS))
 COMMON_ROOMS := $(filter common common/%,$(ROOMS))
 
-# `make V=1` shows the commands.
-say = $(if $(V),,@echo "$(1)";)
+# For each feature the files that need its library, and the one that takes their place without it.
+LDAP_SOURCES       := $(filter-out %/no_ldap.cpp,$(wildcard mailer/serve/ldap/*.cpp))
+SYSTEMD_SOURCES    := mailer/serve/systemd/service_manager.cpp
+PROMETHEUS_SOURCES := $(filter-out %/no_metrics.cpp,$(wildcard mailer/serve/metrics/*.cpp))
+SASL_SOURCES       := $(wildcard mailer/secure/sasl_*.cpp tests/unit/mailer/secure/sasl_*.cpp)
+LDAP_STUB       := mailer/serve/ldap/no_ldap.cpp
+SYSTEMD_STUB    := mailer/serve/systemd/no_systemd.cpp
+PROMETHEUS_STUB := mailer/serve/metrics/no_metrics.cpp
+SASL_STUB       := mailer/secure/no_sasl.cpp
+LEFT_OUT := $(foreach feature,$(FEATURES),$(if $(call without,$(feature)),$($(feature)_SOURCES),$($(feature)_STUB)))
 
-sources = $(sort $(wildcard $(1)/*.cpp))
-objects = $(patsubst %.cpp,$(BUILD)/%.o,$(call sources,$(1)))
-
-in_rooms = $(foreach room,$(1),$(call objects,$(room)))
+all_sources = $(sort $(wildcard $(1)/*.cpp))
+sources     = $(filter-out $(LEFT_OUT),$(all_sources))
+objects     = $(patsubst %.cpp,$(BUILD)/%.o,$(sources))
+in_rooms    = $(foreach room,$(1),$(call objects,$(room)))
 
 COMMON_OBJECTS := $(call in_rooms,$(COMMON_ROOMS))
 MAILER_OBJECTS := $(filter-out $(BUILD)/mailer/main.o,$(call in_rooms,$(MAILER_ROOMS)))
+# `lmtpq serve` becomes lmtpq-serve: what that links would make every other start slower.
+SERVE_OBJECTS  := $(filter-out $(BUILD)/mailer/serve/main.o,$(call in_rooms,$(SERVE_ROOMS)))
 MILTER_OBJECTS := $(filter-out $(BUILD)/milter/main.o,$(call in_rooms,$(MILTER_ROOMS)))
-LIBRARIES      := $(BUILD)/libmailer.a $(BUILD)/libcommon.a
+LIBRARIES        := $(BUILD)/libmailer.a $(BUILD)/libcommon.a
+MILTER_LIBRARIES := $(BUILD)/libmilterparts.a $(BUILD)/libcommon.a
 UNIT_ROOMS     := $(patsubst tests/unit/%/,%,$(sort $(dir $(wildcard tests/unit/*/*.cpp tests/unit/*/*/*.cpp tests/unit/*/*/*/*.cpp))))
-unit_objects = $(foreach room,$(filter $(1),$(UNIT_ROOMS)),$(call objects,tests/unit/$(room)))
+unit_objects    = $(foreach room,$(filter $(1),$(UNIT_ROOMS)),$(call objects,tests/unit/$(room)))
 FUZZERS        := $(patsubst tests/fuzz/fuzz_%.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
 REPLAYS        := $(FUZZERS:%=$(BUILD)/tests/fuzz/replay_%) $(BUILD)/tests/fuzz/replay_message
-MILTER_LIBRARIES := $(BUILD)/libmilterparts.a $(BUILD)/libcommon.a
+MAILER_PROGRAMS := $(BUILD)/lmtpq $(BUILD)/lmtpq-serve $(BUILD)/lmtpq-secure.so
+PROGRAMS       := $(MAILER_PROGRAMS) $(BUILD)/lmtpq-milter
 TEST_PROGRAMS  := $(BUILD)/tests/unit_tests $(BUILD)/tests/milter_unit_tests \
                   $(BUILD)/tests/serve_unit_tests \
                   $(BUILD)/tests/play_dialogues $(BUILD)/tests/store \
                   $(BUILD)/tests/ask_routes $(REPLAYS)
+PRODUCT_SOURCES := $(foreach room,$(ROOMS),$(call all_sources,$(room)))
+ALL_SOURCES     := $(PRODUCT_SOURCES) $(sort $(shell find tests -name '*.cpp'))
 
-.PHONY: all help deps tests check e2e test demo bench fuzz lint format format-check install clean \
+.PHONY: all help build-deps deps tests check e2e test ci variants demo bench fuzz lint format \
+        format-check coverage compile_commands.json install install-strip uninstall clean FORCE \
         check-asan check-tsan e2e-asan tsan-milter faults-asan faults-tsan
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(BUILD)/lmtpq $(BUILD)/lmtpq-serve $(BUILD)/lmtpq-secure.so $(BUILD)/lmtpq-milter
+all: $(PROGRAMS)
 
 help:
-	@sed -n 's/^## //p' Makefile
+	@sed -n 's/^## \{0,1\}//p' Makefile
 
-## make              build/lmtpq, its parts and build/lmtpq-milter
-## make deps         install the Debian packages of packages.txt that are missing (root)
-## make demo         a private Sendmail, lmtpq and store: three messages and what became of them
-## make check        unit tests, dialogues, corpus replay, floors, documents; no root, no network
-## make e2e          real Sendmail with real Cyrus, Dovecot and our store; the cf files; patches/, for
-##                   which it fetches Sendmail's source into ~/.cache and builds it
-## make test         deps, check and e2e: what CI runs
-## make bench        speed and memory, against the stock mailer and other proxies; writes build/bench.txt,
-##                   the figures of docs/PERFORMANCE.md and docs/performance.svg
-## make fuzz         every fuzz target with clang's libFuzzer, FUZZ_SECONDS=60 each
+## make                 build/lmtpq, its parts and build/lmtpq-milter
+## make install         into PREFIX=/usr/local, below DESTDIR=
+## make install-strip   the same without debug symbols
+## make uninstall       removes what install made, with the same PREFIX and DESTDIR
+## make clean           removes $(BUILD)
+## make build-deps      installs the Debian packages of packages-build.txt that are missing (root)
+## make deps            also those of packages-test.txt
+## make demo            a private Sendmail, lmtpq and store: three messages and what became of them
+##
+## make check           unit tests, dialogues, corpus replay, floors, documents; no root, no network
+## make e2e             real Sendmail with real Cyrus, Dovecot and our store; the cf files; patches/, for
+##                      which it fetches Sendmail's source into ~/.cache and builds it
+## make test            deps, check and e2e
+## make ci              test, and before it lint, a build by clang and the variants: what .ci/run does
+## make variants        lmtpq without LDAP, SASL, systemd, Prometheus, and without all of them
+## make coverage        which lines and branches of each folder make check reaches, by gcovr
+## make lint            clang-tidy over the product, and format-check
+## make format format-check         clang-format over the product and the tests
+## make fuzz            every fuzz target with clang's libFuzzer, FUZZ_SECONDS=60 each; fuzz-NAME: one
 ## make check-asan e2e-asan check-tsan   the same under the sanitizers
 ## make faults-asan faults-tsan          the daemon's faults under load, under the sanitizers
-## make lint format format-check         clang-tidy, clang-format
-## make install DESTDIR= PREFIX=/usr/local
+## make bench           speed and memory, against the stock mailer and other proxies; writes
+##                      build/bench.txt, the figures of docs/PERFORMANCE.md and docs/performance.svg
+## make compile_commands.json       for clangd and other tools
+##
+## Variables: CXX CXXFLAGS CPPFLAGS LDFLAGS LDLIBS AR PKG_CONFIG, BUILD=build, PREFIX, DESTDIR, V=1 (show
+## the commands), WERROR=1 (warnings are errors), SANITIZE=address,undefined, and WITH_LDAP=no
+## WITH_SASL=no WITH_SYSTEMD=no WITH_PROMETHEUS=no, which leave out a library and what needs it.
+
+# --- Compiling and linking -------------------------------------------------------------------------
+
+# `make V=1` shows the commands.
+say    = $(if $(V),,@echo "$(1)";)
+quoted = '$(subst ','\'',$(1))'
 
 FLOORS_KEPT := $(BUILD)/floors-kept
 $(FLOORS_KEPT): floors.txt tests/floors.sh $(foreach room,$(ROOMS),$(wildcard $(room)/*.h $(room)/*.cpp))
@@ -95,9 +162,35 @@ $(FLOORS_KEPT): floors.txt tests/floors.sh $(foreach room,$(ROOMS),$(wildcard $(
 	@tests/floors.sh
 	@touch $@
 
-$(BUILD)/%.o: %.cpp | $(FLOORS_KEPT)
+# lmtpq and lmtpq-secure.so must have been compiled from the same headers with the same flags:
+# mailer/io/secure_loader.h says why that is a file of its own.
+SHARED_HEADERS := $(foreach room,$(COMMON_ROOMS) $(MAILER_ROOMS),$(wildcard $(room)/*.h))
+BUILD_ID = $(call once,BUILD_ID,$(VERSION)-$(shell (cat $(SHARED_HEADERS); \
+             echo $(call quoted,$(COMPILE))) | sha256sum | cut -c1-16))
+ENDS_OF_SECURE := mailer/io/secure_loader.cpp mailer/secure/plugin.cpp
+FEATURE_LIST   := mailer/settings/features.cpp
+WITH_FLAGS     := $(foreach feature,$(FEATURES),-DLMTPQ_WITH_$(feature)=$(if $(call without,$(feature)),false,true))
+# What a source needs that others do not.
+extra_flags = $(if $(filter $(ENDS_OF_SECURE),$(1)),-DLMTPQ_BUILD='"$(BUILD_ID)"') \
+              $(if $(filter $(FEATURE_LIST),$(1)),$(WITH_FLAGS)) \
+              $(if $(filter mailer/secure/%,$(1)),-fvisibility=hidden)
+
+# Files that change when their text does: what was made with other flags is made again.
+$(BUILD)/flags/compile:  TEXT = $(COMPILE)
+$(BUILD)/flags/link:     TEXT = $(LINK) $(LDLIBS) $(LIBS) $(SECURE_LIBS) $(SERVE_LIBS) $(MILTER_LIBS)
+$(BUILD)/flags/build-id: TEXT = $(BUILD_ID)
+$(BUILD)/flags/features: TEXT = $(WITH_FLAGS)
+$(BUILD)/flags/%: FORCE
 	@mkdir -p $(@D)
-	$(call say,CXX $<)$(COMPILE) -MMD -MP -c $< -o $@
+	@echo $(call quoted,$(TEXT)) | cmp -s - $@ || echo $(call quoted,$(TEXT)) >$@
+$(ENDS_OF_SECURE:%.cpp=$(BUILD)/%.o): $(BUILD)/flags/build-id
+$(FEATURE_LIST:%.cpp=$(BUILD)/%.o): $(BUILD)/flags/features
+$(PROGRAMS) $(TEST_PROGRAMS): $(BUILD)/flags/link
+
+$(BUILD)/%.o: %.cpp $(BUILD)/flags/compile | $(FLOORS_KEPT)
+	@mkdir -p $(@D)
+	$(call say,CXX $<)$(COMPILE) $(if $(filter 1,$(WERROR)),-Werror) $(call extra_flags,$<) -MMD -MP -c $< -o $@
+-include $(wildcard $(ALL_SOURCES:%.cpp=$(BUILD)/%.d))
 
 $(BUILD)/libcommon.a: $(COMMON_OBJECTS)
 $(BUILD)/libmailer.a: $(MAILER_OBJECTS)
@@ -106,62 +199,54 @@ $(BUILD)/lib%.a:
 	@rm -f $@
 	$(call say,AR $@)$(AR) rcs $@ $^
 
+# $(call link,libraries): what a program depends on becomes the program.
+inputs = $(filter %.o %.a,$^)
+link   = $(call say,LD $@)mkdir -p $(@D) && $(LINK) $(inputs) $(1) $(LDLIBS) -o $@
+
 $(BUILD)/lmtpq: $(BUILD)/mailer/main.o $(LIBRARIES)
-	$(call say,LD $@)$(LINK) $^ $(LIBS) -o $@
-
-# `lmtpq serve` becomes it: what it links would make every other start slower.
-SERVE_OBJECTS := $(filter-out $(BUILD)/mailer/serve/main.o,$(call in_rooms,$(SERVE_ROOMS)))
+	$(call link,$(LIBS))
 $(BUILD)/lmtpq-serve: $(BUILD)/mailer/serve/main.o $(SERVE_OBJECTS) $(LIBRARIES)
-	$(call say,LD $@)$(LINK) $^ $(SERVE_LIBS) $(LIBS) -o $@
-
-# What needs OpenSSL and libsasl2: mailer/io/secure_loader.h says why it is a file of its own. Both
-# halves must have been compiled from the same headers with the same flags.
-SHARED_HEADERS := $(foreach room,$(COMMON_ROOMS) $(MAILER_ROOMS),$(wildcard $(room)/*.h))
-BUILD_ID := $(VERSION)-$(shell (cat $(SHARED_HEADERS); echo '$(CXXFLAGS) $(SANITIZE)') | sha256sum | cut -c1-16)
-ENDS_OF_SECURE := $(BUILD)/mailer/io/secure_loader.o $(BUILD)/mailer/secure/plugin.o
-$(ENDS_OF_SECURE): NEEDED_CPPFLAGS += -DLMTPQ_BUILD='"$(BUILD_ID)"'
-$(ENDS_OF_SECURE): $(SHARED_HEADERS)
-$(BUILD)/mailer/secure/%.o: NEEDED_CXXFLAGS += -fvisibility=hidden
+	$(call link,$(SERVE_LIBS) $(LIBS))
+$(BUILD)/lmtpq-secure.so: private LINK = $(CXX) -shared -Wl,--exclude-libs,ALL $(NEEDED_LDFLAGS) $(CXXFLAGS) $(LDFLAGS)
 $(BUILD)/lmtpq-secure.so: $(call objects,mailer/secure) $(LIBRARIES)
-	$(call say,LD $@)$(CXX) $(NEEDED_LDFLAGS) $(LDFLAGS) -shared -Wl,--exclude-libs,ALL $^ $(SECURE_LIBS) $(LIBS) -o $@
-
+	$(call link,$(SECURE_LIBS) $(LIBS))
 $(BUILD)/lmtpq-milter: $(BUILD)/milter/main.o $(MILTER_LIBRARIES)
-	$(call say,LD $@)$(LINK) $^ $(LIBS) -lmilter -o $@
+	$(call link,$(LIBS) $(MILTER_LIBS))
 
-$(BUILD)/tests/milter_unit_tests: $(call unit_objects,milter milter/%) $(BUILD)/tests/unit/main.o $(MILTER_LIBRARIES)
-	@mkdir -p $(@D)
-	$(call say,LD $@)$(LINK) $^ -lcppunit $(LIBS) -lmilter -o $@
-
-$(BUILD)/tests/serve_unit_tests: $(call unit_objects,mailer/serve/%) $(BUILD)/tests/unit/main.o $(SERVE_OBJECTS) $(LIBRARIES)
-	@mkdir -p $(@D)
-	$(call say,LD $@)$(LINK) $^ -lcppunit $(SERVE_LIBS) $(LIBS) -o $@
-
-$(BUILD)/tests/unit_tests: $(call unit_objects,$(COMMON_ROOMS) $(MAILER_ROOMS) mailer/secure) $(BUILD)/tests/unit/main.o $(call objects,mailer/secure) $(LIBRARIES)
-	@mkdir -p $(@D)
-	$(call say,LD $@)$(LINK) $^ -lcppunit $(SECURE_LIBS) $(LIBS) -o $@
-
+UNIT_MAIN := $(BUILD)/tests/unit/main.o
+$(BUILD)/tests/unit_tests: $(call unit_objects,$(COMMON_ROOMS) $(MAILER_ROOMS) mailer/secure) $(UNIT_MAIN) \
+                           $(call objects,mailer/secure) $(LIBRARIES)
+	$(call link,$(CPPUNIT_LIBS) $(SECURE_LIBS) $(LIBS))
+$(BUILD)/tests/serve_unit_tests: $(call unit_objects,$(SERVE_ROOMS)) $(UNIT_MAIN) $(SERVE_OBJECTS) $(LIBRARIES)
+	$(call link,$(CPPUNIT_LIBS) $(SERVE_LIBS) $(LIBS))
+$(BUILD)/tests/milter_unit_tests: $(call unit_objects,$(MILTER_ROOMS)) $(UNIT_MAIN) $(MILTER_LIBRARIES)
+	$(call link,$(CPPUNIT_LIBS) $(LIBS) $(MILTER_LIBS))
 $(BUILD)/tests/play_dialogues: $(call objects,tests/dialogues) $(LIBRARIES)
-	@mkdir -p $(@D)
-	$(call say,LD $@)$(LINK) $^ $(LIBS) -o $@
-
+	$(call link,$(LIBS))
 $(BUILD)/tests/store: $(call objects,tests/peers/store)
-	@mkdir -p $(@D)
-	$(call say,LD $@)$(LINK) $^ -o $@
-
+	$(call link)
 $(BUILD)/tests/ask_routes: $(call objects,tests/routes) $(call objects,mailer/serve/ldap) $(LIBRARIES)
-	@mkdir -p $(@D)
-	$(call say,LD $@)$(LINK) $^ $(LIBS) -lldap -llber -o $@
+	$(call link,$(SERVE_LIBS) $(LIBS))
 
 $(BUILD)/tests/fuzz/replay_message: $(BUILD)/tests/fuzz/milter/fuzz_message.o $(BUILD)/tests/fuzz/replay.o $(MILTER_LIBRARIES)
-	$(call say,LD $@)$(LINK) $^ $(LIBS) -o $@
-
+	$(call link,$(LIBS))
 $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(LIBRARIES)
-	$(call say,LD $@)$(LINK) $^ $(LIBS) -o $@
+	$(call link,$(LIBS))
 
 tests: all $(TEST_PROGRAMS)
 
+compile_commands.json:
+	$(file >$@,[)$(foreach source,$(ALL_SOURCES),$(file >>$@,$(call entry,$(source))))$(file >>$@,{}])
+	@sed -i ':all; N; $$!b all; s/,\n{}\]/\n]/' $@
+entry = {"directory": "$(CURDIR)", "file": "$(1)", "command": "$(call json,$(COMPILE) $(call extra_flags,$(1)) -c $(1) -o $(BUILD)/$(1:.cpp=.o))"},
+json  = $(subst ",\",$(subst \,\\,$(strip $(1))))
+
+# --- Tests -----------------------------------------------------------------------------------------
+
+build-deps:
+	@sh tests/deps.sh packages-build.txt
 deps:
-	@sh tests/deps.sh packages.txt
+	@sh tests/deps.sh packages-build.txt packages-test.txt
 
 # A suite ends with "N passed, N failed"; tally runs the suites, adds up, and ends the same way.
 check: tests
@@ -173,6 +258,9 @@ e2e: tests tsan-milter
 test: deps
 	@$(MAKE) --no-print-directory tests tsan-milter
 	@tests/tally tests/check.suites tests/e2e.suites BUILD=$(BUILD)
+
+ci: deps
+	@tests/tally tests/ci.suites tests/check.suites tests/e2e.suites BUILD=$(BUILD)
 
 # Whatever else is tested, the milter's threads are tested under ThreadSanitizer.
 tsan-milter:
@@ -186,6 +274,12 @@ e2e-asan:
 
 check-tsan:
 	@$(MAKE) --no-print-directory SANITIZE=thread BUILD=build/tsan check
+
+variants:
+	@tests/check-variants.sh $(BUILD)/variants
+
+coverage:
+	@tests/coverage
 
 demo: deps
 	@$(MAKE) --no-print-directory -s all $(BUILD)/tests/store
@@ -215,42 +309,67 @@ fuzz-%:
 	build/fuzz/tests/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 \
 	  build/fuzz/corpus_$* tests/fuzz/corpus/$*
 $(BUILD)/tests/fuzz/fuzz_message: $(BUILD)/tests/fuzz/milter/fuzz_message.o $(MILTER_LIBRARIES)
-	$(call say,LD $@)$(LINK) -fsanitize=fuzzer $^ $(LIBS) -o $@
+	$(call link,-fsanitize=fuzzer $(LIBS))
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIBRARIES)
-	$(call say,LD $@)$(LINK) -fsanitize=fuzzer $^ $(LIBS) -o $@
+	$(call link,-fsanitize=fuzzer $(LIBS))
 
 FORMATTED := $(shell find common mailer milter tests -name '*.h' -o -name '*.cpp')
 format:
-	clang-format -i $(FORMATTED)
+	$(CLANG_FORMAT) -i $(FORMATTED)
 format-check:
-	clang-format --dry-run -Werror $(FORMATTED)
-lint: format-check
-	clang-tidy --quiet $(foreach room,$(ROOMS),$(call sources,$(room))) -- \
-	  -std=c++20 $(NEEDED_CPPFLAGS) -DLMTPQ_BUILD='""'
+	$(CLANG_FORMAT) --dry-run -Werror $(FORMATTED)
+lint: format-check compile_commands.json
+	@printf '%s\n' $(PRODUCT_SOURCES) | xargs -P $$(nproc) -n 8 $(CLANG_TIDY) --quiet -p .
 
-SHARE := $(DESTDIR)$(PREFIX)/share
-LIB   := $(DESTDIR)$(PREFIX)/lib
-install: all
-	install -d $(DESTDIR)$(PREFIX)/libexec/lmtpq $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin \
-	  $(SHARE)/lmtpq $(SHARE)/doc/lmtpq $(SHARE)/man/man8 $(SHARE)/man/man5 \
-	  $(LIB)/systemd/system $(LIB)/sysusers.d $(LIB)/tmpfiles.d
-	install -m 755 $(BUILD)/lmtpq $(BUILD)/lmtpq-serve $(BUILD)/lmtpq-secure.so $(DESTDIR)$(PREFIX)/libexec/lmtpq/
-	install -m 755 $(BUILD)/lmtpq-milter $(DESTDIR)$(PREFIX)/sbin/lmtpq-milter
-	ln -sf ../libexec/lmtpq/lmtpq $(DESTDIR)$(PREFIX)/bin/lmtpq
-	cp -R cf $(SHARE)/lmtpq/
-	install -m 644 docs/DAEMON.md docs/METRICS.md docs/ROUTING.md docs/TLS.md docs/TAG.md \
-	  $(SHARE)/doc/lmtpq/
-	install -m 644 docs/man/lmtpq.8 docs/man/lmtpq-milter.8 $(SHARE)/man/man8/
-	install -m 644 docs/man/lmtpq.conf.5 $(SHARE)/man/man5/
-	install -m 644 dist/grafana/lmtpq.json $(SHARE)/lmtpq/
-	install -m 644 dist/systemd/* $(LIB)/systemd/system/
-	install -m 644 dist/sysusers.d/lmtpq.conf $(LIB)/sysusers.d/
-	install -m 644 dist/tmpfiles.d/lmtpq.conf $(LIB)/tmpfiles.d/
-	find $(SHARE)/lmtpq/cf $(SHARE)/doc/lmtpq $(SHARE)/man/man[58]/lmtpq* $(LIB)/systemd/system/lmtpq* -type f \
-	  -exec sed -i 's|/usr/local|$(PREFIX)|g' {} +
+# --- Installing ------------------------------------------------------------------------------------
+
+# KIND:FILE:TARGET of all that is installed. A text names our folders, by their defaults.
+put      = $(foreach file,$(2),$(1):$(file):$(PREFIX)/$(3)/$(notdir $(file)))
+put_tree = $(foreach file,$(sort $(shell find $(2) -type f)),$(1):$(file):$(PREFIX)/$(3)/$(file))
+UNITS   := $(filter-out $(if $(call without,SYSTEMD),%/lmtpq.service %/lmtpq.socket),$(wildcard dist/systemd/*))
+INSTALLED = $(call put,program,$(MAILER_PROGRAMS),libexec/lmtpq) \
+            $(call put,program,$(BUILD)/lmtpq-milter,sbin) \
+            link:../libexec/lmtpq/lmtpq:$(PREFIX)/bin/lmtpq \
+            $(call put_tree,text,cf,share/lmtpq) \
+            $(call put,file,dist/grafana/lmtpq.json,share/lmtpq) \
+            $(call put,text,docs/man/lmtpq.8 docs/man/lmtpq-milter.8,share/man/man8) \
+            $(call put,text,docs/man/lmtpq.conf.5,share/man/man5) \
+            $(call put,page,README.md docs/DAEMON.md docs/METRICS.md docs/PERFORMANCE.md docs/ROUTING.md \
+              docs/TAG.md docs/TLS.md,share/doc/lmtpq) \
+            $(call put,file,LICENSE docs/performance.svg,share/doc/lmtpq) \
+            $(call put_tree,file,patches,share/doc/lmtpq) \
+            $(call put,text,$(UNITS),lib/systemd/system) \
+            $(call put,file,dist/sysusers.d/lmtpq.conf,lib/sysusers.d) \
+            $(call put,file,dist/tmpfiles.d/lmtpq.conf,lib/tmpfiles.d)
+# Begins a loop with $$kind, $$file and $$target of each.
+EACH_INSTALLED = @set -e; for entry in $(INSTALLED); do \
+  kind=$${entry%%:*}; target=$${entry\#\#*:}; file=$${entry\#*:}; file=$${file%:*};
+
+TO_PREFIX := s|/usr/local|$(PREFIX)|g
+TO_LINKS  := s|](docs/|](|g; s|](\(\.\./\)*cf/|](../../lmtpq/cf/|g
+
+INSTALL_FLAGS :=
+install-strip: INSTALL_FLAGS := -s --strip-program=$(STRIP)
+install install-strip: all
+	$(EACH_INSTALLED) to="$(DESTDIR)$$target"; [ $$kind = link ] || [ -r $$file ]; \
+	  case $$kind in \
+	  link) install -d "$$(dirname "$$to")"; ln -sf $$file "$$to" ;; \
+	  program) install -D -m 755 $(INSTALL_FLAGS) $$file "$$to" ;; \
+	  file) install -D -m $$([ -x $$file ] && echo 755 || echo 644) $$file "$$to" ;; \
+	  text) sed '$(TO_PREFIX)' $$file | install -D -m 644 /dev/stdin "$$to" ;; \
+	  page) sed '$(TO_PREFIX); $(TO_LINKS)' $$file | install -D -m 644 /dev/stdin "$$to" ;; \
+	  esac; done
+
+# The folders too, as far as they are empty then; those that any PREFIX has stay.
+uninstall: UNITS := $(wildcard dist/systemd/*)
+uninstall:
+	$(EACH_INSTALLED) rm -f "$(DESTDIR)$$target"; inner=$${target#$(PREFIX)/*/}; \
+	  top="$(DESTDIR)$${target%/$$inner}"; folder=$${inner%/*}; \
+	  if [ $$folder != $$inner ] && [ -d "$$top/$$folder" ]; then \
+	    (cd "$$top" && rmdir -p --ignore-fail-on-non-empty $$folder); \
+	  fi; done
 
 clean:
-	rm -rf build
-
-# Skip build/patches: Sendmail's source contains unrelated *.d files.
--include $(shell find $(BUILD) -path $(BUILD)/patches -prune -o -name '*.d' -print 2>/dev/null)
+	@[ ! -e $(BUILD) ] || [ -e $(BUILD)/floors-kept ] || \
+	  { echo "make clean: $(BUILD) is no folder that make builds in" >&2; exit 1; }
+	rm -rf $(BUILD)

@@ -20,13 +20,12 @@
 #include "common/privileges.h"
 #include "common/secret.h"
 #include "mailer/commands.h"
+#include "mailer/settings/features.h"
 #include "mailer/settings/load.h"
 #include "mailer/settings/settings.h"
 
 namespace lmtpq::mailer {
 namespace {
-
-constexpr const char* kVersion = LMTPQ_VERSION;
 
 constexpr const char* kKeygenUsage =
     "usage: lmtpq keygen\n"
@@ -160,7 +159,7 @@ int run_command(int argc, char** argv) {
     return words.empty() ? EX_TEMPFAIL : EX_OK;
   }
   if (asks(words, "--version")) {
-    std::printf("lmtpq %s\n", kVersion);
+    std::fputs(version_text().c_str(), stdout);
     return EX_OK;
   }
   if (words[0] == "keygen") {
@@ -178,7 +177,7 @@ int run_command(int argc, char** argv) {
   }
   const std::vector<std::string> arguments(words.begin() + 1, words.end());
   if (asks(arguments, "--version")) {
-    std::printf("lmtpq %s\n", kVersion);
+    std::fputs(version_text().c_str(), stdout);
     return EX_OK;
   }
   if (asks(arguments, "--help")) {

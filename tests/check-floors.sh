@@ -37,6 +37,10 @@ refused "libsasl2 outside mailer/secure" mailer/settings/load.cpp '#include <sas
   "belongs to mailer/secure"
 refused "libldap outside mailer/serve/ldap" mailer/routes/routes.h '#include <ldap.h>' \
   "belongs to mailer/serve/ldap"
+refused "libsystemd outside mailer/serve/systemd" mailer/serve/daemon.cpp \
+  '#include <systemd/sd-daemon.h>' "belongs to mailer/serve/systemd"
+refused "prometheus-cpp outside mailer/serve/observe" mailer/serve/daemon.cpp \
+  '#include <prometheus/exposer.h>' "belongs to mailer/serve/observe"
 refused "libmilter outside the callbacks" milter/message.cpp '#include <libmilter/mfapi.h>' \
   "belongs to milter/callbacks.cpp"
 refused "a clock in the protocol" mailer/lmtp/reply.cpp '#include <chrono>' "the protocol knows no"

@@ -29,6 +29,12 @@ find common mailer milter -name '*.h' -o -name '*.cpp' | sort | xargs awk '
   /^#include <(ldap|lber)/ && own != "mailer/serve/ldap" {
     print FILENAME ":" FNR ": " $2 " belongs to mailer/serve/ldap"
   }
+  /^#include <systemd\// && own != "mailer/serve/systemd" {
+    print FILENAME ":" FNR ": " $2 " belongs to mailer/serve/systemd"
+  }
+  /^#include <prometheus\// && own != "mailer/serve/metrics" {
+    print FILENAME ":" FNR ": " $2 " belongs to mailer/serve/metrics"
+  }
   /^#include <libmilter/ && FILENAME !~ "^milter/(callbacks|mta_macros)\\.cpp$" {
     print FILENAME ":" FNR ": " $2 " belongs to milter/callbacks.cpp and milter/mta_macros.cpp"
   }

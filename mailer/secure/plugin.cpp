@@ -16,7 +16,7 @@ class Parts : public SecureParts {
   }
   std::unique_ptr<SaslExchange> login(const AuthSettings& settings, const Login& login,
                                       SaslSurroundings surroundings) const override {
-    return std::make_unique<SaslClient>(settings, login, std::move(surroundings));
+    return sasl_client(settings, login, std::move(surroundings));
   }
 };
 

@@ -338,4 +338,9 @@ bool SaslClient::fail(std::string words) {
   return false;
 }
 
+std::unique_ptr<SaslExchange> sasl_client(const AuthSettings& settings, const Login& login,
+                                          SaslSurroundings surroundings) {
+  return std::make_unique<SaslClient>(settings, login, std::move(surroundings));
+}
+
 }  // namespace lmtpq::mailer

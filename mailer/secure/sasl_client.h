@@ -56,4 +56,8 @@ class SaslClient : public SaslExchange {
   std::string failure_;
 };
 
+// A client; ConfigError where lmtpq is built without SASL.
+std::unique_ptr<SaslExchange> sasl_client(const AuthSettings& settings, const Login& login,
+                                          SaslSurroundings surroundings);
+
 }  // namespace lmtpq::mailer

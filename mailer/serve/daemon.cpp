@@ -2,7 +2,6 @@
 
 #include <signal.h>
 #include <sysexits.h>
-#include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +17,7 @@
 #include "mailer/serve/metrics/metrics_endpoint.h"
 #include "mailer/serve/pools/pool_janitor.h"
 #include "mailer/serve/status/control_socket.h"
+#include "mailer/serve/systemd/service_manager.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -44,7 +44,7 @@ void notify_reloading() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
   const long long microseconds = now.tv_sec * 1'000'000LL + now.tv_nsec / 1000;
-  sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", microseconds);
+  notify_service_manager("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(microseconds));
 }
 
 std::vector<std::shared_ptr<ListeningSocket>> listed(const Daemon::Sockets& sockets) {
@@ -152,7 +152,8 @@ int Daemon::run() {
   for (;;) {
     switch (next_signal({1, 0})) {
       case 0:
-        sd_notifyf(0, "STATUS=%zu clients\nWATCHDOG=1", running_->clients.count());
+        notify_service_manager("STATUS=" + std::to_string(running_->clients.count()) +
+                               " clients\nWATCHDOG=1");
         break;
       case SIGHUP:
         reload();
@@ -184,7 +185,7 @@ void Daemon::start() {
   running.janitor.emplace(running.pools);
   running.acceptor->use(listed(sockets_));
   running.logged = log_start(*configuration, running.pools, running.log);
-  sd_notify(0, "READY=1");
+  notify_service_manager("READY=1");
 }
 
 void Daemon::reload() {
@@ -198,7 +199,7 @@ void Daemon::reload() {
                             .add("error", error.what())
                             .add("effect", "previous configuration kept"));
   }
-  sd_notify(0, "READY=1");
+  notify_service_manager("READY=1");
 }
 
 // Whatever can fail comes before the new configuration is set.
@@ -222,7 +223,7 @@ void Daemon::load() {
 void Daemon::wait_for_clients(Deadline deadline) {
   bool ended = running_->clients.wait(Clock::now());
   while (!ended && Clock::now() < deadline) {
-    sd_notify(0, "WATCHDOG=1");
+    notify_service_manager("WATCHDOG=1");
     ended =
         running_->clients.wait(std::min(deadline, Clock::now() + std::chrono::milliseconds(200)));
     const int number = next_signal({0, 0});
@@ -234,7 +235,7 @@ void Daemon::wait_for_clients(Deadline deadline) {
 
 int Daemon::drain() {
   Running& running = *running_;
-  sd_notify(0, "STOPPING=1");
+  notify_service_manager("STOPPING=1");
   const Deadline deadline = Clock::now() + running.current.get()->settings().process.serve.drain;
   // Closed at once: new clients must not wait for us, and the next daemon may listen there.
   running.acceptor->use({});

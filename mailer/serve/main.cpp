@@ -20,6 +20,7 @@
 #include "mailer/serve/daemon.h"
 #include "mailer/serve/ldap/ldap_routes.h"
 #include "mailer/serve/status/status_command.h"
+#include "mailer/settings/features.h"
 #include "mailer/settings/load.h"
 
 namespace lmtpq::mailer {
@@ -104,7 +105,7 @@ int run(const std::vector<std::string>& words, std::optional<Daemon>& daemon) {
     return EX_OK;
   }
   if (!words.empty() && words[0] == "--version") {
-    std::printf("lmtpq %s\n", LMTPQ_VERSION);
+    std::fputs(version_text().c_str(), stdout);
     return EX_OK;
   }
   signal(SIGPIPE, SIG_IGN);

@@ -12,9 +12,28 @@
 #include "common/privileges.h"
 #include "common/secret.h"
 #include "mailer/settings/credentials.h"
+#include "mailer/settings/features.h"
 
 namespace lmtpq::mailer {
 namespace {
+
+void require_features(const Store& store) {
+  const AuthSettings& auth = store.settings.auth;
+  if (auth.wanted()) {
+    require(kSasl, !auth.user.empty()            ? "--auth-user"
+                   : !auth.password_file.empty() ? "--auth-password-file"
+                                                 : "--auth-mechanisms");
+  }
+}
+
+void require_features(const Settings& process) {
+  if (!process.routes.directory.uris.empty()) {
+    require(kLdap, "--route-ldap");
+  }
+  if (!process.serve.metrics.empty()) {
+    require(kPrometheus, "--metrics");
+  }
+}
 
 void check(const Settings& settings) {
   if (settings.stores.empty()) {
@@ -22,6 +41,7 @@ void check(const Settings& settings) {
   }
   for (const Store& store : settings.stores) {
     check(store);
+    require_features(store);
     if (settings.timeouts.answer() <= store.settings.timeouts.data_done) {
       throw ConfigError(
           "--mta-timeout must be longer than --data-done-timeout by a tenth of it, or by 30s");
@@ -197,9 +217,11 @@ DaemonSettings configure_daemon(const std::vector<std::string>& arguments) {
   }
   refuse_twins(made.listeners);
   check(made.process.routes);
+  require_features(made.process);
   made.store_for = [file](const Destination& destination) {
     Store store = std::move(find_stores(*file, {destination}).front());
     check(store);
+    require_features(store);
     read_store_secrets(store, geteuid());
     return store;
   };

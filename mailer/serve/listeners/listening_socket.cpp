@@ -9,7 +9,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,6 +17,7 @@
 #include <cstring>
 
 #include "common/config_error.h"
+#include "mailer/serve/systemd/service_manager.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -191,15 +191,10 @@ Descriptor ListeningSocket::accept(Client& client) const {
 
 PassedSockets PassedSockets::take() {
   PassedSockets made;
-  char** names = nullptr;
-  const int count = sd_listen_fds_with_names(1, &names);
-  for (int i = 0; i < count; ++i) {
-    const int number = SD_LISTEN_FDS_START + i;
-    fcntl(number, F_SETFD, FD_CLOEXEC);
-    made.sockets_.push_back({names[i], address_of(number), Descriptor(number)});
-    free(names[i]);
+  for (PassedDescriptor& passed : passed_descriptors()) {
+    const int number = passed.socket.number();
+    made.sockets_.push_back({std::move(passed.name), address_of(number), std::move(passed.socket)});
   }
-  free(names);
   return made;
 }
 

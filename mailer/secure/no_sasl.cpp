@@ -1,0 +1,14 @@
+// In the place of the files sasl_* where lmtpq is built without SASL.
+
+#include "mailer/secure/sasl_client.h"
+#include "mailer/settings/features.h"
+
+namespace lmtpq::mailer {
+
+std::unique_ptr<SaslExchange> sasl_client(const AuthSettings& /*settings*/, const Login& /*login*/,
+                                          SaslSurroundings /*surroundings*/) {
+  require(kSasl, "login at a store");
+  return nullptr;
+}
+
+}  // namespace lmtpq::mailer

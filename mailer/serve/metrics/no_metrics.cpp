@@ -1,0 +1,16 @@
+// In the place of the files metric* where lmtpq is built without Prometheus.
+
+#include "mailer/serve/metrics/metrics_endpoint.h"
+#include "mailer/settings/features.h"
+
+namespace lmtpq::mailer {
+
+struct MetricsEndpoint::Server {};
+
+MetricsEndpoint::MetricsEndpoint(const std::string& /*address*/, const DaemonParts& /*daemon*/) {
+  require(kPrometheus, "--metrics");
+}
+
+MetricsEndpoint::~MetricsEndpoint() = default;
+
+}  // namespace lmtpq::mailer

@@ -1,0 +1,29 @@
+// The parts that a build may leave out: make WITH_LDAP=no, WITH_SASL=no, WITH_SYSTEMD=no,
+// WITH_PROMETHEUS=no.
+//
+// Only this module knows which of them are there. What is missing has a source file no_NAME.cpp in
+// the place of its own ones; the Makefile chooses.
+#pragma once
+
+#include <string>
+
+namespace lmtpq::mailer {
+
+struct Feature {
+  const char* name;      // as --version shows it
+  const char* variable;  // of make
+  bool built_in;
+};
+
+extern const Feature kLdap;
+extern const Feature kSasl;
+extern const Feature kSystemd;
+extern const Feature kPrometheus;
+
+// ConfigError where the feature is missing, which `option` needs.
+void require(const Feature& feature, const std::string& option);
+
+// What --version prints: the version, the features of this build, and those that it lacks.
+std::string version_text();
+
+}  // namespace lmtpq::mailer
