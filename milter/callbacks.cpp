@@ -30,7 +30,7 @@ constexpr unsigned long kNoReply = SMFIP_NR_CONN | SMFIP_NR_MAIL | SMFIP_NR_RCPT
 
 // State of one connection of the MTA.
 struct Connection {
-  std::optional<ClientFacts> client;  // nothing: the MTA did not tell
+  std::optional<ClientFacts> client;  // nothing: the MTA skipped the connect stage
   std::optional<Message> message;
   bool failed = false;  // a part of the current message could not be taken in
 };

@@ -11,7 +11,7 @@
 
 #include "milter/policy/message_facts.h"
 
-struct smfi_str;  // libmilter's context of a connection, SMFICTX
+struct smfi_str;  // libmilter's context of a connection
 
 namespace lmtpq::milter {
 
@@ -21,7 +21,7 @@ void request_macros(smfi_str* context);
 // A text that libmilter may leave out.
 std::string_view text_of(const char* text);
 
-// The client of a connection of which on_connect() told nothing.
+// The client of a connection for which the MTA skipped the connect stage.
 ClientFacts client_from_macros(smfi_str* context);
 // The facts of MAIL, but for client and sender.
 MessageFacts mail_facts(smfi_str* context);

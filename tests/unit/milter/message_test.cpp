@@ -1,112 +1,7 @@
-#include "milter/message.h"
-
-#include <cppunit/extensions/HelperMacros.h>
-#include <unistd.h>
-
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
-#include <variant>
-
-#include "common/config/config.h"
-#include "milter/policy/rule_parser.h"
-#include "tests/unit/milter/fake_header_edits.h"
+#include "tests/unit/milter/message_scene.h"
 
 using namespace lmtpq;
 using namespace lmtpq::milter;
-
-namespace {
-
-constexpr std::int64_t kNow = 1'800'000'000;
-constexpr const char* kKeys = "k1 MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n";
-constexpr const char* kTrusted =
-    "[rule.notices]\nclient = 192.0.2.0/24\nheader X-Notice = yes*\nquota = ignore\n"
-    "[rule.carol]\nrcpt = carol@*\nquota = ignore\n";
-
-Configuration configuration_of(const std::string& rules) {
-  Config config({}, {"rule."});
-  config.take_text(rules, "test");
-  Configuration made;
-  made.policy = Policy(parse_rules(config.free_sections()), {"cyrusv2"});
-  made.keys = Keyring::parse(kKeys, "test");
-  made.tag_lifetime = std::chrono::hours(1);
-  return made;
-}
-
-ConfigurationPtr shared(Configuration configuration) {
-  return std::make_shared<const Configuration>(std::move(configuration));
-}
-
-MessageFacts mail(const std::string& client = "192.0.2.9") {
-  MessageFacts facts;
-  facts.client.address = Address::parse(client);
-  facts.sender = "notice@example.org";
-  facts.queue_id = "4AL93Qxa012345";
-  return facts;
-}
-
-RecipientFacts to(const std::string& address, const std::string& mailer = "cyrusv2") {
-  return {address, address.substr(0, address.find('@')), mailer};
-}
-
-// A SharedState with a log that can be read.
-class Bench {
- public:
-  explicit Bench(ConfigurationPtr configuration)
-      : path_(make_file()), log_("test", path_, LogLevel::kInfo), state(configuration, log_) {}
-  ~Bench() { unlink(path_.c_str()); }
-
-  std::string log() const {
-    std::ifstream in(path_);
-    return {std::istreambuf_iterator<char>(in), {}};
-  }
-  bool logged(const std::string& text) const { return log().find(text) != std::string::npos; }
-
- private:
-  static std::string make_file() {
-    char path[] = "/tmp/lmtpq-message-test-XXXXXX";
-    close(mkstemp(path));
-    return path;
-  }
-  std::string path_;
-  Log log_;
-
- public:
-  SharedState state;
-};
-
-void feed(Message& message, FakeHeaderEdits& edits, const std::string& name,
-          const std::string& value) {
-  edits.fields.push_back({name, value});
-  message.take_field(name, value);
-}
-
-// A message, its header, and the state with which it is decided.
-struct Scene {
-  explicit Scene(const ConfigurationPtr& configuration, MessageFacts facts = mail())
-      : bench(configuration), message(configuration, std::move(facts)) {}
-  Bench bench;
-  FakeHeaderEdits edits;
-  Message message;
-};
-
-// What the mailer makes of the only tag.
-std::variant<Tag, TagFault> verified(const FakeHeaderEdits& edits,
-                                     const Configuration& configuration,
-                                     const std::string& message_id = "<a@b>",
-                                     const std::string& queue_id = "4AL93Qxa012345",
-                                     std::int64_t now = kNow) {
-  const std::vector<std::string> tags = edits.values(std::string(kTagName));
-  CPPUNIT_ASSERT_EQUAL(std::size_t{1}, tags.size());
-  return Tag::verify(tags[0], configuration.keys, {message_id, queue_id}, now);
-}
-
-QuotaScope scope_of(const std::variant<Tag, TagFault>& tag) {
-  CPPUNIT_ASSERT(std::holds_alternative<Tag>(tag));
-  return std::get<Tag>(tag).quota();
-}
-
-}  // namespace
 
 class MessageTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(MessageTest);
@@ -124,26 +19,15 @@ class MessageTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aQueueIdThatArrivesLateIsUsed);
   CPPUNIT_TEST(aTagIsValidForItsLifetime);
   CPPUNIT_TEST(recipientsOfOtherMailersGetNoTag);
-  CPPUNIT_TEST(withMoreRecipientsThanAreKeptTheScopeIsNotEverybody);
-  CPPUNIT_TEST(aRecipientLongerThanAnyMailboxIsNotKept);
-  CPPUNIT_TEST(theAddressesOfAMessageHaveALimitTogether);
   CPPUNIT_TEST(aQuotedTwinIsJudgedAsItsPlainForm);
   CPPUNIT_TEST(anAmbiguousAddressOpensNoQuota);
-  CPPUNIT_TEST(aListIsAtMostAsLongAsTheMailerReads);
-  CPPUNIT_TEST(aFieldOverTheLimitOpensNoQuota);
-  CPPUNIT_TEST(fieldsThatNoRuleNeedsAreNotKept);
   CPPUNIT_TEST(aFoldedFieldIsOneLine);
   CPPUNIT_TEST(theSizeAtTheEndOverridesTheDeclaredOne);
-  CPPUNIT_TEST(anMtaThatRefusesEditsIsLogged);
   CPPUNIT_TEST(aTagThatCannotBeRemovedIsAFailureEvenIfNoneIsWritten);
-  CPPUNIT_TEST(everyMessageHasOneLogLine);
-  CPPUNIT_TEST(aMessageOverTheLimitIsAWarning);
-  CPPUNIT_TEST(textFromTheClientCannotBreakALogLine);
   CPPUNIT_TEST(aMessageKeepsTheConfigurationWithWhichItBegan);
   CPPUNIT_TEST(claimsListARecipientUnderBothNames);
   CPPUNIT_TEST_SUITE_END();
 
-  // Sendmail delivers each of these to victim@store.test, or may.
   void anAmbiguousAddressOpensNoQuota() {
     const auto configuration =
         shared(configuration_of("[rule.all]\nclient = 192.0.2.9\nfrom = *\nquota = ignore\n"));
@@ -177,7 +61,6 @@ class MessageTest : public CppUnit::TestFixture {
     }
   }
 
-  // For the mailer and the store they are the same mailbox.
   void aQuotedTwinIsJudgedAsItsPlainForm() {
     const Configuration configuration = configuration_of(
         "[rule.boss]\nrcpt = boss@example.org\nquota = honour\n"
@@ -195,10 +78,6 @@ class MessageTest : public CppUnit::TestFixture {
     facts.sender = "\"spam\"@example.org";
     facts.recipients.push_back(to("alice@example.org"));
     CPPUNIT_ASSERT(configuration.policy.decide(facts, nullptr, {}).scope == QuotaScope::kNobody);
-  }
-
-  static bool decide(Message& message, Bench& bench, FakeHeaderEdits& edits) {
-    return message.decide(bench.state, edits, kNow, Limiter::Time());
   }
 
   void theTagHasTheDecisionOfTheRules() {
@@ -406,101 +285,6 @@ class MessageTest : public CppUnit::TestFixture {
     }
   }
 
-  void withMoreRecipientsThanAreKeptTheScopeIsNotEverybody() {
-    const auto configuration = shared(configuration_of("[rule.all]\nfrom = *\nquota = ignore\n"));
-    Message message(configuration, mail());
-    for (std::size_t i = 0; i < Message::kMaxRecipients; ++i) {
-      message.take_recipient(to("u" + std::to_string(i) + "@x"));
-    }
-    CPPUNIT_ASSERT(message.judge(nullptr, {}).scope == QuotaScope::kEverybody);
-    message.take_recipient(to("last@x"));
-    CPPUNIT_ASSERT(message.judge(nullptr, {}).scope == QuotaScope::kListed);
-    CPPUNIT_ASSERT_EQUAL(Message::kMaxRecipients, message.facts().recipients.size());
-    Bench bench(configuration);
-    FakeHeaderEdits edits;
-    CPPUNIT_ASSERT(decide(message, bench, edits));
-    CPPUNIT_ASSERT(bench.logged("rcpts=20001"));
-    CPPUNIT_ASSERT(bench.logged("rcpts-beyond-limit=19001"));
-  }
-
-  void aRecipientLongerThanAnyMailboxIsNotKept() {
-    // A rule honours the quota of the whole name, and would not match a part of it.
-    const auto configuration =
-        shared(configuration_of("[rule.no]\nrcpt = *@secret\nquota = honour\n"
-                                "[rule.all]\nfrom = *\nquota = ignore\n"));
-    Message message(configuration, mail());
-    message.take_recipient(to("bob@x"));
-    message.take_recipient(to(std::string(2000, 'a') + "@secret"));
-    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, message.facts().recipients.size());
-    CPPUNIT_ASSERT(message.judge(nullptr, {}).scope == QuotaScope::kListed);
-  }
-
-  void theAddressesOfAMessageHaveALimitTogether() {
-    const auto configuration = shared(configuration_of("[rule.all]\nfrom = *\nquota = ignore\n"));
-    Message message(configuration, mail());
-    for (int i = 0; i < 5000; ++i) {
-      message.take_recipient(to(std::string(1000, 'a') + "@x"));
-    }
-    std::size_t bytes = 0;
-    for (const RecipientFacts& recipient : message.facts().recipients) {
-      bytes += recipient.given.size() + recipient.resolved.size() + recipient.mailer.size();
-    }
-    CPPUNIT_ASSERT(bytes <= Message::kMaxAddresses && bytes > Message::kMaxAddresses / 2);
-    CPPUNIT_ASSERT(message.judge(nullptr, {}).scope == QuotaScope::kListed);
-  }
-
-  void aListIsAtMostAsLongAsTheMailerReads() {
-    const auto configuration = shared(configuration_of(kTrusted));
-    Scene scene(configuration, mail("198.51.100.1"));
-    auto& [bench, edits, message] = scene;
-    message.take_recipient(to("bob@x"));
-    for (std::size_t i = 0; i < kMaxListed + 5; ++i) {
-      message.take_recipient(to("carol@" + std::to_string(i)));
-    }
-    CPPUNIT_ASSERT(decide(message, bench, edits));
-    const auto tag = verified(edits, *configuration, "");
-    CPPUNIT_ASSERT(std::get<Tag>(tag).ignores_quota("carol@" + std::to_string(kMaxListed - 1)));
-    CPPUNIT_ASSERT(!std::get<Tag>(tag).ignores_quota("carol@" + std::to_string(kMaxListed)));
-    CPPUNIT_ASSERT(bench.logged("rcpts-beyond-limit=5 "));
-  }
-
-  void aFieldOverTheLimitOpensNoQuota() {
-    // The rule that honours the quota needs the field that was dropped.
-    const auto configuration =
-        shared(configuration_of("[rule.spam]\nheader X-Spam = yes*\nquota = honour\n"
-                                "[rule.all]\nfrom = *\nquota = ignore\n"));
-    const struct {
-      int fields;
-      std::size_t length;
-      QuotaScope scope;
-    } cases[] = {{1, Message::kMaxField, QuotaScope::kNobody},
-                 {1, Message::kMaxField - 6, QuotaScope::kEverybody},
-                 {260, 1000, QuotaScope::kEverybody},
-                 {300, 1000, QuotaScope::kNobody}};
-    for (const auto& one : cases) {
-      Scene scene(configuration);
-      auto& [bench, edits, message] = scene;
-      message.take_recipient(to("bob@x"));
-      for (int i = 0; i < one.fields; ++i) {
-        message.take_field("X-Spam", std::string(one.length, 'n'));
-      }
-      CPPUNIT_ASSERT(message.incomplete() == (one.scope == QuotaScope::kNobody));
-      CPPUNIT_ASSERT(decide(message, bench, edits));
-      CPPUNIT_ASSERT(scope_of(verified(edits, *configuration, "")) == one.scope);
-      CPPUNIT_ASSERT(bench.logged("too much header") == message.incomplete());
-    }
-  }
-
-  void fieldsThatNoRuleNeedsAreNotKept() {
-    const auto configuration = shared(configuration_of(kTrusted));
-    Message message(configuration, mail());
-    for (int i = 0; i < 1000; ++i) {
-      message.take_field("Received", std::string(1000, 'x'));
-    }
-    CPPUNIT_ASSERT(message.facts().headers.empty());
-    CPPUNIT_ASSERT(!message.incomplete());
-  }
-
   void aFoldedFieldIsOneLine() {
     Configuration made = configuration_of(kTrusted);
     made.trace = TraceOrigin({"X-Trace"}, {{}, true});
@@ -524,23 +308,6 @@ class MessageTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(message.facts().size == 70'000);
   }
 
-  void anMtaThatRefusesEditsIsLogged() {
-    const auto configuration = shared(configuration_of(kTrusted));
-    for (const int takes : {0, 1, 2, 3}) {
-      Bench bench(configuration);
-      FakeHeaderEdits edits;
-      edits.takes = takes;
-      Message message(configuration, mail());
-      message.take_recipient(to("bob@x"));
-      feed(message, edits, "X-LMTPQ-Tag", "v=1");
-      feed(message, edits, "X-LMTPQ-Tag", "v=1");
-      CPPUNIT_ASSERT_EQUAL(takes == 3, decide(message, bench, edits));
-      // With a tag that stayed, the new one would be one of two.
-      CPPUNIT_ASSERT_EQUAL(std::size_t{takes >= 2 ? 3U : 2U}, edits.calls.size());
-      CPPUNIT_ASSERT(bench.logged("the MTA took no edits") == (takes < 3));
-    }
-  }
-
   void aTagThatCannotBeRemovedIsAFailureEvenIfNoneIsWritten() {
     Configuration without = configuration_of(kTrusted);
     without.keys = Keyring();
@@ -551,52 +318,6 @@ class MessageTest : public CppUnit::TestFixture {
     Message message(configuration, mail());
     feed(message, edits, "X-LMTPQ-Tag", "v=1");
     CPPUNIT_ASSERT(!decide(message, bench, edits));
-  }
-
-  void everyMessageHasOneLogLine() {
-    const auto configuration = shared(configuration_of(kTrusted));
-    MessageFacts facts = mail();
-    facts.auth = "jo@example.org";
-    facts.size = 1234;
-    Scene scene(configuration, facts);
-    auto& [bench, edits, message] = scene;
-    message.take_recipient(to("bob@x"));
-    message.take_recipient(to("carol@x"));
-    CPPUNIT_ASSERT(decide(message, bench, edits));
-    const std::string log = bench.log();
-    CPPUNIT_ASSERT_EQUAL(std::ptrdiff_t{1}, std::count(log.begin(), log.end(), '\n'));
-    CPPUNIT_ASSERT(bench.logged(
-        " qid=4AL93Qxa012345 client=192.0.2.9 auth=jo@example.org from=<notice@example.org> "
-        "rcpts=2 rule=carol quota=mixed why=\"no rule,rule\" tagged=yes old-tags=0 size=1234\n"));
-    CPPUNIT_ASSERT(bench.logged("trace=4AL93Qxa012345."));
-    CPPUNIT_ASSERT(!bench.logged("level="));
-  }
-
-  void aMessageOverTheLimitIsAWarning() {
-    const auto configuration =
-        shared(configuration_of("[rule.all]\nfrom = *\nlimit = 1/hour\nquota = ignore\n"));
-    Bench bench(configuration);
-    for (int i = 0; i < 2; ++i) {
-      FakeHeaderEdits edits;
-      Message message(configuration, mail());
-      message.take_recipient(to("bob@x"));
-      CPPUNIT_ASSERT(decide(message, bench, edits));
-      CPPUNIT_ASSERT(scope_of(verified(edits, *configuration, "")) ==
-                     (i == 0 ? QuotaScope::kEverybody : QuotaScope::kNobody));
-      CPPUNIT_ASSERT_EQUAL(i == 1, bench.logged("level=warning event=decision trace="));
-    }
-    CPPUNIT_ASSERT(bench.logged("rule=all quota=honour why=\"over limit\""));
-  }
-
-  void textFromTheClientCannotBreakALogLine() {
-    const auto configuration = shared(configuration_of(kTrusted));
-    MessageFacts facts = mail();
-    facts.sender = "a\nquota=ignore \"x";
-    Scene scene(configuration, facts);
-    auto& [bench, edits, message] = scene;
-    message.take_recipient(to("bob@x"));
-    CPPUNIT_ASSERT(decide(message, bench, edits));
-    CPPUNIT_ASSERT(bench.logged("from=\"<a\\nquota=ignore \\\"x>\""));
   }
 
   void aMessageKeepsTheConfigurationWithWhichItBegan() {
