@@ -87,7 +87,7 @@ int serve(const std::vector<std::string>& arguments) {
   const LogLevel level = process.log_level;
   be_frugal();
   if (!process.routes.directory.uris.empty()) {
-    secure_parts();  // its callbacks for libsasl2 are to count, not libldap's
+    secure_library();  // its callbacks for libsasl2 are to count, not libldap's
     prepare_ldap();
   }
   Daemon& daemon = *new Daemon(arguments, std::move(settings));  // never destroyed, see there
