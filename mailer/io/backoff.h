@@ -1,15 +1,15 @@
 // When to try a server again that could not be reached.
 //
-// After a failed attempt the server counts as down, and nobody may try it for the initial delay.
-// Then one attempt may be made, a probe; while it runs nobody else may try. Each failed probe
-// doubles the delay, up to the maximum. The first success, of a probe or of an attempt that began
-// earlier, ends all this: the server is up.
+// After a failed attempt the server counts as down, and no attempt may begin for the initial delay.
+// Then one may, a probe; no other may begin while it runs. Each failed probe doubles the delay, up
+// to the maximum. The first success, of a probe or of an attempt that began earlier, ends all this:
+// the server is up.
 //
 // Attempts that were in progress when the server went down fail too. They do not extend the delay.
 // An initial delay of 0 disables the backoff: the server is always up.
 //
-// The owner keeps the reason of the last failure, and gives it to those that may not try.
-// Not thread-safe: call it under the owner's lock. The owner passes the time.
+// The owner keeps the reason of the last failure, and reports it to those that may not try. Not
+// thread-safe: call it under the owner's lock. The owner passes the time.
 #pragma once
 
 #include <chrono>

@@ -118,8 +118,7 @@ void Clients::serve(Descriptor socket, Entries::iterator entry,
                     std::shared_ptr<const Configuration> site) {
   std::optional<DescriptorChannel> channel;
   try {
-    channel.emplace(std::move(socket));
-    channel->write_first();
+    channel.emplace(std::move(socket), DescriptorChannel::Order::kWriteFirst);
     const Settings& settings = site->door(entry->address)->listener->settings;
     ListenerDelivery carrier(present_, site, entry->address, log_, shared_);
     Session session(*channel, settings, limits_for(entry->client, settings), carrier, log_,
