@@ -71,8 +71,7 @@ bool protocol_quarrel(Awaited stage, int code) {
 
 Outcome outcome_of(const Answer& answer) {
   const Reply& reply = answer.reply;
-  // Memory: a store can make each of a thousand replies kilobytes long.
-  const std::string said = reply.summary().substr(0, kMaxReplyLine);
+  const std::string said = capped(reply.summary());
   // A server that shuts down behind the dot may have filed the message first: Dovecot does.
   if (reply.code == 421 && answer.stage == Awaited::kFinal) {
     return outcome_of(Trouble::kUncertain, said);
@@ -86,7 +85,7 @@ Outcome outcome_of(const Answer& answer) {
   Outcome made{Fate::kDelivered,
                reply.code,
                reply.status.value_or(status_without_word(answer.stage, reply.code)),
-               reply.text().substr(0, kMaxReplyLine),
+               capped(reply.text()),
                said,
                reply.code};
   if (reply.klass() == 5 && wants_login(reply.code)) {
@@ -134,12 +133,11 @@ bool asks_for_login(const Outcome& outcome) { return wants_login(outcome.store_c
 bool asks_for_login(const Reply& reply) { return wants_login(reply.code); }
 
 std::string reply_line(const Outcome& outcome, const TraceId& trace) {
-  std::string text = outcome.text;
   const std::string mark = "TRACEID=<" + trace.text() + ">";
   // Room is kept for the id: it is what joins the logs, the store's prose can be cut.
   constexpr std::size_t kRoom = kMaxReplyLine - 24;
   static_assert(kRoom > TraceId::kMaxLength + 10);
-  text.resize(std::min(text.size(), kRoom - mark.size()));
+  std::string text = capped(outcome.text, kRoom - mark.size());
   if (!trace.empty() && text.find(mark) == std::string::npos) {
     text += " " + mark;
   }

@@ -89,7 +89,7 @@ int serve(const std::vector<std::string>& arguments, std::optional<Daemon>& daem
   limit_thread_memory();
   raise_descriptor_limit();
   if (!process.routes.directory.uris.empty()) {
-    secure_parts();  // first: libsasl2 must get its callbacks from there, not from libldap
+    secure_library();  // first: libsasl2 must get its callbacks from there, not from libldap
     prepare_ldap();
   }
   daemon.emplace(arguments, std::move(settings));

@@ -20,8 +20,7 @@ enum class AuthPlaintext {
   kAlways,  // also in clear
 };
 
-// Properties that --auth-security can require of a mechanism: libsasl2's numbers for them, which
-// mailer/secure checks.
+// Properties that --auth-security can require of a mechanism.
 enum AuthSecurity : unsigned {
   kNoPlaintext = 0x01,
   kNoActive = 0x02,

@@ -66,7 +66,8 @@ Connection Connector::attempt(Deadline latest, InClear clear) {
 
 std::shared_ptr<Tls> Connector::read_tls() const {
   const bool named = store_.destination.family == Destination::Family::kInet;
-  return secure_parts().tls(store_.settings.tls, named ? store_.destination.host : std::string());
+  return secure_library().make_tls(store_.settings.tls,
+                                   named ? store_.destination.host : std::string());
 }
 
 void Connector::renew_tls() {
@@ -131,7 +132,7 @@ bool Connector::log_in(Connection& connection, Deadline latest) {
     connection.failure = "a login is configured, and AUTH is not offered";
     return optional;
   }
-  if (upstream.log_in(secure_parts().login(auth, store_.login, surroundings(upstream)),
+  if (upstream.log_in(secure_library().make_sasl(auth, store_.login, surroundings(upstream)),
                       store_.login, latest)) {
     return true;
   }

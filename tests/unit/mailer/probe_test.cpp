@@ -74,7 +74,7 @@ class ProbeTest : public CppUnit::TestFixture {
       std::deque<std::string> replies;
       const char* why;
     } rows[] = {
-        {{"hello\r\n"}, "nonsense"},
+        {{"hello\r\n"}, "protocol error: not a reply: hello"},
         {{"554 no service\r\n"}, "greeting refused: 554 no service"},
         {{"421 4.3.0 lmtpd: usage\r\n"}, "421 4.3.0 lmtpd: usage"},
         {{kGreeting, "500 LHLO unknown\r\n"}, "LHLO refused: 500 LHLO unknown"},

@@ -18,11 +18,11 @@ ServerLimits limits() {
   return made;
 }
 
-// A server together with what it has said and taken in so far.
+// A server, and what it has sent and received so far.
 struct Session {
   explicit Session(ServerLimits with = limits()) : server(std::move(with)) { say(""); }
 
-  // What the server answers. Stops at a complete message, leaving the rest of the input in `rest`.
+  // The server's replies. Stops at a complete message, and leaves the rest of the input in `rest`.
   std::string say(std::string_view input) {
     ServerEvent event = ServerEvent::kBody;
     while (event == ServerEvent::kBody) {
@@ -33,7 +33,7 @@ struct Session {
     return std::exchange(server.output(), {});
   }
 
-  // The codes of the answers: "250 250 354".
+  // The codes of the replies: "250 250 354".
   std::string codes(std::string_view input) {
     std::string all;
     const std::string output = say(input);
@@ -70,36 +70,36 @@ class LmtpServerTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(LmtpServerTest);
   CPPUNIT_TEST(offersWhatSendmailNeedsAndNoMore);
   CPPUNIT_TEST(answersEveryVerbInEveryState);
-  CPPUNIT_TEST(everyReplyIsOneLineWithAnEnhancedStatusThatFits);
+  CPPUNIT_TEST(everyReplyIsOneLineWithAMatchingEnhancedStatus);
   CPPUNIT_TEST(neverRefusesDataWhileThereIsARecipient);
-  CPPUNIT_TEST(dataWithoutARecipientDoesNotOpenTheBody);
+  CPPUNIT_TEST(dataWithoutARecipientIsRefused);
   CPPUNIT_TEST(keepsTheEnvelopeInTheClientsOrder);
-  CPPUNIT_TEST(takesCommandsInAnyCase);
+  CPPUNIT_TEST(acceptsCommandsInAnyCase);
   CPPUNIT_TEST(onlyCrlfDotCrlfEndsTheMessage);
   CPPUNIT_TEST(keepsALoneDotAsText);
-  CPPUNIT_TEST(givesOneReplyForEachRecipientAfterTheDot);
-  CPPUNIT_TEST(readsNothingWhileItDecides);
-  CPPUNIT_TEST(takesAWholeSessionInOnePiece);
+  CPPUNIT_TEST(sendsOneReplyPerRecipientAfterTheEndOfData);
+  CPPUNIT_TEST(readsNothingUntilTheMessageIsAnswered);
+  CPPUNIT_TEST(acceptsAWholeSessionInOnePiece);
   CPPUNIT_TEST(everyCutOfTheInputGivesTheSameSession);
-  CPPUNIT_TEST(oneTransactionLeavesNothingToTheNext);
+  CPPUNIT_TEST(oneTransactionLeavesNoStateToTheNext);
   CPPUNIT_TEST(aRefusedMailLeavesNoTransaction);
-  CPPUNIT_TEST(oneRefusedRecipientLeavesTheOthers);
-  CPPUNIT_TEST(refusesOneRecipientTooManyForNow);
+  CPPUNIT_TEST(aRefusedRecipientDoesNotAffectTheOthers);
+  CPPUNIT_TEST(refusesRecipientsBeyondTheLimitTemporarily);
   CPPUNIT_TEST(refusesADeclaredSizeOverTheLimit);
   CPPUNIT_TEST(aLineOfAMegabyteIsRefusedAndItsTailIsNoCommand);
-  CPPUNIT_TEST(aLongLineOfRcptIsARefusedAddress);
-  CPPUNIT_TEST(aLoneCrOrANulHidesNoCommand);
-  CPPUNIT_TEST(readsNothingBehindQuit);
-  CPPUNIT_TEST(offersWhatTheSessionMayHave);
-  CPPUNIT_TEST(takesIgnoreQuotaForTheRecipientsThatHaveIt);
-  CPPUNIT_TEST(aTraceStaysUntilRset);
+  CPPUNIT_TEST(aTooLongRcptLineIsARefusedAddress);
+  CPPUNIT_TEST(aLoneCrOrANulCannotHideACommand);
+  CPPUNIT_TEST(readsNothingAfterQuit);
+  CPPUNIT_TEST(offersWhatTheLimitsAllow);
+  CPPUNIT_TEST(acceptsIgnoreQuotaPerRecipient);
+  CPPUNIT_TEST(aTraceIdStaysUntilRset);
   CPPUNIT_TEST(traceIsAnsweredInEveryStateBeforeData);
-  CPPUNIT_TEST(anInvalidTraceLeavesTheOneBefore);
+  CPPUNIT_TEST(anInvalidTraceLeavesThePreviousId);
   CPPUNIT_TEST(aPipelinedSessionIsTheSameAtEveryCut);
-  CPPUNIT_TEST(drainingRefusesTheNextMailAndNothingElse);
-  CPPUNIT_TEST(saysGoodbyeOnlyBeforeData);
-  CPPUNIT_TEST(commandsWithoutAMessageEndTheSession);
-  CPPUNIT_TEST(recipientsAndMessagesAreNoIdling);
+  CPPUNIT_TEST(drainingRefusesOnlyTheNextMail);
+  CPPUNIT_TEST(sends421OnlyBeforeData);
+  CPPUNIT_TEST(tooManyCommandsWithoutAMessageEndTheSession);
+  CPPUNIT_TEST(recipientsAndMessagesAreNotIdleCommands);
   CPPUNIT_TEST(namesMatchTheEnum);
   CPPUNIT_TEST_SUITE_END();
 
@@ -124,7 +124,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
                                   "LHLO a\r\nMAIL FROM:<s>\r\nRCPT TO:<u>\r\nDATA\r\n",
                                   kMessage,
                                   "QUIT\r\n"};
-    // Code and next state in greeted, ready, mail, rcpt; behind that verbs are text or unread.
+    // Code and next state in greeted, ready, mail, rcpt; in later states verbs are text or unread.
     const struct {
       const char* line;
       const char* ends[4];
@@ -161,7 +161,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
   }
 
   // traps: long-reply-line, enhanced-codes, 421-after-end-of-data
-  void everyReplyIsOneLineWithAnEnhancedStatusThatFits() {
+  void everyReplyIsOneLineWithAMatchingEnhancedStatus() {
     Session session;
     session.say("LHLO a\r\n");
     const std::string longest = "RCPT TO:<" + std::string(5000, 'x') + ">";
@@ -194,7 +194,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     }
   }
 
-  void dataWithoutARecipientDoesNotOpenTheBody() {
+  void dataWithoutARecipientIsRefused() {
     Session session;
     session.say("LHLO a\r\nMAIL FROM:<s>\r\nRCPT TO:<>\r\n");
     check("503 250 250 354", session.codes("DATA\r\nNOOP\r\nRCPT TO:<u>\r\nDATA\r\n"));
@@ -211,7 +211,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     check("<c><a@x><c>", recipients(session));
   }
 
-  void takesCommandsInAnyCase() {  // trap: command-spelling
+  void acceptsCommandsInAnyCase() {  // trap: command-spelling
     check("250 250 250 354", Session().codes("lhlo a\r\nMAIL From: <s@x>  size=3\r\n"
                                              "rCPT to : <u>\r\nData\r\n"));
   }
@@ -229,7 +229,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     }
   }
 
-  void keepsALoneDotAsText() {  // traps: odd-message, dot-stuffing; Sendmail stuffs with F=X
+  void keepsALoneDotAsText() {  // traps: odd-message, dot-stuffing; Sendmail stuffs with F=X; Sendmail stuffs with F=X
     Session session;
     session.say("LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<u>\r\nDATA\r\n..\r\n...\r\n.a\r\n\r\n.\r\n");
     check(".\r\n..\r\na\r\n\r\n", session.body);
@@ -238,7 +238,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     check("deciding", empty.state() + empty.body);
   }
 
-  void givesOneReplyForEachRecipientAfterTheDot() {
+  void sendsOneReplyPerRecipientAfterTheEndOfData() {
     Session session;
     check("250 250 250 250 354", session.codes(kMessage));
     check("deciding hi\r\n", session.state() + " " + session.body);
@@ -247,7 +247,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     check("ready", session.state());
   }
 
-  void readsNothingWhileItDecides() {
+  void readsNothingUntilTheMessageIsAnswered() {
     Session session;
     session.say(std::string(kMessage) + "RSET\r\nQUIT\r\n");
     check("RSET\r\nQUIT\r\n", session.rest);
@@ -279,11 +279,11 @@ class LmtpServerTest : public CppUnit::TestFixture {
     return all + session.state();
   }
 
-  void takesAWholeSessionInOnePiece() {
+  void acceptsAWholeSessionInOnePiece() {
     check(
         "250-here\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"
-        "250 2.1.0 Sender taken\r\n250 2.1.5 Recipient taken\r\n"
-        "354 End with a dot on a line of its own\r\n<u>a\r\n.b\r\n250 2.1.5 in\r\n"
+        "250 2.1.0 Sender ok\r\n250 2.1.5 Recipient ok\r\n"
+        "354 End data with <CR><LF>.<CR><LF>\r\n<u>a\r\n.b\r\n250 2.1.5 in\r\n"
         "221 2.0.0 Bye\r\nclosed",
         play("LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<u>\r\nDATA\r\na\r\n..b\r\n.\r\nQUIT\r\n", 999, 1));
   }
@@ -301,7 +301,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     check(whole, play(input, 1, 1), "byte by byte");
   }
 
-  void oneTransactionLeavesNothingToTheNext() {  // trap: state-between-messages
+  void oneTransactionLeavesNoStateToTheNext() {  // trap: state-between-messages
     for (const char* between : {"", "RSET\r\n", "LHLO a\r\n"}) {
       Session session;
       session.say(kMessage);
@@ -326,7 +326,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     }
   }
 
-  void oneRefusedRecipientLeavesTheOthers() {  // trap: recipients-apart
+  void aRefusedRecipientDoesNotAffectTheOthers() {  // trap: recipients-apart
     Session session;
     check("250 250 250 553 555 250", session.codes("LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<a>\r\n"
                                                    "RCPT TO:<b c>\r\nRCPT TO:<d> ORCPT=e\r\n"
@@ -334,7 +334,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     check("<a><f>", recipients(session));
   }
 
-  void refusesOneRecipientTooManyForNow() {
+  void refusesRecipientsBeyondTheLimitTemporarily() {
     ServerLimits few = limits();
     few.max_recipients = 2;
     Session session(few);
@@ -374,7 +374,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(play("NOOP " + std::string(4092, 'x') + "\r\n", 1, 1).starts_with("500"));
   }
 
-  void aLongLineOfRcptIsARefusedAddress() {
+  void aTooLongRcptLineIsARefusedAddress() {
     Session session;
     session.say("LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<u>\r\n");
     CPPUNIT_ASSERT(
@@ -382,7 +382,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     check("<u>", recipients(session));
   }
 
-  void aLoneCrOrANulHidesNoCommand() {
+  void aLoneCrOrANulCannotHideACommand() {
     Session session;
     session.say("LHLO a\r\n");
     check("553", session.codes("MAIL FROM:<a\rRCPT TO:<b>\r\n"));
@@ -392,7 +392,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     check("ready", session.state());
   }
 
-  void readsNothingBehindQuit() {
+  void readsNothingAfterQuit() {
     Session session;
     check("221", session.codes("QUIT\r\nLHLO a\r\n"));
     check("LHLO a\r\n", session.rest);
@@ -405,7 +405,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     return made;
   }
 
-  void offersWhatTheSessionMayHave() {
+  void offersWhatTheLimitsAllow() {
     const std::string head = "250-here\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n";
     const std::pair<Offers, const char*> rows[] = {
         {{}, ""},
@@ -416,7 +416,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
          "250-PIPELINING\r\n250-IGNOREQUOTA\r\n250-TRACE\r\n"}};
     for (const auto& [offers, lines] : rows) {
       check(head + lines + "250 SMTPUTF8\r\n", Session(offering(offers)).say("LHLO a\r\n"));
-      // What is not offered is not understood.
+      // A verb that is not offered is unknown.
       Session session(offering(offers));
       session.say("LHLO a\r\nMAIL FROM:<>\r\n");
       check(offers.has(Offer::kIgnoreQuota) ? "250" : "555",
@@ -426,7 +426,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(ServerLimits().offers == Offers());
   }
 
-  void takesIgnoreQuotaForTheRecipientsThatHaveIt() {
+  void acceptsIgnoreQuotaPerRecipient() {
     Session session(offering({Offer::kIgnoreQuota}));
     check("250 250 250 555 250 250",
           session.codes("LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<a> ignorequota \r\n"
@@ -445,8 +445,8 @@ class LmtpServerTest : public CppUnit::TestFixture {
     return trace;
   }
 
-  // trap: trace-id-stays; as in Cyrus, the end of a message does not clear it
-  void aTraceStaysUntilRset() {
+  // trap: trace-id-stays
+  void aTraceIdStaysUntilRset() {  // as with Cyrus, the end of the message does not clear it
     Session session(offering({Offer::kTrace}));
     session.say("LHLO a\r\n");
     check("", trace_of_next(session));
@@ -459,7 +459,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     check("t2", trace_of_next(session));
     session.say("RSET\r\n");
     check("", trace_of_next(session));
-    // Within a transaction it is that message's.
+    // Within a transaction it applies to that message.
     session.say("MAIL FROM:<>\r\nTRACE t3\r\nRCPT TO:<u>\r\nTRACE t4\r\nDATA\r\n.\r\n");
     check("t4", session.server.envelope().trace.text());
     check("<u>", recipients(session));
@@ -476,7 +476,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     }
   }
 
-  void anInvalidTraceLeavesTheOneBefore() {  // trap: trace-refused
+  void anInvalidTraceLeavesThePreviousId() {  // trap: trace-refused
     const std::string longest(255, 'x');
     for (const std::string& bad :
          {std::string(), std::string("a b"), std::string("a/b"), std::string("\xc3\xb6"),
@@ -499,12 +499,12 @@ class LmtpServerTest : public CppUnit::TestFixture {
     const Offers all{Offer::kPipelining, Offer::kIgnoreQuota, Offer::kTrace};
     const std::string whole = play(input, input.size(), 1, offering(all));
     check(
-        "250 2.0.0 Ok TRACEID=<t>\r\n250 2.1.0 Sender taken\r\n250 2.1.5 Recipient taken\r\n"
-        "250 2.1.5 Recipient taken\r\n354 End with a dot on a line of its own\r\n"
+        "250 2.0.0 Ok TRACEID=<t>\r\n250 2.1.0 Sender ok\r\n250 2.1.5 Recipient ok\r\n"
+        "250 2.1.5 Recipient ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n"
         "<u>!<v>a\r\n.b\r\n250 2.1.5 in\r\n250 2.1.5 in\r\n250 2.0.0 Ok\r\n"
-        "250 2.1.0 Sender taken\r\n250 2.1.5 Recipient taken\r\n"
-        "354 End with a dot on a line of its own\r\n<w>250 2.1.5 in\r\n"
-        "250 2.1.0 Sender taken\r\n250 2.1.5 Recipient taken\r\n221 2.0.0 Bye\r\nclosed",
+        "250 2.1.0 Sender ok\r\n250 2.1.5 Recipient ok\r\n"
+        "354 End data with <CR><LF>.<CR><LF>\r\n<w>250 2.1.5 in\r\n"
+        "250 2.1.0 Sender ok\r\n250 2.1.5 Recipient ok\r\n221 2.0.0 Bye\r\nclosed",
         whole.substr(whole.find("250 2.0.0 Ok TRACEID")));
     for (std::size_t cut = 1; cut < input.size(); ++cut) {
       check(whole, play(input, cut, input.size(), offering(all)), "cut at " + std::to_string(cut));
@@ -512,7 +512,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     check(whole, play(input, 1, 1, offering(all)), "byte by byte");
   }
 
-  void drainingRefusesTheNextMailAndNothingElse() {
+  void drainingRefusesOnlyTheNextMail() {
     const struct {
       const char* opened;
       const char* rest;
@@ -533,13 +533,13 @@ class LmtpServerTest : public CppUnit::TestFixture {
         session.server.answer({"250 2.1.5 in\r\n"});
         check("250 2.1.5 in\r\n", session.say(""));
       }
-      check("421 4.3.2 Going down; try again soon\r\n",
+      check("421 4.3.2 Shutting down; try again later\r\n",
             session.say("MAIL FROM:<>\r\nRCPT TO:<x>\r\nDATA\r\n"), row.opened);
       check("closed", session.state());
     }
   }
 
-  void saysGoodbyeOnlyBeforeData() {
+  void sends421OnlyBeforeData() {
     for (const char* before : {"", "LHLO a\r\n", "LHLO a\r\nMAIL FROM:<>\r\n",
                                "LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<u>\r\n"}) {
       Session session;
@@ -567,7 +567,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     return made;
   }
 
-  void commandsWithoutAMessageEndTheSession() {
+  void tooManyCommandsWithoutAMessageEndTheSession() {
     for (const std::string& line :
          {std::string("NOOP"), std::string("RSET"), std::string("LHLO a"), std::string("LHLO"),
           std::string("FOO"), std::string("VRFY u"), std::string("RCPT TO:<u>"),
@@ -594,7 +594,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     }
   }
 
-  void recipientsAndMessagesAreNoIdling() {
+  void recipientsAndMessagesAreNotIdleCommands() {
     Session session(patient(3));
     check("250 250", session.codes("LHLO a\r\nNOOP\r\n"));
     for (int message = 0; message < 4; ++message) {
