@@ -39,6 +39,8 @@ struct Option {
   std::function<void(std::string_view)> read;
 };
 
+inline constexpr const char* kAdvancedHeading = "Advanced (few sites need these)";
+
 // A section of the file that no table knows beforehand, such as `[rule.NAME]`: its lines as they
 // stand there. `place` is what an error begins with ("FILE:LINE: ").
 struct FreeSection {

@@ -59,6 +59,10 @@ std::string Config::help() const {
       headings.push_back(option.heading);
     }
   }
+  const auto advanced = std::find(headings.begin(), headings.end(), kAdvancedHeading);
+  if (advanced != headings.end()) {
+    std::rotate(advanced, advanced + 1, headings.end());
+  }
   std::string text;
   for (const std::string& heading : headings) {
     if (!text.empty()) {

@@ -81,6 +81,11 @@ Option argv_only(Option option) {
   return option;
 }
 
+Option advanced(Option option) {
+  option.heading = kAdvancedHeading;
+  return option;
+}
+
 Option argv_or_section(Option option) {
   option.in_file = false;
   option.in_section = true;
@@ -101,7 +106,9 @@ Option bare_means(const char* implicit, Option option) {
 
 Table under(const char* heading, Table options) {
   for (Option& option : options) {
-    option.heading = heading;
+    if (option.heading.empty()) {
+      option.heading = heading;
+    }
   }
   return options;
 }

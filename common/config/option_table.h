@@ -70,10 +70,11 @@ Option value(const char* name, const char* argument, const char* fallback, const
              Reader read);
 Option with_letter(char letter, Option option);
 Option argv_only(Option option);
+Option advanced(Option option);  // listed at the end of --help
 Option argv_or_section(Option option);
 Table foreign(Table options);  // for a command that only shares the file with another
 Option bare_means(const char* implicit, Option option);
-Table under(const char* heading, Table options);
+Table under(const char* heading, Table options);  // options that are advanced stay so
 void append(Table& table, Table more);
 
 }  // namespace lmtpq
