@@ -114,9 +114,9 @@ void Delivery::run(MessageState& progress, Attempt& clocks) {
       return;
     }
     attempt(progress, *clocks.upstream, clocks);
-    if (clocks.upstream.kept() && clocks.trouble == Trouble::kLost) {
+    if (clocks.upstream.reused() && clocks.trouble == Trouble::kLost) {
       clocks.which = ConnectionPool::Which::kNew;
-    } else if (!clocks.upstream.kept() && clocks.trouble != Trouble::kLost) {
+    } else if (!clocks.upstream.reused() && clocks.trouble != Trouble::kLost) {
       --next;  // what is left is worth another transaction at the same place
     }
     clocks.upstream.give_back();
@@ -136,7 +136,7 @@ Claim Delivery::claim(const MessageState& progress, Attempt& clocks) const {
   }
   const Clock::time_point start = Clock::now();
   // Granted later, it would leave no time for the store's answer.
-  const Deadline latest = clocks.latest_answer - settings_.store.timeouts.data_done;
+  const Deadline latest = clocks.latest_answer - settings_.store_defaults.timeouts.data_done;
   Claim made = shared_.mailboxes->claim(std::move(mailboxes), latest);
   clocks.connecting += Clock::now() - start;
   return made;
@@ -179,7 +179,7 @@ void Delivery::attempt(MessageState& progress, Upstream& upstream, Attempt& cloc
 Lease Delivery::lease(const std::vector<ConnectionPool*>& order, std::size_t& next,
                       Attempt& clocks) {
   const Clock::time_point start = Clock::now();
-  Lease made = pools_.take_kept();
+  Lease made = pools_.take_idle();
   while (!made && next < order.size()) {
     ConnectionPool& pool = *order[next++];
     const Deadline latest = clocks.latest_answer - pool.store().settings.timeouts.data_done;
@@ -189,16 +189,16 @@ Lease Delivery::lease(const std::vector<ConnectionPool*>& order, std::size_t& ne
     ConnectionPool::Failure failure;
     made = pool.take(latest, failure, clocks.which);
     clocks.which = ConnectionPool::Which::kAny;
-    if (made && made.kept()) {
+    if (made && made.reused()) {
       --next;  // should it die, a fresh one is worth a dial
     }
     if (!made) {
       clocks.trouble = failure.trouble;
-      clocks.trouble_words = failure.words;
+      clocks.trouble_words = failure.reason;
       log_.warning(Record()
                        .add("trace", clocks.trace.text())
                        .add("destination", pool.store().destination.text)
-                       .add("failed", failure.words));
+                       .add("failed", failure.reason));
     }
   }
   if (!made && clocks.trouble_words.empty()) {
@@ -253,12 +253,12 @@ void Delivery::log_outcome(const MessageState& progress, std::size_t recipient,
       .add("relay", upstream != nullptr ? upstream->peer() : "none")
       .add("status", kFateNames[static_cast<int>(outcome.fate)])
       .add("dsn", outcome.status.text())
-      .add("reply", words_of(outcome))
+      .add("reply", reply_text(outcome))
       .add("delays", delays)
       .add("size", static_cast<long long>(progress.body().size()))
       .add("conn_use", upstream != nullptr ? upstream->transactions() : 0)
       .add("ignorequota", kBypassNames[static_cast<int>(progress.bypass(recipient))])
-      .add("tls", upstream != nullptr ? tls_words(*upstream) : "none")
+      .add("tls", upstream != nullptr ? tls_summary(*upstream) : "none")
       .add("auth",
            upstream != nullptr && !upstream->mechanism().empty() ? upstream->mechanism() : "none")
       .add("tag", progress.tags().valid ? progress.tags().valid->key_id() : "");

@@ -41,7 +41,7 @@ class Delivery : public DeliveryAgent {
   Delivered settle(std::vector<Outcome> outcomes, const Envelope& envelope, const MailData& data,
                    const MessageTimes& times);
   bool has_idle() const override { return pools_.has_idle(); }
-  void drop_idle() override { pools_.drop_idle(); }
+  void drop_idle() override { pools_.close_idle(); }
 
  private:
   struct Attempt;  // when the message reached which stage

@@ -15,7 +15,7 @@ constexpr std::size_t kPiece = 4 * 1024;
 
 ServerLimits server_limits(const Settings& settings) {
   ServerLimits limits;
-  limits.name = settings.store.hostname;
+  limits.name = settings.client_hostname();
   limits.max_recipients = settings.max_rcpts;
   limits.max_size = settings.max_message_size;
   limits.line_limit = settings.line_limit;
@@ -96,7 +96,7 @@ bool Session::read_input() {
     begun_ = start;
     read_ = 0;
   }
-  const std::chrono::milliseconds earned(read_ * 1000 / settings_.store.min_data_rate);
+  const std::chrono::milliseconds earned(read_ * 1000 / settings_.client_min_data_rate());
   const Deadline deadline =
       server_.state() == ServerState::kData
           ? std::min(start + settings_.timeouts.input, begun_ + settings_.timeouts.input + earned)

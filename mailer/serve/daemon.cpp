@@ -13,6 +13,7 @@
 #include "mailer/serve/observe/control_socket.h"
 #include "mailer/serve/observe/metrics.h"
 #include "mailer/serve/pools/pool_janitor.h"
+#include "mailer/settings/secrets.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -69,7 +70,7 @@ void refuse_new_directory(const DaemonSettings& now, const DaemonSettings& befor
 // What root could read at start, the user that we became must read on SIGHUP.
 void warn_of_reload(const std::vector<std::string>& arguments, const Log& log) {
   try {
-    DaemonSettings settings = configure_daemon(arguments);
+    DaemonSettings settings = load_daemon_settings(arguments);
     read_secrets(settings);
   } catch (const std::exception& error) {
     log.warning(Record()
@@ -171,7 +172,7 @@ void Daemon::Running::reload(Daemon& daemon, Acceptor& acceptor) {
   notify_reloading();
   log.reopen();
   try {
-    DaemonSettings settings = configure_daemon(daemon.arguments_);
+    DaemonSettings settings = load_daemon_settings(daemon.arguments_);
     read_secrets(settings);
     Sockets sockets = open_sockets(settings, daemon.sockets_, daemon.passed_);
     refuse_new_directory(settings, present.get()->settings());
@@ -222,7 +223,7 @@ int Daemon::Running::drain(Daemon& daemon, Acceptor& acceptor, ControlSocket& wa
     ended = clients.wait(Clock::now() + kGrace);
   }
   for (const auto& pool : book.all()) {
-    pool->drop_idle();
+    pool->close_idle();
   }
   watch.stop();
   Record record;

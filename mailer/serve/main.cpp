@@ -22,6 +22,7 @@
 #include "mailer/serve/ldap/ldap_routes.h"
 #include "mailer/serve/observe/status.h"
 #include "mailer/settings/load.h"
+#include "mailer/settings/secrets.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -71,7 +72,7 @@ int check(DaemonSettings settings) {
 }
 
 int serve(const std::vector<std::string>& arguments) {
-  DaemonSettings settings = configure_daemon(arguments);
+  DaemonSettings settings = load_daemon_settings(arguments);
   const Settings& process = settings.process;
   if (process.serve.status) {
     return run_status(process);

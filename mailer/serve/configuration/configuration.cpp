@@ -26,7 +26,7 @@ std::unique_ptr<Routes> make_routes(DaemonSettings& settings, const Log& log) {
 Configuration::Configuration(DaemonSettings settings, PoolRegistry& book, const Log& log)
     : settings_(std::move(settings)), book_(book), routes_(make_routes(settings_, log)) {
   for (Listener& listener : settings_.listeners) {
-    PoolList::Shared pools;
+    SharedPools pools;
     for (Store& store : listener.settings.stores) {
       // The pool keeps the store, and with it the secrets.
       pools.push_back(book.pool(std::move(store), listener.settings));
@@ -39,7 +39,7 @@ Configuration::Configuration(DaemonSettings settings, PoolRegistry& book, const 
 
 std::shared_ptr<PoolList> Configuration::make_pools(const Door& door,
                                                     const std::vector<Destination>& route) const {
-  PoolList::Shared pools;
+  SharedPools pools;
   for (const Destination& destination : route) {
     pools.push_back(book_.pool(settings_.store_for(destination), door.listener->settings));
   }

@@ -34,10 +34,10 @@ void add_pool(const ConnectionPool& pool, Snapshot::Store& store) {
   store.limit += figures.limit;
   store.waiting += figures.waiting;
   store.security = escaped(pool.security());
-  if (!figures.well) {
+  if (!figures.up) {
     store.well = false;
-    store.rests = std::max(store.rests, std::chrono::duration<double>(figures.rests).count());
-    store.sickness = escaped(figures.sickness);
+    store.rests = std::max(store.rests, std::chrono::duration<double>(figures.retry_in).count());
+    store.sickness = escaped(figures.failure);
   }
 }
 
@@ -51,7 +51,7 @@ void add_tally(const Counters& tally, Clock::time_point now, Snapshot::Store& st
   store.answer = tally.recent.mean_answer(sample);
 }
 
-void note_stores(const DaemonParts& daemon, const PoolList::Shared& pools, Clock::time_point now) {
+void note_stores(const DaemonParts& daemon, const SharedPools& pools, Clock::time_point now) {
   std::vector<std::string> destinations;
   for (const auto& pool : pools) {
     destinations.push_back(pool->store().destination.text);

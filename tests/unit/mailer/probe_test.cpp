@@ -79,7 +79,7 @@ class ProbeTest : public CppUnit::TestFixture {
         {{"421 4.3.0 lmtpd: usage\r\n"}, "421 4.3.0 lmtpd: usage"},
         {{kGreeting, "500 LHLO unknown\r\n"}, "LHLO refused: 500 LHLO unknown"},
         {{Play::kClose}, "the peer closed the connection before the reply to greeting"},
-        {{""}, "time was up before the reply to greeting"},
+        {{""}, "timed out before the reply to greeting"},
     };
     for (const auto& row : rows) {
       Play play;

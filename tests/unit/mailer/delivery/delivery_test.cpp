@@ -65,7 +65,7 @@ std::string fate_when_memory_ends_at(const std::string& command) {
   const Delivered delivered = delivery.deliver(envelope, data, Clock::now());
   CPPUNIT_ASSERT_EQUAL(std::size_t{1}, delivered.outcomes.size());
   CPPUNIT_ASSERT(!delivery.has_idle());
-  return words_of(delivered.outcomes[0]);
+  return reply_text(delivered.outcomes[0]);
 }
 
 }  // namespace

@@ -118,7 +118,7 @@ struct World {
     delivered = dispatch.deliver(envelope, data, begun);
     std::vector<std::string> words;
     for (const Outcome& outcome : delivered.outcomes) {
-      words.push_back(words_of(outcome));
+      words.push_back(reply_text(outcome));
     }
     return words;
   }
@@ -277,7 +277,7 @@ class DispatchTest : public CppUnit::TestFixture {
       clients.emplace_back([&] {
         for (int k = 0; k < 50; ++k) {
           const Delivered made = dispatch.deliver(world.envelope, world.data, world.begun);
-          good += made.outcomes.size() == 4 && words_of(made.outcomes[1]) == "550 5.0.0 2@b at b";
+          good += made.outcomes.size() == 4 && reply_text(made.outcomes[1]) == "550 5.0.0 2@b at b";
         }
       });
     }

@@ -15,6 +15,7 @@
 #include "mailer/message/delivery_events.h"
 #include "mailer/serve/pools/pool_registry.h"
 #include "mailer/settings/load.h"
+#include "mailer/settings/secrets.h"
 
 namespace lmtpq::mailer {
 
@@ -25,7 +26,7 @@ class DaemonFixture : public ScratchFileFixture {
  protected:
   DaemonSettings settings(const std::string& text) const {
     write("tls = none\ntag-keys = none\n" + text);
-    DaemonSettings made = configure_daemon({"--config=" + file_});
+    DaemonSettings made = load_daemon_settings({"--config=" + file_});
     read_secrets(made);
     return made;
   }
