@@ -76,7 +76,7 @@ Addressed address(const std::vector<std::string>& recipients, Envelope& envelope
       envelope.recipients.push_back({*mailbox});
       made.taken.push_back(i);
     } else {
-      log.info(Record()
+      log.info(Record("delivery")
                    .add("trace", "")
                    .add("to", recipients[i])
                    .add("status", kFateNames[static_cast<int>(Fate::kPermanent)])

@@ -78,7 +78,7 @@ void report(const std::string& mistake, const Settings& settings) {
   // mailer's user later. Nor may the place be read yet.
   const bool usable = settings.log == "stderr" || (!settings.log.empty() && geteuid() != 0);
   const Log log("lmtpq", usable ? settings.log : "syslog", LogLevel::kInfo);
-  log.error(Record().add("error", mistake));
+  log.error(Record("not-started").add("error", mistake));
 }
 
 int run(Command command, const std::vector<std::string>& arguments, Settings& settings,

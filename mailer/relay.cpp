@@ -70,7 +70,7 @@ int run_relay(const Settings& settings, const Log& log, StdioChannel stdio) {
     session.run();
   } catch (const std::exception& error) {
     // Unanswered mail stays Sendmail's; by now a reply could be taken for one to something else.
-    log.error(Record().add("error", error.what()).add("relay", "ended"));
+    log.error(Record("relay-failed").add("error", error.what()).add("relay", "ended"));
     return EX_TEMPFAIL;
   }
   return EX_OK;

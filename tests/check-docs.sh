@@ -64,18 +64,18 @@ done
 for option in $(cat "$scratch/help.lmtpq"); do
   name=${option#--}
   case $(objection "$name = \n" "$name") in
-  *"only for the command line"* | *"unknown option"*) ;;
+  *"allowed on the command line"* | *"unknown option"*) ;;
   *) echo "$name" >>"$scratch/keys" ;;
   esac
   case $(objection "[destination.x]\n$name = \n" "$name") in
-  *"not in a section"* | *"unknown option"*) ;;
+  *"not allowed in a section"* | *"unknown option"*) ;;
   *) echo "$name" ;;
   esac
 done | grep -vx destination >"$scratch/section-keys"
 for name in $(cat "$scratch/keys"); do
   printf '[listener.x]\naddress = unix:/nowhere/x\n%s = \n' "$name" >"$scratch/conf"
   case $(serve_nowhere --config "$scratch/conf" unix:/nowhere) in
-  *"not in a section"* | *"unknown option"*) ;;
+  *"not allowed in a section"* | *"unknown option"*) ;;
   *) echo "$name" ;;
   esac
 done >"$scratch/listener-keys"

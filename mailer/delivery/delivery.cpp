@@ -155,7 +155,7 @@ void Delivery::attempt(MessageState& progress, Upstream& upstream, Attempt& cloc
                     clocks.latest_answer - upstream.settings().timeouts.data_done,
                     clocks.latest_answer);
   if (const auto& refusal = upstream.client().trace_refusal()) {
-    log_.warning(Record()
+    log_.warning(Record("trace-refused")
                      .add("trace", progress.trace().text())
                      .add("relay", upstream.peer())
                      .add("trace-refused", refusal->summary()));
@@ -195,7 +195,7 @@ Lease Delivery::lease(const std::vector<ConnectionPool*>& order, std::size_t& ne
     if (!made) {
       clocks.trouble = failure.trouble;
       clocks.trouble_words = failure.reason;
-      log_.warning(Record()
+      log_.warning(Record("connection-failed")
                        .add("trace", clocks.trace.text())
                        .add("destination", pool.store().destination.text)
                        .add("failed", failure.reason));
@@ -211,7 +211,7 @@ Lease Delivery::lease(const std::vector<ConnectionPool*>& order, std::size_t& ne
 
 void Delivery::log_tags(const MessageState& progress) const {
   const auto record = [&] {
-    Record made;
+    Record made("tag-rejected");
     made.add("trace", progress.trace().text()).add("qid", progress.queue_id().text());
     return made.add("tag", "rejected");
   };
@@ -244,7 +244,7 @@ void Delivery::log_outcome(const MessageState& progress, std::size_t recipient,
   const std::string delays = seconds(clocks.complete - clocks.begun) + '/' +
                              seconds(clocks.connecting) + '/' + seconds(dot - clocks.started) +
                              '/' + seconds(now - dot);
-  Record record;
+  Record record("delivery");
   record.add("trace", progress.trace().text())
       .add("qid", progress.queue_id().text())
       .add("sessionid", upstream != nullptr ? upstream->client().session() : "")

@@ -194,14 +194,14 @@ void Session::look_at_client() {
 // What the store took, the client will bring again.
 void Session::reply_lost(const TraceId& trace, const std::string& words) {
   carrier_.reply_lost();
-  log_.warning(Record().add("trace", trace.text()).add("client", words));
+  log_.warning(Record("reply-lost").add("trace", trace.text()).add("client", words));
 }
 
 // Between messages a client's leaving is its right, and behind its QUIT; in the middle of one it is
 // worth a line.
 void Session::ended(const std::string& reason) {
   if (!idle() && server_.state() != ServerState::kClosed) {
-    log_.warning(Record()
+    log_.warning(Record("client-lost")
                      .add("trace", "")
                      .add("client", reason)
                      .add("state", kServerStateNames[static_cast<int>(server_.state())])

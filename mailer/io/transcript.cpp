@@ -23,7 +23,8 @@ Transcript::Transcript(const std::string& directory, bool to_log, const std::str
   // Envelopes are private: nobody else reads them, and nobody's link is followed.
   file_ = Descriptor(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!file_.valid()) {
-    log_.warning(Record().add("transcript", path).add("error", std::strerror(errno)));
+    log_.warning(
+        Record("transcript-failed").add("transcript", path).add("error", std::strerror(errno)));
   }
   line("-- ", peer);
 }
@@ -73,8 +74,9 @@ void Transcript::finish(Half& half) {
 
 void Transcript::line(std::string_view direction, std::string_view text) {
   if (to_log_) {
-    log_.info(
-        Record().add("debug-peer", peer_).add("line", std::string(direction) + std::string(text)));
+    log_.info(Record("transcript-line")
+                  .add("debug-peer", peer_)
+                  .add("line", std::string(direction) + std::string(text)));
   }
   if (file_.valid()) {
     const std::string whole = std::string(direction) + std::string(text) + "\n";

@@ -84,7 +84,7 @@ DirectoryPool::Leased DirectoryPool::open(std::unique_lock<std::mutex>& lock) {
     note_failure(attempt, made.failure);
   } else {
     if (!backoff_.up()) {
-      log_.info(Record().add("event", "directory-up"));
+      log_.info(Record("directory-up"));
     }
     backoff_.succeeded(attempt);
   }
@@ -111,7 +111,7 @@ void DirectoryPool::lose(Loss loss, const std::string& reason) {
 
 void DirectoryPool::note_failure(Backoff::Attempt attempt, const std::string& reason) {
   if (backoff_.up()) {
-    log_.warning(Record().add("event", "directory-down").add("failed", reason));
+    log_.warning(Record("directory-down").add("failed", reason));
   }
   last_failure_ = reason;
   backoff_.failed(attempt, now_());

@@ -150,8 +150,7 @@ void RouteFile::reload_if_changed() {
     return;
   }
   last_error_.clear();
-  log_.info(Record()
-                .add("event", "routes-loaded")
+  log_.info(Record("routes-loaded")
                 .add("file", path_)
                 .add("routes", static_cast<long long>(loaded.table->size())));
   const std::lock_guard lock(mutex_);
@@ -161,8 +160,7 @@ void RouteFile::reload_if_changed() {
 void RouteFile::keep_previous(const std::string& reason) {
   if (reason != last_error_) {
     last_error_ = reason;
-    log_.error(Record()
-                   .add("event", "routes-rejected")
+    log_.error(Record("routes-rejected")
                    .add("file", path_)
                    .add("error", reason)
                    .add("effect", "previous routes kept"));

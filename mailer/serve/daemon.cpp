@@ -73,8 +73,7 @@ void warn_of_reload(const std::vector<std::string>& arguments, const Log& log) {
     DaemonSettings settings = load_daemon_settings(arguments);
     read_secrets(settings);
   } catch (const std::exception& error) {
-    log.warning(Record()
-                    .add("event", "reload")
+    log.warning(Record("reload")
                     .add("warning", "SIGHUP will fail, for this user")
                     .add("error", error.what())
                     .add("remedy", "let its group read the file: chgrp, chmod 640"));
@@ -138,7 +137,8 @@ Daemon::Sockets Daemon::open_sockets(const DaemonSettings& settings, const Socke
 int Daemon::run(const Log& log) {
   Running& running = *new Running(log, std::move(first_));  // see the header: never destroyed
   for (const std::string& name : passed_.left()) {
-    log.warning(Record().add("passed", name).add("effect", "no listener has this address"));
+    log.warning(
+        Record("socket-unused").add("passed", name).add("effect", "no listener has this address"));
   }
   const Settings& process = running.present.get()->settings().process;
   warn(running.present.get()->settings(), log);
@@ -184,10 +184,7 @@ void Daemon::Running::reload(Daemon& daemon, Acceptor& acceptor) {
     warn(present.get()->settings(), log);
   } catch (const std::exception& error) {
     meter.reloaded(false);
-    log.error(Record()
-                  .add("event", "reload")
-                  .add("error", error.what())
-                  .add("effect", "all stays as it was"));
+    log.error(Record("reload").add("error", error.what()).add("effect", "all stays as it was"));
   }
   sd_notify(0, "READY=1");
 }
@@ -200,8 +197,7 @@ int Daemon::Running::drain(Daemon& daemon, Acceptor& acceptor, ControlSocket& wa
   acceptor.use({});
   daemon.sockets_.clear();
   clients.drain();
-  log.info(
-      Record().add("event", "draining").add("clients", static_cast<long long>(clients.count())));
+  log.info(Record("draining").add("clients", static_cast<long long>(clients.count())));
   bool ended = clients.wait(Clock::now());
   while (!ended && Clock::now() < deadline) {
     sd_notify(0, "WATCHDOG=1");
@@ -214,8 +210,7 @@ int Daemon::Running::drain(Daemon& daemon, Acceptor& acceptor, ControlSocket& wa
     }
   }
   if (!ended) {
-    log.warning(Record()
-                    .add("event", "cutting")
+    log.warning(Record("cutting")
                     .add("clients", static_cast<long long>(clients.count()))
                     .add("effect", "messages under way are deferred"));
     clients.cut();
@@ -226,8 +221,8 @@ int Daemon::Running::drain(Daemon& daemon, Acceptor& acceptor, ControlSocket& wa
     pool->close_idle();
   }
   watch.stop();
-  Record record;
-  record.add("event", "stopped").add("clients", static_cast<long long>(clients.count()));
+  Record record("stopped");
+  record.add("clients", static_cast<long long>(clients.count()));
   if (ended) {
     log.info(record);
   } else {

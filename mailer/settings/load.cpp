@@ -177,8 +177,7 @@ DaemonSettings load_daemon_settings(const std::vector<std::string>& arguments) {
 
 void warn_of_spool(const Settings& settings, const Log& log) {
   if (eaccess(settings.spool_dir.c_str(), W_OK | X_OK) != 0) {
-    log.warning(Record()
-                    .add("event", "spool-unusable")
+    log.warning(Record("spool-unusable")
                     .add("spool-dir", settings.spool_dir)
                     .add("error", std::strerror(errno))
                     .add("effect", "messages over 256 KiB will be deferred"));
@@ -188,8 +187,7 @@ void warn_of_spool(const Settings& settings, const Log& log) {
 void warn_of_sections(const Settings& settings, const Log& log) {
   for (const Store& store : settings.stores) {
     if (!store.near_miss.empty()) {
-      log.warning(Record()
-                      .add("event", "section-near-miss")
+      log.warning(Record("section-near-miss")
                       .add("destination", store.destination.text)
                       .add("section", "none")
                       .add("near", store.near_miss)

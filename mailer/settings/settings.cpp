@@ -144,7 +144,7 @@ std::vector<Option> option_table(Command command, Settings& settings) {
   if (command != Command::kServe) {
     append(daemon, serve_option_table(settings.serve));
     append(daemon, listener_option_table(settings.serve.listener));
-    daemon = foreign(std::move(daemon));
+    daemon = of_another_command(std::move(daemon));
   }
   append(table, std::move(daemon));
   return table;

@@ -27,8 +27,7 @@ Connection Connector::connect(Deadline latest) {
 }
 
 void Connector::warn_without_tls(const std::string& failure, const char* effect) const {
-  log_.warning(Record()
-                   .add("event", "connection-insecure")
+  log_.warning(Record("connection-insecure")
                    .add("destination", store_.destination.text)
                    .add("failed", failure)
                    .add("effect", effect));
@@ -179,8 +178,7 @@ void Connector::log_security(const Upstream& upstream) const {
     return;
   }
   const TlsFacts& facts = upstream.tls_facts();
-  Record record;
-  record.add("event", "connection-secured");
+  Record record("connection-secured");
   record.add("relay", upstream.peer()).add("tls", tls_summary(upstream));
   if (upstream.tls() != nullptr) {
     record.add("cipher", facts.cipher)

@@ -25,7 +25,7 @@ std::string names_of(const std::vector<Destination>& destinations) {
 
 Record record_of(const ServeSettings& serve) {
   const auto or_none = [](const std::string& text) { return text.empty() ? "none" : text; };
-  Record made;
+  Record made("daemon-settings");
   made.add("control", or_none(serve.control))
       .add("metrics", or_none(serve.metrics))
       .add("mailbox-limit", static_cast<long long>(serve.mailbox_limit))
@@ -35,7 +35,7 @@ Record record_of(const ServeSettings& serve) {
 }
 
 Record record_of(const Listener& listener) {
-  Record made;
+  Record made("listener-settings");
   made.add("listener", listener.address.text);
   if (!listener.name.empty()) {
     made.add("name", listener.name);
@@ -51,7 +51,7 @@ Record record_of(const Store& store) {
   StoreSettings settings;
   Table table = store_option_table(settings);
   append(table, pool_option_table(settings.pool));
-  Record made;
+  Record made("store-settings");
   made.add("store", store.destination.text);
   for (const auto& [name, value] : store.effective) {
     const auto option =
@@ -86,8 +86,7 @@ Announced all_of(const Configuration& site, const PoolRegistry& pools) {
 
 Announced announce_start(const Configuration& site, const PoolRegistry& pools, const Log& log) {
   Announced made = all_of(site, pools);
-  log.info(Record()
-               .add("event", "serving")
+  log.info(Record("serving")
                .add("version", LMTPQ_VERSION)
                .add("pid", static_cast<long long>(getpid()))
                .add("config", site.settings().process.config_file)
@@ -108,25 +107,22 @@ Announced announce_reload(const Configuration& site, const PoolRegistry& pools,
       Record line = record;
       log.info(line.add("change", old == before.end() ? "new" : "changed"));
       if (what == kDaemon) {
-        log.warning(
-            Record()
-                .add("event", "reload")
-                .add("effect",
-                     "control, metrics and mailbox-limit are as they were until the next start"));
+        log.warning(Record("reload").add(
+            "effect", "control, metrics and mailbox-limit are as they were until the next start"));
       }
       ++changes;
     }
   }
   for (const auto& [what, record] : before) {
     if (!made.contains(what)) {
-      log.info(Record()
-                   .add(what.substr(0, what.find(' ')), what.substr(what.find(' ') + 1))
+      const std::string kind = what.substr(0, what.find(' '));
+      log.info(Record(kind + "-settings")
+                   .add(kind, what.substr(what.find(' ') + 1))
                    .add("change", "gone"));
       ++changes;
     }
   }
-  log.info(Record()
-               .add("event", "reloaded")
+  log.info(Record("reloaded")
                .add("listeners", static_cast<long long>(site.settings().listeners.size()))
                .add("changes", changes));
   return made;

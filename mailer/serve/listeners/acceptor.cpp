@@ -86,7 +86,7 @@ void Acceptor::accept_all(const ListeningSocket& socket) {
     if (!accepted.valid()) {
       const bool none_free = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
       if (none_free && !std::exchange(starved_, true)) {
-        log_.error(Record()
+        log_.error(Record("accept-failed")
                        .add("error", std::strerror(errno))
                        .add("effect", "clients wait; raise the limit of open files")
                        .add("listener", socket.address().text));

@@ -64,7 +64,7 @@ void Clients::refuse(const Descriptor& socket, const Client& client, const std::
                      const Objection& objection) {
   const std::string line = objection.reply + "\r\n";
   send(socket.number(), line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-  log_.warning(Record()
+  log_.warning(Record("client-refused")
                    .add("client", client.text())
                    .add("listener", address)
                    .add("refused", objection.reply));
@@ -109,7 +109,8 @@ void Clients::start(Descriptor socket, Entries::iterator entry,
   } catch (const std::exception& error) {
     refuse(*shared, entry->client, entry->address,
            {Dismissal::kNoRoom, "421 4.3.2 No room for another connection, try again later"});
-    log_.error(Record().add("error", error.what()).add("effect", "a client was sent away"));
+    log_.error(
+        Record("client-failed").add("error", error.what()).add("effect", "a client was sent away"));
     leave(entry);
   }
 }
@@ -128,7 +129,9 @@ void Clients::serve(Descriptor socket, Entries::iterator entry,
       session.say_goodbye();
     }
   } catch (const std::exception& error) {
-    log_.error(Record().add("error", error.what()).add("effect", "a client's session ended"));
+    log_.error(Record("session-failed")
+                   .add("error", error.what())
+                   .add("effect", "a client's session ended"));
   }
   leave(entry);  // before the socket closes: cut() must not meet its number's next owner
 }

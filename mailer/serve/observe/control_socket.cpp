@@ -42,7 +42,9 @@ void ControlSocket::listen(const std::string& path) {
     if (path != kDefaultControl) {
       throw ConfigError("--control: " + std::string(error.what()));
     }
-    log_.warning(Record().add("control", error.what()).add("effect", "--status finds nobody"));
+    log_.warning(Record("control-failed")
+                     .add("control", error.what())
+                     .add("effect", "--status finds nobody"));
   }
 }
 

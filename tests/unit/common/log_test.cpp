@@ -14,8 +14,8 @@
 #include "common/config/config.h"
 #include "tests/unit/common/scratch_file.h"
 
-// The program's own syslog takes the place of libc's (which _FORTIFY_SOURCE calls by its second
-// name), for <syslog.h> must not be seen here. Numbers are those of RFC 5424 section 6.2.1.
+// These functions replace libc's syslog; _FORTIFY_SOURCE calls the second name. <syslog.h> must not
+// be included here. Numbers are those of RFC 5424 section 6.2.1.
 namespace {
 
 const char* g_ident = nullptr;
@@ -59,7 +59,7 @@ using lmtpq::Record;
 
 class LogTest : public ScratchFileFixture {
   CPPUNIT_TEST_SUITE(LogTest);
-  CPPUNIT_TEST(recordKeepsOrderAndSeparatesBySpaces);
+  CPPUNIT_TEST(recordBeginsWithItsEventAndKeepsTheOrderOfFields);
   CPPUNIT_TEST(valueIsQuotedOnlyWhereItMustBe);
   CPPUNIT_TEST(noByteOfAValueCanEndTheLine);
   CPPUNIT_TEST(longValueIsCutBetweenCharacters);
@@ -70,7 +70,7 @@ class LogTest : public ScratchFileFixture {
   CPPUNIT_TEST(lineBelowTheThresholdIsNotWritten);
   CPPUNIT_TEST(syslogGetsTheMailFacilityAndTheSeverity);
   CPPUNIT_TEST(fileThatCannotBeOpenedFallsBackToSyslog);
-  CPPUNIT_TEST(pipeThatNobodyReadsHoldsNothingUp);
+  CPPUNIT_TEST(aPipeWithoutAReaderDoesNotBlock);
   CPPUNIT_TEST(fullDiskIsIgnored);
   CPPUNIT_TEST_SUITE_END();
 
@@ -91,7 +91,7 @@ class LogTest : public ScratchFileFixture {
     return lines;
   }
 
-  // The line without its time, whose form alone is checked.
+  // The line without its time; only the form of the time is checked.
   static std::string after_time(const std::string& line) {
     const std::string form = "0000-00-00T00:00:00.000Z ";
     CPPUNIT_ASSERT_MESSAGE(line, line.size() > form.size());
@@ -104,10 +104,10 @@ class LogTest : public ScratchFileFixture {
 
   static std::string us() { return "lmtpq[" + std::to_string(getpid()) + "]: "; }
 
-  void recordKeepsOrderAndSeparatesBySpaces() {
+  void recordBeginsWithItsEventAndKeepsTheOrderOfFields() {
     const Record record =
-        Record().add("trace", "t1-aaa").add("size", 42).add("to", "a@b").add("n", -1);
-    CPPUNIT_ASSERT_EQUAL(std::string("trace=t1-aaa size=42 to=a@b n=-1"), record.text());
+        Record("x").add("trace", "t1-aaa").add("size", 42).add("to", "a@b").add("n", -1);
+    CPPUNIT_ASSERT_EQUAL(std::string("event=x trace=t1-aaa size=42 to=a@b n=-1"), record.text());
   }
 
   void valueIsQuotedOnlyWhereItMustBe() {
@@ -124,7 +124,8 @@ class LogTest : public ScratchFileFixture {
                  {"a\\b", "k=\"a\\\\b\""},
                  {"gr\xc3\xbc\xc3\x9f", "k=gr\xc3\xbc\xc3\x9f"}};
     for (const auto& row : cases) {
-      CPPUNIT_ASSERT_EQUAL(std::string(row.text), Record().add("k", row.value).text());
+      CPPUNIT_ASSERT_EQUAL("event=x " + std::string(row.text),
+                           Record("x").add("k", row.value).text());
     }
   }
 
@@ -132,24 +133,26 @@ class LogTest : public ScratchFileFixture {
     for (int first = 0; first < 256; ++first) {
       for (int second = 0; second < 256; ++second) {
         const char value[] = {static_cast<char>(first), static_cast<char>(second)};
-        const std::string text = Record().add("k", std::string_view(value, 2)).text();
+        const std::string text = Record("x").add("k", std::string_view(value, 2)).text();
         for (const char c : text) {
           CPPUNIT_ASSERT((c < 0 || c >= ' ') && c != '\x7f');
         }
         CPPUNIT_ASSERT(text.find("\xc2\x85") == std::string::npos);
       }
     }
-    CPPUNIT_ASSERT_EQUAL(std::string("k=\"\\x1b[2J\\xc2\\x9b\\xff\\n\""),
-                         Record().add("k", "\x1b[2J\xc2\x9b\xff\n").text());
+    CPPUNIT_ASSERT_EQUAL(std::string("event=x k=\"\\x1b[2J\\xc2\\x9b\\xff\\n\""),
+                         Record("x").add("k", "\x1b[2J\xc2\x9b\xff\n").text());
   }
 
   void longValueIsCutBetweenCharacters() {
     const std::string full(Record::kMaxValue, 'x');
-    CPPUNIT_ASSERT_EQUAL("k=" + full, Record().add("k", full).text());
-    CPPUNIT_ASSERT_EQUAL("k=" + full + "...", Record().add("k", full + "y").text());
+    CPPUNIT_ASSERT_EQUAL("event=x k=" + full, Record("x").add("k", full).text());
+    CPPUNIT_ASSERT_EQUAL("event=x k=" + full + "...", Record("x").add("k", full + "y").text());
     const std::string almost(Record::kMaxValue - 1, 'x');
-    CPPUNIT_ASSERT_EQUAL("k=" + almost + "...", Record().add("k", almost + "\xc3\xbc").text());
-    CPPUNIT_ASSERT_EQUAL("k=" + almost + "...", Record().add("k", almost + "\nrest").text());
+    CPPUNIT_ASSERT_EQUAL("event=x k=" + almost + "...",
+                         Record("x").add("k", almost + "\xc3\xbc").text());
+    CPPUNIT_ASSERT_EQUAL("event=x k=" + almost + "...",
+                         Record("x").add("k", almost + "\nrest").text());
   }
 
   void levelsHaveNames() {
@@ -164,66 +167,66 @@ class LogTest : public ScratchFileFixture {
 
   void fileLineBeginsWithTimeProgramAndProcess() {
     const Log log("lmtpq", file_, LogLevel::kDebug);
-    log.info(Record().add("event", "start"));
-    log.warning(Record().add("n", 1));
-    log.error(Record().add("n", 2));
-    log.debug(Record().add("n", 3));
+    log.info(Record("start"));
+    log.warning(Record("x").add("n", 1));
+    log.error(Record("x").add("n", 2));
+    log.debug(Record("x").add("n", 3));
     const auto lines = file_lines();
     CPPUNIT_ASSERT_EQUAL(std::size_t{4}, lines.size());
     CPPUNIT_ASSERT_EQUAL(us() + "event=start", after_time(lines[0]));
-    CPPUNIT_ASSERT_EQUAL(us() + "level=warning n=1", after_time(lines[1]));
-    CPPUNIT_ASSERT_EQUAL(us() + "level=error n=2", after_time(lines[2]));
-    CPPUNIT_ASSERT_EQUAL(us() + "level=debug n=3", after_time(lines[3]));
+    CPPUNIT_ASSERT_EQUAL(us() + "level=warning event=x n=1", after_time(lines[1]));
+    CPPUNIT_ASSERT_EQUAL(us() + "level=error event=x n=2", after_time(lines[2]));
+    CPPUNIT_ASSERT_EQUAL(us() + "level=debug event=x n=3", after_time(lines[3]));
   }
 
   void fileIsAppendedTo() {
     for (int run = 0; run < 2; ++run) {
       const Log log("lmtpq", file_, LogLevel::kInfo);
-      log.info(Record().add("n", run));
+      log.info(Record("x").add("n", run));
     }
     const auto lines = file_lines();
     CPPUNIT_ASSERT_EQUAL(std::size_t{2}, lines.size());
-    CPPUNIT_ASSERT_EQUAL(us() + "n=0", after_time(lines[0]));
-    CPPUNIT_ASSERT_EQUAL(us() + "n=1", after_time(lines[1]));
+    CPPUNIT_ASSERT_EQUAL(us() + "event=x n=0", after_time(lines[0]));
+    CPPUNIT_ASSERT_EQUAL(us() + "event=x n=1", after_time(lines[1]));
   }
 
   void stderrLineIsTheSameAsTheFileLine() {
     const int kept = dup(STDERR_FILENO);
     const int file = open(file_.c_str(), O_WRONLY | O_CREAT, 0600);
     dup2(file, STDERR_FILENO);
-    { Log("lmtpq", "stderr", LogLevel::kInfo).warning(Record().add("n", 1)); }
+    { Log("lmtpq", "stderr", LogLevel::kInfo).warning(Record("x").add("n", 1)); }
     const bool still_open = fcntl(STDERR_FILENO, F_GETFD) >= 0;
     dup2(kept, STDERR_FILENO);
     close(kept);
     close(file);
     CPPUNIT_ASSERT(still_open);
-    CPPUNIT_ASSERT_EQUAL(us() + "level=warning n=1", after_time(file_lines().at(0)));
+    CPPUNIT_ASSERT_EQUAL(us() + "level=warning event=x n=1", after_time(file_lines().at(0)));
   }
 
   void lineBelowTheThresholdIsNotWritten() {
     const Log log("lmtpq", file_, LogLevel::kWarning);
     CPPUNIT_ASSERT(log.wants(LogLevel::kError) && log.wants(LogLevel::kWarning));
     CPPUNIT_ASSERT(!log.wants(LogLevel::kInfo) && !log.wants(LogLevel::kDebug));
-    log.info(Record().add("n", 1));
-    log.debug(Record().add("n", 2));
-    log.error(Record().add("n", 3));
+    log.info(Record("x").add("n", 1));
+    log.debug(Record("x").add("n", 2));
+    log.error(Record("x").add("n", 3));
     CPPUNIT_ASSERT_EQUAL(std::size_t{1}, file_lines().size());
   }
 
   void syslogGetsTheMailFacilityAndTheSeverity() {
     {
-      // A name that dies before the line is written: syslog keeps the pointer only.
+      // The name ends before the line is written: syslog keeps only the pointer.
       const Log log(std::string("lmtpq-") + "long-program-name", "syslog", LogLevel::kDebug);
       CPPUNIT_ASSERT_EQUAL(2 << 3, g_facility);
       CPPUNIT_ASSERT_EQUAL(0x01, g_options);
-      log.error(Record().add("n", 1));
-      log.warning(Record().add("n", 2));
-      log.info(Record().add("rate", "100%n"));
-      log.debug(Record().add("n", 4));
+      log.error(Record("x").add("n", 1));
+      log.warning(Record("x").add("n", 2));
+      log.info(Record("x").add("rate", "100%n"));
+      log.debug(Record("x").add("n", 4));
     }
     const std::vector<std::string> expected = {
-        "19 lmtpq-long-program-name n=1", "20 lmtpq-long-program-name n=2",
-        "22 lmtpq-long-program-name rate=100%n", "23 lmtpq-long-program-name n=4"};
+        "19 lmtpq-long-program-name event=x n=1", "20 lmtpq-long-program-name event=x n=2",
+        "22 lmtpq-long-program-name event=x rate=100%n", "23 lmtpq-long-program-name event=x n=4"};
     CPPUNIT_ASSERT(expected == g_lines);
     CPPUNIT_ASSERT(g_ident == nullptr);
   }
@@ -231,15 +234,15 @@ class LogTest : public ScratchFileFixture {
   void fileThatCannotBeOpenedFallsBackToSyslog() {
     const std::string path = folder_ + "/none/log";
     const Log log("lmtpq", path, LogLevel::kError);
-    log.error(Record().add("n", 1));
+    log.error(Record("x").add("n", 1));
     CPPUNIT_ASSERT_EQUAL(std::size_t{2}, g_lines.size());
     CPPUNIT_ASSERT_EQUAL(
         "19 lmtpq event=log-file-failed file=" + path + " error=\"No such file or directory\"",
         g_lines[0]);
-    CPPUNIT_ASSERT_EQUAL(std::string("19 lmtpq n=1"), g_lines[1]);
+    CPPUNIT_ASSERT_EQUAL(std::string("19 lmtpq event=x n=1"), g_lines[1]);
   }
 
-  void pipeThatNobodyReadsHoldsNothingUp() {
+  void aPipeWithoutAReaderDoesNotBlock() {
     CPPUNIT_ASSERT_EQUAL(0, mkfifo(file_.c_str(), 0600));
     alarm(10);  // ends a test that hangs
     const Log log("lmtpq", file_, LogLevel::kInfo);
@@ -249,7 +252,7 @@ class LogTest : public ScratchFileFixture {
 
   void fullDiskIsIgnored() {
     const Log log("lmtpq", "/dev/full", LogLevel::kInfo);
-    log.info(Record().add("n", 1));
+    log.info(Record("x").add("n", 1));
     CPPUNIT_ASSERT(g_lines.empty());
   }
 };

@@ -9,8 +9,8 @@
 #include <variant>
 
 #include "common/config/config.h"
-#include "milter/policy/rules.h"
-#include "tests/unit/milter/fake_edits.h"
+#include "milter/policy/rule_parser.h"
+#include "tests/unit/milter/fake_header_edits.h"
 
 using namespace lmtpq;
 using namespace lmtpq::milter;
@@ -49,11 +49,11 @@ RecipientFacts to(const std::string& address, const std::string& mailer = "cyrus
   return {address, address.substr(0, address.find('@')), mailer};
 }
 
-// A service whose log can be read.
+// A SharedState with a log that can be read.
 class Bench {
  public:
   explicit Bench(ConfigurationPtr configuration)
-      : path_(make_file()), log_("test", path_, LogLevel::kInfo), service(configuration, log_) {}
+      : path_(make_file()), log_("test", path_, LogLevel::kInfo), state(configuration, log_) {}
   ~Bench() { unlink(path_.c_str()); }
 
   std::string log() const {
@@ -72,25 +72,27 @@ class Bench {
   Log log_;
 
  public:
-  Service service;
+  SharedState state;
 };
 
-void feed(Message& message, FakeEdits& edits, const std::string& name, const std::string& value) {
+void feed(Message& message, FakeHeaderEdits& edits, const std::string& name,
+          const std::string& value) {
   edits.fields.push_back({name, value});
   message.take_field(name, value);
 }
 
-// A message as it comes, what becomes of its header, and the service that decides.
+// A message, its header, and the state with which it is decided.
 struct Scene {
   explicit Scene(const ConfigurationPtr& configuration, MessageFacts facts = mail())
       : bench(configuration), message(configuration, std::move(facts)) {}
   Bench bench;
-  FakeEdits edits;
+  FakeHeaderEdits edits;
   Message message;
 };
 
-// What the mailer believes of the one tag that is there.
-std::variant<Tag, TagFault> verified(const FakeEdits& edits, const Configuration& configuration,
+// What the mailer makes of the only tag.
+std::variant<Tag, TagFault> verified(const FakeHeaderEdits& edits,
+                                     const Configuration& configuration,
                                      const std::string& message_id = "<a@b>",
                                      const std::string& queue_id = "4AL93Qxa012345",
                                      std::int64_t now = kNow) {
@@ -108,41 +110,41 @@ QuotaScope scope_of(const std::variant<Tag, TagFault>& tag) {
 
 class MessageTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(MessageTest);
-  CPPUNIT_TEST(theTagSaysWhatTheRulesDecided);
-  CPPUNIT_TEST(aDecisionForSomeRecipientsListsThoseOnly);
+  CPPUNIT_TEST(theTagHasTheDecisionOfTheRules);
+  CPPUNIT_TEST(aDecisionForSomeRecipientsListsOnlyThem);
   CPPUNIT_TEST(withoutAMatchTheTagCarriesTheTraceOnly);
-  CPPUNIT_TEST(everyTagFromOutsideIsGoneAndOursIsFirst);
+  CPPUNIT_TEST(tagsFromOutsideAreRemovedAndTheNewOneIsFirst);
   CPPUNIT_TEST(tagsAreDeletedFromTheLastToTheFirst);
-  CPPUNIT_TEST(aNameThatOnlyBeginsLikeTheTagIsLeftAlone);
-  CPPUNIT_TEST(oldTagsGoEvenWhereNoneIsWritten);
+  CPPUNIT_TEST(aFieldWhoseNameOnlyBeginsLikeTheTagStays);
+  CPPUNIT_TEST(oldTagsAreRemovedEvenIfNoneIsWritten);
   CPPUNIT_TEST(theFirstMessageIdCounts);
-  CPPUNIT_TEST(withoutAMessageIdTheQueueIdBinds);
-  CPPUNIT_TEST(withNothingToBindToThereIsNoTag);
+  CPPUNIT_TEST(withoutAMessageIdTheTagIsBoundToTheQueueId);
+  CPPUNIT_TEST(withoutAnIdToBindToThereIsNoTag);
   CPPUNIT_TEST(withoutBindingTheQueueIdIsNotInTheTag);
-  CPPUNIT_TEST(aQueueIdThatComesLateIsTaken);
-  CPPUNIT_TEST(aTagIsBelievedForItsLifetime);
-  CPPUNIT_TEST(thoseOfOtherMailersGetNoTag);
-  CPPUNIT_TEST(moreRecipientsThanWeKeepAreNeverEverybody);
+  CPPUNIT_TEST(aQueueIdThatArrivesLateIsUsed);
+  CPPUNIT_TEST(aTagIsValidForItsLifetime);
+  CPPUNIT_TEST(recipientsOfOtherMailersGetNoTag);
+  CPPUNIT_TEST(withMoreRecipientsThanAreKeptTheScopeIsNotEverybody);
   CPPUNIT_TEST(aRecipientLongerThanAnyMailboxIsNotKept);
-  CPPUNIT_TEST(theAddressesOfAMessageHaveABoundTogether);
+  CPPUNIT_TEST(theAddressesOfAMessageHaveALimitTogether);
   CPPUNIT_TEST(aQuotedTwinIsJudgedAsItsPlainForm);
-  CPPUNIT_TEST(anOddAddressOpensNoQuota);
-  CPPUNIT_TEST(aListIsAsLongAsTheMailerReads);
-  CPPUNIT_TEST(aFieldBeyondTheBoundIgnoresNoQuota);
-  CPPUNIT_TEST(fieldsThatNobodyAsksForCostNothing);
+  CPPUNIT_TEST(anAmbiguousAddressOpensNoQuota);
+  CPPUNIT_TEST(aListIsAtMostAsLongAsTheMailerReads);
+  CPPUNIT_TEST(aFieldOverTheLimitOpensNoQuota);
+  CPPUNIT_TEST(fieldsThatNoRuleNeedsAreNotKept);
   CPPUNIT_TEST(aFoldedFieldIsOneLine);
-  CPPUNIT_TEST(theSizeAtTheEndCountsMoreThanTheDeclaredOne);
-  CPPUNIT_TEST(anMtaThatTakesNoEditsIsTold);
-  CPPUNIT_TEST(aTagThatStaysIsToldThoughNoneIsWritten);
-  CPPUNIT_TEST(everyMessageHasOneLine);
+  CPPUNIT_TEST(theSizeAtTheEndOverridesTheDeclaredOne);
+  CPPUNIT_TEST(anMtaThatRefusesEditsIsLogged);
+  CPPUNIT_TEST(aTagThatCannotBeRemovedIsAFailureEvenIfNoneIsWritten);
+  CPPUNIT_TEST(everyMessageHasOneLogLine);
   CPPUNIT_TEST(aMessageOverTheLimitIsAWarning);
-  CPPUNIT_TEST(whatTheClientSaysBreaksNoLine);
-  CPPUNIT_TEST(aMessageKeepsTheConfigurationItBeganWith);
-  CPPUNIT_TEST(claimsNameARecipientUnderBothNames);
+  CPPUNIT_TEST(textFromTheClientCannotBreakALogLine);
+  CPPUNIT_TEST(aMessageKeepsTheConfigurationWithWhichItBegan);
+  CPPUNIT_TEST(claimsListARecipientUnderBothNames);
   CPPUNIT_TEST_SUITE_END();
 
   // Sendmail delivers each of these to victim@store.test, or may.
-  void anOddAddressOpensNoQuota() {
+  void anAmbiguousAddressOpensNoQuota() {
     const auto configuration =
         shared(configuration_of("[rule.all]\nclient = 192.0.2.9\nfrom = *\nquota = ignore\n"));
     for (const char* odd :
@@ -156,7 +158,7 @@ class MessageTest : public CppUnit::TestFixture {
       to_odd.take_recipient({odd, "victim", "cyrusv2"});
       to_odd.take_recipient({"<plain@store.test>", "plain", "cyrusv2"});
       const Verdict verdict = to_odd.judge(nullptr, {});
-      CPPUNIT_ASSERT_MESSAGE(odd, verdict.recipients.at(0).why == Why::kOddAddress);
+      CPPUNIT_ASSERT_MESSAGE(odd, verdict.recipients.at(0).why == Why::kAmbiguousAddress);
       CPPUNIT_ASSERT_MESSAGE(odd, verdict.scope == QuotaScope::kListed);
       MessageFacts facts = mail();
       facts.sender = odd;
@@ -175,7 +177,7 @@ class MessageTest : public CppUnit::TestFixture {
     }
   }
 
-  // The mailer tells them apart no more than the store does.
+  // For the mailer and the store they are the same mailbox.
   void aQuotedTwinIsJudgedAsItsPlainForm() {
     const Configuration configuration = configuration_of(
         "[rule.boss]\nrcpt = boss@example.org\nquota = honour\n"
@@ -195,11 +197,11 @@ class MessageTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(configuration.policy.decide(facts, nullptr, {}).scope == QuotaScope::kNobody);
   }
 
-  static bool decide(Message& message, Bench& bench, FakeEdits& edits) {
-    return message.decide(bench.service, edits, kNow, Limiter::Time());
+  static bool decide(Message& message, Bench& bench, FakeHeaderEdits& edits) {
+    return message.decide(bench.state, edits, kNow, Limiter::Time());
   }
 
-  void theTagSaysWhatTheRulesDecided() {
+  void theTagHasTheDecisionOfTheRules() {
     const auto configuration = shared(configuration_of(kTrusted));
     Scene scene(configuration);
     auto& [bench, edits, message] = scene;
@@ -213,7 +215,7 @@ class MessageTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string(kTagName), edits.fields[0].name);
   }
 
-  void aDecisionForSomeRecipientsListsThoseOnly() {
+  void aDecisionForSomeRecipientsListsOnlyThem() {
     const auto configuration = shared(configuration_of(kTrusted));
     Scene scene(configuration);
     auto& [bench, edits, message] = scene;
@@ -242,12 +244,12 @@ class MessageTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(bench.logged("quota=honour why=\"no rule\" tagged=yes"));
   }
 
-  void everyTagFromOutsideIsGoneAndOursIsFirst() {
+  void tagsFromOutsideAreRemovedAndTheNewOneIsFirst() {
     for (const bool shifts : {false, true}) {
       for (const int count : {1, 2, 8}) {
         const auto configuration = shared(configuration_of(kTrusted));
         Bench bench(configuration);
-        FakeEdits edits;
+        FakeHeaderEdits edits;
         edits.shifts = shifts;
         Message message(configuration, mail());
         message.take_recipient(to("bob@example.org"));
@@ -280,7 +282,7 @@ class MessageTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(expected == edits.calls);
   }
 
-  void aNameThatOnlyBeginsLikeTheTagIsLeftAlone() {
+  void aFieldWhoseNameOnlyBeginsLikeTheTagStays() {
     const auto configuration = shared(configuration_of(kTrusted));
     Scene scene(configuration);
     auto& [bench, edits, message] = scene;
@@ -291,7 +293,7 @@ class MessageTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(edits.calls.empty());
   }
 
-  void oldTagsGoEvenWhereNoneIsWritten() {
+  void oldTagsAreRemovedEvenIfNoneIsWritten() {
     Configuration without = configuration_of(kTrusted);
     without.keys = Keyring();
     const auto configuration = shared(std::move(without));
@@ -301,7 +303,7 @@ class MessageTest : public CppUnit::TestFixture {
     feed(message, edits, "X-LMTPQ-Tag", "v=1");
     CPPUNIT_ASSERT(decide(message, bench, edits));
     CPPUNIT_ASSERT(edits.values("X-LMTPQ-Tag").empty());
-    CPPUNIT_ASSERT(bench.logged("tagged=no no_tag=\"no keys\""));
+    CPPUNIT_ASSERT(bench.logged("tagged=no no-tag=\"no keys\""));
   }
 
   void theFirstMessageIdCounts() {
@@ -324,26 +326,26 @@ class MessageTest : public CppUnit::TestFixture {
     }
   }
 
-  void withoutAMessageIdTheQueueIdBinds() {
+  void withoutAMessageIdTheTagIsBoundToTheQueueId() {
     const auto configuration = shared(configuration_of(kTrusted));
     Scene scene(configuration);
     auto& [bench, edits, message] = scene;
     message.take_recipient(to("bob@example.org"));
     CPPUNIT_ASSERT(decide(message, bench, edits));
     scope_of(verified(edits, *configuration, ""));
-    // Sendmail may write a Message-ID of its own behind us.
+    // Sendmail may add a Message-ID after the milter.
     scope_of(verified(edits, *configuration, "<made@here>"));
     const auto elsewhere = verified(edits, *configuration, "", "4AL93Qxa999999");
     CPPUNIT_ASSERT(std::get<TagFault>(elsewhere) == TagFault::kWrongMessage);
   }
 
-  void withNothingToBindToThereIsNoTag() {
+  void withoutAnIdToBindToThereIsNoTag() {
     for (const bool bind : {true, false}) {
       Configuration made = configuration_of(kTrusted);
       made.bind_queue_id = bind;
       const auto configuration = shared(std::move(made));
       Bench bench(configuration);
-      FakeEdits edits;
+      FakeHeaderEdits edits;
       MessageFacts facts = mail();
       if (bind) {
         facts.queue_id.clear();
@@ -352,7 +354,7 @@ class MessageTest : public CppUnit::TestFixture {
       message.take_recipient(to("bob@example.org"));
       CPPUNIT_ASSERT(decide(message, bench, edits));
       CPPUNIT_ASSERT(edits.calls.empty());
-      CPPUNIT_ASSERT(bench.logged(bind ? "no_tag=\"no queue id\"" : "no_tag=\"no Message-ID\""));
+      CPPUNIT_ASSERT(bench.logged(bind ? "no-tag=\"no queue id\"" : "no-tag=\"no Message-ID\""));
     }
   }
 
@@ -369,7 +371,7 @@ class MessageTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(edits.values("X-LMTPQ-Tag")[0].find("i=") == std::string::npos);
   }
 
-  void aQueueIdThatComesLateIsTaken() {
+  void aQueueIdThatArrivesLateIsUsed() {
     const auto configuration = shared(configuration_of(kTrusted));
     MessageFacts facts = mail();
     facts.queue_id.clear();
@@ -379,7 +381,7 @@ class MessageTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("LATE1"), message.facts().queue_id);
   }
 
-  void aTagIsBelievedForItsLifetime() {
+  void aTagIsValidForItsLifetime() {
     const auto configuration = shared(configuration_of(kTrusted));
     Scene scene(configuration);
     auto& [bench, edits, message] = scene;
@@ -390,7 +392,7 @@ class MessageTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(std::get<TagFault>(late) == TagFault::kExpired);
   }
 
-  void thoseOfOtherMailersGetNoTag() {
+  void recipientsOfOtherMailersGetNoTag() {
     const auto configuration = shared(configuration_of(kTrusted));
     for (const char* mailer : {"esmtp", "local", ""}) {
       Scene scene(configuration);
@@ -404,7 +406,7 @@ class MessageTest : public CppUnit::TestFixture {
     }
   }
 
-  void moreRecipientsThanWeKeepAreNeverEverybody() {
+  void withMoreRecipientsThanAreKeptTheScopeIsNotEverybody() {
     const auto configuration = shared(configuration_of("[rule.all]\nfrom = *\nquota = ignore\n"));
     Message message(configuration, mail());
     for (std::size_t i = 0; i < Message::kMaxRecipients; ++i) {
@@ -415,14 +417,14 @@ class MessageTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(message.judge(nullptr, {}).scope == QuotaScope::kListed);
     CPPUNIT_ASSERT_EQUAL(Message::kMaxRecipients, message.facts().recipients.size());
     Bench bench(configuration);
-    FakeEdits edits;
+    FakeHeaderEdits edits;
     CPPUNIT_ASSERT(decide(message, bench, edits));
     CPPUNIT_ASSERT(bench.logged("rcpts=20001"));
-    CPPUNIT_ASSERT(bench.logged("rcpts_beyond_limit=19001"));
+    CPPUNIT_ASSERT(bench.logged("rcpts-beyond-limit=19001"));
   }
 
   void aRecipientLongerThanAnyMailboxIsNotKept() {
-    // It is honoured by a rule that a part of its name would not meet.
+    // A rule honours the quota of the whole name, and would not match a part of it.
     const auto configuration =
         shared(configuration_of("[rule.no]\nrcpt = *@secret\nquota = honour\n"
                                 "[rule.all]\nfrom = *\nquota = ignore\n"));
@@ -433,7 +435,7 @@ class MessageTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(message.judge(nullptr, {}).scope == QuotaScope::kListed);
   }
 
-  void theAddressesOfAMessageHaveABoundTogether() {
+  void theAddressesOfAMessageHaveALimitTogether() {
     const auto configuration = shared(configuration_of("[rule.all]\nfrom = *\nquota = ignore\n"));
     Message message(configuration, mail());
     for (int i = 0; i < 5000; ++i) {
@@ -447,7 +449,7 @@ class MessageTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(message.judge(nullptr, {}).scope == QuotaScope::kListed);
   }
 
-  void aListIsAsLongAsTheMailerReads() {
+  void aListIsAtMostAsLongAsTheMailerReads() {
     const auto configuration = shared(configuration_of(kTrusted));
     Scene scene(configuration, mail("198.51.100.1"));
     auto& [bench, edits, message] = scene;
@@ -459,11 +461,11 @@ class MessageTest : public CppUnit::TestFixture {
     const auto tag = verified(edits, *configuration, "");
     CPPUNIT_ASSERT(std::get<Tag>(tag).ignores_quota("carol@" + std::to_string(kMaxListed - 1)));
     CPPUNIT_ASSERT(!std::get<Tag>(tag).ignores_quota("carol@" + std::to_string(kMaxListed)));
-    CPPUNIT_ASSERT(bench.logged("rcpts_beyond_limit=5 "));
+    CPPUNIT_ASSERT(bench.logged("rcpts-beyond-limit=5 "));
   }
 
-  void aFieldBeyondTheBoundIgnoresNoQuota() {
-    // The rule that would honour the quota looks at a field that is not there for us.
+  void aFieldOverTheLimitOpensNoQuota() {
+    // The rule that honours the quota needs the field that was dropped.
     const auto configuration =
         shared(configuration_of("[rule.spam]\nheader X-Spam = yes*\nquota = honour\n"
                                 "[rule.all]\nfrom = *\nquota = ignore\n"));
@@ -489,7 +491,7 @@ class MessageTest : public CppUnit::TestFixture {
     }
   }
 
-  void fieldsThatNobodyAsksForCostNothing() {
+  void fieldsThatNoRuleNeedsAreNotKept() {
     const auto configuration = shared(configuration_of(kTrusted));
     Message message(configuration, mail());
     for (int i = 0; i < 1000; ++i) {
@@ -511,7 +513,7 @@ class MessageTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("abc"), headers[1].value);
   }
 
-  void theSizeAtTheEndCountsMoreThanTheDeclaredOne() {
+  void theSizeAtTheEndOverridesTheDeclaredOne() {
     const auto configuration = shared(configuration_of(kTrusted));
     MessageFacts facts = mail();
     facts.size = 10;
@@ -522,36 +524,36 @@ class MessageTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(message.facts().size == 70'000);
   }
 
-  void anMtaThatTakesNoEditsIsTold() {
+  void anMtaThatRefusesEditsIsLogged() {
     const auto configuration = shared(configuration_of(kTrusted));
     for (const int takes : {0, 1, 2, 3}) {
       Bench bench(configuration);
-      FakeEdits edits;
+      FakeHeaderEdits edits;
       edits.takes = takes;
       Message message(configuration, mail());
       message.take_recipient(to("bob@x"));
       feed(message, edits, "X-LMTPQ-Tag", "v=1");
       feed(message, edits, "X-LMTPQ-Tag", "v=1");
       CPPUNIT_ASSERT_EQUAL(takes == 3, decide(message, bench, edits));
-      // Beside a tag that stayed, ours would be one of two.
+      // With a tag that stayed, the new one would be one of two.
       CPPUNIT_ASSERT_EQUAL(std::size_t{takes >= 2 ? 3U : 2U}, edits.calls.size());
       CPPUNIT_ASSERT(bench.logged("the MTA took no edits") == (takes < 3));
     }
   }
 
-  void aTagThatStaysIsToldThoughNoneIsWritten() {
+  void aTagThatCannotBeRemovedIsAFailureEvenIfNoneIsWritten() {
     Configuration without = configuration_of(kTrusted);
     without.keys = Keyring();
     const auto configuration = shared(std::move(without));
     Bench bench(configuration);
-    FakeEdits edits;
+    FakeHeaderEdits edits;
     edits.takes = 0;
     Message message(configuration, mail());
     feed(message, edits, "X-LMTPQ-Tag", "v=1");
     CPPUNIT_ASSERT(!decide(message, bench, edits));
   }
 
-  void everyMessageHasOneLine() {
+  void everyMessageHasOneLogLine() {
     const auto configuration = shared(configuration_of(kTrusted));
     MessageFacts facts = mail();
     facts.auth = "jo@example.org";
@@ -565,7 +567,7 @@ class MessageTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::ptrdiff_t{1}, std::count(log.begin(), log.end(), '\n'));
     CPPUNIT_ASSERT(bench.logged(
         " qid=4AL93Qxa012345 client=192.0.2.9 auth=jo@example.org from=<notice@example.org> "
-        "rcpts=2 rule=carol quota=mixed why=\"no rule,rule\" tagged=yes old_tags=0 size=1234\n"));
+        "rcpts=2 rule=carol quota=mixed why=\"no rule,rule\" tagged=yes old-tags=0 size=1234\n"));
     CPPUNIT_ASSERT(bench.logged("trace=4AL93Qxa012345."));
     CPPUNIT_ASSERT(!bench.logged("level="));
   }
@@ -575,18 +577,18 @@ class MessageTest : public CppUnit::TestFixture {
         shared(configuration_of("[rule.all]\nfrom = *\nlimit = 1/hour\nquota = ignore\n"));
     Bench bench(configuration);
     for (int i = 0; i < 2; ++i) {
-      FakeEdits edits;
+      FakeHeaderEdits edits;
       Message message(configuration, mail());
       message.take_recipient(to("bob@x"));
       CPPUNIT_ASSERT(decide(message, bench, edits));
       CPPUNIT_ASSERT(scope_of(verified(edits, *configuration, "")) ==
                      (i == 0 ? QuotaScope::kEverybody : QuotaScope::kNobody));
-      CPPUNIT_ASSERT_EQUAL(i == 1, bench.logged("level=warning trace="));
+      CPPUNIT_ASSERT_EQUAL(i == 1, bench.logged("level=warning event=decision trace="));
     }
     CPPUNIT_ASSERT(bench.logged("rule=all quota=honour why=\"over limit\""));
   }
 
-  void whatTheClientSaysBreaksNoLine() {
+  void textFromTheClientCannotBreakALogLine() {
     const auto configuration = shared(configuration_of(kTrusted));
     MessageFacts facts = mail();
     facts.sender = "a\nquota=ignore \"x";
@@ -597,19 +599,19 @@ class MessageTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(bench.logged("from=\"<a\\nquota=ignore \\\"x>\""));
   }
 
-  void aMessageKeepsTheConfigurationItBeganWith() {
+  void aMessageKeepsTheConfigurationWithWhichItBegan() {
     const auto before = shared(configuration_of("[rule.all]\nfrom = *\nquota = ignore\n"));
     Bench bench(before);
-    FakeEdits edits;
-    Message message(bench.service.configuration(), mail());
+    FakeHeaderEdits edits;
+    Message message(bench.state.configuration(), mail());
     message.take_recipient(to("bob@x"));
-    bench.service.replace(shared(configuration_of("[rule.none]\nfrom = *\nquota = honour\n")));
+    bench.state.replace(shared(configuration_of("[rule.none]\nfrom = *\nquota = honour\n")));
     CPPUNIT_ASSERT(decide(message, bench, edits));
     CPPUNIT_ASSERT(bench.logged("rule=all quota=ignore"));
-    CPPUNIT_ASSERT(bench.service.configuration()->policy.rules()[0].name == "none");
+    CPPUNIT_ASSERT(bench.state.configuration()->policy.rules()[0].name == "none");
   }
 
-  void claimsNameARecipientUnderBothNames() {
+  void claimsListARecipientUnderBothNames() {
     const Configuration configuration = configuration_of(kTrusted);
     MessageFacts facts = mail();
     facts.message_id = "<a@b>";

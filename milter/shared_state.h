@@ -1,23 +1,20 @@
-// What all connections of the milter share.
+// What all connections share: the active configuration, the limits' counts and the log.
 //
-// What it is: the current Configuration, the Limiter and the Log.
-// What it does not know: libmilter, files, signals.
-// Called by: main makes it and replaces the configuration; callbacks takes from it.
-// Threads and lifetimes: one for the process, used from every thread.
-// Failure: none.
+// One object for the process, used from every thread.
 #pragma once
 
 #include <mutex>
+#include <utility>
 
 #include "common/log.h"
-#include "milter/policy/configuration.h"
+#include "milter/configuration.h"
 #include "milter/policy/limiter.h"
 
 namespace lmtpq::milter {
 
-class Service {
+class SharedState {
  public:
-  Service(ConfigurationPtr configuration, const Log& log)
+  SharedState(ConfigurationPtr configuration, const Log& log)
       : log_(log), configuration_(std::move(configuration)) {}
 
   ConfigurationPtr configuration() const;

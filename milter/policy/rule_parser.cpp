@@ -1,4 +1,4 @@
-#include "milter/policy/rules.h"
+#include "milter/policy/rule_parser.h"
 
 #include <algorithm>
 #include <iterator>
@@ -31,10 +31,10 @@ bool same_test(const Condition& a, const Condition& b) {
   return a.kind() == b.kind() && same_word(a.header_name(), b.header_name());
 }
 
-// One section on its way to a Rule.
-class Reading {
+// Reads one section.
+class RuleReader {
  public:
-  explicit Reading(const FreeSection& section)
+  explicit RuleReader(const FreeSection& section)
       : section_(section), heading_("[rule." + section.name + "]") {
     rule_.name = section.name;
   }
@@ -69,7 +69,7 @@ class Reading {
     std::optional<Condition> condition = Condition::parse(line.name, line.value);
     if (!condition) {
       throw ConfigError("unknown key: expected " + known_keys() +
-                        "; what is no rule's stands above the first [rule.NAME]");
+                        "; other options belong above the first [rule.NAME]");
     }
     once(std::any_of(rule_.conditions.begin(), rule_.conditions.end(),
                      [&](const Condition& other) { return same_test(other, *condition); }));
@@ -78,21 +78,21 @@ class Reading {
 
   static void once(bool given) {
     if (given) {
-      throw ConfigError("expected only once in a rule");
+      throw ConfigError("appears twice in the rule");
     }
   }
 
   void check() {
     const std::string place = section_.place + heading_ + ' ';
     if (!quota_) {
-      throw ConfigError(place + "has no quota: expected quota = ignore or quota = honour");
+      throw ConfigError(place + "has no quota; add quota = ignore or quota = honour");
     }
     rule_.quota = *quota_;
     if (rule_.quota == Quota::kHonour && rule_.limit) {
-      throw ConfigError(place + "has a limit: expected one only with quota = ignore");
+      throw ConfigError(place + "has a limit, which needs quota = ignore");
     }
     if (rule_.quota == Quota::kIgnore && rule_.conditions.empty()) {
-      throw ConfigError(place + "has no condition: write from = * to mean everybody");
+      throw ConfigError(place + "has no condition; write from = * to match every message");
     }
   }
 
@@ -108,7 +108,7 @@ std::vector<Rule> parse_rules(const std::vector<FreeSection>& sections) {
   std::vector<Rule> rules;
   rules.reserve(sections.size());
   for (const FreeSection& section : sections) {
-    rules.push_back(Reading(section).read());
+    rules.push_back(RuleReader(section).read());
   }
   return rules;
 }

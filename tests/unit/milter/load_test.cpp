@@ -1,4 +1,4 @@
-#include "milter/settings.h"
+#include "milter/load.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 #include <sys/stat.h>
@@ -39,7 +39,7 @@ class Scratch {
     std::ofstream(path_of(name)) << text;
   }
 
-  // `text` begins behind the line that names the keys.
+  // `text` comes after the line that names the keys.
   Loaded load(const std::string& text, std::vector<std::string> more = {}) const {
     write("conf", "tag-keys = " + path_of("keys") + '\n' + text);
     more.push_back("--config=" + path_of("conf"));
@@ -47,7 +47,7 @@ class Scratch {
   }
 
   // Without the directory's name.
-  std::string complaint(const std::string& text, const std::vector<std::string>& more = {}) const {
+  std::string error_of(const std::string& text, const std::vector<std::string>& more = {}) const {
     try {
       load(text, more);
     } catch (const ConfigError& error) {
@@ -66,23 +66,23 @@ class Scratch {
 
 }  // namespace
 
-class MilterSettingsTest : public CppUnit::TestFixture {
-  CPPUNIT_TEST_SUITE(MilterSettingsTest);
-  CPPUNIT_TEST(theDefaultsAreThoseOfTheManPage);
-  CPPUNIT_TEST(everyOptionFillsItsMember);
-  CPPUNIT_TEST(theRulesArriveInTheirOrder);
-  CPPUNIT_TEST(aMistakeIsToldWithItsPlaceAndWhatWasExpected);
-  CPPUNIT_TEST(socketsAreSendmailsWords);
+class MilterLoadTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(MilterLoadTest);
+  CPPUNIT_TEST(defaultsAreThoseOfTheManPage);
+  CPPUNIT_TEST(everyOptionSetsItsMember);
+  CPPUNIT_TEST(rulesKeepTheirOrder);
+  CPPUNIT_TEST(errorsHaveThePlaceAndWhatWasExpected);
+  CPPUNIT_TEST(socketsAreWrittenAsInSendmail);
   CPPUNIT_TEST(theFileMustExist);
-  CPPUNIT_TEST(keysThatAreNamedMustBeGood);
-  CPPUNIT_TEST(explainGoesOnWithoutKeys);
-  CPPUNIT_TEST(whatIsForTheCommandLineIsNoKeyOfTheFile);
-  CPPUNIT_TEST(theCommandLineCountsMoreThanTheFile);
-  CPPUNIT_TEST(thereAreNoOperands);
-  CPPUNIT_TEST(everyOptionHasHelpAndANameOfItsOwn);
+  CPPUNIT_TEST(aKeyFileThatIsNamedMustBeValid);
+  CPPUNIT_TEST(explainContinuesWithoutKeys);
+  CPPUNIT_TEST(commandLineOptionsAreRefusedInTheFile);
+  CPPUNIT_TEST(theCommandLineOverridesTheFile);
+  CPPUNIT_TEST(operandsAreRefused);
+  CPPUNIT_TEST(everyOptionHasHelpAndAUniqueName);
   CPPUNIT_TEST_SUITE_END();
 
-  void theDefaultsAreThoseOfTheManPage() {
+  void defaultsAreThoseOfTheManPage() {
     const Loaded loaded = Scratch().load("");
     const Settings& s = loaded.settings;
     CPPUNIT_ASSERT(s.task == Task::kServe);
@@ -101,7 +101,7 @@ class MilterSettingsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::size_t{1}, c.keys.keys().size());
   }
 
-  void everyOptionFillsItsMember() {
+  void everyOptionSetsItsMember() {
     const Loaded loaded = Scratch().load(
         "socket = inet:1234@127.0.0.1\nuser = nobody\npid-file = /run/p\nlog = /l\n"
         "log-level = debug\ntag-mailers = a, b\ntag-lifetime = 2h\nbind-queue-id = no\n"
@@ -134,7 +134,7 @@ class MilterSettingsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(Scratch().load("", {"--check"}).settings.task == Task::kCheck);
   }
 
-  void theRulesArriveInTheirOrder() {
+  void rulesKeepTheirOrder() {
     const Loaded loaded = Scratch().load(
         "[rule.z]\nfrom = a@b\nquota = honour\n[rule.a]\nclient = local\nquota = ignore\n");
     const std::vector<Rule>& rules = loaded.configuration->policy.rules();
@@ -143,24 +143,24 @@ class MilterSettingsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("a"), rules[1].name);
   }
 
-  void aMistakeIsToldWithItsPlaceAndWhatWasExpected() {
+  void errorsHaveThePlaceAndWhatWasExpected() {
     const struct {
       const char* line;
-      const char* complaint;
+      const char* error;
     } cases[] = {
         {"socket = /run/x", "DIR/conf:2: socket: \"/run/x\": expected unix:PATH or inet:PORT@HOST"},
         {"pid-file = p", "DIR/conf:2: pid-file: \"p\": expected a path that begins with /"},
         {"failure = reject", "DIR/conf:2: failure: \"reject\": expected one of accept, tempfail"},
         {"log = file", "expected syslog, stderr or a path that begins with /"},
         {"log-level = loud", "expected error, warning, info or debug"},
-        {"tag-mailers = ,", "expected one name or more"},
+        {"tag-mailers = ,", "expected at least one name"},
         {"tag-lifetime = 0", "expected 1s or more"},
         {"tag-lifetime = 999ms", "expected 1s or more"},
         {"tag-lifetime = 5201w", "5200w at most"},
         {"bind-queue-id = maybe", "expected yes or no"},
         {"accept-trace-from = X-Trace:", "expected names of header fields, without colons"},
         {"accept-trace-from = X-Tr\xc3\xa4", "expected names of header fields, without colons"},
-        {"trusted-clients = 192.0.2.1/24", "192.0.2.1/24 is none"},
+        {"trusted-clients = 192.0.2.1/24", "or local, not 192.0.2.1/24"},
         {"trusted-clients = here", "expected addresses, networks such as 192.0.2.0/24, or local"},
         {"tag-key = /x", "DIR/conf:2: unknown option tag-key; did you mean tag-keys?"},
         {"[rules]", "DIR/conf:2: unknown section [rules]"},
@@ -168,13 +168,13 @@ class MilterSettingsTest : public CppUnit::TestFixture {
         {"[rule.a]\nfroom = a", "DIR/conf:3: [rule.a] froom"},
     };
     for (const auto& one : cases) {
-      const std::string got = Scratch().complaint(one.line);
+      const std::string got = Scratch().error_of(one.line);
       CPPUNIT_ASSERT_MESSAGE(std::string(one.line) + ": " + got,
-                             got.find(one.complaint) != std::string::npos);
+                             got.find(one.error) != std::string::npos);
     }
   }
 
-  void socketsAreSendmailsWords() {
+  void socketsAreWrittenAsInSendmail() {
     const struct {
       std::string given;
       std::string read;  // empty: refused
@@ -201,7 +201,7 @@ class MilterSettingsTest : public CppUnit::TestFixture {
     for (const auto& one : cases) {
       const Scratch scratch;
       if (one.read.empty()) {
-        const std::string got = scratch.complaint("", {"--socket=" + one.given});
+        const std::string got = scratch.error_of("", {"--socket=" + one.given});
         CPPUNIT_ASSERT_MESSAGE(one.given + ": " + got, got.starts_with("--socket: "));
       } else {
         CPPUNIT_ASSERT_EQUAL(one.read == "same" ? one.given : one.read,
@@ -220,21 +220,21 @@ class MilterSettingsTest : public CppUnit::TestFixture {
     }
   }
 
-  void keysThatAreNamedMustBeGood() {
+  void aKeyFileThatIsNamedMustBeValid() {
     const Scratch scratch;
     chmod(scratch.path_of("keys").c_str(), 0644);
     CPPUNIT_ASSERT_EQUAL(
         std::string("DIR/keys: others may read or write the keys; chmod 600 DIR/keys"),
-        scratch.complaint(""));
+        scratch.error_of(""));
     chmod(scratch.path_of("keys").c_str(), 0600);
     scratch.write("keys", "# none\n");
-    CPPUNIT_ASSERT_EQUAL(std::string("DIR/keys: no key in it; lmtpq keygen prints one"),
-                         scratch.complaint(""));
+    CPPUNIT_ASSERT_EQUAL(std::string("DIR/keys: contains no key; make one with lmtpq keygen"),
+                         scratch.error_of(""));
     unlink(scratch.path_of("keys").c_str());
-    CPPUNIT_ASSERT_EQUAL(std::string("DIR/keys: No such file or directory"), scratch.complaint(""));
+    CPPUNIT_ASSERT_EQUAL(std::string("DIR/keys: No such file or directory"), scratch.error_of(""));
   }
 
-  void explainGoesOnWithoutKeys() {
+  void explainContinuesWithoutKeys() {
     const Scratch scratch;
     unlink(scratch.path_of("keys").c_str());
     const Loaded loaded = scratch.load("", {"--explain"});
@@ -243,31 +243,32 @@ class MilterSettingsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(loaded.keys_error.ends_with("/keys: No such file or directory"));
   }
 
-  void whatIsForTheCommandLineIsNoKeyOfTheFile() {
+  void commandLineOptionsAreRefusedInTheFile() {
     for (const char* name : {"config", "foreground", "check", "explain", "queue-id"}) {
-      CPPUNIT_ASSERT_EQUAL("DIR/conf:2: " + std::string(name) + ": only for the command line",
-                           Scratch().complaint(std::string(name) + " = yes\n"));
+      CPPUNIT_ASSERT_EQUAL(
+          "DIR/conf:2: " + std::string(name) + ": allowed on the command line only",
+          Scratch().error_of(std::string(name) + " = yes\n"));
     }
     for (const char* name : {"client", "from", "rcpt", "auth", "tls-subject"}) {
       CPPUNIT_ASSERT_EQUAL("DIR/conf:2: " + std::string(name) +
-                               ": only for the command line, or for a section [rule.NAME]",
-                           Scratch().complaint(std::string(name) + " = yes\n"));
+                               ": allowed on the command line or in a section [rule.NAME] only",
+                           Scratch().error_of(std::string(name) + " = yes\n"));
     }
   }
 
-  void theCommandLineCountsMoreThanTheFile() {
+  void theCommandLineOverridesTheFile() {
     const Loaded loaded =
         Scratch().load("tag-lifetime = 1h\nlog = stderr\n", {"--tag-lifetime=2h"});
     CPPUNIT_ASSERT(loaded.configuration->tag_lifetime == std::chrono::hours(2));
     CPPUNIT_ASSERT_EQUAL(std::string("stderr"), loaded.settings.log);
   }
 
-  void thereAreNoOperands() {
-    CPPUNIT_ASSERT_EQUAL(std::string("an operand, relay, where only options stand"),
-                         Scratch().complaint("", {"relay"}));
+  void operandsAreRefused() {
+    CPPUNIT_ASSERT_EQUAL(std::string("unexpected argument relay; only options are allowed"),
+                         Scratch().error_of("", {"relay"}));
   }
 
-  void everyOptionHasHelpAndANameOfItsOwn() {
+  void everyOptionHasHelpAndAUniqueName() {
     Settings settings;
     std::set<std::string> names;
     for (const Option& option : option_table(settings)) {
@@ -278,4 +279,4 @@ class MilterSettingsTest : public CppUnit::TestFixture {
   }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(MilterSettingsTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(MilterLoadTest);

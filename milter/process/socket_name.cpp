@@ -1,4 +1,4 @@
-#include "milter/socket_name.h"
+#include "milter/process/socket_name.h"
 
 #include <fcntl.h>
 #include <netdb.h>
@@ -49,7 +49,7 @@ sockaddr_un unix_address(const SocketName& socket) {
 bool answers(const SocketName& socket) {
   const sockaddr_un address = unix_address(socket);
   const Descriptor dialled(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  // EAGAIN: somebody listens whose queue is full.
+  // EAGAIN: a program listens and its queue is full.
   return connect(dialled.number(), reinterpret_cast<const sockaddr*>(&address), sizeof address) ==
              0 ||
          errno == EAGAIN;
@@ -68,20 +68,20 @@ void check_path(const SocketName& socket) {
   }
   if (eaccess(folder.c_str(), W_OK | X_OK) != 0) {
     refuse(socket, folder + ": " + std::strerror(errno) +
-                       "; give that directory to the milter's user, or start the milter as root");
+                       "; chown the directory to the milter's user, or start the milter as root");
   }
   if (lstat(socket.path.c_str(), &facts) != 0) {
     return;
   }
   if (!S_ISSOCK(facts.st_mode)) {
-    refuse(socket, "there is a file of that name which is no socket; remove it");
+    refuse(socket, "a file of this name exists and is not a socket; remove it");
   }
   if (answers(socket)) {
     refuse(socket, "another program listens there; stop it first");
   }
 }
 
-// Another program's port, or one that only root may have, is told here.
+// Reports a port that is in use, or that only root may use.
 void check_port(const SocketName& socket) {
   const Addresses list = look_up(socket);
   const Descriptor tried(::socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -130,7 +130,8 @@ SocketName SocketName::parse(const std::string& text) {
     made.host = made.host.substr(1, made.host.size() - 2);
   }
   if (made.host.empty()) {
-    throw ConfigError(std::string(kExpected) + "; inet:PORT@127.0.0.1 is for this host alone");
+    throw ConfigError(std::string(kExpected) +
+                      "; use inet:PORT@127.0.0.1 for clients on this host only");
   }
   const bool digits = made.port.find_first_not_of("0123456789") == std::string::npos;
   if (made.port.empty() || made.port.size() > 5 || !digits || std::stoul(made.port) == 0 ||
@@ -174,7 +175,7 @@ void hand_over(const SocketName& socket, const std::string& user) {
     return;
   }
   if (lchown(socket.path.c_str(), entry->pw_uid, entry->pw_gid) != 0) {
-    refuse(socket, std::string("cannot be given to ") + user + ": " + std::strerror(errno));
+    refuse(socket, std::string("cannot chown the socket to ") + user + ": " + std::strerror(errno));
   }
 }
 

@@ -1,4 +1,4 @@
-#include "milter/policy/rules.h"
+#include "milter/policy/rule_parser.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 
@@ -8,16 +8,16 @@ using lmtpq::milter::ConditionKind;
 using lmtpq::milter::Quota;
 using lmtpq::milter::Rule;
 
-class RulesTest : public CppUnit::TestFixture {
-  CPPUNIT_TEST_SUITE(RulesTest);
+class RuleParserTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(RuleParserTest);
   CPPUNIT_TEST(readsEveryKey);
   CPPUNIT_TEST(keepsTheOrderOfTheFile);
   CPPUNIT_TEST(valuesAreReadAsWritten);
   CPPUNIT_TEST(severalHeadersAreSeveralConditions);
   CPPUNIT_TEST(honourNeedsNoCondition);
-  CPPUNIT_TEST(noSectionsAreNoRules);
-  CPPUNIT_TEST(slipsAreToldWithPlaceAndExpectation);
-  CPPUNIT_TEST(firstSlipOfTheFileIsTold);
+  CPPUNIT_TEST(noSectionsGiveNoRules);
+  CPPUNIT_TEST(errorsHaveThePlaceAndWhatWasExpected);
+  CPPUNIT_TEST(theFirstErrorOfTheFileIsReported);
   CPPUNIT_TEST_SUITE_END();
 
   static std::vector<Rule> read(const std::string& text) {
@@ -89,13 +89,13 @@ class RulesTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(rules[0].conditions.empty() && !rules[0].limit);
   }
 
-  void noSectionsAreNoRules() { CPPUNIT_ASSERT(read("").empty()); }
+  void noSectionsGiveNoRules() { CPPUNIT_ASSERT(read("").empty()); }
 
-  void slipsAreToldWithPlaceAndExpectation() {
+  void errorsHaveThePlaceAndWhatWasExpected() {
     const std::string limit =
-        "expected a number, 1 or more, per second, minute, hour or day, such as 100/hour";
+        "expected 1 or more per second, minute, hour or day, such as 100/hour";
     const std::string client = "expected addresses, networks such as 192.0.2.0/24, or local";
-    const std::string once = "expected only once in a rule";
+    const std::string once = "appears twice in the rule";
     const struct {
       const char* lines;
       std::string error;
@@ -133,17 +133,16 @@ class RulesTest : public CppUnit::TestFixture {
         {"max-size = 1\nmax-size = 1", "3: [rule.a] max-size: \"1\": " + once},
         {"sender = \"a\"",
          "2: [rule.a] sender: \"\\\"a\\\"\": unknown key: expected client, auth, tls-subject, "
-         "from, rcpt, header NAME, max-size, limit or quota; what is no rule's stands above the "
+         "from, rcpt, header NAME, max-size, limit or quota; other options belong above the "
          "first "
          "[rule.NAME]"},
-        {"", "1: [rule.a] has no quota: expected quota = ignore or quota = honour"},
-        {"from = *\nlimit = 1/s",
-         "1: [rule.a] has no quota: expected quota = ignore or quota = honour"},
+        {"", "1: [rule.a] has no quota; add quota = ignore or quota = honour"},
+        {"from = *\nlimit = 1/s", "1: [rule.a] has no quota; add quota = ignore or quota = honour"},
         {"from = *\nlimit = 1/s\nquota = honour",
-         "1: [rule.a] has a limit: expected one only with quota = ignore"},
-        {"quota = ignore", "1: [rule.a] has no condition: write from = * to mean everybody"},
+         "1: [rule.a] has a limit, which needs quota = ignore"},
+        {"quota = ignore", "1: [rule.a] has no condition; write from = * to match every message"},
         {"limit = 1/s\nquota = ignore",
-         "1: [rule.a] has no condition: write from = * to mean everybody"},
+         "1: [rule.a] has no condition; write from = * to match every message"},
     };
     for (const auto& row : cases) {
       CPPUNIT_ASSERT_EQUAL("milter.conf:" + row.error,
@@ -151,11 +150,11 @@ class RulesTest : public CppUnit::TestFixture {
     }
   }
 
-  void firstSlipOfTheFileIsTold() {
+  void theFirstErrorOfTheFileIsReported() {
     CPPUNIT_ASSERT_EQUAL(
         std::string("milter.conf:5: [rule.b] quota: \"x\": expected ignore or honour"),
         error("[rule.a]\nfrom = *\nquota = ignore\n[rule.b]\nquota = x\nfrom =\n[rule.c]\n"));
   }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(RulesTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(RuleParserTest);

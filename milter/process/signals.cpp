@@ -1,4 +1,4 @@
-#include "milter/signals.h"
+#include "milter/process/signals.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -23,7 +23,7 @@ sigset_t set_of(std::initializer_list<int> signals) {
   return set;
 }
 
-// The next signal of `set`, all of which the caller has blocked; negative: errno tells why not.
+// The next signal of `set`, all of which the caller has blocked; negative: see errno.
 int wait_for(const sigset_t& set) {
   int got = 0;
   do {
@@ -34,12 +34,11 @@ int wait_for(const sigset_t& set) {
 
 }  // namespace
 
-// libmilter's signal thread (signal.c there) waits with sigwait() for HUP, TERM and INT, and on
-// each of them the milter stops. There is no way to tell it otherwise: libmilter makes the thread
-// itself when it begins to serve, and a blocked signal that two threads wait for goes to either of
-// them. But a symbol of the executable comes before that of any library, for the libraries too. So
-// it is this function that libmilter calls. It leaves SIGHUP to the thread below, and is sigwait(3)
-// in all else.
+// libmilter's signal thread (signal.c there) waits with sigwait() for HUP, TERM and INT, and stops
+// the milter on each of them. This cannot be configured. Nor can a second thread wait for SIGHUP
+// beside it: the signal would go to either of the two. But a symbol of the executable overrides the
+// same symbol of every library, so libmilter calls this function. It leaves SIGHUP to the thread
+// below, and otherwise does what sigwait(3) does.
 extern "C" int sigwait(const sigset_t* set, int* signal) {
   sigset_t without_hangup = *set;
   sigdelset(&without_hangup, SIGHUP);
@@ -48,7 +47,7 @@ extern "C" int sigwait(const sigset_t* set, int* signal) {
     return errno;
   }
   g_stopped_by = got;
-  kill(getpid(), SIGHUP);  // wakes the hangup thread, which helps libmilter to stop
+  kill(getpid(), SIGHUP);  // wakes the hangup thread, which then calls on_stop
   *signal = got;
   return 0;
 }
@@ -64,7 +63,7 @@ void start_hangup_thread(std::function<void()> on_hangup, std::function<void()> 
   const auto run = [on_hangup = std::move(on_hangup), on_stop = std::move(on_stop)] {
     const sigset_t hangup = set_of({SIGHUP});
     while (stopped_by() == 0) {
-      // A SIGHUP that comes from here on stays pending until the next turn: the last is not missed.
+      // A SIGHUP during on_hangup() stays pending, so the last one is never missed.
       if (wait_for(hangup) == SIGHUP && stopped_by() == 0) {
         on_hangup();
       }

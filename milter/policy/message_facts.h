@@ -1,11 +1,7 @@
-// What is known of a message when the policy is asked.
+// What is known of a message when the policy decides. Plain data.
 //
-// What it is: plain data. Everything in it came from the network and is bounded by whoever filled
-//   it (message.h).
-// What it does not know: rules, libmilter.
-// Called by: Message and --explain fill it, policy and trace_origin read it.
-// Threads and lifetimes: values; one message.
-// Failure: none. What is not known is empty, and no condition holds for it.
+// All of it comes from the network; Message limits its size. What is not known is empty, and no
+// condition holds for it.
 #pragma once
 
 #include <cstdint>
@@ -18,15 +14,15 @@
 
 namespace lmtpq::milter {
 
-// Of the connection; the same for all its messages.
+// The same for all messages of a connection.
 struct ClientFacts {
   std::optional<Address> address;  // none: a local program (sendmail -bs), or unknown
 };
 
 struct RecipientFacts {
   std::string given;     // RCPT TO's address; like `resolved` a comparable_address (tag.h)
-  std::string resolved;  // {rcpt_addr}: what Sendmail's rules made of it, before aliases
-  std::string mailer;    // {rcpt_mailer}; empty: Sendmail did not tell
+  std::string resolved;  // {rcpt_addr}: after Sendmail's rules, before aliases
+  std::string mailer;    // {rcpt_mailer}; empty: unknown
   AddressForm form = AddressForm::kPlain;  // of `given`
 };
 
@@ -43,7 +39,7 @@ struct MessageFacts {
   AddressForm sender_form = AddressForm::kPlain;
   std::string queue_id;               // {i}
   std::string message_id;             // of the first Message-ID field
-  std::vector<HeaderFact> headers;    // those that somebody asks for (Policy::header_names)
+  std::vector<HeaderFact> headers;    // those that rules or the trace id need
   std::optional<std::uint64_t> size;  // bytes, as Sendmail counted
   std::vector<RecipientFacts> recipients;
 };

@@ -1,11 +1,5 @@
-// An MTA in memory: a header that is edited as Sendmail edits it.
-//
-// What it is: Edits upon a list of fields. As in Sendmail, a deleted field keeps its place in the
-//   count; with `shifts` it does not, as in Postfix.
-// What it does not know: why.
-// Called by: the tests of Message.
-// Threads and lifetimes: one test.
-// Failure: as told: after `takes` edits none is taken any more.
+// HeaderEdits on a list of fields. As in Sendmail, a deleted field keeps its number; with `shifts`
+// it does not, as in Postfix. After `takes` edits all others fail.
 #pragma once
 
 #include <limits>
@@ -13,7 +7,7 @@
 #include <vector>
 
 #include "common/ascii.h"
-#include "milter/edits.h"
+#include "milter/header_edits.h"
 
 namespace lmtpq::milter {
 
@@ -23,7 +17,7 @@ struct FakeField {
   bool deleted = false;
 };
 
-class FakeEdits : public Edits {
+class FakeHeaderEdits : public HeaderEdits {
  public:
   std::vector<FakeField> fields;
   std::vector<std::string> calls;  // "delete NAME INDEX", "insert NAME"
@@ -54,7 +48,7 @@ class FakeEdits : public Edits {
     return true;
   }
 
-  // What the message's next reader sees of a field.
+  // The values of a field in the edited header.
   std::vector<std::string> values(const std::string& name) const {
     std::vector<std::string> left;
     for (const FakeField& field : fields) {
