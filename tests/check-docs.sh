@@ -38,7 +38,7 @@ for command in $commands; do
   "$lmtpq" $command --help | tr '\n' ' ' | tr -s ' ' >"$scratch/$command"
 done
 verdict "the man page's times are the program's" "$(
-  sed -n '/^\.Ss Time/,/^\.Ss The process/p' $page | tr '\n' ' ' |
+  sed -n '/^\.Ss Time/,/^\.Ss The process/p; /^\.Ss Advanced/,/^\.Sh /p' $page | tr '\n' ' ' |
     grep -oE 'Fl -[a-z-]+-timeout Ar TIME [^.]*\(([0-9]+[smh])' |
     sed 's/Fl \(-[a-z-]*\) .*(\([0-9]*[smh]\)$/-\1 \2/' | while read -r option time; do
       grep -qE -e "$option TIME [^(]*(\([^)]*\)[^(]*)?\(default: $time\)" "$scratch/relay" ||

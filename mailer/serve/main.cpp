@@ -74,7 +74,7 @@ int check(DaemonSettings settings) {
 }
 
 int serve(const std::vector<std::string>& arguments, std::optional<Daemon>& daemon) {
-  DaemonSettings settings = configure_daemon(arguments);
+  DaemonSettings settings = load_daemon_settings(arguments);
   const Settings& process = settings.process;
   if (process.serve.status) {
     return run_status(process);

@@ -12,7 +12,7 @@ namespace lmtpq::mailer {
 namespace {
 
 constexpr const char* kDaemon = "daemon";
-constexpr const char* kBalanceNames[] = {"kept", "order", "weight", "least-used"};
+constexpr const char* kBalanceNames[] = {"reuse", "order", "weight", "least-used"};
 constexpr const char* kIgnoreQuotaNames[] = {"always", "tagged", "never"};
 
 std::string names_of(const std::vector<Destination>& destinations) {

@@ -73,7 +73,7 @@ void PoolRegistry::sweep() {
     entries_.erase(first, entries_.end());
   }
   for (const auto& entry : unused) {
-    entry->pool.drop_idle();
+    entry->pool.close_idle();
   }
 }
 

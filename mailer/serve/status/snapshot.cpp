@@ -52,7 +52,7 @@ void add_counters(const Counters& counters, Clock::time_point now, StoreStatus& 
   store.answer = counters.recent.mean_answer(sample);
 }
 
-void report_stores(const DaemonParts& daemon, const PoolList::Shared& pools,
+void report_stores(const DaemonParts& daemon, const SharedPools& pools,
                    Clock::time_point now) {
   std::vector<std::string> destinations;
   for (const auto& pool : pools) {
