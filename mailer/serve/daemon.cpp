@@ -18,6 +18,7 @@
 #include "mailer/serve/pools/pool_janitor.h"
 #include "mailer/serve/status/control_socket.h"
 #include "mailer/serve/systemd/service_manager.h"
+#include "mailer/settings/secrets.h"
 
 namespace lmtpq::mailer {
 namespace {

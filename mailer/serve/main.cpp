@@ -22,6 +22,7 @@
 #include "mailer/serve/status/status_command.h"
 #include "mailer/settings/features.h"
 #include "mailer/settings/load.h"
+#include "mailer/settings/secrets.h"
 
 namespace lmtpq::mailer {
 namespace {

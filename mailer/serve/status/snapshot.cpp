@@ -35,10 +35,10 @@ void add_pool(const ConnectionPool& pool, StoreStatus& store) {
   store.limit += figures.limit;
   store.waiting += figures.waiting;
   store.security = escaped(pool.security());
-  if (!figures.well) {
+  if (!figures.up) {
     store.up = false;
-    store.retry_in = std::max(store.retry_in, std::chrono::duration<double>(figures.rests).count());
-    store.failure = escaped(figures.sickness);
+    store.retry_in = std::max(store.retry_in, std::chrono::duration<double>(figures.retry_in).count());
+    store.failure = escaped(figures.failure);
   }
 }
 
