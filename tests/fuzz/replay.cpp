@@ -1,5 +1,5 @@
-// Runs a fuzz target over files, and over the files in folders, each in a separate process. Replaces
-// libFuzzer where the compiler has none. Prints a line per file, then the sum.
+// Runs a fuzz target over files, and over the files in folders, each in a separate process.
+// Replaces libFuzzer where the compiler has none. Prints a line per file, then the sum.
 
 #include <sys/wait.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
-// Any bytes as the parts of a message: the facts stay within their limits, an ambiguous address opens
-// no quota, and the tag is valid for the mailer.
+// Any bytes as the parts of a message: the facts stay within their limits, an ambiguous address
+// opens no quota, and the tag is valid for the mailer.
 //
 // The input is split at line feeds: the sender, then `R path`, `H name:value` or `S size`.
 
@@ -72,8 +72,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto& recipients = message.facts().recipients;
   check(verdict.recipients.size() == recipients.size());
   for (std::size_t i = 0; i < recipients.size(); ++i) {
-    const bool odd =
-        message.facts().sender_form == AddressForm::kAmbiguous || recipients[i].form == AddressForm::kAmbiguous;
+    const bool odd = message.facts().sender_form == AddressForm::kAmbiguous ||
+                     recipients[i].form == AddressForm::kAmbiguous;
     check(!odd || verdict.recipients[i].quota == Quota::kHonour);
   }
   const Configuration& shared = message.configuration();

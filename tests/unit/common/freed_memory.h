@@ -1,7 +1,7 @@
 // Watches freed memory for a text, to test that secrets are wiped.
 //
-// Replaces operator delete. Does not see memory of malloc(3), nor the stack. Watches its own thread,
-// one watch at a time.
+// Replaces operator delete. Does not see memory of malloc(3), nor the stack. Watches its own
+// thread, one watch at a time.
 #pragma once
 
 #include <string_view>

@@ -122,7 +122,8 @@ class MailboxTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(Mailbox().domain().empty());
   }
 
-  void check_path(std::string_view text, const std::string& mailbox, const std::string& expected_rest) {
+  void check_path(std::string_view text, const std::string& mailbox,
+                  const std::string& expected_rest) {
     std::string_view rest = text;
     const auto taken = take_path(rest);
     CPPUNIT_ASSERT_MESSAGE(std::string(text), taken.has_value());

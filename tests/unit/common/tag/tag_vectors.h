@@ -1,5 +1,5 @@
-// Test vectors: tags made by openssl(1) with the commands of docs/TAG.md and their contents, and tags
-// that can be made only with the key.
+// Test vectors: tags made by openssl(1) with the commands of docs/TAG.md and their contents, and
+// tags that can be made only with the key.
 #pragma once
 
 #include <cppunit/extensions/HelperMacros.h>
