@@ -23,7 +23,6 @@ namespace {
 namespace options = boost::program_options;
 
 constexpr std::size_t kMaxFile = 1 << 20;
-constexpr const char* kBlank = " \t\r";
 constexpr const char* kNameCharacters =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
 // Replaces '#' while Boost reads a line: for Boost it begins a comment anywhere.

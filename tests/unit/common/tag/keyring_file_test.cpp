@@ -105,8 +105,13 @@ class KeyringFileTest : public ScratchFileFixture {
     return complaint(file_);
   }
 
+<<<<<<< HEAD
   void aFileThatOnlyTheReaderCanReadIsAccepted() {
     for (const mode_t mode : {0600, 0400, 0700}) {
+=======
+  void aFileOfTheReaderAloneIsGood() {
+    for (const mode_t mode : {0600U, 0400U, 0700U}) {
+>>>>>>> f28a5398dd5029946a39a7aa06d5a585d0185ad9
       CPPUNIT_ASSERT_EQUAL(std::string(), complaint_at(mode));
     }
     CPPUNIT_ASSERT_EQUAL(std::string("a"), Keyring::read(file_).signer().id());
@@ -141,7 +146,7 @@ class KeyringFileTest : public ScratchFileFixture {
     for (const gid_t group : groups_at_hand()) {
       CPPUNIT_ASSERT_EQUAL(0, chown(file_.c_str(), static_cast<uid_t>(-1), group));
       CPPUNIT_ASSERT_EQUAL(std::string(), complaint_at(0600));
-      for (const mode_t mode : {0640, 0440}) {
+      for (const mode_t mode : {0640U, 0440U}) {
         CPPUNIT_ASSERT_EQUAL(0, chmod(file_.c_str(), mode));
         seen.insert(judged_as_it_should_be(group, geteuid()));
       }

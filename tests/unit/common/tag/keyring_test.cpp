@@ -152,7 +152,7 @@ class KeyringTest : public CppUnit::TestFixture {
       CPPUNIT_ASSERT_MESSAGE(id,
                              error_of(id + ' ' + kCoded).starts_with("tag.keys:1: expected an id"));
     }
-    for (const std::size_t size : {1, 15, 16, 17, 32, 63, 64, 65, 4096}) {
+    for (const std::size_t size : {1U, 15U, 16U, 17U, 32U, 63U, 64U, 65U, 4096U}) {
       const std::string said = error_of("a " + lmtpq::base64(std::string(size, 's')));
       const bool good = size >= Key::kLeastSecret && size <= Key::kMostSecret;
       CPPUNIT_ASSERT_EQUAL_MESSAGE(said, good, said == "no error");

@@ -313,7 +313,7 @@ class TlsPeerTest : public CppUnit::TestFixture {
       TlsClient client(settings, row.host);
       const Meeting meeting(client, server);
       const char* name = SSL_get_servername(meeting.store.connection(), TLSEXT_NAMETYPE_host_name);
-      check(row.host, row.name, name == nullptr ? "" : name);
+      check(row.host, std::string(row.name), name == nullptr ? "" : name);
     }
   }
 };
