@@ -105,13 +105,8 @@ class KeyringFileTest : public ScratchFileFixture {
     return complaint(file_);
   }
 
-<<<<<<< HEAD
   void aFileThatOnlyTheReaderCanReadIsAccepted() {
-    for (const mode_t mode : {0600, 0400, 0700}) {
-=======
-  void aFileOfTheReaderAloneIsGood() {
     for (const mode_t mode : {0600U, 0400U, 0700U}) {
->>>>>>> f28a5398dd5029946a39a7aa06d5a585d0185ad9
       CPPUNIT_ASSERT_EQUAL(std::string(), complaint_at(mode));
     }
     CPPUNIT_ASSERT_EQUAL(std::string("a"), Keyring::read(file_).signer().id());
