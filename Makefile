@@ -57,7 +57,7 @@ HARDEN    := $(FORTIFY) -D_GLIBCXX_ASSERTIONS -fstack-protector-strong -fstack-c
 ifneq ($(SANITIZE),)
 HARDEN := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
-NEEDED_CPPFLAGS = -iquote . -DLMTPQ_VERSION='"$(VERSION)"' $(PACKAGE_FLAGS)
+NEEDED_CPPFLAGS = -iquote . -DLMTPQ_VERSION='"$(VERSION)"' $(strip $(PACKAGE_FLAGS))
 NEEDED_CXXFLAGS := -std=c++20 $(WARN) $(HARDEN) -pthread -fno-semantic-interposition
 NEEDED_LDFLAGS  := $(if $(SANITIZE),-fsanitize=$(SANITIZE),-Wl,-z,relro,-z,now) -pthread
 # -fPIC last: lmtpq-secure.so takes objects of the libraries.
@@ -166,7 +166,7 @@ $(FLOORS_KEPT): floors.txt tests/floors.sh $(foreach room,$(ROOMS),$(wildcard $(
 # mailer/io/secure_loader.h says why that is a file of its own.
 SHARED_HEADERS := $(foreach room,$(COMMON_ROOMS) $(MAILER_ROOMS),$(wildcard $(room)/*.h))
 BUILD_ID = $(call once,BUILD_ID,$(VERSION)-$(shell (cat $(SHARED_HEADERS); \
-             echo $(call quoted,$(COMPILE))) | sha256sum | cut -c1-16))
+             echo $(call quoted,$(strip $(COMPILE)))) | sha256sum | cut -c1-16))
 ENDS_OF_SECURE := mailer/io/secure_loader.cpp mailer/secure/plugin.cpp
 FEATURE_LIST   := mailer/settings/features.cpp
 WITH_FLAGS     := $(foreach feature,$(FEATURES),-DLMTPQ_WITH_$(feature)=$(if $(call without,$(feature)),false,true))
@@ -176,7 +176,7 @@ extra_flags = $(if $(filter $(ENDS_OF_SECURE),$(1)),-DLMTPQ_BUILD='"$(BUILD_ID)"
               $(if $(filter mailer/secure/%,$(1)),-fvisibility=hidden)
 
 # Files that change when their text does: what was made with other flags is made again.
-$(BUILD)/flags/compile:  TEXT = $(COMPILE)
+$(BUILD)/flags/compile:  TEXT = $(strip $(COMPILE))
 $(BUILD)/flags/link:     TEXT = $(LINK) $(LDLIBS) $(LIBS) $(SECURE_LIBS) $(SERVE_LIBS) $(MILTER_LIBS)
 $(BUILD)/flags/build-id: TEXT = $(BUILD_ID)
 $(BUILD)/flags/features: TEXT = $(WITH_FLAGS)
@@ -288,8 +288,8 @@ demo: deps
 bench: all $(BUILD)/tests/store
 	@bash -o pipefail -c "tests/bench/run --lmtpq $(BUILD)/lmtpq --milter $(BUILD)/lmtpq-milter \
 	  --store $(BUILD)/tests/store --write | tee $(BUILD)/bench.txt"
-	@bash -o pipefail -c "tests/serve/faults --lmtpq $(BUILD)/lmtpq --store $(BUILD)/tests/store \
-	  | grep -vE '^ok ' | tee -a $(BUILD)/bench.txt"
+	@bash -o pipefail -c "tests/run tests/faults -n 0 -q --build $(BUILD) \
+	  | grep -vE '^(\.|$$)' | tee -a $(BUILD)/bench.txt"
 
 # The daemon under load while everything around it dies, under the sanitizers.
 faults-asan: SANITIZER := address,undefined
@@ -297,7 +297,7 @@ faults-tsan: SANITIZER := thread
 faults-asan faults-tsan: faults-%: $(BUILD)/tests/store
 	@$(MAKE) --no-print-directory SANITIZE=$(SANITIZER) BUILD=build/$* \
 	  build/$*/lmtpq build/$*/lmtpq-serve build/$*/lmtpq-secure.so
-	tests/serve/faults --lmtpq build/$*/lmtpq --store $(BUILD)/tests/store --messages 1000
+	STORE_BIN=$(BUILD)/tests/store tests/run tests/faults -n 0 --build build/$* --messages 1000
 
 # libFuzzer is clang's; the product's objects are compiled once more for it.
 FUZZ_SECONDS ?= 60
@@ -317,9 +317,11 @@ FORMATTED := $(shell find common mailer milter tests -name '*.h' -o -name '*.cpp
 format:
 	$(CLANG_FORMAT) -i $(FORMATTED)
 format-check:
-	$(CLANG_FORMAT) --dry-run -Werror $(FORMATTED)
+	@$(CLANG_FORMAT) --dry-run -Werror $(FORMATTED)
+# Some minutes. What clang-tidy says of warnings that it does not show is left out.
 lint: format-check compile_commands.json
-	@printf '%s\n' $(PRODUCT_SOURCES) | xargs -P $$(nproc) -n 8 $(CLANG_TIDY) --quiet -p .
+	@printf '%s\n' $(PRODUCT_SOURCES) | xargs -P $$(nproc) -n 4 bash -o pipefail -c \
+	  '$(CLANG_TIDY) --quiet -p . "$$@" 2>&1 | sed "/warnings\? generated\.$$/d"' lint
 
 # --- Installing ------------------------------------------------------------------------------------
 

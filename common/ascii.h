@@ -1,10 +1,5 @@
-// Letters as the protocols mean them: ASCII, whatever the locale (RFC 5321 section 2.4).
-//
-// What it is: comparison of keywords and field names without regard to case; blanks cut off.
-// What it does not know: UTF-8; bytes above 127 are equal to themselves only.
-// Called by: whoever compares a verb, a keyword or a field's name.
-// Threads and lifetimes: pure functions.
-// Failure: none.
+// Case and blanks of ASCII text, independent of the locale (RFC 5321 section 2.4). Bytes above 127
+// are equal to themselves only.
 #pragma once
 
 #include <algorithm>
@@ -20,7 +15,7 @@ constexpr char ascii_lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
-// Without the blanks and line ends around it.
+// Without leading and trailing blanks and line ends.
 constexpr std::string_view trimmed(std::string_view text) {
   constexpr std::string_view kBlank = " \t\r\n";
   text.remove_prefix(std::min(text.find_first_not_of(kBlank), text.size()));

@@ -1,7 +1,7 @@
-// A mistake of the admin's: in an option, a configuration file, or a file that one of them names.
+// An error that the admin made: in an option, in a configuration file, or in a file named there.
 //
-// Its text is one line: the place (file and line, or the option), what is wrong, what to do. It is
-// thrown at start and at reload only; while mail flows, trouble is an Outcome.
+// The text is one line: the place (file and line, or the option), what is wrong, what to do. Thrown
+// at start and at reload only; failures of a delivery are Outcomes.
 #pragma once
 
 #include <stdexcept>

@@ -1,10 +1,4 @@
-// A file descriptor that is closed when its owner dies.
-//
-// What it is: the owner of a number.
-// What it does not know: what is open there.
-// Called by: whoever opens a file or a socket.
-// Threads and lifetimes: one owner; moved, never copied.
-// Failure: none; valid() tells whether there is one.
+// Owns a file descriptor and closes it. Moved, never copied.
 #pragma once
 
 namespace lmtpq {

@@ -9,8 +9,8 @@ unsigned byte_at(std::string_view text, std::size_t index) {
 
 bool between(unsigned value, unsigned low, unsigned high) { return value >= low && value <= high; }
 
-// RFC 3629 section 4: the second byte's range depends on the first, which is what shuts out
-// overlong forms and surrogates.
+// RFC 3629 section 4: the range of the second byte depends on the first. This excludes overlong
+// forms and surrogates.
 bool second_byte_fits(unsigned first, unsigned second) {
   switch (first) {
     case 0xE0:

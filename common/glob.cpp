@@ -7,9 +7,9 @@ namespace lmtpq {
 bool glob_matches(std::string_view pattern, std::string_view text) {
   std::size_t p = 0;
   std::size_t t = 0;
-  // Only the last star is ever tried again: whatever an earlier one could take, it can too.
+  // Only the last star needs to be retried: it can take whatever an earlier one could.
   std::size_t star = std::string_view::npos;
-  std::size_t star_end = 0;  // of the run that the last star takes
+  std::size_t star_end = 0;  // end of the run that the last star takes
   while (t < text.size()) {
     if (p < pattern.size() && pattern[p] == '*') {
       star = p++;

@@ -1,12 +1,8 @@
-// Patterns that admins write: `*` is any run of characters, `?` any one byte.
+// Matches a whole text against a pattern: `*` is any run of bytes, `?` any one byte, and ASCII
+// letters match in both cases. There are no brackets and no escapes.
 //
-// What it is: a match of a whole text, letters alike in both cases (ASCII).
-// What it does not know: addresses, brackets, escapes; what mail addresses hold otherwise is
-//   itself.
-// Called by: the milter's conditions, the mailer's route file.
-// Threads and lifetimes: a pure function.
-// Failure: none. Time is bounded by the product of both lengths, whatever the pattern, since the
-//   text is a stranger's; fnmatch(3) can take exponential time.
+// The time is bounded by the product of both lengths: texts come from strangers, and fnmatch(3) can
+// take exponential time.
 #pragma once
 
 #include <string_view>

@@ -8,7 +8,7 @@ namespace {
 constexpr std::string_view kLineEnd = "\r\n";
 constexpr std::string_view kBlank = " \t";
 
-// The length of the field at the front of `text` with its CRLFs; 0 where its end is not there.
+// The length of the field at the front of `text` with its CRLFs; 0: its end is missing.
 std::size_t field_length(std::string_view text) {
   std::size_t end = 0;
   do {
@@ -63,8 +63,8 @@ std::optional<Field> HeaderReader::next() {
   if (colon == std::string_view::npos) {
     return field;
   }
-  // Sendmail takes `Name :`, also folded before the colon, for a field of that name; were we to
-  // differ, a forged field would pass by whoever looks for it here.
+  // Sendmail accepts `Name :` as a field of that name, even folded before the colon. Reading it
+  // differently would hide a forged field.
   std::string_view name = field.raw.substr(0, colon);
   name = name.substr(0, name.find_last_not_of(" \t\r\n") + 1);
   if (!is_field_name(name)) {

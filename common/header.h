@@ -1,13 +1,8 @@
-// Header fields of a message (RFC 5322 section 2.2), read from canonical text.
+// Reads header fields (RFC 5322 section 2.2) from the top of a message with CRLF line ends.
 //
-// What it is: a reader that walks the fields from the top, and the two things done to a value:
-//   unfolding and dropping comments.
-// What it does not know: the meaning of any field, line ends other than CRLF (the data decoder has
-//   made them so), the message's body.
-// Called by: the mailer (queue id, later the tag) and the milter.
-// Threads and lifetimes: views into the caller's text, which must outlive them.
-// Failure: a line that is no header field (no colon, an illegal name) is a Field with an empty
-//   name; the reader goes on behind it, as Sendmail and Cyrus each have their own idea of it.
+// A line that is not a header field (no colon, an illegal name) is returned as a Field with an
+// empty name, and reading continues: Sendmail and Cyrus treat such lines differently. Views are
+// into the caller's text.
 #pragma once
 
 #include <optional>
@@ -18,15 +13,15 @@ namespace lmtpq {
 
 struct Field {
   std::string_view name;   // as written, without the colon and white space or folds before it
-  std::string_view value;  // everything behind the colon, still folded, without the last CRLF
+  std::string_view value;  // everything after the colon, still folded, without the last CRLF
   std::string_view raw;    // the field's whole lines, with their CRLFs
 };
 
 class HeaderReader {
  public:
   explicit HeaderReader(std::string_view text) : rest_(text) {}
-  // The next field; nothing at the empty line that ends the header, or at the text's end. A field
-  // that the text cuts off (no CRLF) is not returned.
+  // The next field; nothing at the empty line that ends the header, or at the end of the text. A
+  // field without its final CRLF is not returned.
   std::optional<Field> next();
 
  private:
@@ -36,7 +31,7 @@ class HeaderReader {
 // field-name = 1*ftext: printable ASCII without blanks and the colon (RFC 5322 section 3.6.8).
 bool is_field_name(std::string_view text);
 
-std::string unfold(std::string_view value);            // no CR or LF is left; ends trimmed
+std::string unfold(std::string_view value);            // without CR and LF; trimmed
 std::string without_comments(std::string_view value);  // each ( ... ), nested or not, is a space;
                                                        // quoted strings are respected
 

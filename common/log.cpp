@@ -53,7 +53,7 @@ std::string timestamp() {
 
 constexpr std::size_t kUsualLength = 512;
 
-// What a byte asks of the value that it stands in.
+// What a byte requires of the value that contains it.
 enum Needs : unsigned char { kNothing = 0, kQuotes = 1, kEscapes = 2 };
 
 constexpr std::array<Needs, 256> kNeeds = [] {
@@ -65,7 +65,7 @@ constexpr std::array<Needs, 256> kNeeds = [] {
   return made;
 }();
 
-// All that its bytes need, together.
+// What all bytes of a value require together.
 unsigned needs_of(std::string_view value) {
   unsigned all = kNothing;
   for (const char c : value) {
@@ -74,7 +74,7 @@ unsigned needs_of(std::string_view value) {
   return all;
 }
 
-// O_NONBLOCK: a named pipe that nobody reads must not hold mail; files do not know the flag.
+// O_NONBLOCK: a named pipe without a reader must not stop mail; for files the flag has no effect.
 int open_file(const std::string& path) {
   return open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
               0640);
@@ -141,7 +141,7 @@ Record& Record::add(std::string_view key, long long number) {
 
 Log::Log(std::string_view program, const std::string& where, LogLevel threshold)
     : program_(program), threshold_(threshold) {
-  int trouble = 0;
+  int open_error = 0;
   if (where == "stderr") {
     descriptor_ = STDERR_FILENO;
   } else if (where != "syslog") {
@@ -149,15 +149,15 @@ Log::Log(std::string_view program, const std::string& where, LogLevel threshold)
     descriptor_ = open_file(where);
     owned_ = descriptor_ >= 0;
     if (!owned_) {
-      trouble = errno;
+      open_error = errno;
     }
   }
   if (descriptor_ >= 0) {
     return;
   }
   openlog(program_.c_str(), LOG_PID, LOG_MAIL);
-  if (trouble != 0) {
-    error(Record("log-file-failed").add("file", where).add("error", strerror(trouble)));
+  if (open_error != 0) {
+    error(Record("log-file-failed").add("file", where).add("error", strerror(open_error)));
   }
 }
 
@@ -166,7 +166,7 @@ Log::~Log() {
     close(descriptor_);
   }
   if (descriptor_ < 0) {
-    closelog();  // it holds program_'s text
+    closelog();  // syslog keeps a pointer to program_
   }
 }
 
@@ -179,7 +179,7 @@ void Log::reopen() const {
     error(Record("log-file-failed").add("file", file_).add("error", strerror(errno)));
     return;
   }
-  // In one step: other threads write meanwhile.
+  // In one step, since other threads are writing.
   dup3(fresh, descriptor_, O_CLOEXEC);
   close(fresh);
 }

@@ -1,14 +1,9 @@
-// Log lines as logfmt: `key=value key="quoted value"`, one event a line.
+// Writes log lines as logfmt: `event=name key=value key="quoted value"`, one event a line.
 //
-// What it is: a Record (ordered keys and values, escaped) and a Log (where lines go: syslog
-//   LOG_MAIL, stderr, or a file that is appended to).
-// What it does not know: which keys an event has, what a trace id is.
-// Called by: every module of floors 2 and above that has something to say.
-// Threads and lifetimes: Log may be used from several threads; a line is one write(2) or syslog(3)
-//   call. Records belong to one thread.
-// Failure: a log that cannot be written never stops mail: a file that cannot be opened falls back
-//   to syslog, with a line that says so; later write errors are ignored. The program ignores
-//   SIGPIPE, or a reader of stderr that went away would end it.
+// A Record is the text of a line and belongs to one thread. A Log writes records to syslog
+// (LOG_MAIL), stderr or a file, and may be used from several threads: each line is one write(2) or
+// syslog(3) call. Logging never stops mail: a file that cannot be opened falls back to syslog with
+// a line that says so, and write errors are ignored. The program must ignore SIGPIPE.
 #pragma once
 
 #include <string>
@@ -21,13 +16,12 @@ LogLevel parse_log_level(std::string_view text);  // error warning info debug; t
 
 class Record {
  public:
-  // Every line begins with `event=`: a value in kebab-case that means one thing.
+  // Every line begins with `event=NAME`. The name is in kebab-case and means one thing.
   explicit Record(std::string_view event);
 
-  // Control characters, quotes, backslashes and bytes that are not UTF-8 are escaped (\n, \",
-  // \x1b); a value with a space, an equals sign, anything escaped or no byte at all is quoted. A
-  // value is cut at kMaxValue bytes as shown, with "..." behind them; no escape or character is
-  // split.
+  // Keys are in kebab-case. In a value, control characters, quotes, backslashes and invalid UTF-8
+  // are escaped (\n, \", \x1b). A value is quoted when it is empty or has a space, an equals sign
+  // or an escape. It is cut after kMaxValue bytes, between characters, and "..." follows.
   static constexpr std::size_t kMaxValue = 512;
   Record& add(std::string_view key, std::string_view value);
   Record& add(std::string_view key, long long number);
@@ -41,14 +35,13 @@ class Record {
 
 class Log {
  public:
-  // `where` is "syslog", "stderr" or the path of a file; `program` names us in each line.
+  // `where` is "syslog", "stderr" or the path of a file; each line has the name `program`.
   Log(std::string_view program, const std::string& where, LogLevel threshold);
   ~Log();
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
 
-  // Of a file: opens it again under its name, which may be a new file since (logrotate). Where that
-  // fails, lines go on where they went.
+  // Opens the log file again, for logrotate. If that fails, the old file stays in use.
   void reopen() const;
 
   bool wants(LogLevel level) const { return level <= threshold_; }

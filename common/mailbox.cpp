@@ -9,8 +9,8 @@ bool alphanumeric(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
 
-// UTF8-non-ascii (RFC 6531 section 3.3), without the controls above 127; or one byte of an older
-// charset, which the store may know.
+// UTF8-non-ascii (RFC 6531 section 3.3) without the controls above 127, or one byte of an older
+// charset, which the store may accept.
 std::size_t non_ascii_length(std::string_view text) {
   const std::size_t length = utf8_length(text);
   if (length == 0 && !text.empty() && static_cast<unsigned char>(text[0]) > 127) {
@@ -53,7 +53,7 @@ std::size_t quoted_length(std::string_view text) {
 }
 
 // Local-part = Dot-string / Quoted-string (RFC 5321 section 4.1.2), with dots anywhere, and quoted
-// pairs outside quotes too: devices send DOMAIN\user, and Cyrus takes it.
+// pairs outside quotes too: devices send DOMAIN\user, and Cyrus accepts it.
 std::size_t local_part_length(std::string_view text) {
   if (!text.empty() && text[0] == '"') {
     return quoted_length(text);
@@ -84,7 +84,7 @@ std::size_t domain_length(std::string_view text) {
          (alphanumeric(text[end]) || text[end] == '.' || text[end] == ':' || text[end] == '-')) {
     ++end;
   }
-  // `[]` is what qmail's double bounces come from.
+  // `[]` is allowed: it is in the sender of qmail's double bounces.
   return end < text.size() && text[end] == ']' ? end + 1 : 0;
 }
 
@@ -106,7 +106,7 @@ Measured measure(std::string_view text) {
   return {local + 1 + domain, local};
 }
 
-// A-d-l = At-domain *( "," At-domain ), with the colon behind it; false where it is broken.
+// A-d-l = At-domain *( "," At-domain ), with the colon after it; false: malformed.
 bool skip_source_route(std::string_view& text) {
   while (!text.empty() && text[0] == '@') {
     const std::size_t domain = domain_length(text.substr(1));

@@ -1,16 +1,11 @@
-// A mailbox as it stands in MAIL and RCPT (RFC 5321 section 4.1.2, RFC 6531 section 3.3).
+// A mailbox as written in MAIL and RCPT (RFC 5321 section 4.1.2, RFC 6531 section 3.3): its checked
+// text, kept byte for byte, and where its domain begins. Immutable.
 //
-// What it is: the checked text of a mailbox, kept byte for byte, and where its domain begins.
-// What it does not know: angle brackets' parameters, aliases, whether the mailbox exists.
-// Called by: the command parser, and the front that reads addresses from argv.
-// Threads and lifetimes: an immutable value.
-// Failure: parse() and take_path() return nothing for what is no address.
-//
-// More lenient than the grammar in four points, since the store is the judge of what exists: a
-// mailbox may have no domain (Sendmail gives local users so), dots may stand anywhere in a local
-// part, dots, hyphens and underscores anywhere in a domain, and take_path() drops a source route
-// (`@a,@b:`). Stricter in two: no control characters, ever, not even those above 127; and an
-// address literal holds letters, digits, dots, colons and hyphens only.
+// More lenient than the grammar in four points, since the store decides what exists: a mailbox may
+// have no domain (Sendmail passes local users so), dots may be anywhere in a local part, dots,
+// hyphens and underscores anywhere in a domain, and take_path() drops a source route (`@a,@b:`).
+// Stricter in two: no control characters, not even those above 127; and an address literal has
+// letters, digits, dots, colons and hyphens only.
 #pragma once
 
 #include <optional>
@@ -21,18 +16,18 @@ namespace lmtpq {
 
 class Mailbox {
  public:
-  // RFC 5321 section 4.5.3.1.3 allows 256 for a path; addresses made by BATV, SRS and VERP are
-  // longer in practice, and the longest command line must stay under what stores read in one piece.
+  // RFC 5321 section 4.5.3.1.3 allows 256 for a path, but addresses made by BATV, SRS and VERP are
+  // longer. A command with the longest address must still fit the line buffers of stores.
   static constexpr std::size_t kMaxLength = 1024;
 
-  Mailbox() = default;  // the null reverse-path
-  static std::optional<Mailbox> parse(std::string_view text);
+  Mailbox() = default;                                         // the null reverse-path
+  static std::optional<Mailbox> parse(std::string_view text);  // nothing: not a mailbox
 
   bool null() const { return text_.empty(); }
   const std::string& text() const { return text_; }
   std::string_view local_part() const;
-  std::string_view domain() const;  // empty where there is none
-  bool needs_utf8() const;          // is UTF-8 beyond ASCII (RFC 6531); older charsets are not
+  std::string_view domain() const;  // empty: there is none
+  bool needs_utf8() const;          // valid UTF-8 that is not all ASCII (RFC 6531)
   std::string path() const { return "<" + text_ + ">"; }
 
  private:
@@ -40,11 +35,11 @@ class Mailbox {
   std::size_t at_ = std::string::npos;
 };
 
-// What stands between the angle brackets that enclose all of `path`; all of it, where none do.
+// `path` without the angle brackets around all of it, if there are any.
 std::string_view without_brackets(std::string_view path);
 
 // Takes `<mailbox>` or `<>` from the front of `rest` (RFC 5321: Reverse-path, Forward-path). On
-// success `rest` begins behind the closing bracket; on failure it is untouched.
+// success `rest` begins after the closing bracket; on failure it is unchanged.
 std::optional<Mailbox> take_path(std::string_view& rest);
 
 }  // namespace lmtpq

@@ -14,14 +14,14 @@ namespace lmtpq {
 namespace {
 
 constexpr unsigned kBits = 128;
-constexpr unsigned kMappedBits = 96;  // of ::ffff:, in front of an IPv4 address
+constexpr unsigned kMappedBits = 96;  // the prefix ::ffff: of an IPv4 address
 constexpr std::array<unsigned char, kMappedBits / 8> kMapped = {0, 0, 0, 0, 0,    0,
                                                                 0, 0, 0, 0, 0xff, 0xff};
 
 std::optional<unsigned> prefix_length(std::string_view digits, unsigned most) {
   unsigned length = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), length);
-  // A zero in front may mean an octal number to somebody.
+  // A leading zero could be read as an octal number.
   const bool ambiguous = digits.size() > 1 && digits[0] == '0';
   if (error != std::errc() || end != digits.data() + digits.size() || ambiguous || length > most) {
     return std::nullopt;
@@ -99,7 +99,7 @@ std::optional<Network> Network::parse(std::string_view text) {
   Network network;
   network.first_ = *first;
   if (slash != std::string_view::npos) {
-    // The form decides from where bits are counted: ::ffff:192.0.2.0/120 is 192.0.2.0/24.
+    // The notation decides where counting begins: ::ffff:192.0.2.0/120 is 192.0.2.0/24.
     const bool dotted = written.find(':') == std::string_view::npos;
     const unsigned skipped = dotted ? kMappedBits : 0;
     const std::optional<unsigned> length = prefix_length(text.substr(slash + 1), kBits - skipped);

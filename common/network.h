@@ -1,13 +1,8 @@
-// IP addresses and networks.
+// IP addresses, networks in CIDR notation (RFC 4632), and lists of clients.
 //
-// What it is: an address (IPv4 or IPv6; an IPv4-mapped IPv6 address is the IPv4 one), and a network
-//   in CIDR notation (RFC 4632), or one address.
-// What it does not know: names, DNS, who is trusted.
-// Called by: the milter's conditions, trace_origin and callbacks; the daemon's client_list.
-// Threads and lifetimes: immutable values.
-// Failure: parse() returns nothing for what is no address or network. A network with bits set
-//   behind its prefix is none: 192.0.2.1/24 is a slip. An address with a zone (fe80::1%eth0) is
-//   none.
+// An IPv4-mapped IPv6 address is the IPv4 address. parse() returns nothing for text that is not
+// one of these: a network with bits set after its prefix (192.0.2.1/24) is probably a typo, and an
+// address with a zone (fe80::1%eth0) is not supported.
 #pragma once
 
 #include <array>
@@ -23,7 +18,7 @@ namespace lmtpq {
 class Address {
  public:
   static std::optional<Address> parse(std::string_view text);  // 192.0.2.1, 2001:db8::1, IPv6:...
-  static std::optional<Address> of(const sockaddr* address);   // nullptr, or no IP address: nothing
+  static std::optional<Address> of(const sockaddr* address);   // nothing: not an IP address
 
   std::string text() const;
   bool is_ipv4() const;
@@ -34,7 +29,7 @@ class Address {
   std::array<unsigned char, 16> bytes_{};  // IPv4 as ::ffff:a.b.c.d
 };
 
-// Of one family: 0.0.0.0/0 has no IPv6 address in it, ::/0 no IPv4 one, mapped or not.
+// Of one family: 0.0.0.0/0 contains no IPv6 address, and ::/0 no IPv4 address.
 class Network {
  public:
   static std::optional<Network> parse(std::string_view text);
@@ -46,13 +41,13 @@ class Network {
   unsigned prefix_ = 128;
 };
 
-// Clients as the admin lists them: addresses, networks, and `local`, which is who has no address (a
-// program that runs sendmail -bs).
+// Clients as the admin lists them: addresses, networks, and `local` for a client without an address
+// (a program that runs sendmail -bs).
 struct ClientSet {
   std::vector<Network> networks;
   bool local = false;
 
-  bool add(std::string_view word);  // false: it is none of these
+  bool add(std::string_view word);  // false: not an address, network or `local`
   bool contains(const std::optional<Address>& client) const;
 };
 

@@ -14,7 +14,7 @@ namespace lmtpq {
 namespace {
 
 void become(const std::string& name, uid_t uid, gid_t gid) {
-  // The effective uid must be root's for the rest, which Sendmail's setreuid(-1, U) has taken away.
+  // The other calls need root as effective user, which Sendmail's setreuid(-1, U) has changed.
   const bool done = seteuid(0) == 0 && initgroups(name.c_str(), gid) == 0 &&
                     setresgid(gid, gid, gid) == 0 && setresuid(uid, uid, uid) == 0;
   if (!done) {
@@ -44,7 +44,7 @@ AsRoot::AsRoot() : effective_(geteuid()) {
 
 AsRoot::~AsRoot() {
   if (geteuid() != effective_ && seteuid(effective_) != 0) {
-    std::abort();  // on as root is no way to go on
+    std::abort();  // never continue as root
   }
 }
 

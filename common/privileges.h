@@ -1,12 +1,8 @@
-// Whom we run as.
+// Changes the user that the process runs as: real, effective and saved ids, and the groups.
 //
-// What it is: the one change of identity, complete (real, effective and saved ids, and the groups),
-//   before anything from outside is read.
-// What it does not know: why; which files the new identity can read.
-// Called by: both programs' main, once.
-// Threads and lifetimes: before any thread.
-// Failure: ConfigError with the remedy; nothing has been delivered by then.
-// Why: Sendmail's F=S with U= leaves the real uid 0 and root's groups behind (deliver.c).
+// Both programs do this once, before the first thread and before they read anything from outside.
+// Sendmail's F=S with U= changes the effective user only, and leaves the real uid 0 and root's
+// groups (deliver.c). Errors are ConfigError with the remedy.
 #pragma once
 
 #include <unistd.h>
@@ -15,11 +11,11 @@
 
 namespace lmtpq {
 
-// Whom drop_privileges(user) will make us.
+// The user after drop_privileges(user).
 uid_t future_user(const std::string& user);
 
-// Root's rights for as long as it lives, where the real user is root: keys are root's to read, and
-// we are no longer root by the time we need them. Else it changes nothing.
+// Restores root's rights for its lifetime if the real user is root; otherwise changes nothing. For
+// reading keys that only root may read.
 class AsRoot {
  public:
   AsRoot();
@@ -31,7 +27,7 @@ class AsRoot {
   uid_t effective_;
 };
 
-// Becomes `user`; when empty and only the effective uid is not root's, becomes that one wholly.
+// Changes to `user`. Empty: to the effective user if only the real one is root, otherwise nothing.
 void drop_privileges(const std::string& user);
 
 }  // namespace lmtpq

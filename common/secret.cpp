@@ -22,14 +22,14 @@ namespace lmtpq {
 namespace {
 
 constexpr std::size_t kMaxFile = 64 * 1024;
-constexpr std::size_t kLeastCapacity = 32;  // more than any string keeps within itself
+constexpr std::size_t kLeastCapacity = 32;  // more than a string object holds without the heap
 
 struct Close {
   void operator()(FILE* file) const { fclose(file); }
 };
 using File = std::unique_ptr<FILE, Close>;
 
-// Wipes it however the scope is left.
+// Wipes the text at the end of the scope, after exceptions too.
 struct WipedAtEnd {
   explicit WipedAtEnd(std::string& watched) : text(watched) {}
   WipedAtEnd(const WipedAtEnd&) = delete;
@@ -38,8 +38,8 @@ struct WipedAtEnd {
   std::string& text;
 };
 
-// Somebody's name who shares the group by his primary group; /etc/passwd only, since asking every
-// name service for all its accounts takes minutes on some sites.
+// The name of a second account, beside owner and reader and one other, with this primary group.
+// Searches /etc/passwd only: listing all accounts of a name service takes minutes on some sites.
 std::string sharer(gid_t group, uid_t owner, uid_t reader) {
   const File accounts(fopen("/etc/passwd", "re"));
   std::string first;
@@ -67,15 +67,17 @@ void check_file(const struct stat& file, const std::string& path, uid_t reader,
     throw ConfigError(path + ": its group may write " + what + "; chmod 640 " + path);
   }
   if (file.st_uid != 0 && file.st_uid != reader) {
-    throw ConfigError(path + ": owned by neither root nor us; chown root " + path);
+    throw ConfigError(path + ": owned by neither root nor the user that reads it; chown root " +
+                      path);
   }
   const std::string other =
       (file.st_mode & 0040) != 0 ? sharer(file.st_gid, file.st_uid, reader) : std::string();
   if (!other.empty()) {
     const group* const entry = getgrgid(file.st_gid);
-    throw ConfigError(
-        path + ": its group, " + (entry != nullptr ? entry->gr_name : std::to_string(file.st_gid)) +
-        ", is also that of " + other + "; chmod 600, or give " + what + " a group of their own");
+    throw ConfigError(path + ": its group, " +
+                      (entry != nullptr ? entry->gr_name : std::to_string(file.st_gid)) +
+                      ", is also the primary group of " + other +
+                      "; chmod 600, or give the file a separate group");
   }
 }
 
@@ -88,7 +90,7 @@ Secret::Secret(std::string_view text) {
   }
 }
 
-// What is long enough stands outside the string, whose move hands over the memory itself.
+// The text is on the heap, and a move hands over that memory.
 Secret::Secret(Secret&& other) noexcept : text_(std::exchange(other.text_, {})) {}
 
 Secret& Secret::operator=(Secret&& other) noexcept {
@@ -115,7 +117,7 @@ Secret read_secret_file(const std::string& path, uid_t reader, const char* what)
     throw ConfigError(path + ": " + std::strerror(errno));
   }
   check_file(facts, path, reader, what);
-  setvbuf(file.get(), nullptr, _IONBF, 0);  // a buffer of stdio's would not be wiped
+  setvbuf(file.get(), nullptr, _IONBF, 0);  // a stdio buffer would not be wiped
   std::string text(kMaxFile + 1, '\0');
   const WipedAtEnd wiped(text);
   text.resize(fread(text.data(), 1, text.size(), file.get()));

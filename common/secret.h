@@ -1,11 +1,5 @@
-// Bytes that nobody else may see: a key, a password, a file of them.
-//
-// What it is: text that is wiped when its life ends, and the reading of files that hold such text,
-//   with the checks that such a file deserves.
-// What it does not know: what the bytes mean.
-// Called by: keyring, and where passwords and private keys are read.
-// Threads and lifetimes: a move-only value; a move leaves nothing behind.
-// Failure: ConfigError with the path, what is wrong with the file, and the remedy.
+// Keys and passwords in memory and in files: wiped after use, and read with checks of the file's
+// owner and mode. Move-only; a move leaves no copy behind.
 #pragma once
 
 #include <sys/types.h>
@@ -18,7 +12,7 @@ namespace lmtpq {
 class Secret {
  public:
   Secret() = default;
-  explicit Secret(std::string_view text);  // a copy: what it was made from is the caller's to wipe
+  explicit Secret(std::string_view text);  // copies; the caller must wipe the original
   Secret(Secret&& other) noexcept;
   Secret& operator=(Secret&& other) noexcept;
   ~Secret();
@@ -27,19 +21,20 @@ class Secret {
   std::string_view text() const { return text_; }
 
  private:
-  std::string text_;  // never so short that it stands in the string object itself
+  std::string text_;  // with capacity on the heap: the object itself holds no byte of it
 };
 
-// Overwrites the text, all that was ever kept in its present memory included, and empties it.
+// Overwrites the whole memory of the text, unused capacity included, and empties it.
 void wipe(std::string& text);
 
-// A regular file that root or `reader` (as whom we shall run) owns and nobody else may read or
-// write; a group's right to read is taken when at most one account beside those two has it as its
-// own. At most 64 KiB. `what` is what the file holds, for the error: "the keys", "the passwords".
+// Reads a regular file of at most 64 KiB. It must be owned by root or by `reader`, the user that
+// the process will run as, and others must have no access. Its group may read it if at most one
+// account other than these two has it as primary group. `what` names the contents in an error:
+// "the keys", "the passwords". Throws ConfigError with the path, the fault and the remedy.
 Secret read_secret_file(const std::string& path, uid_t reader, const char* what);
 
-// No core file, no ptrace(2) by our own user: for a process that holds secrets. A change of user
-// takes the second back (prctl(2)), so it comes after that.
+// Disables core files, and ptrace(2) by the same user, for a process that holds secrets. Call after
+// a change of user, which enables ptrace(2) again (prctl(2)).
 void forbid_core_dumps();
 
 }  // namespace lmtpq

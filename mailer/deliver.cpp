@@ -57,7 +57,7 @@ bool read_message(const Settings& settings, MailData& data, std::string& failure
 
 void print(const std::string& recipient, const Outcome& outcome) {
   std::printf("%s: %s (%s)\n", recipient.c_str(), kFateNames[static_cast<int>(outcome.fate)],
-              words_of(outcome).c_str());
+              reply_text(outcome).c_str());
 }
 
 struct Addressed {
@@ -80,7 +80,7 @@ Addressed address(const std::vector<std::string>& recipients, Envelope& envelope
                    .add("trace", "")
                    .add("to", recipients[i])
                    .add("status", kFateNames[static_cast<int>(Fate::kPermanent)])
-                   .add("reply", words_of(made.outcomes[i])));
+                   .add("reply", reply_text(made.outcomes[i])));
     }
   }
   return made;

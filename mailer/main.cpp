@@ -22,6 +22,7 @@
 #include "mailer/commands.h"
 #include "mailer/settings/features.h"
 #include "mailer/settings/load.h"
+#include "mailer/settings/secrets.h"
 #include "mailer/settings/settings.h"
 
 namespace lmtpq::mailer {
@@ -82,7 +83,7 @@ void report(const std::string& error, const Settings& settings) {
 
 int run(Command command, const std::vector<std::string>& arguments, Settings& settings,
         const std::optional<StdioChannel>& stdio) {
-  const std::vector<std::string> operands = configure(command, arguments, settings);
+  const std::vector<std::string> operands = load_settings(command, arguments, settings);
   const bool secrets = read_secrets(command, settings);
   drop_privileges(settings.user);
   if (secrets) {

@@ -65,7 +65,7 @@ ProbeResult probe(const Settings& settings, Dialer& dialer, const Log& log) {
   result.layer_bits = upstream.layer_bits();
   if (!connection.ready) {
     result.reached =
-        result.offered.empty() ? ProbeResult::Reached::kNonsense : ProbeResult::Reached::kUnsecured;
+        result.offered.empty() ? ProbeResult::Reached::kProtocolError : ProbeResult::Reached::kUnsecured;
     return result;
   }
   result.reached = ProbeResult::Reached::kStore;

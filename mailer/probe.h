@@ -19,7 +19,7 @@ namespace lmtpq::mailer {
 struct ProbeResult {
   enum class Reached {
     kNothing,    // no connection
-    kNonsense,   // a connection, but no LMTP server that accepts us
+    kProtocolError,   // a connection, but no LMTP server that accepts us
     kUnsecured,  // an LMTP server, but not the TLS or the login that is configured
     kStore,
   };

@@ -24,7 +24,7 @@ int run_probe(const Settings& settings, const Log& log) {
   switch (result.reached) {
     case ProbeResult::Reached::kNothing:
       return EX_UNAVAILABLE;
-    case ProbeResult::Reached::kNonsense:
+    case ProbeResult::Reached::kProtocolError:
     case ProbeResult::Reached::kUnsecured:
       return EX_PROTOCOL;
     case ProbeResult::Reached::kStore:

@@ -5,19 +5,18 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <charconv>
 #include <chrono>
 #include <ctime>
 #include <exception>
 #include <memory>
 #include <optional>
 #include <thread>
+#include <utility>
 
-#include "common/ascii.h"
-#include "common/config/config.h"
+#include "common/config_error.h"
 #include "milter/message.h"
-#include "milter/policy/xtext.h"
-#include "milter/socket_name.h"
+#include "milter/mta_macros.h"
+#include "milter/process/socket_name.h"
 
 namespace lmtpq::milter {
 namespace {
@@ -25,19 +24,19 @@ namespace {
 constexpr unsigned long kActions = SMFIF_ADDHDRS | SMFIF_CHGHDRS;
 constexpr unsigned long kNotSent =
     SMFIP_NOHELO | SMFIP_NOBODY | SMFIP_NODATA | SMFIP_NOUNKNOWN | SMFIP_NOEOH;
-// Stages in which Sendmail need not wait for us. libmilter offers all of them: to an MTA that does
-// not know them it sends the reply itself.
+// Stages at which Sendmail need not wait for a reply. For MTAs that do not know these flags
+// libmilter sends the replies itself.
 constexpr unsigned long kNoReply = SMFIP_NR_CONN | SMFIP_NR_MAIL | SMFIP_NR_RCPT | SMFIP_NR_HDR;
 
-// What belongs to one connection of the MTA.
+// State of one connection of the MTA.
 struct Connection {
-  std::optional<ClientFacts> client;  // nothing: the MTA did not tell
+  std::optional<ClientFacts> client;  // nothing: the MTA skipped the connect stage
   std::optional<Message> message;
-  bool failed = false;  // something about the message at hand could not be taken in
+  bool failed = false;  // a part of the current message could not be taken in
 };
 
-Service* g_service = nullptr;
-std::string g_socket_file;       // empty: there is none
+SharedState* g_state = nullptr;
+std::string g_socket_file;       // empty: none
 std::atomic<int> g_running = 0;  // callbacks
 
 struct Running {
@@ -51,7 +50,7 @@ Connection* find_connection(SMFICTX* context) {
   return context == nullptr ? nullptr : static_cast<Connection*>(smfi_getpriv(context));
 }
 
-// Nothing without a context: there is nobody then to keep it for.
+// nullptr: there is no context to keep it in.
 Connection* connection_of(SMFICTX* context) {
   Connection* found = find_connection(context);
   if (found != nullptr || context == nullptr) {
@@ -61,51 +60,19 @@ Connection* connection_of(SMFICTX* context) {
   if (smfi_setpriv(context, made.get()) != MI_SUCCESS) {
     return nullptr;
   }
-  return made.release();
+  return made.release();  // on_close() deletes it
 }
 
-std::string_view text_of(const char* text) {
-  return text == nullptr ? std::string_view() : std::string_view(text);
-}
-
-std::string_view macro(SMFICTX* context, const char* name) {
-  return text_of(smfi_getsymval(context, const_cast<char*>(name)));
-}
-
-// Of a macro that comes anew with each message or recipient. Where libmilter has no memory for
-// new macros it shows the old ones again: what was read once is emptied, and then reads as unknown.
-std::string take_macro(SMFICTX* context, const char* name) {
-  char* const text = smfi_getsymval(context, const_cast<char*>(name));
-  std::string taken(text_of(text));
-  if (text != nullptr) {
-    *text = '\0';
+void forget_message(SMFICTX* context) {
+  if (Connection* connection = find_connection(context)) {
+    connection->message.reset();
+    connection->failed = false;
   }
-  return taken;
 }
 
-std::optional<std::uint64_t> parse_count(std::string_view text) {
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (text.empty() || error != std::errc() || end != text.data() + text.size()) {
-    return std::nullopt;
-  }
-  return number;
-}
-
-// A slash in an attribute comes as `\/`: it must not pass for the beginning of another attribute. A
-// subject that fills Sendmail's buffer (MAXNAME) is cut, and its CN may be what is missing:
-// unknown.
-std::string whole_subject(std::string subject) {
-  constexpr std::size_t kCut = 250;
-  for (std::size_t at = 0; (at = subject.find("\\/", at)) != std::string::npos; ++at) {
-    subject.replace(at, 2, "_");
-  }
-  return subject.size() < kCut ? subject : "";
-}
-
-class MilterEdits : public Edits {
+class MilterHeaderEdits : public HeaderEdits {
  public:
-  explicit MilterEdits(SMFICTX* context) : context_(context) {}
+  explicit MilterHeaderEdits(SMFICTX* context) : context_(context) {}
 
   bool delete_field(const std::string& name, int index) override {
     return smfi_chgheader(context_, const_cast<char*>(name.c_str()), index, nullptr) == MI_SUCCESS;
@@ -126,14 +93,14 @@ void report(const Connection* connection, const char* stage, const char* error) 
     if (connection != nullptr && connection->message) {
       record.add("qid", connection->message->facts().queue_id);
     }
-    g_service->log().error(record.add("error", error));
+    g_state->log().error(record.add("error", error));
   } catch (...) {
-    // No memory for the line: the message's end has another one.
+    // Out of memory for the line: on_failure() logs another one at the message's end.
   }
 }
 
-// Around every callback: nothing gets out of it. False: the body did not come to its end, which the
-// connection keeps in mind.
+// Runs the body of a callback; no exception gets out. false: the body did not complete, which
+// the connection remembers until the message ends.
 template <typename Body>
 bool guarded(SMFICTX* context, const char* stage, Body body) noexcept {
   const Running running;
@@ -148,26 +115,12 @@ bool guarded(SMFICTX* context, const char* stage, Body body) noexcept {
   } catch (const std::exception& error) {
     report(connection, stage, error.what());
   } catch (...) {
-    report(connection, stage, "unknown");
+    report(connection, stage, "unknown exception");
   }
   if (connection != nullptr) {
     connection->failed = true;
   }
   return false;
-}
-
-void ask_for_macros(SMFICTX* context) {
-  const std::pair<int, const char*> lists[] = {
-      {SMFIM_CONNECT, "{client_addr}"},
-      {SMFIM_ENVFROM, "i {auth_authen} {verify} {cert_subject} {client_addr}"},
-      {SMFIM_ENVRCPT, "{rcpt_mailer} {rcpt_addr}"},
-      // Sendmail looks for a list of EOH's to know whether there is one of EOM's (milter_data() in
-      // milter.c), which else is not used.
-      {SMFIM_EOH, "i"},
-      {SMFIM_EOM, "i {msg_size}"}};
-  for (const auto& [stage, names] : lists) {
-    smfi_setsymlist(context, stage, const_cast<char*>(names));
-  }
 }
 
 sfsistat on_negotiate(SMFICTX* context, unsigned long offered_actions,
@@ -180,13 +133,14 @@ sfsistat on_negotiate(SMFICTX* context, unsigned long offered_actions,
   *still_more = 0;
   guarded(context, "negotiate", [&](Connection&) {
     if (*actions != kActions) {
-      g_service->log().warning(
-          Record("negotiation")
-              .add("error", "the MTA lets us neither add nor delete all header fields"));
+      g_state->log().warning(
+          Record("mta-refuses-edits")
+              .add("error", "the MTA does not allow adding and deleting header fields")
+              .add("effect", "messages get no tag, or keep tags from outside"));
     }
     if ((offered_actions & SMFIF_SETSYMLIST) != 0) {
       *actions |= SMFIF_SETSYMLIST;
-      ask_for_macros(context);
+      request_macros(context);
     }
   });
   return SMFIS_CONTINUE;
@@ -200,51 +154,36 @@ sfsistat on_connect(SMFICTX* context, char*, sockaddr* address) {
   return SMFIS_NOREPLY;
 }
 
-// A client of whom we know nothing is not `local`, which rules may trust: it is [::].
-ClientFacts client_of(SMFICTX* context, const Connection& connection) {
-  if (connection.client) {
-    return *connection.client;
-  }
-  const auto told = Address::parse(macro(context, "{client_addr}"));
-  return {told ? *told : Address()};
-}
-
 sfsistat on_mail(SMFICTX* context, char** words) {
   guarded(context, "mail", [&](Connection& connection) {
     connection.message.reset();
     connection.failed = false;
-    MessageFacts facts;
-    facts.queue_id = take_macro(context, "i");
-    facts.client = client_of(context, connection);
-    facts.auth = from_xtext(take_macro(context, "{auth_authen}"));
-    if (take_macro(context, "{verify}") == "OK") {
-      facts.tls_subject = whole_subject(from_xtext(take_macro(context, "{cert_subject}")));
-    }
+    MessageFacts facts = mail_facts(context);
+    facts.client = connection.client ? *connection.client : client_from_macros(context);
     if (words != nullptr) {
       facts.sender = text_of(words[0]);
     }
-    connection.message.emplace(g_service->configuration(), std::move(facts));
+    connection.message.emplace(g_state->configuration(), std::move(facts));
   });
   return SMFIS_NOREPLY;
 }
 
-// The message at hand. Where MAIL was not taken in, one that is failed: its tags are still counted.
+// The current message. Where MAIL could not be taken in, one that has failed already: its tags are
+// still counted.
 Message& message_of(Connection& connection) {
   if (!connection.message) {
     connection.failed = true;
-    connection.message.emplace(g_service->configuration(), MessageFacts());
+    connection.message.emplace(g_state->configuration(), MessageFacts());
   }
   return *connection.message;
 }
 
 sfsistat on_rcpt(SMFICTX* context, char** words) {
   guarded(context, "rcpt", [&](Connection& connection) {
-    RecipientFacts recipient;
+    RecipientFacts recipient = recipient_facts(context);
     if (words != nullptr) {
       recipient.given = text_of(words[0]);
     }
-    recipient.resolved = take_macro(context, "{rcpt_addr}");
-    recipient.mailer = take_macro(context, "{rcpt_mailer}");
     message_of(connection).take_recipient(std::move(recipient));
   });
   return SMFIS_NOREPLY;
@@ -257,21 +196,22 @@ sfsistat on_header(SMFICTX* context, char* name, char* value) {
   return SMFIS_NOREPLY;
 }
 
-// What becomes of a message that was not decided. It keeps no tag from outside, if that can be.
+// Applies the failure action to a message that was not decided, and removes tags from outside if
+// possible.
 sfsistat on_failure(SMFICTX* context) {
-  FailureAction action = g_service->configuration()->failure;
+  FailureAction action = g_state->configuration()->failure;
   guarded(context, "failure", [&](Connection& connection) {
     const Message* message = connection.message ? &*connection.message : nullptr;
     if (message != nullptr) {
       action = message->configuration().failure;
     }
-    MilterEdits edits(context);
+    MilterHeaderEdits edits(context);
     const bool clean = message != nullptr && message->remove_old_tags(edits);
-    g_service->log().error(
+    g_state->log().error(
         Record("not-decided")
             .add("qid", message != nullptr ? message->facts().queue_id : "")
             .add("failure", action == FailureAction::kAccept ? "accept" : "tempfail")
-            .add("old_tags", clean ? "removed" : "unknown"));
+            .add("old-tags", clean ? "removed" : "unknown"));
   });
   return action == FailureAction::kAccept ? SMFIS_CONTINUE : SMFIS_TEMPFAIL;
 }
@@ -280,31 +220,25 @@ sfsistat on_end_of_message(SMFICTX* context) {
   bool decided = false;
   guarded(context, "eom", [&](Connection& connection) {
     Message& message = message_of(connection);
-    const std::string queue_id = take_macro(context, "i");
+    const std::string queue_id = take_queue_id(context);
     const std::string& known = message.facts().queue_id;
     if (!known.empty() && !queue_id.empty() && queue_id != known) {
-      connection.failed = true;  // we mistake one message for another
+      connection.failed = true;  // this is not the message that began
     }
     message.take_queue_id(queue_id);
-    message.take_size(parse_count(take_macro(context, "{msg_size}")));
+    message.take_size(take_size(context));
     if (!connection.failed) {
-      MilterEdits edits(context);
-      decided = message.decide(*g_service, edits, time(nullptr), std::chrono::steady_clock::now());
+      MilterHeaderEdits edits(context);
+      decided = message.decide(*g_state, edits, time(nullptr), std::chrono::steady_clock::now());
     }
   });
   const sfsistat verdict = decided ? SMFIS_CONTINUE : on_failure(context);
-  if (Connection* connection = find_connection(context)) {
-    connection->message.reset();
-    connection->failed = false;
-  }
+  forget_message(context);
   return verdict;
 }
 
 sfsistat on_abort(SMFICTX* context) {
-  if (Connection* connection = find_connection(context)) {
-    connection->message.reset();
-    connection->failed = false;
-  }
+  forget_message(context);
   return SMFIS_CONTINUE;
 }
 
@@ -334,7 +268,7 @@ void open_socket(const std::string& socket) {
   description.xxfi_negotiate = on_negotiate;
   const SocketName parsed = SocketName::parse(socket);
   check_free(parsed);
-  // Whoever connects gets tags signed: the file is for its owner, and root, alone.
+  // Anyone who connects gets tags signed, so only the owner and root may open the file.
   const mode_t before = umask(0177);
   const bool open = smfi_register(description) == MI_SUCCESS &&
                     smfi_setconn(const_cast<char*>(parsed.text().c_str())) == MI_SUCCESS &&
@@ -352,10 +286,10 @@ void remove_socket() {
   }
 }
 
-bool serve(Service& service) {
-  g_service = &service;
+bool run_libmilter(SharedState& state) {
+  g_state = &state;
   const bool served = smfi_main() == MI_SUCCESS;
-  // A message whose end is being decided may still come to its end.
+  // Up to two seconds for messages that are being decided.
   for (int i = 0; i < 200 && g_running > 0; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }

@@ -1,29 +1,26 @@
-// The C boundary to libmilter.
+// libmilter's side of the milter: registration, negotiation, and the callbacks.
 //
-// What it is: registration, negotiation, the callbacks with one wrapper around each, per-connection
-//   state. No libmilter type is seen anywhere else.
-// What it does not know: policy, tags.
-// Called by: main; then libmilter, from threads of its choice: of one connection never two at a
-//   time, but each callback maybe on another thread.
-// Threads and lifetimes: the Service outlives serve(), and must not end before the process does:
-//   libmilter leaves its threads behind.
-// Failure: open_socket() throws ConfigError. No exception leaves a callback: it is logged, and the
-//   message gets the configured FailureAction at its end. Any order of callbacks, NULL arguments
-//   and missing macros are survived: what is not known is empty.
+// libmilter calls from threads of its choice: never two at a time for one connection, but each
+// callback maybe on another thread. No exception leaves a callback: it is logged, and the message
+// gets the configured FailureAction at its end. Callbacks in any order, NULL arguments and missing
+// macros are handled; what is not known is empty.
 #pragma once
 
 #include <string>
 
-#include "milter/service.h"
+#include "milter/shared_state.h"
 
 namespace lmtpq::milter {
 
 // Registers, and listens on `socket` ("unix:PATH", "inet:PORT@HOST"); a stale socket is replaced.
+// Throws ConfigError.
 void open_socket(const std::string& socket);
-// Removes the socket's file, as serve() does at its end.
+
+// Removes the socket's file, as run_libmilter() does at its end.
 void remove_socket();
-// Serves until told to stop (SIGTERM, SIGINT), and until no callback runs any more. False:
-// libmilter gave up.
-bool serve(Service& service);
+
+// Serves until SIGTERM or SIGINT and until no callback runs. false: libmilter failed. `state` must
+// live until the process ends: libmilter leaves its threads running.
+bool run_libmilter(SharedState& state);
 
 }  // namespace lmtpq::milter

@@ -13,10 +13,10 @@ namespace lmtpq::milter {
 namespace {
 
 constexpr std::size_t kMaxHeader = 1 << 20;
-// No real one: a tag that is bound to it fits no message.
+// Not a real queue id: a tag that is bound to it is valid for no message.
 constexpr const char* kAssumedQueueId = "QUEUE-ID";
 
-// A message as it stands in a file: its header with CRLF, and how large it is on the way.
+// The header of a message in a file, with CRLF, and the size of the message.
 struct Text {
   std::string header;
   std::uint64_t size = 0;
@@ -30,11 +30,11 @@ Text read_text(std::istream& in) {
     if (line.ends_with('\r')) {
       line.pop_back();
     }
-    // The line that a mailbox file puts in front is none of the message.
+    // The first line of a message in a mailbox file is not part of the message.
     if (first && line.starts_with("From ")) {
       continue;
     }
-    text.size += line.size() + 1;  // a line end is one byte where Sendmail counts
+    text.size += line.size() + 1;  // Sendmail counts a line end as one byte
     in_header = in_header && !line.empty() && text.header.size() + line.size() < kMaxHeader;
     if (in_header) {
       text.header += line + "\r\n";
@@ -61,7 +61,7 @@ MessageFacts facts_of(const Settings& settings) {
 Message gather(const Loaded& loaded, std::istream& in) {
   const std::vector<std::string> recipients = list_of(loaded.settings.recipients);
   if (recipients.empty()) {
-    throw ConfigError("--explain: no recipient; expected --rcpt ADDRESS");
+    throw ConfigError("--explain: no recipient; add --rcpt ADDRESS");
   }
   Message message(loaded.configuration, facts_of(loaded.settings));
   for (const std::string& recipient : recipients) {
@@ -72,7 +72,7 @@ Message gather(const Loaded& loaded, std::istream& in) {
   HeaderReader reader(text.header);
   while (const auto field = reader.next()) {
     if (field->name.empty()) {
-      break;  // no field: the header's end, for Sendmail
+      break;  // a line that is no field: Sendmail ends the header there
     }
     message.take_field(field->name, field->value);
   }
@@ -81,23 +81,24 @@ Message gather(const Loaded& loaded, std::istream& in) {
 
 std::string shown(const std::string& fact) { return fact.empty() ? "-" : escaped(fact); }
 
-void tell_message(const Message& message, std::ostream& out) {
+void print_message(const Message& message, std::ostream& out) {
   const MessageFacts& facts = message.facts();
   out << "message   from <" << escaped(facts.sender) << ">, client "
       << (facts.client.address ? facts.client.address->text() : "local") << ", auth "
       << shown(facts.auth) << ", tls-subject " << shown(facts.tls_subject) << ",\n          "
       << facts.size.value_or(0) << " bytes, Message-ID " << shown(facts.message_id) << '\n';
   if (message.old_tags() > 0) {
-    out << "          its tags (" << message.old_tags() << ") are from outside: removed\n";
+    out << "          its tags (" << message.old_tags()
+        << ") are from outside and will be removed\n";
   }
   if (message.incomplete()) {
-    out << "          its header is larger than we look at: no quota is ignored\n";
+    out << "          its header is over the limit for headers: no quota is ignored\n";
   }
 }
 
 // Every rule up to the one that decides.
-void tell_rules(const Policy& policy, const MessageFacts& facts, const RecipientFacts& recipient,
-                std::ostream& out) {
+void print_rules(const Policy& policy, const MessageFacts& facts, const RecipientFacts& recipient,
+                 std::ostream& out) {
   std::size_t width = 0;
   for (const Rule& rule : policy.rules()) {
     width = std::max(width, rule.name.size());
@@ -113,15 +114,15 @@ void tell_rules(const Policy& policy, const MessageFacts& facts, const Recipient
   }
 }
 
-void tell_decision(const Decision& decision, bool incomplete, std::ostream& out) {
+void print_decision(const Decision& decision, bool incomplete, std::ostream& out) {
   const bool ignored = decision.quota == Quota::kIgnore && !incomplete;
   out << "  => quota " << (ignored ? "IGNORED" : "honoured");
-  if (decision.why == Why::kOddAddress) {
-    out << ", since Sendmail may read the sender's or recipient's address as another one\n";
+  if (decision.why == Why::kAmbiguousAddress) {
+    out << ", because Sendmail may read the sender's or recipient's address differently\n";
     return;
   }
   if (decision.rule == nullptr) {
-    out << ", since no rule matches\n";
+    out << ", because no rule matches\n";
     return;
   }
   out << ", by rule " << decision.rule->name;
@@ -131,45 +132,45 @@ void tell_decision(const Decision& decision, bool incomplete, std::ostream& out)
   out << '\n';
 }
 
-void tell_recipients(const Message& message, const Verdict& verdict, std::ostream& out) {
+void print_recipients(const Message& message, const Verdict& verdict, std::ostream& out) {
   const auto& recipients = message.facts().recipients;
   for (std::size_t i = 0; i < recipients.size(); ++i) {
     out << '\n' << escaped(recipients[i].given) << '\n';
-    if (verdict.recipients[i].why != Why::kOddAddress) {
-      tell_rules(message.configuration().policy, message.facts(), recipients[i], out);
+    if (verdict.recipients[i].why != Why::kAmbiguousAddress) {
+      print_rules(message.configuration().policy, message.facts(), recipients[i], out);
     }
-    tell_decision(verdict.recipients[i], message.incomplete(), out);
+    print_decision(verdict.recipients[i], message.incomplete(), out);
   }
 }
 
 const char* scope_words(QuotaScope scope) {
   switch (scope) {
     case QuotaScope::kEverybody:
-      return "the quota is ignored for everybody, members of aliases too";
+      return "the quota is ignored for all recipients, members of aliases included";
     case QuotaScope::kListed:
-      return "the quota is ignored for those recipients only, not for members of aliases";
+      return "the quota is ignored for these recipients only, not for members of aliases";
     case QuotaScope::kNobody:
       break;
   }
-  return "the quota is ignored for nobody";
+  return "the quota is ignored for no recipient";
 }
 
-TraceId tell_trace(const Message& message, std::ostream& out) {
+TraceId print_trace(const Message& message, std::ostream& out) {
   const TraceOrigin& origin = message.configuration().trace;
   TraceId trace = origin.choose(message.facts());
-  // What is made anew is never the same twice.
+  // A generated id is different each time.
   const bool from_message = origin.choose(message.facts()) == trace;
   out << "trace id  " << trace.text();
   if (from_message) {
-    out << ", out of the message\n";
+    out << ", from the message\n";
   } else {
-    out << ", for example; its end is random\n";
+    out << ", for example; the end is random\n";
   }
   return trace;
 }
 
 // Why there is no tag; empty: there is one.
-std::string without_tag(const Loaded& loaded, const Message& message, const Verdict& verdict) {
+std::string missing_tag(const Loaded& loaded, const Message& message, const Verdict& verdict) {
   const Configuration& configuration = message.configuration();
   if (!loaded.keys_error.empty()) {
     return "cannot be signed: " + loaded.keys_error;
@@ -184,12 +185,12 @@ std::string without_tag(const Loaded& loaded, const Message& message, const Verd
   return std::string("none: ") + why;
 }
 
-void tell_tag(const Loaded& loaded, const Message& message, const Verdict& verdict,
-              std::int64_t now, std::ostream& out) {
+void print_tag(const Loaded& loaded, const Message& message, const Verdict& verdict,
+               std::int64_t now, std::ostream& out) {
   const Configuration& configuration = message.configuration();
   out << "\nverdict   " << scope_words(verdict.scope) << '\n';
-  const TraceId trace = tell_trace(message, out);
-  const std::string missing = without_tag(loaded, message, verdict);
+  const TraceId trace = print_trace(message, out);
+  const std::string missing = missing_tag(loaded, message, verdict);
   if (!missing.empty()) {
     out << "tag       " << missing << ": every quota is honoured\n";
     return;
@@ -208,9 +209,9 @@ void tell_tag(const Loaded& loaded, const Message& message, const Verdict& verdi
 void explain(const Loaded& loaded, std::istream& in, std::ostream& out, std::int64_t now) {
   const Message message = gather(loaded, in);
   const Verdict verdict = message.judge(nullptr, {});
-  tell_message(message, out);
-  tell_recipients(message, verdict, out);
-  tell_tag(loaded, message, verdict, now, out);
+  print_message(message, out);
+  print_recipients(message, verdict, out);
+  print_tag(loaded, message, verdict, now, out);
   out << "\nAssumed: Sendmail resolves each recipient to the address as given, and to mailer "
       << loaded.settings.tag_mailers.front() << ".\n";
   if (loaded.settings.queue_id.empty()) {

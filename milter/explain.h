@@ -1,18 +1,15 @@
-// `lmtpq-milter --explain`: what would be decided for one message, and why.
+// `lmtpq-milter --explain`: prints the decision for one message, the reason, and the tag.
 //
-// What it is: the message's facts from the command line and standard input, the same road as
-//   Message::decide() without edits and without counting, and its words for a human.
-// What it does not know: libmilter; what Sendmail makes of a recipient. It takes each for one of a
-//   mailer that reads tags.
-// Called by: main.
-// Threads and lifetimes: one thread, once.
-// Failure: ConfigError for options that make no sense. Without keys it says so, and goes on.
+// The facts come from the command line, the message from standard input. Takes the same steps as
+// Message::decide() without edits and without counting, and assumes that Sendmail resolves each
+// recipient to itself and to a mailer that reads tags. Throws ConfigError for invalid options;
+// without keys it says so and continues.
 #pragma once
 
 #include <cstdint>
 #include <iosfwd>
 
-#include "milter/settings.h"
+#include "milter/load.h"
 
 namespace lmtpq::milter {
 

@@ -7,77 +7,15 @@
 #include "common/ascii.h"
 #include "common/header.h"
 #include "common/mailbox.h"
+#include "milter/decision_log.h"
 #include "milter/policy/address_form.h"
 
 namespace lmtpq::milter {
 namespace {
 
-constexpr const char* kTooMuch = "too much header";
-constexpr std::size_t kMaxShownRules = 8;
-
-// Other MTAs than Sendmail leave blanks between the name and the colon.
+// MTAs other than Sendmail leave blanks between the name and the colon.
 std::string_view trimmed_name(std::string_view name) {
   return name.substr(0, name.find_last_not_of(" \t\r\n") + 1);
-}
-
-bool contains(const std::vector<std::string>& list, std::string_view word) {
-  return std::find(list.begin(), list.end(), word) != list.end();
-}
-
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) {
-    text += (text.empty() ? "" : ",") + word;
-  }
-  return text.empty() ? "-" : text;
-}
-
-std::string rule_names(const Verdict& verdict) {
-  std::vector<std::string> names;
-  for (const Decision& decision : verdict.recipients) {
-    if (decision.rule == nullptr || contains(names, decision.rule->name)) {
-      continue;
-    }
-    if (names.size() == kMaxShownRules) {
-      names.push_back("...");
-      break;
-    }
-    names.push_back(decision.rule->name);
-  }
-  return joined(names);
-}
-
-bool has(const Verdict& verdict, Why why) {
-  return std::any_of(verdict.recipients.begin(), verdict.recipients.end(),
-                     [why](const Decision& decision) { return decision.why == why; });
-}
-
-std::string reasons(const Verdict& verdict) {
-  std::vector<std::string> words;
-  for (const Why why :
-       {Why::kNoRule, Why::kRule, Why::kOverLimit, Why::kOtherMailer, Why::kOddAddress}) {
-    if (has(verdict, why)) {
-      words.emplace_back(kWhyNames[static_cast<std::size_t>(why)]);
-    }
-  }
-  return joined(words);
-}
-
-long long ignoring(const Verdict& verdict) {
-  return std::count_if(verdict.recipients.begin(), verdict.recipients.end(),
-                       [](const Decision& decision) { return decision.quota == Quota::kIgnore; });
-}
-
-const char* quota_word(const Verdict& verdict) {
-  const long long count = ignoring(verdict);
-  if (count == 0 || verdict.scope == QuotaScope::kNobody) {
-    return "honour";
-  }
-  return std::cmp_equal(count, verdict.recipients.size()) ? "ignore" : "mixed";
-}
-
-std::string client_word(const ClientFacts& client) {
-  return client.address ? client.address->text() : "local";
 }
 
 }  // namespace
@@ -102,7 +40,7 @@ void Message::take_recipient(RecipientFacts recipient) {
       std::max({recipient.given.size(), recipient.resolved.size(), recipient.mailer.size()});
   const std::size_t size =
       recipient.given.size() + recipient.resolved.size() + recipient.mailer.size();
-  // A name that is cut could match what the whole does not.
+  // An address is dropped and not cut: its beginning could match a pattern that it does not match.
   if (longest > Mailbox::kMaxLength || facts_.recipients.size() == kMaxRecipients ||
       addresses_ + size > kMaxAddresses) {
     return;
@@ -111,7 +49,7 @@ void Message::take_recipient(RecipientFacts recipient) {
   recipient.form = form_of(recipient.given);
   recipient.given = comparable_address(recipient.given);
   if (recipient.given.empty()) {
-    recipient.form = AddressForm::kOdd;  // a null recipient there is not
+    recipient.form = AddressForm::kAmbiguous;  // a recipient cannot be null
   }
   recipient.resolved = comparable_address(recipient.resolved);
   facts_.recipients.push_back(std::move(recipient));
@@ -161,67 +99,36 @@ Verdict Message::judge(Limiter* limiter, Limiter::Time now) const {
   return verdict;
 }
 
-bool Message::remove_old_tags(Edits& edits) const {
+bool Message::remove_old_tags(HeaderEdits& edits) const {
   bool done = true;
-  // From the last: some MTAs count anew after each (edits.h). All are tried, whatever fails.
+  // From the last to the first (header_edits.h); a failure does not stop the loop.
   for (int index = old_tags_; index > 0; --index) {
     done = edits.delete_field(std::string(kTagName), index) && done;
   }
   return done;
 }
 
-bool Message::decide(Service& service, Edits& edits, std::int64_t now, Limiter::Time monotonic) {
-  // First of all: whatever comes to pass below, nobody else's tag stays.
+bool Message::decide(SharedState& state, HeaderEdits& edits, std::int64_t now,
+                     Limiter::Time monotonic) {
+  // First, so that no tag from outside stays if anything below fails.
   const bool cleaned = remove_old_tags(edits);
-  const Verdict verdict = judge(&service.limiter(), monotonic);
+  const Verdict verdict = judge(&state.limiter(), monotonic);
   const TraceId trace = configuration_->trace.choose(facts_);
   Tagging tagging{no_tag(*configuration_, facts_, verdict)};
   if (cleaned && tagging.missing == nullptr) {
     const TagClaims claims = claims_for(*configuration_, facts_, verdict, trace, now);
-    tagging.done =
+    tagging.written =
         edits.insert_field(std::string(kTagName), sign_tag(claims, configuration_->keys.signer()));
     tagging.unlisted = verdict.scope == QuotaScope::kListed
                            ? ignoring(verdict) - static_cast<long long>(claims.listed.size())
                            : 0;
   }
   try {
-    log_decision(service.log(), verdict, trace, tagging);
+    log_decision(state.log(), *this, verdict, trace, tagging);
   } catch (const std::exception&) {
-    // No memory for the line; the decision stands all the same, and the tag is written.
+    // Out of memory for the line; the tag is written all the same.
   }
-  return cleaned && (tagging.done || tagging.missing != nullptr);
-}
-
-void Message::log_decision(const Log& log, const Verdict& verdict, const TraceId& trace,
-                           const Tagging& tagging) const {
-  Record record("decision");
-  record.add("trace", trace.text())
-      .add("qid", facts_.queue_id)
-      .add("client", client_word(facts_.client))
-      .add("auth", facts_.auth.empty() ? "-" : facts_.auth)
-      .add("from", '<' + facts_.sender + '>')
-      .add("rcpts", recipients_)
-      .add("rule", rule_names(verdict))
-      .add("quota", quota_word(verdict))
-      .add("why", incomplete() ? kTooMuch : reasons(verdict))
-      .add("tagged", tagging.done ? "yes" : "no");
-  if (!tagging.done) {
-    record.add("no_tag", tagging.missing != nullptr ? tagging.missing : "the MTA took no edits");
-  }
-  // Those whose quota is honoured for no other reason than a bound of ours.
-  const long long left = recipients_ - static_cast<long long>(facts_.recipients.size());
-  if (left + tagging.unlisted > 0) {
-    record.add("rcpts_beyond_limit", left + tagging.unlisted);
-  }
-  record.add("old_tags", old_tags_).add("size", facts_.size ? std::to_string(*facts_.size) : "-");
-  log.write(has(verdict, Why::kOverLimit) ? LogLevel::kWarning : LogLevel::kInfo, record);
-  if (old_tags_ > 0) {
-    log.warning(Record("foreign-tags-removed")
-                    .add("qid", facts_.queue_id)
-                    .add("client", client_word(facts_.client))
-                    .add("from", '<' + facts_.sender + '>')
-                    .add("count", old_tags_));
-  }
+  return cleaned && (tagging.written || tagging.missing != nullptr);
 }
 
 const char* no_tag(const Configuration& configuration, const MessageFacts& facts,
@@ -233,10 +140,10 @@ const char* no_tag(const Configuration& configuration, const MessageFacts& facts
     return "no recipient's mailer reads tags";
   }
   if (configuration.bind_queue_id && facts.queue_id.empty()) {
-    return "no queue id";  // what binds it is missing, and a Message-ID can be had twice
+    return "no queue id";  // several messages can have the same Message-ID
   }
   if (!configuration.bind_queue_id && facts.message_id.empty()) {
-    return "no Message-ID";  // it would fit every message
+    return "no Message-ID";  // the tag would be valid for every message
   }
   return nullptr;
 }

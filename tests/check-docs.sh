@@ -2,7 +2,8 @@
 # Documents against the program: every option of --help stands in the man pages and the other way
 # round, what may stand in the configuration file is in lmtpq.conf.5, with the program's defaults; the
 # program takes the files that are shown; its own words are those that are quoted; the man pages have no
-# lint; every function that ARCHITECTURE.md names exists.
+# lint; what the pages for developers name exists, every trap of a test is in TRAPS.md, and texts are in
+# plain English.
 # usage: check-docs.sh LMTPQ LMTPQ_MILTER
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -37,7 +38,7 @@ for command in $commands; do
   "$lmtpq" $command --help | tr '\n' ' ' | tr -s ' ' >"$scratch/$command"
 done
 verdict "the man page's times are the program's" "$(
-  sed -n '/^\.Ss Time/,/^\.Ss The process/p' $page | tr '\n' ' ' |
+  sed -n '/^\.Ss Time/,/^\.Ss The process/p; /^\.Ss Advanced/,/^\.Sh /p' $page | tr '\n' ' ' |
     grep -oE 'Fl -[a-z-]+-timeout Ar TIME [^.]*\(([0-9]+[smh])' |
     sed 's/Fl \(-[a-z-]*\) .*(\([0-9]*[smh]\)$/-\1 \2/' | while read -r option time; do
       grep -qE -e "$option TIME [^(]*(\([^)]*\)[^(]*)?\(default: $time\)" "$scratch/relay" ||
@@ -64,18 +65,18 @@ done
 for option in $(cat "$scratch/help.lmtpq"); do
   name=${option#--}
   case $(objection "$name = \n" "$name") in
-  *"only for the command line"* | *"unknown option"*) ;;
+  *"allowed on the command line"* | *"unknown option"*) ;;
   *) echo "$name" >>"$scratch/keys" ;;
   esac
   case $(objection "[destination.x]\n$name = \n" "$name") in
-  *"not in a section"* | *"unknown option"*) ;;
+  *"not allowed in a section"* | *"unknown option"*) ;;
   *) echo "$name" ;;
   esac
 done | grep -vx destination >"$scratch/section-keys"
 for name in $(cat "$scratch/keys"); do
   printf '[listener.x]\naddress = unix:/nowhere/x\n%s = \n' "$name" >"$scratch/conf"
   case $(serve_nowhere --config "$scratch/conf" unix:/nowhere) in
-  *"not in a section"* | *"unknown option"*) ;;
+  *"not allowed in a section"* | *"unknown option"*) ;;
   *) echo "$name" ;;
   esac
 done >"$scratch/listener-keys"
@@ -190,18 +191,70 @@ verdict "$page has what probe says of how far it came" "$(
   sed -n '/^\.Va reached/,/^\.El/s/^\.It Ic \(.*\)/\1/p' $page | diff "$scratch/reached" -)"
 verdict "$conf_page has no lint" "$(mandoc -T lint -W warning $conf_page 2>&1)"
 
-grep -oE '`[A-Za-z_]+(::[A-Za-z_]+)?\(\)`' docs/ARCHITECTURE.md | tr -d '`()' | sort -u >"$scratch/names"
-verdict "ARCHITECTURE.md names functions" "$([ -s "$scratch/names" ] || echo "none found")"
-verdict "every function of ARCHITECTURE.md exists" "$(while read -r name; do
+# The pages for developers name what exists.
+for page in ARCHITECTURE FLOW DECISIONS TRAPS HACKING; do
+  grep -oE '`[A-Za-z_]+(::[A-Za-z_]+)?\(\)`' docs/$page.md | tr -d '`()' >"$scratch/names.$page"
+done
+sed -n 's/.*class="code"[^>]*>\([A-Za-z_:]*\)()<.*/\1/p' docs/flow.svg >"$scratch/names.flow"
+verdict "FLOW.md and its picture name functions" "$(
+  [ "$(grep -c . "$scratch/names.FLOW")" -ge 40 ] && [ "$(grep -c . "$scratch/names.flow")" -ge 15 ] || echo "too few")"
+sort -u "$scratch"/names.* >"$scratch/names"
+verdict "every function that the pages for developers name exists" "$(while read -r name; do
   grep -rqE "(^|[^A-Za-z_])$name\(" common mailer milter --include=*.cpp ||
-    grep -rqE "(^|[^A-Za-z_])${name#*::}\(" common mailer milter --include=*.h && 
+    grep -rqE "(^|[^A-Za-z_])${name#*::}\(" common mailer milter --include=*.h &&
     { [ "${name#*::}" = "$name" ] || grep -rq "class ${name%%::*}\|struct ${name%%::*}" common mailer milter; } ||
     [ -z "$(grep -LE "(^|[^A-Za-z_])$name\(" patches/*.patch)" ] || echo "$name"
 done <"$scratch/names")"
+sed -n '/^## Seams/,/^## /s/^| \(`[^|]*\) |.*/\1/p' docs/ARCHITECTURE.md | grep -o '[A-Za-z]*' >"$scratch/seams"
+verdict "every interface of ARCHITECTURE.md exists" "$([ -s "$scratch/seams" ] || echo "none found"
+  while read -r name; do
+    grep -rqE "^class $name( |\$)" mailer milter --include=*.h || echo "$name"
+  done <"$scratch/seams")"
+verdict "ARCHITECTURE.md has the folders of floors.txt, in their order" "$(
+  awk '$1 ~ /^[0-9]+$/ {print $1, $2}' floors.txt >"$scratch/rooms"
+  sed -n 's/^| \([0-9]*\) | `\([a-z/]*\)\/` |.*/\1 \2/p' docs/ARCHITECTURE.md | diff "$scratch/rooms" -)"
 grep -oE '`(common|mailer|milter|tests|cf|docs|patches)/[A-Za-z0-9_./-]+`' docs/*.md README.md | sed 's/.*`\(.*\)`/\1/' |
   sort -u >"$scratch/paths"
 verdict "every path in the documents exists" "$(while read -r path; do
   [ -e "$path" ] || [ -e "$path.h" ] || [ -e "$path.cpp" ] || echo "$path"
 done <"$scratch/paths")"
+
+# A trap has an entry in TRAPS.md, which lists the tests that hold it; a test names the trap.
+trap_names() { # of marks such as "trap: a" or "traps: a, b", each with its file
+  grep -rnoE '\btraps?: [a-z0-9]+(-[a-z0-9]+)+(, [a-z0-9]+(-[a-z0-9]+)+)*' tests --include=*.dlg --include=*.cpp \
+    --include=*.py | sed 's/:[0-9]*:traps\{0,1\}: /:/' |
+    awk -F: '{n = split($2, names, ", "); for (i = 1; i <= n; i++) print names[i], $1}' | sort -u
+}
+trap_names >"$scratch/marks"
+awk '/^### / {name = $2} /^Tests: / {lists = 1; printf "%s", name} lists {printf " %s", $0}
+  /^$/ && lists {lists = 0; print ""} END {print ""}' docs/TRAPS.md | while read -r name list; do
+  echo "$list" | grep -oE '`tests/[^`]*`( \(`[A-Za-z0-9_]*`(, `[A-Za-z0-9_]*`)*\))?' | tr -d '`(),' | sed "s/^/$name /"
+done >"$scratch/listed"
+cut -d' ' -f1,2 "$scratch/listed" | sort -u >"$scratch/held"
+verdict "TRAPS.md has traps, each with tests" "$(
+  [ "$(grep -c '^### ' docs/TRAPS.md)" -ge 70 ] || echo "too few"
+  sed -n 's/^### //p' docs/TRAPS.md | while read -r name; do grep -q "^$name " "$scratch/held" || echo "$name"; done
+  sed -n 's/^### //p' docs/TRAPS.md | sort | uniq -d)"
+verdict "every trap that a test names has an entry in TRAPS.md that lists the test" \
+  "$(comm -23 "$scratch/marks" "$scratch/held")"
+verdict "every test that TRAPS.md lists names the trap" "$(
+  comm -13 "$scratch/marks" "$scratch/held" | grep -E '\.(dlg|cpp)$')"
+verdict "every test function that TRAPS.md lists exists" "$(while read -r name path functions; do
+  for function in $functions; do grep -q "$function" "$path" || echo "$path has no $function"; done
+done <"$scratch/listed")"
+verdict "a test names a trap by its name, not by a number" "$(
+  grep -rnE '\bT[0-9]{2}\b' tests common mailer milter --include=*.dlg --include=*.cpp --include=*.h)"
+
+# The words of tests/plain-words. The switch is for the string literals of common/, mailer/ and milter/: yes or no.
+check_texts_of_programs=no
+verdict "the pages for developers are in plain English" "$(
+  tests/check-words docs/FLOW.md docs/ARCHITECTURE.md docs/DECISIONS.md docs/TRAPS.md docs/HACKING.md)"
+echo 'We begin anew, so long as it lasts, and mend a slip.' >"$scratch/archaic"
+verdict "words that are not plain are found" "$(
+  [ "$(tests/check-words "$scratch/archaic" | grep -c .)" -eq 4 ] || tests/check-words "$scratch/archaic")"
+if [ $check_texts_of_programs = yes ]; then
+  verdict "the texts of the programs are in plain English" "$(
+    find common mailer milter -name '*.h' -o -name '*.cpp' | sort | xargs tests/check-words --code)"
+fi
 
 close_suite

@@ -2,7 +2,7 @@
 # patches/ against each Sendmail that it is for: the patch applies, comes off again, builds without a new
 # warning, is documented; the patched binary does what it must, and the stock one beside it. A version
 # whose source cannot be had here is skipped.
-# usage: check-patches.sh [VERSION...]      STORE_BIN: the store for the end-to-end part
+# usage: check-patches.sh [VERSION...]      STORE_BIN: the store for the end-to-end part, tests/patches
 set -u
 cd "$(dirname "$0")/.." || exit 1
 export LC_ALL=C GROFF_NO_SGR=1
@@ -90,7 +90,7 @@ check_build() {
     grep -w LMTPEXT "$scratch/said")"
 }
 check_end_to_end() {
-  sed "\$d" "$scratch/$version.run"
+  sed -e "s/^\(FAILED\|ERROR\) /&$version /" -e "\$d" "$scratch/$version.run"
   counts=$(tail -n 1 "$scratch/$version.run" | sed -nE 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p')
   [ "$counts" ] || counts="0 0"
   passed=$((passed + ${counts% *}))
@@ -110,8 +110,9 @@ for version in $versions; do
   if [ -e "$folder/failed" ] || [ -e "$folder/skipped" ]; then continue; fi
   [ ! -e "$folder/stock.built" ] || [ ! -e "$folder/patched.built" ] || echo "$version"
 done | xargs -P 3 -I VERSION sh -c 'folder=build/patches/VERSION
-  tests/patches/run --patched $folder/patched/obj./sendmail/sendmail --stock $folder/stock/obj./sendmail/sendmail \
-    --version VERSION --tree $folder/patched >"$0/VERSION.run" 2>&1
+  tests/run -q tests/patches --patched $folder/patched/obj./sendmail/sendmail \
+    --stock $folder/stock/obj./sendmail/sendmail --sendmail-version VERSION --tree $folder/patched \
+    >"$0/VERSION.run" 2>&1
   echo $? >"$0/VERSION.status"' "$scratch"
 for version in $versions; do
   folder=build/patches/$version

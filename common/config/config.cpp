@@ -10,9 +10,9 @@
 namespace lmtpq {
 namespace {
 
-constexpr std::size_t kMaxName = 64;  // a longer one is near to no option
+constexpr std::size_t kMaxName = 64;  // a longer name is similar to no option
 
-// Levenshtein's distance; `row` is one row of its table.
+// Levenshtein distance, computed row by row.
 std::size_t distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), std::size_t{0});
@@ -29,6 +29,36 @@ std::size_t distance(std::string_view a, std::string_view b) {
 }
 
 }  // namespace
+
+const Option* find_option(const std::vector<Option>& table, std::string_view name) {
+  for (const Option& option : table) {
+    if (option.name == name) {
+      return &option;
+    }
+  }
+  return nullptr;
+}
+
+std::string unknown_option(const std::vector<Option>& table, const std::string& dashes,
+                           std::string_view name) {
+  std::string text = "unknown option " + dashes + escaped(name);
+  if (name.size() < 2 || name.size() > kMaxName) {
+    return text;
+  }
+  const bool in_file = dashes.empty();
+  const Option* nearest = nullptr;
+  std::size_t least = 2 + name.size() / 6;  // a larger distance is hardly a typo
+  for (const Option& option : table) {
+    const bool possible = in_file ? option.place == OptionPlace::kArgumentsAndFile
+                                  : option.owner == OptionOwner::kThisCommand;
+    const std::size_t apart = option.name.starts_with(name) ? 1 : distance(name, option.name);
+    if (possible && apart < least) {
+      least = apart;
+      nearest = &option;
+    }
+  }
+  return nearest == nullptr ? text : text + "; did you mean " + dashes + nearest->name + "?";
+}
 
 Config::Config(std::vector<Option> table, std::vector<std::string> free_prefixes)
     : table_(std::move(table)), free_prefixes_(std::move(free_prefixes)) {}
@@ -52,38 +82,6 @@ void Config::keep_last(Givens& givens, const std::string& name, Given given) {
   givens.emplace_back(name, std::move(given));
 }
 
-const Option* Config::find(const std::vector<Option>& table, std::string_view name) {
-  for (const Option& option : table) {
-    if (option.name == name) {
-      return &option;
-    }
-  }
-  return nullptr;
-}
-
-// The error text for a name that is not in the table, with the real one that was likely meant.
-std::string Config::unknown(const std::vector<Option>& table, const std::string& place,
-                            const std::string& dashes, std::string_view name, bool in_file) {
-  std::string text = place + "unknown option " + dashes + escaped(name);
-  if (name.size() < 2 || name.size() > kMaxName) {
-    return text;
-  }
-  const Option* nearest = nullptr;
-  std::size_t least = 2 + name.size() / 6;  // farther apart than this is no slip of the pen
-  for (const Option& option : table) {
-    if (in_file ? !option.in_file : option.foreign) {
-      continue;
-    }
-    const std::size_t apart = option.name.starts_with(name) ? 1 : distance(name, option.name);
-    if (apart >= least) {
-      continue;
-    }
-    least = apart;
-    nearest = &option;
-  }
-  return nearest == nullptr ? text : text + "; did you mean " + dashes + nearest->name + "?";
-}
-
 bool Config::named_in_arguments(std::string_view name) const {
   return last_given(from_arguments_, name) != nullptr;
 }
@@ -92,7 +90,7 @@ std::string Config::argument_or_default(std::string_view name) const {
   if (const Given* given = last_given(from_arguments_, name)) {
     return given->value;
   }
-  const Option* option = find(table_, name);
+  const Option* option = find_option(table_, name);
   return option == nullptr ? "" : option->fallback;
 }
 
@@ -120,7 +118,8 @@ std::optional<Config::Given> Config::given(const Option& option, const Givens& s
 void Config::apply() {
   effective_.clear();
   for (const Option& option : table_) {
-    if (const auto found = option.foreign ? std::nullopt : given(option, {})) {
+    if (const auto found =
+            option.owner == OptionOwner::kOtherCommand ? std::nullopt : given(option, {})) {
       read(option, *found);
       effective_.emplace_back(option.name, found->value);
     }
@@ -138,11 +137,11 @@ Config::Effective Config::apply_section(const FreeSection& section,
                                         const std::vector<Option>& table) const {
   Givens lines;
   for (const FreeSection::Line& line : section.lines) {
-    if (find(table, line.name) == nullptr) {
-      const bool elsewhere = find(table_, line.name) != nullptr;
-      throw ConfigError(elsewhere ? line.place + line.name + ": not in a section [" +
-                                        section.prefix + "NAME]"
-                                  : unknown(table, line.place, "", line.name, true));
+    if (find_option(table, line.name) == nullptr) {
+      const bool elsewhere = find_option(table_, line.name) != nullptr;
+      throw ConfigError(line.place + (elsewhere ? line.name + ": not allowed in a section [" +
+                                                      section.prefix + "NAME]"
+                                                : unknown_option(table, "", line.name)));
     }
     keep_last(lines, line.name, {line.value, line.place + line.name});
   }

@@ -1,13 +1,12 @@
-// One table of options per program, read from text in three places.
+// Reads a program's options from the defaults, a configuration file and the command line.
 //
-// What it is: the option table type, its reading (defaults, then the file, then argv; the last
-//   word wins) through Boost.Program_options, and `--help` printed from the same table.
-// What it does not know: any particular option, the Settings they end up in, subcommands' work.
-// Called by: a program's settings.cpp, once, at start.
-// Threads and lifetimes: single-threaded start-up code. The readers in the table write into a
-//   Settings object that must outlive the Config.
-// Failure: ConfigError, whose text is one line for the admin: the place (file and line, or the
-//   option), what is wrong, what was expected.
+// A program declares each option once, in a table (option_table.h). The same table drives the
+// reading, done with Boost.Program_options, and the text of --help. The command line overrides the
+// file, and the file overrides the defaults; of an option given twice in one place the last counts.
+//
+// Used by one thread at a time. The readers of the table write into a settings object, which must
+// outlive the Config. Errors are ConfigError: one line with the place (file and line, or option),
+// what is wrong and what was expected.
 #pragma once
 
 #include <chrono>
@@ -23,24 +22,37 @@
 
 namespace lmtpq {
 
-// One option. `read` gets the text of the value and stores it; it throws ConfigError with what was
-// expected ("expected a time such as 30s, 5m or 1h"); Config puts the place in front.
+// Where an option may be written.
+enum class OptionPlace {
+  kArgumentsAndFile,
+  kArgumentsOnly,
+  // The command line's name for a key of a named section, such as --client for `client` of
+  // [rule.NAME]. Outside of sections the file may not have it.
+  kArgumentsAndSections,
+};
+
+// Commands that share a configuration file accept each other's options there, and nowhere else.
+enum class OptionOwner { kThisCommand, kOtherCommand };
+
 struct Option {
-  char letter = '\0';       // short form, '\0' for none
-  std::string name;         // "connect-timeout", without dashes
-  std::string argument;     // "TIME" in the help; empty: a switch, read as "yes" or "no"
-  std::string fallback;     // the default, as text; goes through `read` too unless empty
-  std::string implicit;     // the value of a bare `--name`; empty: a value is required
-  std::string heading;      // the group in --help
-  std::string help;         // one sentence, no final full stop
-  bool in_file = true;      // may it stand in the configuration file?
-  bool in_section = false;  // argv's name for what a free section may say
-  bool foreign = false;     // another command's: the file that all share may have it, no more
+  char letter = '\0';    // short form, '\0' for none
+  std::string name;      // "connect-timeout", without dashes
+  std::string argument;  // "TIME" in --help; empty: a switch, read as "yes" or "no"
+  std::string fallback;  // the default, as text; goes through `read` too unless empty
+  std::string implicit;  // the value of a bare `--name`; empty: a value is required
+  std::string heading;   // the group in --help; kAdvancedHeading comes last
+  std::string help;      // one sentence, no final full stop
+  OptionPlace place = OptionPlace::kArgumentsAndFile;
+  OptionOwner owner = OptionOwner::kThisCommand;
+  // Stores the value. Throws ConfigError with what was expected ("expected a time such as 30s");
+  // Config puts the place in front.
   std::function<void(std::string_view)> read;
 };
 
-// A section of the file that no table knows beforehand, such as `[rule.NAME]`: its lines as they
-// stand there. `place` is what an error begins with ("FILE:LINE: ").
+inline constexpr const char* kAdvancedHeading = "Advanced (few sites need these)";
+
+// A section of the file with a name that the admin chose, such as `[rule.NAME]`, and its lines as
+// written. `place` is what an error begins with ("FILE:LINE: ").
 struct FreeSection {
   struct Line {
     std::string name;
@@ -50,7 +62,7 @@ struct FreeSection {
   std::string name;  // without brackets and the prefix
   std::string place;
   std::vector<Line> lines;
-  std::string prefix = {};
+  std::string prefix = {};  // "rule."
 };
 
 class Config {
@@ -59,37 +71,35 @@ class Config {
   // but collected.
   explicit Config(std::vector<Option> table, std::vector<std::string> free_prefixes = {});
 
-  // Reads argv (without the program's name and subcommand). An option given twice: the last one
-  // counts. `-Qalways`, `-Q=always`, `--ignore-quota=always` and a bare `-Q` are all understood,
-  // `--` ends the options. Returns the operands in order. Nothing is stored yet.
+  // Reads argv (without the program's name and subcommand) and returns the operands in order.
+  // Accepts `-Qalways`, `-Q=always`, `--ignore-quota=always` and a bare `-Q`; `--` ends the
+  // options. Values are stored by apply() only.
   std::vector<std::string> take_arguments(const std::vector<std::string>& arguments);
 
-  // True when argv named this option.
+  // Whether argv named this option.
   bool named_in_arguments(std::string_view name) const;
-  // The value argv gave for it, or the default.
+  // The value that argv gave for it, or the default.
   std::string argument_or_default(std::string_view name) const;
 
-  // Reads `name = value` lines; `#` or `;` in front makes a comment. An unknown key or section is
-  // an error with file and line. `must_exist` false: a missing file is no error (an unreadable
-  // one is).
+  // Reads `name = value` lines; a line that begins with `#` or `;` is a comment. Unless
+  // `must_exist`, a missing file counts as empty; a file that exists must be readable.
   void take_file(const std::string& path, bool must_exist);
-  // The same for text that is at hand; `name` is what errors call it.
+  // The same for text in memory; errors call it `name`.
   void take_text(std::string_view text, const std::string& name);
 
-  // Calls every option's reader: default, file or argv, in the table's order.
+  // Calls every option's reader with the value that counts, in the table's order.
   void apply();
 
-  // name and text of each option as applied, for one log line at start.
+  // The name and text of each option as applied, for a log line at start.
   using Effective = std::vector<std::pair<std::string, std::string>>;
   const Effective& effective() const { return effective_; }
 
-  // The same for a table that a free section may fill in part: what argv says of an option counts
-  // most, then the section, then the file outside of it, then the default. The table's names are
-  // among those of this Config's; any other name in the section is an error with its place.
-  // Returns what was applied, as effective() does.
+  // Applies a free section to `table`, whose options are also options of this Config. Order of
+  // precedence: command line, section, file outside of sections, default. A name that is not in
+  // `table` is an error. Returns what was applied, as effective() does.
   Effective apply_section(const FreeSection& section, const std::vector<Option>& table) const;
 
-  // In the file's order; no two of one name and prefix.
+  // In the file's order; no two have the same name and prefix.
   const std::vector<FreeSection>& free_sections() const { return free_sections_; }
   std::vector<FreeSection> free_sections(std::string_view prefix) const;
 
@@ -105,11 +115,10 @@ class Config {
 
   static const Given* last_given(const Givens& givens, std::string_view name);
   static void keep_last(Givens& givens, const std::string& name, Given given);
-  static const Option* find(const std::vector<Option>& table, std::string_view name);
-  static std::string unknown(const std::vector<Option>& table, const std::string& place,
-                             const std::string& dashes, std::string_view name, bool in_file);
   void take_line(std::string_view line, std::string& section, const std::string& place);
   void take_section(const std::string& section, const std::string& place);
+  void take_free_section(const std::string& section, const std::string& prefix,
+                         const std::string& place);
   std::string free_prefix(std::string_view section) const;
   std::string free_forms() const;
   std::optional<Given> given(const Option& option, const Givens& section) const;
@@ -122,6 +131,14 @@ class Config {
   Givens from_arguments_;
   Effective effective_;
 };
+
+// nullptr: the table has no option of this name.
+const Option* find_option(const std::vector<Option>& table, std::string_view name);
+
+// The error text for a name that is not in the table, with the most similar one that is. `dashes`
+// are those of the command line; empty: the name is from a file.
+std::string unknown_option(const std::vector<Option>& table, const std::string& dashes,
+                           std::string_view name);
 
 // Text of values. All throw ConfigError with what was expected.
 std::chrono::milliseconds parse_duration(std::string_view text);  // 30 30s 5m 1h 2d 1w, 500ms

@@ -23,10 +23,9 @@ namespace {
 namespace options = boost::program_options;
 
 constexpr std::size_t kMaxFile = 1 << 20;
-constexpr const char* kBlank = " \t\r";
 constexpr const char* kNameCharacters =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-// Stands for '#' while Boost, for which it begins a comment anywhere, reads a line.
+// Replaces '#' while Boost reads a line: for Boost it begins a comment anywhere.
 constexpr char kHash = '\x01';
 
 std::string read_whole(int descriptor, const std::string& path) {
@@ -57,8 +56,8 @@ void refuse_pipe(int descriptor, const std::string& path) {
   }
 }
 
-// ` # words` behind a value would be part of it, and of what it means. `ticket #42` is no comment.
-bool comment_behind(std::string_view value) {
+// Finds ` # words` after a value, which would silently become part of it. `ticket #42` is a value.
+bool has_trailing_comment(std::string_view value) {
   const auto blank = [&](std::size_t i) {
     return i >= value.size() || value[i] == ' ' || value[i] == '\t';
   };
@@ -70,7 +69,7 @@ bool comment_behind(std::string_view value) {
   return false;
 }
 
-// The one `name = value` of a line, as Boost reads it below its section.
+// The name and value of a line, as Boost reads it in its section.
 std::pair<std::string, std::string> read_line(std::string_view line, const std::string& section,
                                               const std::string& place) {
   std::string masked = section + '\n' + std::string(line) + '\n';
@@ -78,7 +77,6 @@ std::pair<std::string, std::string> read_line(std::string_view line, const std::
   std::istringstream in(masked);
   options::parsed_options parsed(nullptr);
   try {
-    // Boost needs no table here: a line at a time, it could not tell a repeated option anyway.
     parsed = options::parse_config_file(in, options::options_description(), true);
   } catch (const options::error&) {
     throw ConfigError(place + "expected name = value");
@@ -93,10 +91,22 @@ std::pair<std::string, std::string> read_line(std::string_view line, const std::
   return {std::move(name), std::move(value)};
 }
 
+void check_place(const Option& option, const std::string& sections, const std::string& place) {
+  switch (option.place) {
+    case OptionPlace::kArgumentsAndFile:
+      return;
+    case OptionPlace::kArgumentsOnly:
+      throw ConfigError(place + option.name + ": allowed on the command line only");
+    case OptionPlace::kArgumentsAndSections:
+      throw ConfigError(place + option.name + ": allowed on the command line or in a section " +
+                        sections + " only");
+  }
+}
+
 }  // namespace
 
 void Config::take_file(const std::string& path, bool must_exist) {
-  // O_NONBLOCK: a named pipe must not hold us; who reads from one gets an error instead.
+  // O_NONBLOCK: opening a named pipe must not block; refuse_pipe() reports it.
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
   if (!file.valid()) {
     if (errno == ENOENT && !must_exist) {
@@ -116,7 +126,7 @@ void Config::take_text(std::string_view text, const std::string& name) {
             });
 }
 
-// That of a free section; empty: it is none.
+// Empty: the section is not a free one.
 std::string Config::free_prefix(std::string_view section) const {
   for (const std::string& prefix : free_prefixes_) {
     if (section.starts_with('[' + prefix)) {
@@ -140,23 +150,28 @@ void Config::take_section(const std::string& section, const std::string& place) 
   }
   const std::string prefix = section.substr(1, section.size() - 2) + '.';
   if (const std::string kind = free_prefix(section); !kind.empty()) {
-    const std::size_t begin = 1 + kind.size();
-    const std::string name = section.substr(begin, section.size() - 1 - begin);
-    if (name.empty() || name.find_first_not_of(kNameCharacters) != std::string::npos) {
-      throw ConfigError(place + "expected [" + kind + "NAME] of letters, digits and . _ -");
-    }
-    for (const FreeSection& other : free_sections_) {
-      if (other.prefix == kind && other.name == name) {
-        throw ConfigError(place + section + " once more; the first stands at " +
-                          other.place.substr(0, other.place.size() - 2));
-      }
-    }
-    free_sections_.push_back({name, place, {}, kind});
+    take_free_section(section, kind, place);
   } else if (std::none_of(table_.begin(), table_.end(),
                           [&](const Option& o) { return o.name.starts_with(prefix); })) {
     throw ConfigError(place + "unknown section " + escaped(section) +
                       (free_prefixes_.empty() ? "" : "; expected " + free_forms()));
   }
+}
+
+void Config::take_free_section(const std::string& section, const std::string& prefix,
+                               const std::string& place) {
+  const std::size_t begin = 1 + prefix.size();
+  const std::string name = section.substr(begin, section.size() - 1 - begin);
+  if (name.empty() || name.find_first_not_of(kNameCharacters) != std::string::npos) {
+    throw ConfigError(place + "expected [" + prefix + "NAME] of letters, digits and . _ -");
+  }
+  for (const FreeSection& other : free_sections_) {
+    if (other.prefix == prefix && other.name == name) {
+      throw ConfigError(place + section + " appears twice; it is also at " +
+                        other.place.substr(0, other.place.size() - 2));
+    }
+  }
+  free_sections_.push_back({name, place, {}, prefix});
 }
 
 void Config::take_line(std::string_view line, std::string& section, const std::string& place) {
@@ -165,7 +180,7 @@ void Config::take_line(std::string_view line, std::string& section, const std::s
   }
   if (std::any_of(line.begin(), line.end(),
                   [](char c) { return c >= 0 && c < ' ' && c != '\t'; })) {
-    throw ConfigError(place + "a control character");
+    throw ConfigError(place + "a control character; remove it");
   }
   if (line[0] == '[') {
     section = line;
@@ -174,21 +189,18 @@ void Config::take_line(std::string_view line, std::string& section, const std::s
   }
   const bool free = !free_prefix(section).empty();
   auto [name, value] = read_line(line, free ? "" : section, place);
-  if (comment_behind(value)) {
-    throw ConfigError(place + escaped(name) + ": a comment takes a line of its own");
+  if (has_trailing_comment(value)) {
+    throw ConfigError(place + escaped(name) + ": put the comment on a separate line");
   }
   if (free) {
     free_sections_.back().lines.push_back({std::move(name), std::move(value), place});
     return;
   }
-  const Option* option = find(table_, name);
+  const Option* option = find_option(table_, name);
   if (option == nullptr) {
-    throw ConfigError(unknown(table_, place, "", name, true));
+    throw ConfigError(place + unknown_option(table_, "", name));
   }
-  if (!option->in_file) {
-    throw ConfigError(place + name + ": only for the command line" +
-                      (option->in_section ? ", or for a section " + free_forms() : ""));
-  }
+  check_place(*option, free_forms(), place);
   keep_last(from_file_, name, Given{std::move(value), place + name});
 }
 

@@ -25,7 +25,7 @@ std::string sentence(const Option& option) {
   return option.help + " (default: " + option.fallback + ")";
 }
 
-// `text` word by word behind `head`, every further line indented to the text's column.
+// `text` word by word after `head`; further lines are indented to the text's column.
 std::string wrapped(const std::string& head, std::string_view text) {
   const bool beside = head.size() + 2 <= kTextColumn;
   std::string lines = beside ? "" : head + '\n';
@@ -49,18 +49,29 @@ std::string wrapped(const std::string& head, std::string_view text) {
   return lines + line + '\n';
 }
 
-}  // namespace
+bool shown(const Option& option) { return option.owner == OptionOwner::kThisCommand; }
 
-std::string Config::help() const {
+// In the table's order; the advanced options come last.
+std::vector<std::string> headings_of(const std::vector<Option>& table) {
   std::vector<std::string> headings;
-  for (const Option& option : table_) {
-    if (!option.foreign &&
+  for (const Option& option : table) {
+    if (shown(option) &&
         std::find(headings.begin(), headings.end(), option.heading) == headings.end()) {
       headings.push_back(option.heading);
     }
   }
+  const auto advanced = std::find(headings.begin(), headings.end(), kAdvancedHeading);
+  if (advanced != headings.end()) {
+    std::rotate(advanced, advanced + 1, headings.end());
+  }
+  return headings;
+}
+
+}  // namespace
+
+std::string Config::help() const {
   std::string text;
-  for (const std::string& heading : headings) {
+  for (const std::string& heading : headings_of(table_)) {
     if (!text.empty()) {
       text += '\n';
     }
@@ -68,7 +79,7 @@ std::string Config::help() const {
       text += heading + ":\n";
     }
     for (const Option& option : table_) {
-      if (!option.foreign && option.heading == heading) {
+      if (shown(option) && option.heading == heading) {
         text += wrapped(synopsis(option), sentence(option));
       }
     }

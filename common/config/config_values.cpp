@@ -6,8 +6,7 @@
 namespace lmtpq {
 namespace {
 
-// The digits at the front of `text`, which is left behind them; an error where there are none or
-// the number is too large.
+// Takes the digits at the front of `text`; throws when there are none or the number is too large.
 std::uint64_t take_digits(std::string_view& text, const char* expected) {
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -28,7 +27,7 @@ constexpr Unit kTimes[] = {{"", 1000},       {"ms", 1},         {"s", 1000},    
 constexpr Unit kSizes[] = {{"", 1},        {"k", 1 << 10}, {"K", 1 << 10}, {"m", 1 << 20},
                            {"M", 1 << 20}, {"g", 1 << 30}, {"G", 1 << 30}};
 
-// A clock's now() counts nanoseconds in 64 bits: a deadline must still fit behind it.
+// Clocks count nanoseconds in 64 bits: now() plus the longest duration must still fit.
 constexpr std::uint64_t kLongest = 5200ULL * 604'800'000;
 
 template <std::size_t N>

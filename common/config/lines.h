@@ -1,10 +1,4 @@
-// The lines of a text that an admin wrote, each with its place.
-//
-// What it is: the loop that every file of ours is read by.
-// What it does not know: what a line may say.
-// Called by: config, keyring, and the mailer's credentials.
-// Threads and lifetimes: pure functions; `take` gets views into the text.
-// Failure: what `take` throws.
+// Splits a text that an admin wrote into lines, each with its place for errors.
 #pragma once
 
 #include <algorithm>
@@ -13,14 +7,14 @@
 
 namespace lmtpq {
 
-// Some editors put a byte order mark in front.
+// Some editors put a byte order mark at the front of a file.
 inline std::string_view without_byte_order_mark(std::string_view text) {
   constexpr std::string_view kMark = "\xEF\xBB\xBF";
   return text.substr(text.starts_with(kMark) ? kMark.size() : 0);
 }
 
-// Calls take(line, place) for each line, without its LF; the place is "NAME:NUMBER: ", as errors
-// begin.
+// Calls take(line, place) for each line, without its LF; views are into the text. The place is
+// "NAME:NUMBER: ", which errors begin with.
 template <typename Take>
 void each_line(std::string_view text, const std::string& name, Take take) {
   for (std::size_t number = 1; !text.empty(); ++number) {

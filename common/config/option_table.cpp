@@ -36,7 +36,6 @@ Reader absolute_path(std::string& into) {
   };
 }
 
-// A relative path would end in Sendmail's queue directory.
 Reader log_place(std::string& into) {
   return [&into](std::string_view place) {
     if (place != "syslog" && place != "stderr" && !place.starts_with('/')) {
@@ -77,21 +76,25 @@ Option with_letter(char letter, Option option) {
 }
 
 Option argv_only(Option option) {
-  option.in_file = false;
+  option.place = OptionPlace::kArgumentsOnly;
   return option;
 }
 
 Option argv_or_section(Option option) {
-  option.in_file = false;
-  option.in_section = true;
+  option.place = OptionPlace::kArgumentsAndSections;
   return option;
 }
 
-Table foreign(Table options) {
+Table of_another_command(Table options) {
   for (Option& option : options) {
-    option.foreign = true;
+    option.owner = OptionOwner::kOtherCommand;
   }
   return options;
+}
+
+Option advanced(Option option) {
+  option.heading = kAdvancedHeading;
+  return option;
 }
 
 Option bare_means(const char* implicit, Option option) {
@@ -101,7 +104,9 @@ Option bare_means(const char* implicit, Option option) {
 
 Table under(const char* heading, Table options) {
   for (Option& option : options) {
-    option.heading = heading;
+    if (option.heading.empty()) {
+      option.heading = heading;
+    }
   }
   return options;
 }

@@ -1,11 +1,7 @@
-// The words in which a program writes its option table.
+// Declares a program's options as a table: readers that store a value, and builders of Options.
 //
-// What it is: readers that store a value (text, time, number, one of several words), and builders
-//   of Options that leave the table readable as a table.
-// What it does not know: any particular option; parsing (config).
-// Called by: a program's settings.cpp.
-// Threads and lifetimes: a reader writes into what it was made with, which must outlive it.
-// Failure: readers throw ConfigError with what was expected.
+// A reader writes into the variable that it was made with, which must outlive it, and throws
+// ConfigError with what was expected.
 #pragma once
 
 #include <chrono>
@@ -25,10 +21,10 @@ namespace reader {
 
 Reader text(std::string& into);
 Reader duration(std::chrono::milliseconds& into);
-Reader positive_duration(std::chrono::milliseconds& into);  // no time at all is a slip, not a wish
+Reader positive_duration(std::chrono::milliseconds& into);  // refuses 0, surely an error
 Reader boolean(bool& into);
-// Empty, or an absolute one: what is relative would be looked for in Sendmail's queue directory,
-// and elsewhere again once a daemon has done its chdir("/").
+// Empty, or an absolute path. A relative one would depend on the working directory: Sendmail's
+// queue directory, or / in a daemon.
 Reader absolute_path(std::string& into);
 Reader log_place(std::string& into);  // syslog, stderr or an absolute path
 
@@ -63,7 +59,7 @@ Reader choice(Choice& into, std::type_identity_t<Words<Choice>> known) {
 
 }  // namespace reader
 
-// What stands between commas or blanks.
+// The words of a list that is separated by commas or blanks.
 std::vector<std::string> list_of(std::string_view text);
 
 Option value(const char* name, const char* argument, const char* fallback, const char* help,
@@ -71,9 +67,11 @@ Option value(const char* name, const char* argument, const char* fallback, const
 Option with_letter(char letter, Option option);
 Option argv_only(Option option);
 Option argv_or_section(Option option);
-Table foreign(Table options);  // for a command that only shares the file with another
+// For options that this command only has to accept in the shared file.
+Table of_another_command(Table options);
+Option advanced(Option option);  // listed at the end of --help
 Option bare_means(const char* implicit, Option option);
-Table under(const char* heading, Table options);
+Table under(const char* heading, Table options);  // options that are advanced stay so
 void append(Table& table, Table more);
 
 }  // namespace lmtpq

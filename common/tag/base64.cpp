@@ -31,7 +31,7 @@ std::optional<std::string> from_base64(std::string_view text) {
     return std::nullopt;
   }
   bytes.resize(length);
-  // The decoder overlooks blanks, and bits behind the last byte.
+  // The decoder ignores blanks, and extra bits after the last byte.
   std::string again = base64(bytes);
   const bool exact = again == text;
   explicit_bzero(again.data(), again.size());  // it may be a key

@@ -1,10 +1,5 @@
-// Bytes as text (RFC 4648): base64 for keys in files, base64url for what stands in a header.
-//
-// What it is: the codings of sections 4 and 5, by nettle's coder; base64url here has no padding.
-// What it does not know: what the bytes are; it wipes nothing.
-// Called by: keyring, tag.
-// Threads and lifetimes: pure functions.
-// Failure: decoding returns nothing for text that is not exactly the coding of some bytes.
+// base64 with padding and base64url without (RFC 4648 sections 4 and 5). Keys in files use the
+// first, tags the second. Decoding accepts only the exact encoding of some bytes.
 #pragma once
 
 #include <optional>

@@ -47,7 +47,7 @@ std::optional<Key> parse_line(std::string_view line, const std::string& place) {
     return std::nullopt;
   }
   const std::string_view coded = take_word(line);
-  // What stands there may be the secret: it is never repeated in the error.
+  // The text may be a secret: errors never repeat it.
   if (coded.empty() || !take_word(line).empty()) {
     throw ConfigError(place + "expected `id base64`, as lmtpq keygen prints it");
   }
@@ -56,11 +56,11 @@ std::optional<Key> parse_line(std::string_view line, const std::string& place) {
   }
   auto decoded = from_base64(coded);
   if (!decoded) {
-    throw ConfigError(place + "expected base64 behind the id");
+    throw ConfigError(place + "expected base64 after the id");
   }
   const std::size_t size = decoded->size();
   Key key(std::string(id), std::move(*decoded));
-  wipe(*decoded);  // a short one is copied by the move
+  wipe(*decoded);  // a move copies short strings
   if (size < Key::kLeastSecret || size > Key::kMostSecret) {
     throw ConfigError(place + "the secret has " + std::to_string(size) +
                       " bytes; expected 16 to 64, as lmtpq keygen makes it");
@@ -71,7 +71,7 @@ std::optional<Key> parse_line(std::string_view line, const std::string& place) {
 std::string random_bytes(std::size_t count) {
   std::string bytes(count, '\0');
   if (getentropy(bytes.data(), count) != 0) {
-    throw std::runtime_error("the system has no randomness for us");
+    throw std::runtime_error("getentropy failed: " + std::string(strerror(errno)));
   }
   return bytes;
 }
@@ -90,7 +90,7 @@ Key Key::generate() {
 }
 
 // nettle and not OpenSSL, whose first HMAC takes a millisecond to set up: in Sendmail's background
-// mode every message has a process of its own.
+// mode each message has a separate process.
 Key::Mac Key::mac(std::string_view bytes) const {
   hmac_sha256_ctx context;
   hmac_sha256_set_key(&context, secret_.text().size(), octets(secret_.text()));
@@ -107,7 +107,7 @@ Keyring Keyring::read(const std::string& path, uid_t reader) {
   const Secret file = read_secret_file(path, reader, "the keys");
   Keyring keys = parse(file.text(), path);
   if (keys.empty()) {
-    throw ConfigError(path + ": no key in it; lmtpq keygen prints one");
+    throw ConfigError(path + ": contains no key; make one with lmtpq keygen");
   }
   return keys;
 }
@@ -130,7 +130,7 @@ Keyring Keyring::parse(std::string_view text, const std::string& name) {
       return;
     }
     if (ring.find(key->id()) != nullptr) {
-      throw ConfigError(place + "a second key with the id " + key->id());
+      throw ConfigError(place + "a second key with the id " + key->id() + "; ids must be unique");
     }
     if (ring.keys_.size() == kMaxKeys) {
       throw ConfigError(place + "more than " + std::to_string(kMaxKeys) + " keys");

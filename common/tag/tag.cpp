@@ -20,7 +20,7 @@ std::string mac(const Key& key, std::string_view text) {
   return base64url({bytes.data(), bytes.size()});
 }
 
-// What is digested has a word in front, so that no digest of one kind passes for one of another.
+// The kind is part of the digested text, so that a digest of one kind never equals one of another.
 std::string digest(const Key& key, std::string_view kind, const std::string& text) {
   const Key::Mac bytes = key.mac(std::string(kind) + ':' + text);
   return base64url({bytes.data(), kDigestBytes});
@@ -60,7 +60,7 @@ std::string quota_field(const TagClaims& claims, const Key& key) {
   return list;
 }
 
-// Breaks are made behind semicolons and commas, which is where blanks mean nothing to anybody.
+// Breaks lines after semicolons and commas, where every mail program leaves blanks alone.
 std::string folded(std::string_view value) {
   std::string text;
   std::size_t column = kTagName.size() + 2;
@@ -80,7 +80,7 @@ std::string folded(std::string_view value) {
   return text;
 }
 
-// Takes `name=value;` from the front; nothing when another field stands there.
+// Takes `name=value;` from the front; nothing: another field is there.
 std::optional<std::string_view> take(std::string_view& rest, std::string_view name) {
   if (!rest.starts_with(name) || rest.substr(name.size(), 1) != "=") {
     return std::nullopt;
@@ -120,7 +120,7 @@ std::optional<Parsed> parse(std::string_view text) {
   parsed.queue_id = take(rest, "i");
   parsed.signed_part = text.substr(0, text.size() - rest.size());
   const auto id = trace ? TraceId::parse(*trace) : std::nullopt;
-  // A tag that is bound to no message would fit every one.
+  // A tag that is bound to no message would be valid for every message.
   if (!key_id || !id || !quota || !expiry || (!parsed.message_id && !parsed.queue_id) ||
       !rest.starts_with("b=")) {
     return std::nullopt;
@@ -137,7 +137,7 @@ std::optional<Parsed> parse(std::string_view text) {
   return parsed;
 }
 
-// False: no list of digests.
+// false: not a list of digests.
 bool read_list(std::string_view list, std::vector<std::string>& digests) {
   while (true) {
     if (list.size() < kDigestLength ||
@@ -210,7 +210,7 @@ std::variant<Tag, TagFault> Tag::verify(std::string_view value, const Keyring& k
   if (!same_secret(parsed->mac, mac(*key, parsed->signed_part))) {
     return TagFault::kBadMac;
   }
-  // From here on the words are our own.
+  // The signature is valid: the contents are from the milter.
   Tag tag;
   tag.key_ = key;
   tag.trace_ = parsed->trace;

@@ -27,7 +27,7 @@ std::optional<TraceId> TraceId::parse(std::string_view text) {
 TraceId TraceId::make(std::string_view queue_id) {
   constexpr std::string_view kLetters = "0123456789abcdefghijklmnopqrstuv";
   std::array<unsigned char, 8> random{};
-  // Not secret, only different: what getrandom(2) leaves undone in a young system stays as it is.
+  // Need not be secret, only different: bytes that getrandom(2) cannot fill yet stay zero.
   [[maybe_unused]] const ssize_t got = getrandom(random.data(), random.size(), GRND_NONBLOCK);
   std::string text;
   if (!queue_id.empty() && queue_id.size() < kMaxLength - random.size() &&

@@ -78,7 +78,7 @@ void Delivery::ask_stores(PoolList& pools, MessageState& message, Attempt& attem
       return;
     }
     transact(message, attempt);
-    if (attempt.trouble == Trouble::kLost && attempt.connection.kept()) {
+    if (attempt.trouble == Trouble::kLost && attempt.connection.reused()) {
       // Other kept connections may be as dead, or the message may be what kills them.
       attempt.which = ConnectionPool::Which::kNew;
     } else if (attempt.trouble == Trouble::kLost) {
@@ -101,7 +101,7 @@ Claim Delivery::claim_mailboxes(const MessageState& message, Attempt& attempt) c
   }
   const Clock::time_point start = Clock::now();
   // A later grant would leave no time for the store's reply.
-  const Deadline latest = attempt.latest_answer - settings_.store.timeouts.data_done;
+  const Deadline latest = attempt.latest_answer - settings_.store_defaults.timeouts.data_done;
   Claim made = mailboxes_->claim(std::move(names), latest);
   attempt.connecting += Clock::now() - start;
   return made;
@@ -111,7 +111,7 @@ Claim Delivery::claim_mailboxes(const MessageState& message, Attempt& attempt) c
 // that has or opens one.
 Lease Delivery::lease(PoolList& pools, const MessageState& message, Attempt& attempt) const {
   const Clock::time_point start = Clock::now();
-  Lease made = pools.take_kept();
+  Lease made = pools.take_idle();
   while (!made && !attempt.stores.empty()) {
     ConnectionPool& pool = attempt.stores.first();
     const Deadline latest = attempt.latest_answer - pool.store().settings.timeouts.data_done;
@@ -124,7 +124,7 @@ Lease Delivery::lease(PoolList& pools, const MessageState& message, Attempt& att
     if (!made) {
       attempt.stores.remove_first();
       attempt.trouble = failure.trouble;
-      attempt.trouble_text = failure.words;
+      attempt.trouble_text = failure.reason;
       log_.store_failed(message, pool, failure);
     }
   }

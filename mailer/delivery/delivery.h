@@ -44,7 +44,7 @@ class Delivery : public DeliveryAgent {
 
   DeliveryResult deliver(const DeliveryRequest& request) override;
   bool has_idle() const override { return pools_.has_idle(); }
-  void drop_idle() override { pools_.drop_idle(); }
+  void drop_idle() override { pools_.close_idle(); }
 
  private:
   void decide(const DeliveryRequest& request, MessageState& message, Attempt& attempt) const;

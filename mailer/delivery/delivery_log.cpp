@@ -24,7 +24,7 @@ Record tag_record(const MessageState& message) {
 
 void add_connection(const Upstream& upstream, Record& record) {
   const std::string& mechanism = upstream.mechanism();
-  record.add("tls", tls_words(upstream)).add("auth", mechanism.empty() ? "none" : mechanism);
+  record.add("tls", tls_summary(upstream)).add("auth", mechanism.empty() ? "none" : mechanism);
 }
 
 }  // namespace
@@ -61,7 +61,7 @@ void DeliveryLog::store_failed(const MessageState& message, const ConnectionPool
   log_.warning(Record("store-failed")
                    .add("trace", message.trace().text())
                    .add("destination", pool.store().destination.text)
-                   .add("failed", failure.words));
+                   .add("failed", failure.reason));
 }
 
 void DeliveryLog::trace_refused(const MessageState& message, const Upstream& upstream) const {
@@ -89,7 +89,7 @@ void DeliveryLog::outcome(const MessageState& message, std::size_t recipient,
       .add("relay", upstream != nullptr ? upstream->peer() : "none")
       .add("status", kFateNames[static_cast<int>(outcome.fate)])
       .add("dsn", outcome.status.text())
-      .add("reply", words_of(outcome))
+      .add("reply", reply_text(outcome))
       .add("delays", delays)
       .add("size", static_cast<long long>(message.body().size()))
       .add("conn-use", upstream != nullptr ? upstream->transactions() : 0)

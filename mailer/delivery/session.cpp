@@ -16,7 +16,7 @@ constexpr std::size_t kPiece = 4 * 1024;
 
 ServerLimits server_limits(const Settings& settings) {
   ServerLimits limits;
-  limits.name = settings.store.hostname;
+  limits.name = settings.client_hostname();
   limits.max_recipients = settings.max_rcpts;
   limits.max_size = settings.max_message_size;
   limits.line_limit = settings.line_limit;
@@ -113,7 +113,7 @@ Deadline Session::input_deadline(Clock::time_point now) const {
   if (server_.state() != ServerState::kData) {
     return answered_ + timeout;
   }
-  const std::chrono::milliseconds earned(read_ * 1000 / settings_.store.min_data_rate);
+  const std::chrono::milliseconds earned(read_ * 1000 / settings_.client_min_data_rate());
   return std::min(now + timeout, begun_ + timeout + earned);
 }
 

@@ -1,11 +1,8 @@
 // A byte stream to a peer, with deadlines.
 //
-// What it is: the seam between the conversations (session, upstream) and the world: a pair of
-//   descriptors, later TLS over one, a script in the tests.
-// What it does not know: LMTP, who the peer is.
-// Called by: Session and Upstream; made by a Dialer or by a front.
-// Threads and lifetimes: owned by one conversation on one thread; destruction closes.
-// Failure: a status; failure() then has the words for the log.
+// The interface between the conversations (Session, Upstream) and the world: a pair of descriptors,
+// TLS over one, or a script in the tests. One conversation on one thread owns it; destruction
+// closes it. A failure is an IoStatus; failure() then has the text for the log.
 #pragma once
 
 #include <chrono>
@@ -20,9 +17,9 @@ using Deadline = Clock::time_point;
 enum class IoStatus {
   kProgress,  // bytes were read or written
   kTimeout,   // the deadline passed without either
-  kClosed,    // the peer will send no more, and all it sent has been read; said once, after which
-              // writing may go on (a script's `printf ... | lmtpq relay` wants its answers)
-  kFailed,    // the system says no
+  kClosed,    // the peer will send no more, and all it sent has been read. The first time, writing
+              // may go on: a script's `printf ... | lmtpq relay` waits for its replies
+  kFailed,    // a system call failed
 };
 
 class Channel {
@@ -30,23 +27,24 @@ class Channel {
   virtual ~Channel() = default;
 
   // Waits until the peer sent something, which is appended to `in`, or took bytes from `out`, which
-  // are removed from its front. What can be read is read first: nobody may write the end of a
-  // message past an answer that has arrived already. Reads even while there is much to write, so
-  // that two peers with full buffers never wait for each other.
+  // are removed from its front. If a byte can be read, it is read before any is written: the end of
+  // a message must not be written after a reply has arrived. Reads even while there is much to
+  // write, so that two peers with full buffers never wait for each other.
   virtual IoStatus exchange(std::string_view& out, std::string& in, Deadline deadline) = 0;
 
-  // False when the peer has closed or sent something; asked of a connection that should be idle.
+  // For a connection that should be idle. False: the peer has closed it or sent something.
   virtual bool quiet() = 0;
 
-  // Ends it at once, from another thread: who waits in exchange() sees the peer go.
+  // Ends it at once, from another thread: a waiting exchange() returns as if the peer had closed
+  // it.
   virtual void cut() {}
 
   virtual const std::string& failure() const = 0;
 };
 
-// Writes all of `bytes`, even to a peer that has ended its own side; what it sends meanwhile goes
-// to `in`. False: not everything was taken by the deadline. `ended` is set where it shows that the
-// peer has ended its own side.
+// Writes all of `bytes`, even to a peer that will send no more; what it sends in the meantime goes
+// to `in`. False: the peer did not take everything by the deadline. `ended` is set if the peer
+// turns out to have ended its side.
 bool write_all(Channel& channel, std::string_view bytes, std::string& in, Deadline deadline,
                bool* ended = nullptr);
 

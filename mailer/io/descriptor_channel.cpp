@@ -19,7 +19,9 @@ namespace lmtpq::mailer {
 namespace {
 
 constexpr std::size_t kReadSize = 64 * 1024;
-// A peer that sends without reading our answers fills this much of our memory, no more.
+// After a read of this size there probably is more to read.
+constexpr std::size_t kLargeRead = 4096;
+// A peer that sends without reading our replies fills at most this much of our memory.
 constexpr std::size_t kMaxUnconsumed = 4 * kReadSize;
 
 bool is_socket(int descriptor) {
@@ -27,49 +29,59 @@ bool is_socket(int descriptor) {
   return fstat(descriptor, &status) == 0 && S_ISSOCK(status.st_mode);
 }
 
+bool try_again(int error) { return error == EAGAIN || error == EINTR; }
+
 }  // namespace
 
-DescriptorChannel::DescriptorChannel(Descriptor both)
-    : DescriptorChannel(std::move(both), Descriptor()) {}
+DescriptorChannel::DescriptorChannel(Descriptor both, Order order)
+    : DescriptorChannel(std::move(both), Descriptor(), order) {}
 
 DescriptorChannel::DescriptorChannel(Descriptor in, Descriptor out)
-    : in_(std::move(in)),
-      out_(std::move(out)),
-      out_is_socket_(is_socket(out_.valid() ? out_.number() : in_.number())),
-      in_is_socket_(is_socket(in_.number())),
+    : DescriptorChannel(std::move(in), std::move(out), Order::kReadFirst) {}
+
+DescriptorChannel::DescriptorChannel(Descriptor in, Descriptor out, Order order)
+    : in_descriptor_(std::move(in)),
+      out_descriptor_(std::move(out)),
+      in_{in_descriptor_.number(), is_socket(in_descriptor_.number())},
+      out_(in_),
+      order_(order),
       buffer_(new char[kReadSize]) {
-  // One system call then waits and reads; where we must not wait, MSG_DONTWAIT says so.
-  if (in_is_socket_) {
-    fcntl(in_.number(), F_SETFL, fcntl(in_.number(), F_GETFL) & ~O_NONBLOCK);
+  if (out_descriptor_.valid()) {
+    out_ = {out_descriptor_.number(), is_socket(out_descriptor_.number())};
+  }
+  // One system call then waits and reads; MSG_DONTWAIT is used where we must not wait.
+  if (in_.is_socket) {
+    fcntl(in_.number, F_SETFL, fcntl(in_.number, F_GETFL) & ~O_NONBLOCK);
   }
 }
 
 IoStatus DescriptorChannel::exchange(std::string_view& out, std::string& in, Deadline deadline) {
-  if (end_seen_ && (out.empty() || !writable_)) {
+  const bool read = in_.open && in.size() < kMaxUnconsumed;
+  const bool write = out_.open && !out.empty();
+  if (!in_.open && !write) {
     return IoStatus::kClosed;
   }
-  const bool want_read = !end_seen_ && in.size() < kMaxUnconsumed;
-  const bool want_write = !out.empty() && writable_;
+  const short events = static_cast<short>((read ? POLLIN : 0) | (write ? POLLOUT : 0));
   if (Scheduler* const scheduler = Scheduler::current()) {
     scheduler->pace();
-    return exchange_on_fiber(*scheduler, out, in, want_read, want_write, deadline);
+    return exchange_on_fiber(*scheduler, out, in, events, deadline);
   }
-  if (in_is_socket_ && want_read && !want_write) {
+  if (in_.is_socket && events == POLLIN) {
     return await_input(in, deadline);
   }
-  IoStatus status = IoStatus::kProgress;
-  if (in_is_socket_ && out_is_socket_ && want_write && try_exchange(out, in, want_read, status)) {
-    return status;
+  if (in_.is_socket && out_.is_socket && write) {
+    if (const auto status = try_exchange(out, in, events)) {
+      return *status;
+    }
   }
-  return exchange_by_poll(out, in, want_read, want_write, deadline);
+  return exchange_by_poll(out, in, events, deadline);
 }
 
-IoStatus DescriptorChannel::exchange_by_poll(std::string_view& out, std::string& in, bool read,
-                                             bool write, Deadline deadline) {
-  const int out_number = out_.valid() ? out_.number() : in_.number();
-  // A descriptor of -1 is skipped by poll(2).
-  std::array<pollfd, 2> entries{
-      {{read ? in_.number() : -1, POLLIN, 0}, {write ? out_number : -1, POLLOUT, 0}}};
+IoStatus DescriptorChannel::exchange_by_poll(std::string_view& out, std::string& in, short events,
+                                             Deadline deadline) {
+  // poll(2) skips a descriptor of -1.
+  std::array<pollfd, 2> entries{{{(events & POLLIN) != 0 ? in_.number : -1, POLLIN, 0},
+                                 {(events & POLLOUT) != 0 ? out_.number : -1, POLLOUT, 0}}};
   const int ready = poll(entries.data(), entries.size(), milliseconds_until(deadline));
   if (ready == 0) {
     return IoStatus::kTimeout;
@@ -84,68 +96,68 @@ IoStatus DescriptorChannel::exchange_by_poll(std::string_view& out, std::string&
   return write_some(out);
 }
 
-// Without asking poll(2) first, as there nearly always is room, and nothing to be read. False:
-// there is no room.
-bool DescriptorChannel::try_exchange(std::string_view& out, std::string& in, bool read,
-                                     IoStatus& status) {
-  if (read && !write_first_) {
+// Without poll(2), because there nearly always is room to write, and nothing to read. Empty: there
+// is no room.
+std::optional<IoStatus> DescriptorChannel::try_exchange(std::string_view& out, std::string& in,
+                                                        short events) {
+  if ((events & POLLIN) != 0 && order_ == Order::kReadFirst) {
     const ssize_t count = receive(MSG_DONTWAIT);
-    if (count >= 0 || (errno != EAGAIN && errno != EINTR)) {
-      status = heard(count, in);
-      return true;
+    if (count >= 0 || !try_again(errno)) {
+      return received(count, in);
     }
   }
   const std::size_t before = out.size();
-  status = write_some(out);
-  return status != IoStatus::kProgress || out.size() < before || !writable_;
+  const IoStatus status = write_some(out);
+  const bool done = status != IoStatus::kProgress || out.size() < before || !out_.open;
+  return done ? std::optional(status) : std::nullopt;
 }
 
-// On a socket: a fiber has no other descriptors.
+// A fiber's descriptors are sockets.
 IoStatus DescriptorChannel::exchange_on_fiber(Scheduler& scheduler, std::string_view& out,
-                                              std::string& in, bool read, bool write,
-                                              Deadline deadline) {
-  IoStatus status = IoStatus::kProgress;
-  if (write && try_exchange(out, in, read, status)) {
-    return status;
-  }
-  if (!write && streaming_) {
+                                              std::string& in, short events, Deadline deadline) {
+  if ((events & POLLOUT) != 0) {
+    if (const auto status = try_exchange(out, in, events)) {
+      return *status;
+    }
+  } else if (last_read_ >= kLargeRead) {
     const ssize_t count = receive(MSG_DONTWAIT);
     if (count >= 0 || errno != EAGAIN) {
-      return heard(count, in);
+      return received(count, in);
     }
   }
-  const short events = static_cast<short>((read ? POLLIN : 0) | (write ? POLLOUT : 0));
-  const short happened = scheduler.wait_for(in_.number(), events, deadline);
+  const short happened = scheduler.wait_for(in_.number, events, deadline);
   if (happened == Scheduler::kInterrupted) {
     return IoStatus::kProgress;
   }
   if (happened == 0) {
     return IoStatus::kTimeout;
   }
-  return read && (happened & ~POLLOUT) != 0 ? read_some(in) : write_some(out);
+  const bool readable = (events & POLLIN) != 0 && (happened & ~POLLOUT) != 0;
+  return readable ? read_some(in) : write_some(out);
 }
 
-// For a while at a time, so that the socket's own timeout need not be set anew for each wait.
-bool DescriptorChannel::be_patient(Deadline deadline) {
-  constexpr std::chrono::milliseconds kWhile{10'000};
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
-  if (left.count() <= 0) {
+// Limits how long a blocking receive() waits, to 10 s at a time: for longer deadlines the socket's
+// timeout then need not be set for each wait. False: the deadline has passed.
+bool DescriptorChannel::limit_receive(Deadline deadline) {
+  constexpr std::chrono::milliseconds kMost{10'000};
+  const std::chrono::milliseconds left(milliseconds_until(deadline));
+  if (left.count() == 0) {
     return false;
   }
-  if (std::min(left, kWhile) != patience_) {
-    patience_ = std::min(left, kWhile);
-    const timeval time{patience_.count() / 1000, patience_.count() % 1000 * 1000};
-    setsockopt(in_.number(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
+  if (std::min(left, kMost) != receive_timeout_) {
+    receive_timeout_ = std::min(left, kMost);
+    const timeval time{receive_timeout_.count() / 1000, receive_timeout_.count() % 1000 * 1000};
+    setsockopt(in_.number, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
   }
   return true;
 }
 
 IoStatus DescriptorChannel::await_input(std::string& in, Deadline deadline) {
   for (;;) {
-    const bool wait = be_patient(deadline);
+    const bool wait = limit_receive(deadline);
     const ssize_t count = receive(wait ? 0 : MSG_DONTWAIT);
     if (count >= 0 || errno != EAGAIN) {
-      return heard(count, in);
+      return received(count, in);
     }
     if (!wait) {
       return IoStatus::kTimeout;
@@ -154,64 +166,61 @@ IoStatus DescriptorChannel::await_input(std::string& in, Deadline deadline) {
 }
 
 IoStatus DescriptorChannel::read_some(std::string& in) {
-  return heard(in_is_socket_ ? receive(MSG_DONTWAIT) : read(in_.number(), buffer_.get(), kReadSize),
-               in);
+  return received(
+      in_.is_socket ? receive(MSG_DONTWAIT) : read(in_.number, buffer_.get(), kReadSize), in);
 }
 
 ssize_t DescriptorChannel::receive(int flags) {
-  return recv(in_.number(), buffer_.get(), kReadSize, flags);
+  return recv(in_.number, buffer_.get(), kReadSize, flags);
 }
 
-IoStatus DescriptorChannel::heard(ssize_t count, std::string& in) {
-  streaming_ = count >= 4096;
+// `count` is what read(2) or recv(2) returned, and errno is still theirs.
+IoStatus DescriptorChannel::received(ssize_t count, std::string& in) {
+  last_read_ = static_cast<std::size_t>(std::max<ssize_t>(count, 0));
   if (count > 0) {
-    in.append(buffer_.get(), static_cast<std::size_t>(count));
+    in.append(buffer_.get(), last_read_);
     return IoStatus::kProgress;
   }
   if (count == 0) {
-    end_seen_ = true;
+    in_.open = false;
     failure_ = "the peer closed the connection";
     return IoStatus::kClosed;
   }
-  if (errno == EAGAIN || errno == EINTR) {
-    return IoStatus::kProgress;
-  }
-  return failed("read");
+  return try_again(errno) ? IoStatus::kProgress : failed("read");
 }
 
 IoStatus DescriptorChannel::write_some(std::string_view& out) {
-  const int number = out_.valid() ? out_.number() : in_.number();
-  // A pipe that polls writable takes PIPE_BUF bytes without blocking; our pipes are Sendmail's, so
-  // they are not switched to O_NONBLOCK.
+  // A pipe that polls writable takes PIPE_BUF bytes without blocking. Our pipes are Sendmail's, so
+  // we do not set O_NONBLOCK on them.
   const ssize_t count =
-      out_is_socket_ ? send(number, out.data(), out.size(), MSG_DONTWAIT | MSG_NOSIGNAL)
-                     : write(number, out.data(), std::min<std::size_t>(out.size(), PIPE_BUF));
+      out_.is_socket ? send(out_.number, out.data(), out.size(), MSG_DONTWAIT | MSG_NOSIGNAL)
+                     : write(out_.number, out.data(), std::min<std::size_t>(out.size(), PIPE_BUF));
   if (count >= 0) {
     out.remove_prefix(static_cast<std::size_t>(count));
-    if (at_once_ > 0) {
-      --at_once_;
+    if (quick_acks_ > 0) {
+      --quick_acks_;
       const int on = 1;  // until we write again (tcp(7))
-      setsockopt(number, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+      setsockopt(out_.number, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
     }
     return IoStatus::kProgress;
   }
-  if (errno == EAGAIN || errno == EINTR) {
+  if (try_again(errno)) {
     return IoStatus::kProgress;
   }
   if (errno == EPIPE || errno == ECONNRESET) {
-    // A server may refuse and close while we send: its last words are still to be read.
-    writable_ = false;
+    // A server may refuse and close while we send: its last reply can still be read.
+    out_.open = false;
     return IoStatus::kProgress;
   }
   return failed("write");
 }
 
-bool DescriptorChannel::quiet() { return wait_for(in_.number(), POLLIN, Clock::now()) == 0; }
+bool DescriptorChannel::quiet() { return wait_for(in_.number, POLLIN, Clock::now()) == 0; }
 
 void DescriptorChannel::cut() {
-  shutdown(in_.number(), SHUT_RDWR);
-  if (out_.valid()) {
-    shutdown(out_.number(), SHUT_RDWR);
+  shutdown(in_.number, SHUT_RDWR);
+  if (out_.number != in_.number) {
+    shutdown(out_.number, SHUT_RDWR);
   }
 }
 

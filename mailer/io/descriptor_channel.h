@@ -1,13 +1,11 @@
 // A Channel over file descriptors: a socket, or Sendmail's two pipes.
 //
-// What it is: poll(2), read(2) and write(2) with a deadline; owner of its descriptors.
-// What it does not know: how they were opened, the bytes' meaning.
-// Called by: socket_dialer (store), the stdio front (Sendmail).
-// Threads and lifetimes: one thread. Descriptors are closed on destruction.
-// Failure: IoStatus, and failure() with strerror's words.
+// It owns its descriptors and closes them on destruction. One thread uses it, or one fiber; a fiber
+// needs a socket. Failures are an IoStatus, with the text of strerror(3) in failure().
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "common/descriptor.h"
 #include "mailer/io/channel.h"
@@ -17,17 +15,20 @@ namespace lmtpq::mailer {
 
 class DescriptorChannel : public Channel {
  public:
+  // Which comes first when bytes can be read and bytes are to be written.
+  enum class Order {
+    kReadFirst,   // as Channel requires it
+    kWriteFirst,  // for a peer whose early input cannot affect our output; saves a system call
+  };
+
   // One descriptor for both directions, or one for each.
-  explicit DescriptorChannel(Descriptor both);
+  explicit DescriptorChannel(Descriptor both, Order order = Order::kReadFirst);
   DescriptorChannel(Descriptor in, Descriptor out);
 
-  // TCP: for so many writes, the peer's answer is acknowledged at once. A server that writes twice
-  // (Cyrus: TLS 1.3's session tickets, then its reply) else waits for our delayed ACK, 40 ms.
-  void acknowledge_at_once(int writes) { at_once_ = writes; }
-
-  // What is to be written need not wait for a look at what has come: for a peer whose early words
-  // change nothing of what we say.
-  void write_first() { write_first_ = true; }
+  // TCP: after each of the next `writes` writes, what the peer sends is acknowledged at once. A
+  // server that writes twice (Cyrus: TLS 1.3's session tickets, then its reply) would otherwise
+  // wait 40 ms for our delayed ACK.
+  void acknowledge_at_once(int writes) { quick_acks_ = writes; }
 
   IoStatus exchange(std::string_view& out, std::string& in, Deadline deadline) override;
   bool quiet() override;
@@ -35,29 +36,36 @@ class DescriptorChannel : public Channel {
   const std::string& failure() const override { return failure_; }
 
  private:
-  IoStatus exchange_by_poll(std::string_view& out, std::string& in, bool read, bool write,
+  struct Direction {
+    int number = -1;  // of the descriptor
+    bool is_socket = false;
+    bool open = true;  // in: until the end of input; out: until the peer takes no more
+  };
+
+  DescriptorChannel(Descriptor in, Descriptor out, Order order);
+
+  // `events`, as for poll(2): POLLIN, POLLOUT or both.
+  IoStatus exchange_by_poll(std::string_view& out, std::string& in, short events,
                             Deadline deadline);
-  bool try_exchange(std::string_view& out, std::string& in, bool read, IoStatus& status);
-  IoStatus await_input(std::string& in, Deadline deadline);
   IoStatus exchange_on_fiber(Scheduler& scheduler, std::string_view& out, std::string& in,
-                             bool read, bool write, Deadline deadline);
-  bool be_patient(Deadline deadline);
+                             short events, Deadline deadline);
+  std::optional<IoStatus> try_exchange(std::string_view& out, std::string& in, short events);
+  IoStatus await_input(std::string& in, Deadline deadline);
+  bool limit_receive(Deadline deadline);
   IoStatus read_some(std::string& in);
   ssize_t receive(int flags);
-  IoStatus heard(ssize_t count, std::string& in);
+  IoStatus received(ssize_t count, std::string& in);
   IoStatus write_some(std::string_view& out);
   IoStatus failed(const char* what);
 
-  Descriptor in_;
-  Descriptor out_;  // invalid: in_ serves both
-  bool out_is_socket_;
-  bool in_is_socket_;
-  std::chrono::milliseconds patience_{0};  // SO_RCVTIMEO; 0: never set
-  bool write_first_ = false;
-  bool writable_ = true;
-  bool streaming_ = false;  // the last read was a large one: there may be more at once
-  int at_once_ = 0;
-  bool end_seen_ = false;
+  Descriptor in_descriptor_;
+  Descriptor out_descriptor_;  // invalid: in_descriptor_ serves both directions
+  Direction in_;
+  Direction out_;
+  Order order_;
+  std::chrono::milliseconds receive_timeout_{0};  // SO_RCVTIMEO; 0: never set
+  std::size_t last_read_ = 0;                     // how many bytes it had
+  int quick_acks_ = 0;                            // see acknowledge_at_once()
   std::unique_ptr<char[]> buffer_;
   std::string failure_;
 };

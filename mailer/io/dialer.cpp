@@ -19,7 +19,7 @@
 namespace lmtpq::mailer {
 namespace {
 
-constexpr int kOpeningWrites = 16;  // greeting to login, with some to spare
+constexpr int kOpeningWrites = 16;  // more than the opening needs, from greeting to login
 
 struct Addresses {
   addrinfo* list = nullptr;
@@ -34,7 +34,8 @@ struct Addresses {
   }
 };
 
-// The look-up's request. glibc goes on writing into it after we gave up, so it then stays behind.
+// A name look-up's request. If we give up early, glibc still writes into it: it is then never
+// freed.
 struct Lookup {
   std::string host;
   std::string port;
@@ -87,12 +88,12 @@ void look_up(const Destination& destination, Deadline deadline, Addresses& found
   look_up_name(lookup.release(), deadline, found);
 }
 
-// connect(2) with a deadline; errno tells why it failed.
+// connect(2) with a deadline. False: errno has the reason.
 bool connect_within(int socket, const sockaddr* address, socklen_t length, Deadline deadline) {
   if (connect(socket, address, length) == 0) {
     return true;
   }
-  // A unix socket whose backlog is full says EAGAIN and will not become ready by itself.
+  // EAGAIN: a unix socket's backlog is full. poll(2) does not report when it no longer is.
   while (errno == EAGAIN && Clock::now() < deadline) {
     usleep(20'000);
     if (connect(socket, address, length) == 0) {

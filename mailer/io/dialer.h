@@ -1,11 +1,8 @@
 // Opens connections to destinations.
 //
-// What it is: the seam through which delivery reaches the world, and its real form over sockets:
-//   unix and TCP, every address of a host in turn, the name looked up under the same deadline.
-// What it does not know: LMTP; what a failed dial means for the mail.
-// Called by: delivery, probe. The tests have a scripted one.
-// Threads and lifetimes: stateless.
-// Failure: a null channel, and the reason in words (host, address, strerror).
+// An interface (the tests have a scripted one), and its real form over sockets: unix and TCP, every
+// address of a host in turn, the name looked up under the same deadline. Stateless. Failure is a
+// null channel and the reason: host, address, strerror(3).
 #pragma once
 
 #include <sys/socket.h>
@@ -23,8 +20,8 @@ struct Dialed {
   std::unique_ptr<Channel> channel;  // null: `failure` says why
   std::string peer;                  // for the log: unix:PATH or inet:HOST[ADDRESS]:PORT
   std::string failure;
-  sockaddr_storage source{};  // our end of the connection, and the store's
-  sockaddr_storage target{};
+  sockaddr_storage source{};  // our end of the connection
+  sockaddr_storage target{};  // the store's
 };
 
 class Dialer {

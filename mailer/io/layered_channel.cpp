@@ -6,12 +6,12 @@
 namespace lmtpq::mailer {
 namespace {
 
-// Somebody who does not read what came has this much of it opened; the rest waits sealed, which the
-// channel below bounds.
+// For a caller that does not take what came, this much is opened. More stays sealed, and the
+// channel below bounds that.
 constexpr std::size_t kMaxUnconsumed = 256 * 1024;
-// A peer that asks the layer for answers and does not read them.
+// A peer could ask the layer for answers and not read them: this many bytes of them are kept.
 constexpr std::size_t kMaxUnsent = 256 * 1024;
-// Between two messages a peer may hand out session tickets; one that goes on and on is not idle.
+// Between two messages a peer may send session tickets; one that never stops is not idle.
 constexpr int kMaxIdleReads = 8;
 // The channel below reads first: a few rounds may pass before it writes.
 constexpr int kMaxWriteRounds = 8;
@@ -20,60 +20,66 @@ constexpr int kMaxWriteRounds = 8;
 
 LayeredChannel::LayeredChannel(std::unique_ptr<Channel> below, std::unique_ptr<Layer> layer)
     : below_(std::move(below)), layer_(std::move(layer)) {
-  // What came right behind the handshake lies in the layer, and nothing below will announce it.
+  // Bytes that came after the handshake are in the layer, and the channel below will not announce
+  // them.
   open(opened_);
 }
 
 LayeredChannel::~LayeredChannel() {
-  // A goodbye behind half a record would be noise, and to finish that record now could send the
-  // end of a message whose sender believes that it is not out.
-  if (!failed_ && !below_ended_ && promised_ == 0) {
-    layer_->say_goodbye(sealed_);
-    try_to_write(sealed_);
+  // After half a record the peer could not read a goodbye. To complete that record now could send
+  // the end of a message that the sender counts as not sent.
+  if (state_ != State::kFailed && !below_ended_ && record_.plain == 0) {
+    layer_->say_goodbye(unsent_);
+    try_to_write(unsent_);
   }
 }
 
 IoStatus LayeredChannel::exchange(std::string_view& out, std::string& in, Deadline deadline) {
   const std::size_t had = in.size();
   in += std::exchange(opened_, {});
-  if (!raw_.empty() && in.size() < kMaxUnconsumed) {
+  if (!unopened_.empty() && in.size() < kMaxUnconsumed) {
     open(in);
   }
   if (in.size() > had) {
     return IoStatus::kProgress;
   }
-  if (failed_) {
+  if (state_ == State::kFailed) {
     return IoStatus::kFailed;
   }
-  if (end_ == End::kHeard || (end_ == End::kTold && out.empty())) {
-    return tell_end();
+  if (state_ == State::kEnding || (state_ == State::kEnded && out.empty())) {
+    return report_end();
   }
-  if (promised_ == 0 && !out.empty() && !seal(out)) {
+  if (record_.plain == 0 && !out.empty() && !seal(out)) {
     return IoStatus::kFailed;
   }
-  std::string_view bytes = sealed_;
-  const IoStatus status = below_->exchange(bytes, raw_, deadline);
-  const std::size_t count = sealed_.size() - bytes.size();
-  taken(count, out);
+  return exchange_below(out, in, deadline);
+}
+
+IoStatus LayeredChannel::exchange_below(std::string_view& out, std::string& in, Deadline deadline) {
+  const std::size_t had = in.size();
+  std::string_view bytes = unsent_;
+  const IoStatus status = below_->exchange(bytes, unopened_, deadline);
+  const std::size_t count = unsent_.size() - bytes.size();
+  note_sent(count, out);
   if (status == IoStatus::kFailed) {
     fail(below_->failure());
     return IoStatus::kFailed;
   }
-  if (!raw_.empty() && (in.size() < kMaxUnconsumed || status == IoStatus::kClosed)) {
+  if (!unopened_.empty() && (in.size() < kMaxUnconsumed || status == IoStatus::kClosed)) {
     open(in);
   }
-  const bool first_end = status == IoStatus::kClosed && end_below();
+  const bool first_end = status == IoStatus::kClosed && note_end_below();
   if (in.size() > had || count > 0) {
     return IoStatus::kProgress;
   }
-  if (failed_) {
+  if (state_ == State::kFailed) {
     return IoStatus::kFailed;
   }
-  if (end_ == End::kHeard) {
-    return tell_end();
+  if (state_ == State::kEnding) {
+    return report_end();
   }
   if (status == IoStatus::kClosed) {
-    // The goodbye was told before; another kClosed says that writing is over, too.
+    // The goodbye was reported before. Another kClosed says that writing is over, too.
     return first_end ? IoStatus::kProgress : IoStatus::kClosed;
   }
   // Records that carry nothing for the caller must not keep it beyond its deadline.
@@ -81,65 +87,65 @@ IoStatus LayeredChannel::exchange(std::string_view& out, std::string& in, Deadli
                                                                   : IoStatus::kTimeout;
 }
 
-IoStatus LayeredChannel::tell_end() {
-  end_ = End::kTold;
+IoStatus LayeredChannel::report_end() {
+  state_ = State::kEnded;
   failure_ = layer_->ending();
   return IoStatus::kClosed;
 }
 
 bool LayeredChannel::seal(std::string_view out) {
-  const auto count = layer_->seal(out, sealed_);
+  const auto count = layer_->seal(out, unsent_);
   if (!count) {
     fail(layer_->failure());
     return false;
   }
-  promised_ = *count;
-  promised_until_ = sealed_.size();
+  record_ = {*count, unsent_.size()};
   return true;
 }
 
-void LayeredChannel::taken(std::size_t count, std::string_view& out) {
-  sealed_.erase(0, count);
-  if (promised_ > 0 && count >= promised_until_) {
-    out.remove_prefix(std::min(std::exchange(promised_, 0), out.size()));
+void LayeredChannel::note_sent(std::size_t count, std::string_view& out) {
+  unsent_.erase(0, count);
+  if (record_.plain > 0 && count >= record_.end) {
+    out.remove_prefix(std::min(std::exchange(record_.plain, 0), out.size()));
   }
-  promised_until_ -= std::min(count, promised_until_);
+  record_.end -= std::min(count, record_.end);
 }
 
 void LayeredChannel::open(std::string& plain) {
-  if (failed_ || end_ != End::kOpen) {
-    raw_.clear();
+  if (state_ != State::kOpen) {
+    unopened_.clear();
     return;
   }
-  const bool well = layer_->open(raw_, plain, sealed_);
-  raw_.clear();
-  if (!well) {
+  const bool opened = layer_->open(unopened_, plain, unsent_);
+  unopened_.clear();
+  if (!opened) {
     fail(layer_->failure());
   } else if (layer_->ended()) {
-    end_ = End::kHeard;
-  } else if (sealed_.size() > kMaxUnsent) {
-    fail("the peer asks for more than it reads");
+    state_ = State::kEnding;
+  } else if (unsent_.size() > kMaxUnsent) {
+    fail("the peer does not read the answers that it asks for");
   }
 }
 
-// True: nobody knew yet.
-bool LayeredChannel::end_below() {
+// True: it was not known yet.
+bool LayeredChannel::note_end_below() {
   if (std::exchange(below_ended_, true)) {
     return false;
   }
-  if (end_ == End::kOpen && !failed_) {
+  if (state_ == State::kOpen) {
     fail(layer_->ending());
   }
   return true;
 }
 
 void LayeredChannel::fail(std::string reason) {
-  failed_ = true;
+  state_ = State::kFailed;
   failure_ = std::move(reason);
-  if (promised_ == 0) {  // else the alert would stand behind half a record; see the destructor
-    try_to_write(sealed_);
+  // The layer's alert, but not after half a record: see the destructor.
+  if (record_.plain == 0) {
+    try_to_write(unsent_);
   }
-  sealed_.clear();
+  unsent_.clear();
 }
 
 void LayeredChannel::try_to_write(std::string_view bytes) {
@@ -153,22 +159,22 @@ void LayeredChannel::try_to_write(std::string_view bytes) {
 
 bool LayeredChannel::quiet() {
   for (int round = 0; round < kMaxIdleReads; ++round) {
-    // Half a record on its way is not idle either.
-    if (!opened_.empty() || failed_ || end_ != End::kOpen || promised_ > 0) {
+    // A connection with half a record on its way is not idle either.
+    if (!opened_.empty() || state_ != State::kOpen || record_.plain > 0) {
       return false;
     }
     if (below_->quiet()) {
       return true;
     }
-    std::string_view answers = sealed_;
-    const IoStatus status = below_->exchange(answers, raw_, Clock::now());
-    sealed_.erase(0, sealed_.size() - answers.size());
+    std::string_view answers = unsent_;
+    const IoStatus status = below_->exchange(answers, unopened_, Clock::now());
+    unsent_.erase(0, unsent_.size() - answers.size());
     if (status == IoStatus::kFailed) {
       return false;
     }
     open(opened_);
     if (status == IoStatus::kClosed) {
-      end_below();
+      note_end_below();
     }
   }
   return false;

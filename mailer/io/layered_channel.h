@@ -1,15 +1,12 @@
 // A Channel through a layer that changes the bytes: TLS, or a SASL security layer.
 //
-// What it is: the bookkeeping that every such layer needs. Bytes leave the caller's `out` exactly
-//   when all that they were sealed into has been taken by the channel below: whoever waits for the
-//   last byte of a message to be out must be told so neither while it still lies in a buffer here
-//   nor later than it left.
-// What it does not know: TLS, SASL, LMTP.
-// Called by: Upstream, which puts it in place of the channel that it wraps.
-// Threads and lifetimes: one thread; owns the channel below and the layer. Destruction says the
-//   layer's goodbye, if the moment allows it, and closes.
-// Failure: as a Channel's; a layer that fails (a record that does not fit, a stream that ends
-//   without the layer's goodbye) is kFailed with the layer's words, for good.
+// Bytes leave the caller's `out` exactly when the channel below has taken everything that they were
+// sealed into. So the last byte of a message counts as sent neither while it is still in a buffer
+// here, nor later than it left.
+//
+// One thread; owns the channel below and the layer. Destruction sends the layer's goodbye, if the
+// peer can still read one, and closes. A failure of the layer (a bad record, a stream that ends
+// without the layer's goodbye) is kFailed with the layer's text, from then on always.
 #pragma once
 
 #include <memory>
@@ -26,21 +23,20 @@ class Layer {
   virtual ~Layer() = default;
 
   // Seals some of the front of `plain` (at least a byte) and appends the result to `sealed`;
-  // returns how many bytes of `plain` that was. Nothing: failure(). What was sealed is of use to
-  // the peer only as a whole.
+  // returns how many bytes of `plain` that was. Empty: failure(). The peer can use what was sealed
+  // only as a whole.
   virtual std::optional<std::size_t> seal(std::string_view plain, std::string& sealed) = 0;
   // Takes all of `sealed`, which may begin and end anywhere, and appends what it opens to `plain`.
-  // What the layer itself has to say to the peer (TLS: alerts, key updates) goes to `answer`.
-  // False: failure(); bytes opened before the failure are in `plain`. With nothing to take, it
-  // hands out what the layer may hold already.
+  // What the layer itself must send to the peer (TLS: alerts, key updates) goes to `answer`. False:
+  // failure(); bytes opened before the failure are in `plain`. With an empty `sealed`, it returns
+  // what the layer may hold already.
   virtual bool open(std::string_view sealed, std::string& plain, std::string& answer) = 0;
-  // The peer ended the stream below without saying goodbye in the layer; or it did. The words for
-  // the log.
+  // For the log: how the peer ended the stream, with the layer's goodbye or without it.
   virtual std::string ending() const = 0;
-  // Whether the layer has heard the peer's goodbye: no more will come.
+  // The peer's goodbye in the layer has come: no more will follow.
   virtual bool ended() const = 0;
   virtual const std::string& failure() const = 0;
-  // Appends our own goodbye, if the layer has one; nothing is sealed behind it.
+  // Appends our own goodbye, if the layer has one. Seal nothing after it.
   virtual void say_goodbye(std::string& /*sealed*/) {}
 };
 
@@ -49,39 +45,45 @@ class LayeredChannel : public Channel {
   LayeredChannel(std::unique_ptr<Channel> below, std::unique_ptr<Layer> layer);
   ~LayeredChannel() override;
 
-  // `out` must begin with the same bytes in the next call, when this one did not take them.
-  // kProgress may also mean that only the layer got on: part of a record, a record of its own.
+  // If this call does not take the bytes at the front of `out`, the next call must pass them again.
+  // kProgress may also mean that only the layer made progress: a part of a record, or a record
+  // without bytes for the caller.
   IoStatus exchange(std::string_view& out, std::string& in, Deadline deadline) override;
-  // What the layer consumes itself (TLS: session tickets) is not the peer speaking.
+  // Records for the layer itself (TLS: session tickets) do not count as bytes from the peer.
   bool quiet() override;
   void cut() override { below_->cut(); }
   const std::string& failure() const override { return failure_; }
 
  private:
-  enum class End {
+  enum class State {
     kOpen,
-    kHeard,  // the peer's goodbye came; what it said before is being handed out
-    kTold,   // kClosed was returned: we may go on writing
+    kEnding,  // the peer's goodbye came; what it sent before is being handed out
+    kEnded,   // kClosed was returned: the caller may go on writing
+    kFailed,
+  };
+  // The sealed bytes of the caller that are not written yet.
+  struct Record {
+    std::size_t plain = 0;  // how many bytes of `out` are in it; 0: there is none
+    std::size_t end = 0;    // where it ends in unsent_
   };
 
+  IoStatus exchange_below(std::string_view& out, std::string& in, Deadline deadline);
   bool seal(std::string_view out);
-  void taken(std::size_t count, std::string_view& out);
+  void note_sent(std::size_t count, std::string_view& out);
   void open(std::string& plain);
-  bool end_below();
-  IoStatus tell_end();
+  bool note_end_below();
+  IoStatus report_end();
   void fail(std::string reason);
   void try_to_write(std::string_view bytes);
 
   std::unique_ptr<Channel> below_;
   std::unique_ptr<Layer> layer_;
-  std::string raw_;                 // came from below, not opened yet
-  std::string opened_;              // opened, not handed out yet
-  std::string sealed_;              // not yet taken by the channel below
-  std::size_t promised_ = 0;        // how many bytes of `out` are in it,
-  std::size_t promised_until_ = 0;  // and where in it they end
-  End end_ = End::kOpen;
+  std::string unopened_;  // came from below
+  std::string opened_;    // not handed out yet
+  std::string unsent_;    // sealed, not yet taken by the channel below
+  Record record_;
+  State state_ = State::kOpen;
   bool below_ended_ = false;
-  bool failed_ = false;
   std::string failure_;
 };
 

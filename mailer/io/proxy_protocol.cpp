@@ -24,7 +24,7 @@ std::string header(char command, char family, std::string_view addresses) {
   return made.append(addresses);
 }
 
-// What the system keeps in network order goes out as it stands.
+// For fields that are in network byte order already.
 template <typename Field>
 std::string_view octets(const Field& field) {
   return {reinterpret_cast<const char*>(&field), sizeof field};

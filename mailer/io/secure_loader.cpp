@@ -13,37 +13,38 @@ namespace {
 
 constexpr const char* kFile = "lmtpq-secure.so";
 
-std::string path_beside_us() {
-  std::array<char, PATH_MAX> own{};
-  const ssize_t length = readlink("/proc/self/exe", own.data(), own.size());
-  if (length <= 0 || length == static_cast<ssize_t>(own.size())) {
-    throw ConfigError(std::string("cannot find ") + kFile + ": /proc/self/exe is not to be read");
+// In the folder of the running program.
+std::string library_path() {
+  std::array<char, PATH_MAX> program{};
+  const ssize_t length = readlink("/proc/self/exe", program.data(), program.size());
+  if (length <= 0 || length == static_cast<ssize_t>(program.size())) {
+    throw ConfigError(std::string("cannot find ") + kFile + ": cannot read /proc/self/exe");
   }
-  const std::string program(own.data(), static_cast<std::size_t>(length));
-  return program.substr(0, program.rfind('/') + 1) + kFile;
+  const std::string path(program.data(), static_cast<std::size_t>(length));
+  return path.substr(0, path.rfind('/') + 1) + kFile;
 }
 
-const SecureParts& load() {
-  const std::string path = path_beside_us();
-  void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+const SecureLibrary& load() {
+  const std::string path = library_path();
+  void* const handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (handle == nullptr) {
+    throw ConfigError("cannot load the library for TLS and AUTH: " + std::string(dlerror()) +
+                      "; install it with make install");
+  }
+  auto* const entry = reinterpret_cast<SecureEntry*>(dlsym(handle, kSecureEntryName));
+  const SecureLibrary* const library = entry == nullptr ? nullptr : entry(LMTPQ_BUILD);
   if (library == nullptr) {
-    throw ConfigError("cannot load what TLS and AUTH need: " + std::string(dlerror()) +
-                      "; make install puts it there");
+    dlclose(handle);
+    throw ConfigError(path + ": not from the same build as lmtpq; install both again");
   }
-  auto* const entry = reinterpret_cast<SecureEntry*>(dlsym(library, kSecureEntry));
-  const SecureParts* const parts = entry == nullptr ? nullptr : entry(LMTPQ_BUILD);
-  if (parts == nullptr) {
-    dlclose(library);
-    throw ConfigError(path + ": not of the same build as lmtpq; install both anew");
-  }
-  return *parts;
+  return *library;
 }
 
 }  // namespace
 
-const SecureParts& secure_parts() {
-  static const SecureParts& parts = load();
-  return parts;
+const SecureLibrary& secure_library() {
+  static const SecureLibrary& library = load();
+  return library;
 }
 
 }  // namespace lmtpq::mailer

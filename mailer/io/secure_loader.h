@@ -1,12 +1,11 @@
-// What needs OpenSSL and libsasl2, loaded when a connection first needs it.
+// Loads lmtpq-secure.so, the part of lmtpq that needs OpenSSL and libsasl2.
 //
-// What it is: the way to lmtpq-secure.so, which stands beside the program. In Sendmail's background
-//   mode every message has a process of its own, and those two libraries would double what its
-//   start costs; most of them go to a unix socket, which needs neither.
-// What it does not know: TLS, SASL.
-// Called by: Connector.
-// Threads and lifetimes: loaded once, for good; may be called by several threads.
-// Failure: ConfigError with the path and the dynamic linker's words; the next call tries again.
+// It is loaded when the first connection needs TLS or a login. With Sendmail's background delivery
+// every message has its own process, and these two libraries would double its start-up cost; most
+// of these processes use a unix socket, without either.
+//
+// Loaded once, and never unloaded; any thread may ask for it. Failure is a ConfigError with the
+// path and the dynamic linker's message; the next call tries again.
 #pragma once
 
 #include <memory>
@@ -19,20 +18,24 @@
 
 namespace lmtpq::mailer {
 
-class SecureParts {
+// What lmtpq-secure.so can make. All arguments must outlive what is made of them, except `host` and
+// `surroundings`.
+class SecureLibrary {
  public:
-  virtual ~SecureParts() = default;
-  // `host` is DEST's: the name that is expected unless the settings name another; empty: none.
-  virtual std::unique_ptr<Tls> tls(const TlsSettings& settings, const std::string& host) const = 0;
-  virtual std::unique_ptr<SaslExchange> login(const AuthSettings& settings, const Login& login,
-                                              SaslSurroundings surroundings) const = 0;
+  virtual ~SecureLibrary() = default;
+  // `host` is the destination's: the certificate must name it unless the settings have another
+  // name. Empty: the destination has none.
+  virtual std::unique_ptr<Tls> make_tls(const TlsSettings& settings,
+                                        const std::string& host) const = 0;
+  virtual std::unique_ptr<SaslExchange> make_sasl(const AuthSettings& settings, const Login& login,
+                                                  SaslSurroundings surroundings) const = 0;
 };
 
-const SecureParts& secure_parts();
+const SecureLibrary& secure_library();
 
-// What lmtpq-secure.so exports: its parts; nullptr, if it is of another build than the program,
-// whose classes may be laid out otherwise.
-inline constexpr const char* kSecureEntry = "lmtpq_secure_parts";
-using SecureEntry = const SecureParts*(const char* build);
+// The one function that lmtpq-secure.so exports. It returns nullptr if the library and the program
+// are not from the same build: their classes could differ in layout.
+inline constexpr const char* kSecureEntryName = "lmtpq_secure_library";
+using SecureEntry = const SecureLibrary*(const char* build);
 
 }  // namespace lmtpq::mailer

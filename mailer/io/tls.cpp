@@ -5,7 +5,7 @@ namespace {
 
 std::string loss(const Channel& channel, Deadline deadline) {
   const bool late = Clock::now() >= deadline || channel.failure().empty();
-  return (late ? "time was up" : channel.failure()) + " during the TLS handshake";
+  return (late ? "timed out" : channel.failure()) + " during the TLS handshake";
 }
 
 }  // namespace
@@ -18,14 +18,14 @@ bool shake_hands(TlsConnection& connection, Channel& channel, Deadline deadline,
     const TlsConnection::Handshake state = connection.handshake(received, to_send);
     received.clear();
     if (state == TlsConnection::Handshake::kFailed) {
-      // The alert is a courtesy, not worth a wait.
+      // The alert is optional: do not wait for the peer to take it.
       write_all(channel, to_send, received, Clock::now());
       failure = connection.failure();
       return false;
     }
     if (!write_all(channel, to_send, received, deadline)) {
       failure = loss(channel, deadline);
-      // A peer that stopped listening may have said why.
+      // A peer that no longer reads may have sent an alert with the reason.
       if (state == TlsConnection::Handshake::kNeedMore &&
           connection.handshake(received, to_send) == TlsConnection::Handshake::kFailed) {
         failure = connection.failure();
@@ -40,7 +40,7 @@ bool shake_hands(TlsConnection& connection, Channel& channel, Deadline deadline,
     std::string_view nothing;
     const bool more =
         !received.empty() || channel.exchange(nothing, received, deadline) == IoStatus::kProgress;
-    // A peer that sends for ever, but nothing of use, is never timed out by the channel.
+    // A peer that keeps sending useless bytes never times out in the channel.
     if (!more || Clock::now() >= deadline) {
       failure = loss(channel, deadline);
       return false;

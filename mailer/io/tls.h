@@ -1,13 +1,10 @@
-// TLS as a connection needs it: the seam behind which OpenSSL is.
+// TLS as a connection needs it: the interface that hides OpenSSL, and the handshake over a Channel.
 //
-// What it is: two interfaces, and the handshake over a Channel. Tls is what is kept for one store;
-//   a TlsConnection is a Layer that must be shaken hands with first.
-// What it does not know: OpenSSL, sockets, STARTTLS, LMTP, when TLS is wanted.
-// Called by: Connector, which keeps a Tls for each store; Upstream, which asks it for connections.
-// Threads and lifetimes: a Tls may be used by several threads; settings outlive it, and it its
-//   connections. A connection is one thread's.
-// Failure: Tls: ConfigError, when a file cannot be used: one line with the file and what is wrong.
-//   TlsConnection: failure(), one line, also about whose certificate is wrong, and why.
+// A Tls is kept for each store and may be used by several threads; the settings must outlive it,
+// and it must outlive its connections. A TlsConnection is one thread's: a Layer that needs a
+// handshake first. Tls throws ConfigError when a file cannot be used: one line with the file and
+// the reason. TlsConnection has failure(), one line; if a certificate is bad, with its name and the
+// reason.
 #pragma once
 
 #include <memory>
@@ -24,29 +21,29 @@ class TlsConnection : public Layer {
  public:
   enum class Handshake { kNeedMore, kDone, kFailed };
 
-  // Takes what the peer sent (nothing at first), appends what is to be sent; on kFailed too: the
-  // peer gets an alert. kDone only when the peer is who the level asks for; what is taken from then
-  // on is kept for open().
+  // Takes what the peer sent (nothing at first), and appends what to send; on kFailed too, an
+  // alert. kDone only if the peer is the one that the level requires; bytes taken from then on are
+  // kept for open().
   virtual Handshake handshake(std::string_view received, std::string& to_send) = 0;
 
   virtual const TlsFacts& facts() const = 0;
-  // The peer's request for a certificate was answered with ours, now or when the session that is
-  // resumed began (SASL EXTERNAL makes sense then).
+  // The peer asked for a certificate and got ours, now or when the resumed session began. SASL
+  // EXTERNAL is possible then.
   virtual bool showed_certificate() const = 0;
-  // RFC 5929 tls-unique and tls-server-end-point, RFC 9266 tls-exporter. Empty: none by that name
-  // here.
+  // RFC 5929 tls-unique and tls-server-end-point, RFC 9266 tls-exporter. Empty: not available on
+  // this connection.
   virtual std::string channel_binding(const std::string& type) const = 0;
 };
 
 class Tls {
  public:
   virtual ~Tls() = default;
-  // Before the handshake.
+  // A new connection, before its handshake.
   virtual std::unique_ptr<TlsConnection> connect() = 0;
 };
 
-// The whole handshake over `channel`, by the deadline; false: failure() of the connection, or that
-// of the channel, in `failure`. Bytes that came behind the handshake stay in the connection.
+// The whole handshake over `channel`, by the deadline. False: `failure` has the reason. Bytes that
+// came after the handshake stay in the connection.
 bool shake_hands(TlsConnection& connection, Channel& channel, Deadline deadline,
                  std::string& failure);
 

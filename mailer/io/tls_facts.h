@@ -1,9 +1,6 @@
-// What became known of a TLS connection, for logs and for probe.
+// What is known of a TLS connection, for logs and for probe: plain values, without OpenSSL's types.
 //
-// What it is: plain values, in words that need no OpenSSL. What it does not know: how they were
-//   found. Called by: TlsLayer fills it; Delivery and probe print it.
-// Threads and lifetimes: a value. Failure: none. Text from a certificate is the peer's: printable
-//   ASCII by escaping, and bounded.
+// Text from a certificate is the peer's: escaped to printable ASCII, and of bounded length.
 #pragma once
 
 #include <string>
@@ -12,9 +9,9 @@
 namespace lmtpq::mailer {
 
 enum class TlsTrust {
-  kUnverified,   // the level asks for no more
+  kUnverified,   // the level requires no more
   kVerified,     // chain and name
-  kFingerprint,  // one that is named
+  kFingerprint,  // one of the configured ones
 };
 inline constexpr const char* kTlsTrustNames[] = {"unverified", "verified", "fingerprint"};
 
@@ -34,11 +31,11 @@ struct TlsFacts {
   int bits = 0;          // the cipher's strength
   bool resumed = false;
   TlsTrust trust = TlsTrust::kUnverified;
-  // What a look at chain and name found, at every level: "ok", or OpenSSL's words such as
+  // The result of verifying chain and name, at every level: "ok", or OpenSSL's text such as
   // "self-signed certificate", "certificate has expired", "hostname mismatch".
   std::string verification;
-  std::vector<CertificateFacts> chain;  // as the peer sent it, the leaf first; bounded; also of a
-                                        // handshake that failed for its sake; empty: none came
+  std::vector<CertificateFacts> chain;  // as the peer sent it, the leaf first; bounded; also if the
+                                        // handshake failed because of it; empty: none came
 };
 
 }  // namespace lmtpq::mailer

@@ -20,7 +20,7 @@ Transcript::Transcript(const std::string& directory, bool to_log, const std::str
   clock_gettime(CLOCK_REALTIME, &now);
   const std::string path = directory + "/lmtpq-" + std::to_string(getpid()) + "-" +
                            std::to_string(now.tv_sec) + "." + std::to_string(now.tv_nsec / 1000);
-  // Envelopes are private: nobody else reads them, and nobody's link is followed.
+  // Envelopes are private: readable by the owner only. O_EXCL: no other user's link is followed.
   file_ = Descriptor(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!file_.valid()) {
     log_.warning(
@@ -80,7 +80,7 @@ void Transcript::line(std::string_view direction, std::string_view text) {
   }
   if (file_.valid()) {
     const std::string whole = std::string(direction) + std::string(text) + "\n";
-    // A transcript that the disk refuses is no reason to stop mail.
+    // A full disk must not stop mail.
     if (write(file_.number(), whole.data(), whole.size()) < 0) {
       file_ = Descriptor();
     }

@@ -1,11 +1,9 @@
-// The dialogue with the store, word for word, for the day when a log line is not enough.
+// The dialogue with the store, line by line, for debugging.
 //
-// What it is: command and reply lines with their direction, into a file of `--transcript-dir` and,
-//   for destinations of `--debug-peer`, into the log. The message itself is only counted.
-// What it does not know: LMTP; it is told what was a line and what was the message.
-// Called by: Upstream.
-// Threads and lifetimes: one per connection; the file is closed with it.
-// Failure: a file that cannot be opened is logged once; mail goes on.
+// Command and reply lines with their direction go into a file in `--transcript-dir` and, for
+// destinations of `--debug-peer`, into the log. Of the message only the size is written. One object
+// per connection; the file is closed with it. If the file cannot be opened, this is logged once;
+// mail goes on.
 #pragma once
 
 #include <cstdint>
@@ -25,12 +23,12 @@ class Transcript {
   void sent(std::string_view bytes) { take(sent_, bytes); }
   void received(std::string_view bytes) { take(received_, bytes); }
   void sent_message(std::uint64_t bytes);
-  void note(std::string_view words);  // what happens between the lines: TLS, a login
+  void note(std::string_view words);  // events between the lines: TLS, a login
   void ended(std::string_view reason);
   bool active() const { return to_log_ || file_.valid(); }
 
  private:
-  // Bytes come in any pieces; a line is written when it is whole, or when the connection ends.
+  // Bytes come in any pieces; a line is written when it is complete, or when the connection ends.
   struct Half {
     std::string_view direction;
     std::string open_line;

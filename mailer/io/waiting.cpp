@@ -68,7 +68,7 @@ void run_blocking(const std::function<void()>& work) {
       self.scheduler->wake(self.fiber);
     });
   } catch (const std::system_error&) {
-    work();  // without a free thread the others must wait
+    work();  // no thread can be started: the other fibers must wait
     return;
   }
   while (!done) {
@@ -81,8 +81,12 @@ void run_blocking(const std::function<void()>& work) {
 }
 
 int milliseconds_until(Deadline deadline) {
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
-  return static_cast<int>(std::clamp<long long>(left, 0, INT_MAX));
+  const Clock::time_point now = Clock::now();
+  if (deadline <= now) {
+    return 0;
+  }
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now).count();
+  return static_cast<int>(std::min<long long>(left, INT_MAX));
 }
 
 short wait_for(int descriptor, short events, Deadline deadline) {

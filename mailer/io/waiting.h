@@ -1,13 +1,12 @@
-// How code that reads from top to bottom waits.
+// How code that reads from top to bottom waits: for a descriptor, for another thread, or for work
+// that blocks.
 //
-// What it is: the three ways to wait (for a descriptor, for another's call, for work that blocks),
-//   each of which blocks the thread, or, on a fiber, lets the others of its thread run.
-// What it does not know: fibers; a Scheduler does.
-// Called by: whatever waits: channels, pools, limiters.
-// Threads and lifetimes: a Scheduler belongs to one thread, and outlives the fibers on it.
-// Failure: none; deadlines end every wait.
-// Why: a blocked thread is a switch of tasks for each command of each client, which was a third of
-//   what the daemon cost (docs/ARCHITECTURE.md).
+// On a thread these functions block it. On a fiber the other fibers of its thread run in the
+// meantime; a Scheduler does that. A Scheduler belongs to one thread and outlives the fibers on it.
+// Deadlines end every wait.
+//
+// Why: with a thread per client, every command costs a context switch; these switches were a third
+// of the daemon's CPU.
 #pragma once
 
 #include <poll.h>
@@ -23,51 +22,52 @@ namespace lmtpq::mailer {
 
 class Scheduler {
  public:
-  // A fiber that sleeps; for wake().
+  // A sleeping fiber, for wake().
   struct Sleeper {
     Scheduler* scheduler = nullptr;
     std::uint64_t fiber = 0;
   };
 
   virtual ~Scheduler() = default;
-  // That of the fiber that runs; nullptr: there is none, block.
+  // The scheduler of the running fiber. nullptr: not on a fiber; the caller blocks the thread.
   static Scheduler* current();
 
-  // As poll(2) on one descriptor: what happened, 0 at the deadline. kInterrupted: told to look up.
+  // As poll(2) on one descriptor: what happened; 0 at the deadline. kInterrupted: the caller should
+  // look at its stop flag.
   static constexpr short kInterrupted = -1;
   virtual short wait_for(int descriptor, short events, Deadline deadline) = 0;
-  // Until wake(), or the deadline, or for no reason.
+  // Until wake() or the deadline. It may also return early, for no reason.
   virtual void sleep(Deadline deadline) = 0;
   virtual Sleeper self() = 0;
   // From any thread.
   virtual void wake(std::uint64_t fiber) = 0;
-  // Lets the others run, where the fiber that runs has had more than its share without waiting.
+  // Lets other fibers run if the running one has used more than its share without waiting.
   virtual void pace() = 0;
 
  protected:
   static void set_current(Scheduler* scheduler);
 };
 
-// One that waits for its turn, under somebody's lock; what std::condition_variable is for threads.
+// A thread or fiber that waits for its turn under a lock: std::condition_variable for both.
 class Waiter {
  public:
-  // False: the deadline came first.
+  // Waits until `due` holds. False: the deadline came first.
   bool wait_until(std::unique_lock<std::mutex>& lock, Deadline deadline,
                   const std::function<bool()>& due);
-  void call();  // the lock is held
+  void call();  // `due` may hold now; the caller holds the lock
 
  private:
   std::condition_variable condition_;
   Scheduler::Sleeper sleeper_;
 };
 
-// Does work that blocks in ways of its own (name look-ups, logins) without holding up the others
-// of this thread. An exception of the work's is thrown here.
+// Runs work that blocks by itself (name look-ups, logins). On a fiber it runs in another thread, so
+// that the other fibers go on. An exception of the work is thrown here.
 void run_blocking(const std::function<void()>& work);
 
 // poll(2) on one descriptor, interruptions handled against the deadline; 0 at the deadline.
 short wait_for(int descriptor, short events, Deadline deadline);
-// What is left until the deadline, rounded up to milliseconds, as poll(2) takes it.
+// The time until the deadline in milliseconds, rounded up, as poll(2) takes it; 0 if it has passed.
 int milliseconds_until(Deadline deadline);
 
 }  // namespace lmtpq::mailer

@@ -8,7 +8,7 @@ namespace {
 constexpr std::size_t kLongestSequence = 4;  // in UTF-8
 constexpr std::size_t kMaxReturns = 64;
 
-// Length of the UTF-8 sequence that a byte opens; 1 for every other byte.
+// Length of the UTF-8 sequence that begins with a byte; 1 for every other byte.
 std::size_t sequence_length(char c) {
   const auto byte = static_cast<unsigned char>(c);
   return byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : byte >= 0xC0 ? 2 : 1;
@@ -19,8 +19,7 @@ std::size_t sequence_length(char c) {
 void Canonical::feed(std::string_view bytes, std::string& out) {
   while (!bytes.empty()) {
     if (bytes.front() == '\r') {
-      // A run longer than any real line end is let out as it comes, or it would all come out at
-      // once.
+      // A run longer than any real line end is passed on at once, so that it takes no memory.
       if (++returns_ > kMaxReturns) {
         bare_returns(out);
       }
@@ -48,7 +47,7 @@ void Canonical::finish(std::string& out) {
   }
 }
 
-// A line is whole, and short enough that no sequence in it can reach the limit.
+// Only for a complete line that is so short that no UTF-8 sequence in it can reach the limit.
 std::size_t Canonical::clean_line(std::string_view bytes) const {
   const std::size_t newline = bytes.substr(0, limit_).find('\n');
   if (newline == std::string_view::npos || newline == 0 || newline + kLongestSequence > limit_) {
@@ -60,7 +59,7 @@ std::size_t Canonical::clean_line(std::string_view bytes) const {
 
 void Canonical::text(std::string_view bytes, std::string& out) {
   while (!bytes.empty()) {
-    // What begins before the last columns fits whatever it is.
+    // A sequence that begins before the last columns always fits.
     const std::size_t last = limit_ - std::min(limit_, kLongestSequence - 1);
     const std::size_t run = std::min(last - std::min(last, column_), bytes.size());
     out.append(bytes.substr(0, run));

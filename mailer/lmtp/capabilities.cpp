@@ -13,7 +13,7 @@ constexpr std::size_t kMaxLimitDigits = 6;
 }  // namespace
 
 Capabilities::Capabilities(const Reply& lhlo) {
-  // The first line is the server's name and greeting, in whatever words.
+  // The first line has the server's name and a greeting.
   for (std::size_t i = 1; i < lhlo.lines.size(); ++i) {
     const std::string& line = lhlo.lines[i];
     const std::size_t space = std::min(line.find(' '), line.size());
@@ -26,8 +26,9 @@ Capabilities::Capabilities(const Reply& lhlo) {
   }
 }
 
-// limits-parameter = SP 1*(limit-name "=" limit-value) ; limit-value = %x31-39 *5DIGIT, and more
-// for limits to come (RFC 9422 section 3). Of two the lower counts.
+// limits-parameter = SP 1*(limit-name "=" limit-value) ; limit-value = %x31-39 *5DIGIT, or
+// something else for a future limit (RFC 9422 section 3). If a limit appears twice, the lower one
+// counts.
 void Capabilities::read_limits(std::string_view parameters) {
   const std::pair<std::string_view, std::optional<std::size_t>*> known[] = {
       {"MAILMAX", &mail_max_}, {"RCPTMAX", &rcpt_max_}, {"RCPTDOMAINMAX", &rcpt_domain_max_}};

@@ -1,12 +1,9 @@
-// What a server said it can do, from its reply to LHLO.
+// What a server offers, from its reply to LHLO: keywords with parameters (RFC 5321
+// section 4.1.1.1).
 //
-// What it is: the keywords with their parameters (RFC 5321 section 4.1.1.1), asked by name.
-// What it does not know: what a keyword entitles us to send; that is the client's and writer's.
-// Called by: LmtpClient, and probe, which prints them.
-// Threads and lifetimes: a value that belongs to one connection and dies with it; it is never kept
-//   over STARTTLS or AUTH, nor shared between connections (RFC 3207 section 4.2).
-// Failure: none; what is no keyword (Cyrus ends its list with `Ok SESSIONID=<...>`) is just a word
-//   that nobody asks for.
+// A value that belongs to one connection. Never keep it over STARTTLS or AUTH, and never share it
+// between connections (RFC 3207 section 4.2). Words that are no keyword (Cyrus ends its list with
+// `Ok SESSIONID=<...>`) do no harm: no one asks for them.
 #pragma once
 
 #include <cstdint>
@@ -26,11 +23,11 @@ class Capabilities {
   explicit Capabilities(const Reply& lhlo);
 
   bool offers(std::string_view keyword) const;  // upper case
-  // The largest message in bytes; nothing when SIZE is missing, has no number, or says 0 (RFC 1870:
-  // no fixed limit).
+  // The largest message in bytes; empty when SIZE is missing, has no number, or is 0 (RFC 1870: no
+  // fixed limit).
   std::optional<std::uint64_t> size_limit() const;
   // RFC 9422, LIMITS: transactions on one connection; recipients, and domains of recipients, in one
-  // transaction. Nothing where it is not told, or is no number of 1 to 6 digits above 0.
+  // transaction. Empty if it is missing, or is not a number of 1 to 6 digits above 0.
   const std::optional<std::size_t>& mail_max() const { return mail_max_; }
   const std::optional<std::size_t>& rcpt_max() const { return rcpt_max_; }
   const std::optional<std::size_t>& rcpt_domain_max() const { return rcpt_domain_max_; }

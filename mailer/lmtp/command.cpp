@@ -33,7 +33,7 @@ std::string_view trim(std::string_view text) {
   return text.substr(0, text.find_last_not_of(" \t") + 1);
 }
 
-// Takes `keyword` then ":" from the front, with white space around the colon: clients write it.
+// Takes `keyword` and ":" from the front. Some clients write white space around the colon.
 bool take_keyword(std::string_view& text, std::string_view keyword) {
   if (!same_word(text.substr(0, keyword.size()), keyword)) {
     return false;
@@ -60,7 +60,7 @@ bool read_mail_parameter(std::string_view parameter, MailArguments& mail) {
   if (same_word(keyword, "SIZE")) {
     std::uint64_t size = 0;
     const auto parsed = std::from_chars(value.data(), value.data() + value.size(), size);
-    // RFC 1870 allows 20 digits, which a 64-bit number does not hold all of.
+    // RFC 1870 allows 20 digits; some of these numbers do not fit 64 bits.
     const bool huge = parsed.ec == std::errc::result_out_of_range && value.size() <= 20;
     mail.size = huge ? std::numeric_limits<std::uint64_t>::max() : size;
     return (huge || parsed.ec == std::errc()) && parsed.ptr == value.data() + value.size();
@@ -103,8 +103,8 @@ std::variant<MailArguments, Refusal> parse_mail(std::string_view argument) {
   return mail;
 }
 
-// "RCPT TO:" Forward-path [SP "IGNOREQUOTA"] CRLF. Cyrus wants it to end the line; here spaces may
-// follow, and it may be said twice.
+// "RCPT TO:" Forward-path [SP "IGNOREQUOTA"] CRLF. Cyrus requires it at the end of the line; here
+// spaces may follow, and it may appear twice.
 std::variant<Recipient, Refusal> parse_rcpt(std::string_view argument) {
   if (!take_keyword(argument, "TO")) {
     return kBadRecipient;

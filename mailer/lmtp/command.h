@@ -1,13 +1,11 @@
-// Command lines: those we read from an LMTP client and those we write to a store.
+// Command lines: those that we read from an LMTP client, and those that we write to a store.
 //
-// What it is: verbs, the parsed arguments of MAIL and RCPT, and one writer per command we send.
-// What it does not know: which command is allowed when; what a store offers (the caller says which
-//   parameters to write).
-// Called by: LmtpServer (parses), LmtpClient (writes).
-// Threads and lifetimes: pure functions over values.
-// Failure: a parse gives a Refusal, ready to be answered.
-// Rules: RFC 5321 section 4.1.1, RFC 2033 section 4.1; RFC 1870 (SIZE), 6152 (BODY), 6531
-//   (SMTPUTF8), draft-murchison-lmtp-ignorequota, RFC 3030 (BDAT), Cyrus's TRACE.
+// Pure functions over values. They do not know in which order commands may come, nor what a store
+// offers: the caller says which parameters to write. A line that cannot be parsed gives a Refusal,
+// which is ready to be sent.
+//
+// RFC 5321 section 4.1.1, RFC 2033 section 4.1; RFC 1870 (SIZE), 6152 (BODY), 6531 (SMTPUTF8),
+// draft-murchison-lmtp-ignorequota, RFC 3030 (BDAT), Cyrus's TRACE.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +24,7 @@ enum class Verb { kLhlo, kHelo, kMail, kRcpt, kData, kRset, kNoop, kVrfy, kQuit,
 
 struct CommandLine {
   Verb verb = Verb::kUnknown;
-  std::string_view argument;  // behind the verb, spaces at both ends removed
+  std::string_view argument;  // after the verb, without spaces at both ends
 };
 CommandLine parse_command(std::string_view line);  // without its line end
 
@@ -42,25 +40,25 @@ struct MailArguments {
   AddressCharset charset = AddressCharset::kAscii;
   std::optional<std::uint64_t> size;
 };
-// `FROM:<...> [parameters]`, `TO:<...>`, any case, spaces around the colon tolerated.
+// `FROM:<...> [parameters]`, `TO:<...>`; in any case, with or without spaces around the colon.
 std::variant<MailArguments, Refusal> parse_mail(std::string_view argument);
-// IGNOREQUOTA is read here; whether this client may say it is the caller's question.
+// Accepts IGNOREQUOTA; the caller checks whether this client may use it.
 std::variant<Recipient, Refusal> parse_rcpt(std::string_view argument);
 inline constexpr Refusal kBadParameter{555, {5, 5, 4}, "Parameter not recognized or not offered"};
 
-// Cyrus splits a line over 4,095 bytes and reads its tail as a new command; no line we write comes
-// near it, since Mailbox and TraceId bound what varies.
+// Cyrus splits a line over 4,095 bytes and reads its tail as a new command. Mailbox and TraceId are
+// bounded, so no line that we write comes near that.
 inline constexpr std::size_t kMaxCommandLine = 2048;
 
 std::string lhlo_line(std::string_view name);
-// A parameter that is unstated is not written.
+// Parameters that are unstated or empty are not written.
 std::string mail_line(const Mailbox& sender, BodyType body, AddressCharset charset,
                       std::optional<std::uint64_t> size);
 // IGNOREQUOTA must be the last bytes of the line: Cyrus compares up to the line's end.
 std::string rcpt_line(const Mailbox& recipient, bool ignore_quota);
 std::string trace_line(const TraceId& id);
 enum class Chunk { kMore, kLast };
-// So many bytes follow it (RFC 3030 section 2).
+// `size`: the number of bytes that follow it (RFC 3030 section 2).
 std::string bdat_line(std::uint64_t size, Chunk chunk);
 
 }  // namespace lmtpq::mailer

@@ -2,7 +2,7 @@
 
 namespace lmtpq::mailer {
 
-// Most of any message, in one piece.
+// Most of a message are clean lines: they are copied in one piece.
 std::size_t DataDecoder::clean_lines(std::string_view input, std::string& out) {
   std::size_t end = 0;
   for (std::size_t line = 1; line > 0 && end < input.size() && input[end] != '.'; end += line) {
@@ -56,7 +56,7 @@ bool DataDecoder::decode(std::string_view& input, std::string& out) {
           canonical_.finish(out);
           return true;
         }
-        // Not the end after all: the dot was a stuffed one, the CR is text.
+        // Not the end: the dot was a stuffed one, the CR is text.
         state_ = State::kReturn;
         taken = 0;
         break;

@@ -1,14 +1,11 @@
-// The message on the wire: DATA's end and its dots, both ways (RFC 5321 section 4.5.2).
+// The message on the wire: the end of DATA and its dots, both ways (RFC 5321 section 4.5.2).
 //
-// What it is: DataDecoder (wire to canonical message; ends at CRLF . CRLF and nowhere else) and
-//   DataEncoder (canonical message to wire).
-// What it does not know: where the bytes come from and go to, size limits, the header.
-// Called by: LmtpServer (decodes), Upstream (encodes).
-// Threads and lifetimes: one object a message.
-// Failure: none; a message that never ends is the caller's deadline.
+// DataDecoder turns wire bytes into the canonical message; it ends at CRLF . CRLF and nowhere else.
+// DataEncoder turns the canonical message into wire bytes. One object per message; neither can
+// fail. A message that never ends is stopped by the caller's deadline.
 //
-// Dots are removed where the *wire* has a line start (behind CRLF), and added where the *canonical*
-// message has one. Between the two, bare CR and LF became CRLF: a dot behind a bare LF was text on
+// Dots are removed where the *wire* has a line start (after CRLF), and added where the *canonical*
+// message has one. Between the two, lone CRs and LFs became CRLF: a dot after a lone LF was text on
 // the way in and is stuffed on the way out, so no store can take it for the end.
 #pragma once
 
@@ -29,13 +26,13 @@ class DataDecoder {
 
  private:
   enum class State {
-    kLineStart,  // behind CRLF, or at the very beginning
+    kLineStart,  // after CRLF, or at the beginning of the message
     kText,       // inside a line
     kReturn,     // a CR in a line, not yet passed on
     kDot,        // a dot at the line's start
     kDotReturn,  // a dot at the line's start, then CR
   };
-  // Each passes on what stands at the front, and returns how much was consumed.
+  // Each passes on bytes from the front of `input`, and returns how many.
   std::size_t clean_lines(std::string_view input, std::string& out);
   std::size_t text(std::string_view input, std::string& out);
 
@@ -45,7 +42,7 @@ class DataDecoder {
 
 class DataEncoder {
  public:
-  // `message` is canonical; any cut into pieces gives the same wire bytes.
+  // `message` is canonical; however it is cut into pieces, the wire bytes are the same.
   void encode(std::string_view message, std::string& out);
   static constexpr std::string_view kEnd = ".\r\n";
 

@@ -1,12 +1,7 @@
-// The envelope of one message: what every front makes, and what the road delivers.
+// The envelope of one message: plain data.
 //
-// What it is: plain data; the sender, how the message is coded, the recipients in the order in
-//   which the client named them (answers follow that order, RFC 2033 section 4.2), and what the
-//   client asked for with IGNOREQUOTA and TRACE.
-// What it does not know: the message itself, any policy.
-// Called by: LmtpServer and the argv front fill it; delivery reads it.
-// Threads and lifetimes: a value that lives as long as its message.
-// Failure: none.
+// The recipients are in the order in which the client named them; answers follow that order (RFC
+// 2033 section 4.2).
 #pragma once
 
 #include <string>
@@ -25,12 +20,12 @@ enum class BodyType {
 
 enum class AddressCharset {
   kAscii,
-  kUtf8,  // the client said SMTPUTF8 (RFC 6531): addresses or header may hold UTF-8
+  kUtf8,  // the client sent SMTPUTF8 (RFC 6531): addresses or header may contain UTF-8
 };
 
 struct Recipient {
   Mailbox mailbox;
-  bool ignore_quota = false;  // with IGNOREQUOTA: file the message although the mailbox is full
+  bool ignore_quota = false;  // IGNOREQUOTA: file the message although the mailbox is full
 };
 
 struct Envelope {
@@ -38,7 +33,7 @@ struct Envelope {
   BodyType body = BodyType::kUnstated;
   AddressCharset charset = AddressCharset::kAscii;
   std::vector<Recipient> recipients;
-  TraceId trace;  // the client's TRACE; empty: it named none
+  TraceId trace;  // the client's TRACE; empty: none
 };
 
 }  // namespace lmtpq::mailer

@@ -21,13 +21,13 @@ constexpr std::pair<Offer, std::string_view> kKeywords[] = {
 
 }  // namespace
 
-// The whole dialogue: where each verb is allowed and what answers it.
+// The whole dialogue: in which states each verb is allowed, and its handler.
 struct LmtpServer::Rule {
   Verb verb;
   unsigned states;
   void (LmtpServer::*handler)(std::string_view);
-  std::string_view remedy;                    // said when the verb comes in another state
-  std::optional<Offer> offer = std::nullopt;  // without it the verb is unknown
+  std::string_view remedy;                    // the reply if the verb comes in another state
+  std::optional<Offer> offer = std::nullopt;  // if it is not offered, the verb is unknown
 };
 
 const LmtpServer::Rule LmtpServer::kRules[] = {
@@ -57,59 +57,78 @@ ServerEvent LmtpServer::advance(std::string_view& input) {
       return ServerEvent::kMessage;
     }
     if (state_ == ServerState::kData) {
-      if (decoder_->decode(input, body_)) {
-        state_ = ServerState::kDeciding;
-      }
+      const bool ended = take_data(input);
       if (!body_.empty()) {
         return ServerEvent::kBody;
       }
-      if (state_ == ServerState::kData) {
+      if (!ended) {
         return ServerEvent::kNeedInput;
       }
-      continue;
-    }
-    if (!take_line(input)) {
+    } else if (line_.take(input)) {
+      handle(line_);
+      line_.text.clear();
+      line_.too_long = false;
+    } else {
       return ServerEvent::kNeedInput;
     }
-    if (line_overflow_) {
-      too_long();
-    } else {
-      command(line_);
-    }
-    line_.clear();
-    line_overflow_ = false;
   }
 }
 
-// True when line_ holds a whole line. The tail of one that is too long is thrown away, so that it
-// cannot be read as a command of its own.
-bool LmtpServer::take_line(std::string_view& input) {
+// True: the message is complete.
+bool LmtpServer::take_data(std::string_view& input) {
+  if (!decoder_->decode(input, body_)) {
+    return false;
+  }
+  state_ = ServerState::kDeciding;
+  return true;
+}
+
+bool LmtpServer::Line::take(std::string_view& input) {
   const std::size_t newline = input.find('\n');
   const std::string_view piece = input.substr(0, newline);
-  const std::size_t room = kMaxInputLine - line_.size();
-  line_overflow_ = line_overflow_ || piece.size() > room;
-  line_.append(piece.substr(0, room));
+  const std::size_t room = kMaxInputLine - text.size();
+  too_long = too_long || piece.size() > room;
+  text.append(piece.substr(0, room));
   if (newline == std::string_view::npos) {
     input = {};
     return false;
   }
   input.remove_prefix(newline + 1);
-  if (!line_.empty() && line_.back() == '\r') {
-    line_.pop_back();
+  if (!text.empty() && text.back() == '\r') {
+    text.pop_back();
   }
   return true;
 }
 
-void LmtpServer::command(std::string_view line) {
+void LmtpServer::handle(const Line& line) {
+  if (line.too_long) {
+    handle_too_long(line.text);
+  } else {
+    handle_command(line.text);
+  }
+}
+
+void LmtpServer::handle_too_long(std::string_view line) {
+  if (count_idle_command()) {
+    return;
+  }
+  if (parse_command(line).verb == Verb::kRcpt) {
+    reply(553, {5, 1, 3}, "Address too long");
+  } else {
+    reply(500, {5, 5, 2}, "Line too long");
+  }
+}
+
+void LmtpServer::handle_command(std::string_view line) {
   const CommandLine parsed = parse_command(line);
   const auto* const rule = std::find_if(std::begin(kRules), std::end(kRules),
                                         [&](const Rule& r) { return r.verb == parsed.verb; });
-  // A message may have any number of recipients, and those beyond ours are refused for now only:
-  // that is no idling.
+  // A message may have any number of recipients, and those beyond our limit are deferred only: RCPT
+  // is not an idle command.
   const unsigned now = in(state_);
   const bool onward = (parsed.verb == Verb::kRcpt && (now & kInTransaction) != 0) ||
                       (parsed.verb == Verb::kData && state_ == ServerState::kRcpt);
-  if (!onward && idles_too_long()) {
+  if (!onward && count_idle_command()) {
     return;
   }
   if (rule == std::end(kRules) || (rule->offer && !limits_.offers.has(*rule->offer))) {
@@ -121,8 +140,8 @@ void LmtpServer::command(std::string_view line) {
   }
 }
 
-// True when the session was ended for it.
-bool LmtpServer::idles_too_long() {
+// True: it was one too many, and the session was ended.
+bool LmtpServer::count_idle_command() {
   ++idle_commands_;
   if (limits_.max_idle_commands == 0 || idle_commands_ <= limits_.max_idle_commands) {
     return false;
@@ -137,17 +156,6 @@ void LmtpServer::reply(int code, const EnhancedStatus& status, std::string_view 
 
 void LmtpServer::refuse(const Refusal& refusal) {
   reply(refusal.code, refusal.status, refusal.text);
-}
-
-void LmtpServer::too_long() {
-  if (idles_too_long()) {
-    return;
-  }
-  if (parse_command(line_).verb == Verb::kRcpt) {
-    reply(553, {5, 1, 3}, "Address too long");
-  } else {
-    reply(500, {5, 5, 2}, "Line too long");
-  }
 }
 
 void LmtpServer::lhlo(std::string_view name) {
@@ -169,11 +177,11 @@ void LmtpServer::lhlo(std::string_view name) {
   state_ = ServerState::kReady;
 }
 
-void LmtpServer::helo(std::string_view) { reply(500, {5, 5, 1}, "This is LMTP: say LHLO"); }
+void LmtpServer::helo(std::string_view) { reply(500, {5, 5, 1}, "This is LMTP; use LHLO"); }
 
 void LmtpServer::mail(std::string_view argument) {
   if (draining_) {
-    goodbye({4, 3, 2}, "Going down; try again soon");
+    goodbye({4, 3, 2}, "Shutting down; try again later");
     return;
   }
   const auto parsed = parse_mail(argument);
@@ -188,13 +196,13 @@ void LmtpServer::mail(std::string_view argument) {
   }
   envelope_ = {mail.sender, mail.body, mail.charset, {}, {}};
   state_ = ServerState::kMail;
-  reply(250, {2, 1, 0}, "Sender taken");
+  reply(250, {2, 1, 0}, "Sender ok");
 }
 
 void LmtpServer::rcpt(std::string_view argument) {
   const auto parsed = parse_rcpt(argument);
   if (const auto* const refusal = std::get_if<Refusal>(&parsed)) {
-    if (!idles_too_long()) {
+    if (!count_idle_command()) {
       refuse(*refusal);
     }
     return;
@@ -210,7 +218,7 @@ void LmtpServer::rcpt(std::string_view argument) {
   }
   envelope_.recipients.push_back(recipient);
   state_ = ServerState::kRcpt;
-  reply(250, {2, 1, 5}, "Recipient taken");
+  reply(250, {2, 1, 5}, "Recipient ok");
 }
 
 void LmtpServer::data(std::string_view) {
@@ -218,7 +226,7 @@ void LmtpServer::data(std::string_view) {
   envelope_.trace = trace_;
   idle_commands_ = 0;
   state_ = ServerState::kData;
-  output_ += "354 End with a dot on a line of its own\r\n";
+  output_ += "354 End data with <CR><LF>.<CR><LF>\r\n";
 }
 
 void LmtpServer::rset(std::string_view) {
@@ -232,7 +240,7 @@ void LmtpServer::rset(std::string_view) {
 
 void LmtpServer::noop(std::string_view) { reply(250, {2, 0, 0}, "Ok"); }
 
-void LmtpServer::vrfy(std::string_view) { reply(252, {2, 5, 2}, "Only delivery can tell"); }
+void LmtpServer::vrfy(std::string_view) { reply(252, {2, 5, 2}, "Cannot verify; only delivery shows it"); }
 
 void LmtpServer::quit(std::string_view) {
   reply(221, {2, 0, 0}, "Bye");

@@ -1,17 +1,18 @@
-// The server's side of an LMTP session (RFC 2033): what Sendmail talks to.
+// The server's side of an LMTP session (RFC 2033): what Sendmail talks to. Bytes in; reply bytes
+// and events out.
 //
-// What it is: a table of verbs and states; bytes in, reply bytes and events out. MAIL, RCPT and
-//   DATA are answered here and now; the recipients' fate is answered after the dot, by answer().
-//   What is offered beyond the usual (Offers) is chosen per session.
-// What it does not know: sockets, time, the store, where the message is kept.
-// Called by: a session (stdio today), which feeds it and does what its events ask for.
-// Threads and lifetimes: one object a client connection, one thread.
-// Failure: there is none on this floor; a client's mistake is answered and the session goes on.
-// Rules: RFC 2033, RFC 5321 section 4.1; and of Sendmail: DATA is never refused with 5xx while
-//   there is a recipient, each reply is one line with an enhanced status, 421 comes before DATA
-//   only, and only where the session is to end: behind the dot it would cost the other recipients
-//   their answers. IGNOREQUOTA and TRACE as Cyrus has them: a trace id stays for the messages
-//   that follow, until RSET.
+// A table of verbs and states. MAIL, RCPT and DATA are answered at once; each recipient's outcome
+// is reported after the end of data, by answer(). One object per client connection, one thread. It
+// cannot fail: a client's error gets a reply, and the session goes on.
+//
+// RFC 2033, RFC 5321 section 4.1. Because of Sendmail:
+// - DATA is never refused with 5xx while there is a recipient;
+// - each reply is one line with an enhanced status;
+// - 421 is sent only before DATA, and only to end the session: after the end of data it would cost
+// the
+//   other recipients their answers.
+// IGNOREQUOTA and TRACE work as in Cyrus: a trace id also applies to the messages that follow,
+// until RSET.
 #pragma once
 
 #include <cstdint>
@@ -30,20 +31,20 @@ namespace lmtpq::mailer {
 enum class ServerState {
   kGreeted,   // LHLO is awaited
   kReady,     // no transaction
-  kMail,      // a sender is known
-  kRcpt,      // at least one recipient is known
+  kMail,      // there is a sender
+  kRcpt,      // there is at least one recipient
   kData,      // message bytes are arriving
   kDeciding,  // the message is complete; answer() is awaited
-  kClosed,    // QUIT was answered, or 421 said
+  kClosed,    // QUIT was answered, or 421 was sent
 };
 inline constexpr const char* kServerStateNames[] = {"greeted", "ready",    "mail",  "rcpt",
                                                     "data",    "deciding", "closed"};
 
 enum class ServerEvent {
   kNeedInput,  // all input is consumed: write output(), then read
-  kBody,       // message bytes stand in body(): take them, then go on
-  kMessage,    // the message has ended: deliver envelope(), then answer()
-  kClosed,     // write output() and go
+  kBody,       // message bytes are in body(): take them, then go on
+  kMessage,    // the message is complete: deliver envelope(), then call answer()
+  kClosed,     // write output() and close the connection
 };
 
 struct ServerLimits {
@@ -52,8 +53,8 @@ struct ServerLimits {
   std::optional<std::uint64_t> max_size;  // offered as SIZE when set
   std::size_t line_limit = Canonical::kDefaultLineLimit;
   Offers offers{};
-  // So many commands may come in a row without a message; the next one gets 421 4.7.0. RCPT in a
-  // transaction counts only when it is malformed. 0: no limit.
+  // This many commands may come in a row without a message; the next one gets 421 4.7.0. RCPT in a
+  // transaction counts only if it is malformed. 0: no limit.
   std::size_t max_idle_commands = 0;
 };
 
@@ -63,16 +64,16 @@ class LmtpServer {
 
   // Consumes from `input` up to the next event.
   ServerEvent advance(std::string_view& input);
-  // What is to be written; the caller clears it.
+  // Bytes to write; the caller clears it.
   std::string& output() { return output_; }
-  // Message bytes, canonical, since the last kBody; the caller clears it.
+  // Canonical message bytes since the last kBody; the caller clears it.
   std::string& body() { return body_; }
   const Envelope& envelope() const { return envelope_; }
   // Reply lines for all recipients in the envelope's order, each made by reply_line().
   void answer(const std::vector<std::string>& replies);
-  // We are going: the next MAIL gets 421 4.3.2. A transaction that is open goes on to its end.
+  // We are stopping: the next MAIL gets 421 4.3.2. An open transaction continues to its end.
   void drain() { draining_ = true; }
-  // 421 and the end, of our own accord; elsewhere than before DATA it does nothing.
+  // Sends 421 and ends the session. Does nothing from DATA on.
   void goodbye(const EnhancedStatus& status, std::string_view text);
   ServerState state() const { return state_; }
 
@@ -80,12 +81,23 @@ class LmtpServer {
   struct Rule;
   static const Rule kRules[];
 
-  void command(std::string_view line);
-  bool idles_too_long();
-  bool take_line(std::string_view& input);
+  // The input line that is being collected. The tail of one that is too long is dropped, so that it
+  // cannot be read as a command.
+  struct Line {
+    std::string text;
+    bool too_long = false;
+
+    // Consumes from `input` up to the line's end; false: it has not come yet.
+    bool take(std::string_view& input);
+  };
+
+  bool take_data(std::string_view& input);
+  void handle(const Line& line);
+  void handle_too_long(std::string_view line);
+  void handle_command(std::string_view line);
+  bool count_idle_command();
   void reply(int code, const EnhancedStatus& status, std::string_view text);
   void refuse(const Refusal& refusal);
-  void too_long();
 
   void lhlo(std::string_view name);
   void helo(std::string_view name);
@@ -101,12 +113,11 @@ class LmtpServer {
   ServerLimits limits_;
   ServerState state_ = ServerState::kGreeted;
   Envelope envelope_;
-  TraceId trace_;  // over messages
+  TraceId trace_;  // kept from message to message
   bool draining_ = false;
   std::size_t idle_commands_ = 0;
   std::optional<DataDecoder> decoder_;
-  std::string line_;
-  bool line_overflow_ = false;
+  Line line_;
   std::string output_;
   std::string body_;
 };

@@ -1,13 +1,9 @@
-// What a client is offered beyond what every client is: a set of extensions, chosen per session.
+// The extensions that a client is offered beyond those that every client gets: a set, chosen per
+// session.
 //
-// What it is: the names, and a set of them that fits a register.
-// What it does not know: who is permitted what, how an extension is spoken.
-// Called by: whoever makes ServerLimits; LmtpServer asks it.
-// Threads and lifetimes: a value.
-// Failure: none.
-// Rules: PIPELINING (RFC 2920) is never for Sendmail, whose 8.17 can credit a pipelined reply to
-//   the wrong recipient. IGNOREQUOTA and TRACE are for clients that may overfill a mailbox, or
-//   name a delivery in our logs.
+// PIPELINING (RFC 2920) must never be offered to Sendmail: its 8.17 can credit a pipelined reply to
+// the wrong recipient. IGNOREQUOTA and TRACE are for clients that may overfill a mailbox, or name a
+// delivery in our logs.
 #pragma once
 
 #include <initializer_list>

@@ -104,6 +104,21 @@ std::string session_id(const Reply& reply) {
   return {};
 }
 
+// A new string, as a shortened one would keep the memory of the long one.
+std::string capped(std::string text, std::size_t most) {
+  if (text.size() > most) {
+    text = text.substr(0, most);
+  }
+  return text;
+}
+
+Reply capped(const Reply& reply) {
+  if (reply.lines.empty() || (reply.lines.size() == 1 && reply.lines[0].size() <= kMaxReplyLine)) {
+    return reply;
+  }
+  return {reply.code, reply.status, {capped(reply.text())}, {}};
+}
+
 std::string printable(std::string_view text) {
   std::string out(text);
   make_printable(out);
@@ -135,12 +150,12 @@ ReplyParser::Result ReplyParser::parse(std::string_view& input) {
     const std::size_t most = challenges_ ? kMaxChallenge + kCodeAndEnd : kMaxKeptLine;
     const std::size_t room = most - std::min(most, line_.size());
     if (challenges_ && piece.size() > room) {
-      return bad("a challenge that is too long");
+      return bad("challenge too long");
     }
     line_.append(piece.substr(0, room));
     seen_ += piece.size();
     if (seen_ > kMaxReply) {
-      return bad("a reply that does not end");
+      return bad("reply too long");
     }
     if (newline == std::string_view::npos) {
       input = {};
@@ -171,20 +186,20 @@ ReplyParser::Result ReplyParser::end_line() {
   }
   const int code = (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
   if (reply_.code != 0 && reply_.code != code) {
-    return bad("two codes in one reply: " + std::to_string(reply_.code) + " and " +
+    return bad("different codes in one reply: " + std::to_string(reply_.code) + " and " +
                std::to_string(code));
   }
   reply_.code = code;
   const bool last = line.size() == 3 || line[3] == ' ';
   std::string_view text = std::string_view(line).substr(std::min<std::size_t>(4, line.size()));
-  std::string_view behind = text;
-  const auto status = EnhancedStatus::take(behind);
+  std::string_view after_status = text;
+  const auto status = EnhancedStatus::take(after_status);
   const bool fits = status && status->klass == reply_.klass();
   if (fits) {
     reply_.status = status;
-    text = behind;
+    text = after_status;
   }
-  // An empty line costs memory too.
+  // An empty line takes memory, too.
   kept_ += text.size() + 16;
   if (kept_ <= (challenges_ ? kMaxChallenge + 16 : kMaxKept)) {
     if (fits) {

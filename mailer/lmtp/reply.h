@@ -1,12 +1,9 @@
-// Replies of an LMTP server, and the parser that reads them from bytes.
+// Replies of an LMTP server: the parser that reads them, and the printer of those that we send.
 //
-// What it is: Reply (code, enhanced status, lines), ReplyParser (resumable: any cut of the bytes
-//   gives the same replies), and the printer of the one-line replies that we send.
-// What it does not know: which command a reply answers, sockets, time.
-// Called by: LmtpClient (parses), LmtpServer and outcome (print).
-// Threads and lifetimes: values; a parser belongs to one connection.
-// Failure: ReplyParser::Result::kBad with a reason; the connection cannot be read on from there.
-// Rules: RFC 5321 section 4.2, RFC 2034 and RFC 3463 (enhanced status codes).
+// ReplyParser is resumable: however the bytes are cut into pieces, it gives the same replies. One
+// parser per connection. Everything else here is a value or a pure function.
+//
+// RFC 5321 section 4.2; RFC 2034 and RFC 3463 (enhanced status codes).
 #pragma once
 
 #include <optional>
@@ -22,7 +19,7 @@ struct EnhancedStatus {  // RFC 3463: class "." subject "." detail
   int detail = 0;
   bool operator==(const EnhancedStatus&) const = default;
   std::string text() const;
-  // Takes a status from the front of `text`, with the spaces behind it.
+  // Takes a status from the front of `text`, with the spaces after it.
   static std::optional<EnhancedStatus> take(std::string_view& text);
 };
 
@@ -34,20 +31,27 @@ struct Reply {
 
   int klass() const { return code / 100; }
   bool positive() const { return klass() == 2; }
-  // All lines as one: those that carried the enhanced status, "; ", the rest. The former first,
-  // since a reader of the log (and Sendmail, which keeps one line) wants the detail before the
-  // explanation.
+  bool negative() const { return klass() == 4 || klass() == 5; }
+  // All lines as one: those that carried the enhanced status, "; ", the others. The detail comes
+  // before the explanation, because Sendmail keeps only one line.
   std::string text() const;
   // "452 4.2.2 Over quota", for logs.
   std::string summary() const;
 };
 
-// The value of `SESSIONID=<...>`, which Cyrus puts into LHLO, RSET and final replies; else "".
+// The value of `SESSIONID=<...>`, which Cyrus puts into its replies to LHLO and RSET and into final
+// replies; empty if there is none.
 std::string session_id(const Reply& reply);
 
-// Longest line we ever send, CRLF included: under RFC 5321's 512 (section 4.5.3.1.5). Sendmail
+// The longest line we ever send, CRLF included: below RFC 5321's 512 (section 4.5.3.1.5). Sendmail
 // would take the tail of a line over 2,047 bytes as another reply.
 inline constexpr std::size_t kMaxReplyLine = 510;
+
+// At most `most` bytes of a store's text: what we keep, log and pass on. A store can make each of a
+// thousand replies kilobytes long.
+std::string capped(std::string text, std::size_t most = kMaxReplyLine);
+// The same reply with all its text in one line, capped.
+Reply capped(const Reply& reply);
 
 // "code status text\r\n", cut to kMaxReplyLine, anything but printable ASCII replaced by '?'.
 std::string reply_line(int code, const EnhancedStatus& status, std::string_view text);
@@ -58,16 +62,17 @@ std::string printable(std::string_view text);
 class ReplyParser {
  public:
   enum class Result { kNeedMore, kReply, kBad };
-  // What is kept of a longer line or reply is cut off; beyond kMaxReply the peer is mad.
+  // Longer lines and replies are cut off; one of more than kMaxReply bytes is kBad.
   static constexpr std::size_t kMaxKeptLine = 1000;
   static constexpr std::size_t kMaxKept = 8192;
   static constexpr std::size_t kMaxReply = 4u << 20;
   static constexpr std::size_t kMaxChallenge = 12288;  // base64 (RFC 4954 section 4)
 
-  // Within AUTH no line is cut off: one over kMaxChallenge is kBad.
+  // Within AUTH no line is cut off: one of more than kMaxChallenge is kBad.
   void expect_challenges(bool expected) { challenges_ = expected; }
 
-  // Consumes from `input` up to the end of one reply. After kReply take it with `take()`.
+  // Consumes from `input` up to the end of one reply. After kReply, get it with take(). After kBad
+  // the connection cannot be read any further; bad_reason() says why.
   Result parse(std::string_view& input);
   Reply take();
   // True when part of a reply has been consumed.

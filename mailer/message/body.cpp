@@ -17,7 +17,7 @@ Descriptor open_unlinked(const std::string& directory) {
   if (file.valid() || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)) {
     return file;
   }
-  // Not every file system has O_TMPFILE.
+  // Some file systems do not support O_TMPFILE.
   std::string name = directory + "/lmtpq.XXXXXX";
   file = Descriptor(mkostemp(name.data(), O_CLOEXEC));
   if (file.valid()) {
@@ -48,7 +48,7 @@ void Body::append(std::string_view bytes) {
   if (!file_.valid()) {
     file_ = open_unlinked(spool_dir_);
     if (!file_.valid()) {
-      unspooled("spool directory " + spool_dir_);
+      fail("spool directory " + spool_dir_);
       return;
     }
     spool(memory_);
@@ -67,21 +67,21 @@ void Body::spool(std::string_view bytes) {
     if (count > 0) {
       bytes.remove_prefix(static_cast<std::size_t>(count));
     } else if (count == 0 || errno != EINTR) {
-      unspooled("writing to spool directory " + spool_dir_);
+      fail("writing to spool directory " + spool_dir_);
     }
   }
 }
 
-void Body::unspooled(const std::string& what) {
+void Body::fail(const std::string& what) {
   state_ = State::kUnspooled;
   failure_ = what + ": " + std::strerror(errno);
   file_ = Descriptor();
 }
 
 Body::Reader::Result Body::Reader::next(std::string_view& piece) {
-  // What is kept of a body that is not good must never pass for the whole message.
+  // A part of a message must never be taken for the whole.
   if (body_.state_ != State::kGood) {
-    failure_ = body_.failure_.empty() ? "the message is not whole" : body_.failure_;
+    failure_ = body_.failure_.empty() ? "the message is incomplete" : body_.failure_;
     return Result::kFailed;
   }
   if (offset_ == body_.size_) {
@@ -100,7 +100,7 @@ Body::Reader::Result Body::Reader::next(std::string_view& piece) {
   } while (count < 0 && errno == EINTR);
   if (count <= 0) {
     failure_ = std::string("reading the spool: ") +
-               (count == 0 ? "the file ends early" : std::strerror(errno));
+               (count == 0 ? "unexpected end of the file" : std::strerror(errno));
     return Result::kFailed;
   }
   piece = std::string_view(buffer_).substr(0, static_cast<std::size_t>(count));

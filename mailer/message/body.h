@@ -1,12 +1,11 @@
-// The message, kept until its recipients' fate is known.
+// The bytes of a message, kept until every recipient has an outcome.
 //
-// What it is: canonical bytes, in memory up to kMemory, beyond that in an unlinked file; readable
-//   from the start as often as needed (a second destination, a second transaction).
-// What it does not know: where the bytes came from, dots, the header's meaning.
-// Called by: the fronts append, delivery looks at size and head, Upstream reads.
-// Threads and lifetimes: one message, one thread; the file has no name and dies with the object.
-// Failure: append() never fails on the spot, for the input must be read to its end anyway; state()
-//   tells afterwards. A reader that cannot read says so and must not be taken for the end.
+// Canonical bytes (CRLF line ends), in memory up to kMemory and beyond that in an unlinked file,
+// which ends with the object. They can be read from the start as often as needed, for another
+// transaction or another store.
+//
+// append() does not fail at once, because the input must be read to its end anyway; state() tells
+// afterwards. One message, one thread.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +21,8 @@ class Body {
  public:
   enum class State {
     kGood,
-    kTooLarge,   // over max_size; nothing is kept any more
-    kUnspooled,  // the spool failed; failure() has the words
+    kTooLarge,   // larger than max_size; its bytes are dropped
+    kUnspooled,  // the spool failed; failure() says why
   };
   static constexpr std::size_t kMemory = 256 * 1024;
   static constexpr std::size_t kHead = 64 * 1024;
@@ -34,14 +33,14 @@ class Body {
   State state() const { return state_; }
   const std::string& failure() const { return failure_; }
   std::uint64_t size() const { return size_; }
-  // The first kHead bytes, or all.
+  // The first kHead bytes, or all if there are fewer.
   std::string_view head() const { return std::string_view(memory_).substr(0, kHead); }
 
   class Reader {
    public:
     enum class Result { kBytes, kEnd, kFailed };
     explicit Reader(const Body& body) : body_(body) {}
-    // The next piece, valid until the next call.
+    // `piece` is valid until the next call. kFailed must never be taken for the end.
     Result next(std::string_view& piece);
     std::string failure() const { return failure_; }
 
@@ -54,7 +53,7 @@ class Body {
 
  private:
   void spool(std::string_view bytes);
-  void unspooled(const std::string& what);
+  void fail(const std::string& what);
 
   std::string spool_dir_;
   std::optional<std::uint64_t> max_size_;

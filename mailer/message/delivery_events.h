@@ -1,10 +1,7 @@
-// Who counts what happens on the road.
+// Interface: notified of deliveries, dials and clients, for metrics.
 //
-// What it is: the events that are worth a figure, as calls that do nothing here.
-// What it does not know: what becomes of the figures; the daemon's CounterRegistry does.
-// Called by: Delivery, ConnectionPool, Clients and the daemon.
-// Threads and lifetimes: called from several threads; outlives all that it is given to.
-// Failure: none; an implementation must not throw.
+// The functions do nothing here; the daemon's CounterRegistry counts. They are called from several
+// threads and must not throw. The object must outlive everything that it is given to.
 #pragma once
 
 #include <chrono>
@@ -16,7 +13,7 @@
 
 namespace lmtpq::mailer {
 
-// Why a client is sent away.
+// Why a client is refused.
 enum class Dismissal { kStopping, kNotAllowed, kTooMany, kTooManyOfOne, kNoRoom };
 inline constexpr const char* kDismissalNames[] = {"stopping", "not-allowed", "too-many",
                                                   "too-many-of-one", "no-room"};
@@ -25,34 +22,35 @@ class DeliveryEvents {
  public:
   using Time = std::chrono::nanoseconds;
 
-  // A message that a client brought to its end.
+  // A message that was received completely.
   struct Message {
     std::uint64_t bytes;
     bool spooled;
-    Time input;  // from its MAIL to its dot
+    Time input;  // from MAIL to end of data
   };
-  // From the first command of a transaction to its dot, and from there to the answer.
+  // Of a transaction with a store: from its first command to end of data, and from there to the
+  // reply.
   struct Transfer {
     Time sent;
     Time answered;
   };
-  // One recipient's outcome. `destination` is empty when no store was asked.
+  // The outcome for one recipient. `destination` is empty if no store was dialled.
   struct Fact {
     std::string_view destination;
     const Outcome& outcome;
     std::string_view ignorequota;      // kBypassNames
-    Time waited;                       // for the mailbox's turn and a connection, dialled or free
-    std::optional<Transfer> transfer;  // none: the message did not leave, dot and all
+    Time waited;                       // for the mailbox's turn and for a connection
+    std::optional<Transfer> transfer;  // none: the message was not sent completely
   };
 
   virtual ~DeliveryEvents() = default;
   virtual void taken(const Message&) {}
   virtual void decided(const Fact&) {}
-  // The client was gone before it heard the outcomes.
+  // The client disconnected before the replies were sent.
   virtual void reply_lost() {}
-  // `result`: "ready", "without-tls" (ready, though TLS failed), or what kTroubleNames calls it.
+  // `result` is "ready", "without-tls" (ready, but TLS failed), or one of kTroubleNames.
   virtual void dialled(std::string_view /*destination*/, std::string_view /*result*/, Time) {}
-  // "valid", or what kTagFaultNames calls it.
+  // `verdict` is "valid" or one of kTagFaultNames.
   virtual void tag_judged(std::string_view /*verdict*/) {}
   virtual void client_admitted() {}
   virtual void client_refused(Dismissal) {}

@@ -1,10 +1,7 @@
 // The mail data of one transaction (RFC 5321 section 3.3): the message, and the tags it came with.
 //
-// What it is: a Body behind a TagFilter. No tag of any message, believed or not, gets to a store.
-// What it does not know: what the tags say (tag_verdict), where the bytes come from.
-// Called by: the fronts append, delivery reads.
-// Threads and lifetimes: one message, one thread.
-// Failure: as of Body.
+// A Body after a TagFilter: no tag is ever sent to a store, valid or not. Fails as Body does. One
+// message, one thread.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +19,8 @@ class MailData {
   MailData(std::string spool_dir, std::optional<std::uint64_t> max_size)
       : body_(std::move(spool_dir), max_size) {}
 
-  void append(std::string_view bytes);  // canonical ones
-  void finish();                        // that was the whole message
+  void append(std::string_view bytes);  // canonical (CRLF line ends)
+  void finish();                        // the message is complete
 
   const Body& body() const { return body_; }
   const TagFilter& tags() const { return filter_; }

@@ -13,32 +13,32 @@ struct TroubleRule {
   Fate fate;
   int code;
   EnhancedStatus status;
-  std::string_view words;
+  std::string_view prefix;  // of the reply's text
 };
 
 constexpr std::array<TroubleRule, 14> kTroubles{{
-    {Trouble::kUnreachable, Fate::kTemporary, 451, {4, 4, 1}, "Store not reached: "},
-    {Trouble::kTls, Fate::kTemporary, 451, {4, 7, 5}, "No TLS: "},
+    {Trouble::kUnreachable, Fate::kTemporary, 451, {4, 4, 1}, "Store unreachable: "},
+    {Trouble::kTls, Fate::kTemporary, 451, {4, 7, 5}, "TLS failed: "},
     {Trouble::kLogin, Fate::kTemporary, 451, {4, 7, 8}, ""},
-    {Trouble::kBusy, Fate::kTemporary, 451, {4, 4, 5}, "Too much under way: "},
+    {Trouble::kBusy, Fate::kTemporary, 451, {4, 4, 5}, "Too many deliveries in progress: "},
     {Trouble::kLost, Fate::kTemporary, 451, {4, 4, 2}, "Connection to the store lost: "},
     {Trouble::kUncertain,
      Fate::kTemporary,
      451,
      {4, 4, 2},
      "Connection lost after the end of data, possible duplicate: "},
-    {Trouble::kNonsense, Fate::kTemporary, 451, {4, 5, 0}, "Store makes no sense: "},
-    {Trouble::kSpool, Fate::kTemporary, 452, {4, 3, 1}, "Cannot keep the message: "},
-    {Trouble::kConfiguration, Fate::kTemporary, 451, {4, 3, 5}, "lmtpq: "},
+    {Trouble::kProtocolError, Fate::kTemporary, 451, {4, 5, 0}, "Invalid reply from store: "},
+    {Trouble::kSpool, Fate::kTemporary, 452, {4, 3, 1}, "Cannot spool the message: "},
+    {Trouble::kConfiguration, Fate::kTemporary, 451, {4, 3, 5}, "lmtpq configuration error: "},
     {Trouble::kUnrouted, Fate::kTemporary, 451, {4, 4, 3}, "No route: "},
     {Trouble::kInternal, Fate::kTemporary, 451, {4, 3, 0}, "lmtpq: "},
     {Trouble::kTooLarge, Fate::kPermanent, 552, {5, 3, 4}, "Message too large: "},
-    {Trouble::kNeedsUtf8, Fate::kPermanent, 550, {5, 6, 7}, "Store has no SMTPUTF8: "},
-    {Trouble::kBadAddress, Fate::kPermanent, 553, {5, 1, 3}, "Not an address: "},
+    {Trouble::kNeedsUtf8, Fate::kPermanent, 550, {5, 6, 7}, "Store does not support SMTPUTF8: "},
+    {Trouble::kBadAddress, Fate::kPermanent, 553, {5, 1, 3}, "Invalid address: "},
 }};
 
-// For stores without enhanced status codes: what the plain code means (RFC 5321 section 4.2.3).
-EnhancedStatus status_without_word(Awaited stage, int code) {
+// For stores without enhanced status codes: the one that the code means (RFC 5321 section 4.2.3).
+EnhancedStatus status_of_code(Awaited stage, int code) {
   switch (code) {
     case 450:
       return {4, 2, 0};
@@ -57,13 +57,13 @@ EnhancedStatus status_without_word(Awaited stage, int code) {
   }
 }
 
-// "Log in first", in any of its forms: an omission of ours, and no fault of the message's.
+// We did not log in, or not well enough; the message is not at fault.
 bool wants_login(int code) {
   return code == 430 || code == 530 || code == 534 || code == 535 || code == 538;
 }
 
-// Replies that say our dialogue is wrong, not that the recipient or the message is.
-bool protocol_quarrel(Awaited stage, int code) {
+// The store objects to our command, not to the recipient or the message.
+bool rejects_command(Awaited stage, int code) {
   return stage != Awaited::kFinal && (code == 500 || code == 502 || code == 503 || code == 504);
 }
 
@@ -71,23 +71,23 @@ bool protocol_quarrel(Awaited stage, int code) {
 
 Outcome outcome_of(const Answer& answer) {
   const Reply& reply = answer.reply;
-  // Memory: a store can make each of a thousand replies kilobytes long.
-  const std::string said = reply.summary().substr(0, kMaxReplyLine);
-  // A server that shuts down behind the dot may have filed the message first: Dovecot does.
+  // Shortened to save memory: a store can send a thousand replies of several kilobytes.
+  const std::string shown = capped(reply.summary());
+  // A store that shuts down after end of data may have filed the message before, as Dovecot does.
   if (reply.code == 421 && answer.stage == Awaited::kFinal) {
-    return outcome_of(Trouble::kUncertain, said);
+    return outcome_of(Trouble::kUncertain, shown);
   }
-  if (reply.klass() == 5 && protocol_quarrel(answer.stage, reply.code)) {
-    Outcome made = outcome_of(Trouble::kNonsense, said);
-    made.store_said = said;
+  if (reply.klass() == 5 && rejects_command(answer.stage, reply.code)) {
+    Outcome made = outcome_of(Trouble::kProtocolError, shown);
+    made.store_reply = shown;
     made.store_code = reply.code;
     return made;
   }
   Outcome made{Fate::kDelivered,
                reply.code,
-               reply.status.value_or(status_without_word(answer.stage, reply.code)),
-               reply.text().substr(0, kMaxReplyLine),
-               said,
+               reply.status.value_or(status_of_code(answer.stage, reply.code)),
+               capped(reply.text()),
+               shown,
                reply.code};
   if (reply.klass() == 5 && wants_login(reply.code)) {
     made.fate = Fate::kTemporary;
@@ -109,7 +109,7 @@ Outcome outcome_of(const Answer& answer) {
 Outcome outcome_of(Trouble trouble, std::string_view detail) {
   const auto* const rule = std::find_if(kTroubles.begin(), kTroubles.end(),
                                         [&](const auto& r) { return r.trouble == trouble; });
-  return {rule->fate, rule->code, rule->status, std::string(rule->words) + std::string(detail),
+  return {rule->fate, rule->code, rule->status, std::string(rule->prefix) + std::string(detail),
           {},         0,          trouble};
 }
 
@@ -123,9 +123,9 @@ Outcome outcome_of(const EnhancedStatus& status, std::string_view text) {
           0};
 }
 
-std::string words_of(const Outcome& outcome) {
-  return !outcome.store_said.empty()
-             ? outcome.store_said
+std::string reply_text(const Outcome& outcome) {
+  return !outcome.store_reply.empty()
+             ? outcome.store_reply
              : std::to_string(outcome.code) + " " + outcome.status.text() + " " + outcome.text;
 }
 
@@ -134,12 +134,11 @@ bool asks_for_login(const Outcome& outcome) { return wants_login(outcome.store_c
 bool asks_for_login(const Reply& reply) { return wants_login(reply.code); }
 
 std::string reply_line(const Outcome& outcome, const TraceId& trace) {
-  std::string text = outcome.text;
   const std::string mark = "TRACEID=<" + trace.text() + ">";
-  // Room is kept for the id: it is what joins the logs, the store's prose can be cut.
+  // The id joins the logs, so it must fit; the text may be cut.
   constexpr std::size_t kRoom = kMaxReplyLine - 24;
   static_assert(kRoom > TraceId::kMaxLength + 10);
-  text.resize(std::min(text.size(), kRoom - mark.size()));
+  std::string text = capped(outcome.text, kRoom - mark.size());
   if (!trace.empty() && text.find(mark) == std::string::npos) {
     text += " " + mark;
   }

@@ -30,11 +30,11 @@ TraceId queue_id(std::string_view message_head) {
   }
   const std::string value = without_comments(unfold(field->value));
   std::string_view rest = value;
-  // What follows "from" is the client's own word; only behind "by" does our Sendmail speak.
+  // The part after "from" is controlled by the client; our Sendmail writes the part after "by".
   bool ours = false;
   for (std::string_view word = take_word(rest); !word.empty(); word = take_word(rest)) {
     if (ours && same_word(word, "with")) {
-      take_word(rest);  // the protocol's name, which a local user can make "id" (sendmail -p)
+      take_word(rest);  // the protocol, which a local user can set to "id" (sendmail -p)
     } else if (ours && same_word(word, "id")) {
       const std::string_view id = take_word(rest);
       return TraceId::parse(id.substr(0, id.find(';'))).value_or(TraceId());

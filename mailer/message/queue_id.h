@@ -1,11 +1,8 @@
-// The MTA's queue id, out of the message itself.
+// The queue id of the local MTA, from the header of the message.
 //
-// What it is: the `id` clause of the topmost Received field (RFC 5321 section 4.4), which our own
-//   Sendmail wrote; argv cannot tell, since one process serves many messages.
-// What it does not know: Sendmail's other fields, tags.
-// Called by: delivery, once a message.
-// Threads and lifetimes: a pure function.
-// Failure: empty when there is no Received field, no id in it, or one that is no valid trace id.
+// It is the `id` clause of the topmost Received field (RFC 5321 section 4.4), which the local
+// Sendmail wrote. (The command line cannot tell it, as one process delivers many messages.) Empty
+// if there is no such field, no id in it, or an id that is not a valid trace id.
 #pragma once
 
 #include <string_view>

@@ -19,7 +19,7 @@ void TagFilter::finish(std::string& out) {
   state_ = State::kBody;
 }
 
-// Returns how many bytes it took; none when only the state changed.
+// Returns how many bytes it consumed; 0 if only the state changed.
 std::size_t TagFilter::step(std::string_view bytes, std::string& out) {
   const char c = bytes.front();
   switch (state_) {
@@ -34,8 +34,8 @@ std::size_t TagFilter::step(std::string_view bytes, std::string& out) {
       return within_line(bytes, out);
     case State::kTagEnd:
     case State::kValueEnd: {
-      const State on = state_ == State::kTagEnd ? State::kTag : State::kValue;
-      state_ = c == ' ' || c == '\t' ? on : State::kLineStart;
+      const State continued = state_ == State::kTagEnd ? State::kTag : State::kValue;
+      state_ = c == ' ' || c == '\t' ? continued : State::kLineStart;
       return 0;
     }
     case State::kBody:
@@ -45,7 +45,7 @@ std::size_t TagFilter::step(std::string_view bytes, std::string& out) {
   return bytes.size();
 }
 
-// Up to the line's end, if it is there.
+// Consumes the line up to its end, or as much of it as there is.
 std::size_t TagFilter::within_line(std::string_view bytes, std::string& out) {
   const std::size_t newline = bytes.find('\n');
   const bool whole = newline != std::string_view::npos;
@@ -69,8 +69,7 @@ std::size_t TagFilter::within_line(std::string_view bytes, std::string& out) {
   return line.size();
 }
 
-// Sendmail takes `X-LMTPQ-Tag :` for a field of that name. What has the name, and behind it neither
-// a colon nor a blank, is another field.
+// Sendmail accepts `X-LMTPQ-Tag :` as a field of that name. A longer name is another field.
 std::size_t TagFilter::name(char c, std::string& out) {
   if (held_.size() < kTagName.size() && ascii_lower(c) == ascii_lower(kTagName[held_.size()])) {
     held_ += c;

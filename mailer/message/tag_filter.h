@@ -1,14 +1,12 @@
-// Takes the tags out of a message on its way in.
+// Removes the tags from a message while it is received.
 //
-// What it is: a filter on canonical bytes (CRLF line ends): every X-LMTPQ-Tag field of the header,
-//   in letters of any case, folded or not, with or without blanks before its colon, is kept back;
-//   everything else passes as it is.
-// What it does not know: what a tag says, whether one is to be believed.
-// Called by: MailData.
-// Threads and lifetimes: one object a message.
-// Failure: none. Of the tags the first kMaxTags are kept, each up to a byte more than a tag may
-//   have; all are taken out. The header ends at the first empty line and nowhere else: a line that
-//   is no field ends it for Sendmail, but a store may read on.
+// It drops every X-LMTPQ-Tag field of the header, in upper or lower case, folded or not, with or
+// without blanks before its colon, and passes everything else as it is. The first kMaxTags tags are
+// kept, each up to one byte more than a valid tag can have. The input has canonical line ends
+// (CRLF).
+//
+// The header ends at the first empty line only. For Sendmail a line that is not a field ends it as
+// well, but a store may read on.
 #pragma once
 
 #include <cstddef>
@@ -23,21 +21,21 @@ class TagFilter {
   static constexpr std::size_t kMaxTags = 16;
 
   void feed(std::string_view bytes, std::string& out);
-  void finish(std::string& out);  // the message ended: what was held back as a tag's beginning
+  void finish(std::string& out);  // the message is complete
 
   bool in_header() const { return state_ != State::kBody; }
-  const std::vector<std::string>& tags() const { return tags_; }  // values, still folded
+  const std::vector<std::string>& tags() const { return tags_; }  // values, not unfolded
   std::size_t found() const { return found_; }
 
  private:
   enum class State {
-    kLineStart,  // of a line that may begin a field
-    kName,       // held_ begins a tag's name
-    kOther,      // in a line that is no tag's
+    kLineStart,  // at the start of a line that may begin a field
+    kName,       // held_ matches the beginning of a tag's name
+    kOther,      // in a line that does not belong to a tag
     kTag,        // in a tag, before its colon
-    kValue,      // behind it
-    kTagEnd,     // behind the line end of a tag before its colon: a blank goes on with it
-    kValueEnd,   // the same behind the colon
+    kValue,      // in a tag, after its colon
+    kTagEnd,     // after a line end within kTag: a blank continues the field
+    kValueEnd,   // after a line end within kValue: a blank continues the field
     kBody,       // the header has ended
   };
   std::size_t step(std::string_view bytes, std::string& out);

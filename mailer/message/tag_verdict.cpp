@@ -43,7 +43,7 @@ TagVerdict judge_tags(const MailData& data, const TraceId& queue_id, const Keyri
     verdict.valid = std::move(valid.front().first);
     return verdict;
   }
-  // Two decisions, and no way to tell which is the policy's.
+  // Two decisions, and nothing tells which of them is the policy's.
   for (const auto& [tag, value] : valid) {
     verdict.rejected.push_back({TagFault::kTwoTags, claimed_key(*value)});
   }

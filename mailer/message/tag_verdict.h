@@ -1,10 +1,7 @@
-// Which of a message's tags is believed, and why the others are not.
+// Decides which of a message's tags is valid, and why the others are rejected.
 //
-// What it is: the rule of the mailer: one valid tag, and no second valid one.
-// What it does not know: what follows from a tag (progress), the log.
-// Called by: MessageState, once a message.
-// Threads and lifetimes: a pure function; a verdict refers to the keyring.
-// Failure: none; a tag that is not believed costs the message nothing but its privilege.
+// A tag counts only if no other tag of the message is valid. A rejected tag costs the message its
+// quota exemption and nothing more. The verdict refers to the keyring.
 #pragma once
 
 #include <cstdint>
@@ -21,13 +18,13 @@ namespace lmtpq::mailer {
 
 struct RejectedTag {
   TagFault fault;
-  std::string key;  // that it names
+  std::string key;  // the id of the key that it names
 };
 
 struct TagVerdict {
   std::optional<Tag> valid;
   std::vector<RejectedTag> rejected;
-  std::size_t unread = 0;  // tags beyond those that were looked at; then none is believed
+  std::size_t unread = 0;  // tags that were not examined as there are too many; then none is valid
 };
 
 TagVerdict judge_tags(const MailData& data, const TraceId& queue_id, const Keyring& keys,

@@ -1,10 +1,8 @@
-// A directory that knows where mailboxes are, as seen through one connection.
+// A connection to a directory that knows which store a mailbox is on.
 //
-// What it is: the seam between the rules of asking (DirectoryPool, DirectoryRoutes) and libldap.
-// What it does not know: what is asked for, and what the answer means.
-// Called by: DirectoryPool.
-// Threads and lifetimes: one thread's at a time; destruction closes the connection.
-// Failure: an Answer that says so; none is taken for "there is no such entry".
+// The interface between the rules of asking (DirectoryPool, DirectoryRoutes) and libldap
+// (mailer/serve/ldap). One thread at a time; destruction closes the connection. A failed search is
+// an Answer that says so; it never looks like "there is no such entry".
 #pragma once
 
 #include <functional>
@@ -19,20 +17,20 @@ class Directory {
   struct Answer {
     enum class Kind {
       kFound,    // entries, perhaps none
-      kRefused,  // the directory answers, but not this question
-      kClosed,   // the connection was found closed
-      kLost,     // no answer in time, or none that can be read
+      kRefused,  // the directory answers, but refuses this search
+      kClosed,   // the connection was closed already
+      kLost,     // no answer in time, or an answer that cannot be read
     };
     Kind kind = Kind::kLost;
-    std::vector<std::vector<std::string>> entries;  // the attribute's values, of each
-    std::string words;                              // what is wrong
+    std::vector<std::vector<std::string>> entries;  // for each, the attribute's values
+    std::string error;
   };
 
   virtual ~Directory() = default;
   virtual Answer search(const std::string& filter) = 0;
 };
 
-// A connection that has just answered; empty: `why` there is none.
-using OpenDirectory = std::function<std::unique_ptr<Directory>(std::string& why)>;
+// Opens a connection that has just answered. nullptr: `error` says why there is none.
+using OpenDirectory = std::function<std::unique_ptr<Directory>(std::string& error)>;
 
 }  // namespace lmtpq::mailer

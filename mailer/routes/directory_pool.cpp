@@ -1,14 +1,17 @@
 #include "mailer/routes/directory_pool.h"
 
-#include <algorithm>
 #include <exception>
 #include <utility>
 
 namespace lmtpq::mailer {
 
 DirectoryPool::DirectoryPool(OpenDirectory open, const Log& log, Limits limits, Now now)
-    : open_(std::move(open)), log_(log), limits_(limits), now_(std::move(now)) {
-  idle_.reserve(limits_.connections);  // to give one back must not fail
+    : open_(std::move(open)),
+      log_(log),
+      limits_(limits),
+      now_(std::move(now)),
+      backoff_(limits.backoff, limits.max_backoff) {
+  idle_.reserve(limits_.connections);  // so that give_back() does not fail
 }
 
 Directory::Answer DirectoryPool::search(const std::string& filter) {
@@ -16,7 +19,7 @@ Directory::Answer DirectoryPool::search(const std::string& filter) {
   for (const Which which : {Which::kAny, Which::kNew}) {
     Leased leased = take(which);
     if (!leased.connection) {
-      return {Kind::kLost, {}, leased.words};
+      return {Kind::kLost, {}, leased.failure};
     }
     Directory::Answer answer;
     try {
@@ -29,26 +32,22 @@ Directory::Answer DirectoryPool::search(const std::string& filter) {
       return answer;
     }
     leased.connection.reset();
-    if (answer.kind == Kind::kClosed && leased.kept) {
-      // The directory was started anew, or is tired of idle clients; so are the others, then.
-      lose(Loss::kConnection, answer.words);
+    if (answer.kind == Kind::kClosed && leased.reused) {
+      // The directory was restarted or closes idle connections: the other idle ones are dead too.
+      lose(Loss::kConnection, answer.error);
       continue;
     }
-    lose(Loss::kDirectory, answer.words);
-    return {Kind::kLost, {}, answer.words};
+    lose(Loss::kDirectory, answer.error);
+    return {Kind::kLost, {}, answer.error};
   }
   return {Kind::kLost, {}, "the connection was closed"};
 }
 
-bool DirectoryPool::rests() const {
-  return rest_.count() > 0 && (on_trial_ || now_() < rests_until_);
-}
-
 DirectoryPool::Leased DirectoryPool::take(Which which) {
-  std::vector<Idle> expired;  // closed behind the lock
+  std::vector<Idle> expired;  // closed after the lock is released
   std::unique_lock lock(mutex_);
-  const auto deadline = Clock::now() + limits_.patience;
-  while (!rests()) {
+  const auto deadline = Clock::now() + limits_.wait;
+  while (!backoff_.blocks(now_())) {
     while (!idle_.empty() && now_() - idle_.front().since > limits_.idle) {
       expired.push_back(std::move(idle_.front()));
       idle_.erase(idle_.begin());
@@ -66,28 +65,28 @@ DirectoryPool::Leased DirectoryPool::take(Which which) {
       return {nullptr, false, "all connections to the directory are in use"};
     }
   }
-  return {nullptr, false, sickness_};
+  return {nullptr, false, last_failure_};
 }
 
 DirectoryPool::Leased DirectoryPool::open(std::unique_lock<std::mutex>& lock) {
   ++connected_;
-  on_trial_ = rest_.count() > 0;
-  const bool trial = on_trial_;
+  const Backoff::Attempt attempt = backoff_.begin();
   lock.unlock();
   Leased made;
   try {
-    made.connection = open_(made.words);
+    made.connection = open_(made.failure);
   } catch (const std::exception& error) {
-    made.words = error.what();
+    made.failure = error.what();
   }
   lock.lock();
-  on_trial_ = on_trial_ && !trial;
   if (!made.connection) {
     --connected_;
-    note_failure(made.words);
-  } else if (rest_.count() > 0) {
-    rest_ = rest_.zero();
-    log_.info(Record("directory-up").add("directory", "answers again"));
+    note_failure(attempt, made.failure);
+  } else {
+    if (!backoff_.up()) {
+      log_.info(Record("directory-up"));
+    }
+    backoff_.succeeded(attempt);
   }
   changed_.notify_all();
   return made;
@@ -99,28 +98,23 @@ void DirectoryPool::give_back(Connection connection) {
   changed_.notify_one();
 }
 
-// A leased one is gone, and what is idle is no better.
-void DirectoryPool::lose(Loss loss, const std::string& words) {
+// A leased connection is dead, and so are the idle ones.
+void DirectoryPool::lose(Loss loss, const std::string& reason) {
   const std::lock_guard lock(mutex_);
   connected_ -= 1 + idle_.size();
   idle_.clear();
   if (loss == Loss::kDirectory) {
-    note_failure(words);
+    note_failure(Backoff::Attempt::kNormal, reason);
   }
   changed_.notify_all();
 }
 
-// Those that were under way when it fell sick fail too: they make its rest no longer.
-void DirectoryPool::note_failure(const std::string& words) {
-  sickness_ = words;
-  if (rests()) {
-    return;
+void DirectoryPool::note_failure(Backoff::Attempt attempt, const std::string& reason) {
+  if (backoff_.up()) {
+    log_.warning(Record("directory-down").add("failed", reason));
   }
-  if (rest_.count() == 0) {
-    log_.warning(Record("directory-down").add("directory", "does not answer").add("failed", words));
-  }
-  rest_ = std::clamp(2 * rest_, limits_.rest, limits_.most_rest);
-  rests_until_ = now_() + rest_;
+  last_failure_ = reason;
+  backoff_.failed(attempt, now_());
 }
 
 }  // namespace lmtpq::mailer

@@ -1,12 +1,11 @@
-// A few connections to a directory, shared by all who look for routes.
+// A few connections to a directory, shared by all route look-ups.
 //
-// What it is: connections, idle and leased, a bound of their number, and the rest that a directory
-//   is left to when it does not answer.
-// What it does not know: libldap, what is asked.
-// Called by: DirectoryRoutes.
-// Threads and lifetimes: may be used by several threads.
-// Failure: an Answer of kind kLost, with words. While the directory rests it comes at once, so that
-//   a dead one does not hold every thread for its timeout: one of them tries again.
+// The number of connections is limited; connections that were idle for long are replaced. A
+// directory that does not answer is down: until the backoff is over, look-ups fail at once with the
+// reason of the last failure, so that a dead directory does not hold every thread for its timeout.
+// Then one look-up tries again (mailer/io/backoff.h).
+//
+// May be used by several threads. All failures are Answers of kind kLost with a reason.
 #pragma once
 
 #include <condition_variable>
@@ -16,7 +15,7 @@
 #include <vector>
 
 #include "common/log.h"
-#include "mailer/io/channel.h"
+#include "mailer/io/backoff.h"
 #include "mailer/routes/directory.h"
 
 namespace lmtpq::mailer {
@@ -25,11 +24,12 @@ class DirectoryPool {
  public:
   struct Limits {
     std::size_t connections = 4;
-    std::chrono::milliseconds patience{5000};  // for one of them to come free
-    std::chrono::milliseconds idle{60'000};    // longer, and a firewall may have forgotten it
-    std::chrono::milliseconds rest{1000};      // doubles with each failure
-    std::chrono::milliseconds most_rest{30'000};
+    std::chrono::milliseconds wait{5000};    // until one of them is free
+    std::chrono::milliseconds idle{60'000};  // after a longer time a firewall may have dropped it
+    std::chrono::milliseconds backoff{1000};
+    std::chrono::milliseconds max_backoff{30'000};
   };
+  // For the backoff and the idle time; `wait` is on the real clock.
   using Now = std::function<Clock::time_point()>;
 
   DirectoryPool(OpenDirectory open, const Log& log, Limits limits, Now now = &Clock::now);
@@ -44,18 +44,17 @@ class DirectoryPool {
   };
   struct Leased {
     Connection connection;
-    bool kept = false;  // it served before: that it is closed says nothing about the directory
-    std::string words;  // why there is none
+    bool reused = false;  // that it is closed says nothing about the directory
+    std::string failure;  // why there is no connection
   };
   enum class Which { kAny, kNew };
 
   Leased take(Which which);
   Leased open(std::unique_lock<std::mutex>& lock);
-  bool rests() const;
   void give_back(Connection connection);
   enum class Loss { kConnection, kDirectory };
-  void lose(Loss loss, const std::string& words);
-  void note_failure(const std::string& words);
+  void lose(Loss loss, const std::string& reason);
+  void note_failure(Backoff::Attempt attempt, const std::string& reason);
 
   const OpenDirectory open_;
   const Log& log_;
@@ -63,13 +62,10 @@ class DirectoryPool {
   const Now now_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::vector<Idle> idle_;     // the latest used last
+  std::vector<Idle> idle_;     // the most recently used last
   std::size_t connected_ = 0;  // idle, leased and being opened
-
-  std::string sickness_;               // why the last question had no answer
-  std::chrono::milliseconds rest_{0};  // 0: it is well
-  Clock::time_point rests_until_;
-  bool on_trial_ = false;  // somebody tries it again
+  Backoff backoff_;
+  std::string last_failure_;
 };
 
 }  // namespace lmtpq::mailer

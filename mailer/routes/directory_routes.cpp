@@ -14,26 +14,26 @@ namespace {
 constexpr std::size_t kMaxValue = 1024;
 constexpr std::size_t kMaxDestinations = 16;
 
-Outcome unclear(const std::string& words) { return outcome_of(Trouble::kUnrouted, words); }
+Outcome no_route(const std::string& reason) { return outcome_of(Trouble::kUnrouted, reason); }
 
 Route route_of_values(std::vector<std::string> values) {
-  // A directory keeps the values of one attribute in no order (RFC 4512 section 2.2).
+  // The values of an attribute have no order (RFC 4512 section 2.2): make one.
   std::sort(values.begin(), values.end());
   std::vector<Destination> destinations;
   for (const std::string& value : values) {
     if (value.size() > kMaxValue) {
-      return unclear("a value of the directory is longer than 1024 bytes");
+      return no_route("a value in the directory is longer than 1024 bytes");
     }
     for (const std::string& word : list_of(value)) {
       try {
         destinations.push_back(parse_destination(word));
       } catch (const ConfigError& error) {
-        return unclear(std::string("in the directory: ") + error.what());
+        return no_route(std::string("in the directory: ") + error.what());
       }
     }
   }
   if (destinations.size() > kMaxDestinations) {
-    return unclear("the directory names more than 16 stores for one recipient");
+    return no_route("the directory names more than 16 stores for one recipient");
   }
   return destinations.empty()
              ? Route(DefaultRoute())
@@ -48,14 +48,14 @@ Route route_of(const std::vector<std::vector<std::string>>& entries) {
     }
     if (named != nullptr &&
         !std::is_permutation(named->begin(), named->end(), values.begin(), values.end())) {
-      return unclear("two entries of the directory name different stores");
+      return no_route("two entries of the directory name different stores");
     }
     named = &values;
   }
   return named == nullptr ? DefaultRoute() : route_of_values(*named);
 }
 
-bool has_word(const Route& route) { return !std::holds_alternative<DefaultRoute>(route); }
+bool found(const Route& route) { return !std::holds_alternative<DefaultRoute>(route); }
 
 }  // namespace
 
@@ -71,10 +71,10 @@ DirectoryRoutes::DirectoryRoutes(const DirectorySettings& settings, OpenDirector
 Route DirectoryRoutes::find(const Mailbox& recipient) {
   const RouteAddress address(recipient);
   Route route = look_up(address.local, address.domain);
-  if (!has_word(route) && address.has_detail()) {
+  if (!found(route) && address.has_detail()) {
     route = look_up(address.user, address.domain);
   }
-  if (!has_word(route) && !address.domain.empty()) {
+  if (!found(route) && !address.domain.empty()) {
     route = look_up("", address.domain);
   }
   return route;
@@ -97,29 +97,30 @@ Route DirectoryRoutes::ask(const std::string& question) {
   Directory::Answer answer;
   run_blocking([&] { answer = pool_.search(question); });
   if (answer.kind == Directory::Answer::Kind::kLost) {
-    // The pool has told the log once for all who ask meanwhile.
-    return stale_or(question, unclear(answer.words));
+    // The pool has logged it, once for all look-ups that fail until it is up again.
+    return stale_or(question, no_route(answer.error));
   }
   Route route = answer.kind == Directory::Answer::Kind::kFound ? route_of(answer.entries)
-                                                               : Route(unclear(answer.words));
+                                                               : Route(no_route(answer.error));
   if (const auto* const outcome = std::get_if<Outcome>(&route)) {
     log_.warning(
-        Record("route-lookup-failed").add("directory", question).add("failed", outcome->text));
+        Record("route-lookup-failed").add("search", question).add("failed", outcome->text));
   }
   remember(question, route);
   return route;
 }
 
-Route DirectoryRoutes::stale_or(const std::string& question, Outcome outcome) {
+Route DirectoryRoutes::stale_or(const std::string& question, Outcome failure) {
   if (auto known = cache_.find(question, now_())) {
     return std::move(known->route);
   }
-  return outcome;
+  return failure;
 }
 
 void DirectoryRoutes::remember(const std::string& question, const Route& route) {
   const Clock::time_point now = now_();
-  // Only what names a store is good for longer: a mailbox that is new since would bounce.
+  // Only answers that name a store may be used longer: an old answer without one would bounce mail
+  // for a mailbox that was created since.
   const bool names_store = std::holds_alternative<DestinationList>(route);
   const auto fresh = now + (names_store ? settings_.cache : settings_.negative_cache);
   cache_.put(question, route, fresh, names_store ? fresh + settings_.stale : fresh);

@@ -1,14 +1,12 @@
-// Routes as a directory has them, in an attribute of each recipient's entry (mailHost).
+// Routes from a directory, where an attribute of a recipient's entry names the store (mailHost).
 //
-// What it is: which questions are asked for a recipient, what their answers mean, and for how long
-//   they are believed.
-// What it does not know: libldap (Directory), connections and their health (DirectoryPool).
-// Called by: FanOut, through Routes.
-// Threads and lifetimes: may be used by several threads.
-// Failure: temporary outcomes with words: a directory that does not answer (unless an answer of
-//   some minutes ago is known), entries that contradict each other, a value that is no DEST.
-// Rules: asked are, until one has the attribute, the address, the address without +detail, and
-//   "@domain", as Sendmail's FEATURE(ldap_routing) does. None has it: the default destinations.
+// The directory is searched for the address, then for the address without +detail, then for
+// "@domain", as Sendmail's FEATURE(ldap_routing) does, until an entry has the attribute. If none
+// has it, there is no route. Answers are cached; while the directory is down, expired answers that
+// name a store are used for some time longer.
+//
+// May be used by several threads. These failures are temporary outcomes: the directory does not
+// answer, two entries name different stores, or a value is not a DEST.
 #pragma once
 
 #include <functional>
@@ -36,7 +34,7 @@ class DirectoryRoutes : public Routes {
  private:
   Route look_up(std::string_view local, std::string_view domain);
   Route ask(const std::string& question);
-  Route stale_or(const std::string& question, Outcome outcome);
+  Route stale_or(const std::string& question, Outcome failure);
   void remember(const std::string& question, const Route& route);
 
   const DirectorySettings settings_;

@@ -7,7 +7,7 @@ namespace {
 
 std::string without_detail(const std::string& local) {
   const std::size_t plus = local.find('+');
-  // "+folder" alone is Cyrus's form for a shared folder: nobody's address with a detail.
+  // "+folder" alone is how Cyrus addresses a shared folder; it has no detail.
   return plus == std::string::npos || plus == 0 ? local : local.substr(0, plus);
 }
 

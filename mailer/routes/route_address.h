@@ -1,12 +1,7 @@
-// A recipient in the form in which maps of routes know it.
+// A recipient's address in the form in which routes are looked up.
 //
-// What it is: local part and domain in small letters, without quotes and backslashes (as tags
-//   compare addresses), without the dot that says that a domain is whole; and the local part
-//   without its detail (RFC 5233), user+detail.
-// What it does not know: maps, what the store makes of a detail.
-// Called by: RouteTable and DirectoryRoutes.
-// Threads and lifetimes: a value.
-// Failure: none.
+// Local part and domain are in lower case, without quotes and backslashes, and without a dot at
+// the end of the domain. `user` is the local part without its detail (RFC 5233).
 #pragma once
 
 #include <string>
@@ -20,8 +15,8 @@ struct RouteAddress {
   explicit RouteAddress(const Mailbox& mailbox);
 
   std::string local;
-  std::string user;    // local without +detail; the same, where there is none
-  std::string domain;  // empty: none
+  std::string user;    // local without +detail
+  std::string domain;  // may be empty
 
   bool has_detail() const { return user.size() != local.size(); }
 };

@@ -25,13 +25,13 @@ void RouteCache::put(const std::string& question, Route route, Clock::time_point
   if (known != questions_.end()) {
     const auto old = known->second;
     questions_.erase(known);
-    fresh.splice(fresh.end(), entries_, old);  // freed with it, behind the lock
+    fresh.splice(fresh.end(), entries_, old);  // freed with `fresh`, after the lock is released
     entries_.splice(entries_.begin(), fresh, fresh.begin());
   } else {
     entries_.splice(entries_.begin(), fresh);
   }
   questions_.emplace(entries_.front().question, entries_.begin());
-  if (entries_.size() > most_) {
+  if (entries_.size() > capacity_) {
     questions_.erase(entries_.back().question);
     fresh.splice(fresh.end(), entries_, std::prev(entries_.end()));
   }

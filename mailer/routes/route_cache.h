@@ -1,10 +1,7 @@
-// What a directory said, for a while.
+// Answers of a directory, kept for a while.
 //
-// What it is: routes by the question that they answered, the least used given up first.
-// What it does not know: directories, for how long an answer is good.
-// Called by: DirectoryRoutes.
-// Threads and lifetimes: may be used by several threads.
-// Failure: none.
+// Routes by the search that found them. The least recently used one is dropped when the cache is
+// full. May be used by several threads.
 #pragma once
 
 #include <list>
@@ -21,13 +18,13 @@ namespace lmtpq::mailer {
 
 class RouteCache {
  public:
-  enum class Age { kFresh, kStale };  // kStale: only where nothing better is to be had
+  enum class Age { kFresh, kStale };  // kStale: to be used only while the directory is down
   struct Found {
     Route route;
     Age age;
   };
 
-  explicit RouteCache(std::size_t most) : most_(most) {}
+  explicit RouteCache(std::size_t capacity) : capacity_(capacity) {}
 
   std::optional<Found> find(const std::string& question, Clock::time_point now);
   void put(const std::string& question, Route route, Clock::time_point fresh_until,
@@ -43,9 +40,9 @@ class RouteCache {
   };
   using Entries = std::list<Entry>;
 
-  const std::size_t most_;
+  const std::size_t capacity_;
   mutable std::mutex mutex_;
-  Entries entries_;                                                    // the latest used first
+  Entries entries_;  // the most recently used first
   std::unordered_map<std::string_view, Entries::iterator> questions_;  // views into entries_
 };
 

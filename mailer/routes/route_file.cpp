@@ -5,7 +5,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <exception>
 
 #include "common/config_error.h"
@@ -15,9 +14,9 @@
 namespace lmtpq::mailer {
 namespace {
 
-constexpr std::chrono::seconds kBetweenLooks{1};
+constexpr std::chrono::seconds kBetweenChecks{1};
 
-// Perhaps only at this moment: descriptors or memory are at their end.
+// Perhaps for this moment only, as when there is no free descriptor: the next check tries again.
 struct Unreadable : ConfigError {
   explicit Unreadable(const std::string& path) : ConfigError(path + ": " + std::strerror(errno)) {}
 };
@@ -31,20 +30,20 @@ void check_file(const struct stat& file, const std::string& path) {
     throw ConfigError(path + ": not a regular file");
   }
   if ((file.st_mode & 0002) != 0) {
-    throw ConfigError(path + ": others may write the routes; chmod o-w " + path);
+    throw ConfigError(path + ": the file is writable by others; run chmod o-w " + path);
   }
   if (file.st_size > static_cast<off_t>(RouteFile::kMaxSize)) {
     throw ConfigError(path + ": larger than " + std::to_string(RouteFile::kMaxSize >> 20) +
-                      " MiB; a directory (--route-ldap) holds more");
+                      " MiB; use a directory (--route-ldap) for so many routes");
   }
 }
 
-struct stat facts_of(int descriptor, const std::string& path) {
-  struct stat facts {};
-  if (descriptor < 0 || fstat(descriptor, &facts) != 0) {
+struct stat status_of(int descriptor, const std::string& path) {
+  struct stat file {};
+  if (descriptor < 0 || fstat(descriptor, &file) != 0) {
     throw Unreadable(path);
   }
-  return facts;
+  return file;
 }
 
 std::string read_all(int descriptor, std::size_t expected, const std::string& path) {
@@ -59,7 +58,7 @@ std::string read_all(int descriptor, std::size_t expected, const std::string& pa
       throw Unreadable(path);
     }
     have += static_cast<std::size_t>(got);
-    // What grows meanwhile is young, and read again.
+    // A file that grows while it is read is young, and is read again.
     if (got == 0 || have == text.size()) {
       text.resize(have);
       return text;
@@ -69,100 +68,102 @@ std::string read_all(int descriptor, std::size_t expected, const std::string& pa
 
 }  // namespace
 
-RouteFile::Stamp::Stamp(const struct stat& facts)
-    : device(facts.st_dev),
-      inode(facts.st_ino),
-      size(facts.st_size),
-      written(nanoseconds(facts.st_mtim)),
-      changed(nanoseconds(facts.st_ctim)) {}
+RouteFile::Stamp::Stamp(const struct stat& file)
+    : device(file.st_dev),
+      inode(file.st_ino),
+      size(file.st_size),
+      written(nanoseconds(file.st_mtim)),
+      changed(nanoseconds(file.st_ctim)) {}
 
-// A time in the future is a wrong clock's and says nothing.
-bool RouteFile::Stamp::young() const {
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  const long long age = nanoseconds(now) - written;
+// A time in the future comes from a wrong clock and says nothing.
+bool RouteFile::Stamp::young(WallClock::time_point now) const {
+  const auto since_1970 = std::chrono::nanoseconds(now.time_since_epoch()).count();
+  const long long age = since_1970 - written;
   return age > -100'000'000 && age < 1'000'000'000;
 }
 
-RouteFile::RouteFile(std::string path, const Log& log, Now now)
-    : path_(std::move(path)), log_(log), now_(std::move(now)), next_look_(now_() + kBetweenLooks) {
+RouteFile::RouteFile(std::string path, const Log& log, Now now, WallNow wall_now)
+    : path_(std::move(path)),
+      log_(log),
+      now_(std::move(now)),
+      wall_now_(std::move(wall_now)),
+      next_check_(now_() + kBetweenChecks) {
   Loaded loaded = load(path_);
   table_ = std::move(loaded.table);
-  if (!loaded.stamp.young()) {
-    judged_ = loaded.stamp;
+  if (!loaded.stamp.young(wall_now_())) {
+    checked_ = loaded.stamp;
   }
 }
 
 RouteFile::Loaded RouteFile::load(const std::string& path) {
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
-  const struct stat facts = facts_of(file.number(), path);
-  check_file(facts, path);
-  const std::string text = read_all(file.number(), static_cast<std::size_t>(facts.st_size), path);
+  const struct stat status = status_of(file.number(), path);
+  check_file(status, path);
+  const std::string text = read_all(file.number(), static_cast<std::size_t>(status.st_size), path);
   auto table = std::make_shared<const RouteTable>(RouteTable::parse(text, path));
   if (table->size() == 0) {
-    // Most likely the disk was full when it was written.
-    throw ConfigError(path + ": no route in it; write one, or leave --route-file out");
+    // Most likely the disk was full when the file was written.
+    throw ConfigError(path + ": no route in it; add one, or remove --route-file");
   }
-  return {std::move(table), Stamp(facts_of(file.number(), path))};
+  return {std::move(table), Stamp(status_of(file.number(), path))};
 }
 
 RouteFile::Table RouteFile::table() {
   {
     const std::lock_guard lock(mutex_);
     const Clock::time_point now = now_();
-    if (looking_ || now < next_look_) {
+    if (checking_ || now < next_check_) {
       return table_;
     }
-    looking_ = true;
-    next_look_ = now + kBetweenLooks;
+    checking_ = true;
+    next_check_ = now + kBetweenChecks;
   }
   try {
-    run_blocking([this] { look(); });  // it may be large, its disk slow
+    run_blocking([this] { reload_if_changed(); });  // the file may be large, its disk slow
   } catch (const Unreadable& error) {
-    judged_.reset();
-    complain(error.what());
+    checked_.reset();
+    keep_previous(error.what());
   } catch (const ConfigError& error) {
-    complain(error.what());
+    keep_previous(error.what());
   } catch (const std::exception& error) {
-    judged_.reset();
-    complain(error.what());
+    checked_.reset();
+    keep_previous(error.what());
   }
   const std::lock_guard lock(mutex_);
-  looking_ = false;
+  checking_ = false;
   return table_;
 }
 
-// One thread's at a time.
-void RouteFile::look() {
-  struct stat facts {};
-  if (stat(path_.c_str(), &facts) != 0) {
+void RouteFile::reload_if_changed() {
+  struct stat status {};
+  if (stat(path_.c_str(), &status) != 0) {
     throw Unreadable(path_);
   }
-  const Stamp stamp(facts);
-  if (judged_ == stamp || stamp.young()) {
+  const Stamp stamp(status);
+  if (checked_ == stamp || stamp.young(wall_now_())) {
     return;
   }
-  judged_ = stamp;
+  checked_ = stamp;
   Loaded loaded = load(path_);
   if (!(loaded.stamp == stamp)) {
-    judged_.reset();
+    checked_.reset();
     return;
   }
-  complaint_.clear();
+  last_error_.clear();
   log_.info(Record("routes-loaded")
-                .add("routes", path_)
-                .add("taken", static_cast<long long>(loaded.table->size())));
+                .add("file", path_)
+                .add("routes", static_cast<long long>(loaded.table->size())));
   const std::lock_guard lock(mutex_);
   table_.swap(loaded.table);
 }
 
-void RouteFile::complain(const std::string& words) {
-  if (words != complaint_) {
-    complaint_ = words;
+void RouteFile::keep_previous(const std::string& reason) {
+  if (reason != last_error_) {
+    last_error_ = reason;
     log_.error(Record("routes-rejected")
-                   .add("routes", path_)
-                   .add("refused", words)
-                   .add("kept", "the routes of before"));
+                   .add("file", path_)
+                   .add("error", reason)
+                   .add("effect", "previous routes kept"));
   }
 }
 

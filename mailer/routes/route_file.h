@@ -1,19 +1,17 @@
-// A map of routes in a file, read again when the file changes.
+// Routes from a file, which is read again when it changes.
 //
-// What it is: a RouteTable, and the watch over the file that it came from.
-// What it does not know: the file's form (RouteTable has it), any other map.
-// Called by: made at start and by SIGHUP; FanOut asks through Routes.
-// Threads and lifetimes: may be used by several threads. One of them reads a changed file, while
-//   the others go on with the table of before.
-// Failure: the constructor throws ConfigError with file, line and remedy. Later a file that is
-//   broken, empty or away leaves the table of before in its place, with one error line in the log;
-//   once it is mended it is taken.
-// Rules: the file is looked at once a second at most. While it is younger than a second it may
-//   still be in the making (an editor, rsync --inplace), so a change is taken a second later.
+// At most once a second one look-up checks whether the file has changed, and reads it; the others
+// go on with the previous table. A file younger than a second may not be written completely yet
+// (an editor, rsync --inplace), so a change takes effect a second later.
+//
+// May be used by several threads. The constructor throws ConfigError with file, line and remedy.
+// Later, while the file is broken, empty or missing, the previous table stays in use and the log
+// has one error line for each reason.
 #pragma once
 
 #include <sys/stat.h>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -30,25 +28,29 @@ class RouteFile : public Routes {
  public:
   static constexpr std::size_t kMaxSize = 64u << 20;
   using Now = std::function<Clock::time_point()>;
+  using WallClock = std::chrono::system_clock;
+  using WallNow = std::function<WallClock::time_point()>;
 
-  RouteFile(std::string path, const Log& log, Now now = &Clock::now);
+  // `now` is for the time between two checks, `wall_now` for the age of the file.
+  RouteFile(std::string path, const Log& log, Now now = &Clock::now,
+            WallNow wall_now = &WallClock::now);
 
   Route find(const Mailbox& recipient) override { return table()->find(recipient); }
   std::size_t size() { return table()->size(); }
 
  private:
   using Table = std::shared_ptr<const RouteTable>;
-  // What a file that was changed or replaced differs in.
+  // Differs after the file was changed or replaced.
   struct Stamp {
-    explicit Stamp(const struct stat& facts);
+    explicit Stamp(const struct stat& file);
     bool operator==(const Stamp&) const = default;
     dev_t device;
     ino_t inode;
     off_t size;
     long long written;  // nanoseconds since 1970
-    long long changed;  // its mode or owner, too
+    long long changed;  // content, mode or owner
 
-    bool young() const;  // it may be written at this moment
+    bool young(WallClock::time_point now) const;  // it may be written at this moment
   };
   struct Loaded {
     Table table;
@@ -57,18 +59,19 @@ class RouteFile : public Routes {
 
   static Loaded load(const std::string& path);
   Table table();
-  void look();
-  void complain(const std::string& words);
+  void reload_if_changed();
+  void keep_previous(const std::string& reason);
 
   const std::string path_;
   const Log& log_;
   const Now now_;
+  const WallNow wall_now_;
   std::mutex mutex_;
   Table table_;
-  Clock::time_point next_look_;
-  bool looking_ = false;         // somebody; the rest is his
-  std::optional<Stamp> judged_;  // taken or refused; empty: the file is to be read at the next look
-  std::string complaint_;        // the last one; empty: all is well
+  Clock::time_point next_check_;
+  bool checking_ = false;         // one thread does; the members below belong to it
+  std::optional<Stamp> checked_;  // loaded or rejected; empty: load it at the next check
+  std::string last_error_;        // empty: the file was loaded
 };
 
 }  // namespace lmtpq::mailer

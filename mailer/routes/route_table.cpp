@@ -15,7 +15,7 @@ namespace {
 
 constexpr const char* kForm = "expected `PATTERN DEST[, DEST...]` or `PATTERN error:[STATUS] TEXT`";
 
-// A pattern ends at the first blank outside of quotes.
+// A pattern ends at the first blank that is not within quotes.
 std::string_view take_pattern(std::string_view& line) {
   bool quoted = false;
   std::size_t end = 0;
@@ -28,8 +28,8 @@ std::string_view take_pattern(std::string_view& line) {
   return pattern;
 }
 
-// A recipient's keys: "local@domain"; a user at any domain, "local@"; a domain, "@domain".
-std::string key(std::string_view local, std::string_view domain) {
+// "local@domain" for an address, "local@" for a user in any domain, "@domain" for a domain.
+std::string make_key(std::string_view local, std::string_view domain) {
   std::string made;
   made.reserve(local.size() + 1 + domain.size());
   made += local;
@@ -38,11 +38,11 @@ std::string key(std::string_view local, std::string_view domain) {
   return made;
 }
 
-// Empty: it is none of the forms.
+// Empty if the pattern has none of the three forms.
 std::string key_of(std::string_view pattern) {
   if (pattern.starts_with('@')) {
     const auto mailbox = Mailbox::parse("x" + std::string(pattern));
-    return mailbox ? key("", RouteAddress(*mailbox).domain) : std::string();
+    return mailbox ? make_key("", RouteAddress(*mailbox).domain) : std::string();
   }
   const bool any_domain = pattern.ends_with('@');
   const auto mailbox = Mailbox::parse(pattern.substr(0, pattern.size() - (any_domain ? 1 : 0)));
@@ -50,16 +50,18 @@ std::string key_of(std::string_view pattern) {
     return {};
   }
   const RouteAddress address(*mailbox);
-  // `""@domain` must not read as the domain.
-  return address.local.empty() ? std::string() : key(address.local, address.domain);
+  // `""@domain` has the same key as `@domain`, and is not the domain.
+  return address.local.empty() ? std::string() : make_key(address.local, address.domain);
 }
 
-Outcome parse_refusal(std::string_view text, const std::string& place) {
+Outcome parse_error_route(std::string_view text, const std::string& place) {
   text = trimmed(text);
   const bool status_first = !text.empty() && text[0] >= '0' && text[0] <= '9';
   const auto status = EnhancedStatus::take(text);
   if (status_first && (!status || (status->klass != 4 && status->klass != 5))) {
-    throw ConfigError(place + "error: expected a status of class 4 or 5, such as 5.1.1, or none");
+    throw ConfigError(
+        place +
+        "expected error:TEXT or error:STATUS TEXT with a STATUS of class 4 or 5, such as 5.1.1");
   }
   return outcome_of(status.value_or(EnhancedStatus{5, 1, 1}),
                     text.empty() ? "User unknown" : std::string_view(text));
@@ -68,7 +70,7 @@ Outcome parse_refusal(std::string_view text, const std::string& place) {
 Route parse_route(std::string_view text, const std::string& place) {
   constexpr std::string_view kError = "error:";
   if (same_word(text.substr(0, kError.size()), kError)) {
-    return parse_refusal(text.substr(kError.size()), place);
+    return parse_error_route(text.substr(kError.size()), place);
   }
   std::vector<Destination> destinations;
   for (const std::string& word : list_of(text)) {
@@ -84,10 +86,10 @@ Route parse_route(std::string_view text, const std::string& place) {
   return std::make_shared<const std::vector<Destination>>(std::move(destinations));
 }
 
-// What an error shows of a pattern.
-std::string shown(std::string_view pattern) {
-  constexpr std::size_t kMost = 64;
-  return '"' + escaped(pattern.substr(0, kMost)) + (pattern.size() > kMost ? "...\"" : "\"");
+std::string shortened(std::string_view pattern) {
+  constexpr std::size_t kMaxShown = 64;
+  return '"' + escaped(pattern.substr(0, kMaxShown)) +
+         (pattern.size() > kMaxShown ? "...\"" : "\"");
 }
 
 }  // namespace
@@ -103,22 +105,22 @@ class RouteTable::Parser {
       return;
     }
     if (line.size() > kMaxLine) {
-      throw ConfigError(place + "longer than " + std::to_string(kMaxLine) + " bytes");
+      throw ConfigError(place + "the line is longer than " + std::to_string(kMaxLine) + " bytes");
     }
     if (std::any_of(line.begin(), line.end(),
                     [](char c) { return (c >= 0 && c < ' ' && c != '\t') || c == '\x7f'; })) {
-      throw ConfigError(place + "a control character; " + kForm);
+      throw ConfigError(place + "control character in the line; " + kForm);
     }
     const std::string_view pattern = take_pattern(line);
     line = trimmed(line);
     if (line.empty()) {
-      throw ConfigError(place + "no DEST behind " + shown(pattern) + "; " + kForm);
+      throw ConfigError(place + "no DEST after " + shortened(pattern) + "; " + kForm);
     }
     add(pattern, route(line, place), place);
   }
 
  private:
-  // Thousands of patterns share a few texts.
+  // Thousands of patterns have the same few destinations.
   std::uint32_t route(std::string_view text, const std::string& place) {
     const auto known = known_.find(text);
     if (known != known_.end()) {
@@ -132,21 +134,22 @@ class RouteTable::Parser {
     if (pattern.find_first_of("*?") != std::string_view::npos) {
       if (table_.globs_.size() == kMaxGlobs) {
         throw ConfigError(place + "more than " + std::to_string(kMaxGlobs) +
-                          " patterns with * or ?; write addresses, user@ or @domain");
+                          " patterns with * or ?; use addresses, user@ or @domain instead");
       }
       table_.globs_.push_back({comparable_address(pattern), route});
       return;
     }
     const std::string key = key_of(pattern);
     if (key.empty()) {
-      throw ConfigError(place + shown(pattern) +
-                        " is no address; expected user@domain, user@, @domain, or a pattern with "
-                        "* or ?");
+      throw ConfigError(
+          place + shortened(pattern) +
+          " is not an address; expected user@domain, user@, @domain, or a pattern with "
+          "* or ?");
     }
     const auto [entry, is_new] = table_.keys_.try_emplace(key, Entry{route, number_});
     if (!is_new) {
-      throw ConfigError(place + shown(pattern) + " has a route already, in line " +
-                        std::to_string(entry->second.line) + "; take one of them out");
+      throw ConfigError(place + shortened(pattern) + " has a route already, in line " +
+                        std::to_string(entry->second.line) + "; remove one of the two");
     }
   }
 
@@ -181,10 +184,11 @@ const Route* RouteTable::find_exact(const RouteAddress& address) const {
   const Route* found = nullptr;
   for (const std::string& domain : {address.domain, std::string()}) {
     for (const std::string& local : {address.local, address.user}) {
-      found = found != nullptr ? found : find_key(key(local, domain));
+      found = found != nullptr ? found : find_key(make_key(local, domain));
     }
   }
-  return found != nullptr || address.domain.empty() ? found : find_key(key("", address.domain));
+  return found != nullptr || address.domain.empty() ? found
+                                                    : find_key(make_key("", address.domain));
 }
 
 const Route* RouteTable::find_glob(const RouteAddress& address) const {

@@ -1,12 +1,8 @@
-// Which store a recipient's mailbox is on, where there are several.
+// Interface: finds the store of a recipient's mailbox, where there are several stores.
 //
-// What it is: the seam between those who dispatch a message and the maps that know (a file, a
-//   directory).
-// What it does not know: connections, who else gets the message.
-// Called by: FanOut, once for each recipient of a message.
-// Threads and lifetimes: may be used by several threads. What a Route holds is its own, whatever
-//   becomes of the map.
-// Failure: an Outcome, which is temporary unless an admin wrote a refusal into the map.
+// FanOut asks once for each recipient of a message. May be used by several threads; a Route stays
+// valid when its file or directory changes. A failed look-up is an Outcome, and is temporary
+// unless the admin wrote an error of class 5 into the route file.
 #pragma once
 
 #include <memory>
@@ -20,12 +16,12 @@
 
 namespace lmtpq::mailer {
 
-using DestinationList = std::shared_ptr<const std::vector<Destination>>;  // of one at least
+using DestinationList = std::shared_ptr<const std::vector<Destination>>;  // not empty
 
-// The map has no word on the recipient: it goes to the destinations of those without a route.
+// There is no route: the message goes to the configured destinations.
 struct DefaultRoute {};
 
-// Stores, tried in order; or, without any, what becomes of the recipient.
+// The stores, tried in this order; or the recipient's outcome without any delivery.
 using Route = std::variant<DefaultRoute, DestinationList, Outcome>;
 
 class Routes {
@@ -34,14 +30,15 @@ class Routes {
   virtual Route find(const Mailbox& recipient) = 0;
 };
 
-// Several maps: the first that has a word on the recipient counts.
+// Several sources of routes: the first that has a route for the recipient counts.
 class RoutesInOrder : public Routes {
  public:
-  explicit RoutesInOrder(std::vector<std::unique_ptr<Routes>> maps) : maps_(std::move(maps)) {}
+  explicit RoutesInOrder(std::vector<std::unique_ptr<Routes>> sources)
+      : sources_(std::move(sources)) {}
 
   Route find(const Mailbox& recipient) override {
-    for (const auto& map : maps_) {
-      Route route = map->find(recipient);
+    for (const auto& source : sources_) {
+      Route route = source->find(recipient);
       if (!std::holds_alternative<DefaultRoute>(route)) {
         return route;
       }
@@ -50,7 +47,7 @@ class RoutesInOrder : public Routes {
   }
 
  private:
-  const std::vector<std::unique_ptr<Routes>> maps_;
+  const std::vector<std::unique_ptr<Routes>> sources_;
 };
 
 }  // namespace lmtpq::mailer

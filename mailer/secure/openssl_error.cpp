@@ -7,8 +7,8 @@
 namespace lmtpq::mailer {
 namespace {
 
-// The first entry is the cause, but TLS's own words say more than a cipher's.
-unsigned long most_telling() {
+// The first entry is the cause, but an error of TLS says more than that of a cipher.
+unsigned long most_useful() {
   const unsigned long first = ERR_peek_error();
   while (const unsigned long code = ERR_get_error()) {
     if (ERR_GET_LIB(code) == ERR_LIB_SSL) {
@@ -21,7 +21,7 @@ unsigned long most_telling() {
 }  // namespace
 
 std::string openssl_error() {
-  const unsigned long code = most_telling();
+  const unsigned long code = most_useful();
   if (code == 0) {
     return "unknown error";
   }
@@ -31,7 +31,7 @@ std::string openssl_error() {
   if (const char* reason = ERR_reason_error_string(code)) {
     return reason;
   }
-  return "OpenSSL's error " + std::to_string(code);
+  return "OpenSSL error " + std::to_string(code);
 }
 
 }  // namespace lmtpq::mailer

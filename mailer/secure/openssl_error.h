@@ -1,11 +1,7 @@
-// Why OpenSSL failed, in its own words.
+// The reason why a call of OpenSSL failed, as text.
 //
-// What it is: the entry of this thread's error queue that says most, as text; the queue is taken
-//   from. Whoever calls OpenSSL clears it before, or would report somebody else's mistake.
-// What it does not know: what was tried.
-// Called by: tls_layer, tls_context.
-// Threads and lifetimes: the calling thread's queue.
-// Failure: an empty queue gives "unknown error".
+// It is taken from the calling thread's error queue, which is then empty. Clear the queue before a
+// call of OpenSSL, or an older error may be reported. An empty queue gives "unknown error".
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// The one symbol of lmtpq-secure.so.
+// The one function that lmtpq-secure.so exports.
 
 #include <string.h>
 
@@ -9,23 +9,24 @@
 namespace lmtpq::mailer {
 namespace {
 
-class Parts : public SecureParts {
+class Library : public SecureLibrary {
  public:
-  std::unique_ptr<Tls> tls(const TlsSettings& settings, const std::string& host) const override {
+  std::unique_ptr<Tls> make_tls(const TlsSettings& settings,
+                                const std::string& host) const override {
     return std::make_unique<TlsClient>(settings, host);
   }
-  std::unique_ptr<SaslExchange> login(const AuthSettings& settings, const Login& login,
-                                      SaslSurroundings surroundings) const override {
+  std::unique_ptr<SaslExchange> make_sasl(const AuthSettings& settings, const Login& login,
+                                          SaslSurroundings surroundings) const override {
     return sasl_client(settings, login, std::move(surroundings));
   }
 };
 
 }  // namespace
 
-extern "C" __attribute__((visibility("default"))) const SecureParts* lmtpq_secure_parts(
+extern "C" __attribute__((visibility("default"))) const SecureLibrary* lmtpq_secure_library(
     const char* build) {
-  static const Parts parts;
-  return strcmp(build, LMTPQ_BUILD) == 0 ? &parts : nullptr;
+  static const Library library;
+  return strcmp(build, LMTPQ_BUILD) == 0 ? &library : nullptr;
 }
 
 }  // namespace lmtpq::mailer

@@ -25,7 +25,7 @@ namespace lmtpq::mailer {
 namespace {
 
 constexpr sasl_ssf_t kMaxLayerBits = 256;
-constexpr std::size_t kMaxChallenge = 64 * 1024;  // GSSAPI's are the longest, some KiB
+constexpr std::size_t kMaxChallenge = 64 * 1024;  // GSSAPI's are the longest, several KiB
 constexpr int kMaxSteps = 20;
 constexpr std::size_t kMaxWords = 300;
 constexpr std::uint64_t kLeastIterations = 4096;  // RFC 7677 section 4
@@ -36,9 +36,9 @@ sasl_callback_t callback(unsigned long id, Function function, void* context) {
   return {id, reinterpret_cast<int (*)()>(reinterpret_cast<void (*)()>(function)), context};
 }
 
-// The name by which we log in; nobody else's is asked for: an empty authorization identity stands
-// for what the server derives from it (RFC 4422 section 3.4.1).
-int say_name(void* login, int id, const char** result, unsigned* length) {
+// The name with which we log in. The authorization identity is empty: the server derives it from
+// the name (RFC 4422 section 3.4.1).
+int give_name(void* login, int id, const char** result, unsigned* length) {
   const std::string& user = static_cast<const Login*>(login)->user;
   *result = id == SASL_CB_AUTHNAME ? user.c_str() : "";
   if (length != nullptr) {
@@ -47,7 +47,7 @@ int say_name(void* login, int id, const char** result, unsigned* length) {
   return SASL_OK;
 }
 
-// Only where the server has several: the one behind the @ of our name, else the first.
+// Called only if the server has several realms: the one after the @ of our name, or the first.
 int choose_realm(void* login, int, const char** offered, const char** result) {
   if (offered == nullptr || offered[0] == nullptr) {
     return SASL_FAIL;
@@ -64,14 +64,14 @@ int choose_realm(void* login, int, const char** offered, const char** result) {
   return SASL_OK;
 }
 
-// sasl_client_new() looks for the domain of our own name where gethostname(2) gives none, by DNS if
-// /etc/hosts is silent. It is of no use to a client; where no name server answers it may take this
-// long, once for each server, and not the resolver's half a minute.
+// If gethostname(2) gives no domain, sasl_client_new() asks /etc/hosts and then the DNS for it. A
+// client does not need it. If no name server answers, this shortens the wait from the resolver's
+// half a minute to a second per server.
 class ShortLookups {
  public:
   ShortLookups() {
     if (res_init() == 0) {
-      _res.retrans = 1;  // seconds; `_res` is this thread's own
+      _res.retrans = 1;  // seconds; `_res` is thread-local
       _res.retry = 1;
     }
   }
@@ -99,22 +99,22 @@ class Password {
   std::vector<char> memory_;
 };
 
-int say_password(sasl_conn_t*, void* password, int, sasl_secret_t** result) {
+int give_password(sasl_conn_t*, void* password, int, sasl_secret_t** result) {
   *result = static_cast<Password*>(password)->get();
   return SASL_OK;
 }
 
-// 2.1.28's DIGEST-MD5 never gives back what OpenSSL keeps for RC4, 6 KiB for each layer: a search
-// for our own leaks must not stumble over it.
-struct LeaksOfPlugins {
+// DIGEST-MD5 of libsasl2 2.1.28 never frees OpenSSL's RC4 context, 6 KiB for each layer. The leak
+// sanitizer is to report our leaks, not this one.
+struct IgnoreLeaks {
 #if defined(__SANITIZE_ADDRESS__)
-  LeaksOfPlugins() { __lsan_disable(); }
-  ~LeaksOfPlugins() { __lsan_enable(); }
+  IgnoreLeaks() { __lsan_disable(); }
+  ~IgnoreLeaks() { __lsan_enable(); }
 #endif
 };
 
-// server-first-message = nonce "," salt "," iteration-count (RFC 5802 section 7). Our proof for few
-// iterations would be what a false store needs to guess the password at leisure.
+// server-first-message = nonce "," salt "," iteration-count (RFC 5802 section 7). With few
+// iterations, our proof would let a false store guess the password offline.
 bool cheap_to_guess(std::string_view challenge) {
   const std::size_t at = challenge.starts_with("r=") ? challenge.find(",i=") : challenge.npos;
   if (at == challenge.npos) {
@@ -126,8 +126,8 @@ bool cheap_to_guess(std::string_view challenge) {
   return error != std::errc() || end != digits.data() + digits.size() || count < kLeastIterations;
 }
 
-// A channel binding is spoken of where the library believes that it chose the mechanism itself,
-// among several: an unknown word makes them that.
+// libsasl2 tells the server about channel binding only if it chose the mechanism itself, among
+// several. An unknown word makes several of one.
 std::string list_for(const SaslChoice& choice) {
   return choice.name() + (choice.binding == SaslChoice::Binding::kMissed ? " 0" : "");
 }
@@ -137,11 +137,11 @@ std::string list_for(const SaslChoice& choice) {
 struct SaslClient::Library {
   explicit Library(const Login& login) : password(login.password.text()) {
     void* const context = const_cast<Login*>(&login);
-    callbacks = {callback(SASL_CB_USER, &say_name, context),
-                 callback(SASL_CB_AUTHNAME, &say_name, context),
+    callbacks = {callback(SASL_CB_USER, &give_name, context),
+                 callback(SASL_CB_AUTHNAME, &give_name, context),
                  callback(SASL_CB_GETREALM, &choose_realm, context)};
     if (!login.password.empty()) {
-      callbacks.push_back(callback(SASL_CB_PASS, &say_password, &password));
+      callbacks.push_back(callback(SASL_CB_PASS, &give_password, &password));
     }
     callbacks.push_back({SASL_CB_LIST_END, nullptr, nullptr});
   }
@@ -168,7 +168,7 @@ int SaslClient::Library::open(const AuthSettings& settings, const SaslSurroundin
   sasl_security_properties_t properties{};
   properties.max_ssf = surroundings.external_bits > 0 ? 0 : kMaxLayerBits;
   properties.maxbufsize = SaslLayer::kMaxRecord;
-  properties.security_flags = settings.security;
+  properties.security_flags = sasl_security_flags(settings.security);
   const auto set = [&](int what, const void* value) {
     result = result == SASL_OK ? sasl_setprop(connection, what, value) : result;
   };
@@ -192,7 +192,7 @@ int SaslClient::Library::step(const char* challenge, std::size_t size,
   sasl_interact_t* prompts = nullptr;
   const char* data = nullptr;
   unsigned length = 0;
-  [[maybe_unused]] const LeaksOfPlugins ignored;
+  [[maybe_unused]] const IgnoreLeaks ignored;
   const int result = sasl_client_step(connection, challenge, static_cast<unsigned>(size), &prompts,
                                       &data, &length);
   free(prompts);
@@ -239,7 +239,7 @@ bool SaslClient::start(std::string_view offered) {
   if (choices.offered.empty()) {
     return fail("the store offers no mechanism");
   }
-  return fail("the store offers " + choices.offered + "; none fits: " + objections);
+  return fail("the store offers " + choices.offered + "; none can be used: " + objections);
 }
 
 bool SaslClient::begin(const SaslChoice& choice) {
@@ -253,9 +253,9 @@ bool SaslClient::begin(const SaslChoice& choice) {
     result = sasl_client_start(library_->connection, list_for(choice).c_str(), nullptr, nullptr,
                                nullptr, nullptr);
   }
-  // Asked for its first word, DIGEST-MD5 would take up the last exchange with a server of that
-  // name, its security layer included, which fits no other connection. Unasked it lets the server
-  // begin.
+  // With an initial step, DIGEST-MD5 would resume the last exchange with a server of that name,
+  // including its security layer, which belongs to another connection. Without it the server
+  // begins.
   if (result == SASL_CONTINUE && !choice.plugin.server_first && mechanism_ != kDigest) {
     result = library_->step(nullptr, 0, initial_);
   }
@@ -271,21 +271,21 @@ std::optional<std::string> SaslClient::answer(std::string_view challenge) {
     return std::nullopt;
   }
   if (complete_) {
-    fail("the store asks for more than " + mechanism_ + " has to say");
+    fail("the store asks for more after the last step of " + mechanism_);
     return std::nullopt;
   }
   if (challenge.size() > kMaxChallenge || ++steps_ > kMaxSteps) {
-    fail(steps_ > kMaxSteps ? "the store asks without end in " + mechanism_
-                            : "a challenge of " + std::to_string(challenge.size()) + " bytes");
+    fail(steps_ > kMaxSteps ? "too many challenges in " + mechanism_
+                            : "challenge too long: " + std::to_string(challenge.size()) + " bytes");
     return std::nullopt;
   }
-  // For the plugin it would be the end of an exchange that was taken up.
+  // The plugin would take it for the end of a resumed exchange.
   if (mechanism_ == kDigest && steps_ == 1 && same_word(challenge.substr(0, 8), "rspauth=")) {
-    fail("the store answers in " + mechanism_ + " what we did not ask");
+    fail("the store's first challenge in " + mechanism_ + " is an answer");
     return std::nullopt;
   }
   if (mechanism_.starts_with("SCRAM-") && cheap_to_guess(challenge)) {
-    fail("the store wants fewer than " + std::to_string(kLeastIterations) + " iterations in " +
+    fail("the store asks for fewer than " + std::to_string(kLeastIterations) + " iterations in " +
          mechanism_);
     return std::nullopt;
   }
@@ -305,7 +305,8 @@ bool SaslClient::succeed() {
     return false;
   }
   if (!complete_) {
-    return fail("the store says yes in the middle of " + mechanism_ + ", before it proved itself");
+    return fail("the store reports success before the end of " + mechanism_ +
+                ", without proving its identity");
   }
   library_->password.forget();
   return true;
@@ -325,7 +326,7 @@ std::unique_ptr<Layer> SaslClient::into_layer(std::unique_ptr<SaslExchange> self
 bool SaslClient::fail_by_library(int result) {
   std::string words = sasl_errdetail(library_->connection);
   const std::string_view password = login_.password.text();
-  // A plugin may say of what it was given whatever it likes.
+  // A plugin's message may contain what it was given.
   if (!password.empty() && words.find(password) != std::string::npos) {
     words = sasl_errstring(result, nullptr, nullptr);
   }

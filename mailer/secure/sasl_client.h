@@ -1,14 +1,10 @@
-// The client's side of one SASL exchange (RFC 4422), by libsasl2 and its plugins.
+// The client's side of one SASL exchange (RFC 4422), by libsasl2 and its plugins; see io/sasl.h.
 //
-// What it is: the choice of a mechanism among those offered, its steps, and the security layer that
-//   may come of it. Bytes, not base64.
-// What it does not know: the AUTH command (LmtpClient does), sockets, what a failure means.
-// Called by: Upstream; the layer by LayeredChannel.
-// Threads and lifetimes: one thread, one exchange; settings and login must outlive it.
-// Failure: failure(), one line without any secret; then nothing more is answered.
-// Bounds: 64 KiB a challenge, 20 steps. Not bounded here: Kerberos may ask the DNS and a KDC in
-//   start() and answer(), in its own time (krb5.conf(5)).
-// Rules: RFC 4954 (AUTH), RFC 5802 and 7677 (SCRAM), 4616, 2195, 2831, 4752; service name `lmtp`.
+// One thread, one exchange; settings and login must outlive it. Limits: 64 KiB per challenge, 20
+// steps. start() and answer() may block without limit for Kerberos, which asks the DNS and a KDC
+// (krb5.conf(5)).
+//
+// RFC 4954 (AUTH), RFC 5802 and 7677 (SCRAM), 4616, 2195, 2831, 4752; service name `lmtp`.
 #pragma once
 
 #include <memory>

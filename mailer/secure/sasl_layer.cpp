@@ -30,7 +30,7 @@ std::optional<std::size_t> SaslLayer::seal(std::string_view plain, std::string& 
   }
   if (sasl_getprop(connection_, SASL_MAXOUTBUF, &most) != SASL_OK || most == nullptr ||
       *static_cast<const unsigned*>(most) == 0) {
-    failure_ = "the store takes nothing in its security layer";
+    failure_ = "the store accepts no bytes in SASL's security layer";
     return std::nullopt;
   }
   const std::size_t size =
@@ -39,7 +39,7 @@ std::optional<std::size_t> SaslLayer::seal(std::string_view plain, std::string& 
   unsigned length = 0;
   if (sasl_encode(connection_, plain.data(), static_cast<unsigned>(size), &record, &length) !=
       SASL_OK) {
-    failure_ = layer_failure(connection_, "SASL's security layer did not take our bytes");
+    failure_ = layer_failure(connection_, "cannot encode for SASL's security layer");
     return std::nullopt;
   }
   sealed.append(record, length);
@@ -64,14 +64,14 @@ bool SaslLayer::open(std::string_view sealed, std::string& plain, std::string&) 
   return failure_.empty();
 }
 
-// RFC 4422 section 3.7: four bytes. libsasl2 bounds it too, but then writes to syslog by itself.
+// RFC 4422 section 3.7: four bytes. libsasl2 limits it too, but then it writes to syslog.
 bool SaslLayer::begin_record() {
   std::uint32_t length = 0;
   for (const char c : length_) {
     length = length << 8 | static_cast<unsigned char>(c);
   }
   if (length > kMaxRecord) {
-    failure_ = "a record of " + std::to_string(length) + " bytes in SASL's security layer";
+    failure_ = "record too long in SASL's security layer: " + std::to_string(length) + " bytes";
   }
   left_ = length;
   return failure_.empty();
@@ -82,7 +82,7 @@ bool SaslLayer::decode(std::string_view piece, std::string& plain) {
   unsigned length = 0;
   if (sasl_decode(connection_, piece.data(), static_cast<unsigned>(piece.size()), &opened,
                   &length) != SASL_OK) {
-    failure_ = layer_failure(connection_, "a broken record in SASL's security layer");
+    failure_ = layer_failure(connection_, "invalid record in SASL's security layer");
     return false;
   }
   plain.append(opened == nullptr ? "" : opened, length);

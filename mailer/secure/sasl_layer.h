@@ -1,11 +1,8 @@
 // The security layer that a SASL exchange agreed on (RFC 4422 section 3.7), as a Layer.
 //
-// What it is: sasl_encode and sasl_decode, in pieces that both ends take.
-// What it does not know: mechanisms, LMTP, sockets.
-// Called by: SaslClient makes it; LayeredChannel seals and opens.
-// Threads and lifetimes: one thread; owns the SaslClient, in which the keys are.
-// Failure: failure(), and nothing can be sealed or opened after it. A record says its length first;
-//   one over kMaxRecord is refused before its bytes are kept.
+// One thread; it owns the SaslClient, which has the keys. After a failure nothing more can be
+// sealed or opened. A record begins with its length; one over kMaxRecord is refused before its
+// bytes are stored.
 #pragma once
 
 #include <memory>
@@ -20,14 +17,14 @@ namespace lmtpq::mailer {
 
 class SaslLayer : public Layer {
  public:
-  static constexpr unsigned kMaxRecord = 16 * 1024;  // from the store to us: what we tell it
+  static constexpr unsigned kMaxRecord = 16 * 1024;  // from the store to us; we tell it so
 
   SaslLayer(std::unique_ptr<SaslExchange> client, sasl_conn* connection);
 
   std::optional<std::size_t> seal(std::string_view plain, std::string& sealed) override;
   bool open(std::string_view sealed, std::string& plain, std::string& answer) override;
   std::string ending() const override { return "the peer closed the connection"; }
-  bool ended() const override { return false; }  // there is no goodbye in such a layer
+  bool ended() const override { return false; }  // such a layer has no goodbye
   const std::string& failure() const override { return failure_; }
 
  private:
@@ -36,8 +33,8 @@ class SaslLayer : public Layer {
 
   std::unique_ptr<SaslExchange> client_;
   sasl_conn* connection_;  // the client's
-  std::string length_;     // as far as the next record's came
-  std::size_t left_ = 0;   // of the present record
+  std::string length_;     // the part of the next record's length that has come
+  std::size_t left_ = 0;   // bytes of the current record that are still to come
   std::string failure_;
 };
 

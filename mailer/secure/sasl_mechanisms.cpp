@@ -7,20 +7,16 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 namespace lmtpq::mailer {
 namespace {
-
-static_assert(kNoPlaintext == SASL_SEC_NOPLAINTEXT && kNoActive == SASL_SEC_NOACTIVE &&
-              kNoDictionary == SASL_SEC_NODICTIONARY &&
-              kForwardSecrecy == SASL_SEC_FORWARD_SECRECY && kNoAnonymous == SASL_SEC_NOANONYMOUS &&
-              kMutualAuth == SASL_SEC_MUTUAL_AUTH);
 
 constexpr std::size_t kMaxWord = 20;  // RFC 4422 section 3.1
 constexpr std::size_t kMaxWords = 64;
 constexpr std::string_view kPlus = "-PLUS";
 
-// Weak, or of a kind that no admin expects to be tried: GS2-IAKERB takes the password to a KDC.
+// Weak, or unexpected: GS2-IAKERB sends the password to a KDC.
 constexpr std::string_view kNeverUnasked[] = {"ANONYMOUS", "GS2-IAKERB", "NTLM", "OTP"};
 
 enum class Objection {
@@ -35,13 +31,13 @@ enum class Objection {
 };
 constexpr const char* kObjectionWords[] = {
     "not in --auth-mechanisms",
-    "only where --auth-mechanisms names it",
-    "no plugin here",
-    "no channel binding to TLS here",
-    "no client certificate was shown (--tls-cert)",
+    "used only if --auth-mechanisms names it",
+    "no plugin installed",
+    "no channel binding on this connection",
+    "no client certificate was sent (--tls-cert)",
     "would send the password itself (--auth-plaintext)",
-    "barred by --auth-security",
-    "no user and password for it (--auth-password-file)",
+    "lacks a property that --auth-security requires",
+    "no user and password (--auth-password-file)",
 };
 
 int discard_log(void*, int, const char*) { return SASL_OK; }
@@ -97,7 +93,7 @@ Loaded load() {
   }
   sasl_client_plugin_info(nullptr, &take_plugin, &loaded.plugins);
   if (loaded.plugins.empty()) {
-    loaded.failure = "libsasl2 has no plugins here";
+    loaded.failure = "no plugins of libsasl2 are installed";
   }
   return loaded;
 }
@@ -124,7 +120,7 @@ bool among(const List& list, std::string_view word) {
   return std::find(std::begin(list), std::end(list), word) != std::end(list);
 }
 
-// The judgement of single words, by all that is known of us.
+// Whether a mechanism can be used.
 struct Judge {
   const std::vector<SaslPlugin>& plugins;
   const AuthSettings& settings;
@@ -167,11 +163,11 @@ std::optional<Objection> Judge::objection(std::string_view word) const {
   if (word == "EXTERNAL" && surroundings.external_identity.empty()) {
     return Objection::kNoCertificate;
   }
-  // Asked here, for the library takes TLS for an excuse, whatever the admin says.
+  // Checked here, because libsasl2 allows plain text within TLS whatever the configuration says.
   if ((found->security & SASL_SEC_NOPLAINTEXT) == 0 && !may_send_password()) {
     return Objection::kPlaintext;
   }
-  if ((settings.security & ~found->security) != 0) {
+  if ((sasl_security_flags(settings.security) & ~found->security) != 0) {
     return Objection::kBarred;
   }
   if (found->needs_login && (login.user.empty() || login.password.empty())) {
@@ -180,7 +176,7 @@ std::optional<Objection> Judge::objection(std::string_view word) const {
   return std::nullopt;
 }
 
-// A log line has room for more than the list of a mad server.
+// Shortened for the log: a server may offer hundreds of words.
 std::string joined(const std::vector<std::string>& words) {
   constexpr std::size_t kMost = 12;
   std::string text;
@@ -191,6 +187,18 @@ std::string joined(const std::vector<std::string>& words) {
 }
 
 }  // namespace
+
+unsigned sasl_security_flags(unsigned security) {
+  constexpr std::pair<AuthSecurity, unsigned> kFlags[] = {
+      {kNoPlaintext, SASL_SEC_NOPLAINTEXT},   {kNoActive, SASL_SEC_NOACTIVE},
+      {kNoDictionary, SASL_SEC_NODICTIONARY}, {kForwardSecrecy, SASL_SEC_FORWARD_SECRECY},
+      {kNoAnonymous, SASL_SEC_NOANONYMOUS},   {kMutualAuth, SASL_SEC_MUTUAL_AUTH}};
+  unsigned flags = 0;
+  for (const auto& [property, flag] : kFlags) {
+    flags |= (security & property) != 0 ? flag : 0;
+  }
+  return flags;
+}
 
 const std::vector<SaslPlugin>& sasl_plugins(std::string& failure) {
   static std::once_flag once;
@@ -222,8 +230,7 @@ SaslChoices choose_mechanisms(const std::vector<SaslPlugin>& plugins, std::strin
     if (among(fitting, plus)) {
       choices.fitting.push_back({plugin, SaslChoice::Binding::kUsed});
     } else if (among(fitting, plugin.name)) {
-      // To speak of it although the server offers it, or where the admin wants none, would be a lie
-      // for which servers end the exchange.
+      // A server ends the exchange if we say that it offers no channel binding although it does.
       const bool missed = plugin.binds && judge.can_bind() && judge.named(plus) && !binding_offered;
       choices.fitting.push_back(
           {plugin, missed ? SaslChoice::Binding::kMissed : SaslChoice::Binding::kNone});

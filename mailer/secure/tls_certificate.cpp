@@ -24,7 +24,7 @@ std::string hexadecimal(std::string_view bytes) {
   return text;
 }
 
-// A NUL within a name must be seen: it is how certificates once lied.
+// A NUL within a name must be visible: certificates were forged with it.
 std::string printable(std::string_view bytes) {
   std::string text;
   for (const char c : bytes) {
@@ -101,7 +101,7 @@ long long days_until(const ASN1_TIME* time, std::time_t now) {
   if (!today || ASN1_TIME_diff(&days, &seconds, today.get(), time) != 1) {
     return 0;
   }
-  return seconds < 0 ? days - 1 : days;  // an hour ago is expired, not "0 days left"
+  return seconds < 0 ? days - 1 : days;  // an hour ago is -1: expired
 }
 
 using Digest = std::array<unsigned char, EVP_MAX_MD_SIZE>;

@@ -1,11 +1,7 @@
-// A certificate, told in CertificateFacts.
+// A certificate as text: names, dates, fingerprints.
 //
-// What it is: an X509 made into words: names, dates, fingerprints.
-// What it does not know: whether it is to be believed, whose connection it came over.
-// Called by: TlsLayer.
-// Threads and lifetimes: pure functions.
-// Failure: none; what cannot be read of a certificate is left empty. All text is printable ASCII,
-//   cut at kMaxText, and at most kMaxNames names are told.
+// Pure functions, which do not judge it. What cannot be read is left empty. All text is printable
+// ASCII, cut at kMaxText, and has at most kMaxNames names.
 #pragma once
 
 #include <openssl/x509.h>
@@ -27,8 +23,8 @@ CertificateFacts certificate_facts(X509* certificate, std::time_t now);
 // RFC 2253, as `openssl x509 -nameopt RFC2253` prints it.
 std::string subject_of(X509* certificate);
 
-// RFC 5929 section 4: the certificate under the hash of its own signature, SHA-256 where that is
-// MD5 or SHA-1. Empty: its signature has no hash of its own (Ed25519).
+// RFC 5929 section 4: a digest of the certificate, by the hash of its own signature; SHA-256 if
+// that is MD5 or SHA-1. Empty: its signature has no separate hash (Ed25519).
 std::string server_end_point(X509* certificate);
 
 }  // namespace lmtpq::mailer

@@ -20,7 +20,7 @@ bool is_address(const std::string& name) {
          inet_pton(AF_INET6, name.c_str(), bytes.data()) == 1;
 }
 
-// As certificates have it: without the dot that roots a DNS name, without an IPv6 address's zone.
+// As in certificates: without a DNS name's final dot, and without an IPv6 address's zone.
 std::string certified_name(std::string name) {
   if (name.size() > 1 && name.ends_with('.')) {
     name.pop_back();
@@ -31,17 +31,18 @@ std::string certified_name(std::string name) {
 
 void check_name(const TlsSettings& settings, const std::string& name) {
   if (settings.level == TlsLevel::kVerify && name.empty()) {
-    throw ConfigError("tls-name: to be set, as a unix socket has no host name to be verified");
+    throw ConfigError("tls-name: missing; a unix socket has no host name to verify");
   }
   if (std::any_of(name.begin(), name.end(), [](char c) { return c <= ' ' || c >= '\x7f'; })) {
-    throw ConfigError("tls-name: expected a name as DNS has it, in ASCII (xn--...)");
+    throw ConfigError("tls-name: expected a DNS name in ASCII (xn--...)");
   }
-  if (name.starts_with('.')) {  // to OpenSSL, any name below it
-    throw ConfigError("tls-name: expected a whole name, found \"" + name + "\"");
+  if (name.starts_with('.')) {  // OpenSSL would accept any subdomain
+    throw ConfigError("tls-name: expected a name without a dot at its start, found \"" + name +
+                      "\"");
   }
 }
 
-// OpenSSL then finds "hostname mismatch" or "IP address mismatch" while it looks at the chain.
+// OpenSSL then reports "hostname mismatch" or "IP address mismatch" when it verifies the chain.
 bool expect_name(SSL* connection, const std::string& name) {
   X509_VERIFY_PARAM* rules = SSL_get0_param(connection);
   X509_VERIFY_PARAM_set_hostflags(
@@ -82,7 +83,7 @@ std::unique_ptr<TlsConnection> TlsClient::connect() {
   }
   auto layer = std::make_unique<TlsLayer>(*this, connection);
   if (!expect_name(connection, name_)) {
-    throw ConfigError("tls-name: \"" + name_ + "\" cannot be looked for in a certificate");
+    throw ConfigError("tls-name: \"" + name_ + "\" cannot be the name of a certificate");
   }
   return layer;
 }
@@ -97,7 +98,8 @@ void TlsClient::keep(Session session) {
 TlsClient::Session TlsClient::take() {
   const std::lock_guard lock(mutex_);
   Session session = std::exchange(session_, {});
-  // A fatal alert on the connection that it came from spoils a session (RFC 5246 section 7.2.2).
+  // A fatal alert on the connection that it came from invalidates a session (RFC 5246
+  // section 7.2.2).
   if (session.openssl && SSL_SESSION_is_resumable(session.openssl.get()) != 1) {
     return {};
   }

@@ -35,7 +35,7 @@ using PrivateKey = std::unique_ptr<EVP_PKEY, Free>;
   throw ConfigError(place + ": " + why);
 }
 
-// A mailer has no terminal at which a passphrase could be asked for.
+// A mailer has no terminal to ask for a passphrase.
 int no_passphrase(char*, int, int, void* asked) {
   *static_cast<bool*>(asked) = true;
   return -1;
@@ -56,7 +56,7 @@ void set_versions(SSL_CTX* context, const TlsSettings& settings) {
   const int most = settings.most_version;  // 0: no bound, for OpenSSL too
   if (SSL_CTX_set_min_proto_version(context, least) != 1 ||
       SSL_CTX_set_max_proto_version(context, most) != 1 || (most != 0 && most < least)) {
-    refuse("tls-protocols", "no such range of versions");
+    refuse("tls-protocols", "OpenSSL does not support this range of versions");
   }
 }
 
@@ -73,14 +73,14 @@ void check_folder(const std::string& path) {
     refuse(path, std::strerror(errno));
   }
   if (!S_ISDIR(status.st_mode)) {
-    refuse(path, "not a folder");
+    refuse(path, "not a directory");
   }
   if (access(path.c_str(), R_OK | X_OK) != 0) {
     refuse(path, std::strerror(errno));
   }
 }
 
-// As `openssl rehash` makes them: eight hexadecimal digits, a dot and a number.
+// Names as `openssl rehash` makes them: eight hexadecimal digits, a dot and a number.
 bool has_hashed_names(const char* folder) {
   std::error_code trouble;
   std::filesystem::directory_iterator entry(folder, trouble);
@@ -93,12 +93,12 @@ bool has_hashed_names(const char* folder) {
   return false;
 }
 
-// The system's bundle takes tens of milliseconds to read, for every message where each has a
-// process of its own. The folder has the same CAs, and OpenSSL reads those that it needs.
+// Reading the system's bundle takes tens of milliseconds, and with `relay` every message has its
+// own process. The directory has the same CAs, and OpenSSL reads only those that it needs.
 void trust_the_system(SSL_CTX* context) {
-  const bool told = secure_getenv(X509_get_default_cert_file_env()) != nullptr ||
-                    secure_getenv(X509_get_default_cert_dir_env()) != nullptr;
-  if (!told && has_hashed_names(X509_get_default_cert_dir())) {
+  const bool overridden = secure_getenv(X509_get_default_cert_file_env()) != nullptr ||
+                          secure_getenv(X509_get_default_cert_dir_env()) != nullptr;
+  if (!overridden && has_hashed_names(X509_get_default_cert_dir())) {
     SSL_CTX_set_default_verify_dir(context);
   } else {
     SSL_CTX_set_default_verify_paths(context);
@@ -112,7 +112,7 @@ void trust(SSL_CTX* context, const TlsSettings& settings) {
   }
   if (!settings.ca_file.empty() &&
       SSL_CTX_load_verify_file(context, settings.ca_file.c_str()) != 1) {
-    refuse(settings.ca_file, "no CA certificate can be read: " + openssl_error());
+    refuse(settings.ca_file, "cannot read a CA certificate: " + openssl_error());
   }
   if (!settings.ca_path.empty()) {
     check_folder(settings.ca_path);
@@ -122,23 +122,23 @@ void trust(SSL_CTX* context, const TlsSettings& settings) {
   }
 }
 
-void look_for_revoked(SSL_CTX* context, const std::string& file) {
+void check_revocation(SSL_CTX* context, const std::string& file) {
   X509_STORE* store = SSL_CTX_get_cert_store(context);
   X509_LOOKUP* lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
   if (lookup == nullptr || X509_load_crl_file(lookup, file.c_str(), X509_FILETYPE_PEM) < 1) {
-    refuse(file, "no CRL can be read: " + openssl_error());
+    refuse(file, "cannot read a CRL: " + openssl_error());
   }
   X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
 }
 
-void show_certificates(SSL_CTX* context, BIO* source, const std::string& file) {
+void use_certificates(SSL_CTX* context, BIO* source, const std::string& file) {
   bool asked = false;
   const Certificate leaf(PEM_read_bio_X509_AUX(source, nullptr, no_passphrase, &asked));
   if (!leaf) {
-    refuse(file, "no certificate can be read: " + openssl_error());
+    refuse(file, "cannot read a certificate: " + openssl_error());
   }
   if (SSL_CTX_use_certificate(context, leaf.get()) != 1) {
-    refuse(file, "the certificate cannot be used: " + openssl_error());
+    refuse(file, "cannot use the certificate: " + openssl_error());
   }
   while (X509* issuer = PEM_read_bio_X509(source, nullptr, no_passphrase, &asked)) {
     if (SSL_CTX_add0_chain_cert(context, issuer) != 1) {
@@ -147,7 +147,7 @@ void show_certificates(SSL_CTX* context, BIO* source, const std::string& file) {
     }
   }
   if (!at_end_of_pem()) {
-    refuse(file, "a certificate behind the first cannot be read: " + openssl_error());
+    refuse(file, "cannot read a certificate after the first: " + openssl_error());
   }
   ERR_clear_error();
 }
@@ -158,23 +158,24 @@ void use_key(SSL_CTX* context, BIO* source, const TlsSettings& settings) {
   bool asked = false;
   const PrivateKey key(PEM_read_bio_PrivateKey(source, nullptr, no_passphrase, &asked));
   if (asked) {
-    refuse(file, "the private key is encrypted; give it without a passphrase (openssl pkey)");
+    refuse(file, "the private key is encrypted; remove its passphrase (openssl pkey)");
   }
   if (!key) {
-    refuse(file, "no private key can be read: " + openssl_error());
+    refuse(file, "cannot read a private key: " + openssl_error());
   }
   ERR_clear_error();
   if (X509_check_private_key(SSL_CTX_get0_certificate(context), key.get()) != 1) {
-    refuse(file, "the private key is not that of the certificate in " + settings.certificate_file);
+    refuse(file,
+           "the private key does not belong to the certificate in " + settings.certificate_file);
   }
   if (SSL_CTX_use_PrivateKey(context, key.get()) != 1) {
-    refuse(file, "the private key cannot be used: " + openssl_error());
+    refuse(file, "cannot use the private key: " + openssl_error());
   }
 }
 
-// Without a key file of its own, the key's text is that of the certificate's file: it was read
-// while we had the right to, which the certificate in it needs just as much.
-void show_ourselves(SSL_CTX* context, const TlsSettings& settings) {
+// Without a separate key file, the key's text is that of the certificate's file, which was read
+// while we still had the right to; the certificate is then taken from that text, too.
+void use_own_certificate(SSL_CTX* context, const TlsSettings& settings) {
   const std::string& file = settings.certificate_file;
   const std::string_view text = settings.key.text();
   const bool together = settings.key_file.empty() && !text.empty();
@@ -182,7 +183,7 @@ void show_ourselves(SSL_CTX* context, const TlsSettings& settings) {
   if (!source) {
     refuse(file, openssl_error());
   }
-  show_certificates(context, source.get(), file);
+  use_certificates(context, source.get(), file);
   if (!text.empty()) {
     source = bio_of(text);
   } else {
@@ -207,12 +208,12 @@ TlsContext make_tls_context(const TlsSettings& settings) {
   set_versions(context.get(), settings);
   set_ciphers(context.get(), settings);
   trust(context.get(), settings);
-  ERR_clear_error();  // OpenSSL does not mind, but complains of, a system without CAs
+  ERR_clear_error();  // a system without CAs is no failure, but leaves an error in the queue
   if (!settings.crl_file.empty()) {
-    look_for_revoked(context.get(), settings.crl_file);
+    check_revocation(context.get(), settings.crl_file);
   }
   if (!settings.certificate_file.empty()) {
-    show_ourselves(context.get(), settings);
+    use_own_certificate(context.get(), settings);
   }
   ERR_clear_error();
   return context;

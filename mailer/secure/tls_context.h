@@ -1,11 +1,8 @@
-// TlsSettings made into an SSL_CTX.
+// TlsSettings as an SSL_CTX.
 //
-// What it is: protocol versions, ciphers, trusted CAs, CRL and our own certificate, read from their
-//   files and told to OpenSSL, so that nothing weaker than what is configured is ever negotiated.
-// What it does not know: connections, sessions, the store's name.
-// Called by: TlsClient, at the first connection.
-// Threads and lifetimes: a value, which OpenSSL lets several threads use.
-// Failure: ConfigError: one line with the file, or the option, and what is wrong.
+// Protocol versions, ciphers, trusted CAs, CRL and our certificate, from their files. Nothing
+// weaker than configured is ever negotiated. Several threads may use the result. Failure is a
+// ConfigError: one line with the file or the option, and the reason.
 #pragma once
 
 #include <openssl/ssl.h>

@@ -53,7 +53,7 @@ TlsLayer::TlsLayer(TlsClient& client, SSL* connection)
 }
 
 TlsLayer::~TlsLayer() {
-  // OpenSSL would make the session unfit for the next connection if this one just went away.
+  // Without a shutdown, OpenSSL would make the session unusable for the next connection.
   if (state_ == Handshake::kDone && failure_.empty()) {
     SSL_set_shutdown(connection_, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
   }
@@ -85,12 +85,12 @@ TlsLayer::Handshake TlsLayer::conclude() {
   }
   failure_ = peer_.objection();
   if (!failure_.empty()) {
-    // There is no other alert to be had behind a finished handshake.
+    // After a finished handshake this is the only alert that OpenSSL sends.
     SSL_shutdown(connection_);
     return Handshake::kFailed;
   }
   note_facts();
-  // Those of TLS 1.3 come later, as tickets.
+  // TLS 1.3 sends its sessions later, as tickets.
   if (SSL_version(connection_) < TLS1_3_VERSION) {
     keep_session(SSL_get1_session(connection_));
   }
@@ -106,12 +106,12 @@ void TlsLayer::note_facts() {
                  : level == TlsLevel::kFingerprint ? TlsTrust::kFingerprint
                                                    : TlsTrust::kUnverified;
   if (!facts_.resumed) {
-    int type = NID_undef;  // of the signature by which we proved the certificate to be ours
+    int type = NID_undef;  // of the signature that proves the certificate to be ours
     showed_certificate_ = SSL_get_signature_type_nid(connection_, &type) == 1;
   }
 }
 
-// In the middle of the handshake: the peer's certificate came, nothing of ours is shown yet.
+// Called during the handshake: the peer's certificate has come, ours is not sent yet.
 int TlsLayer::look_at_chain(X509_STORE_CTX* chain, void*) {
   TlsLayer& layer = layer_of(connection_of(chain));
   layer.peer_.look(chain);
@@ -126,12 +126,12 @@ int TlsLayer::look_at_chain(X509_STORE_CTX* chain, void*) {
 
 int TlsLayer::take_session(SSL* connection, SSL_SESSION* session) {
   TlsLayer& layer = layer_of(connection);
-  // One that comes within the handshake is not believed yet, and conclude() finds it.
+  // During the handshake the peer is not verified yet; conclude() takes the session afterwards.
   if (layer.state_ != Handshake::kDone) {
     return 0;
   }
   layer.keep_session(session);
-  return 1;  // the reference is ours now
+  return 1;  // we own the reference now
 }
 
 void TlsLayer::keep_session(SSL_SESSION* session) {
@@ -144,7 +144,7 @@ void TlsLayer::keep_session(SSL_SESSION* session) {
 std::optional<std::size_t> TlsLayer::seal(std::string_view plain, std::string& sealed) {
   std::size_t written = 0;
   ERR_clear_error();
-  // One record: what is sealed can be opened, and acted upon, when its last byte is out.
+  // One record only: the peer can open it, and act on it, once its last byte is written.
   const std::size_t most = std::min<std::size_t>(plain.size(), SSL3_RT_MAX_PLAIN_LENGTH);
   if (failure_.empty() && SSL_write_ex(connection_, plain.data(), most, &written) != 1) {
     failure_ = openssl_error();
@@ -177,13 +177,13 @@ bool TlsLayer::open(std::string_view sealed, std::string& plain, std::string& an
 }
 
 bool TlsLayer::ended() const {
-  // OpenSSL takes a fatal alert for an end, too.
+  // To OpenSSL a fatal alert is an end, too.
   return failure_.empty() && (SSL_get_shutdown(connection_) & SSL_RECEIVED_SHUTDOWN) != 0;
 }
 
 std::string TlsLayer::ending() const {
   return ended() ? "the peer closed the connection"
-                 : "the peer closed the connection without TLS's goodbye (close_notify)";
+                 : "the peer closed the connection without TLS close_notify";
 }
 
 void TlsLayer::say_goodbye(std::string& sealed) {
@@ -228,7 +228,7 @@ std::string TlsLayer::exporter() const {
 }
 
 void TlsLayer::take(std::string_view sealed) {
-  // Nobody would ever read what comes behind a failure or a goodbye.
+  // Bytes after a failure or a goodbye would never be read.
   if (sealed.empty() || !failure_.empty() || ended()) {
     return;
   }

@@ -1,12 +1,9 @@
-// One TLS connection, as a Layer: OpenSSL between two buffers.
+// One TLS connection as a Layer: OpenSSL between two buffers.
 //
-// What it is: the handshake and the records of one connection. It comes about only with a peer that
-//   TlsPeer has nothing against, also when it resumes a session.
-// What it does not know: sockets, time, STARTTLS, LMTP.
-// Called by: TlsClient makes it; shake_hands() drives it; LayeredChannel then seals and opens.
-// Threads and lifetimes: one thread; the TlsClient must outlive it.
-// Failure: failure(), one line: OpenSSL's words, or what is wrong with the certificate and whose it
-//   is. Renegotiation is refused. An end of the stream without close_notify is said to be one.
+// The handshake and the records. It is established only with a peer that TlsPeer accepts, also when
+// it resumes a session. One thread; the TlsClient must outlive it. failure() is one line: OpenSSL's
+// text, or the name of a bad certificate and what is wrong with it. Renegotiation is refused. If
+// the stream ends without close_notify, ending() says so.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -23,7 +20,7 @@ class TlsClient;
 
 class TlsLayer : public TlsConnection {
  public:
-  // Takes the connection over.
+  // Takes ownership of the connection.
   TlsLayer(TlsClient& client, SSL* connection);
   ~TlsLayer() override;
   TlsLayer(const TlsLayer&) = delete;
@@ -41,10 +38,10 @@ class TlsLayer : public TlsConnection {
   bool showed_certificate() const override {
     return state_ == Handshake::kDone && showed_certificate_;
   }
-  // RFC 5929 tls-unique: the first Finished. Over TLS 1.3, where it is not defined, what Cyrus
-  // takes: the client's, in a resumed session the server's, as in TLS 1.2. RFC 5929
-  // tls-server-end-point, RFC 9266 tls-exporter. Empty: none by that name here; nor is there a
-  // tls-unique or tls-exporter in a TLS 1.2 without the extended master secret (RFC 7627).
+  // RFC 5929 tls-unique: the first Finished. TLS 1.3 does not define it; there we use what Cyrus
+  // uses: the client's Finished, or the server's in a resumed session, as in TLS 1.2. RFC 5929
+  // tls-server-end-point, RFC 9266 tls-exporter. Empty: not available; with TLS 1.2, tls-unique and
+  // tls-exporter need the extended master secret (RFC 7627).
   std::string channel_binding(const std::string& type) const override;
 
  private:

@@ -12,7 +12,7 @@
 namespace lmtpq::mailer {
 namespace {
 
-constexpr char kWell[] = "ok";
+constexpr char kOk[] = "ok";
 constexpr char kNoCertificate[] = "no certificate";
 
 }  // namespace
@@ -32,28 +32,27 @@ void TlsPeer::look(X509_STORE_CTX* chain) {
   }
   X509_STORE_CTX_set_app_data(chain, this);
   X509_STORE_CTX_set_verify_cb(chain, note_error);
-  const bool well = X509_verify_cert(chain) == 1;
-  ERR_clear_error();  // what is wrong is noted; the queue is for what ends the handshake
+  const bool ok = X509_verify_cert(chain) == 1;
+  ERR_clear_error();  // the error is in `facts_`; the queue is for the one that ends the handshake
   if (facts_.verification.empty()) {
-    facts_.verification =
-        well ? kWell : X509_verify_cert_error_string(X509_STORE_CTX_get_error(chain));
+    facts_.verification = ok ? kOk : X509_verify_cert_error_string(X509_STORE_CTX_get_error(chain));
   }
 }
 
-// The first error is the one to be told: later ones follow from it. Where a certificate need not be
-// good, the look goes on, so that OpenSSL comes to an end by itself.
-int TlsPeer::note_error(int well, X509_STORE_CTX* chain) {
+// The first error is reported: later ones follow from it. If the level does not verify, the
+// verification goes on to its end.
+int TlsPeer::note_error(int ok, X509_STORE_CTX* chain) {
   TlsPeer& peer = *static_cast<TlsPeer*>(X509_STORE_CTX_get_app_data(chain));
-  if (well == 0 && peer.facts_.verification.empty()) {
+  if (ok == 0 && peer.facts_.verification.empty()) {
     peer.facts_.verification = X509_verify_cert_error_string(X509_STORE_CTX_get_error(chain));
     X509* culprit = X509_STORE_CTX_get_current_cert(chain);
     peer.culprit_ = culprit == nullptr ? "" : subject_of(culprit);
   }
-  return peer.settings_.level == TlsLevel::kVerify ? well : 1;
+  return peer.settings_.level == TlsLevel::kVerify ? ok : 1;
 }
 
 void TlsPeer::look_again(SSL* connection) {
-  // A cipher without certificates shows none at all, and OpenSSL asks nobody then.
+  // With a cipher without certificates OpenSSL verifies nothing, and does not call look().
   X509* leaf = SSL_get0_peer_certificate(connection);
   if (leaf == nullptr) {
     looked_ = true;
@@ -70,7 +69,7 @@ void TlsPeer::look_again(SSL* connection) {
           1) {
     look(chain.get());
   } else {
-    facts_.verification = "the certificate could not be looked at";
+    facts_.verification = "the certificate could not be verified";
   }
 }
 
@@ -79,17 +78,17 @@ std::string TlsPeer::objection() const {
     return {};
   }
   if (facts_.chain.empty()) {
-    return "the peer showed no certificate";
+    return "the peer sent no certificate";
   }
   if (settings_.level == TlsLevel::kFingerprint) {
     return fingerprint_objection();
   }
-  if (facts_.verification == kWell) {
+  if (facts_.verification == kOk) {
     return {};
   }
   const bool by_name = facts_.verification.find("mismatch") != std::string::npos;
   const char* const nameless = by_name && facts_.chain.front().names.empty()
-                                   ? " (it has no subjectAltName, and a CN does not count)"
+                                   ? " (it has no subjectAltName; the CN is not used)"
                                    : "";
   return "certificate of " + (culprit_.empty() ? facts_.chain.front().subject : culprit_) + ": " +
          facts_.verification + (by_name ? ", expected " + name_ : "") + nameless;

@@ -1,13 +1,9 @@
-// Whom a TLS connection leads to: a look at the peer's certificates, and what the level has against
-// them.
+// Verifies the peer of a TLS connection as its level requires.
 //
-// What it is: chain, name, dates and CRL by OpenSSL's X509_verify_cert(), or the fingerprint; the
-//   same look for a new handshake and for a resumed session, whose certificate may have expired, or
-//   been revoked, since it began.
-// What it does not know: handshakes, records, alerts.
-// Called by: TlsLayer.
-// Threads and lifetimes: one thread; settings, name and facts must outlive it.
-// Failure: objection(), one line; an error within OpenSSL counts as a bad certificate.
+// Chain, name, dates and CRL by OpenSSL's X509_verify_cert(), or the fingerprint. A resumed session
+// is verified as a new handshake is: its certificate may have expired, or been revoked, since it
+// began. One thread; settings, name and facts must outlive it. The result is objection(), one line;
+// an error within OpenSSL counts as a bad certificate.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -24,24 +20,24 @@ class TlsPeer {
   // Fills `facts.verification` and `facts.chain`.
   TlsPeer(const TlsSettings& settings, const std::string& name, TlsFacts& facts);
 
-  // At what the handshake brought. OpenSSL has prepared `chain`.
+  // Verifies the certificates of a new handshake. OpenSSL has prepared `chain`.
   void look(X509_STORE_CTX* chain);
-  // At what the connection's session began with.
+  // Verifies the certificates with which the resumed session began.
   void look_again(SSL* connection);
   bool looked() const { return looked_; }
-  // Why the peer is not who the level asks for; empty: it is. Before any look: it is not, if the
-  // level asks at all.
+  // Why the peer is not the one that the level requires; empty: it is. Before look() a level that
+  // verifies has an objection.
   std::string objection() const;
 
  private:
-  static int note_error(int well, X509_STORE_CTX* chain);
+  static int note_error(int ok, X509_STORE_CTX* chain);
   std::string fingerprint_objection() const;
 
   const TlsSettings& settings_;
   const std::string& name_;
   TlsFacts& facts_;
   bool looked_ = false;
-  std::string culprit_;  // the certificate that the verification's words are about
+  std::string culprit_;  // the subject of the certificate that failed verification
 };
 
 }  // namespace lmtpq::mailer

@@ -18,6 +18,7 @@
 #include "mailer/serve/pools/pool_janitor.h"
 #include "mailer/serve/status/control_socket.h"
 #include "mailer/serve/systemd/service_manager.h"
+#include "mailer/settings/secrets.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -73,7 +74,7 @@ void refuse_new_directory(const DaemonSettings& now, const DaemonSettings& befor
 // Reports files that root could read at start, but the daemon's user cannot read at a SIGHUP.
 void warn_of_reload(const std::vector<std::string>& arguments, const Log& log) {
   try {
-    DaemonSettings settings = configure_daemon(arguments);
+    DaemonSettings settings = load_daemon_settings(arguments);
     read_secrets(settings);
   } catch (const std::exception& error) {
     log.warning(Record("reload-will-fail")
@@ -205,7 +206,7 @@ void Daemon::reload() {
 // Whatever can fail comes before the new configuration is set.
 void Daemon::load() {
   Running& running = *running_;
-  DaemonSettings settings = configure_daemon(arguments_);
+  DaemonSettings settings = load_daemon_settings(arguments_);
   read_secrets(settings);
   Sockets sockets = open_sockets(settings, sockets_, passed_);
   refuse_new_directory(settings, running.current.get()->settings());
@@ -254,7 +255,7 @@ int Daemon::drain() {
     ended = running.clients.wait(Clock::now() + kGrace);
   }
   for (const auto& pool : running.pools.all()) {
-    pool->drop_idle();
+    pool->close_idle();
   }
   running.control->stop();
   Record record("stopped");

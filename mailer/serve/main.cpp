@@ -22,6 +22,7 @@
 #include "mailer/serve/status/status_command.h"
 #include "mailer/settings/features.h"
 #include "mailer/settings/load.h"
+#include "mailer/settings/secrets.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -74,7 +75,7 @@ int check(DaemonSettings settings) {
 }
 
 int serve(const std::vector<std::string>& arguments, std::optional<Daemon>& daemon) {
-  DaemonSettings settings = configure_daemon(arguments);
+  DaemonSettings settings = load_daemon_settings(arguments);
   const Settings& process = settings.process;
   if (process.serve.status) {
     return run_status(process);
@@ -89,7 +90,7 @@ int serve(const std::vector<std::string>& arguments, std::optional<Daemon>& daem
   limit_thread_memory();
   raise_descriptor_limit();
   if (!process.routes.directory.uris.empty()) {
-    secure_parts();  // first: libsasl2 must get its callbacks from there, not from libldap
+    secure_library();  // first: libsasl2 must get its callbacks from there, not from libldap
     prepare_ldap();
   }
   daemon.emplace(arguments, std::move(settings));

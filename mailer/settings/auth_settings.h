@@ -1,9 +1,4 @@
-// What the admin says about logging in at one store.
-//
-// What it is: plain values. What it does not know: SASL's library, where they came from.
-// Called by: store_settings (which fills it), SaslClient, Connector.
-// Threads and lifetimes: a value, read only once mail flows.
-// Failure: none.
+// How to log in at one store: plain values, read only after the start.
 #pragma once
 
 #include <string>
@@ -16,12 +11,11 @@ namespace lmtpq::mailer {
 // When a mechanism may send the password itself (PLAIN, LOGIN).
 enum class AuthPlaintext {
   kNever,
-  kTls,     // inside TLS, or over a unix socket
-  kAlways,  // also in clear
+  kTls,     // within TLS, or over a unix socket
+  kAlways,  // also without TLS
 };
 
-// Properties that --auth-security can require of a mechanism: libsasl2's numbers for them, which
-// mailer/secure checks.
+// Properties that --auth-security can require of a mechanism.
 enum AuthSecurity : unsigned {
   kNoPlaintext = 0x01,
   kNoActive = 0x02,
@@ -32,20 +26,20 @@ enum AuthSecurity : unsigned {
 };
 
 struct AuthSettings {
-  std::string user;                     // empty: the password file's
+  std::string user;                     // empty: the user of the password file
   std::string password_file;            // lines of `DEST user:password`
-  std::vector<std::string> mechanisms;  // capital letters; empty: any that is offered
-  unsigned security = 0;                // AuthSecurity: what a mechanism must have
+  std::vector<std::string> mechanisms;  // in upper case; empty: any that the store offers
+  unsigned security = 0;                // AuthSecurity: required properties
   AuthPlaintext plaintext = AuthPlaintext::kTls;
-  std::string channel_binding = "tls-unique";  // as Cyrus names it; or none
-  // Is there to be a login at all?
+  std::string channel_binding = "tls-unique";  // a type by its registered name, or "none"
+  // Whether to log in at all.
   bool wanted() const { return !user.empty() || !password_file.empty() || !mechanisms.empty(); }
 };
 
-// Who we are at one store. Found before privileges are given up.
+// User and password for one store. Read before root's rights are given up.
 struct Login {
   std::string user;
-  Secret password;  // empty: mechanisms without one (EXTERNAL, GSSAPI)
+  Secret password;  // empty for mechanisms without one (EXTERNAL, GSSAPI)
 };
 
 }  // namespace lmtpq::mailer

@@ -13,12 +13,12 @@ namespace {
 uid_t uid_of(const std::string& name) {
   const passwd* const found = getpwnam(name.c_str());
   if (found == nullptr) {
-    throw ConfigError("there is no user " + name);
+    throw ConfigError("unknown user " + name);
   }
   return found->pw_uid;
 }
 
-// (uid_t)-1 is nobody's.
+// (uid_t)-1 is no user's.
 uid_t parse_uid(std::string_view text) {
   const std::uint64_t number = parse_number(text);
   if (number >= static_cast<uid_t>(-1)) {

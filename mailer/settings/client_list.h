@@ -1,11 +1,7 @@
-// Who dials us, and who may.
+// The clients of the daemon: who connects, and the lists of those that may.
 //
-// What it is: a client (an address, or over a unix socket a uid), and the list of those whom the
-//   admin names: addresses, networks, `uid:N`, `user:NAME`, or `all`.
-// What it does not know: sockets, what is allowed to whom.
-// Called by: serve_settings reads lists, the daemon asks them.
-// Threads and lifetimes: immutable values.
-// Failure: ConfigError with what was expected.
+// A client is an address or, over a unix socket, a uid. A list has addresses, networks, `uid:N`,
+// `user:NAME`, or `all`. Immutable values; parse() throws ConfigError with what was expected.
 #pragma once
 
 #include <sys/types.h>
@@ -21,7 +17,7 @@ namespace lmtpq::mailer {
 
 struct Client {
   std::optional<Address> address;  // empty: over a unix socket
-  uid_t uid = 0;                   // of who dialled there
+  uid_t uid = 0;                   // of the process that connected there
 
   std::string text() const;  // 192.0.2.1, or uid:1000
   bool on_loopback() const;

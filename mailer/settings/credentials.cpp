@@ -14,7 +14,7 @@ constexpr std::string_view kBlank = " \t";
 
 bool is_control(char c) { return (c >= 0 && c < ' ') || c == '\x7f'; }
 
-// parse_destination() says what it was given, which may be a password that lost its DEST.
+// Without the error of parse_destination(): it quotes the text, which may be a password.
 std::optional<Destination> destination_of(std::string_view word) {
   try {
     return parse_destination(word);
@@ -23,7 +23,7 @@ std::optional<Destination> destination_of(std::string_view word) {
   }
 }
 
-std::string_view without_blanks_in_front(std::string_view text) {
+std::string_view without_leading_blanks(std::string_view text) {
   text.remove_prefix(std::min(text.find_first_not_of(kBlank), text.size()));
   return text;
 }
@@ -34,13 +34,13 @@ Login parse_login(std::string_view text, const std::string& place) {
     throw ConfigError(place + "expected `DEST user:password`");
   }
   if (colon == 0) {
-    throw ConfigError(place + "no user in front of the colon; expected `DEST user:password`");
+    throw ConfigError(place + "no user before the colon; expected `DEST user:password`");
   }
   if (colon + 1 == text.size()) {
-    throw ConfigError(place + "no password behind the colon; expected `DEST user:password`");
+    throw ConfigError(place + "no password after the colon; expected `DEST user:password`");
   }
   if (std::any_of(text.begin(), text.end(), is_control)) {
-    throw ConfigError(place + "a control character in user or password");
+    throw ConfigError(place + "control character in user or password");
   }
   return {std::string(text.substr(0, colon)), Secret(text.substr(colon + 1))};
 }
@@ -67,19 +67,20 @@ std::optional<Credentials::Line> Credentials::parse_line(std::string_view line,
   if (line.ends_with('\r')) {
     line.remove_suffix(1);
   }
-  line = without_blanks_in_front(line);
+  line = without_leading_blanks(line);
   if (line.empty() || line.starts_with('#')) {
     return std::nullopt;
   }
   const std::string_view word = line.substr(0, line.find_first_of(kBlank));
   auto destination = destination_of(word);
   if (!destination) {
-    throw ConfigError(place +
-                      "no DEST in front (unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]); "
-                      "expected `DEST user:password`");
+    throw ConfigError(
+        place +
+        "no DEST at the beginning (unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]); "
+        "expected `DEST user:password`");
   }
   return Line{std::move(*destination),
-              parse_login(without_blanks_in_front(line.substr(word.size())), place)};
+              parse_login(without_leading_blanks(line.substr(word.size())), place)};
 }
 
 const Login* Credentials::find(const Destination& destination, std::string_view user) const {

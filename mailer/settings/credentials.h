@@ -1,20 +1,16 @@
-// The password file: `DEST user:password` lines.
-//
-// What it is: the file's lines, parsed, and the look-up of the one for a destination.
-// What it does not know: SASL; when a login is wanted.
-// Called by: main, once, with the rights that the file asks for.
-// Threads and lifetimes: a move-only value; passwords are wiped with it.
-// Failure: ConfigError with file, line and remedy; the line's text is never repeated, as it may
-//   be a password.
+// The password file: lines of `DEST user:password`.
 //
 //   # comment
 //   inet:imap1.example.org:24  lmtpuser:correct horse battery staple
 //   imap2.example.org          other:p:w
 //
-// DEST is any of DEST's forms. Without a port it stands for every port of that host; a port is
-// compared as it is written, so `:24` is not `:lmtp`, nor a DEST without one. The user ends at the
-// first colon; the password is all that follows up to the line's end (LF or CRLF), blanks included.
-// No control character stands in either.
+// DEST has any of its forms. Without a port it matches every port of that host. A DEST with a port
+// is compared by the port's number, so that `:24` is the same as `:lmtp`. The user ends at the
+// first colon; the password is everything after it up to the end of the line (LF or CRLF), blanks
+// included. Neither contains control characters.
+//
+// Errors are ConfigErrors with file, line and remedy. They never quote the line, which may be a
+// password. The passwords are wiped with the object.
 #pragma once
 
 #include <sys/types.h>
@@ -34,8 +30,8 @@ class Credentials {
   static Credentials read(const std::string& path, uid_t reader);
   static Credentials parse(std::string_view text, const std::string& name);
 
-  // The line for the destination, and the user unless that is empty; nullptr: none. One with the
-  // port counts more than one without, else the first.
+  // The first line for the destination, and for the user unless that is empty; a line with the port
+  // comes before one without. nullptr: there is none.
   const Login* find(const Destination& destination, std::string_view user) const;
 
  private:

@@ -31,7 +31,7 @@ bool is_name(std::string_view text) {
          std::all_of(text.begin(), text.end(), name_character);
 }
 
-// With or without a zone (RFC 4007), fe80::1%eth0; in the one form of RFC 5952. Empty: it is none.
+// The canonical form (RFC 5952), with its zone (RFC 4007) as in fe80::1%eth0. Empty: no address.
 std::string ipv6(const std::string& text) {
   const std::size_t zone = std::min(text.find('%'), text.size());
   in6_addr address{};
@@ -44,33 +44,33 @@ std::string ipv6(const std::string& text) {
   return written.data() + text.substr(zone);
 }
 
-// Without the dot that says that a name is whole.
+// Without the dot at the end of a complete name.
 std::string_view unrooted(std::string_view name) {
   return name.substr(0, name.size() - (name.size() > 1 && name.ends_with('.') ? 1 : 0));
 }
 
-// Without zeros in front.
+// Removes leading zeros.
 void check_port(std::string_view text, std::string& port) {
   if (port.find_first_not_of("0123456789") != std::string::npos) {
     if (!is_name(port) || port.find('.') != std::string::npos) {
-      bad(text, "no such port");
+      bad(text, "invalid port");
     }
     return;
   }
   unsigned number = 0;
   const auto parsed = std::from_chars(port.data(), port.data() + port.size(), number);
   if (parsed.ec != std::errc() || number == 0 || number > 65535) {
-    bad(text, "a port is 1 to 65535, or a service's name");
+    bad(text, "a port is a number from 1 to 65535, or the name of a service");
   }
   port = std::to_string(number);
 }
 
 Destination unix_destination(std::string_view text, std::string_view path) {
   if (path.empty() || path.front() != '/') {
-    bad(text, "the path of a socket begins with /");
+    bad(text, "the path of a socket must begin with /");
   }
   if (path.size() >= sizeof(sockaddr_un::sun_path)) {
-    bad(text, "the path of a socket has at most " +
+    bad(text, "the path of a socket can have at most " +
                   std::to_string(sizeof(sockaddr_un::sun_path) - 1) + " bytes");
   }
   return {Destination::Family::kUnix, std::string(path), {}, "unix:" + std::string(path)};
@@ -82,10 +82,10 @@ Destination inet_destination(std::string_view text, std::string_view rest) {
   if (!rest.empty() && rest.front() == '[') {
     const std::size_t end = rest.find(']');
     if (end == std::string_view::npos) {
-      bad(text, "no ] behind the address");
+      bad(text, "no ] after the address");
     }
     made.host = rest.substr(1, end - 1);
-    // RFC 5321 section 4.1.3 writes IPv6 literals so, and Sendmail with it.
+    // The form of RFC 5321 section 4.1.3, which Sendmail uses.
     if (made.host.size() > 5 && (made.host.compare(0, 5, "IPv6:") == 0)) {
       made.host.erase(0, 5);
     }
@@ -100,12 +100,12 @@ Destination inet_destination(std::string_view text, std::string_view rest) {
     made.host = ipv6(made.host);
   }
   if (made.host.empty() || (!address && !is_name(made.host))) {
-    bad(text, "no host");
+    bad(text, "no valid host");
   }
   if (!rest.empty()) {
     made.port = rest.substr(1);
     if (rest.front() != ':' || made.port.empty() || made.port.find(':') != std::string::npos) {
-      bad(text, bracketed ? "only :PORT may follow ]" : "an IPv6 address stands in [ ]");
+      bad(text, bracketed ? "only :PORT may follow ]" : "an IPv6 address must be in [ ]");
     }
     check_port(text, made.port);
   }

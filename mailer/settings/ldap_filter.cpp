@@ -6,20 +6,20 @@ namespace lmtpq::mailer {
 namespace {
 
 [[noreturn]] void bad(const std::string& why) {
-  throw ConfigError(why + "; expected a filter of RFC 4515 such as (mailLocalAddress=%s)");
+  throw ConfigError(why + "; expected an LDAP filter such as (mailLocalAddress=%s)");
 }
 
-// libldap says "Bad search filter" too, but only when mail waits for the answer.
+// libldap reports a bad filter too, but only at the first search.
 void check_brackets(std::string_view text) {
   int depth = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
     depth += text[i] == '(' ? 1 : text[i] == ')' ? -1 : 0;
     if (depth < 0 || (depth == 0 && i + 1 < text.size())) {
-      bad("( and ) do not enclose all of it");
+      bad("unbalanced parentheses, or text outside of them");
     }
   }
   if (depth != 0 || text.empty()) {
-    bad("( and ) do not enclose all of it");
+    bad("unbalanced parentheses, or text outside of them");
   }
 }
 
@@ -28,12 +28,12 @@ void check_places(std::string_view text) {
   for (std::size_t at = text.find('%'); at < text.size(); at = text.find('%', at + 2)) {
     const char place = at + 1 < text.size() ? text[at + 1] : '\0';
     if (std::string_view("sud%").find(place) == std::string_view::npos) {
-      bad("% stands before s (the address), u (its local part), d (its domain) or %");
+      bad("% must be followed by s (address), u (local part), d (domain) or %");
     }
     any = any || place != '%';
   }
   if (!any) {
-    bad("no %s, %u or %d in it");
+    bad("the filter has no %s, %u or %d");
   }
 }
 

@@ -1,14 +1,9 @@
-// A search filter with places for a recipient's address (RFC 4515).
+// A search filter (RFC 4515) with places for a recipient's address.
 //
-// What it is: a text such as `(|(mail=%s)(mailLocalAddress=%s))`, checked, and filled in: %s is the
-//   address, %u its local part, %d its domain, %% a percent sign.
-// What it does not know: libldap, which address is looked up when.
-// Called by: the settings check it, DirectoryRoutes fills it in.
-// Threads and lifetimes: an immutable value.
-// Failure: the constructor throws ConfigError with what was expected; fill_in() returns nothing
-//   where the address has not the part that the filter needs.
-// Rules: whatever an address holds, it stays one assertion value: all bytes but letters, digits and
-//   some harmless marks are escaped (RFC 4515 section 3).
+// In a text such as `(|(mail=%s)(mailLocalAddress=%s))`, %s is the address, %u its local part, %d
+// its domain, %% a percent sign. An address always becomes one assertion value, whatever it
+// contains: all bytes but letters, digits and some harmless marks are escaped (RFC 4515 section 3).
+// Immutable. The constructor throws ConfigError with what was expected.
 #pragma once
 
 #include <optional>
@@ -22,13 +17,14 @@ class LdapFilter {
   explicit LdapFilter(std::string_view text);
 
   const std::string& text() const { return text_; }
+  // Nothing if the filter needs a part that the address does not have.
   std::optional<std::string> fill_in(std::string_view local, std::string_view domain) const;
 
  private:
   std::string text_;
 };
 
-// One value, escaped.
+// An assertion value, escaped.
 std::string filter_value(std::string_view value);
 
 }  // namespace lmtpq::mailer

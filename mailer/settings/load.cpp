@@ -9,10 +9,8 @@
 
 #include "common/config/config.h"
 #include "common/config/option_table.h"
-#include "common/privileges.h"
-#include "common/secret.h"
-#include "mailer/settings/credentials.h"
 #include "mailer/settings/features.h"
+#include "mailer/settings/secrets.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -44,23 +42,23 @@ void check(const Settings& settings) {
     require_features(store);
     if (settings.timeouts.answer() <= store.settings.timeouts.data_done) {
       throw ConfigError(
-          "--mta-timeout must be longer than --data-done-timeout by a tenth of it, or by 30s");
+          "--mta-timeout must be longer than --data-done-timeout, by 30s or by a tenth of itself");
     }
   }
 }
 
-std::vector<Destination> parsed(const std::vector<std::string>& words) {
+std::vector<Destination> parse_all(const std::vector<std::string>& words) {
   std::vector<Destination> made;
   std::transform(words.begin(), words.end(), std::back_inserter(made),
                  [](const std::string& word) { return parse_destination(word); });
   return made;
 }
 
-// Takes argv and the file; returns the operands.
-std::vector<std::string> take(Config& config, const std::vector<std::string>& arguments,
-                              Settings& settings) {
+// Applies the command line and the file; returns the operands.
+std::vector<std::string> load_options(Config& config, const std::vector<std::string>& arguments,
+                                      Settings& settings) {
   if (std::find(arguments.begin(), arguments.end(), "--help") != arguments.end()) {
-    throw ConfigError("--help stands right behind the subcommand, alone");
+    throw ConfigError("--help must be the only argument");
   }
   std::vector<std::string> operands = config.take_arguments(arguments);
   settings.config_file = config.argument_or_default("config");
@@ -69,38 +67,7 @@ std::vector<std::string> take(Config& config, const std::vector<std::string>& ar
   return operands;
 }
 
-// What a mistake in a file's reading is called by the option that names the file.
-template <typename Read>
-auto read_named(const char* option, Read read) {
-  try {
-    return read();
-  } catch (const ConfigError& error) {
-    throw ConfigError(std::string(option) + ": " + error.what());
-  }
-}
-
-void read_store_secrets(Store& store, uid_t reader) {
-  TlsSettings& tls = store.settings.tls;
-  if (!tls.certificate_file.empty() && store.wants_tls()) {
-    const bool together = tls.key_file.empty();
-    const char* const option =
-        together ? "--tls-cert, which holds the key too where --tls-key is not set" : "--tls-key";
-    tls.key = read_named(option, [&] {
-      return read_secret_file(together ? tls.certificate_file : tls.key_file, reader, "the key");
-    });
-  }
-  const AuthSettings& auth = store.settings.auth;
-  store.login.user = auth.user;
-  if (!auth.password_file.empty()) {
-    const Credentials all = read_named(
-        "--auth-password-file", [&] { return Credentials::read(auth.password_file, reader); });
-    if (const Login* const login = all.find(store.destination, auth.user)) {
-      store.login = {login->user, Secret(login->password.text())};
-    }
-  }
-}
-
-// The lines of a listener's section that say where it listens, taken out of it.
+// Removes the `address` lines from a listener's section, and returns their addresses.
 std::vector<Destination> take_addresses(FreeSection& section) {
   std::vector<Destination> addresses;
   std::erase_if(section.lines, [&](const FreeSection::Line& line) {
@@ -117,21 +84,22 @@ std::vector<Destination> take_addresses(FreeSection& section) {
   });
   if (addresses.empty()) {
     throw ConfigError(section.place + "[" + kListenerPrefix + section.name +
-                      "]: address is missing; expected unix:PATH or inet:HOST[:PORT]");
+                      "]: no address; expected address = unix:PATH or inet:HOST[:PORT]");
   }
   return addresses;
 }
 
-void fill(const Config& config, const FreeSection& section,
-          const std::vector<Destination>& operands, Settings& settings) {
-  const Table own = listener_table(settings);
-  Table rest = option_table(Command::kServe, settings);
-  std::erase_if(rest, [&](const Option& option) {
-    return std::any_of(own.begin(), own.end(),
-                       [&](const Option& mine) { return mine.name == option.name; });
+// The settings of one listener: its section overrides what is above the sections.
+void load_listener(const Config& config, const FreeSection& section,
+                   const std::vector<Destination>& operands, Settings& settings) {
+  const Table of_listeners = listener_table(settings);
+  Table others = option_table(Command::kServe, settings);
+  std::erase_if(others, [&](const Option& option) {
+    return std::any_of(of_listeners.begin(), of_listeners.end(),
+                       [&](const Option& one) { return one.name == option.name; });
   });
-  config.apply_section({}, rest);
-  config.apply_section(section, own);
+  config.apply_section({}, others);
+  config.apply_section(section, of_listeners);
   const bool named =
       std::any_of(section.lines.begin(), section.lines.end(),
                   [](const FreeSection::Line& line) { return line.name == "destination"; });
@@ -141,7 +109,7 @@ void fill(const Config& config, const FreeSection& section,
   settings.stores = find_stores(config, settings.destinations);
 }
 
-// Of "FILE:LINE: ", the "FILE:".
+// "FILE:" of "FILE:LINE: ".
 std::string file_of(const std::string& place) {
   return place.substr(0, place.rfind(':', place.size() - 3) + 1);
 }
@@ -154,19 +122,19 @@ void add_listeners(const Config& config, FreeSection section,
     listener.name = section.name;
     listener.address = address;
     try {
-      fill(config, section, operands, listener.settings);
+      load_listener(config, section, operands, listener.settings);
       check(listener.settings);
     } catch (const ConfigError& error) {
-      const std::string words = error.what();
-      const bool told = section.name.empty() || words.starts_with(file_of(section.place));
+      const std::string text = error.what();
+      const bool has_place = section.name.empty() || text.starts_with(file_of(section.place));
       throw ConfigError(
-          told ? words : section.place + "[" + kListenerPrefix + section.name + "]: " + words);
+          has_place ? text : section.place + "[" + kListenerPrefix + section.name + "]: " + text);
     }
     made.listeners.push_back(std::move(listener));
   }
 }
 
-void refuse_twins(const std::vector<ListenerSettings>& listeners) {
+void refuse_duplicates(const std::vector<ListenerSettings>& listeners) {
   for (auto later = listeners.begin(); later != listeners.end(); ++later) {
     for (auto earlier = listeners.begin(); earlier != later; ++earlier) {
       if (earlier->address.text == later->address.text) {
@@ -178,16 +146,16 @@ void refuse_twins(const std::vector<ListenerSettings>& listeners) {
 
 }  // namespace
 
-std::vector<std::string> configure(Command command, const std::vector<std::string>& arguments,
-                                   Settings& settings) {
+std::vector<std::string> load_settings(Command command, const std::vector<std::string>& arguments,
+                                       Settings& settings) {
   Config config(option_table(command, settings), {kStorePrefix, kListenerPrefix});
-  std::vector<std::string> operands = take(config, arguments, settings);
+  std::vector<std::string> operands = load_options(config, arguments, settings);
   if (command != Command::kDeliver && !operands.empty()) {
-    settings.destinations = parsed(operands);
+    settings.destinations = parse_all(operands);
     operands.clear();
   }
   if (command == Command::kProbe && settings.destinations.size() > 1) {
-    throw ConfigError("one DEST at a time; found " + std::to_string(settings.destinations.size()));
+    throw ConfigError("expected one DEST; found " + std::to_string(settings.destinations.size()));
   }
   settings.stores = find_stores(config, settings.destinations);
   check(settings);
@@ -200,13 +168,14 @@ std::vector<std::string> configure(Command command, const std::vector<std::strin
   return operands;
 }
 
-DaemonSettings configure_daemon(const std::vector<std::string>& arguments) {
+DaemonSettings load_daemon_settings(const std::vector<std::string>& arguments) {
   DaemonSettings made;
   const auto file =
       std::make_shared<Config>(option_table(Command::kServe, made.process),
                                std::vector<std::string>{kStorePrefix, kListenerPrefix});
   Config& config = *file;
-  const std::vector<Destination> operands = parsed(take(config, arguments, made.process));
+  const std::vector<Destination> operands =
+      parse_all(load_options(config, arguments, made.process));
   if (made.process.serve.status) {
     return made;
   }
@@ -215,43 +184,17 @@ DaemonSettings configure_daemon(const std::vector<std::string>& arguments) {
     const std::vector<Destination> addresses = take_addresses(section);
     add_listeners(config, section, addresses, operands, made);
   }
-  refuse_twins(made.listeners);
+  refuse_duplicates(made.listeners);
   check(made.process.routes);
   require_features(made.process);
   made.store_for = [file](const Destination& destination) {
     Store store = std::move(find_stores(*file, {destination}).front());
     check(store);
     require_features(store);
-    read_store_secrets(store, geteuid());
+    read_secrets(store, geteuid());
     return store;
   };
   return made;
-}
-
-bool read_secrets(Command command, Settings& settings) {
-  const uid_t reader = future_user(settings.user);
-  const AsRoot rights;
-  if (command != Command::kProbe && settings.tag_keys != "none") {
-    settings.keys = read_named("--tag-keys",
-                               [&] { return Keyring::read_or_default(settings.tag_keys, reader); });
-  }
-  bool any = !settings.keys.empty();
-  for (Store& store : settings.stores) {
-    read_store_secrets(store, reader);
-    any = any || !store.settings.tls.key.empty() || !store.login.password.empty();
-  }
-  return any;
-}
-
-void read_secrets(DaemonSettings& settings) {
-  for (ListenerSettings& listener : settings.listeners) {
-    read_secrets(Command::kServe, listener.settings);
-  }
-  const uid_t reader = future_user(settings.process.user);
-  const AsRoot rights;
-  settings.directory_password = read_named("--route-ldap-password-file", [&] {
-    return read_directory_password(settings.process.routes.directory, reader);
-  });
 }
 
 void warn_of_spool(const Settings& settings, const Log& log) {
@@ -279,7 +222,7 @@ void check_config_file(const Settings& settings) {
   const std::string& path = settings.config_file;
   if (!settings.user.empty() && eaccess(path.c_str(), R_OK) != 0 && errno != ENOENT) {
     throw ConfigError(path + ": " + std::strerror(errno) + " as user " + settings.user +
-                      "; chmod 644, or its folder 755");
+                      "; run chmod 644 on it, or chmod 755 on its folder");
   }
 }
 

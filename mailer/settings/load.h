@@ -1,11 +1,8 @@
-// From argv and the file to Settings that can be used.
+// Loads the settings of a command from the defaults, the configuration file and the command line.
 //
-// What it is: what all subcommands do first: the settings, their check, the secrets that they name,
-//   and what is worth a warning.
-// What it does not know: subcommands' work, privileges (main gives them up in between).
-// Called by: both programs' main.
-// Threads and lifetimes: once at start; the daemon again at each SIGHUP, in its main thread.
-// Failure: ConfigError with the option or the file's line, and the remedy.
+// All commands begin here. Throws ConfigError with the option or the file's line, and the remedy.
+// Used once at the start; the daemon does so again at each SIGHUP, in its main thread. Secrets are
+// read later (secrets.h).
 #pragma once
 
 #include <functional>
@@ -16,34 +13,30 @@
 
 namespace lmtpq::mailer {
 
-// Defaults, then the file, then argv; returns the operands that are no destinations.
-std::vector<std::string> configure(Command command, const std::vector<std::string>& arguments,
-                                   Settings& settings);
+// Returns the operands that are not destinations.
+std::vector<std::string> load_settings(Command command, const std::vector<std::string>& arguments,
+                                       Settings& settings);
 
-// One door of the daemon.
+// One address where the daemon listens.
 struct ListenerSettings {
-  std::string name;  // of its section; empty: --listen's
+  std::string name;  // of its section; empty: it comes from --listen
   Destination address;
-  Settings settings;  // what is done with the mail that comes in there
+  Settings settings;  // for the mail that is received there
 };
 struct DaemonSettings {
-  Settings process;  // what is set for all
+  Settings process;  // for all listeners
   std::vector<ListenerSettings> listeners;
-  Secret directory_password;  // of the map of routes
-  // A store that only a map of routes names, with its login; ConfigError: it cannot be had.
+  Secret directory_password;  // for routes from LDAP
+  // A store that only a route names, with its settings and login. Throws ConfigError.
   std::function<Store(const Destination&)> store_for;
 };
-DaemonSettings configure_daemon(const std::vector<std::string>& arguments);
-
-// Before root's rights are given up, if we have them: the files may be root's alone. True when
-// there were any.
-bool read_secrets(Command command, Settings& settings);
-void read_secrets(DaemonSettings& settings);
+DaemonSettings load_daemon_settings(const std::vector<std::string>& arguments);
 
 void warn_of_spool(const Settings& settings, const Log& log);
-// Of a slip that would leave a store with less TLS than was meant.
+// Warns of stores that no section fits although one is for another port of the same host: likely a
+// typo, which leaves the store with less TLS than intended.
 void warn_of_sections(const Settings& settings, const Log& log);
-// What root can read here the mailer may not.
+// Reports a file that root can read but the mailer's user cannot.
 void check_config_file(const Settings& settings);
 
 }  // namespace lmtpq::mailer

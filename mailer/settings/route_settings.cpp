@@ -11,7 +11,7 @@ namespace {
 bool is_ldaps(const std::string& uri) { return uri.starts_with("ldaps://"); }
 bool is_ldapi(const std::string& uri) { return uri.starts_with("ldapi://"); }
 
-// RFC 4516 without what would say where to look and for what: that stands in options of its own.
+// LDAP URIs (RFC 4516) without base, attribute and filter, for which there are other options.
 Reader uris(std::vector<std::string>& into) {
   return [&into](std::string_view text) {
     into.clear();
@@ -48,54 +48,51 @@ Reader filter(std::string& into) {
 }
 
 Table file_options(RouteSettings& s) {
-  return under(
-      "Routes",
-      {value("route-file", "FILE", "",
-             "a map of recipients and their stores: lines of PATTERN DEST[, DEST...]; read "
-             "again when it changes",
-             reader::absolute_path(s.file))});
+  return under("Routes", {value("route-file", "FILE", "",
+                                "file of recipients and their stores, with lines of PATTERN DEST[, "
+                                "DEST...]; loaded again when it changes",
+                                reader::absolute_path(s.file))});
 }
 
 Table directory_options(DirectorySettings& d) {
   return under(
       "Routes",
-      {value(
-           "route-ldap", "URIS", "",
-           "ask this directory for a recipient's store: ldap://HOST[:PORT], ldaps:// or ldapi://; "
-           "several, tried in order, with blanks",
-           uris(d.uris)),
+      {value("route-ldap", "URIS", "",
+             "directory that knows the recipients' stores: ldap://HOST[:PORT], ldaps:// or "
+             "ldapi://; several with blanks, tried in order",
+             uris(d.uris)),
        value("route-ldap-base", "DN", "", "search below this entry", reader::text(d.base)),
        value("route-ldap-filter", "FILTER", "",
-             "search for this; %s is the recipient's address, %u its local part, %d its domain; "
+             "search filter; %s is the recipient's address, %u its local part, %d its domain; "
              "default: (|(mail=%s)(mailLocalAddress=%s))",
              filter(d.filter)),
        value("route-ldap-attribute", "NAME", "mailHost",
-             "the attribute that names the store, as DEST or several in order",
-             attribute(d.attribute)),
-       value("route-ldap-bind-dn", "DN", "", "log in at the directory as this entry",
-             reader::text(d.bind_dn)),
-       value("route-ldap-password-file", "FILE", "", "its password, closed to others",
+             "attribute that names the store, as DEST or several in order", attribute(d.attribute)),
+       value("route-ldap-bind-dn", "DN", "",
+             "log in to the directory as this entry; default: anonymous", reader::text(d.bind_dn)),
+       value("route-ldap-password-file", "FILE", "",
+             "file with the password for --route-ldap-bind-dn (mode 0600)",
              reader::absolute_path(d.password_file)),
        value("route-ldap-tls", "HOW", "none",
-             "none; starttls: always, with a certificate of a known CA for the host's name (an "
-             "ldaps:// URI has TLS without it)",
+             "none; starttls: always use STARTTLS and verify the certificate (ldaps:// URIs do "
+             "both anyway)",
              reader::choice(
                  d.tls, {{"none", DirectoryTls::kNone}, {"starttls", DirectoryTls::kStartTls}})),
        value("route-ldap-ca-file", "FILE", "",
-             "CAs to believe for the directory, PEM; default: those of ldap.conf(5)",
+             "trusted CA certificates for the directory (PEM); default: those of ldap.conf(5)",
              reader::absolute_path(d.ca_file)),
-       value("route-ldap-timeout", "TIME", "5s", "to connect, and for each answer of the directory",
+       value("route-ldap-timeout", "TIME", "5s",
+             "time limit for connecting to the directory and for each answer",
              reader::positive_duration(d.timeout)),
-       value("route-ldap-cache", "TIME", "5m", "believe an answer that names a store so long",
+       value("route-ldap-cache", "TIME", "5m", "how long an answer that names a store is used",
              reader::duration(d.cache)),
-       value("route-ldap-negative-cache", "TIME", "1m", "believe an answer that names none so long",
-             reader::duration(d.negative_cache)),
+       value("route-ldap-negative-cache", "TIME", "1m",
+             "how long an answer that names no store is used", reader::duration(d.negative_cache)),
        value("route-ldap-stale", "TIME", "10m",
-             "believe an answer that names a store so much longer while the directory is out of "
-             "reach",
+             "how much longer an answer that names a store is used while the directory is down",
              reader::duration(d.stale)),
-       value("route-ldap-cache-size", "N", "20000", "answers that are kept",
-             reader::number(d.cache_size, 1, 10'000'000))});
+       advanced(value("route-ldap-cache-size", "N", "20000", "maximum number of cached answers",
+                      reader::number(d.cache_size, 1, 10'000'000)))});
 }
 
 }  // namespace
@@ -110,7 +107,7 @@ std::vector<Option> route_option_table(RouteSettings& settings) {
 void check(const RouteSettings& settings) {
   const DirectorySettings& d = settings.directory;
   if (!d.bind_dn.empty() && d.password_file.empty()) {
-    // RFC 4513 section 5.1.2: it would pass for a login.
+    // RFC 4513 section 5.1.2: the directory would accept it as an anonymous login.
     throw ConfigError("--route-ldap-bind-dn needs --route-ldap-password-file");
   }
   if (d.bind_dn.empty() && !d.password_file.empty()) {
@@ -121,7 +118,7 @@ void check(const RouteSettings& settings) {
   }
   const auto plain = [](const std::string& uri) { return !is_ldaps(uri) && !is_ldapi(uri); };
   if (d.tls == DirectoryTls::kStartTls && !std::all_of(d.uris.begin(), d.uris.end(), plain)) {
-    throw ConfigError("--route-ldap-tls=starttls is for ldap:// URIs only");
+    throw ConfigError("--route-ldap-tls=starttls needs ldap:// URIs; ldaps:// has TLS without it");
   }
 }
 
@@ -131,11 +128,11 @@ Secret read_directory_password(const DirectorySettings& settings, uid_t reader) 
   }
   const Secret file = read_secret_file(settings.password_file, reader, "the password");
   std::string_view text = file.text();
-  // An editor's line end is no part of it.
+  // The line end is not part of the password.
   text.remove_suffix(text.ends_with('\n') ? 1 : 0);
   text.remove_suffix(text.ends_with('\r') ? 1 : 0);
   if (text.empty() || text.find_first_of(std::string_view("\n\r\0", 3)) != text.npos) {
-    throw ConfigError(settings.password_file + ": expected the password in one line");
+    throw ConfigError(settings.password_file + ": expected one line with the password");
   }
   return Secret(text);
 }

@@ -1,10 +1,4 @@
-// What the admin says about the way to a recipient's store.
-//
-// What it is: plain values, and the option table that fills them.
-// What it does not know: libldap, who asks the maps.
-// Called by: the daemon's settings; RouteFile and ldap_routes() get their part.
-// Threads and lifetimes: filled before mail flows, then read only.
-// Failure: ConfigError from the table's readers and from check().
+// The options that tell which store a recipient's mailbox is on: values, option table and checks.
 #pragma once
 
 #include <sys/types.h>
@@ -18,11 +12,11 @@
 
 namespace lmtpq::mailer {
 
-enum class DirectoryTls { kNone, kStartTls };  // ldaps: stands in the URI
+enum class DirectoryTls { kNone, kStartTls };  // an ldaps:// URI has TLS anyway
 
 struct DirectorySettings {
   using Time = std::chrono::milliseconds;
-  std::vector<std::string> uris;  // tried in order; empty: no directory is asked
+  std::vector<std::string> uris;  // tried in order; empty: there is no directory
   std::string base;
   std::string filter = "(|(mail=%s)(mailLocalAddress=%s))";  // as of LdapFilter
   std::string attribute;
@@ -30,10 +24,10 @@ struct DirectorySettings {
   std::string password_file;  // holds the password of bind_dn
   DirectoryTls tls = DirectoryTls::kNone;
   std::string ca_file;    // empty: those of ldap.conf(5)
-  Time timeout{};         // to connect, and for each answer
-  Time cache{};           // an answer that names a store is believed so long,
-  Time negative_cache{};  // one that names none, so long;
-  Time stale{};           // so much longer the first, while the directory is out of reach
+  Time timeout{};         // for connecting, and for each answer
+  Time cache{};           // how long an answer that names a store is used
+  Time negative_cache{};  // how long an answer that names no store is used
+  Time stale{};           // how much longer the former, while the directory is down
   std::size_t cache_size = 0;
 };
 
@@ -45,10 +39,11 @@ struct RouteSettings {
 // The table; its readers write into `settings`, which must outlive it.
 std::vector<Option> route_option_table(RouteSettings& settings);
 
-// What no single option can know to be wrong: ConfigError.
+// Checks that span several options; throws ConfigError.
 void check(const RouteSettings& settings);
 
-// The password of bind_dn; empty where there is none. `reader` is whom we shall run as.
+// The password of bind_dn, or empty. `reader` is the user that lmtpq will run as.
+// Throws ConfigError.
 Secret read_directory_password(const DirectorySettings& settings, uid_t reader);
 
 }  // namespace lmtpq::mailer

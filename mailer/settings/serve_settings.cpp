@@ -21,7 +21,7 @@ Reader clients(ClientList& into) {
   return [&into](std::string_view words) { into = ClientList::parse(words); };
 }
 
-// Numbers only: what a name stands for may change, and with it who is answered.
+// Addresses only: a name may change its meaning, and with it who can read the metrics.
 Reader metrics_address(std::string& into) {
   return [&into](std::string_view value) {
     const std::size_t colon = value.rfind(':');
@@ -44,21 +44,23 @@ Reader metrics_address(std::string& into) {
 Table limit_options(ServeSettings& s) {
   return under(
       "Limits",
-      {value("max-clients", "N", "5000", "clients at once; more are told to come again",
+      {value("max-clients", "N", "5000", "maximum number of clients; more are refused with 421",
              reader::number(s.max_clients, 1, 1'000'000)),
        value("max-clients-each", "N", "0",
-             "of one address, or over a unix socket one user; 0: no limit of its own",
+             "maximum number of clients from one address or, over a unix socket, of one user; 0: "
+             "unlimited",
              reader::number(s.max_clients_each, 0, 1'000'000)),
-       value("max-idle-commands", "N", "1000",
-             "commands in a row that bring no mail; then the client is sent away; 0: no limit",
-             reader::number(s.max_idle_commands, 0, 1'000'000'000)),
        value("mailbox-limit", "N", "10",
-             "deliveries in flight for one mailbox, more wait (Cyrus and Dovecot defer past 10); "
-             "0: no limit",
+             "maximum number of deliveries to one mailbox at a time; more wait (Cyrus and Dovecot "
+             "defer more than 10); 0: no limit",
              reader::number(s.mailbox_limit, 0, 1'000'000)),
        value("drain-timeout", "TIME", "60s",
-             "after SIGTERM the messages under way have so long; then connections are cut",
-             reader::duration(s.drain))});
+             "after SIGTERM, time for messages in progress; then connections are closed",
+             reader::duration(s.drain)),
+       advanced(value("max-idle-commands", "N", "1000",
+                      "disconnect a client after this many commands in a row without a message; "
+                      "0: no limit",
+                      reader::number(s.max_idle_commands, 0, 1'000'000'000)))});
 }
 
 }  // namespace
@@ -66,18 +68,19 @@ Table limit_options(ServeSettings& s) {
 std::vector<Option> listener_option_table(ListenerOptions& s) {
   return under(
       "The listener",
-      {value("listen-mode", "MODE", "0660", "of a unix socket", mode(s.mode)),
-       value("listen-owner", "USER", "", "of a unix socket: USER, USER:GROUP or :GROUP",
+      {value("listen-mode", "MODE", "0660", "mode of a unix socket", mode(s.mode)),
+       value("listen-owner", "USER", "",
+             "owner of a unix socket: USER, USER:GROUP or :GROUP; default: the user that starts "
+             "the daemon",
              reader::text(s.owner)),
        value("clients", "LIST", "",
-             "who may deliver: addresses, networks, uid:N, user:NAME, all (without it: over TCP "
-             "only this machine, over a unix socket whom its mode lets in)",
+             "clients that may deliver: addresses, networks, uid:N, user:NAME, all; default: over "
+             "TCP this host only, over a unix socket all that its mode admits",
              clients(s.clients)),
        value("trusted-clients", "LIST", "",
-             "who of them may say IGNOREQUOTA and TRACE himself; none without it",
-             clients(s.trusted)),
+             "clients that may use IGNOREQUOTA and TRACE; default: none", clients(s.trusted)),
        value("offer-pipelining", "YES", "no",
-             "offer PIPELINING to clients; no where Sendmail is one of them",
+             "offer PIPELINING to clients; not for listeners that Sendmail uses",
              reader::boolean(s.offers_pipelining))});
 }
 
@@ -85,24 +88,29 @@ std::vector<Option> serve_option_table(ServeSettings& s) {
   Table table = under(
       "The daemon",
       {value("listen", "ADDRESS", "",
-             "unix:PATH or inet:HOST[:PORT]; several with commas; more in sections [listener.NAME]",
+             "listen on unix:PATH or inet:HOST[:PORT]; several with commas; more in sections "
+             "[listener.NAME] of the file",
              [&s](std::string_view list) { s.listen = parse_destinations(list); }),
        value("balance", "HOW", "order",
-             "of several DESTs: order (the first that is well), weight, or least-used",
+             "which of several DESTs gets a message: order (the first that is up), weight (at "
+             "random, in proportion to --weight), least-used (fewest connections in use for its "
+             "--weight)",
              reader::choice(s.balance, {{"order", Balance::kOrder},
                                         {"weight", Balance::kWeight},
                                         {"least-used", Balance::kLeastUsed}})),
-       value("threads", "N", "1", "that serve clients; one does some thousand messages a second",
-             reader::number(s.threads, 1, 256)),
-       value("control", "PATH", kDefaultControl, "the socket that --status asks",
+       value("control", "PATH", kDefaultControl, "unix socket that --status asks",
              reader::absolute_path(s.control)),
-       value("metrics", "ADDRESS", "", "ADDRESS:PORT where Prometheus is answered; none without it",
+       value("metrics", "ADDRESS", "",
+             "serve Prometheus metrics at this ADDRESS:PORT; default: off",
              metrics_address(s.metrics)),
+       advanced(value("threads", "N", "1",
+                      "threads that serve clients; one is enough for several thousand messages a "
+                      "second",
+                      reader::number(s.threads, 1, 256))),
        argv_only(value("check", "", "",
-                       "serve nothing, say whether the configuration, its keys and its "
-                       "certificates are good",
+                       "check the configuration, its keys and certificates, and exit",
                        reader::boolean(s.check))),
-       argv_only(value("status", "", "", "show what the running daemon does",
+       argv_only(value("status", "", "", "show the state of the running daemon, and exit",
                        reader::boolean(s.status)))});
   append(table, limit_options(s));
   return table;

@@ -21,61 +21,66 @@ Reader trace_id(TraceId& into) {
 
 Table delivery_options(Settings& s) {
   return under(
-      "What is delivered",
-      {bare_means("always",
-                  with_letter('Q', value("ignore-quota", "WHO", "tagged",
-                                         "whose mail is filed although the mailbox is over quota: "
-                                         "always, tagged or never",
-                                         reader::choice(s.ignore_quota,
-                                                        {{"always", IgnoreQuota::kAlways},
-                                                         {"tagged", IgnoreQuota::kTagged},
-                                                         {"never", IgnoreQuota::kNever}})))),
+      "Messages",
+      {bare_means(
+           "always",
+           with_letter('Q',
+                       value("ignore-quota", "WHO", "tagged",
+                             "deliver although the mailbox is over quota: always, tagged "
+                             "(if a valid tag of lmtpq-milter allows it), never",
+                             reader::choice(s.ignore_quota, {{"always", IgnoreQuota::kAlways},
+                                                             {"tagged", IgnoreQuota::kTagged},
+                                                             {"never", IgnoreQuota::kNever}})))),
        with_letter('t', value("trace-id", "ID", "", "send this trace id with every message",
                               trace_id(s.trace_id))),
        value("tag-keys", "FILE", "",
-             "keys of the tags that lmtpq-milter writes, or none; default: /etc/lmtpq/tag.keys, if "
-             "it "
-             "is there",
+             "keys that verify the tags of lmtpq-milter, or none: no tag is valid; default: "
+             "/etc/lmtpq/tag.keys, if it exists",
              reader::text(s.tag_keys)),
        value("trace", "SOURCE", "tag",
-             "where a message's trace id comes from: tag (else its queue id), queue-id, off",
+             "source of a message's trace id: tag (its queue id, if there is no valid tag), "
+             "queue-id, off",
              reader::choice(s.trace, {{"tag", TraceSource::kTag},
                                       {"queue-id", TraceSource::kQueueId},
                                       {"off", TraceSource::kOff}})),
-       value("utf8-headers", "POLICY", "allow",
-             "mail with UTF-8 in its header only, to a store without SMTPUTF8: allow or refuse",
-             reader::choice(s.utf8_headers,
-                            {{"allow", Utf8Headers::kAllow}, {"refuse", Utf8Headers::kRefuse}})),
        value("max-message-size", "SIZE", "",
-             "refuse a larger message (552 5.3.4); 0: none is too large",
+             "refuse larger messages with 552 5.3.4; default: 0, no limit",
              [&s](std::string_view size) {
                const std::uint64_t bytes = parse_size(size);
                s.max_message_size = bytes > 0 ? std::optional(bytes) : std::nullopt;
              }),
-       value("max-rcpts", "N", "1000", "recipients taken in one transaction",
+       value("max-rcpts", "N", "1000",
+             "maximum number of recipients in one transaction with the client",
              reader::number(s.max_rcpts, 1, 50'000)),
-       value("line-limit", "BYTES", "998", "break longer lines, with CRLF and a space",
-             reader::number(s.line_limit, 72, 1'000'000))});
+       advanced(value("utf8-headers", "POLICY", "allow",
+                      "mail declared as SMTPUTF8 with ASCII addresses, for a store without "
+                      "SMTPUTF8: allow, or refuse if its header contains UTF-8",
+                      reader::choice(s.utf8_headers, {{"allow", Utf8Headers::kAllow},
+                                                      {"refuse", Utf8Headers::kRefuse}}))),
+       advanced(value("line-limit", "BYTES", "998",
+                      "break lines longer than this with CRLF and a space",
+                      reader::number(s.line_limit, 72, 1'000'000)))});
 }
 
 Table destination_options(Settings& s) {
   return under("The store",
                {with_letter('d', value("destination", "DEST", "",
-                                       "unix:PATH or inet:HOST[:PORT]; several, in order, with "
-                                       "commas",
+                                       "deliver to unix:PATH or inet:HOST[:PORT]; several with "
+                                       "commas, tried in order",
                                        destinations(s.destinations)))});
 }
 
 Table time_options(Timeouts& t) {
   return under(
       "Time (a number and s, m, h, d or w)",
-      {value("idle-timeout", "TIME", "60s", "an unused connection to the store is kept so long",
+      {value("idle-timeout", "TIME", "60s", "close a store connection after this long without use",
              reader::duration(t.idle)),
-       value("input-timeout", "TIME", "10m", "for the client, or standard input, to go on",
+       value("input-timeout", "TIME", "10m",
+             "time limit for the client, or standard input, to send more",
              reader::positive_duration(t.input)),
        value("mta-timeout", "TIME", "1h",
-             "what the client waits behind its dot (Sendmail's Timeout.datafinal); no "
-             "message is sent to the store when its answer could come too late",
+             "how long the client waits for our reply after end of data (Sendmail's "
+             "Timeout.datafinal); a message whose reply could come later is not sent to the store",
              reader::positive_duration(t.mta))});
 }
 
@@ -83,21 +88,23 @@ Table process_options(Settings& s) {
   return under(
       "The process",
       {argv_only(value("config", "FILE", kDefaultConfigFile,
-                       "read these options from FILE; what the command line says counts more",
+                       "read options from this file; the command line overrides it",
                        [](std::string_view) {})),
-       value("user", "USER", "", "become this user, with its groups, before any mail is read",
+       value("user", "USER", "", "switch to this user and its groups before any mail is read",
              reader::text(s.user)),
-       value("spool-dir", "DIR", "/var/tmp", "where messages over 256 KiB wait, in unlinked files",
+       value("spool-dir", "DIR", "/var/tmp",
+             "folder for messages over 256 KiB, which are stored in unlinked files",
              reader::text(s.spool_dir)),
        value("log", "WHERE", "syslog", "syslog, stderr or the path of a file",
              reader::log_place(s.log)),
        value("log-level", "LEVEL", "info", "error, warning, info or debug",
              [&s](std::string_view level) { s.log_level = parse_log_level(level); }),
        value("debug-peer", "LIST", "",
-             "log the dialogue with these destinations (words out of their names, or all)",
+             "log the dialogue with stores whose address contains one of these words; all: with "
+             "every store",
              [&s](std::string_view list) { s.debug_peers = list_of(list); }),
        value("transcript-dir", "DIR", "",
-             "write the dialogue with the store into a file there, one a connection",
+             "write the dialogue with the store to files in this folder, one for each connection",
              reader::text(s.transcript_dir))});
 }
 
@@ -108,15 +115,15 @@ std::vector<Option> option_table(Command command, Settings& settings) {
   if (command == Command::kDeliver) {
     append(table, under("The envelope",
                         {argv_only(with_letter('f', value("sender", "ADDRESS", "",
-                                                          "the envelope's sender; '' or '<>' for "
-                                                          "none",
+                                                          "envelope sender; '' or '<>' for the "
+                                                          "null sender",
                                                           reader::text(settings.sender))))}));
   }
   if (command == Command::kProbe) {
     append(table,
-           under("What is asked",
+           under("The probe",
                  {argv_only(value("rcpt", "ADDRESS", "",
-                                  "ask whether this mailbox exists and is over quota",
+                                  "also check whether this mailbox exists and is over quota",
                                   reader::text(settings.probe_recipient))),
                   argv_only(value("json", "", "", "print JSON", reader::boolean(settings.json)))}));
   }
@@ -129,15 +136,15 @@ std::vector<Option> option_table(Command command, Settings& settings) {
     append(table, delivery_options(settings));
     append(table, destination_options(settings));
   }
-  append(table, store_option_table(settings.store));
+  append(table, store_option_table(settings.store_defaults));
   append(table, time_options(settings.timeouts));
   append(table, process_options(settings));
-  Table daemon = pool_option_table(settings.store.pool);
+  Table daemon = pool_option_table(settings.store_defaults.pool);
   append(daemon, route_option_table(settings.routes));
   if (command != Command::kServe) {
     append(daemon, serve_option_table(settings.serve));
     append(daemon, listener_option_table(settings.serve.listener));
-    daemon = foreign(std::move(daemon));
+    daemon = of_another_command(std::move(daemon));
   }
   append(table, std::move(daemon));
   return table;

@@ -1,12 +1,9 @@
-// What the admin can set, as this program uses it.
+// All options of the mailer's commands: the values, and the tables that declare them.
 //
-// What it is: plain values (and the keys, read by main), and the one option table that fills them
-// from defaults, file and argv
-//   and that --help and the man page are checked against.
-// What it does not know: how options are parsed (common/config), who acts on them.
-// Called by: main, once; everything below gets a const Settings&.
-// Threads and lifetimes: filled before anything else runs, then read only.
-// Failure: ConfigError from the table's readers.
+// An option is declared once, in the table next to the struct that holds its value: here, or in
+// store_settings, serve_settings or route_settings. The tables fill Settings from the defaults, the
+// file and the command line (load.h), and print --help. Filled before anything else runs, read only
+// afterwards.
 #pragma once
 
 #include <algorithm>
@@ -24,6 +21,7 @@
 #include "mailer/settings/destination.h"
 #include "mailer/settings/route_settings.h"
 #include "mailer/settings/serve_settings.h"
+#include "mailer/settings/store_sections.h"
 #include "mailer/settings/store_settings.h"
 
 namespace lmtpq::mailer {
@@ -34,20 +32,20 @@ enum class Utf8Headers { kAllow, kRefuse };
 
 struct Timeouts {
   using Time = std::chrono::milliseconds;
-  Time input;  // for the client, or standard input, to say something
-  Time idle;   // an unused connection to the store is kept so long
-  Time mta;    // how long the client waits behind its dot; the store's answers must fit in
-  // When we answer at the latest: a margin earlier, or our answer and the end of the client's
-  // patience would race.
+  Time input;  // for the client, or standard input, to send more
+  Time idle;   // a store connection is closed after this long without use
+  Time mta;    // how long the client waits for our reply after end of data
+  // When we reply at the latest: earlier than `mta` by a margin, so that the client does not give
+  // up while our reply is on its way.
   Time answer() const { return mta - std::min<Time>(std::chrono::seconds(30), mta / 10); }
 };
 
 struct Settings {
   std::vector<Destination> destinations;
-  std::vector<Store> stores;  // the same, each with what is set for it
-  StoreSettings store;        // what is set for all; of this, we are known to clients by hostname
+  std::vector<Store> stores;     // one for each destination, with the settings of its section
+  StoreSettings store_defaults;  // what is set for every store; a section may override it
   IgnoreQuota ignore_quota = IgnoreQuota::kTagged;
-  std::string tag_keys;  // the file; none; empty: the default one, if it exists
+  std::string tag_keys;  // a file, or "none"; empty: the default file, if it exists
   Keyring keys;
   TraceId trace_id;
   TraceSource trace = TraceSource::kTag;
@@ -57,8 +55,8 @@ struct Settings {
   std::size_t max_rcpts = 0;
   std::size_t line_limit = 0;
   std::string spool_dir;
-  std::string config_file;  // that was read, if it exists
-  std::string user;         // empty: whom Sendmail's U= made us
+  std::string config_file;  // was read if it exists
+  std::string user;         // to switch to; empty: the user that Sendmail set (U=)
   std::string log;
   LogLevel log_level = LogLevel::kInfo;
   std::vector<std::string> debug_peers;
@@ -72,6 +70,10 @@ struct Settings {
   // serve
   ServeSettings serve;
   RouteSettings routes;
+
+  // Options that count for clients as well as for stores.
+  const std::string& client_hostname() const { return store_defaults.hostname; }
+  std::uint64_t client_min_data_rate() const { return store_defaults.min_data_rate; }
 };
 
 inline constexpr const char* kDefaultConfigFile = "/etc/lmtpq/lmtpq.conf";
@@ -80,7 +82,7 @@ enum class Command { kRelay, kDeliver, kProbe, kServe };
 
 // The table; its readers write into `settings`, which must outlive it.
 std::vector<Option> option_table(Command command, Settings& settings);
-// Of it, what a `[listener.NAME]` section may set.
+// The options that a `[listener.NAME]` section may set.
 std::vector<Option> listener_table(Settings& settings);
 
 }  // namespace lmtpq::mailer

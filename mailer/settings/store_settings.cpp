@@ -1,135 +1,278 @@
 #include "mailer/settings/store_settings.h"
 
-#include <algorithm>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
+
+#include "common/ascii.h"
 #include "common/config/option_table.h"
 #include "common/tag/keyring.h"
 
 namespace lmtpq::mailer {
 namespace {
 
-struct Section {
-  FreeSection lines;  // without those that say for whom the others are
-  std::vector<Destination> destinations;
-
-  std::string name() const {
-    return std::string("[") + kStorePrefix + lines.name + "] (" +
-           lines.place.substr(0, lines.place.size() - 2) + ")";
-  }
-};
-
-void take_destinations(Section& section, std::string_view text, const std::string& place) {
-  std::vector<Destination> named;
-  try {
-    named = parse_destinations(text);
-  } catch (const ConfigError& error) {
-    throw ConfigError(place + error.what());
-  }
-  if (named.empty()) {
-    throw ConfigError(place + "destination: expected DEST, or several with commas");
-  }
-  section.destinations.insert(section.destinations.end(), named.begin(), named.end());
+std::string mapped(std::string text, char (*change)(char)) {
+  std::transform(text.begin(), text.end(), text.begin(), change);
+  return text;
 }
 
-Section read_section(const FreeSection& section) {
-  Section made{section, {}};
-  std::erase_if(made.lines.lines, [&](const FreeSection::Line& line) {
-    const bool names = line.name == "destination";
-    if (names) {
-      take_destinations(made, line.value, line.place);
+std::string system_hostname() {
+  std::array<char, 256> name{};
+  return gethostname(name.data(), name.size() - 1) == 0 && name[0] != '\0' ? name.data()
+                                                                           : "localhost";
+}
+
+// The name is sent as it is, in the greeting and in LHLO.
+Reader host_name(std::string& into) {
+  return [&into](std::string_view name) {
+    const bool good = name.size() <= 255 && std::all_of(name.begin(), name.end(), [](char c) {
+                        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+                               (c >= 'A' && c <= 'Z') ||
+                               std::string_view("-._[]:").find(c) != std::string_view::npos;
+                      });
+    if (!good || name.empty()) {
+      throw ConfigError("expected a host name or [address]");
     }
-    return names;
-  });
-  if (made.destinations.empty()) {
-    take_destinations(made, section.name, section.place);
-  }
-  return made;
+    into = name;
+  };
 }
 
-// A DEST that a section is for.
-struct Claim {
-  Destination destination;
-  const Section* section;
-};
-
-std::vector<Claim> claims_of(const std::vector<Section>& sections) {
-  std::vector<Claim> claims;
-  for (const Section& section : sections) {
-    for (const Destination& destination : section.destinations) {
-      claims.push_back({destination, &section});
+Reader fingerprints(std::vector<std::string>& into) {
+  return [&into](std::string_view text) {
+    into.clear();
+    for (const std::string& word : list_of(text)) {
+      std::string digits = mapped(word, ascii_lower);
+      digits.erase(0, digits.starts_with("sha256:") ? 7 : 0);
+      digits.erase(std::remove(digits.begin(), digits.end(), ':'), digits.end());
+      if (digits.size() != 64 || digits.find_first_not_of("0123456789abcdef") != digits.npos) {
+        throw ConfigError("expected SHA-256 fingerprints of 64 hexadecimal digits");
+      }
+      into.push_back(std::move(digits));
     }
-  }
-  return claims;
+  };
 }
 
-// Which of the sections should count could only be guessed, and TLS may hang on it.
-void refuse_twins(const std::vector<Claim>& claims) {
-  for (auto later = claims.begin(); later != claims.end(); ++later) {
-    const auto twin = std::find_if(claims.begin(), later, [&](const Claim& earlier) {
-      return earlier.section != later->section &&
-             earlier.destination.port.empty() == later->destination.port.empty() &&
-             earlier.destination.covers(later->destination);
-    });
-    if (twin != later) {
-      throw ConfigError(later->section->lines.place + later->destination.text +
-                        " has a section already: " + twin->section->name());
+Reader protocols(TlsSettings& tls) {
+  return [&tls](std::string_view text) {
+    const auto version = [](std::string_view word) {
+      constexpr std::pair<std::string_view, int> kVersions[] = {
+          {"TLSv1", kTls10}, {"TLSv1.1", kTls11}, {"TLSv1.2", kTls12}, {"TLSv1.3", kTls13}};
+      for (const auto& [name, number] : kVersions) {
+        if (same_word(word, name)) {
+          return number;
+        }
+      }
+      throw ConfigError(
+          "expected the lowest version, such as TLSv1.2, or lowest and highest, such as "
+          "TLSv1.2-TLSv1.3");
+    };
+    const std::size_t dash = text.find('-');
+    const int least = version(text.substr(0, dash));
+    const int most = dash == std::string_view::npos ? 0 : version(text.substr(dash + 1));
+    if (most != 0 && most < least) {
+      throw ConfigError("expected the lowest version before the highest");
     }
-  }
+    tls.least_version = least;
+    tls.most_version = most;
+  };
 }
 
-template <typename Fits>
-const Section* first_that(const std::vector<Claim>& claims, Fits fits) {
-  const auto found = std::find_if(claims.begin(), claims.end(),
-                                  [&](const Claim& claim) { return fits(claim.destination); });
-  return found == claims.end() ? nullptr : found->section;
+Reader mechanisms(std::vector<std::string>& into) {
+  return [&into](std::string_view text) {
+    into.clear();
+    for (const std::string& word : list_of(text)) {
+      const std::string name = mapped(word, ascii_upper);
+      if (name.size() > 20 ||
+          name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != std::string::npos) {
+        throw ConfigError("expected names of SASL mechanisms, such as SCRAM-SHA-256");
+      }
+      into.push_back(name);
+    }
+  };
 }
 
-StoreSettings settings_of(const Config& config, const FreeSection& section,
-                          Config::Effective* effective = nullptr) {
-  StoreSettings settings;
-  Table table = store_option_table(settings);
-  append(table, pool_option_table(settings.pool));
-  Config::Effective applied = config.apply_section(section, table);
-  if (effective != nullptr) {
-    *effective = std::move(applied);
-  }
-  return settings;
+Reader security(unsigned& into) {
+  return [&into](std::string_view text) {
+    constexpr std::pair<std::string_view, unsigned> kFlags[] = {
+        {"noplaintext", kNoPlaintext},       {"noactive", kNoActive},
+        {"nodictionary", kNoDictionary},     {"noanonymous", kNoAnonymous},
+        {"forwardsecrecy", kForwardSecrecy}, {"mutual", kMutualAuth}};
+    into = 0;
+    for (const std::string& word : list_of(text)) {
+      const auto* const flag = std::find_if(std::begin(kFlags), std::end(kFlags),
+                                            [&](const auto& f) { return f.first == word; });
+      if (flag == std::end(kFlags)) {
+        throw ConfigError(
+            "expected some of noplaintext, noactive, nodictionary, noanonymous, forwardsecrecy, "
+            "mutual");
+      }
+      into |= flag->second;
+    }
+  };
+}
+
+Table connection_options(StoreSettings& s) {
+  return under(
+      "The store",
+      {value("hostname", "NAME", "",
+             "our name in the greeting to clients and in LHLO; default: the system's host name",
+             host_name(s.hostname)),
+       value("proxy-protocol", "VERSION", "none",
+             "begin each connection with a PROXY protocol header: none or v2 (for Cyrus lmtpd -H)",
+             reader::choice(s.proxy_protocol,
+                            {{"none", ProxyProtocol::kNone}, {"v2", ProxyProtocol::kV2}})),
+       advanced(value("recipient-limit", "N", "1000",
+                      "maximum number of recipients in one transaction with the store; more are "
+                      "sent in further transactions",
+                      reader::number(s.recipient_limit, 1, 50'000))),
+       advanced(value("pipelining", "SWITCH", "yes",
+                      "send several commands at once to stores that offer PIPELINING",
+                      reader::boolean(s.pipelining))),
+       advanced(value("chunking", "SWITCH", "yes",
+                      "send messages with BDAT to stores that offer CHUNKING",
+                      reader::boolean(s.chunking)))});
+}
+
+Table tls_options(TlsSettings& t) {
+  return under(
+      "TLS to the store",
+      {value("tls", "LEVEL", "may",
+             "none: never; may: if the store offers it, over TCP; encrypt: always; verify: always, "
+             "with a certificate that a trusted CA signed for the store's name; fingerprint: "
+             "always, with a certificate or key of --tls-fingerprint",
+             reader::choice(t.level, {{"none", TlsLevel::kNone},
+                                      {"may", TlsLevel::kMay},
+                                      {"encrypt", TlsLevel::kEncrypt},
+                                      {"verify", TlsLevel::kVerify},
+                                      {"fingerprint", TlsLevel::kFingerprint}})),
+       value("tls-ca-file", "FILE", "", "trusted CA certificates (PEM); default: the system's",
+             reader::absolute_path(t.ca_file)),
+       value("tls-ca-path", "DIR", "",
+             "folder of trusted CA certificates, prepared by openssl rehash",
+             reader::absolute_path(t.ca_path)),
+       value("tls-crl-file", "FILE", "",
+             "certificate revocation lists (PEM), one for every CA of the chain",
+             reader::absolute_path(t.crl_file)),
+       value("tls-cert", "FILE", "", "our certificate with its intermediates (PEM)",
+             reader::absolute_path(t.certificate_file)),
+       value("tls-key", "FILE", "", "private key (PEM, mode 0600); default: in --tls-cert's file",
+             reader::absolute_path(t.key_file)),
+       value("tls-name", "NAME", "",
+             "name that the store's certificate must have; default: the host of DEST",
+             host_name(t.name)),
+       value("tls-fingerprint", "LIST", "",
+             "SHA-256 fingerprints of the store's certificate or public key, for "
+             "--tls=fingerprint",
+             fingerprints(t.fingerprints)),
+       value("tls-protocols", "RANGE", "TLSv1.2", "lowest TLS version, or LOWEST-HIGHEST",
+             protocols(t)),
+       advanced(value("tls-ciphers", "LIST", "",
+                      "OpenSSL cipher list for TLS 1.2 and older; default: OpenSSL's",
+                      reader::text(t.ciphers)))});
+}
+
+Table auth_options(AuthSettings& a) {
+  return under(
+      "Login at the store",
+      {value("auth-user", "USER", "",
+             "log in as this user; default: the user in --auth-password-file",
+             reader::text(a.user)),
+       value("auth-password-file", "FILE", "", "lines of DEST user:password (mode 0600)",
+             reader::absolute_path(a.password_file)),
+       value("auth-mechanisms", "LIST", "",
+             "allowed SASL mechanisms; default: all that the installed plugins have",
+             mechanisms(a.mechanisms)),
+       value("auth-security", "LIST", "noanonymous",
+             "required mechanism properties: noplaintext, noactive, nodictionary, noanonymous, "
+             "forwardsecrecy, mutual",
+             security(a.security)),
+       value("auth-plaintext", "WHEN", "tls",
+             "when PLAIN and LOGIN may send the password: never, tls (within TLS or over a unix "
+             "socket), always",
+             reader::choice(a.plaintext, {{"never", AuthPlaintext::kNever},
+                                          {"tls", AuthPlaintext::kTls},
+                                          {"always", AuthPlaintext::kAlways}})),
+       advanced(value(
+           "auth-channel-binding", "TYPE", "tls-unique",
+           "channel binding of SCRAM-...-PLUS: tls-unique (as Cyrus needs it), "
+           "tls-exporter, tls-server-end-point or none",
+           reader::choice(a.channel_binding, {{"tls-unique", "tls-unique"},
+                                              {"tls-exporter", "tls-exporter"},
+                                              {"tls-server-end-point", "tls-server-end-point"},
+                                              {"none", "none"}})))});
+}
+
+Table time_options(StoreSettings& s) {
+  StoreTimeouts& t = s.timeouts;
+  return under(
+      "Time (a number and s, m, h, d or w)",
+      {value("connect-timeout", "TIME", "30s",
+             "time limit for connecting to each address of a store",
+             reader::positive_duration(t.connect)),
+       value("lhlo-timeout", "TIME", "5m", "time limit for the greeting and for the reply to LHLO",
+             reader::positive_duration(t.lhlo)),
+       value("starttls-timeout", "TIME", "5m",
+             "time limit for the reply to STARTTLS and for the TLS handshake",
+             reader::positive_duration(t.starttls)),
+       value("auth-timeout", "TIME", "5m", "time limit for each reply during the login",
+             reader::positive_duration(t.auth)),
+       value("mail-timeout", "TIME", "5m", "time limit for the reply to MAIL",
+             reader::positive_duration(t.mail)),
+       value("rcpt-timeout", "TIME", "5m", "time limit for the reply to each RCPT",
+             reader::positive_duration(t.rcpt)),
+       value("data-init-timeout", "TIME", "2m", "time limit for the reply to DATA",
+             reader::positive_duration(t.data_init)),
+       value("data-xfer-timeout", "TIME", "3m",
+             "time limit without progress while the message is sent",
+             reader::positive_duration(t.data_xfer)),
+       value("data-done-timeout", "TIME", "10m", "time limit for each reply after end of data",
+             reader::positive_duration(t.data_done)),
+       advanced(value("rset-timeout", "TIME", "20s", "time limit for the replies to RSET and TRACE",
+                      reader::positive_duration(t.rset))),
+       advanced(value("quit-timeout", "TIME", "0s",
+                      "time limit for the reply to QUIT; 0s: do not wait",
+                      reader::duration(t.quit))),
+       advanced(value("min-data-rate", "BYTES", "500",
+                      "minimum speed of a message transfer, from a client or to a store, in bytes "
+                      "per second",
+                      reader::number(s.min_data_rate, 1, 1'000'000'000)))});
 }
 
 }  // namespace
 
-std::vector<Store> find_stores(const Config& config, const std::vector<Destination>& destinations) {
-  std::vector<Section> sections;
-  for (const FreeSection& section : config.free_sections(kStorePrefix)) {
-    sections.push_back(read_section(section));
-    settings_of(config, sections.back().lines);
-  }
-  const std::vector<Claim> claims = claims_of(sections);
-  refuse_twins(claims);
-  std::vector<Store> stores;
-  for (const Destination& destination : destinations) {
-    FreeSection lines;
-    std::string names;
-    for (const bool with_port : {false, true}) {
-      const Section* const section = first_that(claims, [&](const Destination& named) {
-        return named.port.empty() != with_port && named.covers(destination);
-      });
-      if (section != nullptr) {
-        lines.lines.insert(lines.lines.end(), section->lines.lines.begin(),
-                           section->lines.lines.end());
-        names += (names.empty() ? "" : ", ") + section->name();
-      }
-    }
-    const Section* const near =
-        first_that(claims, [&](const Destination& named) { return named.same_host(destination); });
-    Store store;
-    store.destination = destination;
-    store.settings = settings_of(config, lines, &store.effective);
-    store.section = names;
-    store.near_miss = names.empty() && near != nullptr ? near->name() : "";
-    stores.push_back(std::move(store));
-  }
-  return stores;
+std::vector<Option> pool_option_table(PoolSettings& s) {
+  return under(
+      "The connections to a store",
+      {value("connections", "N", "20", "maximum number of connections to one store",
+             reader::number(s.connections, 1, 100'000)),
+       value("connection-uses", "N", "1000",
+             "close a connection after this many messages; 0: no limit",
+             reader::number(s.uses, 0, 1'000'000'000)),
+       value("connection-lifetime", "TIME", "10m",
+             "close a connection after this time, give or take a tenth; 0: no limit",
+             reader::duration(s.lifetime)),
+       value("wait-timeout", "TIME", "5m", "time limit for the wait for a free connection",
+             reader::positive_duration(s.wait)),
+       value("dial-backoff", "TIME", "1s",
+             "initial delay before reconnecting to a store that is down; doubles each time",
+             reader::duration(s.backoff)),
+       advanced(value("dial-backoff-limit", "TIME", "30s",
+                      "maximum delay before reconnecting to a store that is down",
+                      reader::positive_duration(s.max_backoff))),
+       value("weight", "N", "1",
+             "share of this store among several, for --balance=weight and least-used",
+             reader::number(s.weight, 1, 1000))});
+}
+
+std::vector<Option> store_option_table(StoreSettings& settings) {
+  settings.hostname = system_hostname();
+  Table table;
+  append(table, connection_options(settings));
+  append(table, tls_options(settings.tls));
+  append(table, auth_options(settings.auth));
+  append(table, time_options(settings));
+  return table;
 }
 
 bool same_store(const Store& one, const Store& other) {
@@ -143,19 +286,19 @@ void check(const Store& store) {
   const TlsSettings& tls = store.settings.tls;
   const std::string place = store.destination.text + ": ";
   if (tls.level == TlsLevel::kFingerprint && tls.fingerprints.empty()) {
-    throw ConfigError(place + "--tls=fingerprint needs --tls-fingerprint; lmtpq probe shows it");
+    throw ConfigError(place + "--tls=fingerprint needs --tls-fingerprint; lmtpq probe prints it");
   }
   if (tls.level == TlsLevel::kVerify && tls.name.empty() &&
       store.destination.family == Destination::Family::kUnix) {
     throw ConfigError(place + "--tls=verify over a unix socket needs --tls-name");
   }
   if (tls.level != TlsLevel::kFingerprint && !tls.fingerprints.empty()) {
-    throw ConfigError(place + "--tls-fingerprint is looked at with --tls=fingerprint only");
+    throw ConfigError(place + "--tls-fingerprint is used with --tls=fingerprint only");
   }
-  // Not repeated: behind the colon may be a password.
+  // The value is not shown: it may contain a password after the colon.
   if (store.settings.auth.user.find(':') != std::string::npos) {
     throw ConfigError(place +
-                      "--auth-user: expected a name without a colon; the password stands in "
+                      "--auth-user: expected a name without a colon; put the password into "
                       "--auth-password-file");
   }
   if (!tls.key_file.empty() && tls.certificate_file.empty()) {

@@ -1,12 +1,7 @@
-// What the admin can set for one store, and a store with what is set for it.
+// The options for one store: values, option tables and checks; and Store, a destination with them.
 //
-// What it is: plain values, the option table that fills them, and the look-up of the section
-//   `[destination.NAME]` of the file that is for a DEST.
-// What it does not know: how options are parsed (common/config), who acts on them.
-// Called by: settings, once for all stores and once for each; everything that talks to a store gets
-//   a const Store&.
-// Threads and lifetimes: filled before mail flows, then read only; secrets are read by main.
-// Failure: ConfigError with the option or the file's line.
+// Each of these options may be in a section of the file for that store (store_sections.h) or above
+// the sections, for all stores. Filled before mail flows, read only afterwards.
 #pragma once
 
 #include <chrono>
@@ -28,16 +23,16 @@ struct StoreTimeouts {
   Time connect, lhlo, starttls, auth, mail, rcpt, data_init, data_xfer, data_done, rset, quit;
 };
 
-// How many connections there are to a store, and for how long; the daemon's affair.
+// The daemon's connections to one store.
 struct PoolSettings {
   using Time = std::chrono::milliseconds;
-  std::size_t connections = 1;  // leased, idle and being made
-  int uses = 0;                 // transactions on one; 0: no limit
-  Time lifetime{0};             // of one, from its making; 0: no limit
-  Time wait{0};                 // for a free one; 0: as long as the client waits
-  Time backoff{0};              // after a failed dial; twice as long after the next, up to
-  Time most_backoff{30'000};
-  unsigned weight = 1;  // among several stores
+  std::size_t connections = 1;  // leased, idle and being dialled
+  int uses = 0;                 // transactions on one connection; 0: no limit
+  Time lifetime{0};             // of one connection; 0: no limit
+  Time wait{0};                 // for a connection; 0: as long as the client waits
+  Time backoff{0};              // after a failed dial; doubles with each further one, up to:
+  Time max_backoff{30'000};
+  unsigned weight = 1;  // the share among several stores
 };
 
 struct StoreSettings {
@@ -56,15 +51,15 @@ struct StoreSettings {
 struct Store {
   Destination destination;
   StoreSettings settings;
-  Login login;                  // who we are there
-  Config::Effective effective;  // what the settings were read from, to compare
+  Login login;
+  Config::Effective effective;  // what the settings were read from, for comparison
   // Where the settings come from, for people: "[destination.a] (FILE:3)"; empty: no section fits.
   std::string section;
-  // No section fits, but one is for another port of the host: likely a slip, which would leave the
-  // store with less TLS than was meant.
+  // No section fits, but this one is for another port of the host. Likely a typo, which leaves the
+  // store with less TLS than intended.
   std::string near_miss;
 
-  // A unix socket is as private as TLS, so `may` has nothing to gain there.
+  // At level `may` a unix socket needs no TLS: it is as private.
   bool wants_tls() const {
     return settings.tls.level >= TlsLevel::kEncrypt ||
            (settings.tls.level == TlsLevel::kMay &&
@@ -72,21 +67,14 @@ struct Store {
   }
 };
 
-inline constexpr const char* kStorePrefix = "destination.";
-
-// The table; its readers write into `settings`, which must outlive it.
+// The tables; their readers write into `settings`, which must outlive them.
 std::vector<Option> store_option_table(StoreSettings& settings);
 std::vector<Option> pool_option_table(PoolSettings& settings);
 
-// Would a connection to the one do for the other? The same DEST, settings and login.
+// Whether a connection to one can be used for the other: the same DEST, settings and login.
 bool same_store(const Store& one, const Store& other);
 
-// Each destination with the settings that hold for it: where a section is for its host and another
-// for its host and port, both are, and the latter counts more. Every section is read, also one that
-// is for none of them: its mistakes are found before its day comes.
-std::vector<Store> find_stores(const Config& config, const std::vector<Destination>& destinations);
-
-// What no single option can know to be wrong: ConfigError.
+// Checks that span several options; throws ConfigError.
 void check(const Store& store);
 
 }  // namespace lmtpq::mailer

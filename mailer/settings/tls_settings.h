@@ -1,9 +1,4 @@
-// What the admin says about TLS to one store.
-//
-// What it is: plain values. What it does not know: OpenSSL, where they came from.
-// Called by: store_settings (which fills it), TlsClient, Connector.
-// Threads and lifetimes: a value, read only once mail flows.
-// Failure: none.
+// How to use TLS with one store: plain values, read only after the start.
 #pragma once
 
 #include <string>
@@ -15,10 +10,10 @@ namespace lmtpq::mailer {
 
 enum class TlsLevel {
   kNone,         // never
-  kMay,          // where the store offers it; no certificate is believed or refused
-  kEncrypt,      // always; no certificate is believed or refused
-  kVerify,       // always, with a certificate that a CA of ours signed for the store's name
-  kFingerprint,  // always, with one of the certificates or keys that are named
+  kMay,          // if the store offers it, with any certificate
+  kEncrypt,      // always, with any certificate
+  kVerify,       // always, with a certificate that a trusted CA signed for the store's name
+  kFingerprint,  // always, with one of the listed certificates or keys
 };
 inline constexpr const char* kTlsLevelNames[] = {"none", "may", "encrypt", "verify", "fingerprint"};
 
@@ -30,20 +25,23 @@ inline constexpr int kTls13 = 0x0304;
 
 struct TlsSettings {
   TlsLevel level = TlsLevel::kMay;
-  std::string ca_file;   // PEM; both empty: the system's CAs, out of OpenSSL's folder if it is
-                         // hashed, else out of its bundle
-  std::string ca_path;   // folder of hashed names (openssl rehash)
-  std::string crl_file;  // PEM; not empty: every certificate of the chain is looked up in it
-  std::string certificate_file;  // ours, PEM, with its intermediates; empty: none
-  std::string key_file;          // empty: in certificate_file
-  Secret key;  // the text of key_file, or without one that of certificate_file, read while we had
-               // the right to; empty: the file is read at the first use
-  std::string name;  // whom the certificate must name, and what SNI asks for; empty: DEST's host
-  std::vector<std::string> fingerprints;  // SHA-256 of certificate or public key: 64 small hex
-                                          // digits without colons
-  int least_version = 0;                  // kTls12 and its like
-  int most_version = 0;                   // 0: no bound
-  std::string ciphers;                    // OpenSSL's list for TLS 1.2; empty: OpenSSL's default
+  // Trusted CAs, PEM. If both are empty, the system's: OpenSSL's folder if it is hashed, its bundle
+  // otherwise.
+  std::string ca_file;
+  std::string ca_path;           // a folder prepared by openssl rehash
+  std::string crl_file;          // PEM; if set, every certificate of the chain is looked up in it
+  std::string certificate_file;  // our own, PEM, with its intermediates; empty: none
+  std::string key_file;          // empty: the key is in certificate_file
+  // The text of the file that holds the key, read before root's rights are given up. Empty: the
+  // file is read at the first use.
+  Secret key;
+  std::string
+      name;  // the name that the certificate must have, also sent as SNI; empty: DEST's host
+  // SHA-256 of a certificate or public key: 64 hexadecimal digits in lower case, without colons.
+  std::vector<std::string> fingerprints;
+  int least_version = 0;  // kTls12 and the like
+  int most_version = 0;   // 0: no limit
+  std::string ciphers;    // OpenSSL's list for TLS 1.2; empty: OpenSSL's default
 };
 
 }  // namespace lmtpq::mailer

@@ -1,77 +1,49 @@
-// The connections to one store, shared by all who deliver there.
+// All connections to one store, shared by the deliveries that go there.
 //
-// What it is: connections that are leased, that idle between leases, and that are being made; the
-//   limits of their number, uses and age; waiters in the order in which they came.
-// What it does not know: messages, other stores, how a connection is opened (Connector does).
-// Called by: Delivery, through PoolList; the daemon looks after what idles and what is sick.
-// Threads and lifetimes: may be used by several threads; a Lease is one thread's, and must end
-//   before its pool does.
-// Failure: an empty Lease, and why: the dial's trouble, that of a dial a moment ago, or that no
-//   connection came free in time.
-// Rules: what is given back in any other state than a clean one is closed. The latest used goes out
-//   first, so that a burst's connections age and are given up: an idle one holds a process at the
-//   store. Lifetimes are staggered, or all would be made anew at once.
+// A delivery leases a connection: an idle one, a new one, or the next that another delivery gives
+// back; waiting deliveries are served in the order in which they asked. The number of connections
+// is limited, and so are a connection's uses, its age and its time without use.
+//
+// A store that cannot be dialled is down. It is not dialled again until the backoff is over, and
+// then by one caller at a time (mailer/io/backoff.h). Until then take() fails at once with the
+// reason of the last dial. The daemon's PoolJanitor probes stores that are down, so that no message
+// has to wait for the connect timeout, and closes expired idle connections.
+//
+// May be used by several threads. A Lease belongs to one thread, and must end before its pool does.
+// Only connections in a clean state are kept; all others are closed when they come back.
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
+#include "mailer/io/backoff.h"
 #include "mailer/io/waiting.h"
 #include "mailer/message/delivery_events.h"
 #include "mailer/store/connector.h"
+#include "mailer/store/idle_connections.h"
+#include "mailer/store/lease.h"
 
 namespace lmtpq::mailer {
-
-class ConnectionPool;
-
-class Lease {
- public:
-  Lease() = default;
-  Lease(Lease&& other) noexcept = default;
-  Lease& operator=(Lease&& other) noexcept;
-  ~Lease();
-
-  explicit operator bool() const { return upstream_ != nullptr; }
-  Upstream* operator->() const { return upstream_.get(); }
-  Upstream& operator*() const { return *upstream_; }
-  const Store& store() const;
-  // It served before: its death says nothing about the store.
-  bool kept() const { return kept_; }
-
-  // For the next one, if it is in a clean state; closed otherwise, as at the end of a Lease.
-  void give_back();
-
- private:
-  friend class ConnectionPool;
-  Lease(ConnectionPool& pool, std::unique_ptr<Upstream> upstream, Clock::time_point dies,
-        bool kept);
-  void end(bool reusable);
-
-  ConnectionPool* pool_ = nullptr;
-  std::unique_ptr<Upstream> upstream_;
-  Clock::time_point dies_;
-  bool kept_ = false;
-};
 
 class ConnectionPool {
  public:
   struct Limits {
-    std::size_t connections = 1;       // leased, idle and being made
-    int uses = 0;                      // transactions on one; 0: no limit
-    std::chrono::milliseconds age{0};  // of one, from its making, give or take a tenth; 0: no limit
+    std::size_t connections = 1;        // leased, idle and being dialled
+    int uses = 0;                       // transactions on one connection; 0: no limit
+    std::chrono::milliseconds age{0};   // since the dial, give or take a tenth; 0: no limit
     std::chrono::milliseconds idle{0};  // without use; 0: no limit
-    // After a failed dial nobody dials for so long, twice as long after the next, up to the most;
-    // then one does, while the others still hear the last reason. 0: everybody may dial.
-    std::chrono::milliseconds rest{0};
-    std::chrono::milliseconds most_rest{30'000};  // the first rest, where that is longer
-    std::chrono::milliseconds wait{0};            // for a free one; 0: as long as the caller says
+    // After a failed dial; doubles with each further one up to the maximum. 0: no backoff.
+    std::chrono::milliseconds backoff{0};
+    std::chrono::milliseconds max_backoff{30'000};
+    std::chrono::milliseconds wait{0};  // for a connection; 0: until the caller's deadline
   };
   struct Failure {
     Trouble trouble = Trouble::kUnreachable;
-    std::string words;
+    std::string reason;
   };
   struct Figures {
     std::size_t leased = 0;
@@ -79,84 +51,81 @@ class ConnectionPool {
     std::size_t dialling = 0;
     std::size_t waiting = 0;
     std::size_t limit = 0;
-    bool well = true;
-    std::chrono::milliseconds rests{0};  // of a sick one, until it is tried again
-    std::string sickness;                // the last dial's failure
+    bool up = true;
+    std::chrono::milliseconds retry_in{0};  // 0: it is up, or a probe may begin or is running
+    std::string failure;                    // why it is down
   };
+  // For the backoff and the limits of age and idle time; deadlines are on the real clock.
+  using Now = std::function<Clock::time_point()>;
 
   ConnectionPool(std::unique_ptr<Connector> connector, Limits limits,
-                 DeliveryEvents* meter = nullptr);
+                 DeliveryEvents* events = nullptr, Now now = &Clock::now);
   ~ConnectionPool();
   ConnectionPool(const ConnectionPool&) = delete;
   ConnectionPool& operator=(const ConnectionPool&) = delete;
 
-  // An idle connection that is alive; empty: there is none.
-  Lease take_idle();
-  // One of those, else a new one, else the next that comes free, in the order of asking. kNew: a
-  // new one in any case, in the place of an idle one if need be.
-  enum class Which { kAny, kNew };
+  enum class Which {
+    kAny,
+    kNew,  // dial even if there are idle connections; if need be, the oldest of them is closed
+  };
+  // Leases a connection. An empty Lease: there is none, and `failure` says why.
   Lease take(Deadline latest, Failure& failure, Which which = Which::kAny);
+  // Leases an idle connection that is alive; an empty Lease if there is none.
+  Lease take_idle();
 
   const Store& store() const { return connector_->store(); }
   bool has_idle() const;
-  bool well() const;  // the last dial succeeded, or there was none
-  Figures figures() const;
+  bool up() const;  // the last dial succeeded, or none was made yet
   std::size_t open() const;
-  // Of the last connection that was made: "tls=TLSv1.3/verified auth=PLAIN"; empty: none was yet.
+  Figures figures() const;
+  // Of the newest connection: "tls=TLSv1.3/verified auth=PLAIN"; empty until there was one.
   std::string security() const;
 
-  void drop_idle();     // says goodbye to all of them
-  void drop_expired();  // to those over a limit
-  // Dials a sick store whose rest is over, so that no message has to.
-  void try_sick(Deadline latest);
-  // What is leased dies at once, in whatever state, and nothing is leased any more; for the end of
-  // a drain.
+  void close_idle();
+  void close_expired();
+  // Dials a store that is down, if its backoff is over and nobody else does.
+  void probe(Deadline latest);
+  // Breaks all leased connections at once, whatever their state, and lends no more. For the end of
+  // the daemon's drain.
   void cut();
   void renew_tls() { connector_->renew_tls(); }
 
  private:
   friend class Lease;
-  struct Entry {
-    std::unique_ptr<Upstream> upstream;
-    Clock::time_point dies;
-    Clock::time_point last_used;
-  };
-  using Entries = std::vector<Entry>;
   using Lock = std::unique_lock<std::mutex>;
+  enum class Place { kFirst, kLast };  // in the line of those that wait
+  enum class DialResult { kReady, kFailed, kUnknown };
 
-  bool expired(const Entry& entry, Clock::time_point now) const;
-  bool place() const { return !idle_.empty() || open_ < limits_.connections; }
-  bool wait_for_place(Lock& lock, Deadline latest, bool in_front);
-  void call_next();
-  Lease lease_idle(Lock& lock);
-  void hang_up(Lock& lock, Entry entry);
-  Lease lend(std::unique_ptr<Upstream> upstream, Clock::time_point dies, bool kept);
+  bool available() const { return !idle_.empty() || open_ < limits_.connections; }
+  bool wait_until_available(Lock& lock, Deadline latest, Place place);
+  void wake_next();
+  Lease lend(PooledConnection connection, Lease::Origin origin);
+  Lease lend_idle(Lock& lock);
+  Lease take_new(Lock& lock, Deadline latest, Failure& failure);
   Lease dial(Lock& lock, Deadline latest, Failure& failure);
-  Clock::time_point new_death();
-  bool resting() const;
-  enum class Verdict { kWell, kSick, kNone };
-  void note_dial(Verdict verdict, const Failure& failure, bool trial);
-  void take_back(Entry entry, bool reusable);
-  void close(Entries entries);
+  Connection connect(Deadline latest);
+  Backoff::Attempt begin_dial();
+  void end_dial(Backoff::Attempt attempt, DialResult result);
+  void keep(PooledConnection connection);
+  void discard(PooledConnection connection);
+  void close_one(Lock& lock, PooledConnection connection);
+  void close(IdleConnections::List connections);
 
   const std::unique_ptr<Connector> connector_;
   const Limits limits_;
-  DeliveryEvents* const meter_;
+  DeliveryEvents* const events_;
+  const Now now_;
   mutable std::mutex mutex_;
   std::deque<Waiter*> waiting_;
-  Entries idle_;  // the latest used last
+  IdleConnections idle_;
   std::vector<Upstream*> leased_;
   std::size_t dialling_ = 0;
-  std::size_t open_ = 0;  // idle, leased and being made
-  unsigned made_ = 0;
+  std::size_t open_ = 0;  // idle, leased and being dialled
+  unsigned made_ = 0;     // connections so far
+  Backoff backoff_;
+  Failure last_failure_;  // of the store while it is down
   std::string security_;
   bool cut_ = false;
-
-  // Of a store that is sick: the last dial to it failed.
-  Failure sickness_;
-  std::chrono::milliseconds rest_{0};  // 0: it is well
-  Clock::time_point rests_until_;
-  bool on_trial_ = false;  // somebody is dialling it
 };
 
 }  // namespace lmtpq::mailer

@@ -9,14 +9,14 @@ Connector::Connector(const Store& store, const Settings& process, Dialer& dialer
     : store_(store), process_(process), dialer_(dialer), log_(log) {}
 
 Connection Connector::connect(Deadline latest) {
-  Connection connection = attempt(latest, InClear::kUnlessRefused);
-  // At level `may` TLS is a bonus: a store whose TLS is broken gets its mail without.
+  Connection connection = attempt(latest, StartTls::kIfOffered);
+  // At level `may`, a store whose TLS is broken gets its mail without TLS.
   if (connection.trouble == Trouble::kTls && store_.settings.tls.level == TlsLevel::kMay) {
-    warn(connection.failure, "once more without TLS");
+    warn_without_tls(connection.failure, "connecting again without TLS");
     const std::string why = connection.failure;
     const TlsFacts facts = connection.upstream->tls_facts();
-    connection = Connection();  // hung up first: the store may serve no two of us
-    connection = attempt(latest, InClear::kRightAway);
+    connection = Connection();  // closed first: the store may allow one connection only
+    connection = attempt(latest, StartTls::kSkip);
     connection.without_tls = why;
     connection.failed_tls = facts;
   }
@@ -26,14 +26,14 @@ Connection Connector::connect(Deadline latest) {
   return connection;
 }
 
-void Connector::warn(const std::string& failure, const char* effect) const {
+void Connector::warn_without_tls(const std::string& failure, const char* effect) const {
   log_.warning(Record("connection-insecure")
                    .add("destination", store_.destination.text)
                    .add("failed", failure)
                    .add("effect", effect));
 }
 
-Connection Connector::attempt(Deadline latest, InClear clear) {
+Connection Connector::attempt(Deadline latest, StartTls start_tls) {
   Connection made;
   Dialed dialed = dialer_.dial(store_.destination, store_.settings.timeouts.connect, latest);
   if (!dialed.channel) {
@@ -48,7 +48,7 @@ Connection Connector::attempt(Deadline latest, InClear clear) {
       upstream.precede(proxy_v2_header(dialed.source, dialed.target),
                        std::min(Clock::now() + store_.settings.timeouts.lhlo, latest));
     }
-    made.ready = upstream.open(latest) && (clear == InClear::kRightAway || secure(made, latest)) &&
+    made.ready = upstream.open(latest) && (start_tls == StartTls::kSkip || secure(made, latest)) &&
                  log_in(made, latest);
   } catch (const ConfigError& error) {
     made.trouble = Trouble::kConfiguration;
@@ -57,24 +57,25 @@ Connection Connector::attempt(Deadline latest, InClear clear) {
   if (made.ready) {
     made.failure.clear();
   } else {
-    // The reason first: of a reply, mailq(1) shows some 60 characters.
+    // The reason comes first: mailq(1) shows about 60 characters of a reply.
     const std::string why = made.failure.empty() ? upstream.client().reason() : made.failure;
-    made.failure = why + doubt(upstream) + " (" + upstream.peer() + ")";
+    made.failure = why + proxy_hint(upstream) + " (" + upstream.peer() + ")";
   }
   return made;
 }
 
 std::shared_ptr<Tls> Connector::read_tls() const {
   const bool named = store_.destination.family == Destination::Family::kInet;
-  return secure_parts().tls(store_.settings.tls, named ? store_.destination.host : std::string());
+  return secure_library().make_tls(store_.settings.tls,
+                                   named ? store_.destination.host : std::string());
 }
 
 void Connector::renew_tls() {
   if (store_.wants_tls()) {
     std::shared_ptr<Tls> fresh = read_tls();
-    fresh->connect();  // a Tls reads its files for its first connection
+    fresh->connect();  // reads the files
     const std::lock_guard lock(mutex_);
-    tls_.swap(fresh);  // the old one ends without the lock
+    tls_.swap(fresh);  // so that the old one is destroyed without the lock
   }
 }
 
@@ -97,8 +98,7 @@ bool Connector::secure(Connection& connection, Deadline latest) {
       connection.trouble = Trouble::kTls;
       connection.failure =
           "STARTTLS is not offered, and --tls=" +
-          std::string(kTlsLevelNames[static_cast<int>(store_.settings.tls.level)]) +
-          " goes on only with it";
+          std::string(kTlsLevelNames[static_cast<int>(store_.settings.tls.level)]) + " requires it";
     }
     return !must;
   }
@@ -107,7 +107,7 @@ bool Connector::secure(Connection& connection, Deadline latest) {
   }
   if (upstream.client().state() == ClientState::kReady && !must) {
     connection.without_tls = "STARTTLS refused: " + upstream.client().refusal()->summary();
-    warn(connection.without_tls, "goes on without TLS");
+    warn_without_tls(connection.without_tls, "continuing without TLS");
     return true;
   }
   connection.trouble = Trouble::kTls;
@@ -117,8 +117,8 @@ bool Connector::secure(Connection& connection, Deadline latest) {
   return false;
 }
 
-// Over a unix socket Cyrus asks nobody who he is (and offers EXTERNAL to whoever wants to be
-// asked): what cannot be done there need not be.
+// Over a unix socket Cyrus requires no login, although it offers EXTERNAL there. So a login that is
+// not possible is no failure there.
 bool Connector::log_in(Connection& connection, Deadline latest) {
   const AuthSettings& auth = store_.settings.auth;
   Upstream& upstream = *connection.upstream;
@@ -128,10 +128,10 @@ bool Connector::log_in(Connection& connection, Deadline latest) {
   const bool optional = store_.destination.family == Destination::Family::kUnix;
   connection.trouble = Trouble::kLogin;
   if (!upstream.client().capabilities().offers("AUTH")) {
-    connection.failure = "a login is configured, and AUTH is not offered";
+    connection.failure = "a login is configured, but AUTH is not offered";
     return optional;
   }
-  if (upstream.log_in(secure_parts().login(auth, store_.login, surroundings(upstream)),
+  if (upstream.log_in(secure_library().make_sasl(auth, store_.login, surroundings(upstream)),
                       store_.login, latest)) {
     return true;
   }
@@ -144,8 +144,8 @@ bool Connector::log_in(Connection& connection, Deadline latest) {
          !upstream.client().refusal();
 }
 
-// A header that the store does not expect makes nonsense of the dialogue, at once.
-std::string Connector::doubt(const Upstream& upstream) const {
+// A store that does not expect the header fails at the greeting.
+std::string Connector::proxy_hint(const Upstream& upstream) const {
   const bool early = upstream.offered().empty();
   return early && store_.settings.proxy_protocol == ProxyProtocol::kV2
              ? "; proxy-protocol is v2: does the store expect it (lmtpd -H)?"
@@ -160,7 +160,7 @@ SaslSurroundings Connector::surroundings(const Upstream& upstream) const {
                 : unix_socket     ? store_.settings.hostname
                                   : store_.destination.host;
   made.external_bits = static_cast<unsigned>(upstream.tls_facts().bits);
-  // There are ciphers that encrypt nothing.
+  // There are ciphers without encryption.
   made.confidential = unix_socket || (upstream.tls() != nullptr && made.external_bits > 0);
   if (upstream.tls() != nullptr) {
     if (upstream.tls()->showed_certificate()) {
@@ -180,7 +180,7 @@ void Connector::log_security(const Upstream& upstream) const {
   }
   const TlsFacts& facts = upstream.tls_facts();
   Record record("connection-secured");
-  record.add("relay", upstream.peer()).add("tls", tls_words(upstream));
+  record.add("relay", upstream.peer()).add("tls", tls_summary(upstream));
   if (upstream.tls() != nullptr) {
     record.add("cipher", facts.cipher)
         .add("verification", facts.verification)
@@ -196,7 +196,7 @@ void Connector::log_security(const Upstream& upstream) const {
   log_.info(record);
 }
 
-std::string tls_words(const Upstream& upstream) {
+std::string tls_summary(const Upstream& upstream) {
   const TlsFacts& facts = upstream.tls_facts();
   return upstream.tls() == nullptr
              ? "none"

@@ -1,13 +1,11 @@
-// The way to one store: from its DEST to a connection that is ready for mail, as configured.
+// Opens a connection to one store, as the settings say: dial, PROXY header, greeting, STARTTLS,
+// login.
 //
-// What it is: the policy of opening. Dial, PROXY header, greeting, STARTTLS by the level, login;
-//   and what is kept of one connection for the next (the TLS session).
-// What it does not know: messages, other stores, how often it is tried.
-// Called by: ConnectionPool (one for each store) and probe.
-// Threads and lifetimes: may be used by several threads; store, settings, dialer and log must
-//   outlive it.
-// Failure: a Connection without `ready`: the trouble and its words; one warning in the log is the
-//   caller's. At level encrypt and above nothing is ever said in clear but LHLO and STARTTLS.
+// ConnectionPool and probe use it. It keeps the TLS session of one connection for the next. At
+// level encrypt and above, nothing but LHLO and STARTTLS is ever sent without TLS.
+//
+// A Connection that is not ready has a trouble and a failure text; the caller logs them. May be
+// used by several threads. Store, settings, dialer and log must outlive it.
 #pragma once
 
 #include <memory>
@@ -23,12 +21,14 @@
 namespace lmtpq::mailer {
 
 struct Connection {
-  std::unique_ptr<Upstream> upstream;  // also of one that is not ready, for probe; nullptr: no dial
+  // Also set after a failure, for probe; nullptr if the dial failed.
+  std::unique_ptr<Upstream> upstream;
   bool ready = false;
   Trouble trouble = Trouble::kUnreachable;
   std::string failure;
-  std::string without_tls;  // why, where the level is `may` and TLS was offered
-  TlsFacts failed_tls;      // what became known of it
+  // At level `may`: why there is no TLS although it was offered, and what the handshake showed.
+  std::string without_tls;
+  TlsFacts failed_tls;
 };
 
 class Connector {
@@ -37,19 +37,19 @@ class Connector {
 
   Connection connect(Deadline latest);
   const Store& store() const { return store_; }
-  // Reads the TLS files anew, for the connections from now on. ConfigError: they cannot be used,
-  // and what was read of them before stays.
+  // Reads the TLS files again, for later connections. Throws ConfigError if they cannot be used;
+  // the previous ones stay in use then.
   void renew_tls();
 
  private:
-  enum class InClear { kUnlessRefused, kRightAway };
-  Connection attempt(Deadline latest, InClear clear);
+  enum class StartTls { kIfOffered, kSkip };
+  Connection attempt(Deadline latest, StartTls start_tls);
   std::shared_ptr<Tls> read_tls() const;
   std::shared_ptr<Tls> tls();
   bool secure(Connection& connection, Deadline latest);
   bool log_in(Connection& connection, Deadline latest);
-  void warn(const std::string& failure, const char* effect) const;
-  std::string doubt(const Upstream& upstream) const;
+  void warn_without_tls(const std::string& failure, const char* effect) const;
+  std::string proxy_hint(const Upstream& upstream) const;
   SaslSurroundings surroundings(const Upstream& upstream) const;
   void log_security(const Upstream& upstream) const;
 
@@ -58,10 +58,10 @@ class Connector {
   Dialer& dialer_;
   const Log& log_;
   std::mutex mutex_;
-  std::shared_ptr<Tls> tls_;  // made at the first use
+  std::shared_ptr<Tls> tls_;  // created at the first use
 };
 
 // For the log: "none", or "TLSv1.3/verified".
-std::string tls_words(const Upstream& upstream);
+std::string tls_summary(const Upstream& upstream);
 
 }  // namespace lmtpq::mailer

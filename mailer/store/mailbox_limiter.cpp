@@ -29,53 +29,53 @@ Claim::~Claim() {
   }
 }
 
-// Nobody who came earlier waits for one of its mailboxes, and none of them is full.
-bool MailboxLimiter::free_for(const Claimant& waiter) const {
-  return std::all_of(waiter.mailboxes.begin(), waiter.mailboxes.end(), [&](const auto& name) {
+// None of its mailboxes is full, and no earlier claim waits for one of them.
+bool MailboxLimiter::can_grant(const Claimant& claimant) const {
+  return std::all_of(claimant.mailboxes.begin(), claimant.mailboxes.end(), [&](const auto& name) {
     const Mailbox& mailbox = mailboxes_.at(name);
-    return mailbox.in_flight < limit_ && mailbox.waiting.front() == &waiter;
+    return mailbox.in_flight < limit_ && mailbox.waiting.front() == &claimant;
   });
 }
 
-void MailboxLimiter::leave_queues(const Claimant& waiter) {
-  for (const std::string& name : waiter.mailboxes) {
-    std::erase(mailboxes_.at(name).waiting, &waiter);
+void MailboxLimiter::leave_queues(const Claimant& claimant) {
+  for (const std::string& name : claimant.mailboxes) {
+    std::erase(mailboxes_.at(name).waiting, &claimant);
   }
 }
 
-void MailboxLimiter::grant(Claimant& waiter) {
-  leave_queues(waiter);
-  for (const std::string& name : waiter.mailboxes) {
+void MailboxLimiter::grant(Claimant& claimant) {
+  leave_queues(claimant);
+  for (const std::string& name : claimant.mailboxes) {
     ++mailboxes_.at(name).in_flight;
   }
-  waiter.granted = true;
+  claimant.granted = true;
 }
 
-// Whose turn it is now; nullptr: nobody's.
+// The claim that can be granted now; nullptr: there is none.
 MailboxLimiter::Claimant* MailboxLimiter::next_of(const std::string& name) const {
   const auto found = mailboxes_.find(name);
   if (found == mailboxes_.end() || found->second.waiting.empty()) {
     return nullptr;
   }
   Claimant* const first = found->second.waiting.front();
-  return free_for(*first) ? first : nullptr;
+  return can_grant(*first) ? first : nullptr;
 }
 
-// Who is first in the queue of one of these may have been waiting for just this; and where he was
-// let in, the next, in each of the queues that he left.
-void MailboxLimiter::call(const std::vector<std::string>& mailboxes) {
-  Claimant* left = nullptr;  // whose queues are still to be looked at
+// Grants the first claim of each of these queues, if possible. A granted claim leaves all its
+// queues, so the next claims in those are looked at too.
+void MailboxLimiter::grant_next(const std::vector<std::string>& mailboxes) {
+  Claimant* unchecked = nullptr;  // the last granted claim whose queues are not looked at yet
   const std::vector<std::string>* queues = &mailboxes;
   while (queues != nullptr) {
     for (const std::string& name : *queues) {
       while (Claimant* const next = next_of(name)) {
         grant(*next);
         next->turn.call();
-        next->before = std::exchange(left, next);
+        next->granted_before = std::exchange(unchecked, next);
       }
     }
-    queues = left == nullptr ? nullptr : &left->mailboxes;
-    left = left == nullptr ? nullptr : left->before;
+    queues = unchecked == nullptr ? nullptr : &unchecked->mailboxes;
+    unchecked = unchecked == nullptr ? nullptr : unchecked->granted_before;
   }
   for (const std::string& name : mailboxes) {
     const auto found = mailboxes_.find(name);
@@ -99,7 +99,7 @@ Claim MailboxLimiter::claim(std::vector<std::string> mailboxes, Deadline latest)
   for (const std::string& name : made.mailboxes_) {
     mailboxes_[name].waiting.push_back(&self);
   }
-  if (free_for(self)) {
+  if (can_grant(self)) {
     grant(self);
   }
   ++waiting_;
@@ -110,7 +110,7 @@ Claim MailboxLimiter::claim(std::vector<std::string> mailboxes, Deadline latest)
     made.limiter_ = this;
   } else {
     leave_queues(self);
-    call(made.mailboxes_);
+    grant_next(made.mailboxes_);
   }
   return made;
 }
@@ -120,7 +120,7 @@ void MailboxLimiter::give_back(const std::vector<std::string>& mailboxes) {
   for (const std::string& name : mailboxes) {
     --mailboxes_.at(name).in_flight;
   }
-  call(mailboxes);
+  grant_next(mailboxes);
 }
 
 std::size_t MailboxLimiter::waiting() const {

@@ -1,13 +1,12 @@
-// How many deliveries may be in flight for one mailbox.
+// Limits how many deliveries to one mailbox are in flight.
 //
-// What it is: claims on mailboxes; who claims several gets all of them at once, in the order of
-//   asking wherever two want the same.
-// What it does not know: connections, stores.
-// Called by: Delivery, before it asks for a connection, which would else be held meanwhile.
-// Threads and lifetimes: used by several threads; a Claim must end before its limiter does.
-// Failure: an empty Claim, when time was up.
-// Why: past some ten deliveries to one mailbox Cyrus and Dovecot answer 451 (cyrus-imapd#5032,
-//   lmtp_user_concurrency_limit), and each of them meanwhile waits for the mailbox's lock.
+// With more than about ten deliveries to a mailbox, Cyrus and Dovecot reply 451 (cyrus-imapd#5032,
+// lmtp_user_concurrency_limit), and each of the others waits for the mailbox's lock. So a delivery
+// claims its mailboxes before it takes a connection. A claim gets all its mailboxes at once; claims
+// on the same mailbox are granted in the order of asking.
+//
+// Used by several threads. A Claim must end before its limiter does. A Claim is empty if its
+// deadline came first.
 #pragma once
 
 #include <deque>
@@ -25,7 +24,7 @@ class MailboxLimiter;
 class Claim {
  public:
   Claim() = default;
-  static Claim unneeded();  // granted, by nobody
+  static Claim unneeded();  // granted without a limiter
   Claim(Claim&& other) noexcept;
   Claim& operator=(Claim&& other) noexcept;
   ~Claim();
@@ -40,7 +39,7 @@ class Claim {
 
 class MailboxLimiter {
  public:
-  explicit MailboxLimiter(std::size_t limit = 0) : limit_(limit) {}  // 0: everybody may
+  explicit MailboxLimiter(std::size_t limit = 0) : limit_(limit) {}  // 0: no limit
   Claim claim(std::vector<std::string> mailboxes, Deadline latest);
   std::size_t waiting() const;
 
@@ -50,23 +49,23 @@ class MailboxLimiter {
     const std::vector<std::string>& mailboxes;
     Waiter turn;
     bool granted = false;
-    Claimant* before = nullptr;  // let in before him by the same call()
+    Claimant* granted_before = nullptr;  // by the same grant_next()
   };
   struct Mailbox {
     std::size_t in_flight = 0;
     std::deque<Claimant*> waiting;
   };
 
-  bool free_for(const Claimant& waiter) const;
+  bool can_grant(const Claimant& claimant) const;
   Claimant* next_of(const std::string& name) const;
-  void grant(Claimant& waiter);
-  void leave_queues(const Claimant& waiter);
-  void call(const std::vector<std::string>& mailboxes);
+  void grant(Claimant& claimant);
+  void leave_queues(const Claimant& claimant);
+  void grant_next(const std::vector<std::string>& mailboxes);
   void give_back(const std::vector<std::string>& mailboxes);
 
   const std::size_t limit_;
   mutable std::mutex mutex_;
-  std::unordered_map<std::string, Mailbox> mailboxes_;  // those in flight or waited for
+  std::unordered_map<std::string, Mailbox> mailboxes_;  // with deliveries in flight or waiting
   std::size_t waiting_ = 0;
 };
 

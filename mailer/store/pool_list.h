@@ -1,44 +1,38 @@
-// The stores that one message may go to.
+// The pools of the stores that one message may go to, in the order of the settings.
 //
-// What it is: pools in the settings' order, and whose turn it is.
-// What it does not know: what a connection is used for.
-// Called by: Delivery.
-// Threads and lifetimes: may be used by several threads; immutable but for the pools themselves,
-//   which others may share.
-// Failure: none of its own.
+// `relay` and `deliver` make a list of their own pools, and prefer an idle connection to any of
+// the stores to the order of the stores. The daemon's pools are shared by all deliveries; nobody
+// may prefer, count or close their idle connections through this list.
+// May be used by several threads.
 #pragma once
 
 #include <memory>
 #include <vector>
 
-#include "mailer/store/connection_pool.h"
+#include "mailer/store/store_order.h"
 
 namespace lmtpq::mailer {
 
 class PoolList {
  public:
-  using Shared = std::vector<std::shared_ptr<ConnectionPool>>;
-
-  // For one session: a pool for each store of the settings, and a connection that is kept counts
-  // more than the order of the stores.
+  // For one client: a pool for each store of the settings (Balance::kReuse).
   PoolList(const Settings& settings, Dialer& dialer, const Log& log,
            ConnectionPool::Limits limits = {});
-  // PoolList that are shared.
-  PoolList(Shared stores, Balance balance);
+  PoolList(SharedPools pools, Balance balance) : pools_(std::move(pools)), balance_(balance) {}
 
-  std::size_t size() const { return stores_.size(); }
-  ConnectionPool& operator[](std::size_t store) { return *stores_[store]; }
-  // The order for one message: by the balance, and the sick ones behind those that are well.
-  std::vector<ConnectionPool*> order() const;
-  // An idle one that counts more than the order; empty: none does.
-  Lease take_kept();
-  // Idle connections that are this session's own.
+  std::size_t size() const { return pools_.size(); }
+  ConnectionPool& operator[](std::size_t store) { return *pools_[store]; }
+  // In which order the stores are to be tried for one message.
+  std::vector<ConnectionPool*> order() const { return store_order(pools_, balance_); }
+
+  // With Balance::kReuse only; otherwise there is nothing to take, and nothing to close.
+  Lease take_idle();
   bool has_idle() const;
-  void drop_idle();
+  void close_idle();
 
  private:
-  Shared stores_;
-  Balance balance_ = Balance::kKept;
+  SharedPools pools_;
+  Balance balance_ = Balance::kReuse;
 };
 
 }  // namespace lmtpq::mailer

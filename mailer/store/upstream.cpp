@@ -7,14 +7,13 @@
 namespace lmtpq::mailer {
 namespace {
 
-// Cyrus refuses an oversize message with one reply for all recipients, and that close to its limit
-// this much silence behind the first is enough. Far from any limit 552 5.2.3 may be one mailbox's
-// own, while the next recipient is being filed.
+// Cyrus refuses an oversize message with one reply for all recipients. So near the store's limit a
+// short silence after the first 552 is taken for such a refusal. Far from the limit, 552 5.2.3 may
+// be about one mailbox only, while the store files the message for the next one.
 constexpr std::chrono::seconds kRefusalGrace{2};
 constexpr std::chrono::seconds kDoubtfulRefusalGrace{30};
 constexpr std::uint64_t kNearLimit = 16 * 1024;
 
-// All of a message that fits one flight.
 bool read_whole(const Body& body, std::string& message) {
   Body::Reader reader(body);
   std::string_view bytes;
@@ -27,7 +26,7 @@ bool read_whole(const Body& body, std::string& message) {
       case Body::Reader::Result::kEnd:
         return true;
       case Body::Reader::Result::kFailed:
-        return false;  // send_message() will say so
+        return false;  // send_message() reports it
     }
   }
 }
@@ -97,17 +96,17 @@ void Upstream::converse_while(ClientState state, Deadline latest) {
   }
 }
 
-// The timer starts anew with each whole reply, never with a part of one: a store that dribbles is
-// waited for no longer than one that is silent.
+// The timer starts again after each complete reply, not after a part of one, so that a store that
+// sends single bytes gets no more time than a silent one.
 Deadline Upstream::reply_deadline() {
   if (timed_reply_ != client_.replies()) {
     timed_reply_ = client_.replies();
-    reply_deadline_ = Clock::now() + patience();
+    reply_deadline_ = Clock::now() + reply_timeout();
   }
   return reply_deadline_;
 }
 
-std::chrono::milliseconds Upstream::patience() const {
+std::chrono::milliseconds Upstream::reply_timeout() const {
   const StoreTimeouts& t = settings_.timeouts;
   switch (client_.awaited().value_or(Awaited::kQuit)) {
     case Awaited::kGreeting:
@@ -152,32 +151,32 @@ void Upstream::exchange_commands(Deadline deadline) {
     transcript_.sent(std::string_view(client_.output()).substr(0, shown));
   }
   client_.output().erase(0, written);
-  // Before what was heard in return is looked at.
+  // Noted before the input is processed, which may end the transaction.
   if (written > 0 && client_.flight_out()) {
-    message_out(message_size_);
+    note_message_sent(message_size_);
   }
-  const std::size_t heard = client_.replies();
-  hear(in, status, awaited);
-  // Who always has another byte for us, and never a whole reply, is no better than who is silent.
-  if (status == IoStatus::kProgress && written == 0 && client_.replies() == heard &&
+  const std::size_t replies = client_.replies();
+  take_input(in, status, awaited);
+  // A store that keeps sending bytes, but never a complete reply, times out too.
+  if (status == IoStatus::kProgress && written == 0 && client_.replies() == replies &&
       Clock::now() >= deadline) {
-    hear({}, IoStatus::kTimeout, awaited);
+    take_input({}, IoStatus::kTimeout, awaited);
   }
 }
 
 void Upstream::exchange_message(std::string_view& out, Deadline deadline) {
   std::string in;
   const IoStatus status = channel_->exchange(out, in, deadline);
-  hear(in, status, std::nullopt);
+  take_input(in, status, std::nullopt);
 }
 
-void Upstream::hear(const std::string& in, IoStatus status, std::optional<Awaited> awaited) {
+void Upstream::take_input(const std::string& in, IoStatus status, std::optional<Awaited> awaited) {
   if (!client_.confidential()) {
     transcript_.received(in);
   }
   client_.receive(in);
   if (!in.empty()) {
-    heard_ = Clock::now();
+    last_input_ = Clock::now();
   }
   if (status == IoStatus::kProgress) {
     return;
@@ -188,7 +187,7 @@ void Upstream::hear(const std::string& in, IoStatus status, std::optional<Awaite
   if (client_.message_refused()) {
     client_.conclude_refused();
   } else if (status == IoStatus::kTimeout) {
-    client_.lost("time was up" + when);
+    client_.lost("timed out" + when);
   } else {
     client_.lost(channel_->failure() + when);
   }

@@ -1,19 +1,19 @@
-// A message on its way to the store, in one of three forms.
+// Sends a message to the store, in one of three forms.
 //
-// DATA and a dot, for a store without CHUNKING. With it, BDAT: no dots are stuffed, and no byte of
-// the message can be taken for its end. A large message goes in chunks once it is known that
-// somebody takes it. A small one goes in one flight with its commands: one round trip instead of
-// two.
+// To a store without CHUNKING: DATA, and the message with stuffed dots. With CHUNKING: BDAT, where
+// no byte of the message can be taken for its end. A large message is sent in chunks after the
+// store has accepted a recipient. A small one is sent in one flight with its commands, which saves
+// a round trip.
 //
-// One flight has a price. When the connection dies before any reply, the store may have filed the
-// message, and it cannot be sent elsewhere as after an unanswered MAIL. And where no 354 stands
-// between the envelope's replies and the message's, one reply too many is not told from the
-// message's. So it is for a connection on which a message went through in step before, and from
-// which we heard within kLively: under load, where it counts, that is every connection, while one
-// that idled, and may have been cut without a word (a firewall, a host that is gone), hears MAIL
-// and RCPT first. A connection that the store closed meanwhile is known by alive(), and one that it
-// closes now fails our write as a rule before the last byte is out; the message is then retried as
-// ever.
+// One flight has a disadvantage: if the connection breaks before any reply, the store may have
+// filed the message, so that it cannot be sent to another store as after a MAIL without a reply.
+// Besides, no 354 separates the envelope's replies from the message's, so that an extra reply
+// would be taken for the message's. Therefore one flight is used only on a connection that
+// delivered a message before and from which we received something within kActive. Under load,
+// where the round trip matters, these are all connections. On a connection that was idle, and may
+// have been dropped by a firewall or a dead host, MAIL and RCPT are sent first. A connection that
+// the store has closed is found by alive(); if the store closes it just now, our write usually
+// fails before the last byte, and the message is sent again as usual.
 
 #include <algorithm>
 
@@ -24,7 +24,7 @@ namespace lmtpq::mailer {
 namespace {
 
 constexpr std::size_t kPieceSize = 64 * 1024;
-constexpr std::chrono::seconds kLively{1};
+constexpr std::chrono::seconds kActive{1};
 
 }  // namespace
 
@@ -32,17 +32,17 @@ MessageForm Upstream::form_for(const Body& body) const {
   if (!settings_.chunking) {
     return MessageForm::kData;
   }
-  const bool lively = transactions_ > 0 && Clock::now() - heard_ <= kLively;
-  return lively && body.size() <= kPieceSize ? MessageForm::kOneFlight : MessageForm::kChunks;
+  const bool active = transactions_ > 0 && Clock::now() - last_input_ <= kActive;
+  return active && body.size() <= kPieceSize ? MessageForm::kOneFlight : MessageForm::kChunks;
 }
 
-// What goes to the wire of a message, piece by piece.
+// The message in the form in which it is sent, piece by piece.
 class Upstream::MessageWriter {
  public:
   MessageWriter(const Body& body, MessageForm form)
       : reader_(body), left_(body.size()), chunks_(form != MessageForm::kData) {}
 
-  // The next piece, a whole chunk if it goes in chunks. False: the message cannot be read.
+  // The next piece; with BDAT, a complete chunk. False: the message cannot be read.
   bool next(std::string& piece) {
     piece.clear();
     return chunks_ ? next_chunk(piece) : next_data(piece);
@@ -64,7 +64,7 @@ class Upstream::MessageWriter {
     return true;
   }
 
-  // The dot joins the last piece, so that a small message is one write.
+  // The final dot is part of the last piece, so that a small message is one write.
   bool next_data(std::string& piece) {
     std::string_view bytes;
     while (piece.size() < kPieceSize) {
@@ -101,7 +101,7 @@ void Upstream::send_message(const Body& body, Deadline latest) {
   while (client_.state() == ClientState::kBody) {
     if (out.empty() && !piece.empty()) {
       if (writer.done()) {
-        message_out(sent);
+        note_message_sent(sent);
         client_.end_of_data();
         return;
       }
@@ -111,7 +111,7 @@ void Upstream::send_message(const Body& body, Deadline latest) {
       piece.clear();
     }
     if (out.empty() && client_.may_send_chunk()) {
-      // Half a message must never be ended as if it were whole.
+      // A part of a message must never be ended as if it were complete.
       if (!writer.next(piece)) {
         spool_failure_ = writer.failure();
         client_.lost(spool_failure_);
@@ -129,8 +129,8 @@ void Upstream::send_message(const Body& body, Deadline latest) {
   }
 }
 
-// The store may file it from now on.
-void Upstream::message_out(std::uint64_t bytes) {
+// From now on the store may file the message.
+void Upstream::note_message_sent(std::uint64_t bytes) {
   if (!dot_sent_) {
     dot_sent_ = true;
     dot_time_ = Clock::now();

@@ -1,10 +1,11 @@
-// A connection until its first transaction: greeting, LHLO, TLS, login.
+// The part of Upstream before the first transaction: greeting, LHLO, TLS, login.
 
 #include <algorithm>
 
 #include "mailer/store/upstream.h"
 
 namespace lmtpq::mailer {
+
 bool Upstream::precede(std::string_view bytes, Deadline deadline) {
   std::string in;
   const bool written = write_all(*channel_, bytes, in, deadline);
@@ -12,9 +13,9 @@ bool Upstream::precede(std::string_view bytes, Deadline deadline) {
   return written;
 }
 
-bool Upstream::open(Deadline latest) { return hear_offer(latest); }
+bool Upstream::open(Deadline latest) { return await_offer(latest); }
 
-bool Upstream::hear_offer(Deadline latest) {
+bool Upstream::await_offer(Deadline latest) {
   converse_while(ClientState::kOpening, latest);
   if (client_.state() != ClientState::kReady) {
     return false;
@@ -45,7 +46,7 @@ bool Upstream::start_tls(std::shared_ptr<Tls> tls, Deadline latest) {
   tls_ = connection.get();
   channel_ = std::make_unique<LayeredChannel>(std::move(channel_), std::move(connection));
   client_.start_over();
-  return hear_offer(latest);
+  return await_offer(latest);
 }
 
 bool Upstream::log_in(std::unique_ptr<SaslExchange> sasl, const Login& login, Deadline latest) {
@@ -56,7 +57,7 @@ bool Upstream::log_in(std::unique_ptr<SaslExchange> sasl, const Login& login, De
     login_failure_ = "login: " + sasl->failure();
     return false;
   }
-  transcript_.note("AUTH " + sasl->mechanism() + " (what is said is not shown)");
+  transcript_.note("AUTH " + sasl->mechanism() + " (dialogue not shown)");
   if (!exchange_login(*sasl, login.password, latest)) {
     const std::string who = login.user.empty() ? "" : " as " + login.user;
     login_failure_ = "login by " + sasl->mechanism() + who + ": " + login_failure_;
@@ -72,16 +73,16 @@ bool Upstream::log_in(std::unique_ptr<SaslExchange> sasl, const Login& login, De
         std::make_unique<LayeredChannel>(std::move(channel_), exchange.into_layer(std::move(sasl)));
   }
   client_.start_over();
-  return hear_offer(latest);
+  return await_offer(latest);
 }
 
-// True when both sides say that we are in.
+// True if both the store and the mechanism report success.
 bool Upstream::exchange_login(SaslExchange& sasl, const Secret& password, Deadline latest) {
   client_.authenticate(sasl.mechanism(), sasl.initial(), password.text());
   converse_while(ClientState::kOpening, latest);
   while (client_.state() == ClientState::kChallenged) {
     if (!login_failure_.empty()) {
-      client_.lost("AUTH: " + login_failure_);  // we gave up, and it asks on
+      client_.lost("AUTH: " + login_failure_);  // we cancelled, and the store goes on
       return false;
     }
     auto answer = sasl.answer(client_.challenge());
@@ -98,7 +99,8 @@ bool Upstream::exchange_login(SaslExchange& sasl, const Secret& password, Deadli
     if (login_failure_.empty() && sasl.succeed()) {
       return true;
     }
-    // A server that lets us in without the proof that the mechanism owes us may be anybody.
+    // A server that accepts the login without the proof that the mechanism requires may be any
+    // host.
     login_failure_ = login_failure_.empty() ? sasl.failure() : login_failure_;
     client_.lost("AUTH: " + login_failure_);
   } else if (login_failure_.empty()) {

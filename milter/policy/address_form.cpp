@@ -13,13 +13,13 @@ AddressForm form_of(std::string_view path) {
     return AddressForm::kPlain;  // the null sender
   }
   if (!Mailbox::parse(address)) {
-    return AddressForm::kOdd;
+    return AddressForm::kAmbiguous;
   }
-  // What was quoted counts too: Sendmail's rules see it without its quotes.
+  // Quoted characters count too: Sendmail's rules see them without the quotes.
   const std::string text = comparable_address(address);
   const std::string_view local = std::string_view(text).substr(0, text.rfind('@'));
   const bool plain = local.find_first_of("%!@:;,<>()[]\"\\ \t") == std::string_view::npos;
-  return plain ? AddressForm::kPlain : AddressForm::kOdd;
+  return plain ? AddressForm::kPlain : AddressForm::kAmbiguous;
 }
 
 }  // namespace lmtpq::milter

@@ -26,7 +26,7 @@ std::string field_name(std::string_view text) {
 
 std::vector<std::string> words(std::string_view value, const char* expected) {
   std::vector<std::string> made = list_of(value);
-  // `# words` is no comment here; qmail's double bounces come from #@[].
+  // `# words` would be patterns, not a comment. qmail's double bounces come from #@[].
   const bool comment = std::any_of(made.begin(), made.end(), [](const std::string& word) {
     return (word.starts_with('#') && word != "#@[]") || word.starts_with(';');
   });
@@ -86,15 +86,15 @@ std::optional<Condition> Condition::parse(std::string_view name, std::string_vie
   const std::string_view word = name.substr(0, name.find_first_of(kBlank));
   const auto known =
       std::find(std::begin(kConditionNames), std::end(kConditionNames), std::string(word));
-  const std::string_view behind = trimmed(name.substr(word.size()));
+  const std::string_view field = trimmed(name.substr(word.size()));
   if (known == std::end(kConditionNames)) {
     return std::nullopt;
   }
   Condition made;
   made.kind_ = static_cast<ConditionKind>(known - std::begin(kConditionNames));
   if (made.kind_ == ConditionKind::kHeader) {
-    made.header_name_ = field_name(behind);
-  } else if (!behind.empty()) {
+    made.header_name_ = field_name(field);
+  } else if (!field.empty()) {
     return std::nullopt;
   }
   made.value_ = trimmed(value);
@@ -142,12 +142,13 @@ void Condition::take_addresses() {
                                 : "expected addresses or patterns such as *@example.org";
   for (const std::string& word : words(value_, expected)) {
     patterns_.emplace_back(without_brackets(word));
-    // Addresses are compared without these (comparable_address): such a pattern never matched.
+    // Addresses are compared without these characters (comparable_address): such a pattern could
+    // never match.
     if (patterns_.back().find_first_of("\"'\\;<>()") != std::string::npos ||
         patterns_.back().starts_with('@')) {
       throw ConfigError(expected);
     }
-    // A null sender there is, a null recipient there is not.
+    // The sender may be null, a recipient cannot.
     if (patterns_.back().empty() && !sender) {
       throw ConfigError(expected);
     }

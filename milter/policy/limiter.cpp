@@ -13,7 +13,7 @@ namespace {
 using std::chrono::seconds;
 
 constexpr const char* kExpected =
-    "expected a number, 1 or more, per second, minute, hour or day, such as 100/hour";
+    "expected 1 or more per second, minute, hour or day, such as 100/hour";
 constexpr const char* kBlank = " \t";
 
 struct Period {
@@ -25,7 +25,7 @@ constexpr Period kPeriods[] = {{"second", seconds(1)},
                                {"hour", std::chrono::hours(1)},
                                {"day", std::chrono::hours(24)}};
 
-// Takes `/` or the word `per` with a blank on either side.
+// Takes `/`, or the word `per` between blanks.
 bool take_per(std::string_view& rest) {
   const std::string_view word = trimmed(rest);
   if (word.starts_with('/')) {
@@ -89,7 +89,7 @@ bool Limiter::take(const std::string& rule, const std::string& sender, const Lim
     found = counts_.emplace(key, Count{now, limit.period, 0}).first;
   }
   Count& count = found->second;
-  // A reload may have changed the period since.
+  // A reload may have changed the period.
   count.period = limit.period;
   if (now - count.begun >= count.period) {
     count.begun = now;
@@ -102,8 +102,8 @@ bool Limiter::take(const std::string& rule, const std::string& sender, const Lim
   return true;
 }
 
-// A walk over all counts takes milliseconds, in which every other thread waits: a flood of new
-// senders must not cause one for each of them.
+// Removes expired counts. The walk takes milliseconds under the lock, so it is not made for every
+// new sender of a flood.
 bool Limiter::make_room(Time now) {
   if (now < next_sweep_) {
     return false;

@@ -1,14 +1,9 @@
-// How often a rule may let a sender's mail past the quota.
+// How many messages of a sender a rule may let ignore the quota: `limit = 100/hour`.
 //
-// What it is: Limit (N per period, as in `limit = 100/hour`) and a Limiter that counts by rule and
-//   sender. A period begins with the first message that is counted in it; when it is over the count
-//   begins anew.
-// What it does not know: rules, who a sender is; the clock is passed in.
-// Called by: policy.
-// Threads and lifetimes: one Limiter for the whole process, over all reloads; locked inside.
-// Failure: memory is bounded: kMaxSenders counts, each under kMaxSender bytes of its sender's name.
-//   When all counts are in use, a new sender gets nothing past the quota until one is over, which
-//   is looked for once a second at most: a flood of senders opens no door.
+// A period begins with the first message that it counts. One Limiter serves the whole process and
+// survives reloads; it is locked inside. Memory is bounded by kMaxSenders counts: while all are in
+// use, new senders are over the limit, so a flood of senders cannot open a quota. Expired counts
+// are removed once a second at most.
 #pragma once
 
 #include <chrono>
@@ -23,7 +18,7 @@ namespace lmtpq::milter {
 struct Limit {
   std::uint64_t count = 0;
   std::chrono::seconds period{0};
-  // `100/hour`, `100/h`, `5 per minute`; second minute hour day and their first letters. Throws
+  // `100/hour`, `100/h`, `5 per minute`; second, minute, hour, day and their first letters. Throws
   // ConfigError with what was expected.
   static Limit parse(std::string_view text);
   std::string text() const;  // "100/hour"
@@ -35,7 +30,7 @@ class Limiter {
   static constexpr std::size_t kMaxSenders = 100'000;
   static constexpr std::size_t kMaxSender = 320;  // bytes; a path has 256 (RFC 5321)
 
-  // Counts one message; false when it is over the limit (and is not counted then).
+  // Counts one message. false: it is over the limit, and not counted.
   bool take(const std::string& rule, const std::string& sender, const Limit& limit, Time now);
 
  private:
@@ -47,8 +42,8 @@ class Limiter {
   bool make_room(Time now);
 
   std::mutex mutex_;
-  // By rule, a line feed, and the sender. Ordered, since senders choose their names: those of a
-  // hash table could be chosen to fall into one bucket.
+  // By rule, a line feed, and the sender. Ordered and not hashed: senders choose their names, and
+  // could choose them to collide.
   std::map<std::string, Count> counts_;
   Time next_sweep_ = Time::min();
 };

@@ -1,6 +1,7 @@
 #include "milter/policy/policy.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "common/ascii.h"
@@ -8,11 +9,11 @@
 namespace lmtpq::milter {
 namespace {
 
-// A rule as it stands for one message: what does not depend on the recipient is settled, so that
-// thousands of recipients do not have every rule and header read again for each of them.
+// A rule whose conditions on the message hold. Only those on the recipient are left, so that a
+// message with thousands of recipients does not evaluate every rule and header for each of them.
 struct Candidate {
   const Rule* rule;
-  std::vector<const Condition*> of_recipient;  // what is left to ask
+  std::vector<const Condition*> of_recipient;  // not evaluated yet
   bool used = false;                           // it decides for a recipient
   bool over_limit = false;
 
@@ -23,7 +24,7 @@ struct Candidate {
   }
 };
 
-// Nothing when the rule holds for no recipient of this message.
+// Nothing: the rule matches for no recipient of this message.
 std::optional<Candidate> candidate(const Rule& rule, const MessageFacts& message) {
   Candidate made{&rule, {}};
   for (const Condition& condition : rule.conditions) {
@@ -44,7 +45,7 @@ std::vector<Candidate> candidates(const std::vector<Rule>& rules, const MessageF
       continue;
     }
     made.push_back(std::move(*next));
-    // It takes every recipient that is left: nobody comes to the rules behind it.
+    // This rule matches every recipient: later rules are never reached.
     if (made.back().of_recipient.empty()) {
       break;
     }
@@ -63,7 +64,7 @@ const Candidate* first_match(std::vector<Candidate>& rules, const MessageFacts& 
   return nullptr;
 }
 
-// One message is one count for each rule that lets any of its recipients past the quota.
+// Counts the message once for each rule that lets any recipient ignore the quota.
 void count(std::vector<Candidate>& rules, const MessageFacts& message, Limiter& limiter,
            Limiter::Time now) {
   for (Candidate& candidate : rules) {
@@ -110,34 +111,6 @@ std::vector<std::string> header_names_of(const std::vector<Rule>& rules) {
 
 }  // namespace
 
-const Condition* Rule::mismatch(const MessageFacts& message,
-                                const RecipientFacts& recipient) const {
-  for (const Condition& condition : conditions) {
-    if (!condition.holds(message, recipient)) {
-      return &condition;
-    }
-  }
-  return nullptr;
-}
-
-std::string Rule::summary() const {
-  std::string text = kQuotaNames[static_cast<std::size_t>(quota)];
-  std::string separator = ": ";
-  for (const Condition& condition : conditions) {
-    text += std::exchange(separator, ", ") + condition.text();
-  }
-  if (limit) {
-    text += std::exchange(separator, ", ") + "limit = " + limit->text();
-  }
-  return conditions.empty() && !limit ? text + ": every message" : text;
-}
-
-bool Rule::anyone_can_match() const {
-  return quota == Quota::kIgnore &&
-         std::all_of(conditions.begin(), conditions.end(),
-                     [](const Condition& condition) { return condition.forgeable(); });
-}
-
 Policy::Policy(std::vector<Rule> rules, std::vector<std::string> tag_mailers)
     : rules_(std::move(rules)),
       tag_mailers_(std::move(tag_mailers)),
@@ -145,17 +118,17 @@ Policy::Policy(std::vector<Rule> rules, std::vector<std::string> tag_mailers)
 
 Verdict Policy::decide(const MessageFacts& message, Limiter* limiter, Limiter::Time now) const {
   std::vector<Candidate> rules = candidates(rules_, message);
-  const bool odd_sender = message.sender_form == AddressForm::kOdd;
+  const bool odd_sender = message.sender_form == AddressForm::kAmbiguous;
   Verdict verdict;
   std::vector<const Candidate*> matched;  // of each recipient; nullptr: none
   for (const RecipientFacts& recipient : message.recipients) {
     const bool ours = reads_tags(recipient);
     verdict.tagged = verdict.tagged || ours;
-    const bool odd = odd_sender || recipient.form == AddressForm::kOdd;
+    const bool odd = odd_sender || recipient.form == AddressForm::kAmbiguous;
     matched.push_back(ours && !odd ? first_match(rules, message, recipient) : nullptr);
     verdict.recipients.push_back({Quota::kHonour,
                                   !ours ? Why::kOtherMailer
-                                  : odd ? Why::kOddAddress
+                                  : odd ? Why::kAmbiguousAddress
                                         : Why::kNoRule,
                                   nullptr});
   }
@@ -178,8 +151,7 @@ bool Policy::reads_tags(const RecipientFacts& recipient) const {
 }
 
 std::string limited_sender(const MessageFacts& message) {
-  // The words in front keep a sender that calls itself like somebody's login from using up, or
-  // sharing, what that one has.
+  // The kind in front separates a user from a sender address that looks like the user's name.
   std::string sender = "from " + comparable_address(message.sender);
   if (!message.auth.empty()) {
     sender = "auth " + message.auth;
@@ -188,7 +160,7 @@ std::string limited_sender(const MessageFacts& message) {
   } else if (message.sender.empty()) {
     sender = "client " + (message.client.address ? message.client.address->text() : "local");
   }
-  // Conditions do not tell case apart: a sender has one limit, however it spells itself.
+  // Conditions ignore case; so must the count.
   std::transform(sender.begin(), sender.end(), sender.begin(), ascii_lower);
   return sender;
 }

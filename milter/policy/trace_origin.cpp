@@ -11,14 +11,14 @@
 namespace lmtpq::milter {
 namespace {
 
-bool is_small_hex(std::string_view text) {
+bool is_lower_hex(std::string_view text) {
   return text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
 bool is_zero(std::string_view hex) { return hex.find_first_not_of('0') == std::string_view::npos; }
 
-// W3C Trace Context: version "-" trace-id "-" parent-id "-" trace-flags, of 2, 32, 16 and 2 small
-// hexadecimal digits. Versions above 00 may have more behind a further "-".
+// W3C Trace Context: version "-" trace-id "-" parent-id "-" trace-flags, of 2, 32, 16 and 2
+// lower-case hexadecimal digits. Versions above 00 may have more fields after another "-".
 std::optional<TraceId> from_traceparent(std::string_view value) {
   constexpr std::size_t kLength = 55;
   if (value.size() < kLength || value[2] != '-' || value[35] != '-' || value[52] != '-') {
@@ -30,8 +30,8 @@ std::optional<TraceId> from_traceparent(std::string_view value) {
   const std::string_view flags = value.substr(53, 2);
   const std::string_view more = value.substr(kLength);
   const bool complete = more.empty() || (version != "00" && more[0] == '-');
-  if (!complete || version == "ff" || !is_small_hex(version) || !is_small_hex(trace) ||
-      !is_small_hex(parent) || !is_small_hex(flags) || is_zero(trace) || is_zero(parent)) {
+  if (!complete || version == "ff" || !is_lower_hex(version) || !is_lower_hex(trace) ||
+      !is_lower_hex(parent) || !is_lower_hex(flags) || is_zero(trace) || is_zero(parent)) {
     return std::nullopt;
   }
   return TraceId::parse(trace);

@@ -1,11 +1,8 @@
-// Where a message's trace id comes from.
+// Chooses a message's trace id: one that a trusted client sent in a header field, otherwise a new
+// one made from the queue id.
 //
-// What it is: an id that a trusted client sent in one of the named fields (its own form, or W3C
-//   `traceparent`, whose trace-id it takes), else one made from the queue id.
-// What it does not know: tags, logs.
-// Called by: Message, --explain.
-// Threads and lifetimes: immutable once made; shared by all threads.
-// Failure: none: a client that is not trusted, or an id that TRACE would not take, is passed over.
+// A field named `traceparent` is read as W3C Trace Context. Ids of other clients, and ids that
+// the TRACE command does not allow, are ignored. Immutable; shared by all threads.
 #pragma once
 
 #include <string>
@@ -13,7 +10,7 @@
 
 #include "common/network.h"
 #include "common/tag/trace_id.h"
-#include "milter/policy/facts.h"
+#include "milter/policy/message_facts.h"
 
 namespace lmtpq::milter {
 
@@ -26,7 +23,7 @@ class TraceOrigin {
   TraceId choose(const MessageFacts& message) const;
 
  private:
-  std::vector<std::string> field_names_;  // in the order of preference
+  std::vector<std::string> field_names_;  // in order of preference
   ClientSet trusted_;
 };
 

@@ -1,11 +1,7 @@
-// Text as Sendmail writes it into {auth_authen} and {cert_subject}: xtext (RFC 3461 section 4).
+// Decodes xtext (RFC 3461 section 4), the form of {auth_authen} and {cert_subject}: `+2B` is `+`.
 //
-// What it is: the decoding of `+2B` and its like; Sendmail encodes blanks, plus signs, brackets,
-//   parentheses, quotes, backslashes and what is not ASCII.
-// What it does not know: macros.
-// Called by: callbacks.
-// Threads and lifetimes: a pure function.
-// Failure: none; a plus sign that begins no code stands for itself.
+// Sendmail encodes blanks, plus signs, brackets, parentheses, quotes, backslashes and non-ASCII. A
+// plus sign that begins no code stays as it is.
 #pragma once
 
 #include <string>

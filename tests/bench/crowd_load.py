@@ -9,7 +9,7 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
-from rig.messages import message
+from fixtures.messages import message
 
 AT_A_TIME = 100  # dials, so that no backlog overflows
 PATIENCE = 120  # seconds for one answer

@@ -8,7 +8,7 @@ import os
 import time
 from pathlib import Path
 
-from rig.process import descendants
+from fixtures.process import descendants
 
 TICK = 1 / os.sysconf('SC_CLK_TCK')
 RESET_PEAK = '5'  # proc(5), clear_refs

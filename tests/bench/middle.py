@@ -5,8 +5,8 @@ What it does not know: the load, what is measured.
 Lifetimes: each start is a new process, with the options of the last __init__.
 """
 
-from rig.process import HasServer, Server
-from rig.scratch import Scratch, free_port, tcp_listens
+from fixtures.process import HasServer, Server
+from fixtures.scratch import Scratch, free_port, tcp_listens
 
 from meter import Meter
 

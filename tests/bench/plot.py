@@ -1,18 +1,28 @@
-"""A grid of cells as SVG: for each load, bars of messages a second and of CPU a message.
+"""A grid of cells as SVG, drawn by gnuplot: for each load, bars of messages a second and of CPU a message.
 
-What it is: text, without a library; colours that print.
-What it does not know: what is good.
+Failure: FileNotFoundError without gnuplot, CalledProcessError with what it objects to.
 """
 
 import statistics
-from html import escape
+import subprocess
 
 from figures import Cell, Grid
 
-WIDTH, LEFT, BAR, GAP, HEAD = 860, 200, 14, 22, 24
-HALF = (WIDTH - LEFT) // 2
-ROOM = 70  # for the number behind a bar
-COLOURS = ('#9a9a9a', '#d08c3c', '#e0bb83', '#6f8fb5', '#2d7d4f', '#7bb894')
+WIDTH, LEFT, MIDDLE, RIGHT = 860, 215, 540, 800  # in pixels; the bars end at MIDDLE - 70 and RIGHT
+BAR, HEAD, GAP = 14, 28, 18
+COLOURS = ('0x9a9a9a', '0xd08c3c', '0xe0bb83', '0x6f8fb5', '0x2d7d4f', '0x7bb894', '0xb05f6d')
+
+PANEL = '''
+set lmargin at screen {left}
+set rmargin at screen {right}
+set tmargin at screen {top}
+set bmargin at screen {bottom}
+set xrange [0:{most}]
+set yrange [{bars}-0.5:-0.5]
+{labels}
+plot $figures{block} using {column}:0:(0):{column}:($0-0.4):($0+0.4):4{names} with boxxyerror lc rgb variable, \\
+  '' using {column}:0:{words} with labels left offset 0.3,0
+'''
 
 
 def rate(cell: Cell) -> float:
@@ -27,41 +37,50 @@ def number(value: float) -> str:
   return f'{value:,.0f}' if value >= 100 else f'{value:.1f}'
 
 
-def text(x: float, y: float, words: str, more: str = '') -> str:
-  return f'<text x="{x:.0f}" y="{y:.0f}"{more}>{escape(words)}</text>'
-
-
-def bar(x: int, y: int, value: float, most: float, colour: str) -> list[str]:
-  length = (HALF - ROOM) * value / most if most else 0
-  return [f'<rect x="{x}" y="{y}" width="{length:.1f}" height="{BAR - 3}" fill="{colour}"/>',
-          text(x + length + 4, y + BAR - 5, number(value))]
-
-
-def group(y: int, load: str, cells: dict[str, Cell], colours: dict[str, str]) -> tuple[list[str], int]:
-  """One load; answers where the next begins."""
-  drawn = [text(8, y + 12, load, ' font-weight="bold"')]
-  y += HEAD
-  most_rate, most_cpu = (max(map(of, cells.values())) for of in (rate, cpu))
+def lines_of(cells: dict[str, Cell], colours: dict[str, str]) -> list[str]:
+  """A line for each program: its name, rate, CPU, colour, and rate and CPU in words."""
+  found = []
   for program, cell in cells.items():
-    drawn += [text(LEFT - 8, y + BAR - 5, program, ' text-anchor="end"')]
-    drawn += bar(LEFT, y, rate(cell), most_rate, colours[program])
-    if any(cell.cpu):
-      drawn += bar(LEFT + HALF, y, cpu(cell), most_cpu, colours[program])
-    y += BAR
-  return drawn, y + GAP
+    measured = any(cell.cpu)
+    found.append(f'"{program}" {rate(cell)} {cpu(cell) if measured else 0} {colours[program]} '
+                 f'"{number(rate(cell))}" "{number(cpu(cell)) if measured else ""}"')
+  return found
 
 
-def plot(grid: Grid) -> str:
+def script_of(grid: Grid) -> str:
   loads = list(dict.fromkeys(load for load, _ in grid.cells))
   programs = list(dict.fromkeys(program for _, program in grid.cells))
   colours = {name: COLOURS[n % len(COLOURS)] for n, name in enumerate(programs)}
-  drawn = [text(LEFT, 18, 'messages a second (more is better)'),
-           text(LEFT + HALF, 18, 'CPU a message of what is in between, us (less is better)')]
-  y = 34
-  for load in loads:
-    of_load = {program: cell for (its, program), cell in grid.cells.items() if its == load}
-    lines, y = group(y, load, of_load, colours)
-    drawn += lines
-  return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y}" width="{WIDTH}" '
-          f'height="{y}" font-family="sans-serif" font-size="11">\n'
-          f'<rect width="{WIDTH}" height="{y}" fill="white"/>\n' + '\n'.join(drawn) + '\n</svg>\n')
+  height = HEAD + sum(HEAD + GAP for _ in loads) + BAR * len(grid.cells)
+
+  def down(pixels: float) -> float:
+    return 1 - pixels / height
+  script = [f'set terminal svg size {WIDTH},{height} font "sans-serif,11" background "white"',
+            'set multiplot', 'set style fill solid noborder', 'set border 0', 'unset key',
+            'unset xtics',
+            f'set label 1 "messages a second (more is better)" at screen {LEFT / WIDTH},{down(14)}',
+            'set label 2 "CPU a message, us (less is better)" '
+            f'at screen {MIDDLE / WIDTH},{down(14)}']
+  y = HEAD
+  for block, load in enumerate(loads):
+    cells = {program: cell for (its, program), cell in grid.cells.items() if its == load}
+    script += [f'$figures{block} << END', *lines_of(cells, colours), 'END']
+    top = y + HEAD - 6
+    common = {'block': block, 'bars': len(cells), 'top': down(top),
+              'bottom': down(top + BAR * len(cells))}
+    script += [f'set label 3 "{load}" at screen 0.01,{down(y + 8)} font "sans-serif:Bold,11"',
+               PANEL.format(**common, left=LEFT / WIDTH, right=(MIDDLE - 70) / WIDTH, column=2,
+                            words=5, names=':ytic(1)', most=max(map(rate, cells.values())),
+                            labels='set ytics nomirror scale 0'),
+               'unset label 3',
+               PANEL.format(**common, left=MIDDLE / WIDTH, right=RIGHT / WIDTH, column=3, words=6,
+                            names='', most=max(map(cpu, cells.values())) or 1,
+                            labels='unset ytics'),
+               'unset label 1', 'unset label 2']
+    y += HEAD + BAR * len(cells) + GAP
+  return '\n'.join(script)
+
+
+def plot(grid: Grid) -> str:
+  return subprocess.run(['gnuplot'], input=script_of(grid), text=True, check=True, timeout=60,
+                        stdout=subprocess.PIPE).stdout

@@ -13,8 +13,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from rig.process import HasServer, Server
-from rig.scratch import Scratch, free_port, tcp_listens
+from fixtures.process import HasServer, Server
+from fixtures.scratch import Scratch, free_port, tcp_listens
 
 from figures import Failed
 

@@ -6,7 +6,7 @@ What it does not know: the store; how many were filed is the caller's to count.
 import os
 import subprocess
 
-from rig.messages import message
+from fixtures.messages import message
 
 from figures import Failed
 

@@ -10,9 +10,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from rig.authority import Authority
-from rig.cyrus import Cyrus
-from rig.scratch import Scratch, free_port
+from fixtures.authority import Authority
+from fixtures.cyrus import Cyrus
+from fixtures.scratch import Scratch, free_port
 
 from middle import Serve
 from postfix import NotToBeHad, Postfix

@@ -1,22 +1,20 @@
 """An .mc text, the .cf that m4 makes of it, and what the real Sendmail says of that .cf.
 
-What it is: m4 and `sendmail -bt`, in a scratch folder that lives as long as the process.
+What it is: Cf, the folder in which m4 and `sendmail -bt` run, and Configuration, one .cf in it.
 What it does not know: queues and delivery (see delivery.py).
-Failure: AssertionError with what m4 or Sendmail said.
+Failure: AssertionError with what m4 or Sendmail printed.
 """
 
-import atexit
-import itertools
 import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
-from rig.preload import private_environment
-from rig.scratch import Scratch
+from fixtures.paths import ROOT
+from fixtures.preload import private_environment
+from fixtures.scratch import Scratch
 
-ROOT = Path(__file__).resolve().parents[2]
 TREE = Path('/usr/share/sendmail/cf')
 OURS = ROOT / 'cf' / 'mailer' / 'lmtpq.m4'
 MILTER = ROOT / 'cf' / 'feature' / 'lmtpq_milter.m4'
@@ -25,25 +23,6 @@ STOCK = "MAILER(`cyrusv2')\n"
 BANNER = ('ADDRESS TEST MODE (ruleset 3 NOT automatically invoked)\n'
           'Enter <ruleset> <address>\n> ')
 HOST = 'mail.test'  # in class w of an .mc with use_cw_file
-
-SCRATCH = Scratch('cf')
-atexit.register(SCRATCH.remove)
-NUMBERS = itertools.count(1)
-LOG = SCRATCH.path / 'mail.log'
-# A number as host name and no look at the interfaces: so Sendmail asks no name server, which it
-# does before it reads any option, and which takes 20 s when there is none.
-ENVIRONMENT = private_environment(SCRATCH.path, LOG) | {'RIG_HOSTNAME': '127.0.0.1'}
-SENDMAIL = SCRATCH.path / 'sendmail'
-shutil.copyfile('/usr/libexec/sendmail/sendmail', SENDMAIL)
-SENDMAIL.chmod(0o755)  # without the setgid bit
-(SCRATCH.path / 'service.switch').write_text('hosts files\naliases files\n')
-(SCRATCH.path / 'hosts').write_text(f'127.0.0.1 {HOST} localhost\n')
-(SCRATCH.path / 'local-host-names').write_text(f'{HOST}\n')
-# TrustStickyBit: the scratch folder may stand in /tmp.
-OPTIONS = {'HostsFile': SCRATCH.path / 'hosts', 'DontBlameSendmail': 'TrustStickyBit',
-           'DontProbeInterfaces': 'True',
-           'ServiceSwitchFile': SCRATCH.path / 'service.switch'}
-(SCRATCH.path / 'makemap.cf').write_text('O DontBlameSendmail=TrustStickyBit\n')
 
 
 def mc(knobs: str = '', mailer: str = INCLUDE) -> str:
@@ -56,43 +35,73 @@ def feature(*arguments: str) -> str:
   return f"FEATURE({', '.join(f'`{word}{chr(39)}' for word in words)})\n"
 
 
-def linked_tree(name: str, folder: str, ours: Path) -> Path:
-  """Links to all of Sendmail's tree, and one to a file of ours in a folder of it."""
-  tree = SCRATCH.folder(name)
-  for source in TREE.iterdir():
-    if source.name != folder:
-      os.symlink(source, tree / source.name)
-  SCRATCH.folder(f'{name}/{folder}')
-  for source in [*(TREE / folder).iterdir(), ours]:
-    os.symlink(source, tree / folder / source.name)
-  return tree
+class Cf:
+  """Made by the fixture `cf`, once for a run."""
 
+  def __init__(self, scratch: Scratch):
+    self.scratch = scratch
+    self.path = scratch.path
+    self.log = self.path / 'mail.log'
+    # A number as host name and no look at the interfaces: so Sendmail asks no name server, which it
+    # does before it reads any option, and which takes 20 s when there is none.
+    self.environment = private_environment(self.path, self.log) | {'PRELOAD_HOSTNAME': '127.0.0.1'}
+    self.sendmail = self.path / 'sendmail'
+    shutil.copyfile('/usr/libexec/sendmail/sendmail', self.sendmail)
+    self.sendmail.chmod(0o755)  # without the setgid bit
+    for name, text in (('service.switch', 'hosts files\naliases files\n'),
+                       ('hosts', f'127.0.0.1 {HOST} localhost\n'),
+                       ('local-host-names', f'{HOST}\n'),
+                       ('makemap.cf', 'O DontBlameSendmail=TrustStickyBit\n')):
+      (self.path / name).write_text(text)
+    # TrustStickyBit: the scratch folder may be in /tmp.
+    self.options = {'HostsFile': self.path / 'hosts', 'DontBlameSendmail': 'TrustStickyBit',
+                    'DontProbeInterfaces': 'True',
+                    'ServiceSwitchFile': self.path / 'service.switch'}
 
-def run_m4(text: str, *options: str, tree: str = str(TREE),
-           folder: Path | None = None) -> subprocess.CompletedProcess:
-  source = SCRATCH.path / 'source.mc'
-  source.write_text(text)
-  return subprocess.run(['m4', *options, f'{tree}/m4/cf.m4', source], cwd=folder,
-                        capture_output=True, text=True, timeout=30)
+  def m4(self, text: str, *options: str, tree: str = str(TREE),
+         folder: Path | None = None) -> subprocess.CompletedProcess:
+    source = self.path / 'source.mc'
+    source.write_text(text)
+    return subprocess.run(['m4', *options, f'{tree}/m4/cf.m4', source], cwd=folder,
+                          capture_output=True, text=True, timeout=60)
+
+  def make(self, text: str, *options: str, **place) -> 'Configuration':
+    return Configuration(self, text, *options, **place)
+
+  def make_map(self, name: str, source: str):
+    subprocess.run(['/usr/sbin/makemap', '-C', self.path / 'makemap.cf', 'hash', self.path / name],
+                   input=source, text=True, check=True, timeout=60, stderr=subprocess.DEVNULL)
+
+  def linked_tree(self, name: str, folder: str, ours: Path) -> Path:
+    """Links to all of Sendmail's tree, and one to a file of ours in a folder of it."""
+    tree = self.scratch.folder(name)
+    for source in TREE.iterdir():
+      if source.name != folder:
+        os.symlink(source, tree / source.name)
+    self.scratch.folder(f'{name}/{folder}')
+    for source in [*(TREE / folder).iterdir(), ours]:
+      os.symlink(source, tree / folder / source.name)
+    return tree
 
 
 class Configuration:
-  """One .cf. What the admin would keep in /etc/mail is looked for in the scratch folder."""
+  """One .cf. Files that the admin would keep in /etc/mail are looked for in the scratch folder."""
 
-  def __init__(self, text: str, *options: str, **place):
-    made = run_m4(text, *options, **place)
+  def __init__(self, cf: Cf, text: str, *options: str, **place):
+    self.cf = cf
+    made = cf.m4(text, *options, **place)
     if made.returncode != 0 or made.stderr:
       raise AssertionError(f'm4 exits {made.returncode}: {made.stderr.strip()}')
     self.text = made.stdout
-    self.path = SCRATCH.path / f'{next(NUMBERS)}.cf'
-    self.path.write_text(self.text.replace('/etc/mail/', f'{SCRATCH.path}/'))
+    self.path = cf.path / f'{next(cf.scratch.numbers)}.cf'
+    self.path.write_text(self.text.replace('/etc/mail/', f'{cf.path}/'))
 
   def command(self, *words: str) -> list[str]:
-    options = [f'-O{name}={value}' for name, value in OPTIONS.items()]
-    return [str(SENDMAIL), '-C', str(self.path), *options, *words]
+    options = [f'-O{name}={value}' for name, value in self.cf.options.items()]
+    return [str(self.cf.sendmail), '-C', str(self.path), *options, *words]
 
   def run(self, *words: str, given: str = '') -> str:
-    ran = subprocess.run(self.command(*words), input=given, env=ENVIRONMENT, timeout=20,
+    ran = subprocess.run(self.command(*words), input=given, env=self.cf.environment, timeout=60,
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return ran.stdout
 
@@ -105,11 +114,11 @@ class Configuration:
     answer = self.ask(f'3,0 {address}')
     found = re.findall(r'^parse +returns: (.*)$', answer, re.MULTILINE)
     if not found:
-      raise AssertionError(f'-bt says nothing of {address}: {answer}')
+      raise AssertionError(f'-bt shows nothing of {address}: {answer}')
     return found[-1]
 
   def line(self, name: str) -> str:
-    """The M line of a mailer as it stands in the .cf, on one line."""
+    """The M line of a mailer as it is in the .cf, on one line."""
     found = re.search(rf'^M{name},((?:.*\n)(?:[ \t].*\n)*)', self.text, re.MULTILINE)
     if not found:
       raise AssertionError(f'the .cf has no mailer {name}')
@@ -119,7 +128,7 @@ class Configuration:
     return [line for line in self.text.splitlines() if line.startswith(start)]
 
   def option(self, name: str) -> str:
-    """As it stands in the .cf; '' when it is not set there."""
+    """As it is in the .cf; '' when it is not set there."""
     found = self.lines(f'O {name}=')
     if len(found) > 1:
       raise AssertionError(f'the .cf sets {name} {len(found)} times')

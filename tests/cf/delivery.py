@@ -3,7 +3,7 @@
 What it is: messages from the command line into a queue, `sendmail -qf`, what the mailer saw.
 What it does not know: a network; there is no daemon.
 Routing: USER@HOST.store.test goes to cyrusv2 with HOST as $h, USER@HOST.quota.test to cyrusv2q.
-Called by: test_delivery.py. A Site's files go with the scratch folder.
+Lifetimes: the files of a Site are removed with the scratch folder.
 """
 
 import json
@@ -13,7 +13,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from configuration import ENVIRONMENT, INCLUDE, LOG, SCRATCH, Configuration, define, is_root, mc
+from .configuration import INCLUDE, Cf, define, is_root, mc
 
 PRIVATE = r"""
 define(`QUEUE_DIR', `@DIR@/queue')
@@ -35,18 +35,19 @@ FAKE = Path(__file__).with_name('fake_lmtpq')
 
 
 class Site:
-  def __init__(self, name: str, knobs: str = ''):
-    self.dir = SCRATCH.folder(f'site-{name}')
-    self.log_start = len(LOG.read_text(errors='replace'))
+  def __init__(self, cf: Cf, name: str, knobs: str = ''):
+    self.log = cf.log
+    self.dir = cf.scratch.folder(f'site-{name}')
+    self.log_start = len(self.log.read_text(errors='replace'))
     (self.dir / 'queue').mkdir(mode=0o700)
     (self.dir / 'aliases').write_text('')
-    self.records_dir = SCRATCH.folder(f'site-{name}/records', 0o1777)
+    self.records_dir = cf.scratch.folder(f'site-{name}/records', 0o1777)
     shutil.copy(FAKE, self.dir / 'lmtpq')
     ours = define('LMTPQ_MAILER_PATH', str(self.dir / 'lmtpq'))
-    if not is_root():  # who alone can become another user; the default is cyrus:mail
+    if not is_root():  # only root can become another user; the default is cyrus:mail
       ours += define('LMTPQ_MAILER_USER', f'{os.getuid()}:{os.getgid()}')
-    self.cf = Configuration(mc(PRIVATE.replace('@DIR@', str(self.dir)) + ours + knobs,
-                               INCLUDE + RULES))
+    self.cf = cf.make(mc(PRIVATE.replace('@DIR@', str(self.dir)) + ours + knobs,
+                         INCLUDE + RULES))
     self.cf.run('-bi')
 
   def send(self, *recipients: str, body: str = 'hello\n', sender: str = 'sender@example.org'):
@@ -56,10 +57,10 @@ class Site:
       raise AssertionError(f'Sendmail did not queue the message: {said}')
 
   def converse(self, *commands: str) -> list[str]:
-    """By SMTP with `sendmail -bs`, each line behind the answer to the last one: the greeting's and
-    each answer's last line. It ends where Sendmail hangs up."""
+    """By SMTP with `sendmail -bs`, each line after the reply to the last one: the last line of the
+    greeting and of each reply. It ends where Sendmail hangs up."""
     said: list[str] = []
-    with subprocess.Popen(self.cf.command('-bs', '-odq'), env=ENVIRONMENT, bufsize=0,
+    with subprocess.Popen(self.cf.command('-bs', '-odq'), env=self.cf.cf.environment, bufsize=0,
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
       for command in ('', *commands):
         if command:
@@ -93,5 +94,5 @@ class Site:
     return {destination: sorted(users) for destination, users in found.items()}
 
   def log_lines(self, having: str) -> list[str]:
-    text = LOG.read_text(errors='replace')[self.log_start:]
+    text = self.log.read_text(errors='replace')[self.log_start:]
     return [line for line in text.splitlines() if having in line]

@@ -1,8 +1,9 @@
 """CYRUSV2_MAILER_ARGS, as existing .mc files have it, becomes a DEST of lmtpq or an error of m4."""
 
-import unittest
 
-from configuration import Configuration, define, mc, run_m4
+import pytest
+
+from .configuration import define, mc
 
 DESTINATIONS = {
     'FILE /run/cyrus/socket/lmtp': 'unix:/run/cyrus/socket/lmtp',
@@ -61,34 +62,30 @@ REFUSED = {
 }
 
 
-class Destinations(unittest.TestCase):
+class TestDestinations:
+  @pytest.mark.parametrize('arguments, destination', DESTINATIONS.items())
+  def test_each_form_becomes_a_destination_of_both_mailers(self, cf, arguments, destination):
+    made = cf.make(mc(define('CYRUSV2_MAILER_ARGS', arguments))).mailers()
+    assert made['cyrusv2']['A'] == f'lmtpq relay {destination}'
+    assert made['cyrusv2q']['A'] == f'lmtpq relay -Q {destination}'
 
-  def test_each_form_becomes_a_destination_of_both_mailers(self):
-    for arguments, destination in DESTINATIONS.items():
-      with self.subTest(arguments):
-        made = Configuration(mc(define('CYRUSV2_MAILER_ARGS', arguments))).mailers()
-        self.assertEqual(made['cyrusv2']['A'], f'lmtpq relay {destination}', arguments)
-        self.assertEqual(made['cyrusv2q']['A'], f'lmtpq relay -Q {destination}', arguments)
+  def test_the_default_is_the_socket_of_cyrus(self, cf):
+    assert cf.make(mc()).mailer()['A'] == 'lmtpq relay unix:/var/run/cyrus/socket/lmtp'
 
-  def test_the_default_is_the_socket_of_cyrus(self):
-    self.assertEqual(Configuration(mc()).mailer()['A'],
-                     'lmtpq relay unix:/var/run/cyrus/socket/lmtp')
-
-  def test_a_macro_of_m4_is_expanded(self):
+  def test_a_macro_of_m4_is_expanded(self, cf):
     knobs = define('MY_STORE', 'store.test') + define('CYRUSV2_MAILER_ARGS', 'TCP MY_STORE 24')
-    self.assertEqual(Configuration(mc(knobs)).mailer()['A'], 'lmtpq relay inet:store.test:24')
+    assert cf.make(mc(knobs)).mailer()['A'] == 'lmtpq relay inet:store.test:24'
 
-  def test_m4_names_what_is_wrong_and_fails(self):
-    for arguments, complaint in REFUSED.items():
-      with self.subTest(arguments):
-        made = run_m4(mc(define('CYRUSV2_MAILER_ARGS', arguments)))
-        self.assertEqual(made.returncode, 1, arguments)
-        lines = made.stderr.splitlines()
-        self.assertIn(complaint, lines[0], arguments)
-        self.assertTrue(all(line.startswith('*** ERROR: MAILER(lmtpq): CYRUSV2_MAILER_ARGS ')
-                            for line in lines), made.stderr)
+  @pytest.mark.parametrize('arguments, complaint', REFUSED.items())
+  def test_m4_names_what_is_wrong_and_fails(self, cf, arguments, complaint):
+    made = cf.m4(mc(define('CYRUSV2_MAILER_ARGS', arguments)))
+    assert made.returncode == 1
+    lines = made.stderr.splitlines()
+    assert complaint in lines[0]
+    assert all(line.startswith('*** ERROR: MAILER(lmtpq): CYRUSV2_MAILER_ARGS ')
+               for line in lines), made.stderr
 
-  def test_the_complaint_quotes_what_was_written(self):
-    made = run_m4(mc(define('CYRUSV2_MAILER_ARGS', 'TCP ::1 24')))
-    self.assertEqual(made.stderr, '*** ERROR: MAILER(lmtpq): CYRUSV2_MAILER_ARGS is "TCP ::1 24": '
-                                  f'{HOST}\n')
+  def test_the_complaint_quotes_what_was_written(self, cf):
+    made = cf.m4(mc(define('CYRUSV2_MAILER_ARGS', 'TCP ::1 24')))
+    assert made.stderr == ('*** ERROR: MAILER(lmtpq): CYRUSV2_MAILER_ARGS is "TCP ::1 24": '
+                           f'{HOST}\n')

@@ -1,90 +1,80 @@
 """The examples make a .cf as they are, and mail goes where their comments say."""
 
 import re
-import subprocess
-import unittest
 
-from configuration import (BANNER, HOST, OURS, ROOT, SCRATCH, TREE, Configuration, linked_tree, mc)
+import pytest
 
-EXAMPLES = ROOT / 'cf' / 'examples'
-NAMES = {path.stem for path in EXAMPLES.glob('*.mc')}
+from fixtures.paths import ROOT
 
-
-def example(name: str) -> Configuration:
-  return Configuration((EXAMPLES / f'{name}.mc').read_text(), f'-DLMTPQ_CF={ROOT}/cf')
+from .configuration import BANNER, HOST, OURS, TREE, Configuration, mc
+from .examples import EXAMPLES, NAMES, example
 
 
-def make_map(name: str, source: str):
-  subprocess.run(['/usr/sbin/makemap', '-C', SCRATCH.path / 'makemap.cf', 'hash',
-                  SCRATCH.path / name], input=source, text=True, check=True, timeout=20,
-                 stderr=subprocess.DEVNULL)
+class TestExamples:
+  def test_there_are_these(self):
+    assert set(NAMES) == {'cyrusv2-replacement', 'notification-host', 'both-mailers',
+                          'tagged-notifications', 'remote-cyrus', 'daemon'}
 
+  @pytest.mark.parametrize('name', NAMES)
+  def test_each_is_complete_and_warns_of_nothing(self, cf, name):
+    cf.make_map('access', '')
+    cf.make_map('mailertable', '')
+    made = example(cf, name)
+    assert made.ask() == BANNER
+    assert set(made.mailers()) & {'cyrusv2', 'cyrusv2q'} == {'cyrusv2', 'cyrusv2q'}
 
-class Examples(unittest.TestCase):
+  @pytest.mark.parametrize('name', NAMES)
+  def test_each_reads_the_installed_m4_unless_told_otherwise(self, name):
+    text = (EXAMPLES / f'{name}.mc').read_text()
+    assert re.findall(r'.*/usr/local.*', text) == [
+        "ifdef(`LMTPQ_CF', `', `define(`LMTPQ_CF', `/usr/local/share/lmtpq/cf')')dnl"]
+    assert text.count("\ninclude(LMTPQ_CF`/mailer/lmtpq.m4')\n") == 1
 
-  def test_each_is_complete_and_warns_of_nothing(self):
-    self.assertEqual(NAMES, {'cyrusv2-replacement', 'notification-host', 'both-mailers',
-                             'tagged-notifications', 'remote-cyrus', 'daemon'})
-    make_map('access', '')
-    make_map('mailertable', '')
-    for name in NAMES:
-      made = example(name)
-      self.assertEqual(made.ask(), BANNER, name)
-      self.assertEqual(set(made.mailers()) & {'cyrusv2', 'cyrusv2q'}, {'cyrusv2', 'cyrusv2q'})
-
-  def test_each_reads_the_installed_m4_unless_told_otherwise(self):
-    for name in NAMES:
-      text = (EXAMPLES / f'{name}.mc').read_text()
-      self.assertEqual(re.findall(r'.*/usr/local.*', text),
-                       ["ifdef(`LMTPQ_CF', `', `define(`LMTPQ_CF', "
-                        "`/usr/local/share/lmtpq/cf')')dnl"], name)
-      self.assertEqual(text.count("\ninclude(LMTPQ_CF`/mailer/lmtpq.m4')\n"), 1)
-
-  def test_the_replacement_gives_local_mail_to_cyrusv2(self):
-    made = example('cyrusv2-replacement')
-    self.assertEqual(made.mailer()['A'], 'lmtpq relay unix:/run/cyrus/socket/lmtp')
+  def test_the_replacement_gives_local_mail_to_cyrusv2(self, cf):
+    made = example(cf, 'cyrusv2-replacement')
+    assert made.mailer()['A'] == 'lmtpq relay unix:/run/cyrus/socket/lmtp'
     for address in ('user', f'user@{HOST}'):
-      self.assertEqual(made.route(address), '$# cyrusv2 $: user')
-    self.assertRegex(made.route('user@example.com'), r'^\$# esmtp \$@ example \. com')
-    self.assertIn('Rcode = 0, addr = user\n', made.ask('/try cyrusv2 user'))
+      assert made.route(address) == '$# cyrusv2 $: user'
+    assert re.search(r'^\$# esmtp \$@ example \. com', made.route('user@example.com'))
+    assert 'Rcode = 0, addr = user\n' in made.ask('/try cyrusv2 user')
 
-  def test_the_notification_host_ignores_the_quota_of_every_local_user(self):
-    made = example('notification-host')
-    self.assertEqual(made.mailer()['A'], 'lmtpq relay -Q inet:store.example.org:lmtp')
-    self.assertEqual(made.route(f'user@{HOST}'), '$# cyrusv2 $: user')
-    self.assertRegex(made.route('user@example.com'), r'^\$# esmtp')
+  def test_the_notification_host_ignores_the_quota_of_every_local_user(self, cf):
+    made = example(cf, 'notification-host')
+    assert made.mailer()['A'] == 'lmtpq relay -Q inet:store.example.org:lmtp'
+    assert made.route(f'user@{HOST}') == '$# cyrusv2 $: user'
+    assert re.search(r'^\$# esmtp', made.route('user@example.com'))
 
-  def both_mailers(self) -> Configuration:
-    make_map('mailertable', (EXAMPLES / 'both-mailers.mailertable').read_text())
-    make_map('access', 'Connect:192.0.2\tRELAY\n')
-    return example('both-mailers')
+  def both_mailers(self, cf) -> Configuration:
+    cf.make_map('mailertable', (EXAMPLES / 'both-mailers.mailertable').read_text())
+    cf.make_map('access', 'Connect:192.0.2\tRELAY\n')
+    return example(cf, 'both-mailers')
 
-  def test_with_both_mailers_the_mailertable_chooses_cyrusv2q(self):
-    made = self.both_mailers()
-    self.assertEqual(made.mailer('cyrusv2')['A'], 'lmtpq relay unix:/run/cyrus/socket/lmtp')
-    self.assertEqual(made.mailer('cyrusv2q')['A'], 'lmtpq relay -Q unix:/run/cyrus/socket/lmtp')
-    self.assertEqual(made.route('user@notice.example.org'),
-                     '$# cyrusv2q $@ localhost $: user < @ notice . example . org >')
-    self.assertEqual(made.route(f'user@{HOST}'), '$# cyrusv2 $: user')
-    self.assertRegex(made.route('user@www.example.org'), r'^\$# esmtp')
+  def test_with_both_mailers_the_mailertable_chooses_cyrusv2q(self, cf):
+    made = self.both_mailers(cf)
+    assert made.mailer('cyrusv2')['A'] == 'lmtpq relay unix:/run/cyrus/socket/lmtp'
+    assert made.mailer('cyrusv2q')['A'] == 'lmtpq relay -Q unix:/run/cyrus/socket/lmtp'
+    assert (made.route('user@notice.example.org')
+            == '$# cyrusv2q $@ localhost $: user < @ notice . example . org >')
+    assert made.route(f'user@{HOST}') == '$# cyrusv2 $: user'
+    assert re.search(r'^\$# esmtp', made.route('user@www.example.org'))
 
-  def test_with_both_mailers_the_store_gets_the_bare_user(self):
-    self.assertIn('Rcode = 0, addr = user\n',
-                  self.both_mailers().ask('/try cyrusv2q user@notice.example.org'))
+  def test_with_both_mailers_the_store_gets_the_bare_user(self, cf):
+    assert ('Rcode = 0, addr = user\n'
+            in self.both_mailers(cf).ask('/try cyrusv2q user@notice.example.org'))
 
-  def test_with_both_mailers_only_relay_clients_may_send_notifications(self):
-    made = self.both_mailers()
+  def test_with_both_mailers_only_relay_clients_may_send_notifications(self, cf):
+    made = self.both_mailers(cf)
     for address, verdict in (('192.0.2.7', 'OK'), ('203.0.113.7', 'Relaying denied')):
       said = made.ask(f'.D{{client_addr}}{address}', f'.D{{client_name}}[{address}]', '.Dr esmtp',
                       'check_rcpt user@notice.example.org')
       returned = re.findall(r'^check_rcpt +returns: (.*)$', said, re.MULTILINE)[-1]
       if verdict == 'OK':
-        self.assertNotIn('error', returned, said)
+        assert 'error' not in returned, said
       else:
-        self.assertIn('Relaying denied', returned.replace('"', ''), said)
+        assert 'Relaying denied' in returned.replace('"', ''), said
 
 
-class TaggedNotifications(unittest.TestCase):
+class TestTaggedNotifications:
   CODE = (EXAMPLES / 'tagged-notifications.mc').read_text().partition('divert(0)dnl\n')[2]
 
   def diff(self) -> list[str]:
@@ -96,93 +86,93 @@ class TaggedNotifications(unittest.TestCase):
 
   def test_are_what_the_diff_of_the_readme_makes_of_the_stock_mc(self):
     made = ''.join(f'{line[1:]}\n' for line in self.diff() if line[0] in ' +')
-    self.assertEqual(made, self.CODE)
+    assert made == self.CODE
     changed = [line for line in self.diff() if line[0] != ' ']
-    self.assertLessEqual(len(changed), 5, changed)
-    self.assertTrue({line[0] for line in changed} <= {'+', '-'}, changed)
+    assert len(changed) <= 5, changed
+    assert {line[0] for line in changed} <= {'+', '-'}, changed
 
-  def test_start_from_an_mc_that_is_whole_without_us(self):
-    self.assertNotIn('lmtpq', self.stock().lower())
-    plain = Configuration(self.stock())
-    self.assertEqual(plain.mailer()['A'], 'FILE /run/cyrus/socket/lmtp')
-    self.assertEqual(plain.option('InputMailFilters'), '')
-    self.assertEqual(plain.route(f'user@{HOST}'), '$# cyrusv2 $: user')
+  def test_start_from_an_mc_that_is_whole_without_us(self, cf):
+    assert 'lmtpq' not in self.stock().lower()
+    plain = cf.make(self.stock())
+    assert plain.mailer()['A'] == 'FILE /run/cyrus/socket/lmtp'
+    assert plain.option('InputMailFilters') == ''
+    assert plain.route(f'user@{HOST}') == '$# cyrusv2 $: user'
 
-  def test_pass_the_milter_and_go_to_a_mailer_that_reads_tags(self):
-    made = example('tagged-notifications')
-    self.assertEqual(made.option('InputMailFilters'), 'lmtpq')
+  def test_pass_the_milter_and_go_to_a_mailer_that_reads_tags(self, cf):
+    made = example(cf, 'tagged-notifications')
+    assert made.option('InputMailFilters') == 'lmtpq'
     [line] = made.lines('X')
-    self.assertNotIn('F=', line)
-    self.assertEqual(made.mailer()['A'], 'lmtpq relay unix:/run/cyrus/socket/lmtp')
-    self.assertEqual(made.route(f'user@{HOST}'), '$# cyrusv2 $: user')
+    assert 'F=' not in line
+    assert made.mailer()['A'] == 'lmtpq relay unix:/run/cyrus/socket/lmtp'
+    assert made.route(f'user@{HOST}') == '$# cyrusv2 $: user'
     settings = (ROOT / 'milter' / 'settings.cpp').read_text()
-    self.assertRegex(settings, r'"tag-mailers", "[A-Z]+", "cyrusv2 cyrusv2q"')
+    assert re.search(r'"tag-mailers", "[A-Z]+", "cyrusv2 cyrusv2q"', settings)
 
-  def test_find_the_milter_where_its_configuration_says(self):
-    [line] = example('tagged-notifications').lines('X')
+  def test_find_the_milter_where_its_configuration_says(self, cf):
+    [line] = example(cf, 'tagged-notifications').lines('X')
     sockets = re.findall(r'^#? ?socket = (\S+)$', (EXAMPLES / 'milter.conf').read_text(),
                          re.MULTILINE)
-    self.assertEqual(sockets, [re.search(r'S=([^,]*)', line).group(1)])
+    assert sockets == [re.search(r'S=([^,]*)', line).group(1)]
 
 
-class RemoteCyrus(unittest.TestCase):
-
+class TestRemoteCyrus:
   def lines(self, name: str) -> list[str]:
     """The file of that name, without comments."""
     text = (EXAMPLES / name).read_text()
     return [line for line in text.splitlines() if line and line[0] != '#']
 
-  def test_goes_over_tcp_with_a_config_file_and_without_secrets_in_the_cf(self):
-    made = example('remote-cyrus')
-    self.assertEqual(made.mailer()['A'], 'lmtpq relay --config=/etc/lmtpq/lmtpq.conf '
-                                         'inet:imap1.example.org:24 inet:imap2.example.org:24')
-    self.assertEqual(made.route(f'user@{HOST}'), '$# cyrusv2 $: user')
+  def test_goes_over_tcp_with_a_config_file_and_without_secrets_in_the_cf(self, cf):
+    made = example(cf, 'remote-cyrus')
+    assert made.mailer()['A'] == ('lmtpq relay --config=/etc/lmtpq/lmtpq.conf '
+                                  'inet:imap1.example.org:24 inet:imap2.example.org:24')
+    assert made.route(f'user@{HOST}') == '$# cyrusv2 $: user'
     for line in self.lines('passwords'):
-      self.assertNotIn(line.rpartition(':')[2], made.text)
+      assert line.rpartition(':')[2] not in made.text
 
-  def test_finds_a_section_and_a_password_for_each_store(self):
-    stores = re.findall(r'inet:(\S+):24', example('remote-cyrus').mailer()['A'])
+  def test_finds_a_section_and_a_password_for_each_store(self, cf):
+    stores = re.findall(r'inet:(\S+):24', example(cf, 'remote-cyrus').mailer()['A'])
     sections = re.findall(r'^\[destination\.(.*)\]$', '\n'.join(self.lines('lmtpq.conf')),
                           re.MULTILINE)
-    self.assertEqual(sections, stores)
-    self.assertEqual([line.split()[0] for line in self.lines('passwords')],
-                     [f'inet:{store}:24' for store in stores])
+    assert sections == stores
+    assert ([line.split()[0] for line in self.lines('passwords')]
+            == [f'inet:{store}:24' for store in stores])
 
   def test_is_never_content_with_a_store_that_proves_nothing(self):
     levels = [line for line in self.lines('lmtpq.conf') if re.match(r'tls *=', line)]
-    self.assertEqual(levels, ['tls = verify', 'tls = fingerprint'])
-    self.assertNotIn('auth-plaintext = always', self.lines('lmtpq.conf'))
+    assert levels == ['tls = verify', 'tls = fingerprint']
+    assert 'auth-plaintext = always' not in self.lines('lmtpq.conf')
 
   def test_says_where_its_files_belong_and_with_which_modes(self):
     comment = (EXAMPLES / 'remote-cyrus.mc').read_text().partition('divert(0)')[0]
-    self.assertIn('install -m 644 lmtpq.conf /etc/lmtpq/lmtpq.conf', comment)
-    self.assertIn('install -m 600 passwords /etc/lmtpq/passwords', comment)
-    self.assertIn('auth-password-file = /etc/lmtpq/passwords', self.lines('lmtpq.conf'))
+    assert 'install -m 644 lmtpq.conf /etc/lmtpq/lmtpq.conf' in comment
+    assert 'install -m 600 passwords /etc/lmtpq/passwords' in comment
+    assert 'auth-password-file = /etc/lmtpq/passwords' in self.lines('lmtpq.conf')
 
 
-class WaysToIncludeIt(unittest.TestCase):
+class TestWaysToIncludeIt:
   """Each way that cf/README.md names."""
 
-  def assert_same(self, mailer: str, **place):
-    made = Configuration(mc('', mailer), **place)
-    expected = Configuration(mc())
+  def assert_same(self, cf, mailer: str, **place):
+    made = cf.make(mc('', mailer), **place)
+    expected = cf.make(mc())
     for name in ('cyrusv2', 'cyrusv2q'):
-      self.assertEqual(made.line(name), expected.line(name))
-      self.assertEqual(made.mailer(name), expected.mailer(name))
+      assert made.line(name) == expected.line(name)
+      assert made.mailer(name) == expected.mailer(name)
 
-  def test_pushdivert_and_include(self):
-    self.assert_same(f"PUSHDIVERT(7)include(`{OURS}')POPDIVERT\n")
+  def test_pushdivert_and_include(self, cf):
+    self.assert_same(cf, f"PUSHDIVERT(7)include(`{OURS}')POPDIVERT\n")
 
-  def test_mailer_with_a_way_out_of_the_tree(self):
+  def test_mailer_with_a_way_out_of_the_tree(self, cf):
     up = '../' * 8
     mailer = f"MAILER(`{up}{str(OURS)[1:-3]}', `lmtpq')\n"
-    self.assert_same(mailer)
-    self.assert_same(mailer, tree='..', folder=TREE / 'cf')  # Sendmail's own Makefile stands there
+    self.assert_same(cf, mailer)
+    # As Sendmail's own Makefile does, which is there.
+    self.assert_same(cf, mailer, tree='..', folder=TREE / 'cf')
 
-  def test_mailer_with_a_link_in_the_tree(self):
-    tree = linked_tree('tree-mailer', 'mailer', OURS)
-    self.assert_same("MAILER(`lmtpq')\n", tree=str(tree))
+  def test_mailer_with_a_link_in_the_tree(self, cf):
+    tree = cf.linked_tree('tree-mailer', 'mailer', OURS)
+    self.assert_same(cf, "MAILER(`lmtpq')\n", tree=str(tree))
 
-  def test_an_m4_that_is_not_gnu(self):
-    made = Configuration(mc(), '-G', '-D_NO_MAKEINFO_', f'-D_CF_DIR_={TREE}/')
-    self.assertEqual(made.line('cyrusv2'), Configuration(mc()).line('cyrusv2'))
+  def test_an_m4_that_is_not_gnu(self, cf):
+    made = cf.make(mc(), '-G', '-D_NO_MAKEINFO_', f'-D_CF_DIR_={TREE}/')
+    assert made.line('cyrusv2') == cf.make(mc()).line('cyrusv2')

@@ -1,10 +1,12 @@
 """FEATURE(lmtpq_milter): the X line for each SOCKET and FAILURE, and what is refused."""
 
 import re
-import unittest
 
-from configuration import (BANNER, INCLUDE, MILTER, ROOT, Configuration, define, feature, mc,
-                           run_m4)
+import pytest
+
+from fixtures.paths import ROOT
+
+from .configuration import BANNER, INCLUDE, MILTER, define, feature, mc
 
 QUICK = 'T=C:5s;S:5s;R:10s;E:15s'
 PATIENT = 'T=C:30s;S:10s;R:30s;E:1m'
@@ -61,102 +63,100 @@ REFUSED = {
 }
 
 
-class MilterLine(unittest.TestCase):
-
-  def test_with_no_argument_is_the_socket_of_the_milter_and_lets_mail_pass(self):
-    made = Configuration(mc(feature()))
-    self.assertEqual(made.lines('X'), [DEFAULT])
-    self.assertEqual(made.option('InputMailFilters'), 'lmtpq')
+class TestMilterLine:
+  def test_with_no_argument_is_the_socket_of_the_milter_and_lets_mail_pass(self, cf):
+    made = cf.make(mc(feature()))
+    assert made.lines('X') == [DEFAULT]
+    assert made.option('InputMailFilters') == 'lmtpq'
     header = (ROOT / 'milter' / 'settings.h').read_text()
-    self.assertIn('kDefaultSocket = "unix:/run/lmtpq/milter.sock"', header)
+    assert 'kDefaultSocket = "unix:/run/lmtpq/milter.sock"' in header
 
-  def test_has_each_form_of_the_socket_and_sendmail_takes_it(self):
-    for given, written in SOCKETS.items():
-      with self.subTest(given):
-        made = Configuration(mc(feature(given)))
-        self.assertEqual(made.lines('X'), [f'Xlmtpq, S={written}, {QUICK}'])
-        self.assertEqual(made.ask(), BANNER)
+  @pytest.mark.parametrize('given, written', SOCKETS.items())
+  def test_has_each_form_of_the_socket_and_sendmail_takes_it(self, cf, given, written):
+    made = cf.make(mc(feature(given)))
+    assert made.lines('X') == [f'Xlmtpq, S={written}, {QUICK}']
+    assert made.ask() == BANNER
 
-  def test_has_each_failure_flag_and_the_patience_that_fits_it(self):
-    for flag, rest in {'': QUICK, 'T': f'F=T, {PATIENT}', '4': f'F=4, {PATIENT}',
-                       'R': f'F=R, {PATIENT}'}.items():
-      made = Configuration(mc(feature('unix:/a', flag)))
-      self.assertEqual(made.lines('X'), [f'Xlmtpq, S=unix:/a, {rest}'])
-      self.assertEqual(made.ask(), BANNER)
-      only_flag = Configuration(mc(feature('', flag)))
-      self.assertEqual(only_flag.lines('X'), [f'Xlmtpq, S=unix:/run/lmtpq/milter.sock, {rest}'])
+  @pytest.mark.parametrize('flag, fields', [
+      ('', QUICK), ('T', f'F=T, {PATIENT}'), ('4', f'F=4, {PATIENT}'), ('R', f'F=R, {PATIENT}')])
+  def test_has_each_failure_flag_and_the_timeouts_that_fit_it(self, cf, flag, fields):
+    made = cf.make(mc(feature('unix:/a', flag)))
+    assert made.lines('X') == [f'Xlmtpq, S=unix:/a, {fields}']
+    assert made.ask() == BANNER
+    only_flag = cf.make(mc(feature('', flag)))
+    assert only_flag.lines('X') == [f'Xlmtpq, S=unix:/run/lmtpq/milter.sock, {fields}']
 
-  def test_has_timeouts_as_sendmail_reads_them(self):
-    for flag, seconds in {'': (5, 5, 10, 15), 'T': (30, 10, 30, 60)}.items():
-      said = Configuration(mc(feature('', flag))).run('-d64.5', '-bt')
-      self.assertEqual(re.findall(r'^Xlmtpq: ([CSRE])=(\d+)$', said, re.MULTILINE),
-                       list(zip('CSRE', map(str, seconds))))
+  @pytest.mark.parametrize('flag, seconds', [('', (5, 5, 10, 15)), ('T', (30, 10, 30, 60))])
+  def test_has_timeouts_as_sendmail_reads_them(self, cf, flag, seconds):
+    shown = cf.make(mc(feature('', flag))).run('-d64.5', '-bt')
+    assert (re.findall(r'^Xlmtpq: ([CSRE])=(\d+)$', shown, re.MULTILINE)
+            == list(zip('CSRE', map(str, seconds))))
 
   def test_is_in_the_readme_with_its_knobs_and_defaults(self):
     readme = (ROOT / 'cf' / 'README.md').read_text()
     for words in ('| SOCKET | `LMTPQ_MILTER_SOCKET` | `unix:/run/lmtpq/milter.sock` |',
                   '| FAILURE | `LMTPQ_MILTER_FAILURE` | none |', f'`{QUICK[2:]}`',
                   f'`{PATIENT[2:]}`', f'\n    {DEFAULT}\n'):
-      self.assertIn(words, readme)
+      assert words in readme
 
-  def test_takes_a_macro_of_m4(self):
-    made = Configuration(mc(define('MY_DIR', '/srv/run') + feature('unix:MY_DIR/sock')))
-    self.assertEqual(made.lines('X'), [f'Xlmtpq, S=unix:/srv/run/sock, {QUICK}'])
+  def test_takes_a_macro_of_m4(self, cf):
+    made = cf.make(mc(define('MY_DIR', '/srv/run') + feature('unix:MY_DIR/sock')))
+    assert made.lines('X') == [f'Xlmtpq, S=unix:/srv/run/sock, {QUICK}']
 
 
-class MilterMistakes(unittest.TestCase):
-
-  def refused(self, knobs: str, mailer: str = INCLUDE) -> str:
+class TestMilterErrors:
+  def refused(self, cf, knobs: str, mailer: str = INCLUDE) -> str:
     """What m4 says; and the .cf that it made all the same is one that Sendmail refuses."""
-    made = run_m4(mc(knobs, mailer))
-    self.assertEqual(made.returncode, 1, knobs)
-    self.assertEqual(made.stdout.count('*** ERROR: no filter lmtpq; m4 said why\n'), 1, knobs)
+    made = cf.m4(mc(knobs, mailer))
+    assert made.returncode == 1, knobs
+    assert made.stdout.count('*** ERROR: no filter lmtpq; m4 said why\n') == 1, knobs
     lines = made.stderr.splitlines()
-    self.assertTrue(lines and all(line.startswith('*** ERROR: FEATURE(lmtpq_milter): ')
-                                  for line in lines), made.stderr)
+    assert lines and all(line.startswith('*** ERROR: FEATURE(lmtpq_milter): ') for line in lines), (
+        made.stderr)
     return ' '.join(line.partition('): ')[2] for line in lines)
 
-  def test_in_the_socket_are_named(self):
-    for socket, complaint in REFUSED.items():
-      with self.subTest(socket):
-        self.assertEqual(self.refused(feature(socket)), f'SOCKET is "{socket}": {complaint}')
-    self.assertEqual(self.refused(feature('unix:/a, F=T')), 'SOCKET must not have a comma')
+  @pytest.mark.parametrize('socket, complaint', REFUSED.items())
+  def test_in_the_socket_are_named(self, cf, socket, complaint):
+    assert self.refused(cf, feature(socket)) == f'SOCKET is "{socket}": {complaint}'
 
-  def test_in_the_failure_flag_are_named(self):
-    for flag in ('t', 'TR', 'F=T', 'tempfail', '421', ' T', 'T,R'):
-      self.assertEqual(self.refused(feature('unix:/a', flag)),
-                       f'FAILURE is "{flag}": expected T, 4, R or nothing')
+  def test_a_comma_in_the_socket_is_named(self, cf):
+    assert self.refused(cf, feature('unix:/a, F=T')) == 'SOCKET must not have a comma'
 
-  def test_leave_no_filter_and_a_cf_on_which_sendmail_does_not_start(self):
-    made = Configuration(mc())
-    for wrong in (feature('nonsense'), feature('', 'x'), feature('unix:/a', 'T', '5m')):
-      text = run_m4(mc(wrong)).stdout
-      self.assertNotIn('Xlmtpq', text)
-      self.assertNotIn('O InputMailFilters=', text.replace('#O', ''))
-      made.path.write_text(text)
-      said = made.run('-bv', 'postmaster')
-      self.assertIn('unknown configuration line "*** ERROR: no filter lmtpq', said)
-      self.assertNotIn('deliverable', said)
+  @pytest.mark.parametrize('flag', ['t', 'TR', 'F=T', 'tempfail', '421', ' T', 'T,R'])
+  def test_in_the_failure_flag_are_named(self, cf, flag):
+    assert (self.refused(cf, feature('unix:/a', flag))
+            == f'FAILURE is "{flag}": expected T, 4, R or nothing')
 
-  def test_twice_in_one_mc(self):
+  @pytest.mark.parametrize('arguments', [('nonsense',), ('', 'x'), ('unix:/a', 'T', '5m')])
+  def test_leave_no_filter_and_a_cf_on_which_sendmail_does_not_start(self, cf, arguments):
+    made = cf.make(mc())
+    text = cf.m4(mc(feature(*arguments))).stdout
+    assert 'Xlmtpq' not in text
+    assert 'O InputMailFilters=' not in text.replace('#O', '')
+    made.path.write_text(text)
+    printed = made.run('-bv', 'postmaster')
+    assert 'unknown configuration line "*** ERROR: no filter lmtpq' in printed
+    assert 'deliverable' not in printed
+
+  def test_twice_in_one_mc(self, cf):
     twice = 'the .mc has a filter lmtpq already, drop one of the two'
-    self.assertEqual(self.refused(feature() + feature()), twice)
-    self.assertEqual(self.refused(feature() + feature('unix:/other', 'T')), twice)
-    self.assertEqual(self.refused(feature() + f"include(`{MILTER}')\n"), twice)
-    self.assertEqual(self.refused("INPUT_MAIL_FILTER(`lmtpq', `S=unix:/a')\n" + feature()), twice)
+    assert self.refused(cf, feature() + feature()) == twice
+    assert self.refused(cf, feature() + feature('unix:/other', 'T')) == twice
+    assert self.refused(cf, feature() + f"include(`{MILTER}')\n") == twice
+    assert self.refused(cf, "INPUT_MAIL_FILTER(`lmtpq', `S=unix:/a')\n" + feature()) == twice
 
-  def test_more_arguments_than_two(self):
-    self.assertEqual(self.refused(feature('unix:/a', 'T', '5m')),
-                     'it takes SOCKET and FAILURE, and no more')
+  def test_more_arguments_than_two(self, cf):
+    assert (self.refused(cf, feature('unix:/a', 'T', '5m'))
+            == 'it takes SOCKET and FAILURE, and no more')
 
-  def test_a_list_of_filters_below_that_leaves_it_out(self):
-    for below in ('LOCAL_RULE_0\n', ''):
-      self.assertEqual(
-          self.refused(feature() + define('confINPUT_MAIL_FILTERS', 'other, xlmtpq') + below),
-          'confINPUT_MAIL_FILTERS is set below it without lmtpq, add it there')
+  @pytest.mark.parametrize('below', ['LOCAL_RULE_0\n', ''])
+  def test_a_list_of_filters_below_that_leaves_it_out(self, cf, below):
+    knobs = feature() + define('confINPUT_MAIL_FILTERS', 'other, xlmtpq') + below
+    assert (self.refused(cf, knobs)
+            == 'confINPUT_MAIL_FILTERS is set below it without lmtpq, add it there')
 
-  def test_do_not_hide_those_of_the_mailers(self):
-    made = run_m4(mc(feature('x') + define('CYRUSV2_MAILER_ARGS', 'nonsense')))
-    self.assertEqual(made.returncode, 1)
-    self.assertIn('ERROR: FEATURE(lmtpq_milter): SOCKET', made.stderr)
-    self.assertIn('ERROR: MAILER(lmtpq): CYRUSV2_MAILER_ARGS', made.stderr)
+  def test_do_not_hide_those_of_the_mailers(self, cf):
+    made = cf.m4(mc(feature('x') + define('CYRUSV2_MAILER_ARGS', 'nonsense')))
+    assert made.returncode == 1
+    assert 'ERROR: FEATURE(lmtpq_milter): SOCKET' in made.stderr
+    assert 'ERROR: MAILER(lmtpq): CYRUSV2_MAILER_ARGS' in made.stderr

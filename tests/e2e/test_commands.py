@@ -3,103 +3,106 @@
 import json
 import subprocess
 
-from rig.case import MailCase
-from rig.cyrus import Cyrus
-from rig.dovecot import Dovecot
-from rig.messages import body_of, message, message_id
+import pytest
+
+from fixtures.cyrus import Cyrus
+from fixtures.dovecot import Dovecot
+from fixtures.messages import body_of, message, message_id
 
 
 class CommandCases:
-  def lmtpq_run(self, command: str, *words: str, given: bytes = b'') -> tuple[int, str]:
+  def lmtpq_run(self, mail, command: str, *words: str, given: bytes = b'') -> tuple[int, str]:
     """Exit status, and what it printed."""
-    empty = self.scratch.path / 'empty.conf'
+    empty = mail.scratch.path / 'empty.conf'
     empty.touch()
-    ran = subprocess.run([self.lmtpq, command, f'--config={empty}', f'--log={self.log}', *words],
+    ran = subprocess.run([mail.lmtpq, command, f'--config={empty}', f'--log={mail.log}', *words],
                          input=given, capture_output=True, timeout=60)
     return ran.returncode, (ran.stdout + ran.stderr).decode()
 
-  def deliver(self, raw: bytes, *users: str, options: tuple[str, ...] = ()) -> tuple[int, str]:
+  def deliver(self, mail, raw: bytes, *users: str,
+              options: tuple[str, ...] = ()) -> tuple[int, str]:
     # As a script would: lines end in LF.
-    return self.lmtpq_run('deliver', *options, '-d', self.store.address, '-f', self.sender, '--',
-                          *users, given=raw.replace(b'\r\n', b'\n'))
+    return self.lmtpq_run(mail, 'deliver', *options, '-d', mail.store.address, '-f', mail.sender,
+                          '--', *users, given=raw.replace(b'\r\n', b'\n'))
 
-  def test_deliver_files_a_message_and_exits_0(self):
-    user = self.mailbox('alice')
+  def test_deliver_files_a_message_and_exits_0(self, mail):
+    user = mail.mailbox('alice')
     raw = message(b'.\r\n..\r\nQUIT\r\n' + b'\xc3\xa4' * 400 + b'\r\n')
-    status, said = self.deliver(raw, user)
-    self.assertEqual(status, 0, said)
-    self.assertEqual(len(said.splitlines()), 1, said)
-    self.assertIn(user, said)
-    filed = self.store.messages(user)
-    self.assertEqual([message_id(one) for one in filed], [message_id(raw)])
-    self.assertEqual(body_of(filed[0]), body_of(raw))
+    status, said = self.deliver(mail, raw, user)
+    assert status == 0, said
+    assert len(said.splitlines()) == 1, said
+    assert user in said
+    filed = mail.store.messages(user)
+    assert [message_id(one) for one in filed] == [message_id(raw)]
+    assert body_of(filed[0]) == body_of(raw)
 
-  def test_deliver_to_an_unknown_user_exits_67(self):
-    status, said = self.deliver(message(), 'stranger')
-    self.assertEqual(status, 67, said)
-    self.assertIn(self.store.unknown_user, said)
+  def test_deliver_to_an_unknown_user_exits_67(self, mail):
+    status, said = self.deliver(mail, message(), 'stranger')
+    assert status == 67, said
+    assert mail.store.unknown_user in said
 
-  def test_deliver_to_a_full_mailbox_exits_75(self):
-    user = self.full_mailbox()
-    status, said = self.deliver(message(), user)
-    self.assertEqual(status, 75, said)
-    self.assertIn(self.store.over_quota, said)
-    self.assertEqual(self.store.messages(user), [])
+  def test_deliver_to_a_full_mailbox_exits_75(self, mail):
+    user = mail.full_mailbox()
+    status, said = self.deliver(mail, message(), user)
+    assert status == 75, said
+    assert mail.store.over_quota in said
+    assert mail.store.messages(user) == []
 
-  def test_deliver_with_q_files_into_a_full_mailbox_where_the_store_can(self):
-    user = self.full_mailbox()
-    status, said = self.deliver(message(), user, options=('-Q',))
-    self.assertEqual(status, 0 if self.store.ignores_quota else 75, said)
-    self.assertEqual(len(self.store.messages(user)), 1 if self.store.ignores_quota else 0)
+  def test_deliver_with_q_files_into_a_full_mailbox_where_the_store_can(self, mail):
+    user = mail.full_mailbox()
+    status, said = self.deliver(mail, message(), user, options=('-Q',))
+    assert status == (0 if mail.store.ignores_quota else 75), said
+    assert len(mail.store.messages(user)) == (1 if mail.store.ignores_quota else 0)
 
-  def test_deliver_to_three_says_one_line_for_each_and_exits_75_if_one_may_be_tried_again(self):
-    alice, full = self.mailbox('alice'), self.full_mailbox()
-    status, said = self.deliver(message(), alice, full, 'stranger')
-    self.assertEqual(status, 75, said)
+  def test_deliver_to_three_prints_a_line_for_each_and_exits_75_if_one_is_temporary(self, mail):
+    alice, full = mail.mailbox('alice'), mail.full_mailbox()
+    status, said = self.deliver(mail, message(), alice, full, 'stranger')
+    assert status == 75, said
     lines = said.splitlines()
-    self.assertEqual(len(lines), 3, said)
+    assert len(lines) == 3, said
     for user, line in zip((alice, full, 'stranger'), lines):
-      self.assertIn(user, line)
-    self.assertEqual(len(self.store.messages(alice)), 1)
+      assert user in line
+    assert len(mail.store.messages(alice)) == 1
 
-  def test_deliver_to_a_store_that_is_down_exits_75(self):
-    user = self.mailbox('alice')
-    self.store.stop()
+  def test_deliver_to_a_store_that_is_down_exits_75(self, mail):
+    user = mail.mailbox('alice')
+    mail.store.stop()
     try:
-      status, said = self.deliver(message(), user)
+      status, said = self.deliver(mail, message(), user)
     finally:
-      self.store.start()
-    self.assertEqual(status, 75, said)
-    self.assertEqual(self.store.messages(user), [])
+      mail.store.start()
+    assert status == 75, said
+    assert mail.store.messages(user) == []
 
-  def test_probe_tells_what_the_store_can_do(self):
-    status, said = self.lmtpq_run('probe', '--json', self.store.address)
-    self.assertEqual(status, 0, said)
+  def test_probe_tells_what_the_store_can_do(self, mail):
+    status, said = self.lmtpq_run(mail, 'probe', '--json', mail.store.address)
+    assert status == 0, said
     told = json.loads(said)
-    self.assertEqual(told['IGNOREQUOTA'], self.store.ignores_quota, said)
-    self.assertEqual(told['TRACE'], self.store.has_trace, said)
+    assert told['IGNOREQUOTA'] == mail.store.ignores_quota, said
+    assert told['TRACE'] == mail.store.has_trace, said
 
-  def test_probe_of_a_store_that_is_down_exits_69(self):
-    self.store.stop()
+  def test_probe_of_a_store_that_is_down_exits_69(self, mail):
+    mail.store.stop()
     try:
-      status, said = self.lmtpq_run('probe', self.store.address)
+      status, said = self.lmtpq_run(mail, 'probe', mail.store.address)
     finally:
-      self.store.start()
-    self.assertEqual(status, 69, said)
+      mail.store.start()
+    assert status == 69, said
 
 
-class CommandsWithCyrus(CommandCases, MailCase):
-  make_store = Cyrus
+@pytest.mark.store(kind=Cyrus)
+class TestCommandsWithCyrus(CommandCases):
 
-  def test_probe_of_a_full_mailbox_says_over_quota(self):
-    status, said = self.lmtpq_run('probe', '--rcpt', self.full_mailbox(), self.store.address)
-    self.assertEqual(status, 0, said)
-    self.assertIn('over quota', said)
-
-
-class CommandsWithDovecot(CommandCases, MailCase):
-  make_store = Dovecot
+  def test_probe_of_a_full_mailbox_says_over_quota(self, mail):
+    status, said = self.lmtpq_run(mail, 'probe', '--rcpt', mail.full_mailbox(), mail.store.address)
+    assert status == 0, said
+    assert 'over quota' in said
 
 
-class CommandsWithStore(CommandCases, MailCase):
+@pytest.mark.store(kind=Dovecot)
+class TestCommandsWithDovecot(CommandCases):
+  pass
+
+
+class TestCommandsWithStore(CommandCases):
   pass

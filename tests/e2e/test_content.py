@@ -2,11 +2,13 @@
 
 import base64
 import os
+import re
 
-from rig.case import MailCase
-from rig.cyrus import Cyrus
-from rig.dovecot import Dovecot
-from rig.messages import body_of, message, message_id
+import pytest
+
+from fixtures.cyrus import Cyrus
+from fixtures.dovecot import Dovecot
+from fixtures.messages import body_of, message, message_id
 
 TELLING_BODY = (
     b'.\r\n..\r\n...\r\n.leading\r\n a . within\r\nFrom here\r\n>From there\r\n'
@@ -16,109 +18,111 @@ TELLING_BODY = (
 
 
 class ContentCases:
-  def deliver(self, raw: bytes) -> bytes:
+  def deliver(self, mail, raw: bytes) -> bytes:
     """Through the queue into a new mailbox; what was filed there."""
-    self.with_lmtpq()
-    user = self.mailbox('alice')
-    qid = self.send(raw, user)
-    self.sendmail.run_queue()
-    self.assert_sent(qid, user)
-    self.assert_queue_empty()
-    filed = self.store.messages(user)
-    self.assertEqual(len(filed), 1)
-    self.assertEqual(message_id(filed[0]), message_id(raw))
+    mail.with_lmtpq()
+    user = mail.mailbox('alice')
+    qid = mail.send(raw, user)
+    mail.sendmail.run_queue()
+    mail.assert_sent(qid, user)
+    mail.assert_queue_empty()
+    filed = mail.store.messages(user)
+    assert len(filed) == 1
+    assert message_id(filed[0]) == message_id(raw)
     return filed[0]
 
-  def test_mail_to_a_mailbox_with_room_is_filed_unchanged(self):
-    filed = self.deliver(message(TELLING_BODY))
-    self.assertEqual(body_of(filed), TELLING_BODY)
+  def test_mail_to_a_mailbox_with_room_is_filed_unchanged(self, mail):
+    filed = self.deliver(mail, message(TELLING_BODY))
+    assert body_of(filed) == TELLING_BODY
 
-  def test_lmtpq_logs_one_line_for_the_recipient(self):
-    self.with_lmtpq()
-    user = self.mailbox('alice')
-    qid = self.send(message(), user)
-    self.sendmail.run_queue()
-    lines = self.recipient_lines(qid)
-    self.assertEqual(len(lines), 1, self.lmtpq_lines())
+  def test_lmtpq_logs_one_line_for_the_recipient(self, mail):
+    mail.with_lmtpq()
+    user = mail.mailbox('alice')
+    qid = mail.send(message(), user)
+    mail.sendmail.run_queue()
+    lines = mail.recipient_lines(qid)
+    assert len(lines) == 1, mail.lmtpq_lines()
     line = lines[0]
-    self.assertIn(user, line['to'])
-    self.assertTrue(line['dsn'].startswith('2.'), line['line'])
-    self.assertTrue(line['reply'].startswith('250'), line['line'])
-    self.assertRegex(line['delays'], r'^[\d.]+/[\d.]+/[\d.]+/[\d.]+$')
-    self.assertEqual(line['trace'], qid, 'the trace id is the queue id')
-    self.assertIn(self.store.address.partition(':')[2], line['relay'])
+    assert user in line['to']
+    assert line['dsn'].startswith('2.'), line['line']
+    assert line['reply'].startswith('250'), line['line']
+    assert re.search(r'^[\d.]+/[\d.]+/[\d.]+/[\d.]+$', line['delays'])
+    assert line['trace'] == qid, 'the trace id is the queue id'
+    assert mail.store.address.partition(':')[2] in line['relay']
 
-  def test_odd_bodies_are_filed_unchanged(self):
+  def test_odd_bodies_are_filed_unchanged(self, mail):
     bodies = [b'', b'.', b'.\r\n', b'..', b'.\r\n.\r\n.\r\n', b'\r\n', b'\r\n.\r\n\r\n.\r\n',
               b'no line end', b' \r\n', b'x\r\n..x\r\n.', b'.\r\nMAIL FROM:<x>\r\n.\r\n']
     bodies += [b'x' * length + b'\r\n.\r\n' for length in range(996, 999)]
-    self.with_lmtpq()
-    user = self.mailbox('alice')
+    mail.with_lmtpq()
+    user = mail.mailbox('alice')
     sent = {}
     for body in bodies:
       raw = message(body)
-      self.send(raw, user)
+      mail.send(raw, user)
       # SMTP itself ends the last line.
       sent[message_id(raw)] = body if not body or body.endswith(b'\r\n') else body + b'\r\n'
-    self.sendmail.run_queue()
-    self.assert_queue_empty()
-    self.assertEqual({message_id(raw): body_of(raw) for raw in self.store.messages(user)}, sent)
+    mail.sendmail.run_queue()
+    mail.assert_queue_empty()
+    assert {message_id(raw): body_of(raw) for raw in mail.store.messages(user)} == sent
 
-  def test_a_message_of_headers_alone_is_filed(self):
+  def test_a_message_of_headers_alone_is_filed(self, mail):
     raw = message(b'')
-    filed = self.deliver(raw.removesuffix(b'\r\n'))
-    self.assertEqual(body_of(filed), b'')
+    filed = self.deliver(mail, raw.removesuffix(b'\r\n'))
+    assert body_of(filed) == b''
 
-  def test_a_line_over_998_bytes_is_broken_and_loses_nothing(self):
+  def test_a_line_over_998_bytes_is_broken_and_loses_nothing(self, mail):
     body = b'first\r\n' + b'0123456789' * 1500 + b'.\r\nlast\r\n'
-    filed = self.deliver(message(body))
+    filed = self.deliver(mail, message(body))
     lines = body_of(filed).split(b'\r\n')
-    self.assertLessEqual(max(len(line) for line in lines), 998)
-    self.assertEqual(body_of(filed).replace(b'\r\n ', b''), body)
+    assert max(len(line) for line in lines) <= 998
+    assert body_of(filed).replace(b'\r\n ', b'') == body
 
-  def test_a_bare_cr_before_a_dot_never_ends_the_message(self):
-    self.with_lmtpq()
-    user = self.mailbox('alice')
+  def test_a_bare_cr_before_a_dot_never_ends_the_message(self, mail):
+    mail.with_lmtpq()
+    user = mail.mailbox('alice')
     raw = message(b'one\r.\ntwo\n\r.\r.\nthree\n')
-    qid = self.sendmail.submit_by_program(raw, f'{user}@store.test', sender=self.sender)
-    self.sendmail.run_queue()
-    self.assert_sent(qid, user)
-    filed = self.store.messages(user)
-    self.assertEqual(len(filed), 1)
+    qid = mail.sendmail.submit_by_program(raw, f'{user}@store.test', sender=mail.sender)
+    mail.sendmail.run_queue()
+    mail.assert_sent(qid, user)
+    filed = mail.store.messages(user)
+    assert len(filed) == 1
     body = body_of(filed[0])
-    self.assertNotIn(b'\r', body.replace(b'\r\n', b''), 'a bare CR never reaches the store')
-    self.assertEqual([line for line in body.split(b'\r\n') if line],
-                     [b'one', b'.', b'two', b'.', b'.', b'three'])
+    assert b'\r' not in body.replace(b'\r\n', b''), 'a bare CR never reaches the store'
+    assert ([line for line in body.split(b'\r\n') if line]
+            == [b'one', b'.', b'two', b'.', b'.', b'three'])
 
-  def test_a_header_in_utf8_is_filed_unchanged(self):
+  def test_a_header_in_utf8_is_filed_unchanged(self, mail):
     subject = 'Grüße aus Köln, 你好'.encode()
-    filed = self.deliver(message(headers=b'X-Greeting: ' + subject + b'\r\n'))
-    self.assertIn(b'\r\nX-Greeting: ' + subject + b'\r\n', filed)
+    filed = self.deliver(mail, message(headers=b'X-Greeting: ' + subject + b'\r\n'))
+    assert b'\r\nX-Greeting: ' + subject + b'\r\n' in filed
 
-  def test_8_bit_mail_that_was_not_declared_is_filed_unchanged(self):
-    self.with_lmtpq()
-    user = self.mailbox('alice')
+  def test_8_bit_mail_that_was_not_declared_is_filed_unchanged(self, mail):
+    mail.with_lmtpq()
+    user = mail.mailbox('alice')
     body = 'Grüße\r\n'.encode() + b'\xe4\xf6\xfc\r\n'
-    qid = self.send(message(body), user, options=())
-    self.sendmail.run_queue()
-    self.assert_sent(qid, user)
-    self.assertEqual(body_of(self.store.messages(user)[0]), body)
+    qid = mail.send(message(body), user, options=())
+    mail.sendmail.run_queue()
+    mail.assert_sent(qid, user)
+    assert body_of(mail.store.messages(user)[0]) == body
 
-  def test_thirty_megabytes_arrive_unchanged(self):
+  def test_thirty_megabytes_arrive_unchanged(self, mail):
     body = base64.encodebytes(os.urandom(23_000_000)).replace(b'\n', b'\r\n')
-    self.assertGreater(len(body), 30_000_000)
-    filed = self.deliver(message(body))
-    # No assertEqual: a difference of 30 MB says nothing to anyone.
-    self.assertTrue(body_of(filed) == body, f'{len(body_of(filed))} bytes differ from {len(body)}')
+    assert len(body) > 30_000_000
+    filed = self.deliver(mail, message(body))
+    same = body_of(filed) == body  # pytest must not compare 30 MB byte by byte
+    assert same, f'{len(body_of(filed))} bytes differ from {len(body)}'
 
 
-class ContentInCyrus(ContentCases, MailCase):
-  make_store = Cyrus
+@pytest.mark.store(kind=Cyrus)
+class TestContentInCyrus(ContentCases):
+  pass
 
 
-class ContentInDovecot(ContentCases, MailCase):
-  make_store = Dovecot
+@pytest.mark.store(kind=Dovecot)
+class TestContentInDovecot(ContentCases):
+  pass
 
 
-class ContentInStore(ContentCases, MailCase):
+class TestContentInStore(ContentCases):
   pass

@@ -1,7 +1,7 @@
-// Any bytes from a store, line by line, over three transactions: nobody's mail is taken for
-// delivered before the dot, nothing is said on a broken connection, and nothing that came in clear
-// is heard behind STARTTLS. The first byte chooses the number of recipients, the window, whether
-// quota is ignored, whether TLS and a login come first, and the messages' form.
+// Any bytes from a store, line by line, over three transactions: no mail counts as delivered before
+// the end of data, nothing is sent on a broken connection, and nothing that came unencrypted counts
+// after STARTTLS. The first byte chooses the number of recipients, the window, whether quota is
+// ignored, whether TLS and a login come first, and the form of the messages.
 
 #include <algorithm>
 #include <cstdint>
@@ -60,7 +60,7 @@ class Player {
   }
 
  private:
-  // STARTTLS and AUTH, as Upstream would go about them.
+  // STARTTLS and AUTH, as Upstream does them.
   bool open_further() {
     switch (client_.state()) {
       case ClientState::kHandshake:
@@ -135,7 +135,8 @@ class Player {
       dot_ = true;
       ++dots_;
     }
-    // Commands without a reply; one dot may have had several, so only until the first dot.
+    // Commands without a reply. The end of data may have had several replies, so only until the
+    // first.
     check(dots_ > 0 || client_.state() == ClientState::kBroken ||
           sent_ + 1 <= client_.replies() + window_);
   }

@@ -1,4 +1,4 @@
-// Any bytes as a command line: what is understood is written as one line that reads the same.
+// Any bytes as a command line: a line that parses is written as one line that parses to the same.
 
 #include <cstdint>
 #include <cstdlib>
@@ -17,7 +17,7 @@ void check(bool holds) {
   }
 }
 
-// The argument of a line that we wrote.
+// The argument of a line that we have written.
 std::string_view argument_of(std::string_view line, Verb verb) {
   check(line.size() < kMaxCommandLine && line.ends_with("\r\n"));
   line.remove_suffix(2);

@@ -1,4 +1,5 @@
-// Any bytes as a configuration file, and their lines as arguments: read, or refused in one line.
+// Any bytes as a configuration file, and their lines as arguments: accepted, or refused with an
+// error of one line.
 
 #include <cstdint>
 #include <cstdlib>

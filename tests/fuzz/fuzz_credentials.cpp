@@ -1,5 +1,5 @@
-// Any bytes as a password file: logins without controls, found by their own destination, or an
-// error in one line that has nothing of the text.
+// Any bytes as a password file give logins without control characters, which are found by their
+// destination, or an error of one line that quotes nothing of the text.
 
 #include <algorithm>
 #include <cstdint>
@@ -22,17 +22,18 @@ bool sound(const lmtpq::mailer::Login& login) {
          login.user.find(':') == std::string::npos;
 }
 
-// The number of the line and the words for its kind of mistake, which are a handful.
-bool tells_nothing(std::string_view said) {
+// The error is the number of the line and one of a few known texts.
+bool is_known_error(std::string_view said) {
   said.remove_prefix(said.starts_with("corpus:") ? 7 : 0);
   said.remove_prefix(std::min(said.find_first_not_of("0123456789"), said.size()));
   for (const std::string_view known :
        {": expected `DEST user:password`",
-        ": no DEST in front (unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]); expected `DEST "
+        ": no DEST at the beginning (unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]); "
+        "expected `DEST "
         "user:password`",
-        ": no user in front of the colon; expected `DEST user:password`",
-        ": no password behind the colon; expected `DEST user:password`",
-        ": a control character in user or password"}) {
+        ": no user before the colon; expected `DEST user:password`",
+        ": no password after the colon; expected `DEST user:password`",
+        ": control character in user or password"}) {
     if (said == known) {
       return true;
     }
@@ -45,16 +46,19 @@ bool tells_nothing(std::string_view said) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   try {
-    const lmtpq::mailer::Credentials credentials = lmtpq::mailer::Credentials::parse(text, "corpus");
+    const lmtpq::mailer::Credentials credentials =
+        lmtpq::mailer::Credentials::parse(text, "corpus");
     for (const char* const asked : {"h", "h:24", "unix:/s", "inet:[2001:db8::1]"}) {
-      const lmtpq::mailer::Login* const login = credentials.find(lmtpq::mailer::parse_destination(asked), "");
-      if (login != nullptr && (!sound(*login) || credentials.find(lmtpq::mailer::parse_destination(asked),
-                                                                  login->user) != login)) {
+      const lmtpq::mailer::Login* const login =
+          credentials.find(lmtpq::mailer::parse_destination(asked), "");
+      if (login != nullptr &&
+          (!sound(*login) ||
+           credentials.find(lmtpq::mailer::parse_destination(asked), login->user) != login)) {
         std::abort();
       }
     }
   } catch (const lmtpq::ConfigError& error) {
-    if (!tells_nothing(error.what())) {
+    if (!is_known_error(error.what())) {
       std::abort();
     }
   }

@@ -1,5 +1,5 @@
-// Any bytes as DATA: what goes out has bounded CRLF lines and one end, however the input was cut,
-// and reads back as the same message. The first byte chooses the line limit.
+// Any bytes as DATA: the output has CRLF lines of bounded length and one end, however the input was
+// cut, and decodes to the same message. The first byte chooses the line limit.
 
 #include <algorithm>
 #include <cstdint>
@@ -19,7 +19,7 @@ void check(bool holds) {
   }
 }
 
-// The message; what stands behind its end is left in `wire`.
+// The message; bytes after its end stay in `wire`.
 std::string decode(std::string_view& wire, std::size_t limit, std::size_t length) {
   DataDecoder decoder(limit);
   std::string message;

@@ -1,4 +1,4 @@
-// Any text: it is refused in one line that names the forms, or its canonical form reads as the same
+// Any text is refused with one line that names the valid forms, or its canonical form is the same
 // destination.
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// Any bytes: the fields' raw texts are the front of the header, and no value can break a line.
+// Any bytes as a header: the raw texts of the fields are its beginning, and no unfolded value has a
+// line end.
 
 #include <cstdint>
 #include <cstdlib>

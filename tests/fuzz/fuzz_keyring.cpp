@@ -1,4 +1,4 @@
-// Any bytes as a key file: a ring whose lines read back as the same keys, or an error in one line.
+// Any bytes as a key file: keys that can be written and read again, or an error of one line.
 
 #include <cstdint>
 #include <cstdlib>

@@ -1,4 +1,5 @@
-// Any bytes: a mailbox keeps its text, and a path that was taken is written as it reads.
+// Any bytes as an address: a mailbox keeps its text, and an accepted path is written as it was
+// read.
 
 #include <cstdint>
 #include <cstdlib>

@@ -1,5 +1,5 @@
-// Any message: its queue id is empty, or a word of the topmost Received field that TRACE takes, and
-// no byte behind that field has a say.
+// The queue id of any message is empty or a word of the topmost Received field that TRACE accepts;
+// the bytes after that field do not matter.
 
 #include <cstdint>
 #include <cstdlib>

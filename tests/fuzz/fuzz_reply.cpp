@@ -1,4 +1,5 @@
-// Any bytes from a store: every cut gives the same replies, and all that is kept is printable.
+// Any bytes from a store: however they are cut, the replies are the same, and all text is
+// printable.
 
 #include <cstdint>
 #include <cstdlib>
@@ -28,7 +29,8 @@ void check_reply(const Reply& reply) {
   check(text.size() <= 3 * ReplyParser::kMaxKept);
   lmtpq::mailer::Capabilities(reply).size_limit();
   const std::string line = lmtpq::mailer::reply_line(reply.code, {reply.klass(), 0, 0}, text);
-  check(line.size() <= lmtpq::mailer::kMaxReplyLine && line.find_first_of("\r\n") == line.size() - 2);
+  check(line.size() <= lmtpq::mailer::kMaxReplyLine &&
+        line.find_first_of("\r\n") == line.size() - 2);
 }
 
 std::string parse(std::string_view bytes, std::size_t length) {

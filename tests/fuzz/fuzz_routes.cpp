@@ -1,5 +1,5 @@
-// Any bytes as a map of routes: an error in one line with its place, or a table in which every
-// plain address of the text is looked up, and finds a list with a store in it, or a refusal.
+// Any bytes as a route file give an error of one line with its place, or a table. In the table every
+// plain address of the text has a list of stores or an error.
 
 #include <cstdint>
 #include <cstdlib>

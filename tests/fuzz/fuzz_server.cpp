@@ -1,6 +1,6 @@
-// Any bytes from a client, offered nothing special and then everything: every cut gives the same
-// session, every reply is a short line, 421 is the last, and there is no message without a
-// recipient.
+// Any bytes from a client, which is offered no extension and then all of them: however the bytes
+// are cut, the session is the same; every reply is a short line, 421 is the last one, and there is
+// no message without a recipient.
 
 #include <algorithm>
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Any bytes as a tag: what is believed is believed in any folding, and nowhere else: not of another
-// message, not later, not by another key of the same name, not with a byte more.
+// Any bytes as a tag: a valid tag is valid in any folding, and invalid for another message, later,
+// with another key of the same id, and with an extra byte.
 
 #include <cstdint>
 #include <cstdlib>

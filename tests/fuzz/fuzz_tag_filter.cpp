@@ -1,4 +1,5 @@
-// No tag is left in the header, whatever comes in and however it is cut; nothing else is lost.
+// Whatever the input is, and however it is split, no tag is left in the header and nothing else is
+// lost.
 #include <cstdint>
 #include <cstdlib>
 

@@ -1,5 +1,5 @@
-// Runs a fuzz target over the files given, and over those in the folders given, each in a process
-// of its own: a compiler without libFuzzer links this instead. One line per file, then the sum.
+// Runs a fuzz target over files, and over the files in folders, each in a separate process.
+// Replaces libFuzzer where the compiler has none. Prints a line per file, then the sum.
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -38,7 +38,7 @@ std::vector<fs::path> files_of(int argc, char** argv) {
   return files;
 }
 
-// The child's work; what it returns is its exit status.
+// Runs in the child; returns its exit status.
 int run(const fs::path& file) {
   std::ifstream in(file, std::ios::binary);
   if (!in) {
@@ -48,7 +48,7 @@ int run(const fs::path& file) {
   return LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
 }
 
-// Empty when the target took the file well.
+// Empty: the target accepted the file.
 std::string trouble_with(const fs::path& file) {
   const pid_t child = fork();
   if (child < 0) {

@@ -1,8 +1,8 @@
-"""Memory that is refused to a milter when a test says so: the test's end of no_memory.c.
+"""Memory that is refused to a milter when a test wants it: the test's end of no_memory.c.
 
 What it is: NoMemory compiles the library once for a folder, and shares a few numbers with it.
 What it does not know: what the milter does about it.
-Called by: refused; the end-to-end tests of `failure`.
+Called by: refused_memory.py; the end-to-end tests of `failure`.
 """
 
 import mmap
@@ -45,7 +45,7 @@ class NoMemory:
 
   @contextmanager
   def one_in(self, new: int = 0, everybody: int = 0):
-    """So many requests are refused, of C++'s or of everybody's; 1: every one."""
+    """One request in this many is refused, of C++ or of all; 1: every one."""
     self._set(NEW_ONE_IN, new)
     self._set(ONE_IN, everybody)
     try:

@@ -8,7 +8,7 @@ What it does not know: which id is right. A message says that itself, in its fir
 import re
 from dataclasses import dataclass, field
 
-from peer import Exchange, Session, local_part
+from .peer import Exchange, Session, local_part
 
 
 @dataclass

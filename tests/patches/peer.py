@@ -6,7 +6,7 @@ What it does not know: what is right; see dialogue.py.
 Answers: a reply ('250 ok'; several lines are parted by newlines), CLOSE, SILENCE, None for the
   usual reply, or a function of (session, argument) that answers one of these. $SESSION in a reply
   becomes SESSIONID=<...>, which a new connection and RSET renew. 421 closes, too.
-Lifetimes: one thread a connection, until stop(); take() hands the sessions over and starts anew.
+Lifetimes: one thread a connection, until stop(); take() returns the sessions and forgets them.
 """
 
 import re
@@ -18,8 +18,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rig.process import wait_until
-from rig.scratch import Scratch, free_port
+from fixtures.process import wait_until
+from fixtures.scratch import Scratch, free_port
 
 CLOSE = object()
 SILENCE = object()

@@ -2,7 +2,7 @@
 
 import re
 
-from rig.lmtp_store import LmtpStore
+from fixtures.lmtp_store import LmtpStore
 
 
 def unescaped(value: str) -> str:

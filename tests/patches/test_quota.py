@@ -2,178 +2,193 @@
 
 import subprocess
 
-import store_log
-from patch_case import PatchCase, mailer
-from rig.authority import Authority
-from rig.cyrus import Cyrus
-from rig.lmtp_store import LmtpStore
-from rig.messages import message, message_id
-from rig.scratch import free_port
-from rig.sendmail import Sendmail
-from rig.store import Store
+import pytest
+
+from fixtures.authority import Authority
+from fixtures.cyrus import Cyrus
+from fixtures.mail import running
+from fixtures.messages import message, message_id
+from fixtures.scratch import free_port
+
+from . import store_log
+from .patch_mail import mailer
 
 
-class QuotaWords(PatchCase):
-  address = ''
+class QuotaCases:
+  def address(self, store) -> str:
+    return store.address
 
-  def place(self) -> str:
-    return self.address or self.store.address
+  def with_flags(self, mail, flags: str, options: str = ''):
+    mail.with_flags(flags, options, address=self.address(mail.store))
 
-  def assert_filed_over_quota(self, flags: str) -> str:
-    self.with_flags(flags, address=self.place())
-    user = self.full_mailbox()
+  def assert_filed_over_quota(self, mail, flags: str) -> str:
+    self.with_flags(mail, flags)
+    user = mail.full_mailbox()
     raw = message()
-    qid = self.send(raw, user)
-    self.sendmail.run_queue()
-    self.assert_sent(qid, user)
-    self.assert_queue_empty()
-    self.assertEqual(self.store.message_ids(user), [message_id(raw)])
-    self.assert_ignorequota(qid, user, 'sent')
+    qid = mail.send(raw, user)
+    mail.sendmail.run_queue()
+    mail.assert_sent(qid, user)
+    mail.assert_queue_empty()
+    assert mail.store.message_ids(user) == [message_id(raw)]
+    mail.assert_ignorequota(qid, user, 'sent')
     return qid
 
-  def assert_deferred_over_quota(self, flags: str, word: str | None):
-    self.with_flags(flags, address=self.place())
-    user = self.full_mailbox()
-    qid = self.send(message(), user)
-    self.sendmail.run_queue()
-    self.assert_deferred(qid, user, '4.2.2', 'over quota')
-    self.assertEqual(self.store.messages(user), [])
-    self.assert_ignorequota(qid, user, word)
+  def assert_deferred_over_quota(self, mail, flags: str, word: str | None):
+    self.with_flags(mail, flags)
+    user = mail.full_mailbox()
+    qid = mail.send(message(), user)
+    mail.sendmail.run_queue()
+    mail.assert_deferred(qid, user, '4.2.2', 'over quota')
+    assert mail.store.messages(user) == []
+    mail.assert_ignorequota(qid, user, word)
 
 
-class CyrusOnAUnixSocket(QuotaWords):
+class CyrusCases(QuotaCases):
   """Debian's Cyrus offers IGNOREQUOTA, and does not know TRACE."""
-  make_store: type[Store] = Cyrus
 
-  def test_a_full_mailbox_takes_the_mail_with_q(self):
-    self.assert_filed_over_quota('Q')
+  def test_a_full_mailbox_takes_the_mail_with_q(self, mail):
+    self.assert_filed_over_quota(mail, 'Q')
 
-  def test_a_full_mailbox_defers_the_mail_without_q(self):
-    self.assert_deferred_over_quota('', None)
+  def test_a_full_mailbox_defers_the_mail_without_q(self, mail):
+    self.assert_deferred_over_quota(mail, '', None)
 
-  def test_q_and_t_together_where_trace_is_not_offered(self):
-    self.assert_filed_over_quota('QT')
-    self.assertEqual(self.sendmail.log_lines('TRACE'), [])
+  def test_q_and_t_together_where_trace_is_not_offered(self, mail):
+    self.assert_filed_over_quota(mail, 'QT')
+    assert mail.sendmail.log_lines('TRACE') == []
 
-  def test_t_alone_leaves_the_quota_alone(self):
-    self.assert_deferred_over_quota('T', None)
+  def test_t_alone_leaves_the_quota_alone(self, mail):
+    self.assert_deferred_over_quota(mail, 'T', None)
 
-  def test_the_session_id_is_the_one_that_cyrus_logged(self):
-    self.with_flags('QT', address=self.place())
-    user = self.mailbox('alice')
-    qids = [self.send(message(), user) for _ in range(3)]
-    self.sendmail.run_queue()
-    log = self.store.log_text()
-    seen = {self.fields(qid, user)['sessionid'] for qid in qids}
-    self.assertEqual(len(seen), 3, 'RSET begins a new session')
+  def test_the_session_id_is_the_one_that_cyrus_logged(self, mail):
+    self.with_flags(mail, 'QT')
+    user = mail.mailbox('alice')
+    qids = [mail.send(message(), user) for _ in range(3)]
+    mail.sendmail.run_queue()
+    log = mail.store.log_text()
+    seen = {mail.fields(qid, user)['sessionid'] for qid in qids}
+    assert len(seen) == 3, 'RSET begins a new session'
     for one in seen:
-      self.assertIn(f'auditlog: append sessionid={one} mailbox=<user.{user}>', log)
+      assert f'auditlog: append sessionid={one} mailbox=<user.{user}>' in log
 
 
-class CyrusOverTcp(CyrusOnAUnixSocket):
-  @classmethod
-  def prepare_store(cls):
-    cls.store.open_port = free_port()
-    cls.address = f'inet:localhost:{cls.store.open_port}'
+@pytest.mark.store(kind=Cyrus)
+class TestCyrusOnAUnixSocket(CyrusCases):
+  pass
 
 
-class CyrusWithTlsAndLogin(CyrusOnAUnixSocket):
+class TestCyrusOverTcp(CyrusCases):
+  @pytest.fixture(scope='class')
+  def store(self, scratch):
+    store = Cyrus(scratch)
+    store.open_port = free_port()
+    with running(store) as one:
+      yield one
+
+  def address(self, store) -> str:
+    return f'inet:localhost:{store.open_port}'
+
+
+class TestCyrusWithTlsAndLogin(CyrusCases):
   """STARTTLS and AUTH come in between, and each time another LHLO."""
   mechanism = 'SCRAM-SHA-256'
 
-  @classmethod
-  def prepare_store(cls):
-    cls.store.use_tls(Authority(cls.scratch.folder('authority')).leaf('server'))
-    cls.store.mechanisms = cls.mechanism
-    cls.store.add_login('lmtpuser', 'secret')
-    cls.address = cls.store.tcp_address
-    folder = cls.scratch.folder('authinfo', 0o700)
+  @pytest.fixture(scope='class')
+  def store(self, scratch):
+    store = Cyrus(scratch)
+    store.use_tls(Authority(scratch.folder('authority')).leaf('server'))
+    store.mechanisms = self.mechanism
+    store.add_login('lmtpuser', 'secret')
+    with running(store) as one:
+      yield one
+
+  @pytest.fixture(scope='class')
+  def login(self, scratch) -> str:
+    """The .mc lines that make Sendmail log in."""
+    folder = scratch.folder('authinfo', 0o700)
     subprocess.run(['makemap', 'hash', folder / 'authinfo'], check=True, timeout=30,
                    capture_output=True,
-                   input=f'AuthInfo: "U:lmtpuser" "P:secret" "M:{cls.mechanism}"\n'.encode())
-    cls.login = (f"FEATURE(`authinfo', `hash -o {folder}/authinfo')\n"
-                 f"define(`confAUTH_MECHANISMS', `{cls.mechanism}')\n")
+                   input=f'AuthInfo: "U:lmtpuser" "P:secret" "M:{self.mechanism}"\n'.encode())
+    return (f"FEATURE(`authinfo', `hash -o {folder}/authinfo')\n"
+            f"define(`confAUTH_MECHANISMS', `{self.mechanism}')\n")
 
-  def with_flags(self, flags: str, options: str = '', **more) -> Sendmail:
-    return super().with_flags(flags, self.login + options, **more)
+  @pytest.fixture(autouse=True)
+  def prepare(self, login):
+    self.login_lines = login
 
-  def assert_filed_over_quota(self, flags: str) -> str:
-    logins, handshakes = len(self.store.logins()), len(self.store.handshakes())
-    qid = super().assert_filed_over_quota(flags)
-    self.assertEqual(self.store.logins()[logins:], [('lmtpuser', f'{self.mechanism}+TLS')])
-    self.assertEqual(len(self.store.handshakes()), handshakes + 1)
+  def address(self, store) -> str:
+    return store.tcp_address
+
+  def with_flags(self, mail, flags: str, options: str = ''):
+    super().with_flags(mail, flags, self.login_lines + options)
+
+  def assert_filed_over_quota(self, mail, flags: str) -> str:
+    logins, handshakes = len(mail.store.logins()), len(mail.store.handshakes())
+    qid = super().assert_filed_over_quota(mail, flags)
+    assert mail.store.logins()[logins:] == [('lmtpuser', f'{self.mechanism}+TLS')]
+    assert len(mail.store.handshakes()) == handshakes + 1
     return qid
 
 
-class StoreWithTrace(QuotaWords):
+@pytest.mark.store(options=['--log-commands'])
+class TestStoreWithTrace(QuotaCases):
   """Our store offers both."""
-  store: LmtpStore
 
-  @classmethod
-  def prepare_store(cls):
-    cls.store.options = ['--log-commands']
+  def test_a_full_mailbox_takes_the_mail_with_q(self, mail):
+    qid = self.assert_filed_over_quota(mail, 'Q')
+    assert f'TRACE {qid}' not in store_log.commands(mail.store, 'TRACE')
 
-  def test_a_full_mailbox_takes_the_mail_with_q(self):
-    qid = self.assert_filed_over_quota('Q')
-    self.assertNotIn(f'TRACE {qid}', store_log.commands(self.store, 'TRACE'))
+  def test_a_full_mailbox_takes_the_mail_with_q_and_t(self, mail):
+    qid = self.assert_filed_over_quota(mail, 'QT')
+    assert f'TRACE {qid}' in store_log.commands(mail.store, 'TRACE')
 
-  def test_a_full_mailbox_takes_the_mail_with_q_and_t(self):
-    qid = self.assert_filed_over_quota('QT')
-    self.assertIn(f'TRACE {qid}', store_log.commands(self.store, 'TRACE'))
+  def test_a_full_mailbox_defers_the_mail_without_q(self, mail):
+    self.assert_deferred_over_quota(mail, 'T', None)
 
-  def test_a_full_mailbox_defers_the_mail_without_q(self):
-    self.assert_deferred_over_quota('T', None)
+  def test_two_hundred_recipients_in_two_transactions(self, mail):
+    self.check_two_hundred(mail, equates='', transactions=2)
 
-  def test_two_hundred_recipients_in_two_transactions(self):
-    self.check_two_hundred(equates='', transactions=2)
+  def test_two_hundred_recipients_in_one_transaction(self, mail):
+    self.check_two_hundred(mail, equates='r=200, ', transactions=1)
 
-  def test_two_hundred_recipients_in_one_transaction(self):
-    self.check_two_hundred(equates='r=200, ', transactions=1)
-
-  def check_two_hundred(self, equates: str, transactions: int):
-    self.with_mailers(mailer(self.store.address, 'QT', equates=equates))
-    users = [self.mailbox(f'u{number}-') for number in range(200)]
+  def check_two_hundred(self, mail, equates: str, transactions: int):
+    mail.with_mailers(mailer(mail.store.address, 'QT', equates=equates))
+    users = [mail.mailbox(f'u{number}-') for number in range(200)]
     for user in users[::7]:
-      self.store.fill(user)
-    self.store.restart()
-    self.store.log.write_text('')
+      mail.store.fill(user)
+    mail.store.restart()
+    mail.store.log.write_text('')
     raw = message()
-    qid = self.send(raw, *users)
-    self.sendmail.run_queue()
-    self.assert_queue_empty()
+    qid = mail.send(raw, *users)
+    mail.sendmail.run_queue()
+    mail.assert_queue_empty()
     for user in users:
-      self.assertEqual(self.store.message_ids(user), [message_id(raw)])
-    ends = self.ends(qid)
-    self.assertEqual(sorted(one.to for one in ends), sorted(f'{user}@store.test' for user in users))
+      assert mail.store.message_ids(user) == [message_id(raw)]
+    ends = mail.ends(qid)
+    assert sorted(one.to for one in ends) == sorted(f'{user}@store.test' for user in users)
     for one in ends:
-      self.assertTrue(one.stat.startswith('Sent'), one.line)
-      self.assertIn(', ignorequota=sent, ', one.line)
-    rcpts = store_log.commands(self.store, 'RCPT')
-    self.assertEqual(len(rcpts), 200)
-    self.assertEqual([line for line in rcpts if not line.endswith(' IGNOREQUOTA')], [])
-    self.assertEqual(len(store_log.commands(self.store, 'MAIL')), transactions)
-    self.assertEqual(store_log.commands(self.store, 'TRACE'), [f'TRACE {qid}'] * transactions)
-    self.assertEqual(store_log.sessions(self.store), 1)
-    self.assertEqual({one['r.tid'] for one in store_log.events(self.store, 'Delivered')}, {qid})
+      assert one.stat.startswith('Sent'), one.line
+      assert ', ignorequota=sent, ' in one.line
+    rcpts = store_log.commands(mail.store, 'RCPT')
+    assert len(rcpts) == 200
+    assert [line for line in rcpts if not line.endswith(' IGNOREQUOTA')] == []
+    assert len(store_log.commands(mail.store, 'MAIL')) == transactions
+    assert store_log.commands(mail.store, 'TRACE') == [f'TRACE {qid}'] * transactions
+    assert store_log.sessions(mail.store) == 1
+    assert {one['r.tid'] for one in store_log.events(mail.store, 'Delivered')} == {qid}
 
 
-class StoreWithoutIgnoreQuota(QuotaWords):
-  store: LmtpStore
+@pytest.mark.store(options=['--log-commands', '--without=IGNOREQUOTA'])
+class TestStoreWithoutIgnoreQuota(QuotaCases):
+  def test_q_is_not_sent_and_the_mail_is_deferred_as_usual(self, mail):
+    self.assert_deferred_over_quota(mail, 'Q', 'not-offered')
+    assert 'IGNOREQUOTA' not in mail.store.log_text().upper()
 
-  @classmethod
-  def prepare_store(cls):
-    cls.store.options = ['--log-commands', '--without=IGNOREQUOTA']
-
-  def test_q_is_not_sent_and_the_mail_is_deferred_as_usual(self):
-    self.assert_deferred_over_quota('Q', 'not-offered')
-    self.assertNotIn('IGNOREQUOTA', self.store.log_text().upper())
-
-  def test_mail_with_room_is_sent_and_the_log_says_not_offered(self):
-    self.with_flags('QT')
-    user = self.mailbox('alice')
-    qid = self.send(message(), user)
-    self.sendmail.run_queue()
-    self.assert_sent(qid, user)
-    self.assert_ignorequota(qid, user, 'not-offered')
-    self.assertIn(f'TRACE {qid}', store_log.commands(self.store, 'TRACE'))
-    self.assertNotIn('IGNOREQUOTA', self.store.log_text().upper())
+  def test_mail_with_room_is_sent_and_the_log_says_not_offered(self, mail):
+    self.with_flags(mail, 'QT')
+    user = mail.mailbox('alice')
+    qid = mail.send(message(), user)
+    mail.sendmail.run_queue()
+    mail.assert_sent(qid, user)
+    mail.assert_ignorequota(qid, user, 'not-offered')
+    assert f'TRACE {qid}' in store_log.commands(mail.store, 'TRACE')
+    assert 'IGNOREQUOTA' not in mail.store.log_text().upper()

@@ -1,13 +1,9 @@
-// Asks a directory for routes, as the daemon does: the program under test of tests/routes/run.
+// Looks up routes as the daemon does: the program under test of tests/routes.
 //
-// What it is: the daemon's options for routes, and a question a line on standard input.
-//   `ADDRESS` prints its route. `N ADDRESS` asks in N threads at once for addresses that are the
-//   same but for a number in front (1ADDRESS ...) and prints how many had which answer.
-//   Behind each stand the milliseconds of the slowest.
-// What it does not know: messages, stores.
-// Called by: tests/routes/run.
-// Threads and lifetimes: as said.
-// Failure: a mistake in the options is one line on standard error, and status 1.
+// It takes the daemon's options for routes, and reads lines from standard input. `ADDRESS` prints
+// the route of that address. `N ADDRESS` looks up N addresses in N threads at once, ADDRESS with
+// the numbers 1 to N before it, and prints how many had which answer. Each answer is followed by
+// the milliseconds it took. An invalid option is one line on standard error, and exit status 1.
 
 #include <unistd.h>
 
@@ -26,53 +22,53 @@ using namespace lmtpq::mailer;
 
 namespace {
 
-std::string words_of_route(const Route& route) {
+std::string route_text(const Route& route) {
   if (const auto* const outcome = std::get_if<Outcome>(&route)) {
-    return words_of(*outcome);
+    return reply_text(*outcome);
   }
-  std::string words;
+  std::string text;
   if (const auto* const list = std::get_if<DestinationList>(&route)) {
     for (const Destination& destination : **list) {
-      words += (words.empty() ? "" : " ") + destination.text;
+      text += (text.empty() ? "" : " ") + destination.text;
     }
   }
-  return words.empty() ? "default" : words;
+  return text.empty() ? "default" : text;
 }
 
 std::string ask(Routes& routes, const std::string& address) {
   const auto mailbox = Mailbox::parse(address);
-  return mailbox ? words_of_route(routes.find(*mailbox)) : "no address";
+  return mailbox ? route_text(routes.find(*mailbox)) : "no address";
 }
 
 std::string ask_all(Routes& routes, int threads, const std::string& address) {
   std::map<std::string, int> answers;
   std::mutex mutex;
-  std::vector<std::jthread> asking;
+  std::vector<std::jthread> threads_asking;
   for (int i = 1; i <= threads; ++i) {
-    asking.emplace_back([&, i] {
-      const std::string words = ask(routes, std::to_string(i) + address);
+    threads_asking.emplace_back([&, i] {
+      const std::string answer = ask(routes, std::to_string(i) + address);
       const std::lock_guard lock(mutex);
-      ++answers[words];
+      ++answers[answer];
     });
   }
-  asking.clear();
-  std::string told;
-  for (const auto& [words, count] : answers) {
-    told += (told.empty() ? "" : "; ") + std::to_string(count) + " " + words;
+  threads_asking.clear();
+  std::string summary;
+  for (const auto& [answer, count] : answers) {
+    summary += (summary.empty() ? "" : "; ") + std::to_string(count) + " " + answer;
   }
-  return told;
+  return summary;
 }
 
 void answer_lines(Routes& routes) {
   for (std::string line; std::getline(std::cin, line);) {
     const auto begun = Clock::now();
     const std::size_t blank = line.find(' ');
-    const std::string words =
+    const std::string answer =
         blank == std::string::npos
             ? ask(routes, line)
             : ask_all(routes, std::stoi(line.substr(0, blank)), line.substr(blank + 1));
     const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begun);
-    std::cout << words << '\t' << took.count() << std::endl;
+    std::cout << answer << '\t' << took.count() << std::endl;
   }
 }
 
@@ -88,15 +84,15 @@ int main(int argc, char** argv) {
     config.apply();
     check(settings);
     const Log log("ask_routes", "stderr", LogLevel::kInfo);
-    std::vector<std::unique_ptr<Routes>> maps;
+    std::vector<std::unique_ptr<Routes>> sources;
     if (!settings.file.empty()) {
-      maps.push_back(std::make_unique<RouteFile>(settings.file, log));
+      sources.push_back(std::make_unique<RouteFile>(settings.file, log));
     }
     if (!settings.directory.uris.empty()) {
-      maps.push_back(ldap_routes(settings.directory,
+      sources.push_back(ldap_routes(settings.directory,
                                  read_directory_password(settings.directory, geteuid()), log));
     }
-    RoutesInOrder routes(std::move(maps));
+    RoutesInOrder routes(std::move(sources));
     answer_lines(routes);
     return 0;
   } catch (const ConfigError& error) {

@@ -1,8 +1,8 @@
-"""A private slapd on loopback: its own folder, no root, ends by its pid.
+"""A private slapd on loopback: in a separate folder, without root, ended by its pid.
 
 What it is: Slapd; start(), stop(), pause(), resume(), and change() of an entry.
 What it does not know: what is asked of it.
-Called by: run.
+Called by: directory.py.
 Failure: AssertionError with the end of slapd's log.
 """
 
@@ -13,6 +13,9 @@ import subprocess
 import time
 from pathlib import Path
 from urllib.parse import quote
+
+from fixtures.process import suspend
+from fixtures.scratch import free_port
 
 BASE = 'dc=example,dc=org'
 ADMIN = f'cn=lmtpq,{BASE}'
@@ -65,12 +68,6 @@ def person(name: str, addresses: list, host: str | None, unit: str = 'people', *
   return '\n'.join(lines) + '\n'
 
 
-def free_port() -> int:
-  with socket.socket() as probe:
-    probe.bind(('127.0.0.1', 0))
-    return probe.getsockname()[1]
-
-
 class Slapd:
   def __init__(self, folder: Path, authority, certificate: str = 'good'):
     self.folder = folder
@@ -111,7 +108,7 @@ class Slapd:
         ['/usr/sbin/slapd', '-d', 'none', '-f', str(self.folder / 'slapd.conf'), '-h',
          f'{self.uri} {self.tls_uri} {self.socket_uri}'],
         stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    end = time.monotonic() + 15
+    end = time.monotonic() + 60
     while not self._accepts():
       if self.child.poll() is not None or time.monotonic() > end:
         raise AssertionError(f'slapd does not start: {self._log()}')
@@ -122,14 +119,14 @@ class Slapd:
       self.resume()
       self.child.terminate()
       try:
-        self.child.wait(10)
+        self.child.wait(60)
       except subprocess.TimeoutExpired:
         self.child.kill()
         self.child.wait()
       self.child = None
 
   def pause(self):
-    os.kill(self.child.pid, signal.SIGSTOP)
+    suspend(self.child.pid)
 
   def resume(self):
     if self.child.poll() is None:

@@ -11,13 +11,13 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from hidden import RECIPIENTS, SENDER
+from .hidden import RECIPIENTS, SENDER
 
-LIMIT = 25.0
+LIMIT = 90.0
 
 
 @dataclass
-class Told:
+class Result:
   status: int
   replies: list[str]  # one for each recipient: "sent", "deferred" ...; or the reply line of relay
   log: str
@@ -25,7 +25,7 @@ class Told:
   printed: str = field(default='')  # all of standard output
 
 
-def deliver(command: list[str], message: bytes, _messages: int) -> Told:
+def deliver(command: list[str], message: bytes, _messages: int) -> Result:
   began = time.monotonic()
   with subprocess.Popen([command[0], 'deliver', *command[1:], '-f', SENDER, '--', *RECIPIENTS],
                         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -35,10 +35,10 @@ def deliver(command: list[str], message: bytes, _messages: int) -> Told:
     watch.cancel()
   printed = out.decode('latin-1')
   replies = [line.partition(': ')[2] for line in printed.splitlines()]
-  return Told(child.returncode, replies, log.decode('latin-1'), time.monotonic() - began, printed)
+  return Result(child.returncode, replies, log.decode('latin-1'), time.monotonic() - began, printed)
 
 
-def relay(command: list[str], message: bytes, messages: int) -> Told:
+def relay(command: list[str], message: bytes, messages: int) -> Result:
   """As Sendmail does: a command, its reply, the next; the same message several times."""
   began = time.monotonic()
   with subprocess.Popen([command[0], 'relay', *command[1:]], stdin=subprocess.PIPE,
@@ -47,18 +47,18 @@ def relay(command: list[str], message: bytes, messages: int) -> Told:
     reader = threading.Thread(target=lambda: log.append(child.stderr.read()))
     reader.start()
     watch = watchdog(child)
-    said: list[bytes] = []
-    finals = converse(child, message, messages, said)
+    printed: list[bytes] = []
+    finals = converse(child, message, messages, printed)
     child.stdin.close()
     child.wait()
     watch.cancel()
     reader.join()
-  return Told(child.returncode, finals, log[0].decode('latin-1'), time.monotonic() - began,
-              b''.join(said).decode('latin-1'))
+  return Result(child.returncode, finals, log[0].decode('latin-1'), time.monotonic() - began,
+              b''.join(printed).decode('latin-1'))
 
 
-def converse(child, message: bytes, messages: int, said: list[bytes]) -> list[str]:
-  """The replies to the final dots; or, when lmtpq wants no mail at all, what it said instead."""
+def converse(child, message: bytes, messages: int, printed: list[bytes]) -> list[str]:
+  """The replies after the end of data; or, when lmtpq takes no mail at all, its reply instead."""
   def reply(command: bytes | None) -> str:
     try:
       if command is not None:
@@ -68,7 +68,7 @@ def converse(child, message: bytes, messages: int, said: list[bytes]) -> list[st
       pass
     lines = []
     while line := child.stdout.readline():
-      said.append(line)
+      printed.append(line)
       lines.append(line.decode('latin-1').strip())
       if line[3:4] != b'-':
         break
@@ -86,14 +86,14 @@ def converse(child, message: bytes, messages: int, said: list[bytes]) -> list[st
   return finals
 
 
-def probe(command: list[str], _message: bytes, _messages: int) -> Told:
+def probe(command: list[str], _message: bytes, _messages: int) -> Result:
   began = time.monotonic()
   with subprocess.Popen([command[0], 'probe', *command[1:]], stdin=subprocess.DEVNULL,
                         stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
     watch = watchdog(child)
     out, log = child.communicate()
     watch.cancel()
-  return Told(child.returncode, [], log.decode('latin-1'), time.monotonic() - began,
+  return Result(child.returncode, [], log.decode('latin-1'), time.monotonic() - began,
               out.decode('latin-1'))
 
 

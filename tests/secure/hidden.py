@@ -2,12 +2,12 @@
 
 What it is: the words of the test message and of the password, and the search for them.
 What it does not know: where it is looked for.
-Called by: judging.
+Called by: judging.py.
 """
 
 import base64
 
-from secure.session import PASSWORD, USER
+from peers.secure.session import PASSWORD, USER
 
 
 def spellings(secret: bytes) -> set[bytes]:
@@ -22,7 +22,7 @@ def spellings(secret: bytes) -> set[bytes]:
 
 
 PASSWORDS = spellings(PASSWORD) | spellings(b'\0' + USER + b'\0' + PASSWORD)
-# Envelope, header and body: each has a word that stands nowhere else.
+# Envelope, header and body: each has a word that is nowhere else.
 SENDER, RECIPIENTS = 'heliotrope@sender.test', ['zwieback@store.test', 'marzipan@store.test']
 MESSAGE_WORDS = (b'heliotrope', b'zwieback', b'marzipan', b'Pumpernickel', b'Sarsaparilla')
 MESSAGE = (b'From: <heliotrope@sender.test>\r\nSubject: Pumpernickel\r\n\r\n' +

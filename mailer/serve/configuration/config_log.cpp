@@ -12,7 +12,7 @@ namespace lmtpq::mailer {
 namespace {
 
 constexpr const char* kDaemon = "daemon";
-constexpr const char* kBalanceNames[] = {"kept", "order", "weight", "least-used"};
+constexpr const char* kBalanceNames[] = {"reuse", "order", "weight", "least-used"};
 constexpr const char* kIgnoreQuotaNames[] = {"always", "tagged", "never"};
 
 std::string names_of(const std::vector<Destination>& destinations) {
@@ -53,11 +53,12 @@ Record record_of(const Store& store) {
   append(table, pool_option_table(settings.pool));
   Record made("store-settings");
   made.add("store", store.destination.text);
-  for (const auto& [name, value] : store.effective) {
+  for (const auto& setting : store.effective) {
+    const std::string& name = setting.first;
     const auto option =
         std::find_if(table.begin(), table.end(), [&](const Option& o) { return o.name == name; });
-    if (option != table.end() && option->fallback != value) {
-      made.add(name, value);
+    if (option != table.end() && option->fallback != setting.second) {
+      made.add(name, setting.second);
     }
   }
   return made;

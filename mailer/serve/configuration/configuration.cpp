@@ -26,7 +26,7 @@ std::unique_ptr<Routes> make_routes(DaemonSettings& settings, const Log& log) {
 Configuration::Configuration(DaemonSettings settings, PoolRegistry& registry, const Log& log)
     : settings_(std::move(settings)), registry_(registry), routes_(make_routes(settings_, log)) {
   for (ListenerSettings& configured : settings_.listeners) {
-    PoolList::Shared pools;
+    SharedPools pools;
     for (Store& store : configured.settings.stores) {
       // The pool takes the store over, and with it the secrets.
       pools.push_back(registry.pool(std::move(store), configured.settings));
@@ -40,7 +40,7 @@ Configuration::Configuration(DaemonSettings settings, PoolRegistry& registry, co
 
 std::shared_ptr<PoolList> Configuration::make_pools(const Listener& listener,
                                                     const std::vector<Destination>& route) const {
-  PoolList::Shared pools;
+  SharedPools pools;
   for (const Destination& destination : route) {
     pools.push_back(registry_.pool(settings_.store_for(destination), listener.settings));
   }

@@ -2,8 +2,9 @@
 
 #include <poll.h>
 
-#include <algorithm>
 #include <cerrno>
+
+#include "mailer/io/waiting.h"
 
 namespace lmtpq::mailer {
 
@@ -38,17 +39,16 @@ struct LdapDeadlineLayer {
     ber_sockbuf_ctrl(layer->sbiod_sb, LBER_SB_OPT_GET_FD, &number);
     const Deadline deadline = static_cast<const LdapDeadline*>(layer->sbiod_pvt)->deadline_;
     while (true) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
-      const auto most = std::chrono::milliseconds(std::chrono::hours(1));
+      const int left = milliseconds_until(deadline);
       pollfd one{number, what, 0};
-      const int ready = poll(&one, 1, static_cast<int>(std::clamp(left, {}, most).count()));
+      const int ready = poll(&one, 1, left);
       if (ready > 0) {
         return true;
       }
       if (ready < 0 && errno != EINTR) {
         return false;
       }
-      if (left.count() <= 0) {
+      if (left == 0) {
         errno = ETIMEDOUT;
         return false;
       }

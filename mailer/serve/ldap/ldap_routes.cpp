@@ -190,7 +190,7 @@ std::unique_ptr<Routes> ldap_routes(const DirectorySettings& settings, Secret pa
   // Connections refer to the opener's settings; the pool that keeps them holds the function.
   const auto opener = std::make_shared<const LdapOpener>(settings, std::move(password));
   DirectoryPool::Limits limits;
-  limits.patience = settings.timeout;
+  limits.wait = settings.timeout;
   return std::make_unique<DirectoryRoutes>(
       settings, [opener](std::string& why) { return opener->open(why); }, log, limits);
 }

@@ -121,8 +121,7 @@ void Clients::serve(Descriptor socket, Entries::iterator entry,
                     std::shared_ptr<const Configuration> configuration) {
   std::optional<DescriptorChannel> channel;
   try {
-    channel.emplace(std::move(socket));
-    channel->write_first();
+    channel.emplace(std::move(socket), DescriptorChannel::Order::kWriteFirst);
     const Settings& settings = configuration->listener(entry->address)->settings;
     ListenerDelivery agent(current_, configuration, entry->address, log_, services_);
     Session session(*channel, settings, limits_for(entry->client, settings), agent, log_,

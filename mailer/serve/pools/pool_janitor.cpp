@@ -31,15 +31,15 @@ void PoolJanitor::run() {
 }
 
 void PoolJanitor::clean(const std::shared_ptr<ConnectionPool>& pool) {
-  pool->drop_expired();
-  if (pool->well()) {
+  pool->close_expired();
+  if (pool->up()) {
     return;
   }
   try {
     std::thread([pool] {
       const StoreTimeouts& times = pool->store().settings.timeouts;
       try {
-        pool->try_sick(Clock::now() + times.connect + times.lhlo);
+        pool->probe(Clock::now() + times.connect + times.lhlo);
       } catch (const std::exception&) {
         // Out of memory: the store stays down and is probed again.
       }

@@ -20,8 +20,8 @@ ConnectionPool::Limits limits_of(const PoolSettings& pool, const Timeouts& timeo
   limits.uses = pool.uses;
   limits.age = pool.lifetime;
   limits.idle = timeouts.idle;
-  limits.rest = pool.backoff;
-  limits.most_rest = pool.most_backoff;
+  limits.backoff = pool.backoff;
+  limits.max_backoff = pool.max_backoff;
   limits.wait = pool.wait;
   return limits;
 }
@@ -73,7 +73,7 @@ void PoolRegistry::sweep() {
     entries_.erase(first, entries_.end());
   }
   for (const auto& entry : unused) {
-    entry->pool.drop_idle();
+    entry->pool.close_idle();
   }
 }
 

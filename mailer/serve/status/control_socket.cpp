@@ -5,11 +5,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <exception>
 
 #include "common/config/config.h"
+#include "mailer/io/waiting.h"
 #include "mailer/settings/serve_settings.h"
 
 namespace lmtpq::mailer {
@@ -17,11 +17,6 @@ namespace {
 
 constexpr std::chrono::seconds kTick{1};
 constexpr std::chrono::seconds kClientTimeout{2};
-
-int left_until(Deadline deadline) {
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
-  return static_cast<int>(std::max<std::int64_t>(left.count(), 0));
-}
 
 }  // namespace
 
@@ -61,7 +56,7 @@ void ControlSocket::run() {
   for (;;) {
     pollfd entries[] = {{wakeup_fd_.number(), POLLIN, 0},
                         {socket_ ? socket_->number() : -1, POLLIN, 0}};
-    const int ready = poll(entries, 2, left_until(next));
+    const int ready = poll(entries, 2, milliseconds_until(next));
     if (entries[0].revents != 0) {
       return;
     }
@@ -97,7 +92,7 @@ void ControlSocket::send_snapshot(const Descriptor& client) const {
       left.remove_prefix(static_cast<std::size_t>(sent));
     } else if (errno == EAGAIN || errno == EINTR) {
       pollfd entry{client.number(), POLLOUT, 0};
-      poll(&entry, 1, left_until(deadline));
+      poll(&entry, 1, milliseconds_until(deadline));
     } else {
       return;
     }

@@ -5,7 +5,7 @@ import subprocess
 import threading
 import time
 
-from rig.messages import message
+from fixtures.messages import message
 
 from figures import Failed, Row, against, at_least, ratio
 from middle import Middle

@@ -4,12 +4,12 @@ import os
 import subprocess
 import time
 
-from rig import mailers
-from rig.lmtp_store import LmtpStore
-from rig.messages import message
-from rig.milter import Milter, filter_lines
-from rig.process import wait_until
-from rig.sendmail import Sendmail
+from fixtures import mailers
+from fixtures.lmtp_store import LmtpStore
+from fixtures.messages import message
+from fixtures.milter import Milter, filter_lines
+from fixtures.process import wait_until
+from fixtures.sendmail import Sendmail
 
 from figures import Failed, Row, against, at_most, ratio
 from smtp_load import submit_seconds

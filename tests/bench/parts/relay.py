@@ -7,10 +7,10 @@ import subprocess
 import time
 from pathlib import Path
 
-from rig import mailers
-from rig.cyrus import Cyrus
-from rig.messages import message
-from rig.sendmail import Sendmail
+from fixtures import mailers
+from fixtures.cyrus import Cyrus
+from fixtures.messages import message
+from fixtures.sendmail import Sendmail
 
 from figures import Failed, Row, against, at_most, ratio
 from meter import status_bytes

@@ -11,10 +11,10 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 
-from rig import mailers
-from rig.messages import message
-from rig.process import wait_until
-from rig.sendmail import Sendmail
+from fixtures import mailers
+from fixtures.messages import message
+from fixtures.process import wait_until
+from fixtures.sendmail import Sendmail
 
 from figures import Failed, Row, against, at_least, ratio
 from middle import Serve

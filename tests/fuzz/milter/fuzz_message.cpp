@@ -1,7 +1,7 @@
-// What a client can say of a message, in any bytes: the facts keep their bounds, an odd address
-// opens no quota, and the tag is one that the mailer believes.
+// Any bytes as the parts of a message: the facts stay within their limits, an ambiguous address
+// opens no quota, and the tag is valid for the mailer.
 //
-// The input is cut at line feeds: the sender, then `R path`, `H name:value` or `S size`.
+// The input is split at line feeds: the sender, then `R path`, `H name:value` or `S size`.
 
 #include <cstdint>
 #include <cstdlib>
@@ -10,7 +10,7 @@
 
 #include "common/mailbox.h"
 #include "milter/message.h"
-#include "milter/policy/rules.h"
+#include "milter/policy/rule_parser.h"
 #include "milter/policy/xtext.h"
 
 namespace {
@@ -72,8 +72,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto& recipients = message.facts().recipients;
   check(verdict.recipients.size() == recipients.size());
   for (std::size_t i = 0; i < recipients.size(); ++i) {
-    const bool odd =
-        message.facts().sender_form == AddressForm::kOdd || recipients[i].form == AddressForm::kOdd;
+    const bool odd = message.facts().sender_form == AddressForm::kAmbiguous ||
+                     recipients[i].form == AddressForm::kAmbiguous;
     check(!odd || verdict.recipients[i].quota == Quota::kHonour);
   }
   const Configuration& shared = message.configuration();
@@ -84,7 +84,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check(std::holds_alternative<Tag>(judged));
   for (std::size_t i = 0; i < recipients.size(); ++i) {
     const bool ignores = std::get<Tag>(judged).ignores_quota(recipients[i].given);
-    // Two spellings of one mailbox share a digest: only the other direction holds for each alone.
+    // Two spellings of a mailbox share a digest, so only this direction holds for each of them.
     check(ignores || message.incomplete() || verdict.recipients[i].quota == Quota::kHonour ||
           i >= kMaxListed);
   }

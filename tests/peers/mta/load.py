@@ -3,7 +3,7 @@
 What it is: run() shares connections out to processes; each has a message under way on all of its
   connections at once, and asks for the answers in turn.
 What it does not know: who started the milter, and what else is done to it meanwhile.
-Called by: run; tests/milter/parallel and memory.
+Called by: run; tests/milter/test_parallel.py and memory.
 Failure: Deviation for the first answer that is right under none of the versions; its text says what
   is wrong under each.
 """

@@ -76,7 +76,7 @@ def address_of(client: str) -> bytes:
 
 class Session:
   def __init__(self, path: str, actions: int = wire.ALL_ACTIONS, steps: int = wire.ALL_STEPS,
-               version: int = 6, timeout: float = 10):
+               version: int = 6, timeout: float = 60):
     self.wire = wire.Wire(path, timeout)
     self.steps: set[str] = set()
     self.actions: set[str] = set()

@@ -58,7 +58,7 @@ def strings(*texts: str) -> bytes:
 
 
 class Wire:
-  def __init__(self, path: str, timeout: float = 10):
+  def __init__(self, path: str, timeout: float = 60):
     self.socket = socket.socket(socket.AF_UNIX)
     self.socket.settimeout(timeout)
     self.socket.connect(path)

@@ -6,18 +6,20 @@ Called by: the tables of tests/secure.
 Failure: as Session's.
 """
 
+import select
+
 from .session import Finished, Session
-from .wire import Gone
+from .wire import PATIENCE, Gone
 
 
 class InjectsBehind220(Session):
   tail = b'250 2.0.0 injected\r\n'
-  apart = 0.0  # seconds between the 220 and its tail; 0: one segment
+  apart = False  # the tail comes when the client has begun the handshake; False: in one segment
 
   def on_starttls(self, _argument):
     if self.apart:
       self.reply(self.starttls_reply)
-      self.stall(self.apart)
+      select.select([self.wire.socket], [], [], PATIENCE)
       self.reply(self.tail)
     else:
       self.reply(self.starttls_reply + self.tail)
@@ -67,18 +69,18 @@ class ClosesAmidHandshake(Session):
 
 
 class StallsHandshake(Session):
-  """Behind `part` of its first flight."""
+  """After `part` of its first flight."""
   part = 0.0
 
   def shake_hands(self):
     def some(data):
       self.wire.write_raw(data[:int(len(data) * self.part)])
-      self.stall(20)
+      self.stall(100)
     self.wire.start_tls(self.engine(self.terms()), some)
 
 
 class DripsHandshake(Session):
-  pause = 0.05  # seconds behind each byte
+  pause = 0.1  # seconds after each byte
 
   def shake_hands(self):
     def drip(data):

@@ -83,7 +83,7 @@ class WelcomesAtOnce(Session):
 
 class StallsLogin(Session):
   def on_auth(self, _argument):
-    self.stall(20)
+    self.stall(100)
 
 
 class DripsLogin(Session):
@@ -91,7 +91,7 @@ class DripsLogin(Session):
 
   def on_auth(self, _argument):
     self.reply(b'334 ')
-    for _ in range(200):
+    for _ in range(1000):
       self.reply(b'A')
       self.stall(0.1)
 

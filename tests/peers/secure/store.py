@@ -72,7 +72,7 @@ class Store:
     self.over.set()
     self.listener.shutdown(socket.SHUT_RDWR)
     for thread in list(self.threads):
-      thread.join(5)
+      thread.join(60)
       if thread.is_alive():
         self.errors.append('a connection of the store did not end')
     self.listener.close()

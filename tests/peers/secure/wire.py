@@ -14,7 +14,7 @@ import ssl
 from . import engines
 
 LONGEST = 24 << 20  # more than any message of the tests
-PATIENCE = 15.0
+PATIENCE = 90.0
 
 
 class Gone(Exception):
@@ -150,7 +150,7 @@ class Wire:
     except (OSError, Gone, engines.Broken, ssl.SSLError):
       pass
 
-  def hear_out(self, seconds: float = 2.0):
+  def hear_out(self, seconds: float = 30.0):
     """Takes what the client still says, until it ends, so that a test knows all of it."""
     self.socket.settimeout(seconds)
     try:

@@ -5,8 +5,8 @@
 class EscapeTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(EscapeTest);
   CPPUNIT_TEST(measuresWellFormedSequences);
-  CPPUNIT_TEST(measuresNothingElse);
-  CPPUNIT_TEST(showsUtf8AndEscapesTheRest);
+  CPPUNIT_TEST(measuresZeroForMalformedSequences);
+  CPPUNIT_TEST(keepsUtf8AndEscapesTheOthers);
   CPPUNIT_TEST_SUITE_END();
 
   void measuresWellFormedSequences() {
@@ -24,7 +24,7 @@ class EscapeTest : public CppUnit::TestFixture {
     }
   }
 
-  void measuresNothingElse() {
+  void measuresZeroForMalformedSequences() {
     for (const char* text :
          {"", "\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xc2", "\xc2z", "\xe0\x9f\xbf", "\xe2\x82",
           "\xe2\x82z", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
@@ -33,7 +33,7 @@ class EscapeTest : public CppUnit::TestFixture {
     }
   }
 
-  void showsUtf8AndEscapesTheRest() {
+  void keepsUtf8AndEscapesTheOthers() {
     const struct {
       std::string_view text;
       const char* shown;

@@ -1,10 +1,7 @@
-// What memory holds when it is given back: has a secret been wiped?
+// Watches freed memory for a text, to test that secrets are wiped.
 //
-// What it is: the program's own operator delete, which looks for some bytes in what it frees.
-// What it does not know: memory that malloc(3) gave out, and what stands on the stack.
-// Called by: tests of what wipes.
-// Threads and lifetimes: sees its own thread while it lives; one at a time.
-// Failure: none.
+// Replaces operator delete. Does not see memory of malloc(3), nor the stack. Watches its own
+// thread, one watch at a time.
 #pragma once
 
 #include <string_view>

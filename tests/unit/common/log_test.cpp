@@ -14,8 +14,8 @@
 #include "common/config/config.h"
 #include "tests/unit/common/scratch_file.h"
 
-// The program's own syslog takes the place of libc's (which _FORTIFY_SOURCE calls by its second
-// name), for <syslog.h> must not be seen here. Numbers are those of RFC 5424 section 6.2.1.
+// These functions replace libc's syslog; _FORTIFY_SOURCE calls the second name. <syslog.h> must not
+// be included here. Numbers are those of RFC 5424 section 6.2.1.
 namespace {
 
 const char* g_ident = nullptr;
@@ -70,7 +70,7 @@ class LogTest : public ScratchFileFixture {
   CPPUNIT_TEST(lineBelowTheThresholdIsNotWritten);
   CPPUNIT_TEST(syslogGetsTheMailFacilityAndTheSeverity);
   CPPUNIT_TEST(fileThatCannotBeOpenedFallsBackToSyslog);
-  CPPUNIT_TEST(pipeThatNobodyReadsHoldsNothingUp);
+  CPPUNIT_TEST(aPipeWithoutAReaderDoesNotBlock);
   CPPUNIT_TEST(fullDiskIsIgnored);
   CPPUNIT_TEST_SUITE_END();
 
@@ -91,7 +91,7 @@ class LogTest : public ScratchFileFixture {
     return lines;
   }
 
-  // The line without its time, whose form alone is checked.
+  // The line without its time; only the form of the time is checked.
   static std::string after_time(const std::string& line) {
     const std::string form = "0000-00-00T00:00:00.000Z ";
     CPPUNIT_ASSERT_MESSAGE(line, line.size() > form.size());
@@ -215,7 +215,7 @@ class LogTest : public ScratchFileFixture {
 
   void syslogGetsTheMailFacilityAndTheSeverity() {
     {
-      // A name that dies before the line is written: syslog keeps the pointer only.
+      // The name ends before the line is written: syslog keeps only the pointer.
       const Log log(std::string("lmtpq-") + "long-program-name", "syslog", LogLevel::kDebug);
       CPPUNIT_ASSERT_EQUAL(2 << 3, g_facility);
       CPPUNIT_ASSERT_EQUAL(0x01, g_options);
@@ -242,7 +242,7 @@ class LogTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("19 lmtpq event=x n=1"), g_lines[1]);
   }
 
-  void pipeThatNobodyReadsHoldsNothingUp() {
+  void aPipeWithoutAReaderDoesNotBlock() {
     CPPUNIT_ASSERT_EQUAL(0, mkfifo(file_.c_str(), 0600));
     alarm(10);  // ends a test that hangs
     const Log log("lmtpq", file_, LogLevel::kInfo);

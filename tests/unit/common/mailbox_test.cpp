@@ -7,22 +7,22 @@ using lmtpq::take_path;
 
 class MailboxTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(MailboxTest);
-  CPPUNIT_TEST(splitsAtTheAtSignBehindTheLocalPart);
+  CPPUNIT_TEST(splitsAtTheAtSignAfterTheLocalPart);
   CPPUNIT_TEST(keepsEveryByteOfTheText);
-  CPPUNIT_TEST(refusesWhatIsNoMailbox);
+  CPPUNIT_TEST(refusesInvalidMailboxes);
   CPPUNIT_TEST(refusesControlCharactersEverywhere);
-  CPPUNIT_TEST(passesBytesOfOlderCharsets);
-  CPPUNIT_TEST(takesWhatDevicesAndQmailSend);
+  CPPUNIT_TEST(acceptsBytesOfOlderCharsets);
+  CPPUNIT_TEST(acceptsAddressesFromDevicesAndQmail);
   CPPUNIT_TEST(needsUtf8OnlyWithAByteAbove127);
-  CPPUNIT_TEST(takes1024BytesAndNot1025);
-  CPPUNIT_TEST(isTheNullReversePathByDefault);
+  CPPUNIT_TEST(accepts1024BytesAndNot1025);
+  CPPUNIT_TEST(aDefaultMailboxIsTheNullReversePath);
   CPPUNIT_TEST(takesAPathAndLeavesWhatFollows);
   CPPUNIT_TEST(dropsASourceRoute);
   CPPUNIT_TEST(findsTheBracketThatClosesThePath);
-  CPPUNIT_TEST(leavesTheTextAloneWhenItHoldsNoPath);
+  CPPUNIT_TEST(leavesTheTextUnchangedIfItHasNoPath);
   CPPUNIT_TEST_SUITE_END();
 
-  void splitsAtTheAtSignBehindTheLocalPart() {
+  void splitsAtTheAtSignAfterTheLocalPart() {
     const struct {
       const char* text;
       const char* local_part;
@@ -61,7 +61,7 @@ class MailboxTest : public CppUnit::TestFixture {
     }
   }
 
-  void refusesWhatIsNoMailbox() {
+  void refusesInvalidMailboxes() {
     for (const char* text :
          {"",        "@",        "@b",       "a@",     "a@b@c", "a b@c", "a b",          "<a@b>",
           "a@b>",    "<>",       "a,b",      "a:b",    "a;b",   "(a)b",  "a\\",          "\"a",
@@ -80,8 +80,8 @@ class MailboxTest : public CppUnit::TestFixture {
     }
   }
 
-  // The store may know the charset; a bounce of ours would help nobody.
-  void passesBytesOfOlderCharsets() {
+  // The store may know the charset, so it decides.
+  void acceptsBytesOfOlderCharsets() {
     for (const char* text : {"j\xf6rg@x", "a\x80@x", "a\xc3@x", "a\xc0\xafz@x", "\"\xe2\x82\"@x",
                              "a@\xed\xa0\x80", "j\xc3\xb6rg\xff@x"}) {
       const auto mailbox = Mailbox::parse(text);
@@ -89,7 +89,7 @@ class MailboxTest : public CppUnit::TestFixture {
     }
   }
 
-  void takesWhatDevicesAndQmailSend() {
+  void acceptsAddressesFromDevicesAndQmail() {
     for (const char* text : {"CORP\\jdoe@x.test", "a\\b", "a\\@b@c", "#@[]", "a@[]"}) {
       const auto mailbox = Mailbox::parse(text);
       CPPUNIT_ASSERT_MESSAGE(text, mailbox && mailbox->text() == text);
@@ -106,7 +106,7 @@ class MailboxTest : public CppUnit::TestFixture {
                        ->needs_utf8());
   }
 
-  void takes1024BytesAndNot1025() {
+  void accepts1024BytesAndNot1025() {
     CPPUNIT_ASSERT(Mailbox::parse(std::string(1022, 'a') + "@b"));
     CPPUNIT_ASSERT(!Mailbox::parse(std::string(1023, 'a') + "@b"));
     const std::string path = "<" + std::string(1025, 'a') + ">";
@@ -115,19 +115,20 @@ class MailboxTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(path.size(), rest.size());
   }
 
-  void isTheNullReversePathByDefault() {
+  void aDefaultMailboxIsTheNullReversePath() {
     CPPUNIT_ASSERT(Mailbox().null());
     CPPUNIT_ASSERT_EQUAL(std::string("<>"), Mailbox().path());
     CPPUNIT_ASSERT(Mailbox().local_part().empty());
     CPPUNIT_ASSERT(Mailbox().domain().empty());
   }
 
-  void check_path(std::string_view text, const std::string& mailbox, const std::string& behind) {
+  void check_path(std::string_view text, const std::string& mailbox,
+                  const std::string& expected_rest) {
     std::string_view rest = text;
     const auto taken = take_path(rest);
     CPPUNIT_ASSERT_MESSAGE(std::string(text), taken.has_value());
     CPPUNIT_ASSERT_EQUAL(mailbox, taken->text());
-    CPPUNIT_ASSERT_EQUAL(behind, std::string(rest));
+    CPPUNIT_ASSERT_EQUAL(expected_rest, std::string(rest));
   }
 
   void takesAPathAndLeavesWhatFollows() {
@@ -148,7 +149,7 @@ class MailboxTest : public CppUnit::TestFixture {
     check_path("<\"a\\\">\"@c>>", "\"a\\\">\"@c", ">");
   }
 
-  void leavesTheTextAloneWhenItHoldsNoPath() {
+  void leavesTheTextUnchangedIfItHasNoPath() {
     for (const char* text : {"", "<", "a@b", "<a@b", " <a@b>", "<<>>", "<a@b >", "< a@b>", "<a b>",
                              "<@>", "<@a>", "<@a:>", "<@a,b@c>", "<@a,:b@c>", "<@a@b:c>", "<@a,",
                              "<@a:@b:c@d", "<\"a>", "<a@b\r\n>"}) {

@@ -12,13 +12,13 @@ using lmtpq::Network;
 class NetworkTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(NetworkTest);
   CPPUNIT_TEST(readsAddressesOfBothFamilies);
-  CPPUNIT_TEST(mappedAddressIsTheIpv4One);
-  CPPUNIT_TEST(refusesWhatIsNoAddress);
-  CPPUNIT_TEST(takesAddressesOfSockets);
-  CPPUNIT_TEST(takesNoAddressOfOtherSockets);
-  CPPUNIT_TEST(containsWhatThePrefixSays);
-  CPPUNIT_TEST(refusesWhatIsNoNetwork);
-  CPPUNIT_TEST(everythingIsThePrefixOfNoBits);
+  CPPUNIT_TEST(aMappedAddressIsTheIpv4Address);
+  CPPUNIT_TEST(refusesInvalidAddresses);
+  CPPUNIT_TEST(readsAddressesOfSockets);
+  CPPUNIT_TEST(otherSocketsHaveNoAddress);
+  CPPUNIT_TEST(aNetworkContainsTheAddressesOfItsPrefix);
+  CPPUNIT_TEST(refusesInvalidNetworks);
+  CPPUNIT_TEST(aPrefixOfNoBitsIsEverything);
   CPPUNIT_TEST_SUITE_END();
 
   static Address address(std::string_view text) {
@@ -57,14 +57,14 @@ class NetworkTest : public CppUnit::TestFixture {
     }
   }
 
-  void mappedAddressIsTheIpv4One() {
+  void aMappedAddressIsTheIpv4Address() {
     CPPUNIT_ASSERT(address("::ffff:192.0.2.1") == address("192.0.2.1"));
     CPPUNIT_ASSERT(address("IPv6:::ffff:c000:201") == address("192.0.2.1"));
     CPPUNIT_ASSERT(!(address("::192.0.2.1") == address("192.0.2.1")));
     CPPUNIT_ASSERT(!(address("192.0.2.2") == address("192.0.2.1")));
   }
 
-  void refusesWhatIsNoAddress() {
+  void refusesInvalidAddresses() {
     const std::string_view refused[] = {"",
                                         " ",
                                         "local",
@@ -97,7 +97,7 @@ class NetworkTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(!Address::parse("::" + std::string(100'000, '0')));
   }
 
-  void takesAddressesOfSockets() {
+  void readsAddressesOfSockets() {
     sockaddr_in four{};
     four.sin_family = AF_INET;
     inet_pton(AF_INET, "192.0.2.7", &four.sin_addr);
@@ -111,7 +111,7 @@ class NetworkTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(Address::of(reinterpret_cast<const sockaddr*>(&six)) == address("192.0.2.7"));
   }
 
-  void takesNoAddressOfOtherSockets() {
+  void otherSocketsHaveNoAddress() {
     CPPUNIT_ASSERT(!Address::of(nullptr));
     sockaddr_un local{};
     local.sun_family = AF_UNIX;
@@ -121,7 +121,7 @@ class NetworkTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(!Address::of(&unknown));
   }
 
-  void containsWhatThePrefixSays() {
+  void aNetworkContainsTheAddressesOfItsPrefix() {
     const struct {
       const char* network;
       const char* address;
@@ -165,7 +165,7 @@ class NetworkTest : public CppUnit::TestFixture {
     }
   }
 
-  void refusesWhatIsNoNetwork() {
+  void refusesInvalidNetworks() {
     const std::string_view refused[] = {"",
                                         "/",
                                         "/24",
@@ -201,7 +201,7 @@ class NetworkTest : public CppUnit::TestFixture {
     }
   }
 
-  void everythingIsThePrefixOfNoBits() {
+  void aPrefixOfNoBitsIsEverything() {
     for (const char* text : {"0.0.0.0/0", "::/0", "::ffff:0.0.0.0/96"}) {
       CPPUNIT_ASSERT_MESSAGE(text, network(text).is_everything());
     }

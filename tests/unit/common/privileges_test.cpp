@@ -22,7 +22,7 @@ std::string complaint(const std::string& user) {
   return {};
 }
 
-// Real, effective and saved, and no way back.
+// All three ids have changed, and cannot be changed back.
 bool wholly(const passwd& user) {
   uid_t uids[3];
   gid_t gids[3];
@@ -45,7 +45,7 @@ bool wholly(const passwd& user) {
   return count >= 0 && seteuid(0) != 0 && setuid(0) != 0 && setgid(0) != 0;
 }
 
-// Runs `body` in a process of its own, which it may ruin; true when it says so.
+// Runs `body` in a child process, whose ids it may change; returns its result.
 template <typename Body>
 bool in_a_child(Body body) {
   const pid_t child = fork();
@@ -65,19 +65,19 @@ bool in_a_child(Body body) {
 
 class PrivilegesTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(PrivilegesTest);
-  CPPUNIT_TEST(aUserThatDoesNotExistIsAMistake);
-  CPPUNIT_TEST(whoRunsAsHimselfStaysHimself);
-  CPPUNIT_TEST(rootBecomesTheUserWhollyAndNobodyElseCan);
-  CPPUNIT_TEST(whomSendmailMadeUsByHalvesIsTakenOnWholly);
-  CPPUNIT_TEST(rootsRightsAreBorrowedAndGivenBack);
+  CPPUNIT_TEST(aUserThatDoesNotExistIsAnError);
+  CPPUNIT_TEST(changingToTheSameUserDoesNothing);
+  CPPUNIT_TEST(rootCanChangeAllIdsAndOtherUsersCannot);
+  CPPUNIT_TEST(theEffectiveUserSetBySendmailBecomesTheRealOne);
+  CPPUNIT_TEST(asRootRestoresRootsRightsForItsLifetime);
   CPPUNIT_TEST_SUITE_END();
 
-  void aUserThatDoesNotExistIsAMistake() {
+  void aUserThatDoesNotExistIsAnError() {
     CPPUNIT_ASSERT_EQUAL(std::string("no user no-such-user on this system (see --user)"),
                          complaint("no-such-user"));
   }
 
-  void whoRunsAsHimselfStaysHimself() {
+  void changingToTheSameUserDoesNothing() {
     const uid_t user = geteuid();
     const passwd* const entry = getpwuid(user);
     CPPUNIT_ASSERT_EQUAL(std::string(), complaint(""));
@@ -88,7 +88,7 @@ class PrivilegesTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(user, getuid());
   }
 
-  void rootBecomesTheUserWhollyAndNobodyElseCan() {
+  void rootCanChangeAllIdsAndOtherUsersCannot() {
     const char* const name = geteuid() == 0 ? "nobody" : "root";
     const passwd user = *getpwnam(name);
     if (geteuid() == 0) {
@@ -102,8 +102,8 @@ class PrivilegesTest : public CppUnit::TestFixture {
     }
   }
 
-  // F=S with U=: setreuid(-1, uid), setregid or setegid, and root's groups are left (deliver.c).
-  void whomSendmailMadeUsByHalvesIsTakenOnWholly() {
+  // F=S with U=: setreuid(-1, uid), setregid or setegid, and the groups stay root's (deliver.c).
+  void theEffectiveUserSetBySendmailBecomesTheRealOne() {
     const passwd user = *getpwnam("nobody");
     const bool root = geteuid() == 0;
     CPPUNIT_ASSERT(in_a_child([&] {
@@ -122,7 +122,7 @@ class PrivilegesTest : public CppUnit::TestFixture {
     }));
   }
 
-  void rootsRightsAreBorrowedAndGivenBack() {
+  void asRootRestoresRootsRightsForItsLifetime() {
     const passwd user = *getpwnam("nobody");
     CPPUNIT_ASSERT_EQUAL(user.pw_uid, lmtpq::future_user("nobody"));
     CPPUNIT_ASSERT_EQUAL(geteuid(), lmtpq::future_user(""));

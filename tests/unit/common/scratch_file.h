@@ -1,10 +1,5 @@
-// A fixture with a folder of its own, and the name of a file in it.
-//
-// What it is: the folder is made before each test and removed, with all that is in it, after it.
-// What it does not know: what the file is for.
-// Called by: tests of what reads or writes files.
-// Threads and lifetimes: a fixture's.
-// Failure: an assertion of the test's.
+// A fixture with a scratch folder and the name of a file in it. The folder is made before each test
+// and removed with its contents after it.
 #pragma once
 
 #include <cppunit/extensions/HelperMacros.h>
@@ -30,7 +25,7 @@ class ScratchFileFixture : public CppUnit::TestFixture {
   void tearDown() override { std::filesystem::remove_all(folder_); }
 
  protected:
-  // For its owner's eyes only, as a file of secrets is.
+  // With mode 0600, as a file of secrets must have.
   void write(std::string_view text) const {
     std::ofstream(file_) << text;
     CPPUNIT_ASSERT_EQUAL(0, chmod(file_.c_str(), 0600));

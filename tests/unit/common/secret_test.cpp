@@ -23,7 +23,7 @@ namespace {
 constexpr std::string_view kShort = "hunter2";
 constexpr std::string_view kLong = "correct horse battery staple, and then some more of it";
 
-// What the file checks say of it; empty: it was read.
+// The error of reading the file; empty: it was read.
 std::string complaint(const std::string& path, const char* what, uid_t reader = geteuid()) {
   try {
     read_secret_file(path, reader, what);
@@ -37,24 +37,24 @@ std::string complaint(const std::string& path, const char* what, uid_t reader = 
 
 class SecretTest : public ScratchFileFixture {
   CPPUNIT_TEST_SUITE(SecretTest);
-  CPPUNIT_TEST(itHoldsWhatItWasGiven);
-  CPPUNIT_TEST(theWatchSeesWhatIsNotWiped);
-  CPPUNIT_TEST(itsEndLeavesNothing);
-  CPPUNIT_TEST(aMoveLeavesNothingBehind);
-  CPPUNIT_TEST(anotherValueInItsPlaceWipesTheFirst);
-  CPPUNIT_TEST(noSecretStandsInTheObjectItself);
-  CPPUNIT_TEST(wipeLeavesNothingOfWhatWasLonger);
+  CPPUNIT_TEST(aSecretHasTheTextItWasMadeFrom);
+  CPPUNIT_TEST(theTestsFindMemoryThatIsNotWiped);
+  CPPUNIT_TEST(aDestroyedSecretIsWiped);
+  CPPUNIT_TEST(aMoveLeavesNoCopy);
+  CPPUNIT_TEST(assignmentWipesTheOldSecret);
+  CPPUNIT_TEST(theTextIsNeverInsideTheObject);
+  CPPUNIT_TEST(wipeOverwritesTheUnusedCapacityToo);
   CPPUNIT_TEST(aFileIsReadByteForByte);
-  CPPUNIT_TEST(readingAFileLeavesNothingElsewhere);
-  CPPUNIT_TEST(aRefusalSaysWhatTheFileHolds);
-  CPPUNIT_TEST(aProcessThatForbidsItDumpsNoCore);
+  CPPUNIT_TEST(readingAFileLeavesNoCopy);
+  CPPUNIT_TEST(errorsNameTheContentsOfTheFile);
+  CPPUNIT_TEST(forbidCoreDumpsPreventsACoreFile);
   CPPUNIT_TEST_SUITE_END();
 
  public:
   SecretTest() : ScratchFileFixture("passwords") {}
 
  private:
-  void itHoldsWhatItWasGiven() {
+  void aSecretHasTheTextItWasMadeFrom() {
     CPPUNIT_ASSERT(Secret().empty());
     CPPUNIT_ASSERT(Secret("").empty());
     const std::string_view binary("\0a\0", 3);
@@ -67,13 +67,13 @@ class SecretTest : public ScratchFileFixture {
     static_assert(std::is_nothrow_move_constructible_v<Secret>);  // else a vector would copy
   }
 
-  void theWatchSeesWhatIsNotWiped() {
+  void theTestsFindMemoryThatIsNotWiped() {
     const FreedMemory freed(kLong);
     { const std::string careless(kLong); }
     CPPUNIT_ASSERT_EQUAL(1, freed.holding_it());
   }
 
-  void itsEndLeavesNothing() {
+  void aDestroyedSecretIsWiped() {
     for (const std::string_view text : {kShort, kLong}) {
       const FreedMemory freed(text);
       { const Secret secret(text); }
@@ -81,7 +81,7 @@ class SecretTest : public ScratchFileFixture {
     }
   }
 
-  void aMoveLeavesNothingBehind() {
+  void aMoveLeavesNoCopy() {
     for (const std::string_view text : {kShort, kLong}) {
       const FreedMemory freed(text);
       Secret from(text);
@@ -101,7 +101,7 @@ class SecretTest : public ScratchFileFixture {
     }
   }
 
-  void anotherValueInItsPlaceWipesTheFirst() {
+  void assignmentWipesTheOldSecret() {
     const FreedMemory freed(kLong);
     Secret secret(kLong);
     secret = Secret(kShort);
@@ -109,8 +109,8 @@ class SecretTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_EQUAL(0, freed.holding_it());
   }
 
-  // There a move, a vector that grows, a return by value would leave copies of it.
-  void noSecretStandsInTheObjectItself() {
+  // In the object, a move, a growing vector or a return by value would leave copies.
+  void theTextIsNeverInsideTheObject() {
     for (std::size_t size = 1; size < 40; ++size) {
       const Secret secret(std::string(size, 'x'));
       const char* const object = reinterpret_cast<const char*>(&secret);
@@ -119,7 +119,7 @@ class SecretTest : public ScratchFileFixture {
     }
   }
 
-  void wipeLeavesNothingOfWhatWasLonger() {
+  void wipeOverwritesTheUnusedCapacityToo() {
     for (const std::string_view given : {kShort, kLong}) {
       std::string text(given);
       text.resize(2);  // the rest of it still stands in memory
@@ -144,15 +144,15 @@ class SecretTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_EQUAL(file_ + ": larger than 64 KiB", complaint(file_, "the keys"));
   }
 
-  void readingAFileLeavesNothingElsewhere() {
+  void readingAFileLeavesNoCopy() {
     write(kLong);
     const FreedMemory freed(kLong);
     { CPPUNIT_ASSERT(read_secret_file(file_, geteuid(), "the keys").text() == kLong); }
     CPPUNIT_ASSERT_EQUAL(0, freed.holding_it());
   }
 
-  // The checks themselves are KeyringFileTest's.
-  void aRefusalSaysWhatTheFileHolds() {
+  // KeyringFileTest tests the checks themselves.
+  void errorsNameTheContentsOfTheFile() {
     write(kLong);
     chmod(file_.c_str(), 0644);
     CPPUNIT_ASSERT_EQUAL(file_ + ": others may read or write the passwords; chmod 600 " + file_,
@@ -163,7 +163,7 @@ class SecretTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_EQUAL(folder_ + ": not a regular file", complaint(folder_, "the key"));
   }
 
-  void aProcessThatForbidsItDumpsNoCore() {
+  void forbidCoreDumpsPreventsACoreFile() {
     const pid_t child = fork();
     if (child == 0) {
       lmtpq::forbid_core_dumps();

@@ -74,18 +74,18 @@ class ProbeTest : public CppUnit::TestFixture {
       std::deque<std::string> replies;
       const char* why;
     } rows[] = {
-        {{"hello\r\n"}, "nonsense"},
+        {{"hello\r\n"}, "protocol error: not a reply: hello"},
         {{"554 no service\r\n"}, "greeting refused: 554 no service"},
         {{"421 4.3.0 lmtpd: usage\r\n"}, "421 4.3.0 lmtpd: usage"},
         {{kGreeting, "500 LHLO unknown\r\n"}, "LHLO refused: 500 LHLO unknown"},
         {{Play::kClose}, "the peer closed the connection before the reply to greeting"},
-        {{""}, "time was up before the reply to greeting"},
+        {{""}, "timed out before the reply to greeting"},
     };
     for (const auto& row : rows) {
       Play play;
       play.replies = row.replies;
       const ProbeResult result = probed(&play, {});
-      CPPUNIT_ASSERT(result.reached == ProbeResult::Reached::kNonsense);
+      CPPUNIT_ASSERT(result.reached == ProbeResult::Reached::kProtocolError);
       CPPUNIT_ASSERT_MESSAGE(result.failure, has(result.failure, row.why));
       CPPUNIT_ASSERT_MESSAGE(result.failure, result.failure.ends_with(" (unix:/s)"));
       CPPUNIT_ASSERT(has(to_json(result, ""), "\"reached\":\"nonsense\""));

@@ -6,7 +6,7 @@
 #include <variant>
 
 #include "milter/message.h"
-#include "milter/policy/rules.h"
+#include "milter/policy/rule_parser.h"
 
 using namespace lmtpq;
 using namespace lmtpq::milter;
@@ -55,7 +55,7 @@ void assert_says(const std::string& text, const std::string& words) {
                          text.find(words) != std::string::npos);
 }
 
-// The tag as it stands at the end of the text.
+// The tag at the end of the text.
 std::string tag_in(const std::string& text) {
   const std::size_t begin = text.find("\nX-LMTPQ-Tag:");
   const std::size_t end = text.find("\n\n", begin + 1);
@@ -66,23 +66,23 @@ std::string tag_in(const std::string& text) {
 
 class ExplainTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(ExplainTest);
-  CPPUNIT_TEST(everyRuleIsToldUpToTheOneThatDecides);
+  CPPUNIT_TEST(everyRuleIsShownUpToTheOneThatDecides);
   CPPUNIT_TEST(eachRecipientHasItsOwnDecision);
-  CPPUNIT_TEST(noRuleIsToldToo);
+  CPPUNIT_TEST(aMessageWithoutAMatchIsExplained);
   CPPUNIT_TEST(theTagIsTheOneThatWouldBeWritten);
   CPPUNIT_TEST(aQueueIdBindsTheTag);
-  CPPUNIT_TEST(withoutKeysItSaysWhyAndGoesOn);
-  CPPUNIT_TEST(aTraceIdOutOfTheMessageIsTold);
-  CPPUNIT_TEST(withNothingToBindToItSaysSo);
+  CPPUNIT_TEST(withoutKeysItSaysWhyAndContinues);
+  CPPUNIT_TEST(aTraceIdFromTheMessageIsShown);
+  CPPUNIT_TEST(withoutAnIdToBindToThereIsNoTag);
   CPPUNIT_TEST(tagsFromOutsideAreCounted);
-  CPPUNIT_TEST(aHeaderBeyondTheBoundIsTold);
-  CPPUNIT_TEST(withoutAClientItIsALocalProgram);
-  CPPUNIT_TEST(theLineOfAMailboxFileIsPassedOver);
-  CPPUNIT_TEST(whatTheMessageSaysIsEscaped);
-  CPPUNIT_TEST(optionsThatMakeNoSenseAreRefused);
+  CPPUNIT_TEST(aHeaderOverTheLimitIsReported);
+  CPPUNIT_TEST(withoutAClientTheMessageIsFromALocalProgram);
+  CPPUNIT_TEST(theFromLineOfAMailboxFileIsSkipped);
+  CPPUNIT_TEST(textFromTheMessageIsEscaped);
+  CPPUNIT_TEST(invalidOptionsAreRefused);
   CPPUNIT_TEST_SUITE_END();
 
-  void everyRuleIsToldUpToTheOneThatDecides() {
+  void everyRuleIsShownUpToTheOneThatDecides() {
     const std::string text = told(asked());
     assert_says(text,
                 "bob@example.org\n"
@@ -90,7 +90,7 @@ class ExplainTest : public CppUnit::TestFixture {
                 "  rule notices: yes\n"
                 "  => quota IGNORED, by rule notices, up to its limit of 5/hour");
     CPPUNIT_ASSERT(text.find("rule carol") == std::string::npos);
-    assert_says(text, "the quota is ignored for everybody");
+    assert_says(text, "the quota is ignored for all recipients");
   }
 
   void eachRecipientHasItsOwnDecision() {
@@ -101,16 +101,16 @@ class ExplainTest : public CppUnit::TestFixture {
     assert_says(text, "rule notices: no: client = 192.0.2.0/24, but client is 198.51.100.1\n");
     assert_says(text, "\ncarol@example.org\n");
     assert_says(text, "rule carol:   yes\n  => quota IGNORED, by rule carol\n");
-    assert_says(text, "=> quota honoured, since no rule matches\n");
-    assert_says(text, "for those recipients only");
+    assert_says(text, "=> quota honoured, because no rule matches\n");
+    assert_says(text, "for these recipients only");
   }
 
-  void noRuleIsToldToo() {
+  void aMessageWithoutAMatchIsExplained() {
     Loaded loaded = asked();
     loaded.settings.sender = "bulk@x";
     assert_says(told(loaded), "=> quota honoured, by rule bulk\n");
-    assert_says(told(loaded), "the quota is ignored for nobody");
-    assert_says(told(asked(configuration_of(""))), "=> quota honoured, since no rule matches\n");
+    assert_says(told(loaded), "the quota is ignored for no recipient");
+    assert_says(told(asked(configuration_of(""))), "=> quota honoured, because no rule matches\n");
   }
 
   void theTagIsTheOneThatWouldBeWritten() {
@@ -138,7 +138,7 @@ class ExplainTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(text.find("QUEUE-ID") == std::string::npos);
   }
 
-  void withoutKeysItSaysWhyAndGoesOn() {
+  void withoutKeysItSaysWhyAndContinues() {
     Configuration without = configuration_of();
     without.keys = Keyring();
     Loaded loaded = asked(std::move(without));
@@ -150,15 +150,15 @@ class ExplainTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string(), tag_in(told(loaded)));
   }
 
-  void aTraceIdOutOfTheMessageIsTold() {
+  void aTraceIdFromTheMessageIsShown() {
     const std::string message = std::string("X-Trace: abc-1\n") + kMessage;
-    assert_says(told(asked(), message), "trace id  abc-1, out of the message\n");
+    assert_says(told(asked(), message), "trace id  abc-1, from the message\n");
     Loaded stranger = asked();
     stranger.settings.client = "192.0.2.8";
     CPPUNIT_ASSERT(told(stranger, message).find("abc-1") == std::string::npos);
   }
 
-  void withNothingToBindToItSaysSo() {
+  void withoutAnIdToBindToThereIsNoTag() {
     Configuration unbound = configuration_of();
     unbound.bind_queue_id = false;
     assert_says(told(asked(std::move(unbound)), "Subject: x\n\n"),
@@ -168,45 +168,45 @@ class ExplainTest : public CppUnit::TestFixture {
 
   void tagsFromOutsideAreCounted() {
     assert_says(told(asked(), std::string("X-LMTPQ-Tag: a\nx-lmtpq-tag : b\n") + kMessage),
-                "its tags (2) are from outside: removed");
+                "its tags (2) are from outside and will be removed");
     CPPUNIT_ASSERT(told(asked()).find("outside") == std::string::npos);
   }
 
-  void aHeaderBeyondTheBoundIsTold() {
+  void aHeaderOverTheLimitIsReported() {
     Loaded loaded = asked();
     loaded.settings.recipients = "carol@example.org";
     assert_says(told(loaded), "IGNORED");
     const std::string text =
         told(loaded, "X-Notice: yes" + std::string(Message::kMaxField, 'x') + "\n\n");
     assert_says(text, "quota honoured, by rule carol");
-    assert_says(text, "larger than we look at: no quota is ignored");
+    assert_says(text, "over the limit for headers: no quota is ignored");
     CPPUNIT_ASSERT(text.find("IGNORED") == std::string::npos);
   }
 
-  void withoutAClientItIsALocalProgram() {
+  void withoutAClientTheMessageIsFromALocalProgram() {
     Loaded loaded = asked();
     loaded.settings.client.clear();
     assert_says(told(loaded), "client local");
     assert_says(told(loaded), "but client has no address");
   }
 
-  void theLineOfAMailboxFileIsPassedOver() {
+  void theFromLineOfAMailboxFileIsSkipped() {
     const std::string plain = told(asked());
     const std::string boxed = told(asked(), std::string("From a Sat Nov 21\n") + kMessage);
-    // Random trace ids and what is signed with them apart.
+    // Up to the trace id, which is random.
     CPPUNIT_ASSERT_EQUAL(plain.substr(0, plain.find("trace id")),
                          boxed.substr(0, boxed.find("trace id")));
     assert_says(boxed, "Message-ID <a@b>");
   }
 
-  void whatTheMessageSaysIsEscaped() {
+  void textFromTheMessageIsEscaped() {
     const std::string text = told(asked(), "Message-ID: <a\x1b[31m@b>\nX-Notice: \x07\n\n");
     CPPUNIT_ASSERT(text.find('\x1b') == std::string::npos);
     CPPUNIT_ASSERT(text.find('\x07') == std::string::npos);
     assert_says(text, "<a\\x1b[31m@b>");
   }
 
-  void optionsThatMakeNoSenseAreRefused() {
+  void invalidOptionsAreRefused() {
     Loaded loaded = asked();
     loaded.settings.client = "192.0.2";
     CPPUNIT_ASSERT_THROW(told(loaded), ConfigError);

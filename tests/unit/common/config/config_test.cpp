@@ -18,7 +18,7 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-// What the readers were given.
+// The values that the readers got.
 std::map<std::string, std::string> g_read;
 
 Option option(char letter, const std::string& name, const std::string& argument,
@@ -56,7 +56,7 @@ Config make_config() {
   table[4].read = [](std::string_view text) {
     g_read["verbose"] = lmtpq::parse_switch(text) ? "on" : "off";
   };
-  table[5].in_file = false;
+  table[5].place = lmtpq::OptionPlace::kArgumentsOnly;
   return Config(std::move(table));
 }
 
@@ -91,19 +91,19 @@ std::string text_error(std::string_view text) {
 class ConfigTest : public ScratchFileFixture {
   CPPUNIT_TEST_SUITE(ConfigTest);
   CPPUNIT_TEST(everyFormOfAnOptionIsUnderstood);
-  CPPUNIT_TEST(wordBehindABareOptionIsAnOperand);
-  CPPUNIT_TEST(aValueBehindABareOptionIsNoOperand);
-  CPPUNIT_TEST(optionsStandBeforeAndAfterOperands);
+  CPPUNIT_TEST(aWordAfterABareOptionIsAnOperand);
+  CPPUNIT_TEST(aValueAfterABareOptionIsAnError);
+  CPPUNIT_TEST(optionsMayComeBeforeAndAfterOperands);
   CPPUNIT_TEST(twoDashesEndTheOptions);
   CPPUNIT_TEST(lastOneOfRepeatedOptionsCounts);
-  CPPUNIT_TEST(mistakeInArgumentsNamesTheOption);
+  CPPUNIT_TEST(errorsInArgumentsNameTheOption);
   CPPUNIT_TEST(prefixOfAnOptionIsUnknown);
   CPPUNIT_TEST(nothingIsReadBeforeApply);
-  CPPUNIT_TEST(argumentsBeatTheFileAndTheFileBeatsDefaults);
+  CPPUNIT_TEST(argumentsOverrideTheFileAndTheFileOverridesDefaults);
   CPPUNIT_TEST(effectiveListsWhatWasApplied);
   CPPUNIT_TEST(hashInsideAValueIsKept);
   CPPUNIT_TEST(commentsAndEmptyLinesAreSkipped);
-  CPPUNIT_TEST(mistakeInTheFileNamesItsLine);
+  CPPUNIT_TEST(errorsInTheFileNameTheLine);
   CPPUNIT_TEST(sectionPrefixesItsKeys);
   CPPUNIT_TEST(missingFileIsAnErrorOnlyWhereItMustExist);
   CPPUNIT_TEST(unreadableFileIsAlwaysAnError);
@@ -154,7 +154,7 @@ class ConfigTest : public ScratchFileFixture {
     }
   }
 
-  void wordBehindABareOptionIsAnOperand() {
+  void aWordAfterABareOptionIsAnOperand() {
     Config config = make_config();
     const Words operands = config.take_arguments({"-Q", "inet:[::1]:24", "--verbose", "host"});
     CPPUNIT_ASSERT(operands == (Words{"inet:[::1]:24", "host"}));
@@ -163,14 +163,14 @@ class ConfigTest : public ScratchFileFixture {
     CPPUNIT_ASSERT(make_config().take_arguments({"-Q", "", "-v", "--", "-d"}) == (Words{"", "-d"}));
   }
 
-  void aValueBehindABareOptionIsNoOperand() {
+  void aValueAfterABareOptionIsAnError() {
     CPPUNIT_ASSERT_EQUAL(std::string("--ignore-quota never: write --ignore-quota=never"),
                          error_of([] {
                            make_config().take_arguments({"-Q", "never", "inet:h"});
                          }));
   }
 
-  void optionsStandBeforeAndAfterOperands() {
+  void optionsMayComeBeforeAndAfterOperands() {
     Config config = make_config();
     const Words operands = config.take_arguments(
         {"one", "--connect-timeout", "5s", "unix:/s", "-v", "", "-", "inet:h:24", "-Q"});
@@ -195,7 +195,7 @@ class ConfigTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("2s"), g_read.at("connect-timeout"));
   }
 
-  void mistakeInArgumentsNamesTheOption() {
+  void errorsInArgumentsNameTheOption() {
     const struct {
       Words arguments;
       const char* error;
@@ -239,7 +239,7 @@ class ConfigTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_EQUAL(std::size_t{3}, g_read.size());  // and the default of connect-timeout
   }
 
-  void argumentsBeatTheFileAndTheFileBeatsDefaults() {
+  void argumentsOverrideTheFileAndTheFileOverridesDefaults() {
     Config config = make_config();
     config.take_arguments({"--to", "argued"});
     config.take_text("to = filed\nignore-quota = never\n", "f");
@@ -285,7 +285,7 @@ class ConfigTest : public ScratchFileFixture {
                          text_error("# a\n; b\n\n  # c = d\n \t; e\n\r\n   \nto = x"));
   }
 
-  void mistakeInTheFileNamesItsLine() {
+  void errorsInTheFileNameTheLine() {
     const struct {
       std::string_view text;
       const char* error;
@@ -296,17 +296,17 @@ class ConfigTest : public ScratchFileFixture {
                   "such as 30s, 5m or 1h, 5200w at most"},
                  {"to\n", "lmtpq.conf:1: expected name = value"},
                  {"= a\n", "lmtpq.conf:1: expected name = value"},
-                 {"config = x\n", "lmtpq.conf:1: config: only for the command line"},
+                 {"config = x\n", "lmtpq.conf:1: config: allowed on the command line only"},
                  {"confi = x\n", "lmtpq.conf:1: unknown option confi"},
-                 {"to = a # b\n", "lmtpq.conf:1: to: a comment takes a line of its own"},
-                 {"to = a #\n", "lmtpq.conf:1: to: a comment takes a line of its own"},
+                 {"to = a # b\n", "lmtpq.conf:1: to: put the comment on a separate line"},
+                 {"to = a #\n", "lmtpq.conf:1: to: put the comment on a separate line"},
                  {"[rules]\nto = a\n", "lmtpq.conf:1: unknown section [rules]"},
                  {"[tag\n", "lmtpq.conf:1: expected [name], not [tag"},
                  {"[\n", "lmtpq.conf:1: expected [name], not ["},
                  {"[]\n", "lmtpq.conf:1: expected [name], not []"},
-                 {{"to = a\nto = a\0b\n", 16}, "lmtpq.conf:2: a control character"},
-                 {"to = a\rb\n", "lmtpq.conf:1: a control character"},
-                 {"to = a\x01z\n", "lmtpq.conf:1: a control character"}};
+                 {{"to = a\nto = a\0b\n", 16}, "lmtpq.conf:2: a control character; remove it"},
+                 {"to = a\rb\n", "lmtpq.conf:1: a control character; remove it"},
+                 {"to = a\x01z\n", "lmtpq.conf:1: a control character; remove it"}};
     for (const auto& row : cases) {
       CPPUNIT_ASSERT_EQUAL(std::string(row.error), text_error(row.text));
     }
@@ -344,7 +344,7 @@ class ConfigTest : public ScratchFileFixture {
     std::ofstream(file_) << "to = a\n";
     CPPUNIT_ASSERT_EQUAL(file_ + "/x: Not a directory",
                          error_of([&] { config.take_file(file_ + "/x", false); }));
-    // Root may read anything: what a user without rights sees is asked as one.
+    // Root may read anything, so the check runs as a user without rights.
     chmod(file_.c_str(), 0);
     chmod(folder_.c_str(), 0755);
     const bool root = geteuid() == 0;

@@ -8,7 +8,7 @@ using namespace lmtpq;
 
 namespace {
 
-// What the readers were given.
+// The values that the readers got.
 std::map<std::string, std::string> g_read;
 
 Config make_config(std::vector<std::string> free_prefixes = {"rule."}) {
@@ -37,8 +37,8 @@ std::string error_of(const std::string& text, std::vector<std::string> free_pref
 class FreeSectionsTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(FreeSectionsTest);
   CPPUNIT_TEST(keepTheirLinesInOrder);
-  CPPUNIT_TEST(doNotMixWithTheTable);
-  CPPUNIT_TEST(mistakesAreToldWithTheirLine);
+  CPPUNIT_TEST(areKeptApartFromTheTable);
+  CPPUNIT_TEST(errorsNameTheLine);
   CPPUNIT_TEST_SUITE_END();
 
  public:
@@ -68,19 +68,19 @@ class FreeSectionsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(!g_read.contains("client"));
   }
 
-  void doNotMixWithTheTable() {
+  void areKeptApartFromTheTable() {
     CPPUNIT_ASSERT(make_config().free_sections().empty());
     Config config = make_config();
     config.take_text("[rule.a]\nto = x\nconfig = x\n", "f");
     config.apply();
     CPPUNIT_ASSERT_EQUAL(std::size_t{2}, config.free_sections().at(0).lines.size());
     CPPUNIT_ASSERT(!g_read.contains("to"));
-    // Without a prefix there are none.
+    // Without prefixes there are no free sections.
     CPPUNIT_ASSERT_EQUAL(std::string("f:1: unknown section [rule.a]"),
                          error_of("[rule.a]\nto = x\n", {}));
   }
 
-  void mistakesAreToldWithTheirLine() {
+  void errorsNameTheLine() {
     const std::string name = "expected [rule.NAME] of letters, digits and . _ -";
     const struct {
       const char* text;
@@ -98,8 +98,8 @@ class FreeSectionsTest : public CppUnit::TestFixture {
         {"[rules.a]\n", "f:1: unknown section [rules.a]; expected [rule.NAME]"},
         {"[rule.a]\nclient\n", "f:2: expected name = value"},
         {"[rule.a]\n= x\n", "f:2: expected name = value"},
-        {"[rule.a]\nclient = \x1b\n", "f:2: a control character"},
-        {"[rule.a]\n[rule.b]\n[rule.a]\n", "f:3: [rule.a] once more; the first stands at f:1"}};
+        {"[rule.a]\nclient = \x1b\n", "f:2: a control character; remove it"},
+        {"[rule.a]\n[rule.b]\n[rule.a]\n", "f:3: [rule.a] appears twice; it is also at f:1"}};
     for (const auto& row : rows) {
       CPPUNIT_ASSERT_EQUAL(row.error, error_of(row.text));
     }

@@ -9,7 +9,7 @@ namespace {
 
 using Texts = std::vector<std::string>;
 
-// What a reader says to a text; empty when it takes it.
+// The error of a reader for a text; empty when it accepts it.
 std::string complaint(const Reader& reader, std::string_view text) {
   try {
     reader(text);
@@ -25,16 +25,18 @@ enum class Fruit { kApple, kPear };
 
 class OptionTableTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(OptionTableTest);
-  CPPUNIT_TEST(readersStoreWhatTheyTake);
-  CPPUNIT_TEST(whatAReaderRefusesLeavesTheOldValue);
+  CPPUNIT_TEST(readersStoreTheValue);
+  CPPUNIT_TEST(aRefusedValueLeavesTheOldOne);
   CPPUNIT_TEST(numbersKeepWithinTheirLimits);
   CPPUNIT_TEST(aLogPlaceIsAWordOrAnAbsolutePath);
-  CPPUNIT_TEST(aListStandsBetweenCommasAndBlanks);
-  CPPUNIT_TEST(anOptionIsBuiltAsItReads);
+  CPPUNIT_TEST(listsAreSeparatedByCommasAndBlanks);
+  CPPUNIT_TEST(buildersSetTheFieldsOfAnOption);
   CPPUNIT_TEST(tablesKeepTheirOrder);
+  CPPUNIT_TEST(advancedOptionsComeLastInTheHelp);
+  CPPUNIT_TEST(optionsOfAnotherCommandAreForTheFileOnly);
   CPPUNIT_TEST_SUITE_END();
 
-  void readersStoreWhatTheyTake() {
+  void readersStoreTheValue() {
     std::string text = "old";
     CPPUNIT_ASSERT_EQUAL(std::string(), complaint(reader::text(text), " any # text "));
     CPPUNIT_ASSERT_EQUAL(std::string(" any # text "), text);
@@ -56,7 +58,7 @@ class OptionTableTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(fruit == Fruit::kPear);
   }
 
-  void whatAReaderRefusesLeavesTheOldValue() {
+  void aRefusedValueLeavesTheOldOne() {
     std::chrono::milliseconds time = 1s;
     bool yes = true;
     int number = 7;
@@ -117,7 +119,7 @@ class OptionTableTest : public CppUnit::TestFixture {
     }
   }
 
-  void aListStandsBetweenCommasAndBlanks() {
+  void listsAreSeparatedByCommasAndBlanks() {
     const struct {
       const char* text;
       Texts expected;
@@ -136,7 +138,7 @@ class OptionTableTest : public CppUnit::TestFixture {
     }
   }
 
-  void anOptionIsBuiltAsItReads() {
+  void buildersSetTheFieldsOfAnOption() {
     std::string text;
     const Option option =
         bare_means("always", with_letter('Q', argv_only(value("quota", "WHO", "tagged",
@@ -147,11 +149,12 @@ class OptionTableTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("tagged"), option.fallback);
     CPPUNIT_ASSERT_EQUAL(std::string("always"), option.implicit);
     CPPUNIT_ASSERT_EQUAL(std::string("says whose"), option.help);
-    CPPUNIT_ASSERT(!option.in_file);
+    CPPUNIT_ASSERT(option.place == OptionPlace::kArgumentsOnly);
     option.read("x");
     CPPUNIT_ASSERT_EQUAL(std::string("x"), text);
     const Option plain = value("a", "", "", "b", nullptr);
-    CPPUNIT_ASSERT(plain.in_file && plain.letter == '\0' && plain.implicit.empty());
+    CPPUNIT_ASSERT(plain.place == OptionPlace::kArgumentsAndFile);
+    CPPUNIT_ASSERT(plain.letter == '\0' && plain.implicit.empty());
   }
 
   void tablesKeepTheirOrder() {
@@ -163,6 +166,34 @@ class OptionTableTest : public CppUnit::TestFixture {
       seen += option.heading + '.' + option.name + ' ';
     }
     CPPUNIT_ASSERT_EQUAL(std::string("One.a One.b Two.c "), seen);
+  }
+
+  void advancedOptionsComeLastInTheHelp() {
+    Table table = under(
+        "One", {advanced(value("rare", "N", "", "b", nullptr)), value("a", "", "", "c", nullptr)});
+    append(table, under("Two", {value("d", "", "", "e", nullptr)}));
+    const std::string help = Config(table).help();
+    const std::string advanced_group =
+        "\nAdvanced (few sites need these):\n"
+        "      --rare N                b\n";
+    CPPUNIT_ASSERT_MESSAGE(help, help.starts_with("One:\n      --a  "));
+    CPPUNIT_ASSERT_MESSAGE(help, help.ends_with(advanced_group));
+    CPPUNIT_ASSERT_EQUAL(help.find("--rare"), help.rfind("--rare"));
+  }
+
+  void optionsOfAnotherCommandAreForTheFileOnly() {
+    std::string text;
+    Config config(of_another_command({value("theirs", "X", "", "a", reader::text(text))}));
+    CPPUNIT_ASSERT_EQUAL(std::string(), config.help());
+    config.take_text("theirs = x\n", "f");
+    config.apply();
+    CPPUNIT_ASSERT_EQUAL(std::string(), text);
+    try {
+      config.take_arguments({"--theirs=x"});
+      CPPUNIT_FAIL("accepted");
+    } catch (const ConfigError& error) {
+      CPPUNIT_ASSERT_EQUAL(std::string("unknown option --theirs"), std::string(error.what()));
+    }
   }
 };
 

@@ -8,8 +8,8 @@ using lmtpq::from_base64;
 
 namespace {
 
-// RFC 4648 section 10, and the coding of what that leaves out: the last two letters of the
-// alphabet.
+// RFC 4648 section 10, and encodings with the last two letters of the alphabet, which are missing
+// there.
 const struct {
   std::string_view bytes;
   const char* text;
@@ -31,13 +31,13 @@ const struct {
 
 class Base64Test : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(Base64Test);
-  CPPUNIT_TEST(codesTheVectorsOfTheRfc);
-  CPPUNIT_TEST(everyByteAndLengthComesBack);
-  CPPUNIT_TEST(whatIsNotExactlyACodingIsRefused);
-  CPPUNIT_TEST(noEditOfACodingDecodesToTheSame);
+  CPPUNIT_TEST(encodesTheVectorsOfTheRfc);
+  CPPUNIT_TEST(everyByteAndLengthIsRestored);
+  CPPUNIT_TEST(textThatIsNotAnExactEncodingIsRefused);
+  CPPUNIT_TEST(noChangedEncodingDecodesToTheSameBytes);
   CPPUNIT_TEST_SUITE_END();
 
-  void codesTheVectorsOfTheRfc() {
+  void encodesTheVectorsOfTheRfc() {
     for (const auto& row : kVectors) {
       CPPUNIT_ASSERT_EQUAL(std::string(row.text), base64(row.bytes));
       CPPUNIT_ASSERT_EQUAL(std::string(row.url), base64url(row.bytes));
@@ -47,7 +47,7 @@ class Base64Test : public CppUnit::TestFixture {
     }
   }
 
-  void everyByteAndLengthComesBack() {
+  void everyByteAndLengthIsRestored() {
     std::string bytes;
     for (int byte = 255; byte >= -255; --byte) {
       bytes += static_cast<char>(byte);
@@ -61,7 +61,7 @@ class Base64Test : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(from_base64(base64(large)) == large);
   }
 
-  void whatIsNotExactlyACodingIsRefused() {
+  void textThatIsNotAnExactEncodingIsRefused() {
     const std::string_view refused[] = {"Z",
                                         "Zg",
                                         "Zg=",
@@ -94,7 +94,7 @@ class Base64Test : public CppUnit::TestFixture {
                                         "Zm8=Zm8=",
                                         "A===",
                                         "====AAAA",
-                                        // bits behind the last byte (section 3.5)
+                                        // bits after the last byte (section 3.5)
                                         "Zh==",
                                         "Zn==",
                                         "Zv==",
@@ -124,7 +124,7 @@ class Base64Test : public CppUnit::TestFixture {
     }
   }
 
-  void noEditOfACodingDecodesToTheSame() {
+  void noChangedEncodingDecodesToTheSameBytes() {
     for (const std::string text : {"Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"}) {
       const std::string bytes = from_base64(text).value();
       for (std::size_t at = 0; at <= text.size(); ++at) {

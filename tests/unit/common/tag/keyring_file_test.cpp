@@ -20,7 +20,7 @@ namespace {
 
 const std::string kLine = "a MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n";
 
-// Empty: the file is good.
+// The error of reading the file; empty: it was read.
 std::string complaint(const std::string& path, uid_t reader = geteuid()) {
   try {
     return Keyring::read(path, reader).empty() ? "read, but empty" : "";
@@ -51,8 +51,8 @@ std::vector<Account> accounts() {
   return all;
 }
 
-// The names of the accounts whose primary group it is; the owner, who is us, and the reader left
-// out.
+// The names of the accounts with this primary group, without the owner (this process) and the
+// reader.
 std::set<std::string> others(gid_t group, uid_t reader) {
   std::set<std::string> names;
   for (const Account& account : accounts()) {
@@ -63,7 +63,7 @@ std::set<std::string> others(gid_t group, uid_t reader) {
   return names;
 }
 
-// The groups that we may give a file to.
+// The groups to which this process may give a file.
 std::set<gid_t> groups_at_hand() {
   std::set<gid_t> groups = {getegid()};
   gid_t own[64];
@@ -82,14 +82,14 @@ std::set<gid_t> groups_at_hand() {
 
 class KeyringFileTest : public ScratchFileFixture {
   CPPUNIT_TEST_SUITE(KeyringFileTest);
-  CPPUNIT_TEST(aFileOfTheReaderAloneIsGood);
+  CPPUNIT_TEST(aFileThatOnlyTheReaderCanReadIsAccepted);
   CPPUNIT_TEST(aFileThatOthersMayReadOrWriteIsRefusedWithARemedy);
-  CPPUNIT_TEST(aGroupMayReadUnlessItIsTwoOtherAccounts);
-  CPPUNIT_TEST(aStrangersFileIsRefused);
+  CPPUNIT_TEST(aGroupMayReadUnlessTwoOtherAccountsHaveIt);
+  CPPUNIT_TEST(aFileOfAnotherUserIsRefused);
   CPPUNIT_TEST(onlyARegularFileIsRead);
-  CPPUNIT_TEST(whatCannotBeOpenedIsToldWithItsReason);
+  CPPUNIT_TEST(aFileThatCannotBeOpenedIsReportedWithTheReason);
   CPPUNIT_TEST(aFileHasAKeyAnd64KiBAtMost);
-  CPPUNIT_TEST(aMistakeInTheFileHasPathAndLine);
+  CPPUNIT_TEST(errorsInTheFileHavePathAndLine);
   CPPUNIT_TEST_SUITE_END();
 
  public:
@@ -105,8 +105,8 @@ class KeyringFileTest : public ScratchFileFixture {
     return complaint(file_);
   }
 
-  void aFileOfTheReaderAloneIsGood() {
-    for (const mode_t mode : {0600, 0400, 0700}) {
+  void aFileThatOnlyTheReaderCanReadIsAccepted() {
+    for (const mode_t mode : {0600U, 0400U, 0700U}) {
       CPPUNIT_ASSERT_EQUAL(std::string(), complaint_at(mode));
     }
     CPPUNIT_ASSERT_EQUAL(std::string("a"), Keyring::read(file_).signer().id());
@@ -124,7 +124,7 @@ class KeyringFileTest : public ScratchFileFixture {
       CPPUNIT_ASSERT_MESSAGE(said, said.starts_with(file_ + ": "));
       CPPUNIT_ASSERT_MESSAGE(said, said.ends_with(row.remedy + file_));
     }
-    // The remedies are ones.
+    // The remedies work.
     CPPUNIT_ASSERT_EQUAL(std::string(), complaint_at(0600));
     if (geteuid() == 0) {
       CPPUNIT_ASSERT_EQUAL(0, chown(file_.c_str(), 0, 54321));
@@ -132,7 +132,7 @@ class KeyringFileTest : public ScratchFileFixture {
     }
   }
 
-  void aGroupMayReadUnlessItIsTwoOtherAccounts() {
+  void aGroupMayReadUnlessTwoOtherAccountsHaveIt() {
     std::set<uid_t> readers = {geteuid()};
     for (const Account& account : accounts()) {
       readers.insert(account.user);
@@ -141,7 +141,7 @@ class KeyringFileTest : public ScratchFileFixture {
     for (const gid_t group : groups_at_hand()) {
       CPPUNIT_ASSERT_EQUAL(0, chown(file_.c_str(), static_cast<uid_t>(-1), group));
       CPPUNIT_ASSERT_EQUAL(std::string(), complaint_at(0600));
-      for (const mode_t mode : {0640, 0440}) {
+      for (const mode_t mode : {0640U, 0440U}) {
         CPPUNIT_ASSERT_EQUAL(0, chmod(file_.c_str(), mode));
         seen.insert(judged_as_it_should_be(group, geteuid()));
       }
@@ -149,35 +149,37 @@ class KeyringFileTest : public ScratchFileFixture {
         judged_as_it_should_be(group, reader);
       }
     }
-    // Root has all groups to try, so both kinds must have been among them.
+    // Root can try all groups, so both kinds must have been among them.
     CPPUNIT_ASSERT_EQUAL(geteuid() == 0 ? std::size_t{2} : seen.size(), seen.size());
   }
 
-  // Whether the group is one of its own.
+  // Whether the group is acceptable.
   bool judged_as_it_should_be(gid_t group, uid_t reader) {
     const std::set<std::string> names = others(group, reader);
     const std::string said = complaint(file_, reader);
     const std::string place = std::to_string(group) + ' ' + std::to_string(reader) + ": " + said;
     CPPUNIT_ASSERT_EQUAL_MESSAGE(place, names.size() < 2, said.empty());
     const auto is_named = [&](const std::string& name) {
-      return said.find(" is also that of " + name + "; chmod 600") != std::string::npos;
+      return said.find(" is also the primary group of " + name + "; chmod 600") !=
+             std::string::npos;
     };
     CPPUNIT_ASSERT_MESSAGE(place,
                            said.empty() || std::any_of(names.begin(), names.end(), is_named));
     return said.empty();
   }
 
-  void aStrangersFileIsRefused() {
+  void aFileOfAnotherUserIsRefused() {
     if (geteuid() == 0) {
       CPPUNIT_ASSERT_EQUAL(0, chown(file_.c_str(), 54321, 0));
-      CPPUNIT_ASSERT_EQUAL(file_ + ": owned by neither root nor us; chown root " + file_,
-                           complaint_at(0600));
+      CPPUNIT_ASSERT_EQUAL(
+          file_ + ": owned by neither root nor the user that reads it; chown root " + file_,
+          complaint_at(0600));
       CPPUNIT_ASSERT_EQUAL(std::string(), complaint(file_, 54321));  // as whom we shall run
       CPPUNIT_ASSERT_EQUAL(0, chown(file_.c_str(), 0, 0));
       CPPUNIT_ASSERT_EQUAL(std::string(), complaint(file_));
       CPPUNIT_ASSERT_EQUAL(std::string(), complaint(file_, 54321));
     } else {
-      // Who is not root cannot give files away; what a stranger keeps to himself he cannot open.
+      // Only root can give files away, and a private file of another user cannot be opened.
       CPPUNIT_ASSERT_EQUAL(std::string("/etc/shadow: Permission denied"), complaint("/etc/shadow"));
     }
   }
@@ -190,12 +192,12 @@ class KeyringFileTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_EQUAL(file_ + ": not a regular file", complaint(file_));
   }
 
-  void whatCannotBeOpenedIsToldWithItsReason() {
+  void aFileThatCannotBeOpenedIsReportedWithTheReason() {
     CPPUNIT_ASSERT_EQUAL(folder_ + "/none: No such file or directory",
                          complaint(folder_ + "/none"));
     CPPUNIT_ASSERT_EQUAL(file_ + "/x: Not a directory", complaint(file_ + "/x"));
     CPPUNIT_ASSERT(!complaint("").empty());
-    // Root may read anything: what a user without rights sees is asked as one.
+    // Root may read anything, so the check runs as a user without rights.
     CPPUNIT_ASSERT_EQUAL(0, chmod(file_.c_str(), 0));
     CPPUNIT_ASSERT_EQUAL(0, chmod(folder_.c_str(), 0755));
     const bool root = geteuid() == 0;
@@ -208,7 +210,8 @@ class KeyringFileTest : public ScratchFileFixture {
   void aFileHasAKeyAnd64KiBAtMost() {
     for (const std::string& text : {std::string(), std::string("\n# none\n")}) {
       write(text);
-      CPPUNIT_ASSERT_EQUAL(file_ + ": no key in it; lmtpq keygen prints one", complaint(file_));
+      CPPUNIT_ASSERT_EQUAL(file_ + ": contains no key; make one with lmtpq keygen",
+                           complaint(file_));
     }
     std::string text = kLine + '#' + std::string(64 * 1024, 'c');
     text.resize(64 * 1024);
@@ -218,7 +221,7 @@ class KeyringFileTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_EQUAL(file_ + ": larger than 64 KiB", complaint(file_));
   }
 
-  void aMistakeInTheFileHasPathAndLine() {
+  void errorsInTheFileHavePathAndLine() {
     write(kLine + "\nb\n");
     CPPUNIT_ASSERT_EQUAL(file_ + ":3: expected `id base64`, as lmtpq keygen prints it",
                          complaint(file_));

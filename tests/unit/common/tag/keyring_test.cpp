@@ -19,7 +19,7 @@ namespace {
 
 const std::string kSecret = "0123456789abcdef0123456789abcdef";
 const std::string kCoded = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
-// Nothing in it but letters and digits, as an id has them.
+// Letters and digits only, so that it would be a legal id too.
 const std::string kPlainCoded = "VGhpcyBpcyBhIHNlY3JldCB0aGF0IG5vYm9keSBtYXkgc2Vl";
 
 std::string error_of(const std::string& text) {
@@ -47,17 +47,17 @@ class KeyringTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(KeyringTest);
   CPPUNIT_TEST(theFirstKeySignsAndAllAreFound);
   CPPUNIT_TEST(macsAreThoseOfRfc4231);
-  CPPUNIT_TEST(blanksCommentsAndLineEndsMeanNothing);
+  CPPUNIT_TEST(blanksCommentsAndLineEndsAreIgnored);
   CPPUNIT_TEST(aTextWithoutKeysIsAnEmptyRing);
-  CPPUNIT_TEST(mistakesAreToldWithTheirLine);
+  CPPUNIT_TEST(errorsNameTheLine);
   CPPUNIT_TEST(idsAndSecretsHaveTheirLimits);
-  CPPUNIT_TEST(sixtyFourKeysAndNotOneMore);
-  CPPUNIT_TEST(noMistakeRepeatsTheSecret);
-  CPPUNIT_TEST(aKeyIsWrittenAsItIsRead);
+  CPPUNIT_TEST(sixtyFourKeysAreTheMost);
+  CPPUNIT_TEST(noErrorRepeatsTheSecret);
+  CPPUNIT_TEST(aWrittenKeyCanBeReadAgain);
   CPPUNIT_TEST(aGeneratedKeyIsNewEachTime);
-  CPPUNIT_TEST(aMovedKeyLeavesNoSecret);
-  CPPUNIT_TEST(aDeadKeyLeavesNoSecret);
-  CPPUNIT_TEST(secretsAreComparedWhole);
+  CPPUNIT_TEST(aMovedKeyLeavesNoCopyOfTheSecret);
+  CPPUNIT_TEST(aDestroyedKeyIsWiped);
+  CPPUNIT_TEST(secretsAreComparedInFull);
   CPPUNIT_TEST_SUITE_END();
 
   void theFirstKeySignsAndAllAreFound() {
@@ -85,7 +85,7 @@ class KeyringTest : public CppUnit::TestFixture {
         hex(Key("k", std::string(20, '\xaa')).mac(std::string(50, '\xdd'))));
   }
 
-  void blanksCommentsAndLineEndsMeanNothing() {
+  void blanksCommentsAndLineEndsAreIgnored() {
     const Keyring ring =
         Keyring::parse("# a comment\n\n  \t\r\n#" + kCoded + "\r\n \t# another\n\ta \t " + kCoded +
                            " \t\r\nb " + kCoded + "\n\r\nc\t" + kCoded,
@@ -106,7 +106,7 @@ class KeyringTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(!Keyring::parse("a " + kCoded, "keys").empty());
   }
 
-  void mistakesAreToldWithTheirLine() {
+  void errorsNameTheLine() {
     const struct {
       std::string text;
       const char* error;
@@ -123,7 +123,7 @@ class KeyringTest : public CppUnit::TestFixture {
              kCoded,
          "tag.keys:1: expected an id of 1 to 64 of the characters A-Z a-z 0-9 . _ -"},
         {"a " + kCoded + "\n\nb " + kCoded + "\na " + kPlainCoded,
-         "tag.keys:4: a second key with the id a"},
+         "tag.keys:4: a second key with the id a; ids must be unique"},
         {"a MTIzNDU2Nzg5MDEyMzQ1\n",
          "tag.keys:1: the secret has 15 bytes; expected 16 to 64, as lmtpq keygen makes it"},
     };
@@ -152,7 +152,7 @@ class KeyringTest : public CppUnit::TestFixture {
       CPPUNIT_ASSERT_MESSAGE(id,
                              error_of(id + ' ' + kCoded).starts_with("tag.keys:1: expected an id"));
     }
-    for (const std::size_t size : {1, 15, 16, 17, 32, 63, 64, 65, 4096}) {
+    for (const std::size_t size : {1U, 15U, 16U, 17U, 32U, 63U, 64U, 65U, 4096U}) {
       const std::string said = error_of("a " + lmtpq::base64(std::string(size, 's')));
       const bool good = size >= Key::kLeastSecret && size <= Key::kMostSecret;
       CPPUNIT_ASSERT_EQUAL_MESSAGE(said, good, said == "no error");
@@ -160,7 +160,7 @@ class KeyringTest : public CppUnit::TestFixture {
     }
   }
 
-  void sixtyFourKeysAndNotOneMore() {
+  void sixtyFourKeysAreTheMost() {
     std::string text;
     for (int i = 1; i <= 64; ++i) {
       text += "k" + std::to_string(i) + ' ' + kCoded + '\n';
@@ -170,7 +170,7 @@ class KeyringTest : public CppUnit::TestFixture {
                          error_of(text + "k65 " + kCoded + '\n'));
   }
 
-  void noMistakeRepeatsTheSecret() {
+  void noErrorRepeatsTheSecret() {
     for (const std::string& coded : {kCoded, kPlainCoded}) {
       const std::string texts[] = {coded,         // no id
                                    coded + " a",  // the wrong way round
@@ -197,7 +197,7 @@ class KeyringTest : public CppUnit::TestFixture {
     }
   }
 
-  void aKeyIsWrittenAsItIsRead() {
+  void aWrittenKeyCanBeReadAgain() {
     const std::string line = "a.b_c-9 " + kCoded + '\n';
     CPPUNIT_ASSERT_EQUAL(line, Keyring::parse(line, "keys").signer().line());
     CPPUNIT_ASSERT_EQUAL(line, Key("a.b_c-9", kSecret).line());
@@ -229,7 +229,7 @@ class KeyringTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(ids.size() >= 19);  // of 16 million a day, the same one may come twice
   }
 
-  void aMovedKeyLeavesNoSecret() {
+  void aMovedKeyLeavesNoCopyOfTheSecret() {
     for (const std::string& secret : {kSecret, std::string("short")}) {
       Key from("a", secret);
       const Key to(std::move(from));
@@ -240,7 +240,7 @@ class KeyringTest : public CppUnit::TestFixture {
     }
   }
 
-  void aDeadKeyLeavesNoSecret() {
+  void aDestroyedKeyIsWiped() {
     for (const std::string& secret : {kSecret, std::string("s3cr3t-bytes-of-32-or-not-so-many")}) {
       const FreedMemory freed(secret);
       std::string line;
@@ -254,7 +254,7 @@ class KeyringTest : public CppUnit::TestFixture {
     }
   }
 
-  void secretsAreComparedWhole() {
+  void secretsAreComparedInFull() {
     using lmtpq::same_secret;
     CPPUNIT_ASSERT(same_secret("", ""));
     CPPUNIT_ASSERT(same_secret(kSecret, std::string(kSecret)));

@@ -8,14 +8,14 @@ using namespace lmtpq::tags;
 class TagFaultsTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(TagFaultsTest);
   CPPUNIT_TEST(faultsAreFoundInTheirOrder);
-  CPPUNIT_TEST(everyOtherByteIsRejected);
-  CPPUNIT_TEST(everyByteLessOrMoreIsRejected);
-  CPPUNIT_TEST(otherWhiteSpaceIsNoBlank);
-  CPPUNIT_TEST(fieldsStandOnceAndInOrder);
-  CPPUNIT_TEST(expiryIsADecimalNumberAndTheLastGoodSecond);
-  CPPUNIT_TEST(aListIsOneOfWholeDigests);
-  CPPUNIT_TEST(takes32KiBAndNotAByteMore);
-  CPPUNIT_TEST(aTagFitsItsOwnMessageOnly);
+  CPPUNIT_TEST(everyChangedByteIsRejected);
+  CPPUNIT_TEST(everyMissingOrExtraByteIsRejected);
+  CPPUNIT_TEST(onlySpaceTabAndLineEndsAreBlanks);
+  CPPUNIT_TEST(fieldsMustAppearOnceAndInOrder);
+  CPPUNIT_TEST(expiryIsADecimalNumberAndTheLastValidSecond);
+  CPPUNIT_TEST(aListMustHaveWholeDigests);
+  CPPUNIT_TEST(acceptsAtMost32KiB);
+  CPPUNIT_TEST(aTagIsValidForItsMessageOnly);
   CPPUNIT_TEST_SUITE_END();
 
   void faultsAreFoundInTheirOrder() {
@@ -42,7 +42,7 @@ class TagFaultsTest : public CppUnit::TestFixture {
     }
   }
 
-  void everyOtherByteIsRejected() {
+  void everyChangedByteIsRejected() {
     for (const std::string_view vector : kVectors) {
       for (std::size_t at = 0; at < vector.size(); ++at) {
         for (int byte = 0; byte < 256; ++byte) {
@@ -56,7 +56,7 @@ class TagFaultsTest : public CppUnit::TestFixture {
     }
   }
 
-  void everyByteLessOrMoreIsRejected() {
+  void everyMissingOrExtraByteIsRejected() {
     for (std::size_t at = 0; at <= kToTheListed.size(); ++at) {
       for (const char more : {'A', '-', ';', ',', '=', '*', '\0'}) {
         std::string edited(kToTheListed);
@@ -72,7 +72,7 @@ class TagFaultsTest : public CppUnit::TestFixture {
     }
   }
 
-  void otherWhiteSpaceIsNoBlank() {
+  void onlySpaceTabAndLineEndsAreBlanks() {
     for (const std::string_view other : {"\v", "\f", "\xc2\xa0", "\x85"}) {
       for (std::size_t at = 0; at <= kToNobody.size(); ++at) {
         std::string edited(kToNobody);
@@ -82,7 +82,7 @@ class TagFaultsTest : public CppUnit::TestFixture {
     }
   }
 
-  void fieldsStandOnceAndInOrder() {
+  void fieldsMustAppearOnceAndInOrder() {
     const std::string v = "v=1;", k = "k=2026a;", t = "t=t1;", q = "q=*;", x = "x=1772971200;",
                       m = "m=n0gPkA12ca0;", i = "i=4GROmIcZ_LQ;";
     CPPUNIT_ASSERT_EQUAL(std::string("good"), verdict(sealed(v + k + t + q + x + m + i)));
@@ -135,7 +135,7 @@ class TagFaultsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("malformed"), verdict(" \r\n "));
   }
 
-  void expiryIsADecimalNumberAndTheLastGoodSecond() {
+  void expiryIsADecimalNumberAndTheLastValidSecond() {
     const struct {
       const char* text;
       const char* expected;
@@ -166,7 +166,7 @@ class TagFaultsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("expired"), verdict(kToNobody, kMessage, kExpiry + 1));
   }
 
-  void aListIsOneOfWholeDigests() {
+  void aListMustHaveWholeDigests() {
     const std::string one = "nJMdJAvHkFw";
     CPPUNIT_ASSERT_EQUAL(std::string("good"), verdict(with_quota(one)));
     CPPUNIT_ASSERT_EQUAL(std::string("good"), verdict(with_quota("o0FXMoJ8M3c," + one)));
@@ -180,7 +180,7 @@ class TagFaultsTest : public CppUnit::TestFixture {
     }
   }
 
-  void takes32KiBAndNotAByteMore() {
+  void acceptsAtMost32KiB() {
     std::string value(kToTheListed);
     value.insert(5, kMaxTagLength - value.size(), ' ');
     CPPUNIT_ASSERT_EQUAL(std::size_t{32768}, value.size());
@@ -188,8 +188,8 @@ class TagFaultsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("malformed"), verdict(value + ' '));
   }
 
-  void aTagFitsItsOwnMessageOnly() {
-    // A digest of nothing fits no message that has nothing.
+  void aTagIsValidForItsMessageOnly() {
+    // A digest of an empty id matches no message, not even one without an id.
     const std::string h = "v=1;k=2026a;t=t1;q=*;x=1772971200;";
     const std::string of_nothing[] = {sealed(h + "m=" + digest("message-id:") + ';'),
                                       sealed(h + "i=" + digest("queue-id:") + ';')};

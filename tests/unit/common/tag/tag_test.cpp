@@ -12,22 +12,22 @@ using namespace lmtpq::tags;
 
 class TagTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(TagTest);
-  CPPUNIT_TEST(signsWhatOpensslSigned);
-  CPPUNIT_TEST(believesWhatOpensslSigned);
+  CPPUNIT_TEST(signaturesAreThoseOfOpenssl);
+  CPPUNIT_TEST(verifiesSignaturesOfOpenssl);
   CPPUNIT_TEST(theDocumentHasTheseVectorsKeysAndFaults);
-  CPPUNIT_TEST(blanksAndFoldsMeanNothing);
+  CPPUNIT_TEST(blanksAndFoldsAreIgnored);
   CPPUNIT_TEST(linesAreShortAndBrokenWithLfTab);
-  CPPUNIT_TEST(aThousandRecipientsAreListedAndNotOneMore);
+  CPPUNIT_TEST(atMostAThousandRecipientsAreListed);
   CPPUNIT_TEST(anOldKeyVerifiesAsLongAsItIsKept);
-  CPPUNIT_TEST(theKeyThatATagNamesIsShownBelievedOrNot);
-  CPPUNIT_TEST(anAddressIsFoundInEveryFormOfIt);
-  CPPUNIT_TEST(onlyTheListedAreFiledOverQuota);
-  CPPUNIT_TEST(aListOfNobodyIsNobody);
-  CPPUNIT_TEST(digestsOfOneKindFitNoOther);
-  CPPUNIT_TEST(aTagTellsNeitherSecretNorAddress);
+  CPPUNIT_TEST(theClaimedKeyIsFoundInValidAndInvalidTags);
+  CPPUNIT_TEST(anAddressMatchesInEveryForm);
+  CPPUNIT_TEST(onlyListedRecipientsIgnoreTheQuota);
+  CPPUNIT_TEST(anEmptyListIsForNobody);
+  CPPUNIT_TEST(digestsOfOneKindMatchNoOther);
+  CPPUNIT_TEST(aTagRevealsNeitherSecretNorAddress);
   CPPUNIT_TEST_SUITE_END();
 
-  void signsWhatOpensslSigned() {
+  void signaturesAreThoseOfOpenssl() {
     TagClaims bare = claims(QuotaScope::kNobody);
     bare.message_id.clear();
     TagClaims unbound = claims(QuotaScope::kEverybody);
@@ -42,7 +42,7 @@ class TagTest : public CppUnit::TestFixture {
     }
   }
 
-  void believesWhatOpensslSigned() {
+  void verifiesSignaturesOfOpenssl() {
     const QuotaScope scopes[] = {QuotaScope::kEverybody, QuotaScope::kListed, QuotaScope::kNobody,
                                  QuotaScope::kEverybody, QuotaScope::kEverybody};
     for (std::size_t i = 0; i < std::size(kVectors); ++i) {
@@ -54,7 +54,7 @@ class TagTest : public CppUnit::TestFixture {
     }
   }
 
-  // Runs where every suite does, at the top of the source tree.
+  // The suites run at the top of the source tree.
   void theDocumentHasTheseVectorsKeysAndFaults() {
     std::ifstream document("docs/TAG.md");
     std::vector<std::string> vectors;
@@ -77,7 +77,7 @@ class TagTest : public CppUnit::TestFixture {
     }
   }
 
-  void blanksAndFoldsMeanNothing() {
+  void blanksAndFoldsAreIgnored() {
     CPPUNIT_ASSERT_EQUAL(std::string("good"), verdict(squeezed(kToTheListed)));
     for (const char* const blank : {" ", "\t", "\n\t", "\r\n\t", "\r\n    ", "\r", "\n"}) {
       std::string everywhere(blank);
@@ -111,7 +111,7 @@ class TagTest : public CppUnit::TestFixture {
     }
   }
 
-  void aThousandRecipientsAreListedAndNotOneMore() {
+  void atMostAThousandRecipientsAreListed() {
     TagClaims many = claims(QuotaScope::kListed);
     many.trace = *TraceId::parse(std::string(TraceId::kMaxLength, 't'));
     many.listed.clear();
@@ -144,7 +144,7 @@ class TagTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("bad mac"), by(forged));
   }
 
-  void theKeyThatATagNamesIsShownBelievedOrNot() {
+  void theClaimedKeyIsFoundInValidAndInvalidTags() {
     const std::string longest(Key::kMaxId, 'k');
     const std::string folded = "v=1;\r\n\tk = 20\r\n 24z ;t=t1";
     const std::pair<std::string, std::string> rows[] = {{std::string(kToEverybody), "2026a"},
@@ -163,7 +163,7 @@ class TagTest : public CppUnit::TestFixture {
     }
   }
 
-  void anAddressIsFoundInEveryFormOfIt() {
+  void anAddressMatchesInEveryForm() {
     const struct {
       const char* signed_as;
       const char* asked;
@@ -198,7 +198,7 @@ class TagTest : public CppUnit::TestFixture {
     }
   }
 
-  void onlyTheListedAreFiledOverQuota() {
+  void onlyListedRecipientsIgnoreTheQuota() {
     const Tag listed = believed(kToTheListed);
     for (const char* const name :
          {"alice@example.org", "alice", "bob+news@example.org", "<BOB+news>"}) {
@@ -212,7 +212,7 @@ class TagTest : public CppUnit::TestFixture {
     }
   }
 
-  void aListOfNobodyIsNobody() {
+  void anEmptyListIsForNobody() {
     TagClaims none = claims(QuotaScope::kListed);
     none.listed.clear();
     CPPUNIT_ASSERT_EQUAL(squeezed(sign_tag(claims(QuotaScope::kNobody), ring().signer())),
@@ -222,7 +222,7 @@ class TagTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(!tag.ignores_quota(""));
   }
 
-  void digestsOfOneKindFitNoOther() {
+  void digestsOfOneKindMatchNoOther() {
     const std::string text = "a@example.org";
     CPPUNIT_ASSERT(believed(with_quota(digest("rcpt:" + text))).ignores_quota(text));
     for (const std::string& kind :
@@ -244,7 +244,7 @@ class TagTest : public CppUnit::TestFixture {
     }
   }
 
-  void aTagTellsNeitherSecretNorAddress() {
+  void aTagRevealsNeitherSecretNorAddress() {
     const std::string value = squeezed(sign_tag(claims(QuotaScope::kListed), ring().signer()));
     const std::string secret = squeezed(kNewKeyLine.substr(kNewKeyLine.find(' ')));
     for (const std::string& hidden :

@@ -1,5 +1,5 @@
-// Tags made by openssl(1) with the commands of docs/TAG.md, what is claimed in them, and tags that
-// only somebody with the key could make, for the tests of reading and writing them.
+// Test vectors: tags made by openssl(1) with the commands of docs/TAG.md and their contents, and
+// tags that can be made only with the key.
 #pragma once
 
 #include <cppunit/extensions/HelperMacros.h>
@@ -69,7 +69,7 @@ inline std::string squeezed(std::string_view text) {
   return kept;
 }
 
-// "good" or the fault's name.
+// "good" or the name of the fault.
 inline std::string verdict(std::string_view value, const TaggedMessage& message = kMessage,
                            std::int64_t now = kExpiry, const Keyring& keys = ring()) {
   const auto result = Tag::verify(value, keys, message, now);
@@ -83,7 +83,7 @@ inline Tag believed(std::string_view value, const TaggedMessage& message = kMess
   return std::get<Tag>(result);
 }
 
-// What somebody with the key could write: any text, with a good mac.
+// Any text with a valid MAC, as it can be made with the key.
 inline std::string sealed(const std::string& text) {
   const Key::Mac mac = ring().signer().mac(text);
   return text + "b=" + base64url({mac.data(), mac.size()});

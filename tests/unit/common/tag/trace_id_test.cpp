@@ -8,17 +8,17 @@ using lmtpq::TraceId;
 
 class TraceIdTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(TraceIdTest);
-  CPPUNIT_TEST(takesWhatTheServerTakes);
-  CPPUNIT_TEST(refusesWhatTheServerAnswersWith501);
-  CPPUNIT_TEST(takes255BytesAndNot256);
+  CPPUNIT_TEST(acceptsIdsThatTheServerAccepts);
+  CPPUNIT_TEST(refusesIdsThatTheServerAnswersWith501);
+  CPPUNIT_TEST(accepts255BytesAndNot256);
   CPPUNIT_TEST(isEmptyUntilParsed);
-  CPPUNIT_TEST(aMadeOneIsTheQueueIdAndSomethingRandom);
-  CPPUNIT_TEST(aMadeOneWithoutAUsableQueueIdIsRandomAlone);
-  CPPUNIT_TEST(aMadeOneIsNeverTooLong);
-  CPPUNIT_TEST(noTwoMadeOnesAreTheSame);
+  CPPUNIT_TEST(aGeneratedIdIsTheQueueIdAndARandomPart);
+  CPPUNIT_TEST(aGeneratedIdWithoutAUsableQueueIdIsRandom);
+  CPPUNIT_TEST(aGeneratedIdIsNeverTooLong);
+  CPPUNIT_TEST(generatedIdsAreDifferent);
   CPPUNIT_TEST_SUITE_END();
 
-  void takesWhatTheServerTakes() {
+  void acceptsIdsThatTheServerAccepts() {
     for (const char* text : {"a", "-", "_", ".", "t1-aaa", "4AL9K0Yv012345.x_Z", "---"}) {
       const auto id = TraceId::parse(text);
       CPPUNIT_ASSERT_MESSAGE(text, id.has_value());
@@ -27,7 +27,7 @@ class TraceIdTest : public CppUnit::TestFixture {
     }
   }
 
-  void refusesWhatTheServerAnswersWith501() {
+  void refusesIdsThatTheServerAnswersWith501() {
     const std::string_view refused[] = {"",    " ",        "a b",   "a\r\nRSET", "a\n",
                                         "a/b", "a:b",      "a@b",   "<a>",       "a+b",
                                         "a,b", "\xc3\xa4", "a\x7f", {"a\0b", 3}, "[a]"};
@@ -36,7 +36,7 @@ class TraceIdTest : public CppUnit::TestFixture {
     }
   }
 
-  void takes255BytesAndNot256() {
+  void accepts255BytesAndNot256() {
     CPPUNIT_ASSERT(TraceId::parse(std::string(255, 'x')));
     CPPUNIT_ASSERT(!TraceId::parse(std::string(256, 'x')));
   }
@@ -48,7 +48,7 @@ class TraceIdTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(*TraceId::parse("a") == *TraceId::parse("a"));
   }
 
-  void aMadeOneIsTheQueueIdAndSomethingRandom() {
+  void aGeneratedIdIsTheQueueIdAndARandomPart() {
     for (const std::string queue_id : {"58GCx1Rk012345", "6213AB7c012345-1", "a", "."}) {
       const TraceId id = TraceId::make(queue_id);
       CPPUNIT_ASSERT_MESSAGE(id.text(), id.text().starts_with(queue_id + '.'));
@@ -57,7 +57,7 @@ class TraceIdTest : public CppUnit::TestFixture {
     }
   }
 
-  void aMadeOneWithoutAUsableQueueIdIsRandomAlone() {
+  void aGeneratedIdWithoutAUsableQueueIdIsRandom() {
     const std::string_view unusable[] = {"",    " ",        "a b", "a\r\nRSET", "58GCx1Rk012345\n",
                                          "a/b", "\xc3\xa4", "<a>", {"a\0b", 3}};
     for (const std::string_view queue_id : unusable) {
@@ -67,7 +67,7 @@ class TraceIdTest : public CppUnit::TestFixture {
     }
   }
 
-  void aMadeOneIsNeverTooLong() {
+  void aGeneratedIdIsNeverTooLong() {
     for (std::size_t length = 1; length <= 300; ++length) {
       const TraceId id = TraceId::make(std::string(length, 'q'));
       const bool fits = length + 9 <= TraceId::kMaxLength;
@@ -76,7 +76,7 @@ class TraceIdTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::size_t{8}, TraceId::make(std::string(1'000'000, 'q')).text().size());
   }
 
-  void noTwoMadeOnesAreTheSame() {
+  void generatedIdsAreDifferent() {
     std::set<std::string> seen;
     for (int i = 0; i < 1000; ++i) {
       seen.insert(TraceId::make("58GCx1Rk012345").text());

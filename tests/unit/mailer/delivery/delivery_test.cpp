@@ -65,7 +65,7 @@ std::string reply_when_memory_fails_after(const std::string& command) {
   const DeliveryResult result = delivery.deliver({envelope, data, Clock::now(), Clock::now()});
   CPPUNIT_ASSERT_EQUAL(std::size_t{1}, result.outcomes.size());
   CPPUNIT_ASSERT(!delivery.has_idle());
-  return words_of(result.outcomes[0]);
+  return reply_text(result.outcomes[0]);
 }
 
 }  // namespace

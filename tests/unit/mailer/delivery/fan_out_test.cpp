@@ -126,7 +126,7 @@ struct World {
     result = fan_out.deliver(request());
     std::vector<std::string> words;
     for (const Outcome& outcome : result.outcomes) {
-      words.push_back(words_of(outcome));
+      words.push_back(reply_text(outcome));
     }
     return words;
   }
@@ -285,7 +285,7 @@ class FanOutTest : public CppUnit::TestFixture {
       clients.emplace_back([&] {
         for (int k = 0; k < 50; ++k) {
           const DeliveryResult made = fan_out.deliver(world.request());
-          good += made.outcomes.size() == 4 && words_of(made.outcomes[1]) == "550 5.0.0 2@b at b";
+          good += made.outcomes.size() == 4 && reply_text(made.outcomes[1]) == "550 5.0.0 2@b at b";
         }
       });
     }

@@ -18,7 +18,7 @@ class MessageStateRefusalsTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aStoreWithUtf8GetsTheParameter);
   CPPUNIT_TEST_SUITE_END();
 
-  void aSizeRefusedBelowTheLimitIsTriedOnceWithoutSize() {
+  void aSizeRefusedBelowTheLimitIsTriedOnceWithoutSize() {  // trap: misjudged-size
     const std::string refusal = "552 5.2.3 Message size exceeds limit\r\n";
     Road road({"--trace=off"});
     road.meet({refusal});

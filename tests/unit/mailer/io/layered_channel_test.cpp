@@ -13,22 +13,22 @@ using namespace lmtpq::mailer::toy;
 
 class LayeredChannelTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(LayeredChannelTest);
-  CPPUNIT_TEST(bytesComeOutAsTheyWentIn);
+  CPPUNIT_TEST(bytesAreTheSameOnBothSides);
   CPPUNIT_TEST(bytesLeaveWhenTheLastByteOfTheirRecordIsTaken);
-  CPPUNIT_TEST(anAnswerBehindTheRecordDoesNotHideThatItLeft);
-  CPPUNIT_TEST(anAnswerBeforeTheRecordIsNotTakenForIt);
-  CPPUNIT_TEST(whatCanBeReadIsReadBeforeAnythingIsWritten);
+  CPPUNIT_TEST(anAnswerAfterTheRecordDoesNotHideThatItLeft);
+  CPPUNIT_TEST(anAnswerBeforeTheRecordDoesNotCountAsIt);
+  CPPUNIT_TEST(bytesThatCanBeReadAreReadBeforeAnyAreWritten);
   CPPUNIT_TEST(commandsGoIntoOneRecordAndALongPieceIntoOneAtATime);
   CPPUNIT_TEST(aRecordForTheLayerAloneIsProgressUntilTheDeadline);
-  CPPUNIT_TEST(aTimeOutOfTheChannelBelowIsOne);
-  CPPUNIT_TEST(whatTheLayerHoldsIsHandedOutWithoutReading);
-  CPPUNIT_TEST(quietIsAPeerThatHasNothingForTheCaller);
-  CPPUNIT_TEST(halfARecordOnItsWayIsNotQuiet);
-  CPPUNIT_TEST(layersMayStandUponEachOther);
-  CPPUNIT_TEST(whatQuietFoundIsHandedOut);
+  CPPUNIT_TEST(aTimeoutOfTheChannelBelowIsATimeout);
+  CPPUNIT_TEST(bytesInTheLayerAreHandedOutWithoutReading);
+  CPPUNIT_TEST(recordsForTheLayerAloneLeaveTheChannelQuiet);
+  CPPUNIT_TEST(aHalfWrittenRecordIsNotQuiet);
+  CPPUNIT_TEST(layersCanBeStacked);
+  CPPUNIT_TEST(bytesThatQuietFoundAreHandedOut);
   CPPUNIT_TEST_SUITE_END();
 
-  void bytesComeOutAsTheyWentIn() {
+  void bytesAreTheSameOnBothSides() {
     for (const std::size_t size : {1UL, kRecord - 1, kRecord, kRecord + 1, 1'000'000UL}) {
       for (const std::size_t most : {1UL, 6UL, 5000UL, kAll}) {
         if (size / most > 10'000) {
@@ -75,9 +75,9 @@ class LayeredChannelTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(record('d', "the end\r\n.\r\n"), wire.from_us);
   }
 
-  // The peer has the whole record and may act upon it: to be told that it is not out would make the
-  // caller send the message again.
-  void anAnswerBehindTheRecordDoesNotHideThatItLeft() {
+  // The peer has the whole record and may act on it. If it counted as not sent, the caller would
+  // send the message again.
+  void anAnswerAfterTheRecordDoesNotHideThatItLeft() {
     Wire wire;
     const auto channel = over(wire);
     std::string in;
@@ -96,7 +96,7 @@ class LayeredChannelTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(record('d', "the end\r\n.\r\n") + record('a'), wire.from_us);
   }
 
-  void anAnswerBeforeTheRecordIsNotTakenForIt() {
+  void anAnswerBeforeTheRecordDoesNotCountAsIt() {
     Wire wire;
     const auto channel = over(wire);
     std::string in;
@@ -113,7 +113,7 @@ class LayeredChannelTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(record('a') + record('a') + record('d', "x"), wire.from_us);
   }
 
-  void whatCanBeReadIsReadBeforeAnythingIsWritten() {
+  void bytesThatCanBeReadAreReadBeforeAnyAreWritten() {
     Wire wire;
     const auto channel = over(wire);
     std::string in;
@@ -158,7 +158,7 @@ class LayeredChannelTest : public CppUnit::TestFixture {
     check(IoStatus::kProgress, channel->exchange(out, in, soon()));
   }
 
-  void aTimeOutOfTheChannelBelowIsOne() {
+  void aTimeoutOfTheChannelBelowIsATimeout() {
     Wire wire;
     const auto channel = over(wire);
     std::string in;
@@ -170,7 +170,7 @@ class LayeredChannelTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::size_t{1}, out.size());
   }
 
-  void whatTheLayerHoldsIsHandedOutWithoutReading() {
+  void bytesInTheLayerAreHandedOutWithoutReading() {
     Wire wire;
     const auto channel = over(wire, record('d', "250 already\r\n"));
     CPPUNIT_ASSERT(!channel->quiet());
@@ -182,7 +182,7 @@ class LayeredChannelTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::size_t{1}, out.size());
   }
 
-  void quietIsAPeerThatHasNothingForTheCaller() {
+  void recordsForTheLayerAloneLeaveTheChannelQuiet() {
     struct Row {
       const char* name;
       std::string to_us;
@@ -216,7 +216,7 @@ class LayeredChannelTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(wire.rounds < 20);
   }
 
-  void halfARecordOnItsWayIsNotQuiet() {
+  void aHalfWrittenRecordIsNotQuiet() {
     Wire wire;
     wire.room = 3;
     const auto channel = over(wire);
@@ -230,8 +230,8 @@ class LayeredChannelTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(record('d', "x"), wire.from_us);
   }
 
-  // TLS below a SASL layer: both keep the bytes, neither loses or doubles any.
-  void layersMayStandUponEachOther() {
+  // TLS below a SASL layer: no bytes are lost or doubled.
+  void layersCanBeStacked() {
     const std::string bytes = some_bytes(20'000);
     for (const std::size_t most : {1UL, 7UL, 1011UL, kAll}) {
       Wire wire;
@@ -256,7 +256,7 @@ class LayeredChannelTest : public CppUnit::TestFixture {
     }
   }
 
-  void whatQuietFoundIsHandedOut() {
+  void bytesThatQuietFoundAreHandedOut() {
     Wire wire;
     const auto channel = over(wire);
     wire.to_us = record('d', "421 bye\r\n");

@@ -54,14 +54,14 @@ const std::string kSignature = "0d0a0d0a000d0a515549540a";
 
 class ProxyProtocolTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(ProxyProtocolTest);
-  CPPUNIT_TEST(overIpv4ItIsTwelveBytesOfAddresses);
-  CPPUNIT_TEST(overIpv6ItIsThirtySix);
-  CPPUNIT_TEST(anyOtherPairIsLocal);
+  CPPUNIT_TEST(ipv4HasTwelveBytesOfAddresses);
+  CPPUNIT_TEST(ipv6HasThirtySixBytesOfAddresses);
+  CPPUNIT_TEST(anyOtherPairOfAddressesIsLocal);
   CPPUNIT_TEST_SUITE_END();
 
  private:
   // Source address, target address, source port, target port; all in network order.
-  void overIpv4ItIsTwelveBytesOfAddresses() {
+  void ipv4HasTwelveBytesOfAddresses() {
     CPPUNIT_ASSERT_EQUAL(
         kSignature +
             "21"
@@ -83,7 +83,7 @@ class ProxyProtocolTest : public CppUnit::TestFixture {
                          hex(proxy_v2_header(inet("127.0.0.1", 256), inet("127.0.0.1", 65535))));
   }
 
-  void overIpv6ItIsThirtySix() {
+  void ipv6HasThirtySixBytesOfAddresses() {
     CPPUNIT_ASSERT_EQUAL(
         kSignature +
             "21"
@@ -96,7 +96,7 @@ class ProxyProtocolTest : public CppUnit::TestFixture {
         hex(proxy_v2_header(inet("2001:db8::1", 0xc000), inet("fe80::c0:ffee", 2003))));
   }
 
-  void anyOtherPairIsLocal() {
+  void anyOtherPairOfAddressesIsLocal() {
     const std::string local = kSignature +
                               "20"
                               "00"

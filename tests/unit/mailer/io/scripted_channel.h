@@ -1,11 +1,9 @@
-// A store in memory: it answers each command line with the reply that the test wrote down.
+// A store in memory: a Channel that answers each command line with a reply that the test wrote
+// down.
 //
-// What it is: a Channel that plays a list of replies, one for each line it hears and one, of any
-//   number of lines, for the dot; and what it heard, for the test to look at.
-// What it does not know: LMTP beyond the 354 behind which the message comes.
-// Called by: the tests of what stands upon Upstream.
-// Threads and lifetimes: the Play outlives the channel, so that it can be read afterwards.
-// Failure: a script that is at its end says nothing more: every wait is then over at once.
+// One reply per line, and one, of any number of lines, to the end of data. It knows no LMTP but the
+// 354 after which the message comes. The Play records what was received; it outlives the channel.
+// When the script is over, every wait returns at once.
 #pragma once
 
 #include <deque>
@@ -21,9 +19,9 @@ namespace lmtpq::mailer {
 struct Play {
   static constexpr const char* kClose = "close";
 
-  std::deque<std::string> replies;  // the greeting first; "" says nothing, kClose hangs up
+  std::deque<std::string> replies;  // the greeting first; "" sends nothing, kClose closes
   std::vector<std::string> heard;   // command lines, without CRLF
-  std::string message;              // as on the wire, its dot included
+  std::string message;              // as on the wire, with the final dot
 };
 
 class ScriptedChannel : public Channel {

@@ -1,10 +1,4 @@
-// Two connected sockets.
-//
-// What it is: a descriptor to wait on, and the far end, which says something or goes.
-// What it does not know: who waits, and through what.
-// Called by: the tests of what waits for a descriptor.
-// Threads and lifetimes: none; both ends close with it.
-// Failure: an assertion of the test's.
+// Two connected sockets: a descriptor to wait on, and the far end, which sends or closes.
 #pragma once
 
 #include <cppunit/extensions/HelperMacros.h>

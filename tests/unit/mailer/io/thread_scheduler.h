@@ -1,11 +1,8 @@
-// A Scheduler with one fiber, which is a thread.
+// A Scheduler with one fiber, which is a thread: the thread that makes it waits through it until it
+// is destroyed.
 //
-// What it is: what the code of this thread waits through from now on; it counts who sleeps and
-//   wakes, and wakes for no reason when it is told to.
-// What it does not know: descriptors.
-// Called by: the tests of what waits.
-// Threads and lifetimes: made and ended in the thread that waits; wake() from any.
-// Failure: none.
+// It counts sleeps and wakes, and can return from sleep() for no reason. wake() may be called from
+// any thread.
 #pragma once
 
 #include <atomic>
@@ -51,7 +48,7 @@ class ThreadScheduler : public Scheduler {
 
   std::atomic<int> sleeps = 0;
   std::atomic<int> wakes = 0;
-  int restless = 0;            // so many sleeps end at once
+  int restless = 0;            // this many sleeps end at once
   std::vector<short> answers;  // of wait_for(), the first last
   int asked_for = -1;
   short asked_events = 0;

@@ -1,11 +1,7 @@
-// A layer that anybody can read, and the wire below it.
+// A layer that anyone can read, and the wire below it.
 //
-// What it is: records whose type says what becomes of them, sealed and opened by a ToyLayer; a
-//   Channel over a Wire that the test steers byte by byte.
-// What it does not know: TLS, SASL.
-// Called by: the tests of LayeredChannel.
-// Threads and lifetimes: the Wire outlives the channel, so that it can be read afterwards.
-// Failure: as a layer's.
+// A ToyLayer seals records whose type says what happens to them, and opens them. WireChannel is a
+// Channel over a Wire, which the test controls byte by byte; the Wire outlives the channel.
 #pragma once
 
 #include <cppunit/extensions/HelperMacros.h>
@@ -147,7 +143,7 @@ inline std::unique_ptr<LayeredChannel> over(Wire& wire, std::string held = "") {
                                           std::make_unique<ToyLayer>(std::move(held)));
 }
 
-inline Deadline soon() { return Clock::now() + std::chrono::seconds(5); }
+inline Deadline soon() { return Clock::now() + std::chrono::seconds(60); }
 
 inline void check(IoStatus expected, IoStatus status) {
   CPPUNIT_ASSERT_EQUAL(static_cast<int>(expected), static_cast<int>(status));

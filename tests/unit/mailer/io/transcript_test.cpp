@@ -16,14 +16,14 @@ namespace fs = std::filesystem;
 
 class TranscriptTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(TranscriptTest);
-  CPPUNIT_TEST(linesStandInTheFileWithTheirDirection);
-  CPPUNIT_TEST(theMessageIsOnlyCounted);
+  CPPUNIT_TEST(theFileHasLinesWithTheirDirection);
+  CPPUNIT_TEST(ofTheMessageOnlyTheSizeIsWritten);
   CPPUNIT_TEST(aLineThatComesInPiecesIsOneLine);
-  CPPUNIT_TEST(onlyTheOwnerReadsTheFile);
-  CPPUNIT_TEST(eachConnectionHasAFileOfItsOwn);
+  CPPUNIT_TEST(onlyTheOwnerCanReadTheFile);
+  CPPUNIT_TEST(eachConnectionHasASeparateFile);
   CPPUNIT_TEST(theLogGetsTheLinesOfADebugPeer);
-  CPPUNIT_TEST(nobodyIsToldUnlessAsked);
-  CPPUNIT_TEST(aFileThatCannotBeMadeIsLoggedOnce);
+  CPPUNIT_TEST(nothingIsWrittenUnlessConfigured);
+  CPPUNIT_TEST(aFileThatCannotBeCreatedIsLoggedOnce);
   CPPUNIT_TEST_SUITE_END();
 
  public:
@@ -50,7 +50,7 @@ class TranscriptTest : public CppUnit::TestFixture {
     }
     return all;
   }
-  // What a dialogue leaves in the file, without its first line.
+  // The file after a dialogue, without its first line.
   template <typename Dialogue>
   std::string written(Dialogue dialogue) const {
     const Log log("test", folder_ + "/log", LogLevel::kInfo);
@@ -66,7 +66,7 @@ class TranscriptTest : public CppUnit::TestFixture {
     return text.substr(first.size());
   }
 
-  void linesStandInTheFileWithTheirDirection() {
+  void theFileHasLinesWithTheirDirection() {
     const std::string text = written([](Transcript& transcript) {
       transcript.received("220 hi\r\n");
       transcript.sent("LHLO me\r\n");
@@ -81,7 +81,7 @@ class TranscriptTest : public CppUnit::TestFixture {
                          text);
   }
 
-  void theMessageIsOnlyCounted() {
+  void ofTheMessageOnlyTheSizeIsWritten() {
     CPPUNIT_ASSERT_EQUAL(std::string("C: (message, 4711 bytes)\n"),
                          written([](Transcript& t) { t.sent_message(4711); }));
   }
@@ -100,14 +100,14 @@ class TranscriptTest : public CppUnit::TestFixture {
                          text);
   }
 
-  void onlyTheOwnerReadsTheFile() {
+  void onlyTheOwnerCanReadTheFile() {
     written([](Transcript& transcript) { transcript.received("220 hi\r\n"); });
     struct stat status {};
     CPPUNIT_ASSERT_EQUAL(0, stat(files()[0].c_str(), &status));
     CPPUNIT_ASSERT_EQUAL(mode_t{0600}, status.st_mode & 07777);
   }
 
-  void eachConnectionHasAFileOfItsOwn() {
+  void eachConnectionHasASeparateFile() {
     const Log log("test", folder_ + "/log", LogLevel::kInfo);
     for (int i = 0; i < 20; ++i) {
       Transcript(folder_ + "/t", false, "unix:/" + std::to_string(i), log);
@@ -131,7 +131,7 @@ class TranscriptTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(files().empty());
   }
 
-  void nobodyIsToldUnlessAsked() {
+  void nothingIsWrittenUnlessConfigured() {
     const Log log("test", folder_ + "/log", LogLevel::kDebug);
     Transcript transcript("", false, "unix:/store", log);
     CPPUNIT_ASSERT(!transcript.active());
@@ -142,7 +142,7 @@ class TranscriptTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(files().empty());
   }
 
-  void aFileThatCannotBeMadeIsLoggedOnce() {
+  void aFileThatCannotBeCreatedIsLoggedOnce() {
     const Log log("test", folder_ + "/log", LogLevel::kInfo);
     Transcript transcript(folder_ + "/none", false, "unix:/store", log);
     transcript.sent("RSET\r\n");

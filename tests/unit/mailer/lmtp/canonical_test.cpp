@@ -29,7 +29,7 @@ void check(const std::string& expected, const std::string& actual, const std::st
   CPPUNIT_ASSERT_EQUAL_MESSAGE(about, expected, actual);
 }
 
-// Every line ends in CRLF, holds no other CR or LF, and is no longer than the limit.
+// Every line ends with CRLF, has no other CR or LF, and is within the limit.
 void check_lines(std::string_view text, std::size_t limit, const std::string& about) {
   while (!text.empty()) {
     const std::size_t end = text.find_first_of("\r\n");
@@ -54,19 +54,19 @@ class CanonicalTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(everyLineEndBecomesCrlf);
   CPPUNIT_TEST(passesNulAndEightBitBytes);
   CPPUNIT_TEST(leavesCanonicalTextAlone);
-  CPPUNIT_TEST(breaksOneByteTooManyWithCrlfSpace);
-  CPPUNIT_TEST(breaksAVeryLongLineIntoFullOnes);
-  CPPUNIT_TEST(neverBreaksASequenceApart);
+  CPPUNIT_TEST(breaksALineOneByteTooLongWithCrlfSpace);
+  CPPUNIT_TEST(breaksAVeryLongLineIntoFullLines);
+  CPPUNIT_TEST(neverBreaksInsideAUtf8Sequence);
   CPPUNIT_TEST(everyCutOfTheInputGivesTheSameLines);
-  CPPUNIT_TEST(aCleanLineIsOneThatPassesAsItIs);
-  CPPUNIT_TEST(linesAreBoundedWhateverComesIn);
-  CPPUNIT_TEST(writesNoMoreThanThreeBytesForOneTaken);
+  CPPUNIT_TEST(aCleanLinePassesUnchanged);
+  CPPUNIT_TEST(linesAreBoundedForAnyInput);
+  CPPUNIT_TEST(writesAtMostThreeBytesPerInputByte);
   CPPUNIT_TEST_SUITE_END();
 
   void everyLineEndBecomesCrlf() {
     const std::pair<const char*, const char*> rows[] = {
         {"", ""},
-        {"a", "a\r\n"},  // T11
+        {"a", "a\r\n"},  // trap: odd-message
         {"a\r\n", "a\r\n"},
         {"a\n", "a\r\n"},
         {"a\r", "a\r\n"},
@@ -74,7 +74,7 @@ class CanonicalTest : public CppUnit::TestFixture {
         {"a\nb\n", "a\r\nb\r\n"},
         {"a\r\r\nb", "a\r\nb\r\n"},  // a run of CRs before an LF is one line end
         {"a\r\r\r\n", "a\r\n"},
-        {"a\r\rb", "a\r\n\r\nb\r\n"},  // before anything else each is its own
+        {"a\r\rb", "a\r\n\r\nb\r\n"},  // otherwise each CR is a line end
         {"a\n\rb", "a\r\n\r\nb\r\n"},
         {"\n\n", "\r\n\r\n"},
         {"\r", "\r\n"},
@@ -105,7 +105,7 @@ class CanonicalTest : public CppUnit::TestFixture {
     }
   }
 
-  void breaksOneByteTooManyWithCrlfSpace() {  // T01
+  void breaksALineOneByteTooLongWithCrlfSpace() {  // trap: seam-in-a-long-line
     const std::string full(998, 'x');
     check(full + "\r\n", canonical(full));
     check(full + "\r\n y\r\n", canonical(full + "y"));
@@ -114,14 +114,14 @@ class CanonicalTest : public CppUnit::TestFixture {
     check("abcde\r\n fgh\r\n", canonical("abcdefgh", 5));
   }
 
-  void breaksAVeryLongLineIntoFullOnes() {
+  void breaksAVeryLongLineIntoFullLines() {
     const std::string text = canonical(std::string(998 + 997 * 10, 'x'));
     CPPUNIT_ASSERT_EQUAL(std::size_t{11 * 1000}, text.size());
     check_lines(text, 998, "11 full lines");
   }
 
-  // Wherever the sequence stands in the line, and however the input is cut.
-  void neverBreaksASequenceApart() {
+  // At any place in the line, and however the input is cut.
+  void neverBreaksInsideAUtf8Sequence() {
     for (const char* sequence : {"\xc3\xbc", kEuro, kMailbox}) {
       for (std::size_t before = 990; before < 1000; ++before) {
         const std::string text = std::string(before, 'x') + sequence + sequence + "y";
@@ -154,7 +154,7 @@ class CanonicalTest : public CppUnit::TestFixture {
     }
   }
 
-  void aCleanLineIsOneThatPassesAsItIs() {
+  void aCleanLinePassesUnchanged() {
     std::mt19937 random(7);
     const std::vector<std::string> pieces = {"a",
                                              "\xf0",
@@ -180,7 +180,7 @@ class CanonicalTest : public CppUnit::TestFixture {
       filter.feed(std::string_view(text).substr(0, line), out);
       check(text.substr(0, line), out, text);
       filter.finish(out);
-      check(text.substr(0, line), out, "at a line's start behind it");
+      check(text.substr(0, line), out, "at the start of the next line");
       clean += line > 0 ? 1 : 0;
       CPPUNIT_ASSERT_MESSAGE(text, line == 0 || text.find('\n') + 1 == line);
     }
@@ -189,7 +189,7 @@ class CanonicalTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::size_t{2}, Canonical().clean_line("\r\nabc\r\n"));
   }
 
-  void linesAreBoundedWhateverComesIn() {
+  void linesAreBoundedForAnyInput() {
     std::mt19937 random(20261121);
     const std::string pieces[] = {"\r",
                                   "\n",
@@ -215,8 +215,8 @@ class CanonicalTest : public CppUnit::TestFixture {
     }
   }
 
-  // Memory must not grow with the message: what is held back is not let out all at once.
-  void writesNoMoreThanThreeBytesForOneTaken() {
+  // Memory must not grow with the message: a long run of CRs is not held back.
+  void writesAtMostThreeBytesPerInputByte() {
     Canonical filter;
     std::string out;
     const std::string returns(1 << 16, '\r');

@@ -19,16 +19,16 @@ Capabilities of(std::string_view bytes) {
 class CapabilitiesTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(CapabilitiesTest);
   CPPUNIT_TEST(offersNothingByDefault);
-  CPPUNIT_TEST(takesTheFirstLineForTheServersName);
+  CPPUNIT_TEST(skipsTheFirstLineWhichIsTheServersName);
   CPPUNIT_TEST(comparesWholeKeywordsInAnyCase);
   CPPUNIT_TEST(readsTheListThatCyrusEndsWithOk);
-  CPPUNIT_TEST(aLineWithAnEnhancedStatusMovesNoKeyword);
+  CPPUNIT_TEST(anEnhancedStatusDoesNotChangeTheOrderOfLines);
   CPPUNIT_TEST(readsTheSizeLimit);
   CPPUNIT_TEST(readsLimits);
-  CPPUNIT_TEST(survivesJunk);
+  CPPUNIT_TEST(ignoresInvalidLines);
   CPPUNIT_TEST_SUITE_END();
 
-  // "mail rcpt domains", "-" for what is not limited.
+  // "mail rcpt domains", "-" if there is no limit.
   static std::string limits(const std::string& parameters) {
     const Capabilities told = of("250-h\r\n250-LIMITS" + parameters + "\r\n250 SIZE\r\n");
     std::string all;
@@ -38,7 +38,7 @@ class CapabilitiesTest : public CppUnit::TestFixture {
     return all;
   }
 
-  void readsLimits() {  // T70
+  void readsLimits() {  // trap: limits-keyword
     const std::pair<const char*, const char*> rows[] = {
         {"", "- - -"},
         {" MAILMAX=1 RCPTMAX=20 RCPTDOMAINMAX=3", "1 20 3"},
@@ -55,7 +55,7 @@ class CapabilitiesTest : public CppUnit::TestFixture {
     for (const auto& [parameters, all] : rows) {
       CPPUNIT_ASSERT_EQUAL_MESSAGE(parameters, std::string(all), limits(parameters));
     }
-    // Only what the latest LHLO says; another keyword is another keyword.
+    // A similar keyword does not count.
     CPPUNIT_ASSERT(!of("250-LIMITS RCPTMAX=1\r\n250 XLIMITS RCPTMAX=1\r\n").rcpt_max());
   }
 
@@ -64,7 +64,7 @@ class CapabilitiesTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(Capabilities(Reply()).all().empty() && !Capabilities().size_limit());
   }
 
-  void takesTheFirstLineForTheServersName() {
+  void skipsTheFirstLineWhichIsTheServersName() {
     CPPUNIT_ASSERT(of("250 IGNOREQUOTA\r\n").all().empty());
     CPPUNIT_ASSERT(of("250-IGNOREQUOTA at your service\r\n250 TRACE\r\n").all().size() == 1);
   }
@@ -78,7 +78,7 @@ class CapabilitiesTest : public CppUnit::TestFixture {
     }
   }
 
-  void readsTheListThatCyrusEndsWithOk() {  // T51
+  void readsTheListThatCyrusEndsWithOk() {  // trap: sessionid-in-lhlo
     const Capabilities cyrus = of(
         "250-mail\r\n250-8BITMIME\r\n250-SIZE 262144\r\n250-AUTH PLAIN LOGIN\r\n250-IGNOREQUOTA\r\n"
         "250-TRACE\r\n250 Ok SESSIONID=<s>\r\n");
@@ -89,8 +89,8 @@ class CapabilitiesTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("PLAIN LOGIN"), cyrus.all().at(2).second);
   }
 
-  // A server that words its LHLO lines so must not have its name read as a keyword for it.
-  void aLineWithAnEnhancedStatusMovesNoKeyword() {
+  // Otherwise the server's name in the first line could be read as a keyword.
+  void anEnhancedStatusDoesNotChangeTheOrderOfLines() {
     const Capabilities odd = of("250-TRACE\r\n250-SIZE 5\r\n250 2.0.0 Ok\r\n");
     CPPUNIT_ASSERT(odd.offers("SIZE"));
     CPPUNIT_ASSERT(!odd.offers("TRACE"));
@@ -121,7 +121,7 @@ class CapabilitiesTest : public CppUnit::TestFixture {
     }
   }
 
-  void survivesJunk() {  // T70
+  void ignoresInvalidLines() {  // trap: limits-keyword
     const Capabilities junk =
         of("250-h\r\n250-\r\n250-LIMITS RCPTMAX=0 ?\r\n250-=\r\n250- \r\n"
            "250-\xff\r\n250 IGNOREQUOTA \r\n");

@@ -1,10 +1,4 @@
-// How the tests of LmtpClient write what a store says.
-//
-// What it is: replies in short, and the client's answer to them.
-// What it does not know: which test asks.
-// Called by: the tests of LmtpClient.
-// Threads and lifetimes: pure functions.
-// Failure: none.
+// Short forms for the replies in the tests of LmtpClient.
 #pragma once
 
 #include <string>
@@ -15,7 +9,7 @@
 
 namespace lmtpq::mailer {
 
-// "250 a/354 b": a line each.
+// "250 a/354 b": "/" ends a line.
 inline std::string lines(std::string_view replies) {
   std::string all;
   for (const char c : replies) {
@@ -24,7 +18,7 @@ inline std::string lines(std::string_view replies) {
   return replies.empty() ? all : all + "\r\n";
 }
 
-// The client hears `bytes`; what it says to them is returned.
+// The client receives `bytes`; returns what it then sends.
 inline std::string hear(LmtpClient& client, std::string_view bytes) {
   client.receive(bytes);
   return std::exchange(client.output(), {});

@@ -15,7 +15,7 @@ std::string refusal_of(const Refusal& refusal) {
   return std::to_string(refusal.code) + " " + refusal.status.text();
 }
 
-// "<a@b> SIZE=3 BODY=7BIT SMTPUTF8" as it would be sent on, or the refusal.
+// "<a@b> SIZE=3 BODY=7BIT SMTPUTF8" as it would be passed on, or the refusal.
 std::string mail(std::string_view argument) {
   const auto parsed = parse_mail(argument);
   if (const auto* const refusal = std::get_if<Refusal>(&parsed)) {
@@ -41,19 +41,19 @@ std::string rcpt(std::string_view argument) {
 class CommandTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(CommandTest);
   CPPUNIT_TEST(knowsTheVerbsInAnyCase);
-  CPPUNIT_TEST(knowsNoOtherVerb);
+  CPPUNIT_TEST(rejectsUnknownVerbs);
   CPPUNIT_TEST(readsMailWithItsParameters);
-  CPPUNIT_TEST(refusesAMailThatIsNone);
-  CPPUNIT_TEST(refusesAMailParameterItDoesNotKnow);
+  CPPUNIT_TEST(refusesAnInvalidMail);
+  CPPUNIT_TEST(refusesAnUnknownMailParameter);
   CPPUNIT_TEST(readsRcpt);
-  CPPUNIT_TEST(readsIgnoreQuotaWhereverItStands);
-  CPPUNIT_TEST(refusesARcptThatIsNone);
-  CPPUNIT_TEST(readsEverySizeThatFits);
+  CPPUNIT_TEST(readsIgnoreQuotaAtAnyPlace);
+  CPPUNIT_TEST(refusesAnInvalidRcpt);
+  CPPUNIT_TEST(readsEverySizeThatFits64Bits);
   CPPUNIT_TEST(writesTheExactBytes);
   CPPUNIT_TEST(writesIgnoreQuotaAsTheLastBytesOfTheLine);
-  CPPUNIT_TEST(aNullSenderIsWrittenAsOnePairOfBrackets);
+  CPPUNIT_TEST(aNullSenderIsWrittenAsEmptyBrackets);
   CPPUNIT_TEST(theLongestLinesStayUnderTheLimit);
-  CPPUNIT_TEST(whatWasWrittenIsReadBack);
+  CPPUNIT_TEST(aWrittenLineParsesToTheSameValues);
   CPPUNIT_TEST_SUITE_END();
 
   void knowsTheVerbsInAnyCase() {
@@ -71,7 +71,7 @@ class CommandTest : public CppUnit::TestFixture {
     }
   }
 
-  void knowsNoOtherVerb() {
+  void rejectsUnknownVerbs() {
     for (const std::string_view line :
          {std::string_view(""), std::string_view(" "), std::string_view(" QUIT"),
           std::string_view("QUITE"), std::string_view("QUI"), std::string_view("MAIL:"),
@@ -81,7 +81,7 @@ class CommandTest : public CppUnit::TestFixture {
     }
   }
 
-  void readsMailWithItsParameters() {  // T34
+  void readsMailWithItsParameters() {  // trap: command-spelling
     const std::pair<const char*, const char*> rows[] = {
         {"FROM:<>", "<>"},
         {"FROM:<a@b>", "<a@b>"},
@@ -99,7 +99,7 @@ class CommandTest : public CppUnit::TestFixture {
     }
   }
 
-  void refusesAMailThatIsNone() {  // T44
+  void refusesAnInvalidMail() {  // trap: null-sender
     for (const char* argument :
          {"", "FROM", "FROM:", "FROM:a@b", "FROM<a@b>", "TO:<a@b>", "FROM:<a@b", "FROM:<<>>",
           "FROM:< >", "FROM:<a b>", "FROM:<a@b>SIZE=5", "FROM:<a@b>\tSIZE=5", "FROM:<a@b>>",
@@ -110,7 +110,7 @@ class CommandTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(mail("FROM:<" + std::string(1025, 'x') + ">") == "553 5.1.7");
   }
 
-  void refusesAMailParameterItDoesNotKnow() {
+  void refusesAnUnknownMailParameter() {
     for (const char* argument :
          {"FROM:<a> SIZE", "FROM:<a> SIZE=", "FROM:<a> SIZE=x", "FROM:<a> SIZE=-1",
           "FROM:<a> SIZE=+1", "FROM:<a> SIZE=1.5", "FROM:<a> SIZE=999999999999999999999",
@@ -121,7 +121,7 @@ class CommandTest : public CppUnit::TestFixture {
     }
   }
 
-  void readsRcpt() {  // T34
+  void readsRcpt() {  // trap: command-spelling
     const std::pair<const char*, const char*> rows[] = {
         {"TO:<a@b>", "<a@b>"},         {"to: <a@b>", "<a@b>"},
         {"To :<a@b>", "<a@b>"},        {"TO:<alice>", "<alice>"},
@@ -132,7 +132,7 @@ class CommandTest : public CppUnit::TestFixture {
     }
   }
 
-  void readsIgnoreQuotaWhereverItStands() {
+  void readsIgnoreQuotaAtAnyPlace() {
     for (const char* argument :
          {"TO:<a> IGNOREQUOTA", "TO:<a> ignorequota", "TO:<a>   IgnoreQuota  ",
           "to: <a> IGNOREQUOTA\t", "TO:<a> IGNOREQUOTA ignorequota"}) {
@@ -146,7 +146,7 @@ class CommandTest : public CppUnit::TestFixture {
     check("<a@b> IGNOREQUOTA", rcpt(parse_command(command).argument));
   }
 
-  void refusesARcptThatIsNone() {
+  void refusesAnInvalidRcpt() {
     for (const char* argument : {"", "TO", "TO:", "TO:<>", "TO:<<>>", "TO:a", "TO:<a", "FROM:<a>",
                                  "TO:<a>x", "TO:<a b>", "TO:<a\rb>", "TO:<a>\r", "TO:<a@>"}) {
       check("553 5.1.3", rcpt(argument), argument);
@@ -160,7 +160,7 @@ class CommandTest : public CppUnit::TestFixture {
     }
   }
 
-  void readsEverySizeThatFits() {
+  void readsEverySizeThatFits64Bits() {
     for (const char* size : {"0", "1", "18446744073709551615"}) {
       check(std::string("<a> SIZE=") + size, mail(std::string("FROM:<a> SIZE=") + size));
     }
@@ -178,17 +178,17 @@ class CommandTest : public CppUnit::TestFixture {
           mail_line(a, BodyType::k7Bit, AddressCharset::kAscii, {}));
   }
 
-  void writesIgnoreQuotaAsTheLastBytesOfTheLine() {  // T32
+  void writesIgnoreQuotaAsTheLastBytesOfTheLine() {  // trap: ignorequota-ends-line
     const Mailbox a = Mailbox::parse("a@b").value();
     check("RCPT TO:<a@b> IGNOREQUOTA\r\n", rcpt_line(a, true));
     check("RCPT TO:<a@b>\r\n", rcpt_line(a, false));
   }
 
-  void aNullSenderIsWrittenAsOnePairOfBrackets() {  // T44
+  void aNullSenderIsWrittenAsEmptyBrackets() {  // trap: null-sender
     check("MAIL FROM:<>\r\n", mail_line({}, BodyType::kUnstated, AddressCharset::kAscii, {}));
   }
 
-  void theLongestLinesStayUnderTheLimit() {  // T33
+  void theLongestLinesStayUnderTheLimit() {  // trap: long-command
     const Mailbox longest = Mailbox::parse(std::string(Mailbox::kMaxLength, 'x')).value();
     const TraceId id = TraceId::parse(std::string(TraceId::kMaxLength, 'x')).value();
     CPPUNIT_ASSERT(
@@ -198,7 +198,7 @@ class CommandTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(trace_line(id).size() < kMaxCommandLine);
   }
 
-  void whatWasWrittenIsReadBack() {
+  void aWrittenLineParsesToTheSameValues() {
     for (const char* text :
          {"a", "a@b", "\"a b\"@c", "\"a>\\\"\"@c", "j\xc3\xb6rg@x", "a@[192.0.2.1]"}) {
       const Mailbox mailbox = Mailbox::parse(text).value();

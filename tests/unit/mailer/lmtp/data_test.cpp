@@ -12,7 +12,7 @@ namespace {
 
 struct Decoded {
   std::string message;
-  std::string behind;  // what follows the end
+  std::string after;  // bytes that follow the end
   bool ended = false;
 };
 
@@ -23,9 +23,9 @@ Decoded decode(std::string_view wire, std::size_t first = ~0u, std::size_t other
     std::string_view piece = wire.substr(0, length);
     wire.remove_prefix(piece.size());
     result.ended = decoder.decode(piece, result.message);
-    result.behind = piece;
+    result.after = piece;
   }
-  result.behind += wire;
+  result.after += wire;
   return result;
 }
 
@@ -39,7 +39,7 @@ std::string encode(std::string_view message, std::size_t first = ~0u, std::size_
   return wire + std::string(DataEncoder::kEnd);
 }
 
-// As a message that was taken in is sent on.
+// A received message, encoded again.
 std::string relay(const std::string& wire) {
   const Decoded taken = decode(wire);
   CPPUNIT_ASSERT(taken.ended);
@@ -50,7 +50,7 @@ void check(const std::string& expected, const std::string& actual, const std::st
   CPPUNIT_ASSERT_EQUAL_MESSAGE(about, expected, actual);
 }
 
-// No bare CR or LF, no line over the limit and its stuffed dot, the end only at the end.
+// No lone CR or LF, no line over the limit (plus its stuffed dot), and the end only at the end.
 void check_wire(const std::string& wire, const std::string& about) {
   std::size_t start = 0;
   while (start < wire.size()) {
@@ -70,20 +70,20 @@ void check_wire(const std::string& wire, const std::string& about) {
 
 class DataTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(DataTest);
-  CPPUNIT_TEST(takesStuffedDotsOff);
+  CPPUNIT_TEST(removesStuffedDots);
   CPPUNIT_TEST(onlyCrlfDotCrlfIsTheEnd);
-  CPPUNIT_TEST(leavesWhatFollowsTheEnd);
+  CPPUNIT_TEST(leavesBytesAfterTheEndInTheInput);
   CPPUNIT_TEST(stuffsDotsAtLineStartsOnly);
   CPPUNIT_TEST(everyCutOfTheMessageGivesTheSameWire);
   CPPUNIT_TEST(everyCutOfTheWireGivesTheSameMessage);
-  CPPUNIT_TEST(noStoreCanTakeABareLineEndForTheEnd);
-  CPPUNIT_TEST(noHeaderCanBeMadeByABareCr);
-  CPPUNIT_TEST(longLinesWithDotsAtTheSeamsStayWhole);
-  CPPUNIT_TEST(whatWasSentIsReadBack);
-  CPPUNIT_TEST(anyInputBecomesAWireWithOneEnd);
+  CPPUNIT_TEST(aLoneLineEndAndADotDoNotEndTheMessageAtAnyStore);
+  CPPUNIT_TEST(aLoneCrCannotForgeAHeader);
+  CPPUNIT_TEST(longLinesWithDotsWhereTheyAreBrokenKeepTheirDots);
+  CPPUNIT_TEST(anEncodedMessageDecodesToTheSame);
+  CPPUNIT_TEST(anyInputHasExactlyOneEndOnTheWire);
   CPPUNIT_TEST_SUITE_END();
 
-  void takesStuffedDotsOff() {  // T11
+  void removesStuffedDots() {  // trap: odd-message
     const std::pair<const char*, const char*> rows[] = {
         {".\r\n", ""},
         {"\r\n.\r\n", "\r\n"},
@@ -95,7 +95,7 @@ class DataTest : public CppUnit::TestFixture {
         {"a\r\n. \r\n.\r\n", "a\r\n \r\n"},
         {"A: b\r\n\r\n.\r\n", "A: b\r\n\r\n"},
         {"a.\r\n.\r\n", "a.\r\n"},
-        {".\rb\r\n.\r\n", "\r\nb\r\n"},  // the dot was a stuffed one, the CR is text
+        {".\rb\r\n.\r\n", "\r\nb\r\n"},  // a stuffed dot, then text
         {"a\r\n.\r\r\nb\r\n.\r\n", "a\r\n\r\nb\r\n"},
     };
     for (const auto& [wire, message] : rows) {
@@ -105,23 +105,23 @@ class DataTest : public CppUnit::TestFixture {
     }
   }
 
-  void onlyCrlfDotCrlfIsTheEnd() {  // T03, T04
+  void onlyCrlfDotCrlfIsTheEnd() {  // traps: bare-lf-ends-message, bare-cr-ends-message
     for (const char* wire :
          {"a\n.\n", "a\n.\r\n", "a\r\n.\n", "a\r.\r\n", "a\r.\r", "a\r\n\r.\r\n", "a\r\n.\r\r\n",
           "a\r\n.\rb\r\n", "a\n\r\n.", "a\r\n.\r", ".", ".\r", ".\n", "\n.\r\n", "\r.\r\n",
           "a\r\n..\r\n", "a.\r\n", "a\r\n\n.\r\n", ""}) {
       CPPUNIT_ASSERT_MESSAGE(wire, !decode(wire).ended);
-      // The two bytes that are missing may make it the end, so an ordinary line comes between.
+      // An ordinary line comes in between, so that the bytes do not complete the end.
       CPPUNIT_ASSERT_MESSAGE(wire, decode(std::string(wire) + "x\r\n.\r\n").ended);
     }
   }
 
-  void leavesWhatFollowsTheEnd() {
+  void leavesBytesAfterTheEndInTheInput() {
     const std::string wire = "a\r\n.\r\nQUIT\r\n.\r\n";
     for (std::size_t cut = 1; cut <= wire.size(); ++cut) {
       const Decoded decoded = decode(wire, cut);
       check("a\r\n", decoded.message);
-      check("QUIT\r\n.\r\n", decoded.behind);
+      check("QUIT\r\n.\r\n", decoded.after);
     }
   }
 
@@ -149,18 +149,19 @@ class DataTest : public CppUnit::TestFixture {
   }
 
   void everyCutOfTheWireGivesTheSameMessage() {
-    const std::string wire = ".\ra\r\n..\r\nb\n.\r\n.\n\r\r\n.\r\r\n\r.\r\n\r\n.c\r\n.\r\nbehind";
+    const std::string wire = ".\ra\r\n..\r\nb\n.\r\n.\n\r\r\n.\r\r\n\r.\r\n\r\n.c\r\n.\r\nafter";
     const Decoded whole = decode(wire);
     CPPUNIT_ASSERT(whole.ended);
-    check("behind", whole.behind);
+    check("after", whole.after);
     for (std::size_t cut = 1; cut < wire.size(); ++cut) {
       check(whole.message, decode(wire, cut).message, "cut at " + std::to_string(cut));
-      check(whole.behind, decode(wire, cut).behind);
+      check(whole.after, decode(wire, cut).after);
     }
     check(whole.message, decode(wire, 1, 1).message, "byte by byte");
   }
 
-  void noStoreCanTakeABareLineEndForTheEnd() {  // T03, T04: stuffed behind canonical line ends
+  // traps: bare-lf-ends-message, bare-cr-ends-message
+  void aLoneLineEndAndADotDoNotEndTheMessageAtAnyStore() {  // stuffed after canonical line ends
     const std::pair<const char*, const char*> rows[] = {
         {"a\n.\nMAIL\r\n.\r\n", "a\r\n..\r\nMAIL\r\n.\r\n"},
         {"a\n.\r\nMAIL\r\n.\r\n", "a\r\n..\r\nMAIL\r\n.\r\n"},
@@ -173,15 +174,17 @@ class DataTest : public CppUnit::TestFixture {
     }
   }
 
-  // T06: what a store would read as a line of its own is one for us too, before the tag is looked
-  // for; so nothing hides from us that the store would see.
-  void noHeaderCanBeMadeByABareCr() {
+  // A line for the store is a line for us, too, before we look for the tag: no header field can
+  // be hidden from us.
+  // trap: bare-cr-in-header
+  void aLoneCrCannotForgeAHeader() {
     check("Subject: a\r\nX-LMTPQ-Tag: forged\r\n\r\nb\r\n",
           decode("Subject: a\rX-LMTPQ-Tag: forged\r\n\r\nb\r\n.\r\n").message);
   }
 
-  // T01, T02, T78: a store that reads in pieces of 8 KiB finds no seam inside a line.
-  void longLinesWithDotsAtTheSeamsStayWhole() {
+  // A store that reads pieces of 8 KiB finds no line that is cut.
+  // trap: seam-in-a-long-line
+  void longLinesWithDotsWhereTheyAreBrokenKeepTheirDots() {
     for (const auto& [from, to] : {std::pair(996u, 1002u), std::pair(8180u, 8200u)}) {
       for (std::size_t length = from; length <= to; ++length) {
         for (std::size_t dot = length - 12; dot < length; ++dot) {
@@ -204,13 +207,13 @@ class DataTest : public CppUnit::TestFixture {
     }
   }
 
-  void whatWasSentIsReadBack() {
+  void anEncodedMessageDecodesToTheSame() {
     for (const char* message : {"", "\r\n", ".\r\n", "a\r\n.b\r\n..\r\n\r\n", "a: b\r\n\r\n"}) {
       check(message, decode(encode(message)).message);
     }
   }
 
-  void anyInputBecomesAWireWithOneEnd() {
+  void anyInputHasExactlyOneEndOnTheWire() {
     std::mt19937 random(20261121);
     const std::string pieces[] = {"\r",
                                   "\n",

@@ -13,7 +13,7 @@ using enum ClientState;
 namespace {
 
 constexpr const char* kOffers = "250-store\r\n250-CHUNKING\r\n250-PIPELINING\r\n250 SIZE\r\n";
-constexpr const char* kMessage = "Subject: x\r\n\r\n.\r\n";  // 17 bytes, one line a lone dot
+constexpr const char* kMessage = "Subject: x\r\n\r\n.\r\n";  // 17 bytes, one line is a lone dot
 
 Transaction message_to(int recipients, MessageForm form) {
   Transaction transaction;
@@ -65,22 +65,22 @@ const std::string kFlight = "BDAT 17 LAST\r\n" + std::string(kMessage);
 
 class LmtpClientChunksTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(LmtpClientChunksTest);
-  CPPUNIT_TEST(oneFlightIsAllInOneWriteWithoutStuffing);
-  CPPUNIT_TEST(whatIsNotOfferedFallsBack);
-  CPPUNIT_TEST(oneFlightEndsAsTheStoreSays);
-  CPPUNIT_TEST(aRefusedRsetIsNotTheMessagesEnd);
-  CPPUNIT_TEST(theMessageIsOutWithItsLastByte);
+  CPPUNIT_TEST(oneFlightIsOneWriteWithoutDotStuffing);
+  CPPUNIT_TEST(aFormThatIsNotOfferedFallsBack);
+  CPPUNIT_TEST(oneFlightEndsAsTheStoreReplies);
+  CPPUNIT_TEST(aRefusedRsetDoesNotStopTheMessageInFlight);
+  CPPUNIT_TEST(theMessageCountsAsSentWithItsLastByte);
   CPPUNIT_TEST(aReplyBeforeTheLastByteBreaks);
-  CPPUNIT_TEST(theMessageWaitsForAPlaceInTheWindow);
-  CPPUNIT_TEST(nothingIsSentToNobodyOnceThatIsKnown);
-  CPPUNIT_TEST(oneReplyTooManyInOneFlightIsNobodysAnswer);
-  CPPUNIT_TEST(chunksWaitForTheEnvelope);
-  CPPUNIT_TEST(chunksEndAsTheStoreSays);
+  CPPUNIT_TEST(theMessageWaitsForRoomInTheWindow);
+  CPPUNIT_TEST(theMessageIsNotSentOnceNoRecipientIsLeft);
+  CPPUNIT_TEST(anExtraReplyInOneFlightVoidsAllAnswers);
+  CPPUNIT_TEST(chunksWaitForTheRepliesToTheEnvelope);
+  CPPUNIT_TEST(chunksEndAsTheStoreReplies);
   CPPUNIT_TEST(withoutPipeliningEachChunkWaitsForItsReply);
-  CPPUNIT_TEST(oneTransactionLeavesNothingToTheNext);
+  CPPUNIT_TEST(oneTransactionLeavesNoStateToTheNext);
   CPPUNIT_TEST_SUITE_END();
 
-  void oneFlightIsAllInOneWriteWithoutStuffing() {
+  void oneFlightIsOneWriteWithoutDotStuffing() {
     LmtpClient client = opened();
     check(kMail + "RCPT TO:<u1>\r\nRCPT TO:<u2>\r\n" + kFlight,
           begin(client, 2, MessageForm::kOneFlight));
@@ -89,7 +89,7 @@ class LmtpClientChunksTest : public CppUnit::TestFixture {
           begin(client, 1, MessageForm::kOneFlight));
   }
 
-  void whatIsNotOfferedFallsBack() {
+  void aFormThatIsNotOfferedFallsBack() {
     const std::string envelope = kMail + "RCPT TO:<u1>\r\n";
     const struct {
       const char* lhlo;
@@ -114,7 +114,7 @@ class LmtpClientChunksTest : public CppUnit::TestFixture {
     }
   }
 
-  // Every cut of the replies gives the same end.
+  // However the replies are cut, the end is the same.
   static std::string play(int recipients, std::string_view replies, std::size_t cut) {
     LmtpClient client = opened();
     begin(client, recipients, MessageForm::kOneFlight);
@@ -124,7 +124,7 @@ class LmtpClientChunksTest : public CppUnit::TestFixture {
     return end_of(client);
   }
 
-  void oneFlightEndsAsTheStoreSays() {  // T71
+  void oneFlightEndsAsTheStoreReplies() {  // trap: chunk-replies
     const struct {
       int recipients;
       const char* replies;
@@ -137,7 +137,7 @@ class LmtpClientChunksTest : public CppUnit::TestFixture {
         {2, "250 a/250 b/250 c/552 5.2.3 big", "final: end of data 552 5.2.3 big | -"},
         {2, "250 a/250 b/250 c/421 bye/250 in", "broken: end of data 421 bye | end of data 250 in"},
         {2, "250 a/250 b/250 c/250 in/354 go", "broken: end of data 250 in | -"},
-        // Nobody: the one reply to BDAT decides nobody, and a success to nobody is mad.
+        // No recipient: the one reply to BDAT decides nothing, and a success breaks the connection.
         {2, "250 a/550 no/452 full", "envelope: RCPT 550 no | RCPT 452 full"},
         {2, "250 a/550 no/452 full/554 none", "ready: RCPT 550 no | RCPT 452 full"},
         {1, "250 a/550 no/450 none", "ready: RCPT 550 no"},
@@ -145,9 +145,9 @@ class LmtpClientChunksTest : public CppUnit::TestFixture {
         {1, "250 a/550 no/354 go", "broken: RCPT 550 no"},
         {1, "250 a/550 no/421 bye", "broken: RCPT 550 no"},
         {1, "451 no/503 a/503 b", "ready: MAIL 451 no"},
-        {1, "552 big/250 a/503 b", "ready: MAIL 552 big"},  // T26
+        {1, "552 big/250 a/503 b", "ready: MAIL 552 big"},  // trap: refused-mail
         {1, "552 big/250 a/250 in", "broken: MAIL 552 big"},
-        // Broken before the message's own replies: nobody is answered, whatever came before.
+        // Broken before the final replies: no recipient is answered, whatever came before.
         {2, "250 a/550 no/421 bye", "broken: RCPT 550 no | -"},
         {2, "250 a/550 no/hello", "broken: - | -"},
         {1, "421 bye", "broken: -"},
@@ -161,7 +161,7 @@ class LmtpClientChunksTest : public CppUnit::TestFixture {
     }
   }
 
-  void aRefusedRsetIsNotTheMessagesEnd() {
+  void aRefusedRsetDoesNotStopTheMessageInFlight() {
     for (const bool accepted : {true, false}) {
       LmtpClient client = opened();
       begin(client, 1, MessageForm::kOneFlight);
@@ -175,7 +175,7 @@ class LmtpClientChunksTest : public CppUnit::TestFixture {
     }
   }
 
-  void theMessageIsOutWithItsLastByte() {
+  void theMessageCountsAsSentWithItsLastByte() {
     LmtpClient client = opened();
     client.begin(message_to(1, MessageForm::kOneFlight));
     const std::size_t commands = client.output().size() - std::string_view(kMessage).size();
@@ -212,7 +212,7 @@ class LmtpClientChunksTest : public CppUnit::TestFixture {
     }
   }
 
-  void theMessageWaitsForAPlaceInTheWindow() {
+  void theMessageWaitsForRoomInTheWindow() {
     LmtpClient client = opened(kOffers, 3);
     check(kMail + "RCPT TO:<u1>\r\nRCPT TO:<u2>\r\n", begin(client, 2, MessageForm::kOneFlight));
     check(kFlight, hear(client, lines("250 a")));
@@ -220,7 +220,7 @@ class LmtpClientChunksTest : public CppUnit::TestFixture {
     check("ready: end of data 250 in | end of data 250 in", end_of(client));
   }
 
-  void nothingIsSentToNobodyOnceThatIsKnown() {
+  void theMessageIsNotSentOnceNoRecipientIsLeft() {
     LmtpClient client = opened(kOffers, 2);
     check(kMail + "RCPT TO:<u1>\r\n", begin(client, 1, MessageForm::kOneFlight));
     check("", hear(client, lines("451 no")));
@@ -232,11 +232,11 @@ class LmtpClientChunksTest : public CppUnit::TestFixture {
     check("ready: RCPT 550 no | RCPT 550 no", end_of(chunks));
   }
 
-  // With DATA the 354 would have told; here the shifted answers look like good ones.
-  void oneReplyTooManyInOneFlightIsNobodysAnswer() {
+  // With DATA the 354 would reveal it; here the shifted answers look valid.
+  void anExtraReplyInOneFlightVoidsAllAnswers() {
     check("broken: - | -", play(2, "250 a/250 a/250 b/250 c/250 in/550 no", 999));
     check("broken: -", play(1, "250 a/250 b/250 in/550 no", 999));
-    // By chunks the envelope was heard before: what was answered stays.
+    // With chunks the replies to the envelope came before: these answers stay.
     LmtpClient client = opened();
     begin(client, 1, MessageForm::kChunks);
     hear(client, lines("250 a/250 b"));
@@ -245,7 +245,7 @@ class LmtpClientChunksTest : public CppUnit::TestFixture {
     check("broken: end of data 250 in", end_of(client));
   }
 
-  void chunksWaitForTheEnvelope() {
+  void chunksWaitForTheRepliesToTheEnvelope() {
     LmtpClient client = opened();
     begin(client, 2, MessageForm::kChunks);
     check("", hear(client, lines("250 a/550 no")));
@@ -255,11 +255,11 @@ class LmtpClientChunksTest : public CppUnit::TestFixture {
     check("RCPT 550 no | -", answers(client));
   }
 
-  void chunksEndAsTheStoreSays() {
+  void chunksEndAsTheStoreReplies() {
     const struct {
       int chunks;  // before the last
       const char* during;
-      const char* behind;
+      const char* after;
       const char* end;
     } rows[] = {
         {0, "", "250 in/250 in", "ready: end of data 250 in | end of data 250 in"},
@@ -270,7 +270,7 @@ class LmtpClientChunksTest : public CppUnit::TestFixture {
         {2, "", "552 5.3.4 big/503 no/503 no", "broken: DATA 552 5.3.4 big | DATA 552 5.3.4 big"},
         {2, "354 go", "", "broken: - | -"},
         {2, "421 bye", "", "broken: - | -"},
-        {1, "250 c/452 disk", "", "broken: DATA 452 disk | DATA 452 disk"},  // early, believed
+        {1, "250 c/452 disk", "", "broken: DATA 452 disk | DATA 452 disk"},  // early, accepted
         {1, "250 c/250 in", "", "broken: - | -"},                            // early, a success
         {0, "250 in", "", "broken: - | -"}};
     for (const auto& row : rows) {
@@ -286,8 +286,8 @@ class LmtpClientChunksTest : public CppUnit::TestFixture {
       if (client.state() == kBody) {
         client.end_of_data();
       }
-      hear(client, lines(row.behind));
-      check(row.end, end_of(client), std::string(row.during) + "|" + row.behind);
+      hear(client, lines(row.after));
+      check(row.end, end_of(client), std::string(row.during) + "|" + row.after);
     }
   }
 
@@ -303,7 +303,7 @@ class LmtpClientChunksTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(client.may_send_chunk());
   }
 
-  void oneTransactionLeavesNothingToTheNext() {
+  void oneTransactionLeavesNoStateToTheNext() {
     LmtpClient client = opened();
     for (const MessageForm form : {MessageForm::kOneFlight, MessageForm::kData,
                                    MessageForm::kChunks, MessageForm::kOneFlight}) {

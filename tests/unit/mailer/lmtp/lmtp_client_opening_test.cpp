@@ -52,24 +52,24 @@ void check(ClientState expected, const LmtpClient& client, const std::string& ab
 
 class LmtpClientOpeningTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(LmtpClientOpeningTest);
-  CPPUNIT_TEST(a220AloneLeadsToTheHandshake);
-  CPPUNIT_TEST(nothingMayFollowThe220InClear);
-  CPPUNIT_TEST(halfAReplyEndsTheConnectionBeforeTls);
-  CPPUNIT_TEST(whatWasOfferedInClearIsForgotten);
-  CPPUNIT_TEST(theInitialResponseGoesWithAuth);
+  CPPUNIT_TEST(onlyA220LeadsToTheHandshake);
+  CPPUNIT_TEST(unencryptedBytesAfterThe220EndTheConnection);
+  CPPUNIT_TEST(anIncompleteReplyBeforeTlsEndsTheConnection);
+  CPPUNIT_TEST(capabilitiesFromBeforeTlsAreForgotten);
+  CPPUNIT_TEST(theInitialResponseIsSentWithAuth);
   CPPUNIT_TEST(aLongInitialResponseWaitsForTheEmptyChallenge);
   CPPUNIT_TEST(challengesAreAnsweredInBase64);
-  CPPUNIT_TEST(anyRefusalOfAuthLeavesTheConnectionReady);
+  CPPUNIT_TEST(aRefusalOfAuthLeavesTheConnectionReady);
   CPPUNIT_TEST(aBadChallengeBreaksTheConnection);
   CPPUNIT_TEST(aChallengeOf12288BytesIsTheLongest);
-  CPPUNIT_TEST(nothingMayFollowTheLastReplyToAuth);
-  CPPUNIT_TEST(whatAServerRepeatsOfOurLoginIsWithheld);
-  CPPUNIT_TEST(behindTheLoginNothingIsWithheld);
-  CPPUNIT_TEST(otherWordsOfARefusalAreKept);
+  CPPUNIT_TEST(bytesAfterTheLastReplyToAuthEndTheConnection);
+  CPPUNIT_TEST(textThatRepeatsOurLoginIsWithheld);
+  CPPUNIT_TEST(afterTheLoginNothingIsWithheld);
+  CPPUNIT_TEST(otherTextOfARefusalIsKept);
   CPPUNIT_TEST(theExchangeIsConfidentialToItsEnd);
   CPPUNIT_TEST_SUITE_END();
 
-  void a220AloneLeadsToTheHandshake() {
+  void onlyA220LeadsToTheHandshake() {
     const struct {
       const char* reply;
       ClientState state;
@@ -91,7 +91,7 @@ class LmtpClientOpeningTest : public CppUnit::TestFixture {
     }
   }
 
-  void nothingMayFollowThe220InClear() {
+  void unencryptedBytesAfterThe220EndTheConnection() {
     for (const char* more : {"250 IGNOREQUOTA\r\n", "2", "\r\n", "\x16\x03\x01"}) {
       LmtpClient at_once = asked_for_tls();
       hear(at_once, std::string("220 go\r\n") + more);
@@ -100,11 +100,11 @@ class LmtpClientOpeningTest : public CppUnit::TestFixture {
       hear(later, "220 go\r\n");
       hear(later, more);
       check(kBroken, later, more);
-      CPPUNIT_ASSERT(later.reason().find("in clear") != std::string::npos);
+      CPPUNIT_ASSERT(later.reason().find("unencrypted") != std::string::npos);
     }
   }
 
-  void halfAReplyEndsTheConnectionBeforeTls() {
+  void anIncompleteReplyBeforeTlsEndsTheConnection() {
     LmtpClient client = opened();
     hear(client, "220 ");
     client.start_tls();
@@ -119,7 +119,7 @@ class LmtpClientOpeningTest : public CppUnit::TestFixture {
     check(kBroken, amid, "half a line before the answer");
   }
 
-  void whatWasOfferedInClearIsForgotten() {
+  void capabilitiesFromBeforeTlsAreForgotten() {
     LmtpClient client = asked_for_tls();
     hear(client, "220 go\r\n");
     client.start_over();
@@ -133,7 +133,7 @@ class LmtpClientOpeningTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(!client.capabilities().offers("STARTTLS"));
   }
 
-  void theInitialResponseGoesWithAuth() {
+  void theInitialResponseIsSentWithAuth() {
     LmtpClient client = opened();
     CPPUNIT_ASSERT_EQUAL(std::string("AUTH PLAIN AGEAYg==\r\n"),
                          authenticate(client, std::string("\0a\0b", 4)));
@@ -174,7 +174,7 @@ class LmtpClientOpeningTest : public CppUnit::TestFixture {
     check(kReady, client, "cancelled");
   }
 
-  void anyRefusalOfAuthLeavesTheConnectionReady() {
+  void aRefusalOfAuthLeavesTheConnectionReady() {
     for (const char* reply : {"501 5.5.4 no\r\n", "535 5.7.8 no\r\n", "454 4.7.0 no\r\n",
                               "530 no\r\n", "554 no\r\n", "504 no\r\n"}) {
       LmtpClient client = logging_in();
@@ -215,7 +215,7 @@ class LmtpClientOpeningTest : public CppUnit::TestFixture {
     check(kBroken, client, "1 MB without a line end");
   }
 
-  void nothingMayFollowTheLastReplyToAuth() {
+  void bytesAfterTheLastReplyToAuthEndTheConnection() {
     LmtpClient client = logging_in();
     hear(client, "235 ok\r\n250 IGNOREQUOTA\r\n");
     check(kBroken, client, "235 and more");
@@ -225,7 +225,7 @@ class LmtpClientOpeningTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("LHLO here\r\n"), client.output());
   }
 
-  void whatAServerRepeatsOfOurLoginIsWithheld() {
+  void textThatRepeatsOurLoginIsWithheld() {
     const std::string password = "correct h\xF6rse battery staple";
     const std::string response = std::string("\0mx\0", 4) + password;
     for (const std::string& words :
@@ -244,12 +244,12 @@ class LmtpClientOpeningTest : public CppUnit::TestFixture {
     for (const std::string& echo : {base64(response), password, password.substr(0, 5)}) {
       LmtpClient client = logging_in(response, password);
       hear(client, echo + "\r\n");
-      CPPUNIT_ASSERT_EQUAL(std::string("the store talks nonsense: not a reply"), client.reason());
+      CPPUNIT_ASSERT_EQUAL(std::string("protocol error: not a reply"), client.reason());
     }
   }
 
-  // What is refused with our password in it may be an outsider's guess of a mailbox's name.
-  void behindTheLoginNothingIsWithheld() {
+  // A refusal that contains our password may be about an outsider's guess of a mailbox's name.
+  void afterTheLoginNothingIsWithheld() {
     LmtpClient client = logging_in(std::string("\0me\0store", 9), "store");
     hear(client, "235 welcome to the store\r\n");
     client.start_over();
@@ -267,8 +267,8 @@ class LmtpClientOpeningTest : public CppUnit::TestFixture {
                          client.answers().at(0)->reply.summary());
   }
 
-  void otherWordsOfARefusalAreKept() {
-    // A token of GSSAPI's has short runs of anything between NULs; a user's name is no secret.
+  void otherTextOfARefusalIsKept() {
+    // GSSAPI's tokens have short runs of bytes between NULs. A user's name is no secret.
     for (const std::string& response :
          {std::string("\0mx\0secret", 10), std::string("\x05\0 \0\0\0a\0f", 9)}) {
       LmtpClient client = logging_in(response, "secret");

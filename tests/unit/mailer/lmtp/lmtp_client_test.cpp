@@ -42,7 +42,7 @@ LmtpClient opened(const char* lhlo, std::size_t window = LmtpClient::kPipelineWi
   return client;
 }
 
-// A message for so many was begun in one flight, and these are the replies so far.
+// A message for this many recipients was begun, and these are the replies so far.
 LmtpClient begun(int recipients, std::string_view replies) {
   LmtpClient client = opened(kCyrus);
   begin(client, message_to(recipients));
@@ -50,8 +50,8 @@ LmtpClient begun(int recipients, std::string_view replies) {
   return client;
 }
 
-// The dot is out to three accepted recipients, and these are the replies so far.
-LmtpClient behind_dot(std::string_view replies) {
+// A message for three accepted recipients was sent completely, and these are the replies so far.
+LmtpClient after_data(std::string_view replies) {
   LmtpClient client = begun(3, "250 a/250 b/250 c/250 d/354 go");
   client.end_of_data();
   hear(client, lines(replies));
@@ -62,7 +62,7 @@ void check(const std::string& expected, const std::string& actual, const std::st
   CPPUNIT_ASSERT_EQUAL_MESSAGE(about, expected, actual);
 }
 
-// "RCPT 452 4.2.2 full | -": one entry a recipient, "-" where there is no answer.
+// "RCPT 452 4.2.2 full | -": one entry per recipient, "-" without an answer.
 std::string answers(const LmtpClient& client) {
   std::string all;
   for (const auto& answer : client.answers()) {
@@ -82,8 +82,8 @@ void check_end(ClientState state, const std::string& expected, const LmtpClient&
   check(expected, answers(client), about);
 }
 
-// How a message for `recipients`, sent in one flight, ends when the store says `replies`, and
-// then `finals`; in between the dot goes out, where the client is ready for a body.
+// How a message for `recipients` ends when the store sends `replies` and then `finals`; in between
+// the message is sent, if the client is ready for it.
 struct Dialogue {
   const char* name;
   int recipients;
@@ -97,7 +97,10 @@ constexpr const char* kOne = "250 a/250 b/354 go";
 constexpr const char* kTwo = "250 a/250 b/250 c/354 go";
 
 constexpr Dialogue kDialogues[] = {
-    // T17, T18, T20, T21, T22, T23, T36, T48, T61
+    // trap: idle-connection-closed
+    // traps: invalid-final-reply, multi-line-reply, recipients-apart, reply-class
+    // traps: one-reply-per-recipient, replies-cut-anywhere, wrong-number-of-replies
+
     {"takesOneReplyForEachAcceptedRecipientInOrder", 4,
      "250 a/250 b/452 4.2.2 full/250 c/250 d/354 go", "550 5.7.1 no/250 2.1.5 in/452 4.3.1 disk",
      kReady,
@@ -106,36 +109,41 @@ constexpr Dialogue kDialogues[] = {
     {"waitsForEveryFinalReply", 2, kTwo, "250 in", kFinal, "end of data 250 in | -"},
     {"aReplyOfThreeLinesIsOneReply", 2, kTwo, "550-5.1.1 a/550-5.1.1 b/550 5.1.1 c/250 in", kReady,
      "end of data 550 5.1.1 a b c | end of data 250 in"},
-    {"aReplyTooManyBreaks", 1, kOne, "250 in/550 no", kBroken, "end of data 250 in"},
-    {"garbageBehindTheLastReplyBreaks", 1, kOne, "250 in/", kBroken, "end of data 250 in"},
+    {"anExtraReplyBreaks", 1, kOne, "250 in/550 no", kBroken, "end of data 250 in"},
+    {"garbageAfterTheLastReplyBreaks", 1, kOne, "250 in/", kBroken, "end of data 250 in"},
     {"a421OnAnIdleConnectionBreaks", 1, kOne, "250 in/421 bye", kBroken, "end of data 250 in"},
-    {"a421BehindTheDotBreaksAndSilencesNobody", 2, kTwo, "421 bye/250 in", kBroken,
+    {"a421AfterTheEndOfDataBreaksButTheOtherRepliesCount", 2, kTwo, "421 bye/250 in", kBroken,
      "end of data 421 bye | end of data 250 in"},
-    {"a421BehindTheDotIsAnAnswer", 1, kOne, "421 bye", kBroken, "end of data 421 bye"},
-    {"aStrangeFinalReplyIsNobodys", 2, kTwo, "250 in/354 go", kBroken, "end of data 250 in | -"},
-    {"aFinalReplyThatIsNoneIsNobodys", 1, kOne, "25", kBroken, "-"},
-    // T26, T27
+    // traps: refused-mail, 354-for-nobody
+    {"a421AfterTheEndOfDataIsAnAnswer", 1, kOne, "421 bye", kBroken, "end of data 421 bye"},
+    {"anInvalidFinalReplyIsNoAnswer", 2, kTwo, "250 in/354 go", kBroken, "end of data 250 in | -"},
+    {"anIncompleteFinalReplyIsNoAnswer", 1, kOne, "25", kBroken, "-"},
+
     {"aRefusedMailIsNeverFollowedByABody", 2, "552 big/250 a/250 b/354 go", "", kBroken,
      "MAIL 552 big | MAIL 552 big"},
-    {"aRefusedMailAnswersEveryone", 2, "451 no/503 a/250 b/503 c", "", kReady,
+    {"aRefusedMailAnswersAllRecipients", 2, "451 no/503 a/250 b/503 c", "", kReady,
      "MAIL 451 no | MAIL 451 no"},
-    {"nobodyAcceptedIsNeverFollowedByABody", 2, "250 a/550 5.1.1 no/452 full/354 go", "", kBroken,
+    {"withoutAnAcceptedRecipientNoBodyIsSent", 2, "250 a/550 5.1.1 no/452 full/354 go", "", kBroken,
      "RCPT 550 5.1.1 no | RCPT 452 full"},
-    {"nobodyAcceptedStillOwesTheReplyToData", 1, "250 a/550 no", "", kEnvelope, "RCPT 550 no"},
-    {"nobodyAcceptedLeavesItUsable", 1, "250 a/550 no/503 b", "", kReady, "RCPT 550 no"},
-    {"aRefusedDataAnswersWhoeverWasAccepted", 2, "250 a/550 no/250 b/451 disk", "", kReady,
+    {"withoutAnAcceptedRecipientTheReplyToDataIsStillAwaited", 1, "250 a/550 no", "", kEnvelope,
+     "RCPT 550 no"},
+    {"withoutAnAcceptedRecipientTheConnectionStaysUsable", 1, "250 a/550 no/503 b", "", kReady,
+     "RCPT 550 no"},
+    {"aRefusedDataAnswersTheAcceptedRecipients", 2, "250 a/550 no/250 b/451 disk", "", kReady,
      "RCPT 550 no | DATA 451 disk"},
-    {"neverSaysDataForAMessageToNobody", 0, "250 a", "", kReady, ""},
+    {"neverSendsDataWithoutARecipient", 0, "250 a", "", kReady, ""},
     {"a421ToMailBreaks", 1, "421 bye/250 a/354 go", "", kBroken, "-"},
     {"a421ToRcptBreaks", 2, "250 a/550 no/421 bye/354 go", "", kBroken, "RCPT 550 no | -"},
     {"a421ToDataBreaks", 1, "250 a/250 b/421 bye", "", kBroken, "-"},
     {"a250ToDataBreaks", 1, "250 a/250 b/250 c", "", kBroken, "-"},
     {"a354ToMailBreaks", 1, "354 a", "", kBroken, "-"},
     {"a100ToRcptBreaks", 1, "250 a/100 b", "", kBroken, "-"},
-    {"nonsenseBreaks", 1, "250 a/foo", "", kBroken, "-"},
-    {"aRefusalBeforeTheDotIsEveryones", 2, "250 a/250 b/250 c/354 go/452 disk", "250 in",  // T14
-     kBroken, "DATA 452 disk | DATA 452 disk"},
-    {"aSuccessBeforeTheDotIsNobodys", 1, "250 a/250 b/354 go/250 in", "250 in", kBroken, "-"},
+    // trap: reply-before-end-of-data
+    {"anInvalidReplyBreaks", 1, "250 a/foo", "", kBroken, "-"},
+    {"aRefusalBeforeTheEndOfDataAnswersAllRecipients", 2, "250 a/250 b/250 c/354 go/452 disk",
+     "250 in", kBroken, "DATA 452 disk | DATA 452 disk"},
+    {"aSuccessBeforeTheEndOfDataIsNoAnswer", 1, "250 a/250 b/354 go/250 in", "250 in", kBroken,
+     "-"},
 };
 
 class DialogueTest : public CppUnit::TestCase {
@@ -145,7 +153,7 @@ class DialogueTest : public CppUnit::TestCase {
 
   void runTest() override {
     play(1, 1);
-    for (std::size_t cut = 1; cut < 100; ++cut) {  // T18
+    for (std::size_t cut = 1; cut < 100; ++cut) {  // trap: replies-cut-anywhere
       play(cut, 100);
     }
   }
@@ -173,28 +181,28 @@ class DialogueTest : public CppUnit::TestCase {
 
 class LmtpClientTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(LmtpClientTest);
-  CPPUNIT_TEST(ofALongReplyOnlyWhatIsShownIsKept);
-  CPPUNIT_TEST(saysLhloAfterTheWholeGreeting);
-  CPPUNIT_TEST(aRefusedOpeningBreaksWithoutAWord);
-  CPPUNIT_TEST(sendsOneFlightWithNoParameterThatIsNotOffered);
+  CPPUNIT_TEST(aLongReplyIsKeptCapped);
+  CPPUNIT_TEST(sendsLhloAfterTheCompleteGreeting);
+  CPPUNIT_TEST(aRefusedOpeningBreaksAndNothingIsSent);
+  CPPUNIT_TEST(sendsOnlyParametersThatAreOffered);
   CPPUNIT_TEST(sendsOneCommandAtATimeWithoutPipelining);
-  CPPUNIT_TEST(neverHasMoreCommandsUnderWayThanTheWindow);
-  CPPUNIT_TEST(opensEveryLaterTransactionWithRset);
-  CPPUNIT_TEST(aRefusedTraceStopsNoMail);
+  CPPUNIT_TEST(neverHasMoreCommandsInProgressThanTheWindow);
+  CPPUNIT_TEST(beginsEveryLaterTransactionWithRset);
+  CPPUNIT_TEST(aRefusedTraceDoesNotStopMail);
   CPPUNIT_TEST(aRefusedRsetBreaks);
-  CPPUNIT_TEST(saysNothingMoreAfterARefusedMailWithoutPipelining);
-  CPPUNIT_TEST(askingEndsAtRcpt);
-  CPPUNIT_TEST(aReplyThatCameBeforeItsCommandBreaks);
-  CPPUNIT_TEST(oneRefusalOfTheMessageMayStandForThree);
-  CPPUNIT_TEST(anotherRefusalStandsForOneRecipient);
-  CPPUNIT_TEST(isNotReusableBehindQuitNorHalfAReply);
-  CPPUNIT_TEST(keepsWhatWasAnsweredBeforeALoss);
-  CPPUNIT_TEST(bearsALineOfAMegabyteButNoReplyWithoutEnd);
+  CPPUNIT_TEST(sendsNothingAfterARefusedMailWithoutPipelining);
+  CPPUNIT_TEST(aQuestionEndsAtRcpt);
+  CPPUNIT_TEST(aReplyBeforeItsCommandBreaks);
+  CPPUNIT_TEST(oneRefusalOfTheMessageMayCountForAllRecipients);
+  CPPUNIT_TEST(anyOtherRefusalCountsForOneRecipient);
+  CPPUNIT_TEST(isNotReusableAfterQuitOrAnIncompleteReply);
+  CPPUNIT_TEST(keepsTheAnswersFromBeforeALoss);
+  CPPUNIT_TEST(acceptsALineOfAMegabyteButNotAnEndlessReply);
   CPPUNIT_TEST(namesMatchTheirEnums);
   CPPUNIT_TEST_SUITE_ADD_CUSTOM_TESTS(addDialogues);
   CPPUNIT_TEST_SUITE_END();
 
-  void ofALongReplyOnlyWhatIsShownIsKept() {
+  void aLongReplyIsKeptCapped() {
     std::string reply = "550-5.1.1 the detail\r\n";
     for (int i = 0; i < 8; ++i) {
       reply += "550-" + std::string(900, 'x') + "\r\n";
@@ -232,7 +240,7 @@ class LmtpClientTest : public CppUnit::TestFixture {
     }
   }
 
-  void saysLhloAfterTheWholeGreeting() {  // T50, T51
+  void sendsLhloAfterTheCompleteGreeting() {  // traps: odd-greeting, sessionid-in-lhlo
     LmtpClient client("here.example.org");
     check("", hear(client, "220-one\r\n220-two\r\n220 thr"));
     check("LHLO here.example.org\r\n", hear(client, "ee\r\n"));
@@ -245,7 +253,7 @@ class LmtpClientTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(client.reusable() && client.capabilities().offers("TRACE"));
   }
 
-  void aRefusedOpeningBreaksWithoutAWord() {  // T50
+  void aRefusedOpeningBreaksAndNothingIsSent() {  // trap: odd-greeting
     for (const char* before : {"", "220 hello"}) {
       for (const char* said : {"421 busy", "554 no", "554-no/554 never", "/", "354 go", "SSH-2.0-x",
                                "421-4.3.0 usage/421 bye", "250-a/251 b", "250-a/b"}) {
@@ -257,7 +265,8 @@ class LmtpClientTest : public CppUnit::TestFixture {
     }
   }
 
-  void sendsOneFlightWithNoParameterThatIsNotOffered() {  // T32: the exact bytes
+  // trap: ignorequota-ends-line
+  void sendsOnlyParametersThatAreOffered() {  // the exact bytes
     const std::pair<const char*, const char*> rows[] = {
         {kCyrus,
          "TRACE t1.x\r\nMAIL FROM:<s@x> SIZE=4321 BODY=8BITMIME\r\n"
@@ -278,7 +287,7 @@ class LmtpClientTest : public CppUnit::TestFixture {
     LmtpClient client = opened("250 x\r\n");
     Transaction transaction = message_to(2);
     transaction.sender = {};
-    check("MAIL FROM:<>\r\n", begin(client, transaction));  // T44
+    check("MAIL FROM:<>\r\n", begin(client, transaction));  // trap: null-sender
     check("RCPT TO:<u1>\r\n", hear(client, "250 ok\r\n"));
     check("RCPT TO:<u2>\r\n", hear(client, "250 ok\r\n"));
     check("DATA\r\n", hear(client, "550 no\r\n"));
@@ -286,22 +295,23 @@ class LmtpClientTest : public CppUnit::TestFixture {
     check_end(kBody, "- | RCPT 550 no", client);
   }
 
-  void neverHasMoreCommandsUnderWayThanTheWindow() {  // T41, T42
+  void neverHasMoreCommandsInProgressThanTheWindow() {  // traps: pipelining-window, both-sides-write
     for (const std::size_t window : {1u, 2u, 5u, 100u}) {
       LmtpClient client = opened(kCyrus, window);
       std::string output = begin(client, message_to(250));
       std::size_t sent = 0;
-      for (std::size_t heard = 0; client.state() == kEnvelope; ++heard) {
+      for (std::size_t received = 0; client.state() == kEnvelope; ++received) {
         sent += static_cast<std::size_t>(std::count(output.begin(), output.end(), '\n'));
-        CPPUNIT_ASSERT_EQUAL(std::min(window, 252 - heard), sent - heard);
-        output = hear(client, heard < 251 ? "250 ok\r\n" : "354 go\r\n");
+        CPPUNIT_ASSERT_EQUAL(std::min(window, 252 - received), sent - received);
+        output = hear(client, received < 251 ? "250 ok\r\n" : "354 go\r\n");
       }
       CPPUNIT_ASSERT_EQUAL(std::size_t{252}, sent);
     }
   }
 
-  void opensEveryLaterTransactionWithRset() {  // T59, T60, T65
-    LmtpClient client = behind_dot("250 a/250 b/250 c");
+  // traps: trace-id-stays, sessionid-changes, stale-capabilities
+  void beginsEveryLaterTransactionWithRset() {
+    LmtpClient client = after_data("250 a/250 b/250 c");
     Transaction next = message_to(1, "t2");
     next.recipients[0].ignore_quota = true;
     check("RSET\r\nTRACE t2\r\nMAIL FROM:<s@x>\r\nRCPT TO:<u1> IGNOREQUOTA\r\nDATA\r\n",
@@ -313,7 +323,7 @@ class LmtpClientTest : public CppUnit::TestFixture {
     check("RSET\r\nMAIL FROM:<s@x>\r\n", begin(client, message_to(0)));  // no old trace
   }
 
-  void aRefusedTraceStopsNoMail() {  // T58
+  void aRefusedTraceDoesNotStopMail() {  // trap: trace-refused
     for (const char* refusal : {"500 x", "501 5.5.4 Invalid TRACE id.", "450 later", "354 go"}) {
       LmtpClient client = opened(kCyrus);
       begin(client, message_to(1, "t1"));
@@ -327,16 +337,16 @@ class LmtpClientTest : public CppUnit::TestFixture {
     }
   }
 
-  void aRefusedRsetBreaks() {  // T62
+  void aRefusedRsetBreaks() {  // trap: rset-refused
     for (const char* said : {"500 x/250 a/250 b/250 c/354 go", "421 x", "354 go", "250 a/421 x"}) {
-      LmtpClient client = behind_dot("250 a/250 b/250 c");
+      LmtpClient client = after_data("250 a/250 b/250 c");
       begin(client, message_to(1, "t2"));
       hear(client, lines(said));
       check_end(kBroken, "-", client, said);
     }
   }
 
-  void saysNothingMoreAfterARefusedMailWithoutPipelining() {  // T28
+  void sendsNothingAfterARefusedMailWithoutPipelining() {  // trap: refused-mail
     LmtpClient client = opened("250 x\r\n");
     begin(client, message_to(2));
     check("", hear(client, "451 4.3.0 later\r\n"));
@@ -344,7 +354,7 @@ class LmtpClientTest : public CppUnit::TestFixture {
     check("RSET\r\n", begin(client, message_to(1)));
   }
 
-  void askingEndsAtRcpt() {
+  void aQuestionEndsAtRcpt() {
     LmtpClient client = opened(kCyrus);
     Transaction transaction = message_to(2);
     transaction.purpose = Transaction::Purpose::kAsk;
@@ -353,8 +363,8 @@ class LmtpClientTest : public CppUnit::TestFixture {
     check_end(kReady, "RCPT 250 2.1.5 ok | RCPT 452 4.2.2 full", client);
   }
 
-  // What a store says before it can have seen a command is no answer to that command.
-  void aReplyThatCameBeforeItsCommandBreaks() {
+  // A reply that comes before its command was sent cannot be its reply.
+  void aReplyBeforeItsCommandBreaks() {
     LmtpClient client = opened("250 x\r\n");
     begin(client, message_to(1));
     hear(client, lines("250 ok/250 ok"));
@@ -364,9 +374,9 @@ class LmtpClientTest : public CppUnit::TestFixture {
     check_end(kBroken, "", greeted);
   }
 
-  void oneRefusalOfTheMessageMayStandForThree() {  // T15
+  void oneRefusalOfTheMessageMayCountForAllRecipients() {  // trap: one-552-for-all
     for (const std::string refusal : {"552 5.2.3 too big", "552 5.3.4 too big"}) {
-      LmtpClient client = behind_dot(refusal);
+      LmtpClient client = after_data(refusal);
       CPPUNIT_ASSERT(client.message_refused());
       client.conclude_refused();
       const std::string one = "end of data " + refusal;
@@ -374,15 +384,15 @@ class LmtpClientTest : public CppUnit::TestFixture {
     }
   }
 
-  void anotherRefusalStandsForOneRecipient() {
+  void anyOtherRefusalCountsForOneRecipient() {
     for (const char* said : {"", "552 5.2.2 full", "552 no", "452 4.2.3 x", "552 5.2.3 x/250 ok",
                              "250 ok/552 5.2.3 x", "552 5.2.3 x/552 5.2.3 x/552 5.2.3 x"}) {
-      CPPUNIT_ASSERT_MESSAGE(said, !behind_dot(said).message_refused());
+      CPPUNIT_ASSERT_MESSAGE(said, !after_data(said).message_refused());
     }
   }
 
-  void isNotReusableBehindQuitNorHalfAReply() {
-    LmtpClient half = behind_dot("250 a/250 b/250 c");
+  void isNotReusableAfterQuitOrAnIncompleteReply() {
+    LmtpClient half = after_data("250 a/250 b/250 c");
     hear(half, "25");
     CPPUNIT_ASSERT(half.state() == kReady && !half.reusable());
     LmtpClient client = opened(kCyrus);
@@ -393,17 +403,17 @@ class LmtpClientTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(!client.reusable() && !client.awaited());
   }
 
-  void keepsWhatWasAnsweredBeforeALoss() {  // T19
-    LmtpClient client = behind_dot("250 2.1.5 in");
+  void keepsTheAnswersFromBeforeALoss() {  // trap: lost-among-replies
+    LmtpClient client = after_data("250 2.1.5 in");
     client.lost("first");
     client.lost("second");
     check_end(kBroken, "end of data 250 2.1.5 in | - | -", client);
     check("first", client.reason());
   }
 
-  void bearsALineOfAMegabyteButNoReplyWithoutEnd() {
+  void acceptsALineOfAMegabyteButNotAnEndlessReply() {
     const std::string megabyte(1 << 20, 'x');
-    LmtpClient client = behind_dot("250-" + megabyte);
+    LmtpClient client = after_data("250-" + megabyte);
     check_end(kFinal, "- | - | -", client);
     for (int i = 0; i < 5; ++i) {
       hear(client, megabyte);

@@ -18,11 +18,11 @@ ServerLimits limits() {
   return made;
 }
 
-// A server together with what it has said and taken in so far.
+// A server, and what it has sent and received so far.
 struct Session {
   explicit Session(ServerLimits with = limits()) : server(std::move(with)) { say(""); }
 
-  // What the server answers. Stops at a complete message, leaving the rest of the input in `rest`.
+  // The server's replies. Stops at a complete message, and leaves the rest of the input in `rest`.
   std::string say(std::string_view input) {
     ServerEvent event = ServerEvent::kBody;
     while (event == ServerEvent::kBody) {
@@ -33,7 +33,7 @@ struct Session {
     return std::exchange(server.output(), {});
   }
 
-  // The codes of the answers: "250 250 354".
+  // The codes of the replies: "250 250 354".
   std::string codes(std::string_view input) {
     std::string all;
     const std::string output = say(input);
@@ -70,40 +70,41 @@ class LmtpServerTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(LmtpServerTest);
   CPPUNIT_TEST(offersWhatSendmailNeedsAndNoMore);
   CPPUNIT_TEST(answersEveryVerbInEveryState);
-  CPPUNIT_TEST(everyReplyIsOneLineWithAnEnhancedStatusThatFits);
+  CPPUNIT_TEST(everyReplyIsOneLineWithAMatchingEnhancedStatus);
   CPPUNIT_TEST(neverRefusesDataWhileThereIsARecipient);
-  CPPUNIT_TEST(dataWithoutARecipientDoesNotOpenTheBody);
+  CPPUNIT_TEST(dataWithoutARecipientIsRefused);
   CPPUNIT_TEST(keepsTheEnvelopeInTheClientsOrder);
-  CPPUNIT_TEST(takesCommandsInAnyCase);
+  CPPUNIT_TEST(acceptsCommandsInAnyCase);
   CPPUNIT_TEST(onlyCrlfDotCrlfEndsTheMessage);
   CPPUNIT_TEST(keepsALoneDotAsText);
-  CPPUNIT_TEST(givesOneReplyForEachRecipientAfterTheDot);
-  CPPUNIT_TEST(readsNothingWhileItDecides);
-  CPPUNIT_TEST(takesAWholeSessionInOnePiece);
+  CPPUNIT_TEST(sendsOneReplyPerRecipientAfterTheEndOfData);
+  CPPUNIT_TEST(readsNothingUntilTheMessageIsAnswered);
+  CPPUNIT_TEST(acceptsAWholeSessionInOnePiece);
   CPPUNIT_TEST(everyCutOfTheInputGivesTheSameSession);
-  CPPUNIT_TEST(oneTransactionLeavesNothingToTheNext);
+  CPPUNIT_TEST(oneTransactionLeavesNoStateToTheNext);
   CPPUNIT_TEST(aRefusedMailLeavesNoTransaction);
-  CPPUNIT_TEST(oneRefusedRecipientLeavesTheOthers);
-  CPPUNIT_TEST(refusesOneRecipientTooManyForNow);
+  CPPUNIT_TEST(aRefusedRecipientDoesNotAffectTheOthers);
+  CPPUNIT_TEST(refusesRecipientsBeyondTheLimitTemporarily);
   CPPUNIT_TEST(refusesADeclaredSizeOverTheLimit);
   CPPUNIT_TEST(aLineOfAMegabyteIsRefusedAndItsTailIsNoCommand);
-  CPPUNIT_TEST(aLongLineOfRcptIsARefusedAddress);
-  CPPUNIT_TEST(aLoneCrOrANulHidesNoCommand);
-  CPPUNIT_TEST(readsNothingBehindQuit);
-  CPPUNIT_TEST(offersWhatTheSessionMayHave);
-  CPPUNIT_TEST(takesIgnoreQuotaForTheRecipientsThatHaveIt);
-  CPPUNIT_TEST(aTraceStaysUntilRset);
+  CPPUNIT_TEST(aTooLongRcptLineIsARefusedAddress);
+  CPPUNIT_TEST(aLoneCrOrANulCannotHideACommand);
+  CPPUNIT_TEST(readsNothingAfterQuit);
+  CPPUNIT_TEST(offersWhatTheLimitsAllow);
+  CPPUNIT_TEST(acceptsIgnoreQuotaPerRecipient);
+  CPPUNIT_TEST(aTraceIdStaysUntilRset);
   CPPUNIT_TEST(traceIsAnsweredInEveryStateBeforeData);
-  CPPUNIT_TEST(anInvalidTraceLeavesTheOneBefore);
+  CPPUNIT_TEST(anInvalidTraceLeavesThePreviousId);
   CPPUNIT_TEST(aPipelinedSessionIsTheSameAtEveryCut);
-  CPPUNIT_TEST(drainingRefusesTheNextMailAndNothingElse);
-  CPPUNIT_TEST(saysGoodbyeOnlyBeforeData);
-  CPPUNIT_TEST(commandsWithoutAMessageEndTheSession);
-  CPPUNIT_TEST(recipientsAndMessagesAreNoIdling);
+  CPPUNIT_TEST(drainingRefusesOnlyTheNextMail);
+  CPPUNIT_TEST(sends421OnlyBeforeData);
+  CPPUNIT_TEST(tooManyCommandsWithoutAMessageEndTheSession);
+  CPPUNIT_TEST(recipientsAndMessagesAreNotIdleCommands);
   CPPUNIT_TEST(namesMatchTheEnum);
   CPPUNIT_TEST_SUITE_END();
 
-  void offersWhatSendmailNeedsAndNoMore() {  // T74, T79, T83, T84, T85
+  // traps: enhanced-codes, pipelining-mta, size-offered, smtputf8-missing, dsn-parameters
+  void offersWhatSendmailNeedsAndNoMore() {
     LmtpServer server(limits());
     check("220 here LMTP lmtpq\r\n", server.output());
     check("250-here\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n",
@@ -123,7 +124,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
                                   "LHLO a\r\nMAIL FROM:<s>\r\nRCPT TO:<u>\r\nDATA\r\n",
                                   kMessage,
                                   "QUIT\r\n"};
-    // Code and next state in greeted, ready, mail, rcpt; behind that verbs are text or unread.
+    // Code and next state in greeted, ready, mail, rcpt; in later states verbs are text or unread.
     const struct {
       const char* line;
       const char* ends[4];
@@ -159,7 +160,8 @@ class LmtpServerTest : public CppUnit::TestFixture {
     }
   }
 
-  void everyReplyIsOneLineWithAnEnhancedStatusThatFits() {  // T24, T74, T81
+  // traps: long-reply-line, enhanced-codes, 421-after-end-of-data
+  void everyReplyIsOneLineWithAMatchingEnhancedStatus() {
     Session session;
     session.say("LHLO a\r\n");
     const std::string longest = "RCPT TO:<" + std::string(5000, 'x') + ">";
@@ -192,13 +194,13 @@ class LmtpServerTest : public CppUnit::TestFixture {
     }
   }
 
-  void dataWithoutARecipientDoesNotOpenTheBody() {
+  void dataWithoutARecipientIsRefused() {
     Session session;
     session.say("LHLO a\r\nMAIL FROM:<s>\r\nRCPT TO:<>\r\n");
     check("503 250 250 354", session.codes("DATA\r\nNOOP\r\nRCPT TO:<u>\r\nDATA\r\n"));
   }
 
-  void keepsTheEnvelopeInTheClientsOrder() {  // T17, T44
+  void keepsTheEnvelopeInTheClientsOrder() {  // traps: one-reply-per-recipient, null-sender
     Session session;
     session.say(
         "LHLO a\r\nMAIL FROM:<> SIZE=10 BODY=8BITMIME SMTPUTF8\r\n"
@@ -209,12 +211,12 @@ class LmtpServerTest : public CppUnit::TestFixture {
     check("<c><a@x><c>", recipients(session));
   }
 
-  void takesCommandsInAnyCase() {  // T34
+  void acceptsCommandsInAnyCase() {  // trap: command-spelling
     check("250 250 250 354", Session().codes("lhlo a\r\nMAIL From: <s@x>  size=3\r\n"
                                              "rCPT to : <u>\r\nData\r\n"));
   }
 
-  void onlyCrlfDotCrlfEndsTheMessage() {  // T03, T04
+  void onlyCrlfDotCrlfEndsTheMessage() {  // traps: bare-lf-ends-message, bare-cr-ends-message
     for (const char* text :
          {"a\n.\n", "a\n.\r\n", "a\r\n.\n", "a\r.\r\n", "a\r\n\r.\r\n", "a\r\n.\rQUIT",
           "a\r\n.\r\r\n", "a.\r\n", "a\r\n..\r\n", "a\r\n. \r\n"}) {
@@ -227,7 +229,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     }
   }
 
-  void keepsALoneDotAsText() {  // T11, T76: Sendmail stuffs with F=X
+  void keepsALoneDotAsText() {  // traps: odd-message, dot-stuffing; Sendmail stuffs with F=X; Sendmail stuffs with F=X
     Session session;
     session.say("LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<u>\r\nDATA\r\n..\r\n...\r\n.a\r\n\r\n.\r\n");
     check(".\r\n..\r\na\r\n\r\n", session.body);
@@ -236,7 +238,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     check("deciding", empty.state() + empty.body);
   }
 
-  void givesOneReplyForEachRecipientAfterTheDot() {
+  void sendsOneReplyPerRecipientAfterTheEndOfData() {
     Session session;
     check("250 250 250 250 354", session.codes(kMessage));
     check("deciding hi\r\n", session.state() + " " + session.body);
@@ -245,7 +247,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     check("ready", session.state());
   }
 
-  void readsNothingWhileItDecides() {
+  void readsNothingUntilTheMessageIsAnswered() {
     Session session;
     session.say(std::string(kMessage) + "RSET\r\nQUIT\r\n");
     check("RSET\r\nQUIT\r\n", session.rest);
@@ -277,11 +279,11 @@ class LmtpServerTest : public CppUnit::TestFixture {
     return all + session.state();
   }
 
-  void takesAWholeSessionInOnePiece() {
+  void acceptsAWholeSessionInOnePiece() {
     check(
         "250-here\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"
-        "250 2.1.0 Sender taken\r\n250 2.1.5 Recipient taken\r\n"
-        "354 End with a dot on a line of its own\r\n<u>a\r\n.b\r\n250 2.1.5 in\r\n"
+        "250 2.1.0 Sender ok\r\n250 2.1.5 Recipient ok\r\n"
+        "354 End data with <CR><LF>.<CR><LF>\r\n<u>a\r\n.b\r\n250 2.1.5 in\r\n"
         "221 2.0.0 Bye\r\nclosed",
         play("LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<u>\r\nDATA\r\na\r\n..b\r\n.\r\nQUIT\r\n", 999, 1));
   }
@@ -299,7 +301,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     check(whole, play(input, 1, 1), "byte by byte");
   }
 
-  void oneTransactionLeavesNothingToTheNext() {  // T94
+  void oneTransactionLeavesNoStateToTheNext() {  // trap: state-between-messages
     for (const char* between : {"", "RSET\r\n", "LHLO a\r\n"}) {
       Session session;
       session.say(kMessage);
@@ -315,7 +317,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     }
   }
 
-  void aRefusedMailLeavesNoTransaction() {  // T26, on our side
+  void aRefusedMailLeavesNoTransaction() {  // trap: refused-mail; as a server
     for (const char* mail : {"MAIL FROM:<a b>", "MAIL FROM:<a> SIZE=x", "MAIL FROM:<a> FOO"}) {
       Session session;
       session.say("LHLO a\r\n");
@@ -324,7 +326,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     }
   }
 
-  void oneRefusedRecipientLeavesTheOthers() {  // T36
+  void aRefusedRecipientDoesNotAffectTheOthers() {  // trap: recipients-apart
     Session session;
     check("250 250 250 553 555 250", session.codes("LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<a>\r\n"
                                                    "RCPT TO:<b c>\r\nRCPT TO:<d> ORCPT=e\r\n"
@@ -332,7 +334,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     check("<a><f>", recipients(session));
   }
 
-  void refusesOneRecipientTooManyForNow() {
+  void refusesRecipientsBeyondTheLimitTemporarily() {
     ServerLimits few = limits();
     few.max_recipients = 2;
     Session session(few);
@@ -342,7 +344,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     check("<a><b>", recipients(session));
   }
 
-  void refusesADeclaredSizeOverTheLimit() {  // T83
+  void refusesADeclaredSizeOverTheLimit() {  // trap: size-offered
     ServerLimits sized = limits();
     sized.max_size = 1000;
     const std::pair<const char*, const char*> rows[] = {
@@ -359,7 +361,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     check("250 250", Session().codes("LHLO a\r\nMAIL FROM:<a> SIZE=18446744073709551615\r\n"));
   }
 
-  void aLineOfAMegabyteIsRefusedAndItsTailIsNoCommand() {  // T33, on our side
+  void aLineOfAMegabyteIsRefusedAndItsTailIsNoCommand() {  // trap: long-command; as a server
     for (const std::size_t length : {4097u, 8192u, 1u << 20}) {
       for (const std::size_t piece : {1000u, 4096u, 1u << 21}) {
         const std::string line = std::string(length, 'x') + "QUIT\r\nNOOP\r\n";
@@ -372,7 +374,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(play("NOOP " + std::string(4092, 'x') + "\r\n", 1, 1).starts_with("500"));
   }
 
-  void aLongLineOfRcptIsARefusedAddress() {
+  void aTooLongRcptLineIsARefusedAddress() {
     Session session;
     session.say("LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<u>\r\n");
     CPPUNIT_ASSERT(
@@ -380,7 +382,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     check("<u>", recipients(session));
   }
 
-  void aLoneCrOrANulHidesNoCommand() {
+  void aLoneCrOrANulCannotHideACommand() {
     Session session;
     session.say("LHLO a\r\n");
     check("553", session.codes("MAIL FROM:<a\rRCPT TO:<b>\r\n"));
@@ -390,7 +392,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     check("ready", session.state());
   }
 
-  void readsNothingBehindQuit() {
+  void readsNothingAfterQuit() {
     Session session;
     check("221", session.codes("QUIT\r\nLHLO a\r\n"));
     check("LHLO a\r\n", session.rest);
@@ -403,7 +405,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     return made;
   }
 
-  void offersWhatTheSessionMayHave() {
+  void offersWhatTheLimitsAllow() {
     const std::string head = "250-here\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n";
     const std::pair<Offers, const char*> rows[] = {
         {{}, ""},
@@ -414,7 +416,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
          "250-PIPELINING\r\n250-IGNOREQUOTA\r\n250-TRACE\r\n"}};
     for (const auto& [offers, lines] : rows) {
       check(head + lines + "250 SMTPUTF8\r\n", Session(offering(offers)).say("LHLO a\r\n"));
-      // What is not offered is not understood.
+      // A verb that is not offered is unknown.
       Session session(offering(offers));
       session.say("LHLO a\r\nMAIL FROM:<>\r\n");
       check(offers.has(Offer::kIgnoreQuota) ? "250" : "555",
@@ -424,7 +426,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(ServerLimits().offers == Offers());
   }
 
-  void takesIgnoreQuotaForTheRecipientsThatHaveIt() {
+  void acceptsIgnoreQuotaPerRecipient() {
     Session session(offering({Offer::kIgnoreQuota}));
     check("250 250 250 555 250 250",
           session.codes("LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<a> ignorequota \r\n"
@@ -443,7 +445,8 @@ class LmtpServerTest : public CppUnit::TestFixture {
     return trace;
   }
 
-  void aTraceStaysUntilRset() {  // T59: as with Cyrus, the message's end does not clear it
+  // trap: trace-id-stays
+  void aTraceIdStaysUntilRset() {  // as with Cyrus, the end of the message does not clear it
     Session session(offering({Offer::kTrace}));
     session.say("LHLO a\r\n");
     check("", trace_of_next(session));
@@ -456,7 +459,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     check("t2", trace_of_next(session));
     session.say("RSET\r\n");
     check("", trace_of_next(session));
-    // Within a transaction it is that message's.
+    // Within a transaction it applies to that message.
     session.say("MAIL FROM:<>\r\nTRACE t3\r\nRCPT TO:<u>\r\nTRACE t4\r\nDATA\r\n.\r\n");
     check("t4", session.server.envelope().trace.text());
     check("<u>", recipients(session));
@@ -473,7 +476,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     }
   }
 
-  void anInvalidTraceLeavesTheOneBefore() {  // T58
+  void anInvalidTraceLeavesThePreviousId() {  // trap: trace-refused
     const std::string longest(255, 'x');
     for (const std::string& bad :
          {std::string(), std::string("a b"), std::string("a/b"), std::string("\xc3\xb6"),
@@ -496,12 +499,12 @@ class LmtpServerTest : public CppUnit::TestFixture {
     const Offers all{Offer::kPipelining, Offer::kIgnoreQuota, Offer::kTrace};
     const std::string whole = play(input, input.size(), 1, offering(all));
     check(
-        "250 2.0.0 Ok TRACEID=<t>\r\n250 2.1.0 Sender taken\r\n250 2.1.5 Recipient taken\r\n"
-        "250 2.1.5 Recipient taken\r\n354 End with a dot on a line of its own\r\n"
+        "250 2.0.0 Ok TRACEID=<t>\r\n250 2.1.0 Sender ok\r\n250 2.1.5 Recipient ok\r\n"
+        "250 2.1.5 Recipient ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n"
         "<u>!<v>a\r\n.b\r\n250 2.1.5 in\r\n250 2.1.5 in\r\n250 2.0.0 Ok\r\n"
-        "250 2.1.0 Sender taken\r\n250 2.1.5 Recipient taken\r\n"
-        "354 End with a dot on a line of its own\r\n<w>250 2.1.5 in\r\n"
-        "250 2.1.0 Sender taken\r\n250 2.1.5 Recipient taken\r\n221 2.0.0 Bye\r\nclosed",
+        "250 2.1.0 Sender ok\r\n250 2.1.5 Recipient ok\r\n"
+        "354 End data with <CR><LF>.<CR><LF>\r\n<w>250 2.1.5 in\r\n"
+        "250 2.1.0 Sender ok\r\n250 2.1.5 Recipient ok\r\n221 2.0.0 Bye\r\nclosed",
         whole.substr(whole.find("250 2.0.0 Ok TRACEID")));
     for (std::size_t cut = 1; cut < input.size(); ++cut) {
       check(whole, play(input, cut, input.size(), offering(all)), "cut at " + std::to_string(cut));
@@ -509,7 +512,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     check(whole, play(input, 1, 1, offering(all)), "byte by byte");
   }
 
-  void drainingRefusesTheNextMailAndNothingElse() {
+  void drainingRefusesOnlyTheNextMail() {
     const struct {
       const char* opened;
       const char* rest;
@@ -530,13 +533,13 @@ class LmtpServerTest : public CppUnit::TestFixture {
         session.server.answer({"250 2.1.5 in\r\n"});
         check("250 2.1.5 in\r\n", session.say(""));
       }
-      check("421 4.3.2 Going down; try again soon\r\n",
+      check("421 4.3.2 Shutting down; try again later\r\n",
             session.say("MAIL FROM:<>\r\nRCPT TO:<x>\r\nDATA\r\n"), row.opened);
       check("closed", session.state());
     }
   }
 
-  void saysGoodbyeOnlyBeforeData() {
+  void sends421OnlyBeforeData() {
     for (const char* before : {"", "LHLO a\r\n", "LHLO a\r\nMAIL FROM:<>\r\n",
                                "LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<u>\r\n"}) {
       Session session;
@@ -564,7 +567,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     return made;
   }
 
-  void commandsWithoutAMessageEndTheSession() {
+  void tooManyCommandsWithoutAMessageEndTheSession() {
     for (const std::string& line :
          {std::string("NOOP"), std::string("RSET"), std::string("LHLO a"), std::string("LHLO"),
           std::string("FOO"), std::string("VRFY u"), std::string("RCPT TO:<u>"),
@@ -591,7 +594,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
     }
   }
 
-  void recipientsAndMessagesAreNoIdling() {
+  void recipientsAndMessagesAreNotIdleCommands() {
     Session session(patient(3));
     check("250 250", session.codes("LHLO a\r\nNOOP\r\n"));
     for (int message = 0; message < 4; ++message) {

@@ -13,7 +13,7 @@ void check(const std::string& expected, const std::string& actual, const std::st
   CPPUNIT_ASSERT_EQUAL_MESSAGE(about, expected, actual);
 }
 
-// The summaries of all replies, then what is left: "...", where more is needed, or "bad".
+// The summaries of all replies, then the rest: "..." if more is needed, or "bad".
 std::string parse_all(std::string_view bytes, std::size_t first = ~0u, std::size_t other = ~0u) {
   ReplyParser parser;
   std::string all;
@@ -47,19 +47,20 @@ Reply one(std::string_view bytes) {
 class ReplyTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(ReplyTest);
   CPPUNIT_TEST(readsReplies);
-  CPPUNIT_TEST(refusesWhatIsNoReply);
+  CPPUNIT_TEST(rejectsInvalidReplies);
   CPPUNIT_TEST(everyCutOfTheBytesGivesTheSameReplies);
-  CPPUNIT_TEST(keepsOnlyAStatusThatFitsTheCode);
-  CPPUNIT_TEST(readsEnhancedStatusesToTheLetter);
+  CPPUNIT_TEST(keepsOnlyAStatusThatMatchesTheCode);
+  CPPUNIT_TEST(readsOnlyValidEnhancedStatuses);
   CPPUNIT_TEST(putsDetailBeforeExplanation);
   CPPUNIT_TEST(aMultiLineReplyKeepsItsLines);
   CPPUNIT_TEST(leavesTheNextReplyInTheInput);
   CPPUNIT_TEST(makesEveryTextPrintable);
-  CPPUNIT_TEST(cutsALongLineAndReadsOn);
+  CPPUNIT_TEST(cutsALongLineAndGoesOnReading);
   CPPUNIT_TEST(cutsAReplyOfManyLines);
-  CPPUNIT_TEST(givesUpAReplyWithoutEnd);
+  CPPUNIT_TEST(rejectsAnEndlessReply);
   CPPUNIT_TEST(findsTheSessionId);
   CPPUNIT_TEST(printsOneShortPrintableLine);
+  CPPUNIT_TEST(aCappedReplyIsOneLineOfBoundedLength);
   CPPUNIT_TEST_SUITE_END();
 
   void readsReplies() {
@@ -74,8 +75,9 @@ class ReplyTest : public CppUnit::TestFixture {
         {"452 4.2.2 Over quota\r\n", "452 4.2.2 Over quota; "},
         {"452 4.2.2\r\n", "452 4.2.2; "},
         {"250-a\r\n250-b\r\n250 c\r\n", "250 a b c; "},
-        {"550-5.1.1 a\r\n550-5.1.1 b\r\n550 5.1.1 c\r\n", "550 5.1.1 a b c; "},  // T23
-        {"421-4.3.0 usage\r\n421 4.3.0 bye\r\n", "421 4.3.0 usage bye; "},       // T50
+        // trap: multi-line-reply
+        {"550-5.1.1 a\r\n550-5.1.1 b\r\n550 5.1.1 c\r\n", "550 5.1.1 a b c; "},
+        {"421-4.3.0 usage\r\n421 4.3.0 bye\r\n", "421 4.3.0 usage bye; "},  // trap: odd-greeting
         {"250 a\r\n550 b\r\n", "250 a; 550 b; "},
         {"250 a\r\n55", "250 a; ..."},
         {"250-a\r\n", "..."},
@@ -85,7 +87,7 @@ class ReplyTest : public CppUnit::TestFixture {
     }
   }
 
-  void refusesWhatIsNoReply() {  // T21
+  void rejectsInvalidReplies() {  // trap: invalid-final-reply
     for (const char* bytes :
          {"\r\n", "\n", "25\r\n", "2500 x\r\n", "250x\r\n", "hello\r\n", " 250 x\r\n", "050 x\r\n",
           "650 x\r\n", "2x0 x\r\n", "+OK\r\n", "250\tx\r\n", "250\r\r\n", "250-a\r\nb\r\n",
@@ -95,7 +97,7 @@ class ReplyTest : public CppUnit::TestFixture {
     check("250 a; bad", parse_all("250 a\r\nfoo\r\n250 b\r\n"));
   }
 
-  void everyCutOfTheBytesGivesTheSameReplies() {  // T18
+  void everyCutOfTheBytesGivesTheSameReplies() {  // trap: replies-cut-anywhere
     const std::string_view good =
         "220 hi\r\n250-mail\r\n250-SIZE 5\r\n250 Ok SESSIONID=<s>\r\n452 4.2.2 full\r\n354\r\n"
         "550-5.1.1 a\r\n550-b\r\n550 5.1.1 c\r\n250";
@@ -111,7 +113,7 @@ class ReplyTest : public CppUnit::TestFixture {
     }
   }
 
-  void keepsOnlyAStatusThatFitsTheCode() {
+  void keepsOnlyAStatusThatMatchesTheCode() {
     CPPUNIT_ASSERT((one("250 2.1.5 ok\r\n").status == EnhancedStatus{2, 1, 5}));
     for (const char* bytes : {"250 5.1.5 ok\r\n", "550 4.1.1 no\r\n", "452 2.0.0 x\r\n",
                               "250 ok\r\n", "354 2.0.0 go\r\n", "250 3.0.0 ok\r\n"}) {
@@ -123,7 +125,7 @@ class ReplyTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT((last.status == EnhancedStatus{5, 7, 1}));
   }
 
-  void readsEnhancedStatusesToTheLetter() {  // RFC 3463 section 2
+  void readsOnlyValidEnhancedStatuses() {  // RFC 3463 section 2
     for (const char* text : {"2.0.0", "4.2.2 ", "5.123.999 x", "2.1.5  two spaces"}) {
       std::string_view rest = text;
       CPPUNIT_ASSERT_MESSAGE(text, EnhancedStatus::take(rest));
@@ -139,7 +141,8 @@ class ReplyTest : public CppUnit::TestFixture {
     check("5.123.7", EnhancedStatus{5, 123, 7}.text());
   }
 
-  void putsDetailBeforeExplanation() {  // T24: who reads one line reads the detail
+  // trap: long-reply-line
+  void putsDetailBeforeExplanation() {  // a reader of one line gets the detail
     const Reply reply = one("550-Please see\r\n550-5.1.1 unknown user\r\n550 our pages\r\n");
     check("550 5.1.1 unknown user; Please see our pages", reply.summary());
   }
@@ -167,7 +170,7 @@ class ReplyTest : public CppUnit::TestFixture {
     check("a?b?c?[1m????d", reply.text());
   }
 
-  void cutsALongLineAndReadsOn() {
+  void cutsALongLineAndGoesOnReading() {
     const std::string megabyte(1 << 20, 'x');
     const std::string bytes = "250 2.1.5 " + megabyte + "\r\n550 no\r\n";
     const std::string kept = "250 2.1.5 " + std::string(ReplyParser::kMaxKeptLine - 10, 'x');
@@ -188,7 +191,7 @@ class ReplyTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT((reply.status == EnhancedStatus{2, 1, 5}));
   }
 
-  void givesUpAReplyWithoutEnd() {
+  void rejectsAnEndlessReply() {
     for (const std::string& piece : {std::string(1 << 16, 'x'), std::string("more\r\n250-")}) {
       ReplyParser parser;
       std::string_view input = "250-";
@@ -204,7 +207,7 @@ class ReplyTest : public CppUnit::TestFixture {
     }
   }
 
-  void findsTheSessionId() {  // T51, T60
+  void findsTheSessionId() {  // traps: sessionid-in-lhlo, sessionid-changes
     const std::pair<const char*, const char*> rows[] = {
         {"250 2.0.0 Ok SESSIONID=<lmtp-7-1>\r\n", "lmtp-7-1"},
         {"250-host\r\n250-TRACE\r\n250 Ok SESSIONID=<a>\r\n", "a"},
@@ -219,13 +222,26 @@ class ReplyTest : public CppUnit::TestFixture {
     }
   }
 
-  void printsOneShortPrintableLine() {  // T24
+  void printsOneShortPrintableLine() {  // trap: long-reply-line
     check("452 4.2.2 Over quota\r\n", reply_line(452, {4, 2, 2}, "Over quota"));
     check("550 5.1.1 a??250 b?c??\r\n", reply_line(550, {5, 1, 1}, "a\r\n250 b\tc\xc3\xa9"));
     const std::string longest = reply_line(550, {5, 1, 1}, std::string(1 << 20, 'x'));
     CPPUNIT_ASSERT_EQUAL(kMaxReplyLine, longest.size());
     CPPUNIT_ASSERT(longest.ends_with("x\r\n"));
     CPPUNIT_ASSERT_EQUAL(longest.size() - 1, longest.find('\n'));
+  }
+
+  void aCappedReplyIsOneLineOfBoundedLength() {
+    CPPUNIT_ASSERT_EQUAL(std::string("abc"), capped("abc"));
+    CPPUNIT_ASSERT_EQUAL(std::string("ab"), capped("abc", 2));
+    CPPUNIT_ASSERT_EQUAL(kMaxReplyLine, capped(std::string(2000, 'x')).size());
+    const Reply small{250, EnhancedStatus{2, 1, 5}, {"ok"}, {0}};
+    CPPUNIT_ASSERT_EQUAL(std::string("250 2.1.5 ok"), capped(small).summary());
+    const Reply large{550, EnhancedStatus{5, 1, 1}, {std::string(900, 'x'), "detail"}, {1}};
+    const Reply shown = capped(large);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, shown.lines.size());
+    CPPUNIT_ASSERT_EQUAL(kMaxReplyLine, shown.lines[0].size());
+    CPPUNIT_ASSERT(shown.summary().starts_with("550 5.1.1 detail; xxx"));
   }
 };
 

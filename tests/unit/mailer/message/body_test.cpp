@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// No two pieces alike, so that a piece lost, doubled or moved shows.
+// All pieces differ, so that a lost, repeated or moved piece is noticed.
 std::string text_of(std::size_t size) {
   std::string text;
   for (std::size_t i = 0; text.size() < size; ++i) {
@@ -57,7 +57,7 @@ Read read_all(const Body& body) {
   }
 }
 
-// A disk with so much room in one file, to this process, while the object lives.
+// Limits the size of a file that this process can write while the object lives.
 class SmallDisk {
  public:
   explicit SmallDisk(rlim_t bytes) {
@@ -82,15 +82,15 @@ class SmallDisk {
 
 class BodyTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(BodyTest);
-  CPPUNIT_TEST(givesBackEveryByteAsOftenAsAsked);
+  CPPUNIT_TEST(everyByteCanBeReadAsOftenAsNeeded);
   CPPUNIT_TEST(twoReadersDoNotDisturbEachOther);
-  CPPUNIT_TEST(keepsTheHeadWhereverTheRestIs);
-  CPPUNIT_TEST(aSpoolHasNoName);
+  CPPUNIT_TEST(theHeadIsKeptInMemory);
+  CPPUNIT_TEST(aSpoolFileHasNoName);
   CPPUNIT_TEST(aSmallMessageNeedsNoSpool);
-  CPPUNIT_TEST(aSpoolThatCannotBeMadeIsToldAfterwards);
-  CPPUNIT_TEST(aDiskThatFillsUpIsToldAfterwards);
+  CPPUNIT_TEST(aSpoolThatCannotBeCreatedIsReportedAtTheEnd);
+  CPPUNIT_TEST(aFullDiskIsReportedAtTheEnd);
   CPPUNIT_TEST(aMessageOverTheLimitIsCountedAndNotKept);
-  CPPUNIT_TEST(aBodyThatIsNotGoodIsNeverReadToItsEnd);
+  CPPUNIT_TEST(anIncompleteBodyIsNeverReadAsComplete);
   CPPUNIT_TEST_SUITE_END();
 
  public:
@@ -104,7 +104,7 @@ class BodyTest : public CppUnit::TestFixture {
  private:
   std::string folder_;
 
-  void givesBackEveryByteAsOftenAsAsked() {
+  void everyByteCanBeReadAsOftenAsNeeded() {
     const std::size_t sizes[] = {0,       1,       65'535,  65'536,  65'537,
                                  262'143, 262'144, 262'145, 327'680, 2'000'001};
     const std::size_t pieces[] = {997, 65'536, 262'144, 262'145, 4'000'000};
@@ -143,7 +143,7 @@ class BodyTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(read[1] == text);
   }
 
-  void keepsTheHeadWhereverTheRestIs() {
+  void theHeadIsKeptInMemory() {
     for (const std::size_t size : {0u, 1u, 65'536u, 65'537u, 262'144u, 262'145u, 1'000'000u}) {
       const std::string text = text_of(size);
       for (const std::size_t piece : {1'000u, 4'000'000u}) {
@@ -160,7 +160,7 @@ class BodyTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(body.head() == text.substr(0, Body::kHead));
   }
 
-  void aSpoolHasNoName() {
+  void aSpoolFileHasNoName() {
     Body body(folder_, std::nullopt);
     body.append(text_of(300'000));
     CPPUNIT_ASSERT(fs::is_empty(folder_));
@@ -175,10 +175,10 @@ class BodyTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(read_all(body).text == text);
   }
 
-  void aSpoolThatCannotBeMadeIsToldAfterwards() {
+  void aSpoolThatCannotBeCreatedIsReportedAtTheEnd() {
     const std::string file = folder_ + "/file";
     fclose(fopen(file.c_str(), "w"));
-    // In /proc no file can be made, by either way of making one.
+    // In /proc no file can be created.
     for (const std::string& directory : {folder_ + "/none", file, std::string("/proc")}) {
       Body body(directory, std::nullopt);
       append_in_pieces(body, text_of(262'145), 1000);
@@ -191,7 +191,7 @@ class BodyTest : public CppUnit::TestFixture {
     }
   }
 
-  void aDiskThatFillsUpIsToldAfterwards() {
+  void aFullDiskIsReportedAtTheEnd() {
     for (const rlim_t room : {0u, 1u, 65'536u, 262'144u, 300'000u, 499'999u}) {
       Body body(folder_, std::nullopt);
       {
@@ -227,7 +227,7 @@ class BodyTest : public CppUnit::TestFixture {
     }
   }
 
-  void aBodyThatIsNotGoodIsNeverReadToItsEnd() {
+  void anIncompleteBodyIsNeverReadAsComplete() {
     Body unspooled("/nowhere", std::nullopt);
     append_in_pieces(unspooled, text_of(300'000), 1000);
     CPPUNIT_ASSERT(unspooled.state() == Body::State::kUnspooled);

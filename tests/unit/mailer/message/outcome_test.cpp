@@ -37,23 +37,23 @@ TraceId id_of(const std::string& text) { return TraceId::parse(text).value(); }
 class OutcomeTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(OutcomeTest);
   CPPUNIT_TEST(everyStageKeepsTheClassOfAnOrdinaryReply);
-  CPPUNIT_TEST(aPlainCodeGetsTheStatusThatItMeans);
-  CPPUNIT_TEST(aStageMattersWhereTheSameCodeMeansAnother);
-  CPPUNIT_TEST(a421BehindTheDotIsUncertain);
-  CPPUNIT_TEST(aQuarrelOverTheDialogueIsTemporaryBeforeTheDotOnly);
+  CPPUNIT_TEST(aCodeWithoutEnhancedStatusGetsTheMatchingOne);
+  CPPUNIT_TEST(theStageDecidesWhereACodeHasTwoMeanings);
+  CPPUNIT_TEST(a421AfterEndOfDataIsAPossibleDuplicate);
+  CPPUNIT_TEST(aProtocolErrorIsTemporaryBeforeEndOfDataOnly);
   CPPUNIT_TEST(aMissingLoginIsTemporaryAtEveryStage);
   CPPUNIT_TEST(everyReplyOfAStoreBecomesOneThatSendmailReadsAsMeant);
-  CPPUNIT_TEST(ourOwnTroubleIsTemporaryAndOnlyTheMessagesFaultIsNot);
-  CPPUNIT_TEST(troubleTellsItsDetail);
-  CPPUNIT_TEST(whatAnAdminRefusesIsPermanentByItsClassOnly);
-  CPPUNIT_TEST(theStoresWordsAreKept);
-  CPPUNIT_TEST(wordsAreOursWhereTheStoreSaidNothing);
+  CPPUNIT_TEST(onlyFaultsOfTheMessageArePermanent);
+  CPPUNIT_TEST(aTroubleTextHasItsDetail);
+  CPPUNIT_TEST(anErrorRouteIsPermanentInClass5Only);
+  CPPUNIT_TEST(theStoresReplyIsKept);
+  CPPUNIT_TEST(theReplyIsOursWhereTheStoreSentNone);
   CPPUNIT_TEST(aReplyCarriesTheTraceIdOnce);
   CPPUNIT_TEST(aReplyWithoutTraceIdHasNoMark);
   CPPUNIT_TEST(theTraceIdIsNeverCutOffALongReply);
-  CPPUNIT_TEST(theTraceIdOfTheStoresOwnWordsIsNeverCutOff);
+  CPPUNIT_TEST(theTraceIdInTheStoresReplyIsNeverCutOff);
   CPPUNIT_TEST(aReplyIsOnePrintableLine);
-  CPPUNIT_TEST(theExitStatusIsTheFirstRefusalsUnlessOneMayBeTriedAgain);
+  CPPUNIT_TEST(theExitStatusIsTempfailOrTheFirstRefusals);
   CPPUNIT_TEST_SUITE_END();
 
   void everyStageKeepsTheClassOfAnOrdinaryReply() {
@@ -94,7 +94,7 @@ class OutcomeTest : public CppUnit::TestFixture {
     }
   }
 
-  void aPlainCodeGetsTheStatusThatItMeans() {
+  void aCodeWithoutEnhancedStatusGetsTheMatchingOne() {
     const struct {
       const char* said;
       const char* becomes;
@@ -116,7 +116,7 @@ class OutcomeTest : public CppUnit::TestFixture {
     }
   }
 
-  void aStageMattersWhereTheSameCodeMeansAnother() {
+  void theStageDecidesWhereACodeHasTwoMeanings() {
     const struct {
       Awaited stage;
       const char* said;
@@ -134,8 +134,8 @@ class OutcomeTest : public CppUnit::TestFixture {
     }
   }
 
-  // Dovecot says 421 when it shuts down, and may have filed the message before.
-  void a421BehindTheDotIsUncertain() {
+  // Dovecot sends 421 when it shuts down, and may have filed the message before.
+  void a421AfterEndOfDataIsAPossibleDuplicate() {
     const Outcome behind = decided(Awaited::kFinal, "421 4.3.2 shutting down");
     CPPUNIT_ASSERT_EQUAL(std::string("deferred 451 4.4.2"), verdict(behind));
     CPPUNIT_ASSERT(behind.text.find("possible duplicate") != std::string::npos);
@@ -147,20 +147,20 @@ class OutcomeTest : public CppUnit::TestFixture {
     }
   }
 
-  void aQuarrelOverTheDialogueIsTemporaryBeforeTheDotOnly() {
+  void aProtocolErrorIsTemporaryBeforeEndOfDataOnly() {
     for (const char* code : {"500", "502", "503", "504"}) {
       const std::string said = std::string(code) + " 5.5.1 Nested MAIL command";
       for (const Awaited stage : {Awaited::kMail, Awaited::kRcpt, Awaited::kData}) {
         const Outcome outcome = decided(stage, said);
         CPPUNIT_ASSERT_EQUAL_MESSAGE(said, std::string("deferred 451 4.5.0"), verdict(outcome));
-        CPPUNIT_ASSERT_EQUAL(said, outcome.store_said);
+        CPPUNIT_ASSERT_EQUAL(said, outcome.store_reply);
       }
       CPPUNIT_ASSERT_EQUAL_MESSAGE(said, std::string("refused 554 5.5.1"),
                                    verdict(decided(Awaited::kFinal, said)));
     }
   }
 
-  void aMissingLoginIsTemporaryAtEveryStage() {  // T49
+  void aMissingLoginIsTemporaryAtEveryStage() {  // trap: login-demanded
     for (const Awaited stage : kStages) {
       CPPUNIT_ASSERT_EQUAL(std::string("deferred 430 4.7.0"),
                            verdict(decided(stage, "430 4.7.0 Authentication required")));
@@ -173,7 +173,7 @@ class OutcomeTest : public CppUnit::TestFixture {
   }
 
   // Sendmail (smtpgetstat) defers 4xx, bounces 55x, and takes any other 5xx for a protocol error;
-  // behind a 421 it throws away what follows.
+  // after a 421 it ignores all replies.
   void everyReplyOfAStoreBecomesOneThatSendmailReadsAsMeant() {
     for (int code = 200; code < 600; code = code == 299 ? 400 : code + 1) {
       for (const char* status : {"", "2.1.5 ", "4.7.0 ", "5.123.999 "}) {
@@ -194,7 +194,7 @@ class OutcomeTest : public CppUnit::TestFixture {
     }
   }
 
-  void ourOwnTroubleIsTemporaryAndOnlyTheMessagesFaultIsNot() {
+  void onlyFaultsOfTheMessageArePermanent() {
     const struct {
       Trouble trouble;
       const char* becomes;
@@ -205,7 +205,7 @@ class OutcomeTest : public CppUnit::TestFixture {
         {Trouble::kBusy, "deferred 451 4.4.5"},
         {Trouble::kLost, "deferred 451 4.4.2"},
         {Trouble::kUncertain, "deferred 451 4.4.2"},
-        {Trouble::kNonsense, "deferred 451 4.5.0"},
+        {Trouble::kProtocolError, "deferred 451 4.5.0"},
         {Trouble::kSpool, "deferred 452 4.3.1"},
         {Trouble::kConfiguration, "deferred 451 4.3.5"},
         {Trouble::kUnrouted, "deferred 451 4.4.3"},
@@ -220,36 +220,37 @@ class OutcomeTest : public CppUnit::TestFixture {
     }
   }
 
-  void troubleTellsItsDetail() {
+  void aTroubleTextHasItsDetail() {
     for (int i = 0; i <= static_cast<int>(Trouble::kBadAddress); ++i) {
       const Outcome outcome = outcome_of(static_cast<Trouble>(i), "the detail");
       CPPUNIT_ASSERT(outcome.text.ends_with("the detail"));
-      CPPUNIT_ASSERT(outcome.store_said.empty());
+      CPPUNIT_ASSERT(outcome.store_reply.empty());
       const bool doubtful = outcome.text.find("possible duplicate") != std::string::npos;
       CPPUNIT_ASSERT_EQUAL(static_cast<Trouble>(i) == Trouble::kUncertain, doubtful);
     }
   }
 
-  void whatAnAdminRefusesIsPermanentByItsClassOnly() {
+  void anErrorRouteIsPermanentInClass5Only() {
     CPPUNIT_ASSERT_EQUAL(std::string("refused 550 5.1.6"), verdict(outcome_of({5, 1, 6}, "moved")));
     CPPUNIT_ASSERT_EQUAL(std::string("deferred 451 4.2.1"),
                          verdict(outcome_of({4, 2, 1}, "moves")));
-    CPPUNIT_ASSERT_EQUAL(std::string("550 5.1.6 moved"), words_of(outcome_of({5, 1, 6}, "moved")));
+    CPPUNIT_ASSERT_EQUAL(std::string("550 5.1.6 moved"),
+                         reply_text(outcome_of({5, 1, 6}, "moved")));
   }
 
-  void theStoresWordsAreKept() {
+  void theStoresReplyIsKept() {
     const Outcome moved = decided(Awaited::kRcpt, "571 5.7.1 blocked");
     CPPUNIT_ASSERT_EQUAL(std::string("blocked"), moved.text);
-    CPPUNIT_ASSERT_EQUAL(std::string("571 5.7.1 blocked"), moved.store_said);
-    CPPUNIT_ASSERT_EQUAL(std::string("571 5.7.1 blocked"), words_of(moved));
+    CPPUNIT_ASSERT_EQUAL(std::string("571 5.7.1 blocked"), moved.store_reply);
+    CPPUNIT_ASSERT_EQUAL(std::string("571 5.7.1 blocked"), reply_text(moved));
     const Outcome unknown =
         decided(Awaited::kRcpt, "550-Mailbox unknown.\r\n550 5.1.1 User unknown");
     CPPUNIT_ASSERT_EQUAL(std::string("User unknown; Mailbox unknown."), unknown.text);
   }
 
-  void wordsAreOursWhereTheStoreSaidNothing() {
-    CPPUNIT_ASSERT_EQUAL(std::string("451 4.4.1 Store not reached: unix:/s: refused"),
-                         words_of(outcome_of(Trouble::kUnreachable, "unix:/s: refused")));
+  void theReplyIsOursWhereTheStoreSentNone() {
+    CPPUNIT_ASSERT_EQUAL(std::string("451 4.4.1 Store unreachable: unix:/s: refused"),
+                         reply_text(outcome_of(Trouble::kUnreachable, "unix:/s: refused")));
   }
 
   void aReplyCarriesTheTraceIdOnce() {
@@ -281,7 +282,7 @@ class OutcomeTest : public CppUnit::TestFixture {
     }
   }
 
-  void theTraceIdOfTheStoresOwnWordsIsNeverCutOff() {
+  void theTraceIdInTheStoresReplyIsNeverCutOff() {
     const std::string mark = "TRACEID=<t1-aaa>";
     Outcome outcome = outcome_of(Trouble::kLost, std::string(2000, 'x') + " " + mark);
     const std::string line = reply_line(outcome, id_of("t1-aaa"));
@@ -298,7 +299,7 @@ class OutcomeTest : public CppUnit::TestFixture {
     }
   }
 
-  void theExitStatusIsTheFirstRefusalsUnlessOneMayBeTriedAgain() {
+  void theExitStatusIsTempfailOrTheFirstRefusals() {
     const Outcome sent = decided(Awaited::kFinal, "250 2.1.5 ok");
     const Outcome later = decided(Awaited::kRcpt, "452 4.2.2 Over quota");
     const Outcome unknown = decided(Awaited::kRcpt, "550 5.1.1 User unknown");

@@ -6,21 +6,21 @@ using lmtpq::mailer::queue_id;
 
 class QueueIdTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(QueueIdTest);
-  CPPUNIT_TEST(readsTheFormsThatSendmailWrites);
+  CPPUNIT_TEST(everyFormThatSendmailWritesIsRead);
   CPPUNIT_TEST(theTopmostReceivedCounts);
-  CPPUNIT_TEST(whatTheClientSaysIsNotTakenForOurs);
-  CPPUNIT_TEST(commentsAndQuotedStringsHideNothingAndShowNothing);
-  CPPUNIT_TEST(keywordsAndTheFieldsNameHaveNoCase);
-  CPPUNIT_TEST(isEmptyWithoutAGoodId);
-  CPPUNIT_TEST(takes255BytesAndNot256);
-  CPPUNIT_TEST(aFieldThatIsCutOffIsNotRead);
+  CPPUNIT_TEST(anIdFromTheClientsNameIsNotUsed);
+  CPPUNIT_TEST(commentsAndQuotedStringsAreSkipped);
+  CPPUNIT_TEST(caseDoesNotMatter);
+  CPPUNIT_TEST(withoutAValidIdTheResultIsEmpty);
+  CPPUNIT_TEST(anIdHasAtMost255Bytes);
+  CPPUNIT_TEST(anIncompleteFieldIsNotRead);
   CPPUNIT_TEST_SUITE_END();
 
   static void check(const std::string& expected, const std::string& head) {
     CPPUNIT_ASSERT_EQUAL_MESSAGE(head, expected, queue_id(head).text());
   }
 
-  void readsTheFormsThatSendmailWrites() {
+  void everyFormThatSendmailWritesIsRead() {
     // By the daemon: HELO name, reverse name and address; several lines.
     check(
         "4AL93Qxa012345",
@@ -67,12 +67,12 @@ class QueueIdTest : public CppUnit::TestFixture {
     check("A1", "no field at all\r\nReceived: by b id A1; d\r\n\r\n");
     check("A1",
           "Received-SPF: by b id A0; d\r\nX-Received: by b id A0\r\nReceived: by b id A1\r\n");
-    // Whoever wrote the second is not our Sendmail.
+    // Our Sendmail did not write the second field.
     check("", "Received: by b; d\r\nReceived: by c id A2; d\r\n\r\n");
     check("", "Subject: s\r\n\r\nReceived: by b id A1; d\r\n\r\n");
   }
 
-  void whatTheClientSaysIsNotTakenForOurs() {
+  void anIdFromTheClientsNameIsNotUsed() {
     check("A1", "Received: from id x by y (h [192.0.2.1]) by b with ESMTP id A1; d\r\n\r\n");
     check("A1", "Received: from id (id x by id y [192.0.2.1]) by b with ESMTP id A1; d\r\n\r\n");
     check("A1", "Received: from by (h [192.0.2.1])\r\n\tby b with ESMTP id A1; d\r\n\r\n");
@@ -83,7 +83,7 @@ class QueueIdTest : public CppUnit::TestFixture {
     check("", "Received: from id A0; d\r\n\r\n");
   }
 
-  void commentsAndQuotedStringsHideNothingAndShowNothing() {
+  void commentsAndQuotedStringsAreSkipped() {
     check("A1", "Received: by b (a (nested (id A0)) id A0) id A1; d\r\n\r\n");
     check("A1", "Received: by b (8.17) id(c)A1(d);e\r\n\r\n");
     check("A1", "Received: (by x id A0) by b id A1; d\r\n\r\n");
@@ -93,14 +93,14 @@ class QueueIdTest : public CppUnit::TestFixture {
     check("", "Received: by b (never closed id A0; d\r\n\r\n");
   }
 
-  void keywordsAndTheFieldsNameHaveNoCase() {  // RFC 5321 section 4.4, RFC 5234 section 2.3
+  void caseDoesNotMatter() {  // RFC 5321 section 4.4, RFC 5234 section 2.3
     check("A1", "RECEIVED: by b id A1; d\r\n\r\n");
     check("A1", "received : by b id A1; d\r\n\r\n");
     check("aB1", "Received: From a By b With ESMTP Id aB1; d\r\n\r\n");
     check("aB1", "Received: FROM a BY b WITH ESMTP ID aB1; d\r\n\r\n");
   }
 
-  void isEmptyWithoutAGoodId() {
+  void withoutAValidIdTheResultIsEmpty() {
     for (const char* head :
          {"", "\r\n", "\r\nbody\r\n", "Subject: id A1\r\n\r\n", "Received:\r\n\r\n",
           "Received: by b\r\n\r\n", "Received: by b id\r\n\r\n", "Received: by b id;\r\n\r\n",
@@ -112,13 +112,13 @@ class QueueIdTest : public CppUnit::TestFixture {
     check("", std::string("Received: by b id A\0B; d\r\n\r\n", 28));
   }
 
-  void takes255BytesAndNot256() {
+  void anIdHasAtMost255Bytes() {
     const std::string longest(255, 'a');
     check(longest, "Received: by b id " + longest + "; d\r\n\r\n");
     check("", "Received: by b id " + longest + "a; d\r\n\r\n");
   }
 
-  void aFieldThatIsCutOffIsNotRead() {
+  void anIncompleteFieldIsNotRead() {
     const std::string head = "Received: by b id A123; d\r\n\r\n";
     for (std::size_t length = 0; length < head.size() - 2; ++length) {
       check("", head.substr(0, length));

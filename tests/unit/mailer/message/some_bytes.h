@@ -1,8 +1,4 @@
 // Bytes of every kind, the same ones in each run.
-//
-// What it is: a small generator. What it does not know: chance.
-// Called by: the tests of what carries bytes. Threads and lifetimes: a pure function.
-// Failure: none.
 #pragma once
 
 #include <string>

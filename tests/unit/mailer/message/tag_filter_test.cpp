@@ -31,13 +31,13 @@ Filtered filtered(std::string_view text, std::size_t piece) {
 
 class TagFilterTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(TagFilterTest);
-  CPPUNIT_TEST(takesTagsOutOfTheHeaderInEveryForm);
-  CPPUNIT_TEST(leavesEverythingElse);
-  CPPUNIT_TEST(aTagIsABoundedNumberOfBoundedTexts);
+  CPPUNIT_TEST(everyFormOfATagIsRemovedFromTheHeader);
+  CPPUNIT_TEST(everythingElseIsLeftAsItIs);
+  CPPUNIT_TEST(theNumberAndLengthOfKeptTagsAreLimited);
   CPPUNIT_TEST(theHeaderEndsAtTheFirstEmptyLineOnly);
   CPPUNIT_TEST_SUITE_END();
 
-  // However the bytes are cut.
+  // For every split of the bytes.
   static void check(const std::string& text, const std::string& rest,
                     const std::vector<std::string>& tags) {
     for (std::size_t piece = 1; piece <= text.size(); ++piece) {
@@ -49,7 +49,7 @@ class TagFilterTest : public CppUnit::TestFixture {
     }
   }
 
-  void takesTagsOutOfTheHeaderInEveryForm() {
+  void everyFormOfATagIsRemovedFromTheHeader() {
     const std::string rest = "A: 1\r\nB: 2\r\n 3\r\n\r\nbody\r\n";
     const struct {
       const char* field;
@@ -76,7 +76,7 @@ class TagFilterTest : public CppUnit::TestFixture {
           {" 1\r\n", " 2\r\n", " 3\r\n"});
   }
 
-  void leavesEverythingElse() {
+  void everythingElseIsLeftAsItIs() {
     for (const char* text : {
              "",
              "X-LMTPQ-Tag",
@@ -97,7 +97,7 @@ class TagFilterTest : public CppUnit::TestFixture {
     }
   }
 
-  void aTagIsABoundedNumberOfBoundedTexts() {
+  void theNumberAndLengthOfKeptTagsAreLimited() {
     std::string text;
     for (int i = 0; i < 1000; ++i) {
       text += "X-LMTPQ-Tag: " + std::to_string(i) + "\r\n";

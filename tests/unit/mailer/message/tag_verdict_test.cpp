@@ -30,11 +30,11 @@ std::string field(const Keyring& keys, const char* trace, std::int64_t expiry = 
 
 class TagVerdictTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(TagVerdictTest);
-  CPPUNIT_TEST(believesTheOneValidTag);
-  CPPUNIT_TEST(saysWhyItDisbelievesATag);
+  CPPUNIT_TEST(theOnlyValidTagCounts);
+  CPPUNIT_TEST(aRejectedTagHasItsReason);
   CPPUNIT_TEST(twoValidTagsAreBothRejected);
-  CPPUNIT_TEST(moreTagsThanAreLookedAtAreAllRejected);
-  CPPUNIT_TEST(aMessageIdFarDownTheHeaderIsNotSeen);
+  CPPUNIT_TEST(ifThereAreTooManyTagsNoneIsValid);
+  CPPUNIT_TEST(aMessageIdBeyondTheHeadIsNotFound);
   CPPUNIT_TEST_SUITE_END();
 
   const Keyring keys_ = Keyring::parse("k1 AAAAAAAAAAAAAAAAAAAAAA==\n", "keys");
@@ -59,7 +59,7 @@ class TagVerdictTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(expected, faults(verdict));
   }
 
-  void believesTheOneValidTag() {
+  void theOnlyValidTagCounts() {
     check("none", judge(kMessage));
     check("valid t1", judge(field(keys_, "t1") + kMessage));
     check("valid t1, unknown key (k2)",
@@ -67,7 +67,7 @@ class TagVerdictTest : public CppUnit::TestFixture {
     check("valid t1, malformed ()", judge(field(keys_, "t1") + "X-LMTPQ-Tag: x\r\n" + kMessage));
   }
 
-  void saysWhyItDisbelievesATag() {
+  void aRejectedTagHasItsReason() {
     check("none, expired (k1)", judge(field(keys_, "t1", kNow - 1) + kMessage));
     check("valid t1", judge(field(keys_, "t1", kNow) + kMessage));
     check("none, wrong message (k1)", judge(field(keys_, "t1", kNow, "<m2@x>") + kMessage));
@@ -85,7 +85,7 @@ class TagVerdictTest : public CppUnit::TestFixture {
           judge(field(keys_, "t1") + field(keys_, "t1") + kMessage));
   }
 
-  void moreTagsThanAreLookedAtAreAllRejected() {
+  void ifThereAreTooManyTagsNoneIsValid() {
     std::string text = field(keys_, "t1");
     for (std::size_t i = 1; i < TagFilter::kMaxTags; ++i) {
       text += "X-LMTPQ-Tag: x\r\n";
@@ -97,7 +97,7 @@ class TagVerdictTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(TagFilter::kMaxTags, over.rejected.size());
   }
 
-  void aMessageIdFarDownTheHeaderIsNotSeen() {
+  void aMessageIdBeyondTheHeadIsNotFound() {
     std::string long_header;
     while (long_header.size() < Body::kHead) {
       long_header += "X-Long: " + std::string(900, 'x') + "\r\n";

@@ -27,8 +27,10 @@ struct World {
   explicit World(const std::string& filter = "(m=%s)", std::size_t cache_size = 100)
       : routes(settings_with(filter, cache_size), directory.opener(), log, {},
                [this] { return now; }) {}
-  std::string find(const std::string& address) { return words_of(routes.find(recipient(address))); }
-  // How often the directory was asked for that.
+  std::string find(const std::string& address) {
+    return route_text(routes.find(recipient(address)));
+  }
+  // How many searches it took.
   int asked(const std::string& address) {
     const int before = directory.searches;
     find(address);
@@ -45,13 +47,13 @@ struct World {
 
 class DirectoryRoutesTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(DirectoryRoutesTest);
-  CPPUNIT_TEST(addressThenUserThenDomainIsAsked);
+  CPPUNIT_TEST(theAddressThenTheUserThenTheDomainIsSearched);
   CPPUNIT_TEST(valuesAreDestinations);
-  CPPUNIT_TEST(entriesThatAgreeAreOne);
-  CPPUNIT_TEST(whatMakesNoSenseIsTemporary);
-  CPPUNIT_TEST(aRefusedQuestionIsTemporary);
-  CPPUNIT_TEST(answersAreKeptForTheirTime);
-  CPPUNIT_TEST(onlyWhatNamesAStoreIsGoodForLonger);
+  CPPUNIT_TEST(entriesThatNameTheSameStoreAgree);
+  CPPUNIT_TEST(anInvalidAnswerIsATemporaryFailure);
+  CPPUNIT_TEST(aRefusedSearchIsATemporaryFailure);
+  CPPUNIT_TEST(answersAreCachedForTheirTime);
+  CPPUNIT_TEST(onlyAnswersThatNameAStoreAreUsedWhileTheDirectoryIsDown);
   CPPUNIT_TEST(theCacheIsBounded);
   CPPUNIT_TEST_SUITE_END();
 
@@ -59,7 +61,7 @@ class DirectoryRoutesTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(expected, found);
   }
 
-  void addressThenUserThenDomainIsAsked() {
+  void theAddressThenTheUserThenTheDomainIsSearched() {
     World world;
     world.directory.entries = {{"(m=alice+d@x)", {{"detail"}}}, {"(m=alice@x)", {{"exact"}}},
                                {"(m=@x)", {{"domain"}}},        {"(m=bob@x)", {{}}},
@@ -91,7 +93,7 @@ class DirectoryRoutesTest : public CppUnit::TestFixture {
     same("default", world.find("6@x"));
   }
 
-  void entriesThatAgreeAreOne() {
+  void entriesThatNameTheSameStoreAgree() {
     World world;
     world.directory.entries = {{"(m=1@x)", {{"a"}, {"a"}}},
                                {"(m=2@x)", {{}, {"a"}, {}}},
@@ -101,7 +103,7 @@ class DirectoryRoutesTest : public CppUnit::TestFixture {
     same("inet:a, inet:b", world.find("3@x"));
   }
 
-  void whatMakesNoSenseIsTemporary() {
+  void anInvalidAnswerIsATemporaryFailure() {
     World world;
     const std::string no_route = "451 4.4.3 No route: ";
     std::vector<std::string> many;
@@ -117,23 +119,23 @@ class DirectoryRoutesTest : public CppUnit::TestFixture {
     same(no_route + "two entries of the directory name different stores", world.find("1@x"));
     CPPUNIT_ASSERT(world.find("2@x").starts_with(
         no_route + "in the directory: destination \"/run/l\": did you mean unix:/run/l?"));
-    same(no_route + "a value of the directory is longer than 1024 bytes", world.find("3@x"));
+    same(no_route + "a value in the directory is longer than 1024 bytes", world.find("3@x"));
     same(no_route + "the directory names more than 16 stores for one recipient", world.find("4@x"));
     same(no_route + "two entries of the directory name different stores", world.find("5@x"));
-    // It is asked again in a while, not each time.
+    // The answer is cached, so that the directory is not asked each time.
     CPPUNIT_ASSERT_EQUAL(0, world.asked("1@x"));
     world.now += seconds(10);
     CPPUNIT_ASSERT_EQUAL(1, world.asked("1@x"));
   }
 
-  void aRefusedQuestionIsTemporary() {
+  void aRefusedSearchIsATemporaryFailure() {
     World world;
     world.directory.kind = Kind::kRefused;
     same("451 4.4.3 No route: said no", world.find("1@x"));
     CPPUNIT_ASSERT_EQUAL(1, world.directory.searches.load());
   }
 
-  void answersAreKeptForTheirTime() {
+  void answersAreCachedForTheirTime() {
     World world("(u=%u)");
     world.directory.entries = {{"(u=1)", {{"a"}}}};
     same("inet:a", world.find("1@x"));
@@ -147,13 +149,13 @@ class DirectoryRoutesTest : public CppUnit::TestFixture {
     same("inet:a", world.find("1@y"));
     world.now += seconds(90);
     same("inet:b", world.find("1@x"));
-    // A mailbox that is gone from the directory is forgotten, too.
+    // A mailbox that was removed from the directory is forgotten, too.
     world.directory.entries.clear();
     world.now += seconds(100);
     same("default", world.find("1@x"));
   }
 
-  void onlyWhatNamesAStoreIsGoodForLonger() {
+  void onlyAnswersThatNameAStoreAreUsedWhileTheDirectoryIsDown() {
     World world("(u=%u)");
     world.directory.entries = {{"(u=1)", {{"a"}}}};
     world.find("1@x");
@@ -167,7 +169,7 @@ class DirectoryRoutesTest : public CppUnit::TestFixture {
     same("inet:a", world.find("1@x"));
     world.now += milliseconds(1);
     same("451 4.4.3 No route: said no", world.find("1@x"));
-    // What is no entry now was one when it answered last: a new answer counts.
+    // The entry was removed since the last answer: the new answer counts.
     world.directory.kind = Kind::kFound;
     world.directory.entries.clear();
     world.now += seconds(60);

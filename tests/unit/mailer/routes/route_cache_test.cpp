@@ -14,9 +14,9 @@ using Age = RouteCache::Age;
 class RouteCacheTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(RouteCacheTest);
   CPPUNIT_TEST(anAnswerIsFreshThenStaleThenForgotten);
-  CPPUNIT_TEST(aNewAnswerTakesTheOldOnesPlace);
-  CPPUNIT_TEST(theLeastUsedIsGivenUp);
-  CPPUNIT_TEST(threadsMayShareIt);
+  CPPUNIT_TEST(aNewAnswerReplacesTheOldOne);
+  CPPUNIT_TEST(theLeastRecentlyUsedAnswerIsDropped);
+  CPPUNIT_TEST(severalThreadsMayUseTheCache);
   CPPUNIT_TEST_SUITE_END();
 
   static Route route(const std::string& text) { return outcome_of({5, 1, 1}, text); }
@@ -44,7 +44,7 @@ class RouteCacheTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("nothing"), found(cache, "r", 0));
   }
 
-  void aNewAnswerTakesTheOldOnesPlace() {
+  void aNewAnswerReplacesTheOldOne() {
     RouteCache cache(3);
     for (int i = 0; i < 10; ++i) {
       put(cache, "q", std::to_string(i), 10, 20);
@@ -53,7 +53,7 @@ class RouteCacheTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("9 fresh"), found(cache, "q", 0));
   }
 
-  void theLeastUsedIsGivenUp() {
+  void theLeastRecentlyUsedAnswerIsDropped() {
     RouteCache cache(2);
     put(cache, "q", "q", 10, 20);
     put(cache, "r", "r", 10, 20);
@@ -65,7 +65,7 @@ class RouteCacheTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("s fresh"), found(cache, "s", 0));
   }
 
-  void threadsMayShareIt() {
+  void severalThreadsMayUseTheCache() {
     RouteCache cache(8);
     std::vector<std::thread> threads;
     for (int i = 0; i < 4; ++i) {

@@ -16,30 +16,32 @@ using namespace lmtpq::mailer;
 
 class RouteFileTest : public ScratchFileFixture {
   CPPUNIT_TEST_SUITE(RouteFileTest);
-  CPPUNIT_TEST(aChangedFileIsTaken);
-  CPPUNIT_TEST(theFileIsLookedAtOnceASecond);
-  CPPUNIT_TEST(aFileThatIsBeingWrittenIsTakenLater);
+  CPPUNIT_TEST(aChangedFileIsLoaded);
+  CPPUNIT_TEST(theFileIsCheckedOnceASecond);
+  CPPUNIT_TEST(aFileThatIsBeingWrittenIsLoadedLater);
   CPPUNIT_TEST(aFileThatWasYoungAtTheStartIsReadAgain);
-  CPPUNIT_TEST(aBrokenFileLeavesWhatWasThereAndOneErrorLine);
-  CPPUNIT_TEST(aFileThatIsAwayLeavesWhatWasThere);
-  CPPUNIT_TEST(anotherModeMakesItReadable);
-  CPPUNIT_TEST(atTheStartAMistakeIsAnError);
-  CPPUNIT_TEST(threadsGoOnWhileItChanges);
+  CPPUNIT_TEST(aBrokenFileKeepsThePreviousRoutesAndLogsOneError);
+  CPPUNIT_TEST(aMissingFileKeepsThePreviousRoutes);
+  CPPUNIT_TEST(aChangedModeIsAChange);
+  CPPUNIT_TEST(atTheStartABadFileIsAnError);
+  CPPUNIT_TEST(threadsFindRoutesWhileTheFileChanges);
   CPPUNIT_TEST_SUITE_END();
 
  public:
   RouteFileTest() : ScratchFileFixture("routes") {}
 
  private:
-  // As it was written so many seconds ago.
+  // Written this many seconds before the wall clock of the World, which stands still.
   void write_old(std::string_view text, int age = 60) {
     write(text);
     timespec times[2]{};
-    clock_gettime(CLOCK_REALTIME, &times[0]);
-    times[0].tv_sec -= age;
+    times[0].tv_sec = kWallTime - age;
     times[1] = times[0];
     CPPUNIT_ASSERT_EQUAL(0, utimensat(AT_FDCWD, file_.c_str(), times, 0));
   }
+  void write_now(std::string_view text) { write_old(text, 0); }
+
+  static constexpr long kWallTime = 1'700'000'000;  // seconds since 1970
 
   std::string log_text() const {
     std::ifstream file(folder_ + "/log");
@@ -57,26 +59,28 @@ class RouteFileTest : public ScratchFileFixture {
   struct World {
     World(const std::string& file, const std::string& folder)
         : log("test", folder + "/log", LogLevel::kInfo),
-          routes(file, log, [this] { return now; }) {}
+          routes(
+              file, log, [this] { return now; }, [this] { return wall; }) {}
     std::string find(const std::string& address = "u@x") {
-      return words_of(routes.find(recipient(address)));
+      return route_text(routes.find(recipient(address)));
     }
     std::string find_later(const std::string& address = "u@x") {
       now += std::chrono::seconds(1);
       return find(address);
     }
     Clock::time_point now = Clock::now();
+    RouteFile::WallClock::time_point wall{std::chrono::seconds(kWallTime)};
     Log log;
     RouteFile routes;
   };
 
-  void aChangedFileIsTaken() {
+  void aChangedFileIsLoaded() {
     write_old("u@x a\n");
     World world(file_, folder_);
     CPPUNIT_ASSERT_EQUAL(std::string("inet:a"), world.find());
     write_old("u@x b\nv@x c\n");
     CPPUNIT_ASSERT_EQUAL(std::string("inet:b"), world.find_later());
-    CPPUNIT_ASSERT_EQUAL(1, lines_with("taken=2"));
+    CPPUNIT_ASSERT_EQUAL(1, lines_with("event=routes-loaded file=" + file_ + " routes=2"));
     // The same size and time, but another file.
     const std::string live = file_;
     file_ = folder_ + "/other";
@@ -84,10 +88,10 @@ class RouteFileTest : public ScratchFileFixture {
     std::filesystem::rename(file_, live);
     CPPUNIT_ASSERT_EQUAL(std::string("inet:d"), world.find_later());
     CPPUNIT_ASSERT_EQUAL(std::string("inet:d"), world.find_later());
-    CPPUNIT_ASSERT_EQUAL(2, lines_with("taken="));
+    CPPUNIT_ASSERT_EQUAL(2, lines_with("event=routes-loaded"));
   }
 
-  void theFileIsLookedAtOnceASecond() {
+  void theFileIsCheckedOnceASecond() {
     write_old("u@x a\n");
     World world(file_, folder_);
     write_old("u@x b\n", 30);
@@ -98,28 +102,28 @@ class RouteFileTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("inet:b"), world.find());
   }
 
-  void aFileThatIsBeingWrittenIsTakenLater() {
+  void aFileThatIsBeingWrittenIsLoadedLater() {
     write_old("u@x a\n");
     World world(file_, folder_);
-    write("u@x b\n");
+    write_now("u@x b\n");
     CPPUNIT_ASSERT_EQUAL(std::string("inet:a"), world.find_later());
     write_old("u@x c\n");
     CPPUNIT_ASSERT_EQUAL(std::string("inet:c"), world.find_later());
-    CPPUNIT_ASSERT_EQUAL(1, lines_with("taken="));
+    CPPUNIT_ASSERT_EQUAL(1, lines_with("event=routes-loaded"));
   }
 
-  // It may have changed twice between two ticks of the file system's clock.
+  // The file may change twice between two ticks of the file system's clock.
   void aFileThatWasYoungAtTheStartIsReadAgain() {
-    write("u@x a\n");
+    write_now("u@x a\n");
     World world(file_, folder_);
     CPPUNIT_ASSERT_EQUAL(std::string("inet:a"), world.find());
     world.now += std::chrono::seconds(1);
-    std::this_thread::sleep_for(std::chrono::milliseconds(1050));
+    world.wall += std::chrono::seconds(1);
     CPPUNIT_ASSERT_EQUAL(std::string("inet:a"), world.find());
-    CPPUNIT_ASSERT_EQUAL(1, lines_with("taken="));
+    CPPUNIT_ASSERT_EQUAL(1, lines_with("event=routes-loaded"));
   }
 
-  void aBrokenFileLeavesWhatWasThereAndOneErrorLine() {
+  void aBrokenFileKeepsThePreviousRoutesAndLogsOneError() {
     write_old("u@x a\n");
     World world(file_, folder_);
     for (const char* broken : {"u@x b\nv@x\n", "", "# nothing\n"}) {
@@ -128,17 +132,17 @@ class RouteFileTest : public ScratchFileFixture {
         CPPUNIT_ASSERT_EQUAL(std::string("inet:a"), world.find_later());
       }
     }
-    CPPUNIT_ASSERT_EQUAL(1, lines_with("routes:2: no DEST behind"));
-    CPPUNIT_ASSERT_EQUAL(1, lines_with("no route in it; write one"));
-    CPPUNIT_ASSERT_EQUAL(2, lines_with("kept=\"the routes of before\""));
-    CPPUNIT_ASSERT_EQUAL(0, lines_with("taken="));
+    CPPUNIT_ASSERT_EQUAL(1, lines_with("routes:2: no DEST after"));
+    CPPUNIT_ASSERT_EQUAL(1, lines_with("no route in it; add one"));
+    CPPUNIT_ASSERT_EQUAL(2, lines_with("effect=\"previous routes kept\""));
+    CPPUNIT_ASSERT_EQUAL(0, lines_with("event=routes-loaded"));
     write_old("u@x b\nv@x c\n", 40);
     CPPUNIT_ASSERT_EQUAL(std::string("inet:b"), world.find_later());
     CPPUNIT_ASSERT_EQUAL(std::string("inet:c"), world.find("v@x"));
-    CPPUNIT_ASSERT_EQUAL(1, lines_with("taken="));
+    CPPUNIT_ASSERT_EQUAL(1, lines_with("event=routes-loaded"));
   }
 
-  void aFileThatIsAwayLeavesWhatWasThere() {
+  void aMissingFileKeepsThePreviousRoutes() {
     write_old("u@x a\n");
     World world(file_, folder_);
     const std::string aside = folder_ + "/aside";
@@ -148,16 +152,16 @@ class RouteFileTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_EQUAL(1, lines_with("No such file"));
     std::filesystem::rename(aside, file_);
     CPPUNIT_ASSERT_EQUAL(std::string("inet:a"), world.find_later());
-    CPPUNIT_ASSERT_EQUAL(1, lines_with("taken="));
+    CPPUNIT_ASSERT_EQUAL(1, lines_with("event=routes-loaded"));
   }
 
-  void anotherModeMakesItReadable() {
+  void aChangedModeIsAChange() {
     write_old("u@x a\n");
     World world(file_, folder_);
     write_old("u@x b\n");
     CPPUNIT_ASSERT_EQUAL(0, chmod(file_.c_str(), 0646));
     CPPUNIT_ASSERT_EQUAL(std::string("inet:a"), world.find_later());
-    CPPUNIT_ASSERT_EQUAL(1, lines_with("others may write the routes; chmod o-w"));
+    CPPUNIT_ASSERT_EQUAL(1, lines_with("the file is writable by others; run chmod o-w"));
     CPPUNIT_ASSERT_EQUAL(0, chmod(file_.c_str(), 0644));
     CPPUNIT_ASSERT_EQUAL(std::string("inet:b"), world.find_later());
   }
@@ -171,10 +175,10 @@ class RouteFileTest : public ScratchFileFixture {
     }
   }
 
-  void atTheStartAMistakeIsAnError() {
+  void atTheStartABadFileIsAnError() {
     CPPUNIT_ASSERT_EQUAL(file_ + ": No such file or directory", refusal());
     write("u@x\n");
-    CPPUNIT_ASSERT(refusal().starts_with(file_ + ":1: no DEST behind"));
+    CPPUNIT_ASSERT(refusal().starts_with(file_ + ":1: no DEST after"));
     write("# nothing yet\n");
     CPPUNIT_ASSERT(refusal().starts_with(file_ + ": no route in it"));
     CPPUNIT_ASSERT_EQUAL(0, truncate(file_.c_str(), (64 << 20) + 1));
@@ -184,8 +188,8 @@ class RouteFileTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_EQUAL(file_ + ": not a regular file", refusal());
   }
 
-  // With a clock of their own that runs, so that every look-up looks at the file.
-  void threadsGoOnWhileItChanges() {
+  // The clock moves with each look-up, so that each checks the file.
+  void threadsFindRoutesWhileTheFileChanges() {
     write_old("u@x a\nv@x a\n");
     std::atomic<long> seconds = 0;
     const Log log("test", "/dev/null", LogLevel::kInfo);
@@ -196,7 +200,7 @@ class RouteFileTest : public ScratchFileFixture {
     for (int i = 0; i < 4; ++i) {
       threads.emplace_back([&] {
         for (int k = 0; k < 500; ++k) {
-          const std::string found = words_of(routes.find(recipient("u@x")));
+          const std::string found = route_text(routes.find(recipient("u@x")));
           strange = strange || (found != "inet:a" && found != "inet:b");
         }
       });

@@ -10,16 +10,16 @@ using namespace lmtpq::mailer;
 
 class RouteTableTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(RouteTableTest);
-  CPPUNIT_TEST(theMostExactPatternCounts);
-  CPPUNIT_TEST(ofPatternsWithStarsTheFirstCounts);
-  CPPUNIT_TEST(aDetailCountsUntilNothingIsKnownOfIt);
+  CPPUNIT_TEST(theMostSpecificPatternCounts);
+  CPPUNIT_TEST(theFirstPatternWithAStarCounts);
+  CPPUNIT_TEST(anAddressWithDetailIsLookedUpBeforeTheOneWithout);
   CPPUNIT_TEST(addressesAreComparedWithoutCaseAndQuotes);
-  CPPUNIT_TEST(aRecipientWithoutDomainHasNoDomainsRoute);
+  CPPUNIT_TEST(aRecipientWithoutDomainHasNoDomainRoute);
   CPPUNIT_TEST(aRouteIsAListInOrder);
-  CPPUNIT_TEST(whoIsRefusedIsRefusedExplicitly);
-  CPPUNIT_TEST(commentsAndBlankLinesSayNothing);
-  CPPUNIT_TEST(aMistakeIsToldWithItsLine);
-  CPPUNIT_TEST(thereIsALimitToPatternsThatAreAllTried);
+  CPPUNIT_TEST(anErrorRouteRefusesTheRecipient);
+  CPPUNIT_TEST(commentsAndBlankLinesAreSkipped);
+  CPPUNIT_TEST(anErrorNamesTheLine);
+  CPPUNIT_TEST(theNumberOfPatternsWithStarsIsLimited);
   CPPUNIT_TEST(aHundredThousandLinesAreFound);
   CPPUNIT_TEST_SUITE_END();
 
@@ -32,7 +32,7 @@ class RouteTableTest : public CppUnit::TestFixture {
     const RouteTable table = RouteTable::parse(text, "routes");
     for (const Row& row : rows) {
       CPPUNIT_ASSERT_EQUAL_MESSAGE(row.address, std::string(row.route),
-                                   words_of(table.find(recipient(row.address))));
+                                   route_text(table.find(recipient(row.address))));
     }
   }
   static std::string mistake(const std::string& text) {
@@ -44,8 +44,8 @@ class RouteTableTest : public CppUnit::TestFixture {
     }
   }
 
-  // Whatever the order of the lines.
-  void theMostExactPatternCounts() {
+  // In any order of the lines.
+  void theMostSpecificPatternCounts() {
     const std::string lines[] = {"*@example.org glob\n", "@example.org domain\n", "alice@ user\n",
                                  "alice@example.org exact\n", "carol bare\n"};
     const Row rows[] = {{"alice@example.org", "inet:exact"},
@@ -68,7 +68,7 @@ class RouteTableTest : public CppUnit::TestFixture {
     check(backwards, rows);
   }
 
-  void ofPatternsWithStarsTheFirstCounts() {
+  void theFirstPatternWithAStarCounts() {
     check("*@a.example.org a\n*@*.example.org sub\n?ob@* short\n* rest\n",
           {{"u@a.example.org", "inet:a"},
            {"u@b.example.org", "inet:sub"},
@@ -78,7 +78,7 @@ class RouteTableTest : public CppUnit::TestFixture {
            {"u", "inet:rest"}});
   }
 
-  void aDetailCountsUntilNothingIsKnownOfIt() {
+  void anAddressWithDetailIsLookedUpBeforeTheOneWithout() {
     check(
         "alice@x exact\nalice+lists@x detail\nbob@ user\nbob+d@ userdetail\n@x domain\n"
         "g?b@* glob\n+common@ common\n",
@@ -109,7 +109,7 @@ class RouteTableTest : public CppUnit::TestFixture {
            {"\xc3\xa4@domain", "inet:domain"}});
   }
 
-  void aRecipientWithoutDomainHasNoDomainsRoute() {
+  void aRecipientWithoutDomainHasNoDomainRoute() {
     check("@x domain\nalice@x exact\n", {{"alice", "default"},
                                          {"\"alice@x\"", "default"},
                                          {"\"u@x\"", "default"},
@@ -123,7 +123,7 @@ class RouteTableTest : public CppUnit::TestFixture {
     check("u@x b:24,unix:/a , [2001:db8::1]:2003", rows);
   }
 
-  void whoIsRefusedIsRefusedExplicitly() {
+  void anErrorRouteRefusesTheRecipient() {
     check(
         "a@x error:\nb@x error: gone for good\nc@x ERROR:5.1.6 Moved, to y\nd@x error:4.2.1 \n"
         "e@x error:5.7.1\nf@x error\n",
@@ -135,35 +135,38 @@ class RouteTableTest : public CppUnit::TestFixture {
          {"f@x", "inet:error"}});
   }
 
-  void commentsAndBlankLinesSayNothing() {
+  void commentsAndBlankLinesAreSkipped() {
     const RouteTable table = RouteTable::parse(
         "\xEF\xBB\xBF# first\n\n   \t\r\n  # more\n  u@x   s  \n#u@x t\n", "routes");
     CPPUNIT_ASSERT_EQUAL(std::size_t{1}, table.size());
-    CPPUNIT_ASSERT_EQUAL(std::string("inet:s"), words_of(table.find(recipient("u@x"))));
+    CPPUNIT_ASSERT_EQUAL(std::string("inet:s"), route_text(table.find(recipient("u@x"))));
     CPPUNIT_ASSERT_EQUAL(std::size_t{0}, RouteTable::parse("", "routes").size());
   }
 
-  void aMistakeIsToldWithItsLine() {
+  void anErrorNamesTheLine() {
     const struct {
       std::string text;
       std::string words;
     } rows[] = {
-        {"u@x s\nv@x\n", "routes:2: no DEST behind \"v@x\"; expected `PATTERN DEST"},
+        {"u@x s\nv@x\n", "routes:2: no DEST after \"v@x\"; expected `PATTERN DEST"},
         {"\n\nu@x a:b:c",
-         "routes:3: destination \"a:b:c\": an IPv6 address stands in [ ]; expected"},
+         "routes:3: destination \"a:b:c\": an IPv6 address must be in [ ]; expected"},
         {"u@x a, /run/s", "routes:1: destination \"/run/s\": did you mean unix:/run/s?"},
         {"u@x ,", "routes:1: expected `PATTERN DEST"},
-        {"<u@x> s", "routes:1: \"<u@x>\" is no address; expected user@domain"},
-        {"u@x@ s", "routes:1: \"u@x@\" is no address"},
-        {"@ s", "routes:1: \"@\" is no address"},
-        {"\"\"@x s", "routes:1: \"\\\"\\\"@x\" is no address"},
-        {"u@x s\nU@X. t\n", "routes:2: \"U@X.\" has a route already, in line 1; take one"},
+        {"<u@x> s", "routes:1: \"<u@x>\" is not an address; expected user@domain"},
+        {"u@x@ s", "routes:1: \"u@x@\" is not an address"},
+        {"@ s", "routes:1: \"@\" is not an address"},
+        {"\"\"@x s", "routes:1: \"\\\"\\\"@x\" is not an address"},
+        {"u@x s\nU@X. t\n", "routes:2: \"U@X.\" has a route already, in line 1; remove one"},
         {"u s\nu@ t\n", "routes:2: \"u@\" has a route already, in line 1"},
-        {"u@x s\x1b[1m", "routes:1: a control character"},
-        {std::string("u@x s\0t", 7), "routes:1: a control character"},
-        {"u@x " + std::string(RouteTable::kMaxLine, 's'), "routes:1: longer than 4096 bytes"},
-        {"u@x error:2.1.5 fine", "routes:1: error: expected a status of class 4 or 5"},
-        {"u@x error:550 no", "routes:1: error: expected a status of class 4 or 5"},
+        {"u@x s\x1b[1m", "routes:1: control character in the line"},
+        {std::string("u@x s\0t", 7), "routes:1: control character in the line"},
+        {"u@x " + std::string(RouteTable::kMaxLine, 's'),
+         "routes:1: the line is longer than 4096 bytes"},
+        {"u@x error:2.1.5 fine",
+         "routes:1: expected error:TEXT or error:STATUS TEXT with a STATUS of class 4 or 5"},
+        {"u@x error:550 no",
+         "routes:1: expected error:TEXT or error:STATUS TEXT with a STATUS of class 4 or 5"},
         {std::string(2000, 'u') + "@x s", "routes:1: \"" + std::string(64, 'u') + "...\" is no"},
     };
     for (const auto& row : rows) {
@@ -173,7 +176,7 @@ class RouteTableTest : public CppUnit::TestFixture {
     }
   }
 
-  void thereIsALimitToPatternsThatAreAllTried() {
+  void theNumberOfPatternsWithStarsIsLimited() {
     std::string text;
     for (std::size_t i = 0; i < RouteTable::kMaxGlobs; ++i) {
       text += "*" + std::to_string(i) + "@x s\n";
@@ -195,7 +198,7 @@ class RouteTableTest : public CppUnit::TestFixture {
       const auto& list = std::get<DestinationList>(route);
       CPPUNIT_ASSERT(list->front().host == "imap" + std::to_string(i % 50));
     }
-    // Who goes to one store shares one list: FanOut compares them by their address.
+    // Recipients of the same stores share one list: FanOut compares the lists by their address.
     CPPUNIT_ASSERT(std::get<DestinationList>(table.find(recipient("user1@example.org"))) ==
                    std::get<DestinationList>(table.find(recipient("user51@example.org"))));
   }

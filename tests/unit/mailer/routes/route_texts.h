@@ -1,10 +1,4 @@
-// A Route in words, for tests.
-//
-// What it is: "default", the destinations with commas, or the outcome as a reply.
-// What it does not know: where the route came from.
-// Called by: the tests of maps and of FanOut.
-// Threads and lifetimes: a pure function.
-// Failure: an address that is none fails the test.
+// A Route as text, for tests: "default", the destinations with commas, or the outcome as a reply.
 #pragma once
 
 #include <cppunit/extensions/HelperMacros.h>
@@ -15,17 +9,17 @@
 
 namespace lmtpq::mailer {
 
-inline std::string words_of(const Route& route) {
+inline std::string route_text(const Route& route) {
   if (const auto* const outcome = std::get_if<Outcome>(&route)) {
-    return words_of(*outcome);
+    return reply_text(*outcome);
   }
-  std::string words;
+  std::string text;
   if (const auto* const list = std::get_if<DestinationList>(&route)) {
     for (const Destination& destination : **list) {
-      words += (words.empty() ? "" : ", ") + destination.text;
+      text += (text.empty() ? "" : ", ") + destination.text;
     }
   }
-  return words.empty() ? "default" : words;
+  return text.empty() ? "default" : text;
 }
 
 inline Mailbox recipient(const std::string& address) {

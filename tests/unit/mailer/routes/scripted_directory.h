@@ -1,10 +1,6 @@
-// A directory in memory, for tests of those who ask it.
+// A directory in memory: answers by filter, failures on demand, and counts of what was asked.
 //
-// What it is: answers by filter, failures on demand, and counts of what was asked.
-// What it does not know: LDAP.
-// Called by: directory_pool_test, directory_routes_test.
-// Threads and lifetimes: its connections may be used by several threads, and must end before it.
-// Failure: as the test says.
+// Its connections may be used by several threads, and must end before it.
 #pragma once
 
 #include <algorithm>
@@ -24,38 +20,49 @@ class ScriptedDirectory {
   using Entries = std::vector<std::vector<std::string>>;
 
   OpenDirectory opener() {
-    return [this](std::string& why) { return open(why); };
+    return [this](std::string& error) { return open(error); };
   }
 
   std::map<std::string, Entries> entries;  // by filter
   std::atomic<bool> refuses_connections = false;
-  // What becomes of the next search, or of all where it stays set.
+  // How searches end.
   std::atomic<Directory::Answer::Kind> kind = Directory::Answer::Kind::kFound;
   std::atomic<bool> throws = false;
-  std::chrono::milliseconds slowness{0};
+  std::atomic<bool> opens_hang = false;
+  std::atomic<bool> searches_hang = false;
+  std::atomic<int> together = 0;  // searches wait until this many have begun
   std::atomic<int> opens = 0;
   std::atomic<int> searches = 0;
   std::atomic<int> connected = 0;
   std::atomic<int> most_connected = 0;
 
-  // All that are there now die; later ones live.
+  // Closes the connections that exist now.
   void restart() { ++generation_; }
 
  private:
+  // The deadline only ends a test that fails.
+  template <typename Condition>
+  static void wait_while(Condition condition) {
+    const auto latest = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (condition() && std::chrono::steady_clock::now() < latest) {
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+    }
+  }
+
   class Connection : public Directory {
    public:
-    explicit Connection(ScriptedDirectory& world) : world_(world), born_(world.generation_) {
+    explicit Connection(ScriptedDirectory& world) : world_(world), generation_(world.generation_) {
       world_.most_connected = std::max<int>(world_.most_connected, ++world_.connected);
     }
     ~Connection() override { --world_.connected; }
 
     Answer search(const std::string& filter) override {
       ++world_.searches;
-      std::this_thread::sleep_for(world_.slowness);
+      wait_while([&] { return world_.searches_hang || world_.searches < world_.together; });
       if (world_.throws) {
         throw std::runtime_error("out of memory");
       }
-      if (born_ != world_.generation_) {
+      if (generation_ != world_.generation_) {
         return {Answer::Kind::kClosed, {}, "gone"};
       }
       if (world_.kind != Answer::Kind::kFound) {
@@ -67,14 +74,14 @@ class ScriptedDirectory {
 
    private:
     ScriptedDirectory& world_;
-    const int born_;
+    const int generation_;
   };
 
-  std::unique_ptr<Directory> open(std::string& why) {
+  std::unique_ptr<Directory> open(std::string& error) {
     ++opens;
-    std::this_thread::sleep_for(slowness);
+    wait_while([&] { return opens_hang.load(); });
     if (refuses_connections) {
-      why = "refused";
+      error = "refused";
       return nullptr;
     }
     return std::make_unique<Connection>(*this);

@@ -6,6 +6,7 @@
 #include "tests/unit/mailer/secure/sasl_parties.h"
 #include "tests/unit/mailer/secure/sasl_server.h"
 
+using lmtpq::Secret;
 using lmtpq::mailer::contains;
 using lmtpq::mailer::exchange;
 using lmtpq::mailer::kServerName;
@@ -15,7 +16,6 @@ using lmtpq::mailer::Parties;
 using lmtpq::mailer::SaslClient;
 using lmtpq::mailer::SaslServer;
 using lmtpq::mailer::SaslTalk;
-using lmtpq::Secret;
 
 namespace {
 
@@ -25,24 +25,24 @@ const std::string kWrong = "wr0ng-p4ssw0rd";
 
 class SaslClientTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(SaslClientTest);
-  CPPUNIT_TEST(everyMechanismLogsInAtTheRealPlugins);
-  CPPUNIT_TEST(theStrongestOfWhatTheStoreOffersIsTaken);
-  CPPUNIT_TEST(aMechanismThatCannotBeginGivesWay);
-  CPPUNIT_TEST(whatTheStoreOffersInVainIsTold);
-  CPPUNIT_TEST(aUserWithARealmIsTheWholeName);
-  CPPUNIT_TEST(nobodyElsesIdentityIsAskedFor);
-  CPPUNIT_TEST(aWrongPasswordEndsInNo);
+  CPPUNIT_TEST(everyMechanismLogsInWithTheRealPlugins);
+  CPPUNIT_TEST(theStrongestOfferedMechanismIsUsed);
+  CPPUNIT_TEST(ifAMechanismCannotBeginTheNextOneIsTried);
+  CPPUNIT_TEST(mechanismsThatCannotBeUsedAreReported);
+  CPPUNIT_TEST(aUserWithARealmIsSentWhole);
+  CPPUNIT_TEST(theAuthorizationIdentityIsEmpty);
+  CPPUNIT_TEST(aWrongPasswordIsRefused);
   CPPUNIT_TEST(challengeResponseNeverShowsThePassword);
-  CPPUNIT_TEST(aSecondDigestExchangeBeginsAfresh);
-  CPPUNIT_TEST(noLayerWithinTls);
+  CPPUNIT_TEST(aSecondDigestExchangeDoesNotResumeTheFirst);
+  CPPUNIT_TEST(withinTlsThereIsNoSecurityLayer);
   CPPUNIT_TEST_SUITE_END();
 
  private:
-  void everyMechanismLogsInAtTheRealPlugins() {
+  void everyMechanismLogsInWithTheRealPlugins() {
     const struct {
       const char* mechanism;
       bool initial;
-      std::size_t steps;  // what the client says, an empty answer included
+      std::size_t steps;  // what the client sends, empty answers included
     } rows[] = {
         {"PLAIN", true, 1},
         {"LOGIN", false, 3},
@@ -75,7 +75,7 @@ class SaslClientTest : public CppUnit::TestFixture {
     }
   }
 
-  void theStrongestOfWhatTheStoreOffersIsTaken() {
+  void theStrongestOfferedMechanismIsUsed() {
     const struct {
       const char* offered;
       const char* mechanism;
@@ -95,11 +95,11 @@ class SaslClientTest : public CppUnit::TestFixture {
     }
   }
 
-  void aMechanismThatCannotBeginGivesWay() {
+  void ifAMechanismCannotBeginTheNextOneIsTried() {
     setenv("KRB5CCNAME", "FILE:/nonexistent/ticket", 1);
     setenv("KRB5_CONFIG", "/dev/null", 1);
     Parties it;
-    it.surroundings.server = "localhost";  // Kerberos looks other names up in the DNS
+    it.surroundings.server = "localhost";  // Kerberos asks the DNS about other names
     SaslClient client = it.client();
     CPPUNIT_ASSERT_MESSAGE(client.failure(), client.start("GSSAPI GSS-SPNEGO GS2-KRB5 CRAM-MD5"));
     CPPUNIT_ASSERT_EQUAL(std::string("CRAM-MD5"), client.mechanism());
@@ -107,16 +107,16 @@ class SaslClientTest : public CppUnit::TestFixture {
     SaslClient in_vain = it.client();
     CPPUNIT_ASSERT(!in_vain.start("GSSAPI"));
     CPPUNIT_ASSERT_EQUAL(std::string(), in_vain.mechanism());
-    CPPUNIT_ASSERT_MESSAGE(in_vain.failure(),
-                           in_vain.failure().starts_with("the store offers GSSAPI; none fits: "
-                                                         "GSSAPI: "));
+    CPPUNIT_ASSERT_MESSAGE(in_vain.failure(), in_vain.failure().starts_with(
+                                                  "the store offers GSSAPI; none can be used: "
+                                                  "GSSAPI: "));
     CPPUNIT_ASSERT(!in_vain.answer("x"));
     CPPUNIT_ASSERT(!in_vain.succeed());
     unsetenv("KRB5CCNAME");
     unsetenv("KRB5_CONFIG");
   }
 
-  void whatTheStoreOffersInVainIsTold() {
+  void mechanismsThatCannotBeUsedAreReported() {
     Parties it;
     it.in_clear();
     const struct {
@@ -124,10 +124,12 @@ class SaslClientTest : public CppUnit::TestFixture {
       const char* failure;
     } rows[] = {
         {"PLAIN LOGIN",
-         "the store offers PLAIN LOGIN; none fits: PLAIN LOGIN: would send the password itself "
+         "the store offers PLAIN LOGIN; none can be used: PLAIN LOGIN: would send the password "
+         "itself "
          "(--auth-plaintext)"},
         {"PLAIN X-OTHER",
-         "the store offers PLAIN X-OTHER; none fits: X-OTHER: no plugin here; PLAIN: would send "
+         "the store offers PLAIN X-OTHER; none can be used: X-OTHER: no plugin installed; PLAIN: "
+         "would send "
          "the password itself (--auth-plaintext)"},
         {"", "the store offers no mechanism"},
         {"\r\n\x01 plain", "the store offers no mechanism"},
@@ -139,7 +141,7 @@ class SaslClientTest : public CppUnit::TestFixture {
     }
   }
 
-  void aUserWithARealmIsTheWholeName() {
+  void aUserWithARealmIsSentWhole() {
     for (const char* const mechanism : {"PLAIN", "CRAM-MD5", "SCRAM-SHA-256", "DIGEST-MD5"}) {
       Parties it;
       it.without_binding();
@@ -155,7 +157,7 @@ class SaslClientTest : public CppUnit::TestFixture {
     }
   }
 
-  void nobodyElsesIdentityIsAskedFor() {
+  void theAuthorizationIdentityIsEmpty() {
     Parties it;
     it.settings.mechanisms = {"PLAIN", "EXTERNAL"};
     SaslClient plain = it.client();
@@ -168,7 +170,7 @@ class SaslClientTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string(), *external.initial());
   }
 
-  void aWrongPasswordEndsInNo() {
+  void aWrongPasswordIsRefused() {
     for (const char* const mechanism :
          {"PLAIN", "LOGIN", "CRAM-MD5", "DIGEST-MD5", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS"}) {
       Parties it;
@@ -195,8 +197,8 @@ class SaslClientTest : public CppUnit::TestFixture {
     }
   }
 
-  // libsasl2 keeps the last exchange with a server of that name, and would go on with it.
-  void aSecondDigestExchangeBeginsAfresh() {
+  // libsasl2 remembers the last exchange with a server of that name, and would resume it.
+  void aSecondDigestExchangeDoesNotResumeTheFirst() {
     for (const bool clear : {true, false, true, false, false}) {
       Parties it;
       it.without_binding().settings.mechanisms = {"DIGEST-MD5"};
@@ -218,12 +220,12 @@ class SaslClientTest : public CppUnit::TestFixture {
       SaslClient client = it.client();
       CPPUNIT_ASSERT(client.start("DIGEST-MD5"));
       CPPUNIT_ASSERT(!client.answer(proof));
-      CPPUNIT_ASSERT_EQUAL(std::string("the store answers in DIGEST-MD5 what we did not ask"),
+      CPPUNIT_ASSERT_EQUAL(std::string("the store's first challenge in DIGEST-MD5 is an answer"),
                            client.failure());
     }
   }
 
-  void noLayerWithinTls() {
+  void withinTlsThereIsNoSecurityLayer() {
     for (const unsigned bits : {0U, 128U}) {
       Parties it;
       it.in_clear().settings.mechanisms = {"DIGEST-MD5"};

@@ -7,6 +7,7 @@
 
 #include "tests/unit/mailer/secure/sasl_server.h"
 
+using lmtpq::Secret;
 using lmtpq::mailer::AuthSettings;
 using lmtpq::mailer::exchange;
 using lmtpq::mailer::kServerName;
@@ -16,11 +17,10 @@ using lmtpq::mailer::Layer;
 using lmtpq::mailer::Login;
 using lmtpq::mailer::SaslClient;
 using lmtpq::mailer::SaslServer;
-using lmtpq::Secret;
 
 namespace {
 
-// Both ends of a connection in clear, after DIGEST-MD5.
+// Both ends of a connection without TLS, after DIGEST-MD5.
 struct Ends {
   AuthSettings settings;
   Login login{kServerUser, Secret(kServerPassword)};
@@ -28,7 +28,7 @@ struct Ends {
   unsigned bits = 0;
   std::unique_ptr<Layer> layer;
 
-  // What the store takes: the strength of its layer, the length of a record.
+  // What the store accepts: the strength of its layer, the length of a record.
   explicit Ends(unsigned most_bits, unsigned max_record = 4096)
       : store({"DIGEST-MD5", 0, "", "", "", most_bits, max_record}) {
     settings.security = SASL_SEC_NOANONYMOUS;
@@ -77,26 +77,26 @@ std::string frame_of(std::uint32_t length) {
 
 class SaslLayerTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(SaslLayerTest);
-  CPPUNIT_TEST(withoutALayerThereIsNone);
-  CPPUNIT_TEST(bothWaysWhatIsSealedIsOpened);
-  CPPUNIT_TEST(noMoreIsSealedThanTheStoreTakes);
+  CPPUNIT_TEST(aMechanismWithoutALayerGivesNone);
+  CPPUNIT_TEST(sealedBytesAreOpenedInBothDirections);
+  CPPUNIT_TEST(noMoreIsSealedThanTheStoreAccepts);
   CPPUNIT_TEST(aRecordMayComeInAnyPieces);
-  CPPUNIT_TEST(nothingIsSaidInClear);
-  CPPUNIT_TEST(aChangedRecordIsAFailureForGood);
-  CPPUNIT_TEST(aRecordOutOfItsOrderIsAFailure);
+  CPPUNIT_TEST(nothingIsSentUnsealed);
+  CPPUNIT_TEST(aChangedRecordIsAFinalFailure);
+  CPPUNIT_TEST(aRecordOutOfOrderIsAFailure);
   CPPUNIT_TEST(plainTextIsAFailure);
-  CPPUNIT_TEST(aRecordOfAnyClaimedLengthIsBounded);
-  CPPUNIT_TEST(theEndIsTheChannels);
+  CPPUNIT_TEST(theLengthOfARecordIsLimited);
+  CPPUNIT_TEST(theEndOfTheStreamIsTheChannelsEnd);
   CPPUNIT_TEST_SUITE_END();
 
  private:
-  void withoutALayerThereIsNone() {
+  void aMechanismWithoutALayerGivesNone() {
     const Ends ends(0);
     CPPUNIT_ASSERT_EQUAL(0U, ends.bits);
     CPPUNIT_ASSERT(ends.layer == nullptr);
   }
 
-  void bothWaysWhatIsSealedIsOpened() {
+  void sealedBytesAreOpenedInBothDirections() {
     for (const unsigned most_bits : {1U, 56U, 128U}) {  // integrity, DES or RC4-56, RC4 or 3DES
       Ends ends(most_bits);
       CPPUNIT_ASSERT(ends.bits >= 1 && ends.bits <= most_bits);
@@ -114,7 +114,7 @@ class SaslLayerTest : public CppUnit::TestFixture {
     }
   }
 
-  void noMoreIsSealedThanTheStoreTakes() {
+  void noMoreIsSealedThanTheStoreAccepts() {
     for (const unsigned record : {100U, 1000U, 4096U, 65536U}) {
       Ends ends(128, record);
       std::string out;
@@ -144,14 +144,14 @@ class SaslLayerTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string(), plain);
   }
 
-  void nothingIsSaidInClear() {
+  void nothingIsSentUnsealed() {
     const Ends ends(128);
     CPPUNIT_ASSERT(ends.sealed("MAIL FROM:<bob@example.org>").find("bob") == std::string::npos);
     const Ends signed_only(1);
     CPPUNIT_ASSERT(signed_only.sealed("MAIL FROM:<bob>").find("bob") != std::string::npos);
   }
 
-  void aChangedRecordIsAFailureForGood() {
+  void aChangedRecordIsAFinalFailure() {
     for (const std::size_t at : {4U, 10U, 20U, 30U}) {
       Ends ends(128);
       std::string sealed = ends.store.seal(message_of(30));
@@ -163,7 +163,7 @@ class SaslLayerTest : public CppUnit::TestFixture {
       CPPUNIT_ASSERT_EQUAL(std::string(), plain);
       const std::string failure = ends.layer->failure();
       CPPUNIT_ASSERT_MESSAGE(failure,
-                             failure.starts_with("a broken record in SASL's security layer: "));
+                             failure.starts_with("invalid record in SASL's security layer: "));
       CPPUNIT_ASSERT(!ends.layer->open(ends.store.seal("250 ok\r\n"), plain, answer));
       CPPUNIT_ASSERT(!ends.layer->seal("x", answer));
       CPPUNIT_ASSERT_EQUAL(failure, ends.layer->failure());
@@ -171,7 +171,7 @@ class SaslLayerTest : public CppUnit::TestFixture {
     }
   }
 
-  void aRecordOutOfItsOrderIsAFailure() {
+  void aRecordOutOfOrderIsAFailure() {
     Ends again(128);
     const std::string first = again.store.seal("250 ok\r\n");
     std::string plain;
@@ -189,8 +189,8 @@ class SaslLayerTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string(), plain);
   }
 
-  // What is announced is refused before its bytes are kept.
-  void aRecordOfAnyClaimedLengthIsBounded() {
+  // A record that announces its length as too long is refused before its bytes are stored.
+  void theLengthOfARecordIsLimited() {
     for (const std::uint32_t length :
          {0x4001U, 0x10001U, 0x00ffffffU, 0x7fffffffU, 0x80000000U, 0xffffffffU}) {
       Ends ends(128);
@@ -200,14 +200,14 @@ class SaslLayerTest : public CppUnit::TestFixture {
       CPPUNIT_ASSERT(ends.layer->open(frame.substr(0, 3), plain, answer));
       CPPUNIT_ASSERT(!ends.layer->open(frame.substr(3), plain, answer));
       CPPUNIT_ASSERT_EQUAL(
-          "a record of " + std::to_string(length) + " bytes in SASL's security layer",
+          "record too long in SASL's security layer: " + std::to_string(length) + " bytes",
           ends.layer->failure());
       CPPUNIT_ASSERT(!ends.layer->open("x", plain, answer));
     }
     Ends longest(128);
     std::string nothing;
     CPPUNIT_ASSERT(longest.layer->open(frame_of(0x4000) + "xxxx", nothing, nothing));
-    for (const std::uint32_t length : {0U, 1U, 15U}) {  // no room for what signs it
+    for (const std::uint32_t length : {0U, 1U, 15U}) {  // no room for its signature
       Ends ends(128);
       std::string plain;
       std::string answer;
@@ -216,7 +216,7 @@ class SaslLayerTest : public CppUnit::TestFixture {
     }
   }
 
-  void theEndIsTheChannels() {
+  void theEndOfTheStreamIsTheChannelsEnd() {
     const Ends ends(128);
     CPPUNIT_ASSERT(!ends.layer->ended());
     CPPUNIT_ASSERT_EQUAL(std::string("the peer closed the connection"), ends.layer->ending());

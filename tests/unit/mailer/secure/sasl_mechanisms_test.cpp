@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+using lmtpq::Secret;
 using lmtpq::mailer::AuthPlaintext;
 using lmtpq::mailer::AuthSettings;
 using lmtpq::mailer::choose_mechanisms;
@@ -13,14 +14,13 @@ using lmtpq::mailer::SaslChoice;
 using lmtpq::mailer::SaslChoices;
 using lmtpq::mailer::SaslPlugin;
 using lmtpq::mailer::SaslSurroundings;
-using lmtpq::Secret;
 
 namespace {
 
 constexpr unsigned kSafe = SASL_SEC_NOPLAINTEXT | SASL_SEC_NOANONYMOUS;
 constexpr unsigned kMutual = kSafe | SASL_SEC_NOACTIVE | SASL_SEC_MUTUAL_AUTH;
 
-// What Debian's plugins are, as far as the choice goes; strongest first.
+// Debian's plugins, with the properties that matter for the choice; strongest first.
 const std::vector<SaslPlugin> kPlugins = {
     {"GSSAPI", kMutual | SASL_SEC_PASS_CREDENTIALS, true, false, false},
     {"SCRAM-SHA-256", kMutual, true, false, true},
@@ -62,7 +62,7 @@ struct Circumstances {
   SaslChoices choose(const std::string& offered) const {
     return choose_mechanisms(kPlugins, offered, settings, login, surroundings);
   }
-  // The names, with (y) where a binding is missed.
+  // The names, with (y) if a binding is missed.
   std::string fitting(const std::string& offered) const {
     std::string names;
     for (const SaslChoice& choice : choose(offered).fitting) {
@@ -77,31 +77,31 @@ struct Circumstances {
 
 class SaslMechanismsTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(SaslMechanismsTest);
-  CPPUNIT_TEST(theOrderIsTheLibrarysAndNotTheServers);
-  CPPUNIT_TEST(aPasswordGoesOutOnlyWhereItMay);
-  CPPUNIT_TEST(whatNeedsALoginIsLeftOutWithoutOne);
+  CPPUNIT_TEST(theOrderIsTheLibrarysNotTheServers);
+  CPPUNIT_TEST(aPasswordIsSentOnlyWhereItIsAllowed);
+  CPPUNIT_TEST(mechanismsThatNeedAPasswordAreSkippedWithoutOne);
   CPPUNIT_TEST(someMechanismsAreUsedOnlyWhenNamed);
-  CPPUNIT_TEST(externalNeedsAShownCertificate);
-  CPPUNIT_TEST(securityFlagsHoldAlsoInTls);
-  CPPUNIT_TEST(bindingIsUsedWhereItIsOffered);
-  CPPUNIT_TEST(bindingIsMissedOnlyWhereItWouldHaveBeenUsed);
-  CPPUNIT_TEST(onlyLegalWordsCount);
-  CPPUNIT_TEST(whatDoesNotFitIsToldWithItsReason);
+  CPPUNIT_TEST(externalNeedsAClientCertificate);
+  CPPUNIT_TEST(securityFlagsAlsoApplyInTls);
+  CPPUNIT_TEST(channelBindingIsUsedIfItIsOffered);
+  CPPUNIT_TEST(channelBindingIsMissedOnlyIfItWouldHaveBeenUsed);
+  CPPUNIT_TEST(onlyValidWordsCount);
+  CPPUNIT_TEST(mechanismsThatCannotBeUsedAreReportedWithTheReason);
   CPPUNIT_TEST(theLibraryHasPluginsStrongestFirst);
   CPPUNIT_TEST_SUITE_END();
 
  private:
-  void theOrderIsTheLibrarysAndNotTheServers() {
+  void theOrderIsTheLibrarysNotTheServers() {
     const Circumstances plain;
     CPPUNIT_ASSERT_EQUAL(std::string("SCRAM-SHA-256 DIGEST-MD5 CRAM-MD5"),
                          plain.fitting("CRAM-MD5 DIGEST-MD5 SCRAM-SHA-256"));
-    // Nor the admin's: what he names is a set.
+    // Nor the configuration's, which is a set.
     CPPUNIT_ASSERT_EQUAL(
         std::string("SCRAM-SHA-256 CRAM-MD5"),
         Circumstances().naming({"CRAM-MD5", "SCRAM-SHA-256", "SRP"}).fitting(kAll));
   }
 
-  void aPasswordGoesOutOnlyWhereItMay() {
+  void aPasswordIsSentOnlyWhereItIsAllowed() {
     for (const bool confidential : {false, true}) {
       for (const unsigned bits : {0U, 256U}) {  // confidential without TLS: a unix socket
         for (const AuthPlaintext when :
@@ -120,7 +120,7 @@ class SaslMechanismsTest : public CppUnit::TestFixture {
     }
   }
 
-  void whatNeedsALoginIsLeftOutWithoutOne() {
+  void mechanismsThatNeedAPasswordAreSkippedWithoutOne() {
     Circumstances it;
     it.in_tls().surroundings.external_identity = "CN=lmtpq";
     for (const bool user : {false, true}) {
@@ -146,7 +146,7 @@ class SaslMechanismsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string(), it.naming({"ANONYMOUS"}).fitting(kAll));
   }
 
-  void externalNeedsAShownCertificate() {
+  void externalNeedsAClientCertificate() {
     Circumstances it;
     CPPUNIT_ASSERT_EQUAL(std::string(), it.in_tls().fitting("EXTERNAL"));
     CPPUNIT_ASSERT_EQUAL(std::string(), it.naming({"EXTERNAL"}).fitting("EXTERNAL"));
@@ -154,8 +154,8 @@ class SaslMechanismsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("EXTERNAL"), it.fitting("EXTERNAL"));
   }
 
-  // libsasl2 itself forgets SASL_SEC_NOPLAINTEXT in TLS.
-  void securityFlagsHoldAlsoInTls() {
+  // libsasl2 itself ignores SASL_SEC_NOPLAINTEXT in TLS.
+  void securityFlagsAlsoApplyInTls() {
     const struct {
       unsigned security;
       const char* expected;
@@ -175,7 +175,7 @@ class SaslMechanismsTest : public CppUnit::TestFixture {
     }
   }
 
-  void bindingIsUsedWhereItIsOffered() {
+  void channelBindingIsUsedIfItIsOffered() {
     const std::string both = "SCRAM-SHA-1 SCRAM-SHA-1-PLUS";
     CPPUNIT_ASSERT_EQUAL(std::string("SCRAM-SHA-1-PLUS"), Circumstances().bound().fitting(both));
     CPPUNIT_ASSERT_EQUAL(std::string("SCRAM-SHA-1"), Circumstances().in_tls().fitting(both));
@@ -189,20 +189,20 @@ class SaslMechanismsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("SCRAM-SHA-1"), none.fitting(both));
   }
 
-  void bindingIsMissedOnlyWhereItWouldHaveBeenUsed() {
+  void channelBindingIsMissedOnlyIfItWouldHaveBeenUsed() {
     CPPUNIT_ASSERT_EQUAL(std::string("SCRAM-SHA-256(y) DIGEST-MD5"),
                          Circumstances().bound().fitting("SCRAM-SHA-256 DIGEST-MD5"));
-    // The admin wants none.
+    // The configuration excludes it.
     CPPUNIT_ASSERT_EQUAL(
         std::string("SCRAM-SHA-256"),
         Circumstances().bound().naming({"SCRAM-SHA-256"}).fitting("SCRAM-SHA-256"));
-    // The server knows that it offered some.
+    // The server knows that it offered channel binding.
     CPPUNIT_ASSERT_EQUAL(
         std::string("SCRAM-SHA-256 SCRAM-SHA-1-PLUS"),
         Circumstances().bound().fitting("SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1"));
   }
 
-  void onlyLegalWordsCount() {
+  void onlyValidWordsCount() {
     const Circumstances it;
     CPPUNIT_ASSERT_EQUAL(std::string("CRAM-MD5"),
                          it.choose("cram-md5 =CRAM-MD5 CRAM-MD5\x01 CRAM-MD5  CRAM-MD5").offered);
@@ -218,7 +218,7 @@ class SaslMechanismsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(choices.offered.size() < 1000 && choices.objections.size() < 1000);
   }
 
-  void whatDoesNotFitIsToldWithItsReason() {
+  void mechanismsThatCannotBeUsedAreReportedWithTheReason() {
     const Circumstances plain;
     Circumstances named;
     named.naming({"GSSAPI"});
@@ -232,13 +232,14 @@ class SaslMechanismsTest : public CppUnit::TestFixture {
       const char* expected;
     } rows[] = {
         {plain, "PLAIN LOGIN", "PLAIN LOGIN: would send the password itself (--auth-plaintext)"},
-        {no_login, "CRAM-MD5", "CRAM-MD5: no user and password for it (--auth-password-file)"},
-        {barred, "CRAM-MD5 PLAIN SCRAM-SHA-1", "CRAM-MD5 PLAIN: barred by --auth-security"},
+        {no_login, "CRAM-MD5", "CRAM-MD5: no user and password (--auth-password-file)"},
+        {barred, "CRAM-MD5 PLAIN SCRAM-SHA-1",
+         "CRAM-MD5 PLAIN: lacks a property that --auth-security requires"},
         {plain, "EXTERNAL SRP",
-         "SRP: no plugin here; EXTERNAL: no client certificate was shown (--tls-cert)"},
-        {plain, "NTLM", "NTLM: only where --auth-mechanisms names it"},
+         "SRP: no plugin installed; EXTERNAL: no client certificate was sent (--tls-cert)"},
+        {plain, "NTLM", "NTLM: used only if --auth-mechanisms names it"},
         {named, "PLAIN DIGEST-MD5", "PLAIN DIGEST-MD5: not in --auth-mechanisms"},
-        {plain, "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1-PLUS: no channel binding to TLS here"},
+        {plain, "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1-PLUS: no channel binding on this connection"},
         {plain, "CRAM-MD5", ""},
     };
     for (const auto& row : rows) {

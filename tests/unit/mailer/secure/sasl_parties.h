@@ -1,11 +1,8 @@
-// The two parties of a login, as most tests want them: over TLS, with a certificate shown and a
-// channel binding; and the words that are looked for in what they say.
+// The two parties of a login, as most tests need them: over TLS, with a client certificate and a
+// channel binding; and the texts that the tests look for.
 //
-// What it is: settings, login and surroundings of a SaslClient, and what its SaslServer is like.
-// What it does not know: the exchange.
-// Called by: the tests of SaslClient.
-// Threads and lifetimes: outlives its clients.
-// Failure: none.
+// Settings, login and surroundings of a SaslClient, and the options of its SaslServer. It outlives
+// its clients.
 #pragma once
 
 #include <sasl/sasl.h>

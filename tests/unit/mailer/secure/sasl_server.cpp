@@ -145,7 +145,7 @@ SaslServer::Verdict SaslServer::hear(const std::string& answer) {
 
 SaslServer::Verdict SaslServer::verdict(int result, const char* out, unsigned length) {
   challenge_.clear();
-  if (result == SASL_CONTINUE && out != nullptr) {  // else it may point to what is free already
+  if (result == SASL_CONTINUE && out != nullptr) {  // otherwise it may point to freed memory
     challenge_.assign(out, length);
   }
   return result == SASL_OK         ? Verdict::kYes

@@ -1,11 +1,8 @@
 // The server's side of a SASL exchange, in memory: libsasl2 with its real plugins and one account.
 //
-// What it is: what a store does behind AUTH, without the store; and the exchange of a SaslClient
-//   with it, as LmtpClient would carry it.
-// What it does not know: LMTP, base64, sockets.
-// Called by: the tests of SaslClient and SaslLayer.
-// Threads and lifetimes: one thread; libsasl2's server half is begun once for the process.
-// Failure: a verdict; what libsasl2 itself refuses to do is an assertion of the test's.
+// It does what a store does after AUTH, and runs the exchange with a SaslClient as LmtpClient
+// would. One thread; libsasl2's server part is initialized once per process. The result is a
+// verdict; an error of libsasl2 itself fails the test.
 #pragma once
 
 #include <sasl/sasl.h>
@@ -41,14 +38,14 @@ class SaslServer {
   SaslServer(const SaslServer&) = delete;
   SaslServer& operator=(const SaslServer&) = delete;
 
-  std::string offered() const;  // the words behind AUTH
+  std::string offered() const;  // the words after AUTH
   Verdict begin(const std::string& mechanism, const std::optional<std::string>& initial);
   Verdict hear(const std::string& answer);
   const std::string& challenge() const { return challenge_; }
   std::string user() const;  // who logged in
 
   std::string seal(const std::string& plain);
-  // Nothing: the record is broken.
+  // Empty: the record is invalid.
   std::optional<std::string> open(const std::string& sealed);
 
  private:
@@ -62,9 +59,9 @@ class SaslServer {
 };
 
 struct SaslTalk {
-  bool yes = false;               // said by the server, and succeed() agreed
-  std::vector<std::string> said;  // by the client, byte for byte
-  std::string all() const;        // of it, one after the other
+  bool yes = false;               // the server reported success, and succeed() agreed
+  std::vector<std::string> said;  // by the client
+  std::string all() const;        // the same, concatenated
 };
 
 // From AUTH to the end, for a client that has started.

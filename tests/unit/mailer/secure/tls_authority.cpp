@@ -45,7 +45,7 @@ const EVP_MD* digest_for(EVP_PKEY* key) {
   return EVP_PKEY_is_a(key, "ED25519") == 1 ? nullptr : EVP_sha256();
 }
 
-// `issuer` null: by itself.
+// `issuer` null: self-signed.
 Certified sign(const Request& request, const Certified* issuer) {
   static long serial = 1000;
   Certified made;

@@ -1,11 +1,7 @@
-// A certificate authority for the tests, made in memory.
+// A certificate authority for the tests, in memory.
 //
-// What it is: keys, certificates of every kind a store may show (and should not), CRLs, and a
-//   folder for the files that settings name.
-// What it does not know: connections.
-// Called by: the tests of TLS.
-// Threads and lifetimes: values; a folder goes with its object.
-// Failure: an exception, which fails the test.
+// Keys, certificates of every kind that a store may send (and should not), CRLs, and a directory
+// for the files that settings name; it is removed with its object. A failure is an exception.
 #pragma once
 
 #include <openssl/x509.h>

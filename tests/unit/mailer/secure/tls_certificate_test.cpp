@@ -14,7 +14,7 @@ using namespace lmtpq::mailer::tls_test;
 
 namespace {
 
-// Made and described by the openssl command.
+// Made and printed by the openssl command.
 constexpr char kPem[] =
     "-----BEGIN CERTIFICATE-----\n"
     "MIICLTCCAdOgAwIBAgIBTTAKBggqhkjOPQQDAjBJMQswCQYDVQQGEwJERTEfMB0G\n"
@@ -48,7 +48,7 @@ bool printable(const std::string& text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c < '\x7f'; });
 }
 
-// As no honest authority would certify them.
+// Names that no honest authority would certify.
 std::unique_ptr<X509, FreeOpenSsl> with_names(const std::vector<std::string>& names, int type) {
   Certified made = Authority::certify_itself({});
   GENERAL_NAMES* all = GENERAL_NAMES_new();
@@ -63,7 +63,7 @@ std::unique_ptr<X509, FreeOpenSsl> with_names(const std::vector<std::string>& na
   CPPUNIT_ASSERT_EQUAL(1, X509_add1_ext_i2d(made.certificate.get(), NID_subject_alt_name, all, 0,
                                             X509V3_ADD_REPLACE));
   GENERAL_NAMES_free(all);
-  // The names are read from what is encoded.
+  // The names are read from the encoded form.
   CPPUNIT_ASSERT(X509_sign(made.certificate.get(), made.key.get(), EVP_sha256()) > 0);
   return std::move(made.certificate);
 }
@@ -72,15 +72,15 @@ std::unique_ptr<X509, FreeOpenSsl> with_names(const std::vector<std::string>& na
 
 class TlsCertificateTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(TlsCertificateTest);
-  CPPUNIT_TEST(tellsWhatOpensslTells);
-  CPPUNIT_TEST(daysAreWholeAndNegativeWhenItIsOver);
+  CPPUNIT_TEST(printsWhatOpensslPrints);
+  CPPUNIT_TEST(daysAreWholeAndNegativeAfterExpiry);
   CPPUNIT_TEST(oddNamesAreEscaped);
-  CPPUNIT_TEST(addressesThatAreNoneAreToldAsTheyAre);
-  CPPUNIT_TEST(whatIsToldIsBounded);
-  CPPUNIT_TEST(theEndPointIsHashedAsItsSignatureIs);
+  CPPUNIT_TEST(invalidAddressesArePrintedInHexadecimal);
+  CPPUNIT_TEST(allTextIsBounded);
+  CPPUNIT_TEST(theServerEndPointUsesTheHashOfTheSignature);
   CPPUNIT_TEST_SUITE_END();
 
-  void tellsWhatOpensslTells() {
+  void printsWhatOpensslPrints() {
     const CertificateFacts facts = certificate_facts(from_pem(kPem).get(), kEnd);
     CPPUNIT_ASSERT_EQUAL(std::string(kSubject), facts.subject);
     CPPUNIT_ASSERT_EQUAL(std::string(kSubject), facts.issuer);
@@ -93,7 +93,7 @@ class TlsCertificateTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string(kKeyFingerprint), facts.key_fingerprint);
   }
 
-  void daysAreWholeAndNegativeWhenItIsOver() {
+  void daysAreWholeAndNegativeAfterExpiry() {
     struct Row {
       long before;  // the end, in seconds
       long long days;
@@ -117,13 +117,13 @@ class TlsCertificateTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(names == certificate_facts(certificate.get(), 0).names);
   }
 
-  void addressesThatAreNoneAreToldAsTheyAre() {
+  void invalidAddressesArePrintedInHexadecimal() {
     const auto certificate = with_names({"", "abc", "\x7f\x01\x01\x01"}, GEN_IPADD);
     const std::vector<std::string> names = {"IP:", "IP:616263", "IP:127.1.1.1"};
     CPPUNIT_ASSERT(names == certificate_facts(certificate.get(), 0).names);
   }
 
-  void whatIsToldIsBounded() {
+  void allTextIsBounded() {
     const std::vector<std::string> many(5000, std::string(1000, '\x01'));
     for (const int type : {GEN_DNS, GEN_IPADD}) {
       const CertificateFacts facts = certificate_facts(with_names(many, type).get(), 0);
@@ -145,7 +145,7 @@ class TlsCertificateTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(kMaxText + 3, subject_of(lines.certificate.get()).size());
   }
 
-  void theEndPointIsHashedAsItsSignatureIs() {
+  void theServerEndPointUsesTheHashOfTheSignature() {
     struct Row {
       const EVP_MD* signature;
       const EVP_MD* hash;

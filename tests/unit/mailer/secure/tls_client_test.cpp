@@ -12,15 +12,15 @@ using namespace lmtpq::mailer::tls_test;
 
 class TlsClientTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(TlsClientTest);
-  CPPUNIT_TEST(ourCertificateIsShownToWhoAsks);
-  CPPUNIT_TEST(aCertificateThatTheStoreCannotReadIsNotShown);
-  CPPUNIT_TEST(aStoreThatInsistsOnACertificateSaysSo);
+  CPPUNIT_TEST(ourCertificateIsSentToAStoreThatAsks);
+  CPPUNIT_TEST(aCertificateThatTheStoreCannotReadIsNotSent);
+  CPPUNIT_TEST(aStoreThatRequiresACertificateReportsIt);
   CPPUNIT_TEST(theKeyComesFromTextOrFile);
   CPPUNIT_TEST(versionsAndCiphersAreThoseOfTheSettings);
-  CPPUNIT_TEST(aFileThatCannotBeUsedIsNamed);
+  CPPUNIT_TEST(aFileThatCannotBeUsedIsReportedByName);
   CPPUNIT_TEST_SUITE_END();
 
-  void ourCertificateIsShownToWhoAsks() {
+  void ourCertificateIsSentToAStoreThatAsks() {
     const World& w = world();
     const std::string file = w.folder.file("shown.pem", w.client.pem() + w.client.key_pem());
     for (const int version : kVersions) {
@@ -50,7 +50,7 @@ class TlsClientTest : public CppUnit::TestFixture {
     }
   }
 
-  void aCertificateThatTheStoreCannotReadIsNotShown() {
+  void aCertificateThatTheStoreCannotReadIsNotSent() {
     const World& w = world();
     TlsSettings settings = w.settings(TlsLevel::kVerify);
     settings.certificate_file =
@@ -70,7 +70,7 @@ class TlsClientTest : public CppUnit::TestFixture {
     }
   }
 
-  void aStoreThatInsistsOnACertificateSaysSo() {
+  void aStoreThatRequiresACertificateReportsIt() {
     for (const int version : kVersions) {
       TlsServer server(&world().good);
       server.versions(version, version).ask_for_certificate(world().root, true);
@@ -82,7 +82,7 @@ class TlsClientTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(std::string("sslv3 alert handshake failure"), meeting.failure);
         continue;
       }
-      // In TLS 1.3 the client is through with the handshake before it hears.
+      // In TLS 1.3 the client has completed the handshake before it receives the alert.
       CPPUNIT_ASSERT(meeting.done);
       const auto channel = meeting.channel();
       std::string in;
@@ -164,7 +164,7 @@ class TlsClientTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(128, meeting.layer->facts().bits);
   }
 
-  void aFileThatCannotBeUsedIsNamed() {
+  void aFileThatCannotBeUsedIsReportedByName() {
     const World& w = world();
     const Folder& f = w.folder;
     const std::string empty = f.file("empty", "");
@@ -180,24 +180,25 @@ class TlsClientTest : public CppUnit::TestFixture {
     const Mistake rows[] = {
         {empty + ": ", [&](TlsSettings& s) { s.ca_file = empty; }},
         {text + ": ", [&](TlsSettings& s) { s.ca_file = text; }},
-        {none + ": no CA certificate can be read: No such file",
+        {none + ": cannot read a CA certificate: No such file",
          [&](TlsSettings& s) { s.ca_file = none; }},
         {none + ": No such file", [&](TlsSettings& s) { s.ca_path = none; }},
-        {empty + ": not a folder", [&](TlsSettings& s) { s.ca_path = empty; }},
-        {empty + ": no CRL", [&](TlsSettings& s) { s.crl_file = empty; }},
-        {none + ": no CRL can be read: No such file", [&](TlsSettings& s) { s.crl_file = none; }},
-        {w.ca + ": no CRL", [&](TlsSettings& s) { s.crl_file = w.ca; }},
+        {empty + ": not a directory", [&](TlsSettings& s) { s.ca_path = empty; }},
+        {empty + ": cannot read a CRL", [&](TlsSettings& s) { s.crl_file = empty; }},
+        {none + ": cannot read a CRL: No such file", [&](TlsSettings& s) { s.crl_file = none; }},
+        {w.ca + ": cannot read a CRL", [&](TlsSettings& s) { s.crl_file = w.ca; }},
         {none + ": No such file", [&](TlsSettings& s) { s.certificate_file = none; }},
-        {empty + ": no certificate", [&](TlsSettings& s) { s.certificate_file = empty; }},
-        {certificate + ": no private key",
+        {empty + ": cannot read a certificate", [&](TlsSettings& s) { s.certificate_file = empty; }},
+        {certificate + ": cannot read a private key",
          [&](TlsSettings& s) { s.certificate_file = certificate; }},
-        {damaged + ": a certificate behind", [&](TlsSettings& s) { s.certificate_file = damaged; }},
+        {damaged + ": cannot read a certificate after",
+         [&](TlsSettings& s) { s.certificate_file = damaged; }},
         {none + ": No such file",
          [&](TlsSettings& s) {
            s.certificate_file = certificate;
            s.key_file = none;
          }},
-        {"key: the private key is not that of the certificate in " + certificate,
+        {"key: the private key does not belong to the certificate in " + certificate,
          [&](TlsSettings& s) {
            s.certificate_file = certificate;
            s.key_file = "key";
@@ -209,7 +210,7 @@ class TlsClientTest : public CppUnit::TestFixture {
            s.key_file = "key";
            s.key = Secret(w.client.key_pem("word"));
          }},
-        {"key: no private key",
+        {"key: cannot read a private key",
          [&](TlsSettings& s) {
            s.certificate_file = certificate;
            s.key_file = "key";
@@ -233,7 +234,7 @@ class TlsClientTest : public CppUnit::TestFixture {
       CPPUNIT_ASSERT_MESSAGE(row.words + "\nfound " + first, first.starts_with(row.words));
       CPPUNIT_ASSERT_MESSAGE(first, first.find("unknown error") == std::string::npos);
       CPPUNIT_ASSERT(first.find('\n') == std::string::npos);
-      // It is not half usable afterwards.
+      // It is not partly usable afterwards.
       CPPUNIT_ASSERT_EQUAL(first, complaint([&] { client.prepare(); }));
     }
   }

@@ -1,11 +1,7 @@
 // The certificates and settings that the tests of TLS share.
 //
-// What it is: one authority of each kind, a certificate for every way in which a store's can be
-//   good or bad, and a few words to check with.
-// What it does not know: connections.
-// Called by: the tests of TLS.
-// Threads and lifetimes: made at the first use, once: the keys take most of the time.
-// Failure: an exception, which fails the test.
+// One authority of each kind, and a certificate for every way in which a store's can be good or
+// bad. They are made once, at the first use: the keys take most of the time.
 #pragma once
 
 #include <cppunit/extensions/HelperMacros.h>

@@ -16,10 +16,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// A peer that says one thing, for ever or once, whatever it hears.
+// A peer that sends the same bytes, once or endlessly, whatever it receives.
 class Parrot : public Channel {
  public:
-  Parrot(std::string words, bool for_ever) : words_(std::move(words)), for_ever_(for_ever) {}
+  Parrot(std::string words, bool endless) : words_(std::move(words)), endless_(endless) {}
 
   IoStatus exchange(std::string_view& out, std::string& in, Deadline) override {
     if (!out.empty()) {
@@ -28,7 +28,7 @@ class Parrot : public Channel {
       failure_ = "the peer closed the connection";
       return IoStatus::kClosed;
     } else {
-      in += for_ever_ ? words_ : std::exchange(words_, {});
+      in += endless_ ? words_ : std::exchange(words_, {});
     }
     return IoStatus::kProgress;
   }
@@ -37,7 +37,7 @@ class Parrot : public Channel {
 
  private:
   std::string words_;
-  bool for_ever_;
+  bool endless_;
   std::string failure_;
 };
 
@@ -45,20 +45,20 @@ class Parrot : public Channel {
 
 class TlsHandshakeTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(TlsHandshakeTest);
-  CPPUNIT_TEST(theFactsOfTheConnectionAreKnown);
-  CPPUNIT_TEST(bytesBehindTheHandshakeStayInTheLayer);
-  CPPUNIT_TEST(bytesBesideTheHandshakeStayInTheLayer);
+  CPPUNIT_TEST(theFactsOfTheConnectionAreReported);
+  CPPUNIT_TEST(bytesAfterTheHandshakeStayInTheLayer);
+  CPPUNIT_TEST(bytesThatComeDuringTheHandshakeStayInTheLayer);
   CPPUNIT_TEST(anAlertIsAFailureWithItsName);
-  CPPUNIT_TEST(aHandshakeWithNoTlsFailsAtOnce);
+  CPPUNIT_TEST(aHandshakeWithAPeerWithoutTlsFailsAtOnce);
   CPPUNIT_TEST(aHandshakeThatStallsEndsAtTheDeadline);
-  CPPUNIT_TEST(aHandshakeThatNeverEndsEndsAtTheDeadline);
-  CPPUNIT_TEST(aPeerThatGoesAwayEndsTheHandshake);
+  CPPUNIT_TEST(anEndlessHandshakeEndsAtTheDeadline);
+  CPPUNIT_TEST(aPeerThatClosesEndsTheHandshake);
   CPPUNIT_TEST(channelBindingsAreTheSameOnBothSides);
-  CPPUNIT_TEST(withoutExtendedMasterSecretNothingBinds);
+  CPPUNIT_TEST(withoutExtendedMasterSecretThereIsNoBinding);
   CPPUNIT_TEST(bytesAfterAFailureTakeNoMemory);
   CPPUNIT_TEST_SUITE_END();
 
-  void theFactsOfTheConnectionAreKnown() {
+  void theFactsOfTheConnectionAreReported() {
     for (const int version : kVersions) {
       Sides sides(version);
       const Meeting meeting(sides.client, sides.server);
@@ -74,7 +74,7 @@ class TlsHandshakeTest : public CppUnit::TestFixture {
     }
   }
 
-  void bytesBehindTheHandshakeStayInTheLayer() {
+  void bytesAfterTheHandshakeStayInTheLayer() {
     for (const int version : kVersions) {
       Sides sides(version);
       TlsStore store(sides.server);
@@ -91,9 +91,9 @@ class TlsHandshakeTest : public CppUnit::TestFixture {
     }
   }
 
-  // A server may speak before it has heard the end of the client's handshake: these bytes come
+  // A server may send before it has received the end of the client's handshake: these bytes come
   // while that is being written.
-  void bytesBesideTheHandshakeStayInTheLayer() {
+  void bytesThatComeDuringTheHandshakeStayInTheLayer() {
     Sides sides(TLS1_3_VERSION);
     TlsStore store(sides.server);
     SSL* theirs = store.connection();
@@ -128,7 +128,7 @@ class TlsHandshakeTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(meeting.layer->facts().protocol.empty());
   }
 
-  void aHandshakeWithNoTlsFailsAtOnce() {
+  void aHandshakeWithAPeerWithoutTlsFailsAtOnce() {
     Sides sides(TLS1_3_VERSION);
     for (const char* words : {"220 ready\r\n", "454 4.7.0 no\r\n", "HTTP/1.0 400\r\n\r\n"}) {
       const auto layer = sides.client.connect();
@@ -150,12 +150,12 @@ class TlsHandshakeTest : public CppUnit::TestFixture {
     std::string failure;
     CPPUNIT_ASSERT(!shake_hands(*layer, channel, start + 50ms, failure));
     const auto waited = Clock::now() - start;
-    CPPUNIT_ASSERT(waited >= 50ms && waited < 3s);
-    CPPUNIT_ASSERT_EQUAL(std::string("time was up during the TLS handshake"), failure);
+    CPPUNIT_ASSERT(waited >= 50ms && waited < 30s);
+    CPPUNIT_ASSERT_EQUAL(std::string("timed out during the TLS handshake"), failure);
   }
 
-  // A peer that dribbles or floods is never silent.
-  void aHandshakeThatNeverEndsEndsAtTheDeadline() {
+  // A peer that keeps sending, slowly or fast, never times out in the channel.
+  void anEndlessHandshakeEndsAtTheDeadline() {
     const std::string empty_handshakes("\x16\x03\x03\x00\x04\x00\x00\x00\x00", 9);  // HelloRequest
     for (const std::string& words : {std::string("\x16", 1), empty_handshakes}) {
       Sides sides(TLS1_2_VERSION);
@@ -164,12 +164,12 @@ class TlsHandshakeTest : public CppUnit::TestFixture {
       const auto start = Clock::now();
       std::string failure;
       CPPUNIT_ASSERT(!shake_hands(*layer, channel, start + 50ms, failure));
-      CPPUNIT_ASSERT(Clock::now() - start < 3s);
+      CPPUNIT_ASSERT(Clock::now() - start < 30s);
       CPPUNIT_ASSERT(!failure.empty());
     }
   }
 
-  void aPeerThatGoesAwayEndsTheHandshake() {
+  void aPeerThatClosesEndsTheHandshake() {
     Sides sides(TLS1_3_VERSION);
     const auto layer = sides.client.connect();
     Parrot channel("", false);
@@ -179,7 +179,7 @@ class TlsHandshakeTest : public CppUnit::TestFixture {
                          failure);
   }
 
-  // As Cyrus's server takes it, whatever the version.
+  // As Cyrus's server computes it, with any version.
   static std::string finished(SSL* theirs) {
     std::string bytes(64, '\0');
     bytes.resize(SSL_session_reused(theirs) == 1
@@ -231,7 +231,7 @@ class TlsHandshakeTest : public CppUnit::TestFixture {
   }
 
   // Two connections could be made to have one tls-unique (RFC 7627 section 1).
-  void withoutExtendedMasterSecretNothingBinds() {
+  void withoutExtendedMasterSecretThereIsNoBinding() {
     Sides sides(TLS1_2_VERSION);
     SSL_CTX_set_options(sides.server.context(), SSL_OP_NO_EXTENDED_MASTER_SECRET);
     const Meeting meeting(sides.client, sides.server);

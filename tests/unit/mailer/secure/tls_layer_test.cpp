@@ -20,7 +20,7 @@ void check(IoStatus expected, IoStatus status) {
   CPPUNIT_ASSERT_EQUAL(static_cast<int>(expected), static_cast<int>(status));
 }
 
-// Reads until it is over, one way or the other.
+// Reads until the end or a failure.
 IoStatus last_status(Channel& channel, std::string& in) {
   std::string_view nothing;
   for (;;) {
@@ -35,19 +35,19 @@ IoStatus last_status(Channel& channel, std::string& in) {
 
 class TlsLayerTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(TlsLayerTest);
-  CPPUNIT_TEST(bytesComeOutAsTheyWentIn);
-  CPPUNIT_TEST(nothingOfItIsReadableBelow);
-  CPPUNIT_TEST(aRecordIsOfUseOnlyAsAWhole);
-  CPPUNIT_TEST(ticketsAndKeyUpdatesAreNotThePeerSpeaking);
+  CPPUNIT_TEST(bytesAreTheSameOnBothSides);
+  CPPUNIT_TEST(nothingIsReadableBelowTheLayer);
+  CPPUNIT_TEST(aRecordCanBeOpenedOnlyAsAWhole);
+  CPPUNIT_TEST(ticketsAndKeyUpdatesLeaveTheChannelQuiet);
   CPPUNIT_TEST(renegotiationIsRefused);
-  CPPUNIT_TEST(aCertificateIsNotAskedForLater);
-  CPPUNIT_TEST(truncationIsToldFromGoodbye);
-  CPPUNIT_TEST(whatIsNoRecordEndsTheConnection);
+  CPPUNIT_TEST(aLaterRequestForACertificateIsRefused);
+  CPPUNIT_TEST(truncationIsReportedUnlikeAGoodbye);
+  CPPUNIT_TEST(anInvalidRecordEndsTheConnection);
   CPPUNIT_TEST(aChangedByteEndsTheConnection);
   CPPUNIT_TEST(destructionSaysGoodbye);
   CPPUNIT_TEST_SUITE_END();
 
-  void bytesComeOutAsTheyWentIn() {
+  void bytesAreTheSameOnBothSides() {
     for (const int version : kVersions) {
       for (const std::size_t size : {1UL, 3'000UL, 16'383UL, 16'384UL, 16'385UL, 1'000'000UL}) {
         for (const std::size_t most : {1UL, 1000UL, kAll}) {
@@ -70,7 +70,7 @@ class TlsLayerTest : public CppUnit::TestFixture {
     }
   }
 
-  void nothingOfItIsReadableBelow() {
+  void nothingIsReadableBelowTheLayer() {
     for (const int version : kVersions) {
       Sides sides(version);
       Meeting meeting(sides.client, sides.server);
@@ -82,7 +82,7 @@ class TlsLayerTest : public CppUnit::TestFixture {
     }
   }
 
-  void aRecordIsOfUseOnlyAsAWhole() {
+  void aRecordCanBeOpenedOnlyAsAWhole() {
     for (const int version : kVersions) {
       Sides sides(version);
       Meeting meeting(sides.client, sides.server);
@@ -99,7 +99,7 @@ class TlsLayerTest : public CppUnit::TestFixture {
     }
   }
 
-  void ticketsAndKeyUpdatesAreNotThePeerSpeaking() {
+  void ticketsAndKeyUpdatesLeaveTheChannelQuiet() {
     Sides sides(TLS1_3_VERSION);
     Meeting meeting(sides.client, sides.server);
     const auto channel = meeting.channel();
@@ -149,7 +149,7 @@ class TlsLayerTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("data alert "), records(meeting.store.taken));
   }
 
-  // The kinds of what passed below.
+  // The types of the records below.
   static std::string records(std::string_view taken) {
     std::string kinds;
     while (taken.size() >= 5) {
@@ -164,14 +164,14 @@ class TlsLayerTest : public CppUnit::TestFixture {
   }
 
   // TLS 1.3's post-handshake authentication, which we never offered.
-  void aCertificateIsNotAskedForLater() {
+  void aLaterRequestForACertificateIsRefused() {
     Sides sides(TLS1_3_VERSION);
     Meeting meeting(sides.client, sides.server);
     SSL_set_verify(meeting.store.connection(), SSL_VERIFY_PEER, nullptr);
     CPPUNIT_ASSERT_EQUAL(0, SSL_verify_client_post_handshake(meeting.store.connection()));
   }
 
-  void truncationIsToldFromGoodbye() {
+  void truncationIsReportedUnlikeAGoodbye() {
     for (const int version : kVersions) {
       struct Row {
         const char* name;
@@ -184,9 +184,9 @@ class TlsLayerTest : public CppUnit::TestFixture {
       const Row rows[] = {
           {"goodbye", true, 0, IoStatus::kClosed, "221 bye\r\n", "the peer closed the connection"},
           {"none", false, 0, IoStatus::kFailed, "221 bye\r\n",
-           "the peer closed the connection without TLS's goodbye (close_notify)"},
+           "the peer closed the connection without TLS close_notify"},
           {"in a record", false, 1, IoStatus::kFailed, "",
-           "the peer closed the connection without TLS's goodbye (close_notify)"},
+           "the peer closed the connection without TLS close_notify"},
       };
       for (const Row& row : rows) {
         Sides sides(version);
@@ -208,7 +208,7 @@ class TlsLayerTest : public CppUnit::TestFixture {
     }
   }
 
-  void whatIsNoRecordEndsTheConnection() {
+  void anInvalidRecordEndsTheConnection() {
     for (const int version : kVersions) {
       for (const std::string_view garbage :
            {std::string_view("250 2.1.5 ok in clear\r\n"), std::string_view("\x17\x03\x03\xff\xff"),
@@ -223,7 +223,7 @@ class TlsLayerTest : public CppUnit::TestFixture {
         check(IoStatus::kFailed, last_status(*channel, in));
         CPPUNIT_ASSERT(in.empty() && !channel->failure().empty());
         CPPUNIT_ASSERT(channel->failure().find("unknown error") == std::string::npos);
-        CPPUNIT_ASSERT(!meeting.store.error.empty());  // it heard an alert
+        CPPUNIT_ASSERT(!meeting.store.error.empty());  // it received an alert
         std::string_view out = "MAIL FROM:<>\r\n";
         check(IoStatus::kFailed, channel->exchange(out, in, soon()));
         CPPUNIT_ASSERT(meeting.store.heard.empty());

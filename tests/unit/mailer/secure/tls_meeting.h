@@ -1,10 +1,7 @@
-// A client and a store that have just shaken hands, or tried to.
+// A client and a store after their handshake, successful or not.
 //
-// What it is: shake_hands() over the road between the two, and the channel that comes of it.
-// What it does not know: what the test looks for.
-// Called by: the tests of TLS.
-// Threads and lifetimes: client and server outlive it, and it the channel.
-// Failure: `done` is false, and `failure` has the words.
+// The handshake over the wire between the two, and the channel that results. Client and server
+// outlive it, and it outlives the channel. If `done` is false, `failure` has the reason.
 #pragma once
 
 #include <memory>
@@ -17,7 +14,7 @@
 
 namespace lmtpq::mailer::tls_test {
 
-inline Deadline soon() { return Clock::now() + std::chrono::seconds(5); }
+inline Deadline soon() { return Clock::now() + std::chrono::seconds(60); }
 
 struct Meeting {
   Meeting(TlsClient& client, const TlsServer& server, Road on = {})
@@ -26,7 +23,7 @@ struct Meeting {
     done = shake_hands(*layer, channel, soon(), failure);
   }
 
-  // Once; takes the layer.
+  // Call it once; it takes the layer.
   std::unique_ptr<LayeredChannel> channel() {
     return std::make_unique<LayeredChannel>(std::make_unique<StoreChannel>(store, road),
                                             std::move(layer));
@@ -50,7 +47,7 @@ inline const Certified& certified() {
   return made;
 }
 
-// A server of one version, and a client that believes everybody.
+// A server of one version, and a client that accepts any certificate.
 struct Sides {
   explicit Sides(int version) : server(&certified()), client(settings, "store") {
     server.versions(version, version);
@@ -60,7 +57,7 @@ struct Sides {
   TlsClient client;
 };
 
-// Reads until the road is empty.
+// Reads until the wire is empty.
 inline std::string hear(Channel& channel) {
   std::string all;
   std::string in;

@@ -13,14 +13,14 @@ using namespace lmtpq::mailer::tls_test;
 
 class TlsPeerTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(TlsPeerTest);
-  CPPUNIT_TEST(aCertificateIsJudgedByTheLevel);
-  CPPUNIT_TEST(authoritiesComeFromAFileAFolderOrTheSystem);
-  CPPUNIT_TEST(aNameIsLookedForAmongTheNamesOfItsKind);
-  CPPUNIT_TEST(theNameOfTheSettingsComesBeforeTheHost);
-  CPPUNIT_TEST(whoIsRefusedHearsAnAlertAndNothingElse);
-  CPPUNIT_TEST(aFingerprintIsThatOfTheLeafOrOfItsKey);
-  CPPUNIT_TEST(aCipherWithoutCertificatesIsNobody);
-  CPPUNIT_TEST(onlyADnsNameIsAskedFor);
+  CPPUNIT_TEST(theLevelDecidesWhichCertificatesAreAccepted);
+  CPPUNIT_TEST(authoritiesComeFromAFileADirectoryOrTheSystem);
+  CPPUNIT_TEST(aNameIsComparedWithNamesOfItsKind);
+  CPPUNIT_TEST(theNameOfTheSettingsReplacesTheHost);
+  CPPUNIT_TEST(aRefusedPeerGetsOnlyAnAlert);
+  CPPUNIT_TEST(aFingerprintIsOfTheLeafOrOfItsKey);
+  CPPUNIT_TEST(aCipherWithoutCertificatesIsRefused);
+  CPPUNIT_TEST(onlyADnsNameIsSentAsSni);
   CPPUNIT_TEST_SUITE_END();
 
   struct Row {
@@ -30,7 +30,7 @@ class TlsPeerTest : public CppUnit::TestFixture {
     const char* crl = "";
   };
 
-  void aCertificateIsJudgedByTheLevel() {
+  void theLevelDecidesWhichCertificatesAreAccepted() {
     const World& w = world();
     const std::string revoking = w.folder.file("revoking.pem", w.root.crl({&w.good}));
     const std::string other = w.folder.file("other.pem", w.root.crl({&w.other}));
@@ -100,7 +100,7 @@ class TlsPeerTest : public CppUnit::TestFixture {
     }
   }
 
-  void authoritiesComeFromAFileAFolderOrTheSystem() {
+  void authoritiesComeFromAFileADirectoryOrTheSystem() {
     const World& w = world();
     const Folder hashed;
     char name[16];
@@ -112,7 +112,7 @@ class TlsPeerTest : public CppUnit::TestFixture {
       const char* name;
       std::string file;
       std::string path;
-      const char* variable;  // OpenSSL's, by which the system's CAs are told
+      const char* variable;  // OpenSSL's, which overrides the system's CAs
       std::string value;
       bool believed;
     };
@@ -145,7 +145,7 @@ class TlsPeerTest : public CppUnit::TestFixture {
     unsetenv("SSL_CERT_DIR");
   }
 
-  void aNameIsLookedForAmongTheNamesOfItsKind() {
+  void aNameIsComparedWithNamesOfItsKind() {
     struct Name {
       const char* host;
       const char* verification;
@@ -184,7 +184,7 @@ class TlsPeerTest : public CppUnit::TestFixture {
     }
   }
 
-  void theNameOfTheSettingsComesBeforeTheHost() {
+  void theNameOfTheSettingsReplacesTheHost() {
     TlsServer server(&world().good);
     TlsSettings settings = world().settings(TlsLevel::kVerify);
     settings.name = "imap.example.org.";
@@ -210,7 +210,7 @@ class TlsPeerTest : public CppUnit::TestFixture {
     }
   }
 
-  void whoIsRefusedHearsAnAlertAndNothingElse() {
+  void aRefusedPeerGetsOnlyAnAlert() {
     struct Alert {
       const Certified& certified;
       TlsLevel level;
@@ -241,7 +241,7 @@ class TlsPeerTest : public CppUnit::TestFixture {
     }
   }
 
-  void aFingerprintIsThatOfTheLeafOrOfItsKey() {
+  void aFingerprintIsOfTheLeafOrOfItsKey() {
     const Certified& shown = world().long_way;
     TlsServer server(&shown);
     TlsSettings settings = world().settings(TlsLevel::kMay);
@@ -276,8 +276,8 @@ class TlsPeerTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(!Meeting(client, server).done);
   }
 
-  // OpenSSL asks nobody to believe a certificate that there is not.
-  void aCipherWithoutCertificatesIsNobody() {
+  // OpenSSL does not call our verification if there is no certificate.
+  void aCipherWithoutCertificatesIsRefused() {
     TlsServer server(nullptr);
     for (const TlsLevel level : kLevels) {
       TlsSettings settings = world().settings(level);
@@ -290,14 +290,14 @@ class TlsPeerTest : public CppUnit::TestFixture {
       CPPUNIT_ASSERT_EQUAL(std::string("no certificate"), meeting.layer->facts().verification);
       CPPUNIT_ASSERT(meeting.layer->facts().chain.empty());
       if (!careless) {
-        CPPUNIT_ASSERT_EQUAL(std::string("the peer showed no certificate"), meeting.failure);
+        CPPUNIT_ASSERT_EQUAL(std::string("the peer sent no certificate"), meeting.failure);
         CPPUNIT_ASSERT(meeting.layer->facts().protocol.empty());
         CPPUNIT_ASSERT(meeting.store.client_said_goodbye || !meeting.store.shook_hands());
       }
     }
   }
 
-  void onlyADnsNameIsAskedFor() {
+  void onlyADnsNameIsSentAsSni() {
     struct Asked {
       const char* host;
       const char* name;
@@ -313,7 +313,7 @@ class TlsPeerTest : public CppUnit::TestFixture {
       TlsClient client(settings, row.host);
       const Meeting meeting(client, server);
       const char* name = SSL_get_servername(meeting.store.connection(), TLSEXT_NAMETYPE_host_name);
-      check(row.host, row.name, name == nullptr ? "" : name);
+      check(row.host, std::string(row.name), name == nullptr ? "" : name);
     }
   }
 };

@@ -1,11 +1,8 @@
 // The store's side of TLS, in memory.
 //
-// What it is: an OpenSSL server (TlsServer: what its connections share) and one connection to it
-//   (TlsStore), which a Channel of the tests leads to, byte by byte if need be.
-// What it does not know: LMTP, certificates' making, the code that is tested.
-// Called by: the tests of TLS.
-// Threads and lifetimes: server and stores outlive the channels that lead to them.
-// Failure: error(), or an exception, which fails the test.
+// TlsServer is an OpenSSL server: what its connections share. TlsStore is one connection to it; a
+// Channel of the tests leads to it, byte by byte if needed. Server and stores outlive the channels.
+// Failure is error(), or an exception, which fails the test.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -45,7 +42,7 @@ class TlsStore {
   void take(std::string_view sealed);  // what the client sent
   void say(std::string_view plain);    // sealed, for the client; before the handshake: at its end
   void say_goodbye();
-  void flush();  // what OpenSSL wrote by other calls
+  void flush();  // passes on what OpenSSL wrote in other calls
 
   SSL* connection() const { return connection_; }
   bool shook_hands() const { return SSL_is_init_finished(connection_) == 1; }
@@ -53,7 +50,7 @@ class TlsStore {
   std::string heard;      // opened
   std::string to_client;  // sealed, or what the test puts there
   std::string taken;      // all that the client sent, as it came
-  std::string error;      // OpenSSL's words
+  std::string error;      // OpenSSL's text
   bool client_said_goodbye = false;
 
  private:

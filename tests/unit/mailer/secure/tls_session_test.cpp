@@ -14,11 +14,11 @@ class TlsSessionTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(TlsSessionTest);
   CPPUNIT_TEST(aSessionIsResumed);
   CPPUNIT_TEST(aSessionIsUsedOnce);
-  CPPUNIT_TEST(aSessionOutlivesAConnectionThatWasCut);
-  CPPUNIT_TEST(aResumedSessionIsJudgedAnew);
-  CPPUNIT_TEST(noSessionIsKeptOfWhoWasNotBelieved);
-  CPPUNIT_TEST(noSessionIsKeptOfNobody);
-  CPPUNIT_TEST(anotherStoresSessionDoesNoHarm);
+  CPPUNIT_TEST(aSessionSurvivesAConnectionThatWasCut);
+  CPPUNIT_TEST(aResumedSessionIsVerifiedAgain);
+  CPPUNIT_TEST(noSessionIsKeptFromARefusedPeer);
+  CPPUNIT_TEST(noSessionIsKeptFromARefusedAnonymousPeer);
+  CPPUNIT_TEST(theSessionOfAnotherStoreDoesNoHarm);
   CPPUNIT_TEST(severalThreadsMayUseOneClient);
   CPPUNIT_TEST_SUITE_END();
 
@@ -48,14 +48,14 @@ class TlsSessionTest : public CppUnit::TestFixture {
     }
   }
 
-  // Who listens must not be able to tell that two connections belong together.
+  // An eavesdropper must not see that two connections belong together.
   void aSessionIsUsedOnce() {
     TlsServer server(&world().good);
     const TlsSettings settings = world().settings(TlsLevel::kVerify);
     TlsClient client(settings, kHost);
     Meeting first(client, server);
     talk(first);
-    // Both have said hello before either is through.
+    // Both have sent their hello before either has completed its handshake.
     std::unique_ptr<TlsConnection> layers[] = {client.connect(), client.connect()};
     TlsStore stores[] = {TlsStore(server), TlsStore(server)};
     for (int i = 0; i < 2; ++i) {
@@ -72,8 +72,8 @@ class TlsSessionTest : public CppUnit::TestFixture {
     }
   }
 
-  // Stores that just hang up are common.
-  void aSessionOutlivesAConnectionThatWasCut() {
+  // Stores that close without a goodbye are common.
+  void aSessionSurvivesAConnectionThatWasCut() {
     for (const int version : kVersions) {
       TlsServer server(&world().good);
       server.versions(version, version);
@@ -93,7 +93,7 @@ class TlsSessionTest : public CppUnit::TestFixture {
     }
   }
 
-  void aResumedSessionIsJudgedAnew() {
+  void aResumedSessionIsVerifiedAgain() {
     for (const int version : kVersions) {
       for (const TlsLevel level : {TlsLevel::kVerify, TlsLevel::kFingerprint}) {
         TlsServer server(&world().by_itself);
@@ -117,7 +117,7 @@ class TlsSessionTest : public CppUnit::TestFixture {
     }
   }
 
-  void noSessionIsKeptOfWhoWasNotBelieved() {
+  void noSessionIsKeptFromARefusedPeer() {
     for (const int version : kVersions) {
       TlsServer server(&world().by_itself);
       server.versions(version, version);
@@ -127,7 +127,7 @@ class TlsSessionTest : public CppUnit::TestFixture {
       settings.level = TlsLevel::kMay;
       Meeting meeting(client, server);
       CPPUNIT_ASSERT(meeting.done && !meeting.layer->facts().resumed);
-      // Nor of a connection that broke: the session may be what was wrong.
+      // Nor from a connection that broke: the session may be the cause.
       if (version == TLS1_2_VERSION) {
         const auto channel = meeting.channel();
         meeting.store.to_client = "no record at all, but some text";
@@ -139,8 +139,8 @@ class TlsSessionTest : public CppUnit::TestFixture {
     }
   }
 
-  // OpenSSL hands out the session before anybody could look at whose it is.
-  void noSessionIsKeptOfNobody() {
+  // OpenSSL hands out the session before the peer is verified.
+  void noSessionIsKeptFromARefusedAnonymousPeer() {
     TlsServer server(nullptr);
     TlsSettings settings = world().settings(TlsLevel::kVerify);
     settings.ciphers = "aNULL:@SECLEVEL=0";
@@ -155,7 +155,7 @@ class TlsSessionTest : public CppUnit::TestFixture {
     }
   }
 
-  void anotherStoresSessionDoesNoHarm() {
+  void theSessionOfAnotherStoreDoesNoHarm() {
     for (const int version : kVersions) {
       TlsServer one(&world().good);
       TlsServer two(&world().good);
@@ -183,7 +183,7 @@ class TlsSessionTest : public CppUnit::TestFixture {
         done += meeting.done ? 1 : 0;
         resumed += meeting.layer->facts().resumed ? 1 : 0;
         const auto channel = meeting.channel();
-        channel->quiet();  // takes tickets in
+        channel->quiet();  // receives tickets
       }
     };
     {

@@ -32,19 +32,19 @@ std::string error_of(const std::string& words) {
 
 class ClientListTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(ClientListTest);
-  CPPUNIT_TEST(anEmptyListNamesNobody);
-  CPPUNIT_TEST(addressesAndNetworksNameWhoDialsFromThere);
-  CPPUNIT_TEST(anAddressIsTheSameInIpv6sClothes);
-  CPPUNIT_TEST(uidsAndUsersNameWhoDialsOverAUnixSocket);
-  CPPUNIT_TEST(oneKindNeverStandsForTheOther);
-  CPPUNIT_TEST(allIsEverybody);
-  CPPUNIT_TEST(wordsAreOneOfTheForms);
-  CPPUNIT_TEST(aUidIsNotCutToFit);
-  CPPUNIT_TEST(aClientIsToldAsAddressOrUid);
-  CPPUNIT_TEST(loopbackIsThisMachineOnly);
+  CPPUNIT_TEST(anEmptyListContainsNoClient);
+  CPPUNIT_TEST(addressesAndNetworksContainTheClientsThere);
+  CPPUNIT_TEST(anIpv4MappedAddressIsTheIpv4Address);
+  CPPUNIT_TEST(uidsAndUsersContainClientsOverAUnixSocket);
+  CPPUNIT_TEST(aUidNeverMatchesAnAddress);
+  CPPUNIT_TEST(allContainsEveryClient);
+  CPPUNIT_TEST(anotherFormIsAnError);
+  CPPUNIT_TEST(aUidThatIsTooLargeIsAnError);
+  CPPUNIT_TEST(aClientIsLoggedAsAddressOrUid);
+  CPPUNIT_TEST(loopbackIsThisHostOnly);
   CPPUNIT_TEST_SUITE_END();
 
-  void anEmptyListNamesNobody() {
+  void anEmptyListContainsNoClient() {
     for (const char* const words : {"", " ", ",", " , "}) {
       const ClientList list = ClientList::parse(words);
       CPPUNIT_ASSERT_MESSAGE(words, list.empty());
@@ -56,7 +56,7 @@ class ClientListTest : public CppUnit::TestFixture {
     }
   }
 
-  void addressesAndNetworksNameWhoDialsFromThere() {
+  void addressesAndNetworksContainTheClientsThere() {
     const ClientList list = ClientList::parse("192.0.2.1, 198.51.100.0/24 2001:db8::/32");
     for (const char* const in : {"192.0.2.1", "198.51.100.0", "198.51.100.255", "2001:db8::9"}) {
       CPPUNIT_ASSERT_MESSAGE(in, list.contains(from(in)));
@@ -67,7 +67,7 @@ class ClientListTest : public CppUnit::TestFixture {
     }
   }
 
-  void anAddressIsTheSameInIpv6sClothes() {
+  void anIpv4MappedAddressIsTheIpv4Address() {
     sockaddr_in6 mapped{};
     mapped.sin6_family = AF_INET6;
     CPPUNIT_ASSERT_EQUAL(1, inet_pton(AF_INET6, "::ffff:192.0.2.1", &mapped.sin6_addr));
@@ -77,7 +77,7 @@ class ClientListTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("192.0.2.1"), client.text());
   }
 
-  void uidsAndUsersNameWhoDialsOverAUnixSocket() {
+  void uidsAndUsersContainClientsOverAUnixSocket() {
     const ClientList list = ClientList::parse("uid:1234,user:root");
     CPPUNIT_ASSERT(list.contains(over_unix(1234)));
     CPPUNIT_ASSERT(list.contains(over_unix(0)));
@@ -86,12 +86,12 @@ class ClientListTest : public CppUnit::TestFixture {
   }
 
   // Over TCP the uid is 0, which is not root's; over a unix socket there is no address.
-  void oneKindNeverStandsForTheOther() {
+  void aUidNeverMatchesAnAddress() {
     CPPUNIT_ASSERT(!ClientList::parse("uid:0, user:root").contains(from("127.0.0.1")));
     CPPUNIT_ASSERT(!ClientList::parse("0.0.0.0/0, ::/0").contains(over_unix(0)));
   }
 
-  void allIsEverybody() {
+  void allContainsEveryClient() {
     for (const char* const words : {"all", "192.0.2.1 all", "all, uid:5"}) {
       const ClientList list = ClientList::parse(words);
       for (const Client& client : {from("203.0.113.9"), from("2001:db8::1"), over_unix(77)}) {
@@ -100,35 +100,34 @@ class ClientListTest : public CppUnit::TestFixture {
     }
   }
 
-  void wordsAreOneOfTheForms() {
+  void anotherFormIsAnError() {
     const std::string expected =
         "expected addresses, networks such as 192.0.2.0/24, uid:N, user:NAME or all";
     for (const char* const words : {"localhost", "192.0.2.1/24", "192.0.2", "1234", "ALL", "root",
                                     "fe80::1%lo", "192.0.2.1 everybody", "all:", "-"}) {
       CPPUNIT_ASSERT_EQUAL_MESSAGE(words, expected, error_of(words));
     }
-    CPPUNIT_ASSERT_EQUAL(std::string("there is no user no-such-user"),
-                         error_of("user:no-such-user"));
+    CPPUNIT_ASSERT_EQUAL(std::string("unknown user no-such-user"), error_of("user:no-such-user"));
     for (const char* const words : {"uid:", "uid:-1", "uid:x", "uid:1x", "uid:0x10", "user:"}) {
       CPPUNIT_ASSERT_MESSAGE(words, error_of(words) != "no error");
     }
   }
 
-  // 4294967296 is not root, and what (uid_t)-1 stands for is nobody.
-  void aUidIsNotCutToFit() {
+  // 4294967296 is not root, and no user has the uid (uid_t)-1.
+  void aUidThatIsTooLargeIsAnError() {
     for (const char* const words :
          {"uid:4294967295", "uid:4294967296", "uid:4294968296", "uid:18446744073709551616"}) {
       CPPUNIT_ASSERT_MESSAGE(words, error_of(words) != "no error");
     }
   }
 
-  void aClientIsToldAsAddressOrUid() {
+  void aClientIsLoggedAsAddressOrUid() {
     CPPUNIT_ASSERT_EQUAL(std::string("192.0.2.1"), from("192.0.2.1").text());
     CPPUNIT_ASSERT_EQUAL(std::string("2001:db8::1"), from("2001:db8::1").text());
     CPPUNIT_ASSERT_EQUAL(std::string("uid:1000"), over_unix(1000).text());
   }
 
-  void loopbackIsThisMachineOnly() {
+  void loopbackIsThisHostOnly() {
     for (const char* const own : {"127.0.0.1", "127.255.255.254", "::1"}) {
       CPPUNIT_ASSERT_MESSAGE(own, from(own).on_loopback());
     }

@@ -14,7 +14,7 @@ using lmtpq::mailer::parse_destination;
 
 namespace {
 
-// "user password" for that DEST, or "none".
+// "user password" for the DEST, or "none".
 std::string found(const Credentials& credentials, const std::string& destination,
                   const std::string& user = "") {
   const Login* const login = credentials.find(parse_destination(destination), user);
@@ -36,12 +36,12 @@ class CredentialsTest : public ScratchFileFixture {
   CPPUNIT_TEST_SUITE(CredentialsTest);
   CPPUNIT_TEST(theLineOfTheDestinationIsFound);
   CPPUNIT_TEST(theUserNarrowsTheChoice);
-  CPPUNIT_TEST(thePasswordIsAllBehindTheFirstColon);
+  CPPUNIT_TEST(thePasswordIsEverythingAfterTheFirstColon);
   CPPUNIT_TEST(blankLinesAndCommentsAreSkipped);
-  CPPUNIT_TEST(aMistakeIsToldByItsPlaceAndNeverRepeated);
+  CPPUNIT_TEST(anErrorNamesTheLineAndNeverQuotesIt);
   CPPUNIT_TEST(aControlCharacterIsRefused);
-  CPPUNIT_TEST(theFileMustBeForUsAlone);
-  CPPUNIT_TEST(itsEndLeavesNoPassword);
+  CPPUNIT_TEST(aFileThatOthersCanReadIsRefused);
+  CPPUNIT_TEST(passwordsAreWipedFromMemory);
   CPPUNIT_TEST_SUITE_END();
 
  public:
@@ -91,7 +91,7 @@ class CredentialsTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("none"), found(credentials, "imap1", "thre"));
   }
 
-  void thePasswordIsAllBehindTheFirstColon() {
+  void thePasswordIsEverythingAfterTheFirstColon() {
     const struct {
       const char* line;
       const char* expected;
@@ -119,13 +119,14 @@ class CredentialsTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("u p"), found(credentials, "h"));
   }
 
-  void aMistakeIsToldByItsPlaceAndNeverRepeated() {
+  void anErrorNamesTheLineAndNeverQuotesIt() {
     const std::string dest =
-        "no DEST in front (unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]); expected `DEST "
+        "no DEST at the beginning (unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]); expected "
+        "`DEST "
         "user:password`";
     const std::string form = "expected `DEST user:password`";
-    const std::string user = "no user in front of the colon; " + form;
-    const std::string password = "no password behind the colon; " + form;
+    const std::string user = "no user before the colon; " + form;
+    const std::string password = "no password after the colon; " + form;
     const struct {
       std::string text;
       std::string expected;
@@ -161,14 +162,14 @@ class CredentialsTest : public ScratchFileFixture {
         line[line.find('?')] = static_cast<char>(c);
         CPPUNIT_ASSERT_EQUAL_MESSAGE(
             std::to_string(c),
-            std::string(control ? "passwords:1: a control character in user or password" : ""),
+            std::string(control ? "passwords:1: control character in user or password" : ""),
             complaint(line));
       }
     }
     CPPUNIT_ASSERT(!complaint("h u:p\r\r\n").empty());
   }
 
-  void theFileMustBeForUsAlone() {
+  void aFileThatOthersCanReadIsRefused() {
     write("h u:p\n");
     CPPUNIT_ASSERT_EQUAL(std::string("u p"), found(Credentials::read(file_, geteuid()), "h"));
     CPPUNIT_ASSERT_EQUAL(0, chmod(file_.c_str(), 0644));
@@ -188,7 +189,7 @@ class CredentialsTest : public ScratchFileFixture {
     }
   }
 
-  void itsEndLeavesNoPassword() {
+  void passwordsAreWipedFromMemory() {
     const std::string secret = "correct horse battery staple";
     write("h u:" + secret + "\nh2 u:" + secret + "\nh3 u:" + secret + "\n");
     const FreedMemory freed(secret);

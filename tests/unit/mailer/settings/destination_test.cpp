@@ -10,7 +10,7 @@ using lmtpq::mailer::parse_destination;
 
 namespace {
 
-// The error's words; empty when `text` is taken for a destination.
+// The error's text; empty if `text` is a valid destination.
 std::string complaint(const std::string& text) {
   try {
     parse_destination(text);
@@ -26,11 +26,11 @@ class DestinationTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(DestinationTest);
   CPPUNIT_TEST(readsEveryForm);
   CPPUNIT_TEST(theCanonicalTextReadsAsTheSame);
-  CPPUNIT_TEST(refusesWhatIsNoDestinationAndSaysWhy);
-  CPPUNIT_TEST(everyComplaintQuotesTheTextAndNamesTheForms);
-  CPPUNIT_TEST(everyComplaintIsOneWholeLine);
-  CPPUNIT_TEST(whatStandsInBracketsIsAnAddressOrAName);
-  CPPUNIT_TEST(aSocketsPathFitsItsAddress);
+  CPPUNIT_TEST(anInvalidDestinationIsAnErrorWithTheReason);
+  CPPUNIT_TEST(everyErrorQuotesTheTextAndNamesTheForms);
+  CPPUNIT_TEST(everyErrorIsOneLine);
+  CPPUNIT_TEST(bracketsHoldAnAddressOrAName);
+  CPPUNIT_TEST(aSocketPathThatIsTooLongIsAnError);
   CPPUNIT_TEST_SUITE_END();
 
   struct Row {
@@ -92,42 +92,42 @@ class DestinationTest : public CppUnit::TestFixture {
     }
   }
 
-  void refusesWhatIsNoDestinationAndSaysWhy() {
+  void anInvalidDestinationIsAnErrorWithTheReason() {
     const struct {
       const char* text;
       const char* why;
     } rows[] = {
-        {"", "no host"},
-        {"inet:", "no host"},
-        {":24", "no host"},
-        {"inet::24", "no host"},
-        {"inet:[]:24", "no host"},
-        {"-store", "no host"},
-        {"a store", "no host"},
-        {"store/lmtp", "no host"},
-        {"st\xc3\xb6re", "no host"},
-        {"store\n", "no host"},
-        {"lmtp:store.example.org", "no such port"},
-        {"tcp:store:24", "an IPv6 address stands in [ ]"},
-        {"::1", "no host"},
-        {"2001:db8::1", "an IPv6 address stands in [ ]"},
-        {"store:", "an IPv6 address stands in [ ]"},
-        {"store:24:25", "an IPv6 address stands in [ ]"},
-        {"inet:[::1", "no ] behind the address"},
+        {"", "no valid host"},
+        {"inet:", "no valid host"},
+        {":24", "no valid host"},
+        {"inet::24", "no valid host"},
+        {"inet:[]:24", "no valid host"},
+        {"-store", "no valid host"},
+        {"a store", "no valid host"},
+        {"store/lmtp", "no valid host"},
+        {"st\xc3\xb6re", "no valid host"},
+        {"store\n", "no valid host"},
+        {"lmtp:store.example.org", "invalid port"},
+        {"tcp:store:24", "an IPv6 address must be in [ ]"},
+        {"::1", "no valid host"},
+        {"2001:db8::1", "an IPv6 address must be in [ ]"},
+        {"store:", "an IPv6 address must be in [ ]"},
+        {"store:24:25", "an IPv6 address must be in [ ]"},
+        {"inet:[::1", "no ] after the address"},
         {"inet:[::1]24", "only :PORT may follow ]"},
         {"inet:[::1]:", "only :PORT may follow ]"},
         {"inet:[::1]:24:25", "only :PORT may follow ]"},
         {"inet:[::1] ", "only :PORT may follow ]"},
-        {"store:0", "a port is 1 to 65535"},
-        {"store:65536", "a port is 1 to 65535"},
-        {"store:99999999999999999999", "a port is 1 to 65535"},
-        {"store:-1", "no such port"},
-        {"store:+24", "no such port"},
-        {"store: 24", "no such port"},
-        {"store:24 ", "no such port"},
-        {"unix:", "the path of a socket begins with /"},
-        {"unix:lmtp", "the path of a socket begins with /"},
-        {"unix: /lmtp", "the path of a socket begins with /"},
+        {"store:0", "a port is a number from 1 to 65535"},
+        {"store:65536", "a port is a number from 1 to 65535"},
+        {"store:99999999999999999999", "a port is a number from 1 to 65535"},
+        {"store:-1", "invalid port"},
+        {"store:+24", "invalid port"},
+        {"store: 24", "invalid port"},
+        {"store:24 ", "invalid port"},
+        {"unix:", "the path of a socket must begin with /"},
+        {"unix:lmtp", "the path of a socket must begin with /"},
+        {"unix: /lmtp", "the path of a socket must begin with /"},
         {"/run/lmtp", "did you mean unix:/run/lmtp?"},
     };
     for (const auto& row : rows) {
@@ -137,7 +137,7 @@ class DestinationTest : public CppUnit::TestFixture {
     }
   }
 
-  void everyComplaintQuotesTheTextAndNamesTheForms() {
+  void everyErrorQuotesTheTextAndNamesTheForms() {
     for (const char* text : {"", "inet:", "store:0", "unix:x", "inet:[::1", "/x", "a:b:c", "a:+"}) {
       const std::string said = complaint(text);
       CPPUNIT_ASSERT_MESSAGE(said, said.starts_with("destination \"" + std::string(text) + "\": "));
@@ -146,7 +146,7 @@ class DestinationTest : public CppUnit::TestFixture {
     }
   }
 
-  void everyComplaintIsOneWholeLine() {
+  void everyErrorIsOneLine() {
     for (const std::string& text : {std::string("store\n"), std::string("sto\0re", 6),
                                     std::string("a:b\x1b[1m"), std::string("unix:\r\n250 ok")}) {
       const std::string said = complaint(text);
@@ -157,8 +157,8 @@ class DestinationTest : public CppUnit::TestFixture {
     }
   }
 
-  // What no look-up could ever find is a mistake to be told at the start, not a store out of reach.
-  void whatStandsInBracketsIsAnAddressOrAName() {
+  // A name that can never be found is an error at the start, not a store that is down.
+  void bracketsHoldAnAddressOrAName() {
     for (const char* text :
          {"inet:[:]", "inet:[a:b]:24", "inet:[::1 ]", "inet:[1:2:3]", "inet:[::g]", "inet:[::1/64]",
           "inet:[a:b\n]", "inet:[IPv6:IPv6:::1]", "inet:[IPv6:]", "inet:[/run:x]"}) {
@@ -166,7 +166,7 @@ class DestinationTest : public CppUnit::TestFixture {
     }
   }
 
-  void aSocketsPathFitsItsAddress() {  // sun_path: 108 bytes with the NUL
+  void aSocketPathThatIsTooLongIsAnError() {  // sun_path: 108 bytes with the NUL
     const std::string longest = "/" + std::string(106, 'a');
     CPPUNIT_ASSERT_EQUAL(longest, parse_destination("unix:" + longest).host);
     const std::string said = complaint("unix:" + longest + "a");

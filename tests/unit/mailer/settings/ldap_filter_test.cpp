@@ -10,10 +10,10 @@ using namespace lmtpq::mailer;
 class LdapFilterTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(LdapFilterTest);
   CPPUNIT_TEST(placesAreFilledIn);
-  CPPUNIT_TEST(withoutAPartThatIsAskedForNothingIsAsked);
+  CPPUNIT_TEST(anAddressWithoutARequiredPartIsNotSearched);
   CPPUNIT_TEST(aValueStaysOneValue);
   CPPUNIT_TEST(everyByteIsPlainOrEscaped);
-  CPPUNIT_TEST(aMistakeIsFoundAtTheStart);
+  CPPUNIT_TEST(anInvalidFilterIsAnErrorAtTheStart);
   CPPUNIT_TEST_SUITE_END();
 
   static std::string filled(const char* filter, std::string_view local, std::string_view domain) {
@@ -38,7 +38,7 @@ class LdapFilterTest : public CppUnit::TestFixture {
     }
   }
 
-  void withoutAPartThatIsAskedForNothingIsAsked() {
+  void anAddressWithoutARequiredPartIsNotSearched() {
     CPPUNIT_ASSERT_EQUAL(std::string("(mail=alice)"), filled("(mail=%s)", "alice", ""));
     CPPUNIT_ASSERT_EQUAL(std::string("nothing"), filled("(&(uid=%u)(dc=%d))", "alice", ""));
     CPPUNIT_ASSERT_EQUAL(std::string("(mail=@x)"), filled("(mail=%s)", "", "x"));
@@ -72,22 +72,22 @@ class LdapFilterTest : public CppUnit::TestFixture {
     }
   }
 
-  void aMistakeIsFoundAtTheStart() {
+  void anInvalidFilterIsAnErrorAtTheStart() {
     const struct {
       const char* filter;
       const char* words;
     } rows[] = {
-        {"", "( and ) do not enclose"},
-        {"mail=%s", "( and ) do not enclose"},
-        {"(mail=%s", "( and ) do not enclose"},
-        {"(mail=%s))", "( and ) do not enclose"},
-        {"(mail=%s)(uid=%u)", "( and ) do not enclose"},
-        {")mail=%s(", "( and ) do not enclose"},
-        {"(mail=alice)", "no %s, %u or %d in it"},
-        {"(mail=100%%)", "no %s, %u or %d in it"},
-        {"(mail=%0)", "% stands before s"},
-        {"(mail=%S)", "% stands before s"},
-        {"(mail=%s%)", "% stands before s"},
+        {"", "unbalanced parentheses"},
+        {"mail=%s", "unbalanced parentheses"},
+        {"(mail=%s", "unbalanced parentheses"},
+        {"(mail=%s))", "unbalanced parentheses"},
+        {"(mail=%s)(uid=%u)", "unbalanced parentheses"},
+        {")mail=%s(", "unbalanced parentheses"},
+        {"(mail=alice)", "the filter has no %s, %u or %d"},
+        {"(mail=100%%)", "the filter has no %s, %u or %d"},
+        {"(mail=%0)", "% must be followed by s"},
+        {"(mail=%S)", "% must be followed by s"},
+        {"(mail=%s%)", "% must be followed by s"},
     };
     for (const auto& row : rows) {
       try {

@@ -2,29 +2,30 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 
+#include "mailer/settings/secrets.h"
 #include "tests/unit/common/scratch_file.h"
 
 using namespace lmtpq;
 using namespace lmtpq::mailer;
 
-class StartTest : public ScratchFileFixture {
-  CPPUNIT_TEST_SUITE(StartTest);
-  CPPUNIT_TEST(listenersComeFromArgvAndSections);
-  CPPUNIT_TEST(theCommandLineCountsMoreThanTheSectionAndThatMoreThanTheTop);
-  CPPUNIT_TEST(aSectionSetsWhatIsTheListenersOnly);
-  CPPUNIT_TEST(mistakesAreToldWithFileAndLine);
-  CPPUNIT_TEST(noTwoListenersHaveOneAddress);
-  CPPUNIT_TEST(operandsAreForWhoNamesNoDestination);
-  CPPUNIT_TEST(withoutADestinationThereIsNoListener);
-  CPPUNIT_TEST(aStoreOfTheMapHasItsSectionAndPassword);
-  CPPUNIT_TEST(aStoreOfTheMapThatCannotBeHadIsTold);
+class LoadTest : public ScratchFileFixture {
+  CPPUNIT_TEST_SUITE(LoadTest);
+  CPPUNIT_TEST(listenersComeFromTheCommandLineAndFromSections);
+  CPPUNIT_TEST(theCommandLineOverridesTheSectionAndTheSectionOverridesTheTop);
+  CPPUNIT_TEST(aListenerSectionSetsListenerOptionsOnly);
+  CPPUNIT_TEST(errorsNameFileAndLine);
+  CPPUNIT_TEST(twoListenersWithTheSameAddressAreAnError);
+  CPPUNIT_TEST(operandsAreForListenersWithoutADestination);
+  CPPUNIT_TEST(aListenerWithoutADestinationIsAnError);
+  CPPUNIT_TEST(aStoreOfARouteHasItsSectionAndPassword);
+  CPPUNIT_TEST(aStoreOfARouteWithBadSettingsIsAnError);
   CPPUNIT_TEST(secretsAreReadForEachListener);
-  CPPUNIT_TEST(aWatcherNeedsNoDestination);
-  CPPUNIT_TEST(theOthersTakeTheDaemonsKeysInTheFileOnly);
+  CPPUNIT_TEST(statusNeedsNoDestination);
+  CPPUNIT_TEST(otherCommandsAcceptTheDaemonsKeysInTheFileOnly);
   CPPUNIT_TEST_SUITE_END();
 
  public:
-  StartTest() : ScratchFileFixture("lmtpq.conf") {}
+  LoadTest() : ScratchFileFixture("lmtpq.conf") {}
 
  private:
   using Words = std::vector<std::string>;
@@ -32,10 +33,10 @@ class StartTest : public ScratchFileFixture {
   DaemonSettings daemon(std::string_view file, Words arguments = {}) const {
     write(file);
     arguments.insert(arguments.begin(), "--config=" + file_);
-    return configure_daemon(arguments);
+    return load_daemon_settings(arguments);
   }
 
-  // The error's words, FILE for the file's name.
+  // The error's text, with FILE for the file's name.
   template <typename Act>
   std::string complaint(Act act) const {
     try {
@@ -74,7 +75,7 @@ class StartTest : public ScratchFileFixture {
     }
   }
 
-  void listenersComeFromArgvAndSections() {
+  void listenersComeFromTheCommandLineAndFromSections() {
     check({" unix:/l > unix:/s", " inet:127.0.0.1:2003 > unix:/s"},
           daemon("", {"--listen=unix:/l,inet:127.0.0.1:2003", "unix:/s"}));
     check({" unix:/l > unix:/s", "a unix:/a > unix:/s", "b unix:/b > unix:/t unix:/u",
@@ -86,7 +87,7 @@ class StartTest : public ScratchFileFixture {
     check({}, daemon("destination = unix:/s\n"));
   }
 
-  void theCommandLineCountsMoreThanTheSectionAndThatMoreThanTheTop() {
+  void theCommandLineOverridesTheSectionAndTheSectionOverridesTheTop() {
     const DaemonSettings made = daemon(
         "destination = unix:/s\nmax-rcpts = 5\nline-limit = 500\nignore-quota = never\n"
         "[listener.a]\naddress = unix:/a\nline-limit = 600\nignore-quota = always\n"
@@ -100,7 +101,7 @@ class StartTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_EQUAL(std::size_t{5}, a.max_rcpts);
   }
 
-  void aSectionSetsWhatIsTheListenersOnly() {
+  void aListenerSectionSetsListenerOptionsOnly() {
     const DaemonSettings made = daemon(
         "destination = unix:/s\nspool-dir = /spool\n"
         "[listener.a]\naddress = unix:/a\nlisten-mode = 0600\nlisten-owner = root:root\n"
@@ -131,14 +132,14 @@ class StartTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("/spool"), b.spool_dir);
   }
 
-  void mistakesAreToldWithFileAndLine() {
+  void errorsNameFileAndLine() {
     const std::string head = "destination = unix:/s\n[listener.a]\n";
     const struct {
       std::string file;
       const char* error;
     } rows[] = {
         {head,
-         "FILE:2: [listener.a]: address is missing; expected unix:PATH or "
+         "FILE:2: [listener.a]: no address; expected address = unix:PATH or "
          "inet:HOST[:PORT]"},
         {head + "address = unix:/a\naddress = unix:\n", "FILE:4: address: "},
         {head + "address = unix:/a\nignore-quota = sometimes\n",
@@ -148,10 +149,10 @@ class StartTest : public ScratchFileFixture {
         {head + "address = unix:/a\nclients = localhost\n",
          "FILE:4: clients: \"localhost\": expected addresses"},
         {head + "address = unix:/a\nspool-dir = /tmp\n",
-         "FILE:4: spool-dir: not in a section [listener.NAME]"},
+         "FILE:4: spool-dir: not allowed in a section [listener.NAME]"},
         {head + "address = unix:/a\nthreads = 2\n",
-         "FILE:4: threads: not in a section [listener.NAME]"},
-        {head + "address = unix:/a\ntls = none\n", "FILE:4: tls: not in a section [listener.NAME]"},
+         "FILE:4: threads: not allowed in a section [listener.NAME]"},
+        {head + "address = unix:/a\ntls = none\n", "FILE:4: tls: not allowed in a section [listener.NAME]"},
         {head + "address = unix:/a\nadress = unix:/b\n", "FILE:4: unknown option adress"},
         {"[listener.a]\naddress = unix:/a\ndestination =\n",
          "FILE:1: [listener.a]: no destination; expected unix:PATH or inet:HOST[:PORT]"},
@@ -166,7 +167,7 @@ class StartTest : public ScratchFileFixture {
     }
   }
 
-  void noTwoListenersHaveOneAddress() {
+  void twoListenersWithTheSameAddressAreAnError() {
     const std::string words = "unix:/a: two listeners have this address";
     CPPUNIT_ASSERT_EQUAL(words, error_of("", {"--listen=unix:/a,unix:/a", "unix:/s"}));
     CPPUNIT_ASSERT_EQUAL(
@@ -176,7 +177,7 @@ class StartTest : public ScratchFileFixture {
                                          {"unix:/s"}));
   }
 
-  void operandsAreForWhoNamesNoDestination() {
+  void operandsAreForListenersWithoutADestination() {
     check({" unix:/l > unix:/o unix:/p", "a unix:/a > unix:/own", "b unix:/b > unix:/o unix:/p"},
           daemon("destination = unix:/top\n"
                  "[listener.a]\naddress = unix:/a\ndestination = unix:/own\n"
@@ -184,12 +185,12 @@ class StartTest : public ScratchFileFixture {
                  {"--listen=unix:/l", "unix:/o", "unix:/p"}));
   }
 
-  void withoutADestinationThereIsNoListener() {
+  void aListenerWithoutADestinationIsAnError() {
     CPPUNIT_ASSERT_EQUAL(std::string("no destination; expected unix:PATH or inet:HOST[:PORT]"),
                          error_of("", {"--listen=unix:/l"}));
   }
 
-  void aStoreOfTheMapHasItsSectionAndPassword() {
+  void aStoreOfARouteHasItsSectionAndPassword() {
     const std::string passwords = folder_ + "/passwords";
     std::ofstream(passwords) << "inet:imap7.example.net  lmtp:secret\n";
     CPPUNIT_ASSERT_EQUAL(0, chmod(passwords.c_str(), 0600));
@@ -212,7 +213,7 @@ class StartTest : public ScratchFileFixture {
     CPPUNIT_ASSERT(same_store(store, made.store_for(store.destination)));
   }
 
-  void aStoreOfTheMapThatCannotBeHadIsTold() {
+  void aStoreOfARouteWithBadSettingsIsAnError() {
     const DaemonSettings made = daemon(
         "destination = unix:/s\n[destination.a]\ntls = verify\ndestination = unix:/a\n"
         "[destination.b]\nauth-password-file = " +
@@ -241,14 +242,14 @@ class StartTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("two:second"), login(1));
   }
 
-  void aWatcherNeedsNoDestination() {
+  void statusNeedsNoDestination() {
     const DaemonSettings made = daemon("listen = unix:/l\ncontrol = /c\n", {"--status"});
     CPPUNIT_ASSERT(made.process.serve.status);
     CPPUNIT_ASSERT_EQUAL(std::string("/c"), made.process.serve.control);
     CPPUNIT_ASSERT(made.listeners.empty());
   }
 
-  void theOthersTakeTheDaemonsKeysInTheFileOnly() {
+  void otherCommandsAcceptTheDaemonsKeysInTheFileOnly() {
     write(
         "listen = unix:/l\nthreads = 2\nlisten-mode = 0600\nclients = all\nconnections = 9\n"
         "mailbox-limit = 4\nroute-file = /nowhere\nmetrics = 127.0.0.1:9024\n"
@@ -256,7 +257,7 @@ class StartTest : public ScratchFileFixture {
         "[listener.a]\naddress = unix:/a\n[destination.s]\ndestination = unix:/s\nweight = 3\n");
     const std::string config = "--config=" + file_;
     Settings relay;
-    CPPUNIT_ASSERT(configure(Command::kRelay, {config}, relay).empty());
+    CPPUNIT_ASSERT(load_settings(Command::kRelay, {config}, relay).empty());
     CPPUNIT_ASSERT_EQUAL(std::size_t{1}, relay.stores.size());
     for (const char* const option :
          {"--listen=unix:/l", "--threads=2", "--listen-mode=0600", "--clients=all",
@@ -264,16 +265,16 @@ class StartTest : public ScratchFileFixture {
       Settings settings;
       const std::string name = std::string(option).substr(0, std::string(option).find('='));
       const std::string error = complaint([&] {
-        configure(Command::kRelay, {config, option}, settings);
+        load_settings(Command::kRelay, {config, option}, settings);
       });
       CPPUNIT_ASSERT_MESSAGE(error, error.starts_with("unknown option " + name));
     }
     write("destination = unix:/s\nthreadz = 2\n");
     CPPUNIT_ASSERT(complaint([&] {
                      Settings settings;
-                     configure(Command::kRelay, {config}, settings);
+                     load_settings(Command::kRelay, {config}, settings);
                    }).starts_with("FILE:2: unknown option threadz"));
   }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(StartTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(LoadTest);

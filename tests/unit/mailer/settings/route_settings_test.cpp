@@ -9,10 +9,10 @@ using namespace lmtpq::mailer;
 
 class RouteSettingsTest : public ScratchFileFixture {
   CPPUNIT_TEST_SUITE(RouteSettingsTest);
-  CPPUNIT_TEST(nothingIsAskedUnlessItIsSet);
+  CPPUNIT_TEST(byDefaultThereAreNoRoutes);
   CPPUNIT_TEST(theOptionsFillTheSettings);
-  CPPUNIT_TEST(aMistakeIsAnError);
-  CPPUNIT_TEST(thePasswordIsOneLineOfAClosedFile);
+  CPPUNIT_TEST(anInvalidValueIsAnError);
+  CPPUNIT_TEST(thePasswordIsTheOnlyLineOfAPrivateFile);
   CPPUNIT_TEST_SUITE_END();
 
  public:
@@ -36,7 +36,7 @@ class RouteSettingsTest : public ScratchFileFixture {
     }
   }
 
-  void nothingIsAskedUnlessItIsSet() {
+  void byDefaultThereAreNoRoutes() {
     const RouteSettings made = settings({});
     CPPUNIT_ASSERT(made.file.empty());
     CPPUNIT_ASSERT(made.directory.uris.empty());
@@ -67,7 +67,7 @@ class RouteSettingsTest : public ScratchFileFixture {
                          settings({"--route-ldap=ldapi://%2Frun%2Fldapi"}).directory.uris[0]);
   }
 
-  void aMistakeIsAnError() {
+  void anInvalidValueIsAnError() {
     const struct {
       std::vector<std::string> arguments;
       std::string words;
@@ -75,7 +75,7 @@ class RouteSettingsTest : public ScratchFileFixture {
         {{"--route-file=routes"}, "--route-file: expected a path that begins with /"},
         {{"--route-ldap=dir.example.org"}, "--route-ldap: expected ldap://HOST[:PORT]"},
         {{"--route-ldap=ldap://a/dc=x??sub"}, "--route-ldap: expected ldap://HOST[:PORT]"},
-        {{"--route-ldap-filter=mail=%s"}, "--route-ldap-filter: ( and ) do not enclose"},
+        {{"--route-ldap-filter=mail=%s"}, "--route-ldap-filter: unbalanced parentheses"},
         {{"--route-ldap-attribute=mail host"}, "--route-ldap-attribute: expected the name"},
         {{"--route-ldap-attribute="}, "--route-ldap-attribute: expected the name"},
         {{"--route-ldap-timeout=0s"}, "--route-ldap-timeout: expected more than 0s"},
@@ -86,7 +86,7 @@ class RouteSettingsTest : public ScratchFileFixture {
         {{"--route-ldap=ldap://a", "--route-ldap-password-file=/x"},
          "--route-ldap-password-file needs --route-ldap-bind-dn"},
         {{"--route-ldap=ldap://a ldaps://b", "--route-ldap-tls=starttls"},
-         "--route-ldap-tls=starttls is for ldap:// URIs only"},
+         "--route-ldap-tls=starttls needs ldap:// URIs; ldaps:// has TLS without it"},
     };
     for (const auto& row : rows) {
       const std::string words = mistake(row.arguments);
@@ -109,13 +109,13 @@ class RouteSettingsTest : public ScratchFileFixture {
     }
   }
 
-  void thePasswordIsOneLineOfAClosedFile() {
+  void thePasswordIsTheOnlyLineOfAPrivateFile() {
     CPPUNIT_ASSERT_EQUAL(std::string(" a b: "), password(" a b: \n"));
     CPPUNIT_ASSERT_EQUAL(std::string("ab"), password("ab\r\n"));
     CPPUNIT_ASSERT_EQUAL(std::string("ab"), password("ab"));
-    // RFC 4513 section 5.1.2: an empty one would pass for a login.
+    // RFC 4513 section 5.1.2: the directory accepts an empty one as an anonymous login.
     for (const std::string text : {"", "\n", "\r\n", "a\nb\n"}) {
-      CPPUNIT_ASSERT_EQUAL(std::string(": expected the password in one line"), password(text));
+      CPPUNIT_ASSERT_EQUAL(std::string(": expected one line with the password"), password(text));
     }
     write("ab");
     CPPUNIT_ASSERT_EQUAL(0, chmod(file_.c_str(), 0644));

@@ -19,7 +19,7 @@ Settings read(const std::vector<std::string>& arguments, Command command = Comma
   return settings;
 }
 
-// The error's words; empty when the arguments are good.
+// The error's text; empty if the arguments are valid.
 std::string complaint(const std::string& argument, Command command = Command::kRelay) {
   try {
     read({argument}, command);
@@ -44,14 +44,14 @@ class SettingsTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(SettingsTest);
   CPPUNIT_TEST(theDefaultsAreThoseOfTheManPage);
   CPPUNIT_TEST(everyTimeHasItsOwnOption);
-  CPPUNIT_TEST(everyWordOfAChoiceMeansItsValue);
-  CPPUNIT_TEST(ignoreQuotaWithoutAWordIsAlways);
+  CPPUNIT_TEST(everyWordOfAChoiceHasItsValue);
+  CPPUNIT_TEST(ignoreQuotaWithoutAValueIsAlways);
   CPPUNIT_TEST(everyOptionFillsItsMember);
   CPPUNIT_TEST(listsTakeCommasAndSpaces);
-  CPPUNIT_TEST(aBadValueIsToldWithWhatWasExpected);
+  CPPUNIT_TEST(anInvalidValueIsAnErrorThatNamesWhatWasExpected);
   CPPUNIT_TEST(numbersHaveTheirLimits);
   CPPUNIT_TEST(eachSubcommandHasItsOwnOptions);
-  CPPUNIT_TEST(whatConcernsOneMessageIsNoKeyOfTheFile);
+  CPPUNIT_TEST(optionsForOneMessageAreNotAllowedInTheFile);
   CPPUNIT_TEST(everyOptionHasHelp);
   CPPUNIT_TEST_SUITE_END();
 
@@ -66,20 +66,20 @@ class SettingsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::size_t{1000}, s.max_rcpts);
     CPPUNIT_ASSERT_EQUAL(std::size_t{998}, s.line_limit);
     CPPUNIT_ASSERT(s.destinations.empty());
-    CPPUNIT_ASSERT(s.store.pipelining);
-    CPPUNIT_ASSERT(s.store.timeouts.connect == 30s);
-    CPPUNIT_ASSERT(s.store.timeouts.lhlo == 5min);
-    CPPUNIT_ASSERT(s.store.timeouts.mail == 5min);
-    CPPUNIT_ASSERT(s.store.timeouts.rcpt == 5min);
-    CPPUNIT_ASSERT(s.store.timeouts.data_init == 2min);
-    CPPUNIT_ASSERT(s.store.timeouts.data_xfer == 3min);
-    CPPUNIT_ASSERT(s.store.timeouts.data_done == 10min);
-    CPPUNIT_ASSERT(s.store.timeouts.rset == 20s);
-    CPPUNIT_ASSERT(s.store.timeouts.quit == 0s);
+    CPPUNIT_ASSERT(s.store_defaults.pipelining);
+    CPPUNIT_ASSERT(s.store_defaults.timeouts.connect == 30s);
+    CPPUNIT_ASSERT(s.store_defaults.timeouts.lhlo == 5min);
+    CPPUNIT_ASSERT(s.store_defaults.timeouts.mail == 5min);
+    CPPUNIT_ASSERT(s.store_defaults.timeouts.rcpt == 5min);
+    CPPUNIT_ASSERT(s.store_defaults.timeouts.data_init == 2min);
+    CPPUNIT_ASSERT(s.store_defaults.timeouts.data_xfer == 3min);
+    CPPUNIT_ASSERT(s.store_defaults.timeouts.data_done == 10min);
+    CPPUNIT_ASSERT(s.store_defaults.timeouts.rset == 20s);
+    CPPUNIT_ASSERT(s.store_defaults.timeouts.quit == 0s);
     CPPUNIT_ASSERT(s.timeouts.idle == 60s);
     CPPUNIT_ASSERT(s.timeouts.input == 10min);
     CPPUNIT_ASSERT(s.timeouts.mta == 1h);
-    CPPUNIT_ASSERT_EQUAL(std::uint64_t{500}, s.store.min_data_rate);
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{500}, s.store_defaults.min_data_rate);
     CPPUNIT_ASSERT(s.user.empty());
     CPPUNIT_ASSERT_EQUAL(std::string("/var/tmp"), s.spool_dir);
     CPPUNIT_ASSERT_EQUAL(std::string("syslog"), s.log);
@@ -88,12 +88,12 @@ class SettingsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(s.transcript_dir.empty());
     char name[256] = {};
     gethostname(name, sizeof name - 1);
-    CPPUNIT_ASSERT_EQUAL(std::string(name), s.store.hostname);
+    CPPUNIT_ASSERT_EQUAL(std::string(name), s.store_defaults.hostname);
   }
 
   void everyTimeHasItsOwnOption() {
     const auto store = [](StoreTimeouts::Time StoreTimeouts::*member) {
-      return [member](const Settings& s) { return (s.store.timeouts.*member).count(); };
+      return [member](const Settings& s) { return (s.store_defaults.timeouts.*member).count(); };
     };
     const auto client = [](Timeouts::Time Timeouts::*member) {
       return [member](const Settings& s) { return (s.timeouts.*member).count(); };
@@ -127,7 +127,7 @@ class SettingsTest : public CppUnit::TestFixture {
     }
   }
 
-  void everyWordOfAChoiceMeansItsValue() {
+  void everyWordOfAChoiceHasItsValue() {
     CPPUNIT_ASSERT(read({"--ignore-quota=always"}).ignore_quota == IgnoreQuota::kAlways);
     CPPUNIT_ASSERT(read({"-Q", "--ignore-quota=tagged"}).ignore_quota == IgnoreQuota::kTagged);
     CPPUNIT_ASSERT(read({"--ignore-quota=never"}).ignore_quota == IgnoreQuota::kNever);
@@ -136,14 +136,14 @@ class SettingsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(read({"--trace=off", "--trace=tag"}).trace == TraceSource::kTag);
     CPPUNIT_ASSERT(read({"--utf8-headers=refuse"}).utf8_headers == Utf8Headers::kRefuse);
     CPPUNIT_ASSERT(read({"--utf8-headers=allow"}).utf8_headers == Utf8Headers::kAllow);
-    CPPUNIT_ASSERT(!read({"--pipelining=no"}).store.pipelining);
-    CPPUNIT_ASSERT(read({"--pipelining=yes"}).store.pipelining);
+    CPPUNIT_ASSERT(!read({"--pipelining=no"}).store_defaults.pipelining);
+    CPPUNIT_ASSERT(read({"--pipelining=yes"}).store_defaults.pipelining);
     CPPUNIT_ASSERT(read({"--log-level=error"}).log_level == LogLevel::kError);
     CPPUNIT_ASSERT(read({"--log-level=warning"}).log_level == LogLevel::kWarning);
     CPPUNIT_ASSERT(read({"--log-level=debug"}).log_level == LogLevel::kDebug);
   }
 
-  void ignoreQuotaWithoutAWordIsAlways() {
+  void ignoreQuotaWithoutAValueIsAlways() {
     for (const char* argument : {"-Q", "--ignore-quota", "-Qalways"}) {
       CPPUNIT_ASSERT_MESSAGE(argument, read({argument}).ignore_quota == IgnoreQuota::kAlways);
     }
@@ -157,11 +157,12 @@ class SettingsTest : public CppUnit::TestFixture {
                          *read({"--max-message-size=50M"}).max_message_size);
     CPPUNIT_ASSERT_EQUAL(std::size_t{7}, read({"--max-rcpts=7"}).max_rcpts);
     CPPUNIT_ASSERT_EQUAL(std::size_t{2000}, read({"--line-limit=2000"}).line_limit);
-    CPPUNIT_ASSERT_EQUAL(std::uint64_t{1024}, read({"--min-data-rate=1k"}).store.min_data_rate);
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{1024},
+                         read({"--min-data-rate=1k"}).store_defaults.min_data_rate);
     CPPUNIT_ASSERT_EQUAL(std::string("mx.example.org"),
-                         read({"--hostname=mx.example.org"}).store.hostname);
+                         read({"--hostname=mx.example.org"}).store_defaults.hostname);
     CPPUNIT_ASSERT_EQUAL(std::string("[IPv6:2001:db8::1]"),
-                         read({"--hostname=[IPv6:2001:db8::1]"}).store.hostname);
+                         read({"--hostname=[IPv6:2001:db8::1]"}).store_defaults.hostname);
     CPPUNIT_ASSERT_EQUAL(std::string("cyrus"), read({"--user=cyrus"}).user);
     CPPUNIT_ASSERT_EQUAL(std::string("/spool"), read({"--spool-dir=/spool"}).spool_dir);
     CPPUNIT_ASSERT_EQUAL(std::string("/log"), read({"--log=/log"}).log);
@@ -184,7 +185,7 @@ class SettingsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("unix:/b"), last.destinations[0].text);
   }
 
-  void aBadValueIsToldWithWhatWasExpected() {
+  void anInvalidValueIsAnErrorThatNamesWhatWasExpected() {
     const struct {
       const char* argument;
       const char* expected;
@@ -246,7 +247,7 @@ class SettingsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(!complaint("--json", Command::kDeliver).empty());
   }
 
-  void whatConcernsOneMessageIsNoKeyOfTheFile() {
+  void optionsForOneMessageAreNotAllowedInTheFile() {
     for (const Command command :
          {Command::kRelay, Command::kDeliver, Command::kProbe, Command::kServe}) {
       Settings settings;
@@ -254,7 +255,7 @@ class SettingsTest : public CppUnit::TestFixture {
         const bool argv_only = option.name == "config" || option.name == "sender" ||
                                option.name == "rcpt" || option.name == "json" ||
                                option.name == "status" || option.name == "check";
-        CPPUNIT_ASSERT_EQUAL_MESSAGE(option.name, !argv_only, option.in_file);
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(option.name, !argv_only, option.place == OptionPlace::kArgumentsAndFile);
       }
     }
   }

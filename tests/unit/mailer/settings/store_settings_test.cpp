@@ -46,19 +46,19 @@ std::string error_of(const std::string& file,
 class StoreSettingsTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(StoreSettingsTest);
   CPPUNIT_TEST(theDefaultsAreSafe);
-  CPPUNIT_TEST(theCommandLineCountsMoreThanTheSectionAndThatMoreThanTheTop);
-  CPPUNIT_TEST(aSectionIsForItsOwnStoresOnly);
-  CPPUNIT_TEST(theSectionThatNamesThePortCountsMore);
-  CPPUNIT_TEST(twoSectionsForTheSameAreAnError);
-  CPPUNIT_TEST(linesThatNameDestinationsAddUp);
+  CPPUNIT_TEST(theCommandLineOverridesTheSectionAndTheSectionOverridesTheTop);
+  CPPUNIT_TEST(aSectionHoldsForItsStoresOnly);
+  CPPUNIT_TEST(theSectionWithThePortOverridesTheOneWithout);
+  CPPUNIT_TEST(twoSectionsForTheSameStoreAreAnError);
+  CPPUNIT_TEST(severalDestinationLinesAddUp);
   CPPUNIT_TEST(aSectionForAnotherPortIsANearMiss);
-  CPPUNIT_TEST(anEmptyPathUndoesWhatStandsAbove);
-  CPPUNIT_TEST(mistakesAreToldWithTheirLineAlsoInOtherSections);
+  CPPUNIT_TEST(anEmptyValueUndoesTheValueAbove);
+  CPPUNIT_TEST(errorsNameTheLineAlsoInUnusedSections);
   CPPUNIT_TEST(protocolsAreARange);
   CPPUNIT_TEST(fingerprintsAreReadInEveryForm);
-  CPPUNIT_TEST(wordsOfSecurityAreFlags);
-  CPPUNIT_TEST(whatDoesNotGoTogetherIsAnError);
-  CPPUNIT_TEST(mayMeansNothingOverAUnixSocket);
+  CPPUNIT_TEST(securityPropertiesAreFlags);
+  CPPUNIT_TEST(contradictingOptionsAreAnError);
+  CPPUNIT_TEST(levelMayUsesNoTlsOverAUnixSocket);
   CPPUNIT_TEST_SUITE_END();
 
   void theDefaultsAreSafe() {
@@ -76,7 +76,7 @@ class StoreSettingsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(s.timeouts.auth == minutes(5));
   }
 
-  void theCommandLineCountsMoreThanTheSectionAndThatMoreThanTheTop() {
+  void theCommandLineOverridesTheSectionAndTheSectionOverridesTheTop() {
     const std::string file =
         "rcpt-timeout = 1s\nmail-timeout = 1s\nauth-timeout = 1s\n"
         "[destination.a]\nrcpt-timeout = 2s\nmail-timeout = 2s\n";
@@ -87,7 +87,7 @@ class StoreSettingsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(s.timeouts.lhlo == minutes(5));
   }
 
-  void aSectionIsForItsOwnStoresOnly() {
+  void aSectionHoldsForItsStoresOnly() {
     const std::string file =
         "[destination.imap1.example.org]\nrecipient-limit = 1\n"
         "[destination.others]\ndestination = inet:b:24, unix:/s, inet:[::1]\nrecipient-limit = 2\n";
@@ -112,7 +112,7 @@ class StoreSettingsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::size_t{2}, both[1].settings.recipient_limit);
   }
 
-  void theSectionThatNamesThePortCountsMore() {
+  void theSectionWithThePortOverridesTheOneWithout() {
     for (const char* file : {"[destination.a]\nrecipient-limit = 1\n"
                              "[destination.x]\ndestination = a:24\nrecipient-limit = 2\n",
                              "[destination.x]\ndestination = a:24\nrecipient-limit = 2\n"
@@ -130,7 +130,7 @@ class StoreSettingsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::size_t{2}, both.recipient_limit);
   }
 
-  void twoSectionsForTheSameAreAnError() {
+  void twoSectionsForTheSameStoreAreAnError() {
     const std::string beside = "[destination.b]\ndestination = ";
     for (const char* twin : {"a", "A.", "inet:x, inet:a"}) {
       const std::string error = error_of("[destination.a]\n" + beside + twin + "\n");
@@ -144,7 +144,7 @@ class StoreSettingsTest : public CppUnit::TestFixture {
                          error_of("[destination.a]\n" + beside + "a:24, a:25\n"));
   }
 
-  void linesThatNameDestinationsAddUp() {
+  void severalDestinationLinesAddUp() {
     const std::string file =
         "[destination.x]\ndestination = a\nrecipient-limit = 7\ndestination = b\n";
     for (const char* destination : {"a", "b"}) {
@@ -163,13 +163,13 @@ class StoreSettingsTest : public CppUnit::TestFixture {
     }
   }
 
-  void anEmptyPathUndoesWhatStandsAbove() {
+  void anEmptyValueUndoesTheValueAbove() {
     const std::string file = "auth-password-file = /p\n[destination.a]\nauth-password-file =\n";
     CPPUNIT_ASSERT(!only(file, {"a"}).auth.wanted());
     CPPUNIT_ASSERT(only(file, {"b"}).auth.wanted());
   }
 
-  void mistakesAreToldWithTheirLineAlsoInOtherSections() {
+  void errorsNameTheLineAlsoInUnusedSections() {
     const struct {
       const char* file;
       const char* error;
@@ -178,14 +178,14 @@ class StoreSettingsTest : public CppUnit::TestFixture {
          "f:2: tls: \"verfy\": expected one of none, may, encrypt, verify, fingerprint"},
         {"[destination.z]\ntls-nam = x\n", "f:2: unknown option tls-nam; did you mean tls-name?"},
         {"[destination.z]\nline-limit = 80\n",
-         "f:2: line-limit: not in a section [destination.NAME]"},
+         "f:2: line-limit: not allowed in a section [destination.NAME]"},
         {"[destination.z]\ndestination = unix:s\n",
-         "f:2: destination \"unix:s\": the path of a socket begins with /; expected "
+         "f:2: destination \"unix:s\": the path of a socket must begin with /; expected "
          "unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]"},
         {"[destination.z]\ndestination =\n",
          "f:2: destination: expected DEST, or several with commas"},
         {"[destination.a]\n[destination.a]\n",
-         "f:2: [destination.a] once more; the first stands at f:1"},
+         "f:2: [destination.a] appears twice; it is also at f:1"},
         {"[destination.]\n", "f:1: expected [destination.NAME] of letters, digits and . _ -"},
         {"tls-ca-file = ca.pem\n",
          "f:1: tls-ca-file: \"ca.pem\": expected a path that begins with /"},
@@ -226,7 +226,7 @@ class StoreSettingsTest : public CppUnit::TestFixture {
     }
   }
 
-  void wordsOfSecurityAreFlags() {
+  void securityPropertiesAreFlags() {
     CPPUNIT_ASSERT_EQUAL(unsigned{SASL_SEC_NOPLAINTEXT | SASL_SEC_MUTUAL_AUTH},
                          only("", {"--auth-security=noplaintext,mutual", "inet:a"}).auth.security);
     CPPUNIT_ASSERT(error_of("", {"--auth-security=strong", "inet:a"}).find("noplaintext") !=
@@ -237,16 +237,16 @@ class StoreSettingsTest : public CppUnit::TestFixture {
                    std::string::npos);
   }
 
-  void whatDoesNotGoTogetherIsAnError() {
+  void contradictingOptionsAreAnError() {
     CPPUNIT_ASSERT_EQUAL(
-        std::string("inet:a: --tls=fingerprint needs --tls-fingerprint; lmtpq probe shows it"),
+        std::string("inet:a: --tls=fingerprint needs --tls-fingerprint; lmtpq probe prints it"),
         error_of("", {"--tls=fingerprint", "inet:a"}));
     CPPUNIT_ASSERT_EQUAL(std::string("unix:/s: --tls=verify over a unix socket needs --tls-name"),
                          error_of("", {"--tls=verify", "unix:/s"}));
     CPPUNIT_ASSERT_EQUAL(std::string("no error"),
                          error_of("", {"--tls=verify", "--tls-name=a", "unix:/s"}));
     CPPUNIT_ASSERT_EQUAL(
-        std::string("inet:a: --tls-fingerprint is looked at with --tls=fingerprint only"),
+        std::string("inet:a: --tls-fingerprint is used with --tls=fingerprint only"),
         error_of("", {"--tls=verify", "--tls-fingerprint=" + std::string(64, 'a'), "inet:a"}));
     CPPUNIT_ASSERT(error_of("", {"--auth-user=mx:secret", "inet:a"}).find("secret") ==
                    std::string::npos);
@@ -256,7 +256,7 @@ class StoreSettingsTest : public CppUnit::TestFixture {
                          error_of("", {"--tls-key=/k", "inet:a"}));
   }
 
-  void mayMeansNothingOverAUnixSocket() {
+  void levelMayUsesNoTlsOverAUnixSocket() {
     CPPUNIT_ASSERT(!stores_of("", {"unix:/s"}).at(0).wants_tls());
     CPPUNIT_ASSERT(stores_of("", {"inet:a"}).at(0).wants_tls());
     CPPUNIT_ASSERT(stores_of("", {"--tls=encrypt", "unix:/s"}).at(0).wants_tls());

@@ -12,12 +12,12 @@ using std::chrono::milliseconds;
 
 namespace {
 
-// Takes a connection in a thread of its own, and keeps it until end().
+// Takes a connection in another thread, and holds it until end().
 class Taker {
  public:
   enum class End { kGivesBack, kCloses };
 
-  Taker(ConnectionPool& pool, End end, milliseconds patience = milliseconds(5000))
+  Taker(ConnectionPool& pool, End end, milliseconds patience = kGenerous)
       : thread_([this, &pool, end, patience] {
           ThreadScheduler scheduler;
           scheduler_ = &scheduler;
@@ -25,7 +25,7 @@ class Taker {
           served_ = static_cast<bool>(lease);
           answered_ = true;
           while (!over_) {
-            std::this_thread::yield();
+            std::this_thread::sleep_for(std::chrono::microseconds(200));
           }
           if (end == End::kGivesBack) {
             lease.give_back();
@@ -65,20 +65,20 @@ Takers queue_up(ConnectionPool& pool, std::size_t number, Taker::End end) {
 
 }  // namespace
 
-class PoolWaitersTest : public CppUnit::TestFixture {
-  CPPUNIT_TEST_SUITE(PoolWaitersTest);
-  CPPUNIT_TEST(oneIsCalledForOneThatComesFree);
-  CPPUNIT_TEST(theyAreServedInTheOrderOfAskingWhateverComesFree);
-  CPPUNIT_TEST(whoGivesUpIsPassedOver);
-  CPPUNIT_TEST(nobodyIsForgottenWhenSeveralComeFree);
-  CPPUNIT_TEST(theFirstToGiveUpHandsHisCallOn);
-  CPPUNIT_TEST(theWaitHasALimitOfItsOwn);
-  CPPUNIT_TEST(aFailedDialLetsTheNextTry);
-  CPPUNIT_TEST(aDialThatThrowsLeavesNothingBehind);
-  CPPUNIT_TEST(figuresTellWhereEveryConnectionIs);
+class ConnectionPoolWaitersTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(ConnectionPoolWaitersTest);
+  CPPUNIT_TEST(oneWaiterIsWokenForEachFreedConnection);
+  CPPUNIT_TEST(waitersAreServedInTheOrderOfAsking);
+  CPPUNIT_TEST(aWaiterThatGaveUpIsSkipped);
+  CPPUNIT_TEST(noWaiterIsForgottenWhenSeveralConnectionsAreFreed);
+  CPPUNIT_TEST(aWaiterThatGivesUpPassesItsTurnOn);
+  CPPUNIT_TEST(theWaitIsLimitedByTheWaitTimeoutAndByTheDeadline);
+  CPPUNIT_TEST(aFailedDialLetsTheNextWaiterDial);
+  CPPUNIT_TEST(aDialThatThrowsFreesItsPlace);
+  CPPUNIT_TEST(theFiguresCountEveryConnection);
   CPPUNIT_TEST_SUITE_END();
 
-  void oneIsCalledForOneThatComesFree() {
+  void oneWaiterIsWokenForEachFreedConnection() {
     World world({.connections = 1});
     Lease held = world.take();
     const Takers takers = queue_up(world.pool(), 3, Taker::End::kGivesBack);
@@ -92,7 +92,7 @@ class PoolWaitersTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(0, takers[2]->wakes());
   }
 
-  void theyAreServedInTheOrderOfAskingWhateverComesFree() {
+  void waitersAreServedInTheOrderOfAsking() {
     for (const Taker::End end : {Taker::End::kGivesBack, Taker::End::kCloses}) {
       World world({.connections = 1});
       Lease held = world.take();
@@ -109,7 +109,7 @@ class PoolWaitersTest : public CppUnit::TestFixture {
     }
   }
 
-  void whoGivesUpIsPassedOver() {
+  void aWaiterThatGaveUpIsSkipped() {
     World world({.connections = 1});
     Lease held = world.take();
     Taker impatient(world.pool(), Taker::End::kGivesBack, milliseconds(10));
@@ -123,8 +123,8 @@ class PoolWaitersTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(patient.served());
   }
 
-  // Both calls went to the first, who had not looked yet.
-  void nobodyIsForgottenWhenSeveralComeFree() {
+  // Both wake-ups may go to the first waiter, before it has taken the first connection.
+  void noWaiterIsForgottenWhenSeveralConnectionsAreFreed() {
     for (int i = 0; i < 20; ++i) {
       World world({.connections = 2});
       Lease one = world.take();
@@ -137,15 +137,15 @@ class PoolWaitersTest : public CppUnit::TestFixture {
     }
   }
 
-  // His time was up just when it was his turn.
-  void theFirstToGiveUpHandsHisCallOn() {
+  // The deadline of the first waiter comes at the moment of its turn.
+  void aWaiterThatGivesUpPassesItsTurnOn() {
     for (int i = 0; i < 5; ++i) {
       World world({.connections = 1});
       Lease held = world.take();
-      const Deadline his = Clock::now() + milliseconds(4);
+      const Deadline deadline = Clock::now() + milliseconds(4);
       Taker first(world.pool(), Taker::End::kGivesBack, milliseconds(4));
       Taker second(world.pool(), Taker::End::kGivesBack);
-      std::this_thread::sleep_until(his);
+      std::this_thread::sleep_until(deadline);
       held.give_back();
       await([&] { return first.answered(); });
       first.end();
@@ -154,21 +154,21 @@ class PoolWaitersTest : public CppUnit::TestFixture {
     }
   }
 
-  void theWaitHasALimitOfItsOwn() {
+  void theWaitIsLimitedByTheWaitTimeoutAndByTheDeadline() {
     World world({.connections = 1, .wait = milliseconds(15)});
     const Lease held = world.take();
     const Clock::time_point start = Clock::now();
-    CPPUNIT_ASSERT(!world.take(milliseconds(5000)));
+    CPPUNIT_ASSERT(!world.take(10 * kGenerous));
     CPPUNIT_ASSERT(Clock::now() - start >= milliseconds(15));
-    CPPUNIT_ASSERT(Clock::now() - start < milliseconds(2000));
+    CPPUNIT_ASSERT(Clock::now() - start < 5 * kGenerous);
     CPPUNIT_ASSERT(world.failure.trouble == Trouble::kBusy);
-    World patient({.connections = 1, .wait = milliseconds(5000)});
+    World patient({.connections = 1, .wait = 10 * kGenerous});
     const Lease other = patient.take();
-    CPPUNIT_ASSERT(!patient.take(milliseconds(5)));  // the caller's end counts too
-    CPPUNIT_ASSERT(Clock::now() - start < milliseconds(4000));
+    CPPUNIT_ASSERT(!patient.take(milliseconds(5)));
+    CPPUNIT_ASSERT(Clock::now() - start < 5 * kGenerous);
   }
 
-  void aFailedDialLetsTheNextTry() {
+  void aFailedDialLetsTheNextWaiterDial() {
     World world({.connections = 1});
     Lease held = world.take();
     const Takers takers = queue_up(world.pool(), 3, Taker::End::kGivesBack);
@@ -182,15 +182,15 @@ class PoolWaitersTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(4, world.dialer.dials.load());
   }
 
-  void aDialThatThrowsLeavesNothingBehind() {
-    World world({.connections = 1, .rest = milliseconds(1)});
+  void aDialThatThrowsFreesItsPlace() {
+    World world({.connections = 1, .backoff = milliseconds(1)});
     world.dialer.throws = true;
     CPPUNIT_ASSERT_THROW(world.take(), std::runtime_error);
     world.dialer.throws = false;
     world.dialer.refuses = true;
     CPPUNIT_ASSERT(!world.take());
-    std::this_thread::sleep_for(milliseconds(2));
-    world.dialer.throws = true;  // the one that tries a sick store
+    world.later(milliseconds(1));
+    world.dialer.throws = true;  // in a probe
     CPPUNIT_ASSERT_THROW(world.take(), std::runtime_error);
     const ConnectionPool::Figures figures = world.pool().figures();
     CPPUNIT_ASSERT_EQUAL(std::size_t{0}, figures.dialling + world.pool().open());
@@ -199,7 +199,7 @@ class PoolWaitersTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(world.take());
   }
 
-  void figuresTellWhereEveryConnectionIs() {
+  void theFiguresCountEveryConnection() {
     World world({.connections = 3});
     const auto check = [&](std::size_t leased, std::size_t idle, std::size_t dialling,
                            std::size_t waiting) {
@@ -237,4 +237,4 @@ class PoolWaitersTest : public CppUnit::TestFixture {
   }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(PoolWaitersTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(ConnectionPoolWaitersTest);

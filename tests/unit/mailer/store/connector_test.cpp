@@ -14,7 +14,7 @@ const std::string kGreeting = "220 store\r\n";
 const std::string kNoAuth = "250 store\r\n";
 const std::string kAuth = "250-store\r\n250 AUTH PLAIN EXTERNAL\r\n";
 
-// A channel that counts itself.
+// Counts the open channels.
 class CountedChannel : public ScriptedChannel {
  public:
   CountedChannel(Play& play, int& open) : ScriptedChannel(play), open_(open) { ++open_; }
@@ -24,7 +24,7 @@ class CountedChannel : public ScriptedChannel {
   int& open_;
 };
 
-// Every dial gets the next play; how many connections were open then is noted.
+// Each dial gets the next play, and notes how many connections are open.
 class PlaysDialer : public Dialer {
  public:
   explicit PlaysDialer(std::vector<Play> all) : plays(std::move(all)) {}
@@ -90,14 +90,14 @@ const char* trouble(const Connection& connection) {
 
 class ConnectorTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(ConnectorTest);
-  CPPUNIT_TEST(startTlsMustBeOfferedFromEncryptOn);
-  CPPUNIT_TEST(aLoginMustBePossibleOverTcpAndNeedNotOverASocket);
+  CPPUNIT_TEST(fromLevelEncryptOnStartTlsMustBeOffered);
+  CPPUNIT_TEST(aLoginIsRequiredOverTcpAndOptionalOverAUnixSocket);
   CPPUNIT_TEST(theReasonComesFirst);
-  CPPUNIT_TEST(aProxyHeaderComesBeforeAll);
-  CPPUNIT_TEST(aFailedConnectionIsHungUpBeforeTheNextIsDialled);
+  CPPUNIT_TEST(aProxyHeaderComesFirst);
+  CPPUNIT_TEST(aFailedConnectionIsClosedBeforeTheNextDial);
   CPPUNIT_TEST_SUITE_END();
 
-  void startTlsMustBeOfferedFromEncryptOn() {
+  void fromLevelEncryptOnStartTlsMustBeOffered() {
     const struct {
       std::vector<std::string> arguments;
       const char* trouble;
@@ -118,7 +118,7 @@ class ConnectorTest : public CppUnit::TestFixture {
     }
   }
 
-  void aLoginMustBePossibleOverTcpAndNeedNotOverASocket() {
+  void aLoginIsRequiredOverTcpAndOptionalOverAUnixSocket() {
     const struct {
       const char* destination;
       const std::string& offers;
@@ -138,14 +138,15 @@ class ConnectorTest : public CppUnit::TestFixture {
   void theReasonComesFirst() {
     const Connected made = connect({"--tls=verify", "inet:a"}, play({kGreeting, kNoAuth}));
     CPPUNIT_ASSERT_EQUAL(
-        std::string("STARTTLS is not offered, and --tls=verify goes on only with it (inet:a)"),
+        std::string("STARTTLS is not offered, and --tls=verify requires it (inet:a)"),
         made.connection.failure);
     const Outcome outcome = outcome_of(made.connection.trouble, made.connection.failure);
-    CPPUNIT_ASSERT(reply_line(outcome, TraceId()).starts_with("451 4.7.5 No TLS: STARTTLS is not"));
+    CPPUNIT_ASSERT(
+        reply_line(outcome, TraceId()).starts_with("451 4.7.5 TLS failed: STARTTLS is not"));
   }
 
-  void aProxyHeaderComesBeforeAll() {
-    // The header has three CRLFs in it, where the script sees the ends of lines.
+  void aProxyHeaderComesFirst() {
+    // The header contains three CRLFs, which the script takes for line ends.
     const Connected made = connect({"--tls=none", "--proxy-protocol=v2", "inet:a"},
                                    play({kGreeting, "", "", "", kNoAuth}));
     CPPUNIT_ASSERT(made.connection.ready);
@@ -158,8 +159,8 @@ class ConnectorTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(refused.connection.failure.find("lmtpd -H") != std::string::npos);
   }
 
-  // A store may serve no two connections of ours.
-  void aFailedConnectionIsHungUpBeforeTheNextIsDialled() {
+  // The store may allow one connection only.
+  void aFailedConnectionIsClosedBeforeTheNextDial() {
     World world({"--tls=none", "inet:a", "inet:b"},
                 {play({"554 not today\r\n"}), play({"554 nor here\r\n"})});
     PoolList pools(world.settings, world.dialer, world.log);

@@ -15,9 +15,9 @@ namespace {
 using Names = std::vector<std::string>;
 
 Deadline soon() { return Clock::now() + milliseconds(10); }
-Deadline late() { return Clock::now() + milliseconds(5000); }
+Deadline late() { return Clock::now() + std::chrono::seconds(60); }
 
-// Somebody who claims in a thread of his own, and keeps what he got until end().
+// Claims in another thread, and holds the claim until end().
 class Asker {
  public:
   Asker(MailboxLimiter& limiter, Names names, Deadline latest = late())
@@ -26,7 +26,7 @@ class Asker {
           granted_ = static_cast<bool>(claim);
           answered_ = true;
           while (!over_) {
-            std::this_thread::yield();
+            std::this_thread::sleep_for(std::chrono::microseconds(200));
           }
         }) {}
   ~Asker() { end(); }
@@ -40,7 +40,7 @@ class Asker {
   bool granted() const { return granted_; }
   bool await_answer() const {
     for (const Deadline latest = late(); !answered_ && Clock::now() < latest;) {
-      std::this_thread::yield();
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
     }
     return answered_ && granted_;
   }
@@ -63,21 +63,21 @@ void await_waiting(const MailboxLimiter& limiter, std::size_t number) {
 
 class MailboxLimiterTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(MailboxLimiterTest);
-  CPPUNIT_TEST(noMoreThanTheLimitAreInFlight);
-  CPPUNIT_TEST(withoutALimitEverybodyMay);
-  CPPUNIT_TEST(whoClaimsNothingGetsIt);
+  CPPUNIT_TEST(noMoreDeliveriesThanTheLimitAreInFlight);
+  CPPUNIT_TEST(withoutALimitEveryClaimIsGranted);
+  CPPUNIT_TEST(anEmptyClaimIsGranted);
   CPPUNIT_TEST(aMailboxTwiceInOneClaimCountsOnce);
-  CPPUNIT_TEST(itIsAllOrNothing);
-  CPPUNIT_TEST(theDeadlineGivesUpTheTurn);
-  CPPUNIT_TEST(whoAskedFirstIsFirstWhereTwoWantTheSame);
-  CPPUNIT_TEST(nobodyWaitsForAMailboxThatIsFree);
-  CPPUNIT_TEST(whoIsLetInOpensHisOtherQueues);
-  CPPUNIT_TEST(whoGivesUpLetsInWhoWaitedBehindHim);
+  CPPUNIT_TEST(aClaimGetsAllItsMailboxesOrNone);
+  CPPUNIT_TEST(aClaimEndsAtItsDeadline);
+  CPPUNIT_TEST(claimsOnTheSameMailboxAreGrantedInOrder);
+  CPPUNIT_TEST(aClaimOnFreeMailboxesDoesNotWait);
+  CPPUNIT_TEST(aGrantLetsOthersInThroughTheOtherQueues);
+  CPPUNIT_TEST(aClaimThatTimesOutLetsTheNextIn);
   CPPUNIT_TEST(aClaimMovesWithItsMailboxes);
   CPPUNIT_TEST(manyThreadsKeepTheLimitAndAllEnd);
   CPPUNIT_TEST_SUITE_END();
 
-  void noMoreThanTheLimitAreInFlight() {
+  void noMoreDeliveriesThanTheLimitAreInFlight() {  // trap: busy-mailbox
     MailboxLimiter limiter(2);
     const Claim one = limiter.claim({"a"}, soon());
     {
@@ -90,7 +90,7 @@ class MailboxLimiterTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::size_t{0}, limiter.waiting());
   }
 
-  void withoutALimitEverybodyMay() {
+  void withoutALimitEveryClaimIsGranted() {
     MailboxLimiter limiter(0);
     std::vector<Claim> claims;
     for (int i = 0; i < 100; ++i) {
@@ -99,7 +99,7 @@ class MailboxLimiterTest : public CppUnit::TestFixture {
     }
   }
 
-  void whoClaimsNothingGetsIt() {
+  void anEmptyClaimIsGranted() {
     MailboxLimiter limiter(1);
     const Claim held = limiter.claim({"a"}, soon());
     CPPUNIT_ASSERT(limiter.claim({}, soon()));
@@ -119,32 +119,32 @@ class MailboxLimiterTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(wider.claim({"a"}, soon()));
   }
 
-  // What would be free is not held while the rest is waited for.
-  void itIsAllOrNothing() {
+  // A claim that waits for one mailbox does not hold another.
+  void aClaimGetsAllItsMailboxesOrNone() {
     MailboxLimiter limiter(1);
     const Claim held = limiter.claim({"a"}, soon());
     CPPUNIT_ASSERT(!limiter.claim({"a", "b"}, soon()));
     CPPUNIT_ASSERT(limiter.claim({"b"}, soon()));
   }
 
-  void theDeadlineGivesUpTheTurn() {
+  void aClaimEndsAtItsDeadline() {
     MailboxLimiter limiter(1);
     Claim held = limiter.claim({"a"}, soon());
     const Clock::time_point start = Clock::now();
     CPPUNIT_ASSERT(!limiter.claim({"a"}, start + milliseconds(20)));
     CPPUNIT_ASSERT(Clock::now() >= start + milliseconds(20));
-    CPPUNIT_ASSERT(!limiter.claim({"a"}, start));  // is over already
+    CPPUNIT_ASSERT(!limiter.claim({"a"}, start));  // the deadline is over already
     CPPUNIT_ASSERT_EQUAL(std::size_t{0}, limiter.waiting());
     held = Claim();
     CPPUNIT_ASSERT(limiter.claim({"a"}, start));  // nothing to wait for
   }
 
-  void whoAskedFirstIsFirstWhereTwoWantTheSame() {
+  void claimsOnTheSameMailboxAreGrantedInOrder() {
     MailboxLimiter limiter(1);
     Claim held = limiter.claim({"a"}, soon());
     Asker first(limiter, {"a", "b"});
     await_waiting(limiter, 1);
-    Asker second(limiter, {"b", "c"});  // b is free, but another came earlier
+    Asker second(limiter, {"b", "c"});  // b is free, but the first claim came earlier
     await_waiting(limiter, 2);
     Asker third(limiter, {"c"});
     await_waiting(limiter, 3);
@@ -160,7 +160,7 @@ class MailboxLimiterTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(third.await_answer());
   }
 
-  void nobodyWaitsForAMailboxThatIsFree() {
+  void aClaimOnFreeMailboxesDoesNotWait() {
     MailboxLimiter limiter(1);
     Claim held = limiter.claim({"a"}, soon());
     Asker waiting(limiter, {"a", "b"});
@@ -171,8 +171,9 @@ class MailboxLimiterTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(waiting.await_answer());
   }
 
-  // He no longer stands before those who want another of his mailboxes, which has room for both.
-  void whoIsLetInOpensHisOtherQueues() {
+  // A granted claim leaves the queues of all its mailboxes. Those that have room for two let the
+  // next claim in.
+  void aGrantLetsOthersInThroughTheOtherQueues() {
     MailboxLimiter limiter(2);
     Claim one = limiter.claim({"a"}, soon());
     const Claim two = limiter.claim({"a"}, soon());
@@ -191,7 +192,7 @@ class MailboxLimiterTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(fourth.await_answer());
   }
 
-  void whoGivesUpLetsInWhoWaitedBehindHim() {
+  void aClaimThatTimesOutLetsTheNextIn() {
     MailboxLimiter limiter(1);
     const Claim held = limiter.claim({"a"}, soon());
     Asker gives_up(limiter, {"a", "b"}, Clock::now() + milliseconds(30));
@@ -218,8 +219,8 @@ class MailboxLimiterTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(limiter.claim({"a"}, soon()));
   }
 
-  // Each wants up to three of five, in any order; whoever holds one while he waits for another
-  // would soon stand across from his like.
+  // Each thread claims up to three of five mailboxes in any order. If a claim held one mailbox
+  // while it waits for another, two threads would soon block each other.
   void manyThreadsKeepTheLimitAndAllEnd() {
     constexpr std::size_t kLimit = 2;
     MailboxLimiter limiter(kLimit);
@@ -254,7 +255,7 @@ class MailboxLimiterTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(0, refused.load());
     CPPUNIT_ASSERT(!crowded);
     CPPUNIT_ASSERT_EQUAL(std::size_t{0}, limiter.waiting());
-    for (const int round : {0, 1}) {  // all is given back, and no more than that
+    for (const int round : {0, 1}) {  // everything was given back, and not twice
       std::vector<Claim> claims;
       for (std::size_t i = 0; i < kLimit; ++i) {
         claims.push_back(limiter.claim({"0", "1", "2", "3", "4"}, soon()));

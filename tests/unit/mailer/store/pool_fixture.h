@@ -1,11 +1,7 @@
-// PoolList over stores in memory.
+// Connection pools over stores in memory, with a clock that stands still until a test moves it.
 //
-// What it is: a Dialer that makes a store for each dial, and pools with the settings that they
-//   need.
-// What it does not know: messages.
-// Called by: the tests of ConnectionPool and PoolList.
-// Threads and lifetimes: the dialer may be used by several threads; a World outlives its leases.
-// Failure: an assertion of the test's.
+// The dialer may be used by several threads; a World must outlive its leases. Waits end when their
+// condition holds; their deadlines only end a test that fails.
 #pragma once
 
 #include <cppunit/extensions/HelperMacros.h>
@@ -25,16 +21,20 @@
 
 namespace lmtpq::mailer {
 
-// Until it is so; an assertion where it never is.
+// Far enough for the slowest machine.
+inline constexpr std::chrono::seconds kGenerous{60};
+inline Deadline generous() { return Clock::now() + kGenerous; }
+
+// Waits until the condition holds.
 template <typename Condition>
 void await(Condition condition) {
-  for (const Deadline latest = Clock::now() + std::chrono::seconds(5); !condition();) {
+  for (const Deadline latest = generous(); !condition();) {
     CPPUNIT_ASSERT(Clock::now() < latest);
-    std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
   }
 }
 
-// Every dial gets a store of its own that takes mail, or what the members say.
+// Each dial reaches a new store that accepts mail, unless a member says otherwise.
 class StoresDialer : public Dialer {
  public:
   struct Life {
@@ -46,16 +46,16 @@ class StoresDialer : public Dialer {
   Dialed dial(const Destination& destination, std::chrono::milliseconds, Deadline) override {
     const int dial = ++dials;
     std::this_thread::sleep_for(slowness);
-    const Deadline latest = Clock::now() + std::chrono::seconds(2);  // a test that fails ends too
-    while ((hanging >> std::min(dial, 31) & 1) != 0 && Clock::now() < latest) {
-      std::this_thread::yield();
+    for (const Deadline latest = generous();
+         (hanging >> std::min(dial, 31) & 1) != 0 && Clock::now() < latest;) {
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
     }
     if (throws) {
       throw std::runtime_error("no memory");
     }
     const std::lock_guard lock(mutex_);
     most_open = std::max(most_open, ++open_);
-    if (refuses || sick.contains(destination.text)) {
+    if (refuses || down.contains(destination.text)) {
       --open_;
       return {nullptr, destination.text, destination.text + ": Connection refused"};
     }
@@ -71,9 +71,9 @@ class StoresDialer : public Dialer {
   std::vector<std::unique_ptr<Life>> lives;
   std::atomic<bool> refuses = false;
   static constexpr unsigned kAll = ~0U;
-  std::atomic<unsigned> hanging = 0;  // a bit for each of the dials
+  std::atomic<unsigned> hanging = 0;  // a bit for each dial, counted from 1
   std::atomic<bool> throws = false;
-  std::set<std::string> sick;  // these destinations refuse
+  std::set<std::string> down;  // destinations that refuse
   std::atomic<int> dials = 0;
   std::chrono::milliseconds slowness{0};
   int most_open = 0;
@@ -113,21 +113,29 @@ struct World {
       settings.destinations.push_back(parse_destination(destination));
     }
     settings.stores = find_stores(config, settings.destinations);
-    pools = std::make_unique<PoolList>(settings, dialer, log, limits);
+    for (const Store& store : settings.stores) {
+      shared.push_back(std::make_shared<ConnectionPool>(
+          std::make_unique<Connector>(store, settings, dialer, log), limits, nullptr,
+          [this] { return now.load(); }));
+    }
+    pools = std::make_unique<PoolList>(shared, Balance::kReuse);
   }
   ConnectionPool& pool() { return (*pools)[0]; }
-  Lease take(std::chrono::milliseconds patience = std::chrono::milliseconds(200)) {
+  Lease take(std::chrono::milliseconds patience = kGenerous) {
     return pool().take(Clock::now() + patience, failure);
   }
+  void later(std::chrono::milliseconds span) { now = now.load() + span; }
 
+  std::atomic<Clock::time_point> now = Clock::now();
   Settings settings;
   Log log;
   StoresDialer dialer;
+  SharedPools shared;
   std::unique_ptr<PoolList> pools;
   ConnectionPool::Failure failure;
 };
 
-// A transaction that leaves the connection clean.
+// Runs a transaction that leaves the connection clean.
 inline void use(Lease& lease) {
   Transaction transaction;
   transaction.recipients.push_back({Mailbox::parse("u").value(), false});

@@ -1,11 +1,7 @@
-// One message, its recipients, and a store in memory: what MessageState makes of the store's
-// answers.
+// One message, its recipients, and a store in memory, for the tests of MessageState.
 //
-// What it is: a MessageState with all that must outlive it, and connections to a ScriptedChannel.
-// What it does not know: Delivery's order of connections; each test says which comes next.
-// Called by: progress_test, progress_refusals_test.
-// Threads and lifetimes: one object a message; a new meet() ends the connection before.
-// Failure: a store that does not greet, or a transaction that there is none of, fails the test.
+// A MessageState with everything that must outlive it, and connections to a ScriptedChannel. One
+// object for each message; meet() closes the previous connection.
 #pragma once
 
 #include <cppunit/extensions/HelperMacros.h>
@@ -17,7 +13,7 @@ namespace lmtpq::mailer {
 
 using Replies = std::deque<std::string>;
 
-// Cyrus's list, without PIPELINING: the script answers line by line.
+// What Cyrus offers, without PIPELINING: the script replies line by line.
 inline const std::string kOffers =
     "250-store\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250-SIZE 1000\r\n250-IGNOREQUOTA\r\n"
     "250-TRACE\r\n250 Ok SESSIONID=<s-1>\r\n";
@@ -34,7 +30,7 @@ inline constexpr const char* kTestKey = "k1 AAAAAAAAAAAAAAAAAAAAAA==\n";
 
 inline Mailbox mailbox(const char* text) { return Mailbox::parse(text).value(); }
 
-// One message on its road, one store, and what MessageState makes of it.
+// One message on its way to a store.
 class Road {
  public:
   explicit Road(const std::vector<std::string>& arguments = {}, const std::string& message = "",
@@ -60,12 +56,12 @@ class Road {
     return *progress_;
   }
 
-  // A new connection to a store that greets us, and then answers so.
+  // A new connection to a store that greets us, and then sends these replies.
   void meet(const Replies& replies, const std::string& offers = kOffers) {
     play_ = {};
     play_.replies = {"220 store\r\n", offers};
-    upstream_.emplace(std::make_unique<ScriptedChannel>(play_), "test", settings_.store, settings_,
-                      log_);
+    upstream_.emplace(std::make_unique<ScriptedChannel>(play_), "test", settings_.store_defaults,
+                      settings_, log_);
     CPPUNIT_ASSERT(upstream_->open(Deadline::max()));
     hear(replies);
   }
@@ -74,7 +70,7 @@ class Road {
     play_.replies.insert(play_.replies.end(), replies.begin(), replies.end());
   }
 
-  // The next transaction; true when it left somebody unanswered. None to be had: the test fails.
+  // The next transaction; true if a recipient has no reply yet.
   bool transact() {
     auto transaction = progress().next_transaction(upstream_->client().capabilities());
     CPPUNIT_ASSERT(transaction.has_value());
@@ -93,7 +89,7 @@ class Road {
     return all;
   }
 
-  // "alice sent 2.1.5 no", of the decided ones.
+  // "alice sent 2.1.5 no", for each recipient with an outcome.
   std::string fates() {
     std::string all;
     for (const std::size_t i : told_) {

@@ -11,7 +11,7 @@ using namespace lmtpq::mailer;
 
 namespace {
 
-// What a store with CHUNKING heard, and how it fails.
+// What a store with CHUNKING received, and how it fails.
 struct Heard {
   std::string offers = "250-store\r\n250-PIPELINING\r\n250 CHUNKING\r\n";
   std::size_t at_once = ~std::size_t{0};     // it takes so many bytes at a time
@@ -23,7 +23,7 @@ struct Heard {
   std::string message;
 };
 
-// A store that reads any number of commands, then answers them all.
+// A store that reads any number of commands, and then replies to all of them.
 class ChunkStore : public Channel {
  public:
   explicit ChunkStore(Heard& heard) : heard_(heard) {}
@@ -109,17 +109,18 @@ std::string message_of(std::size_t size) {
   return left < 2 ? message : message + std::string(left - 2, 'z') + "\r\n";
 }
 
-// One connection to such a store.
+// A connection to that store.
 class Scene {
  public:
   explicit Scene(Heard& heard, const std::vector<std::string>& arguments = {})
       : settings_(settings_with(arguments)),
-        upstream_(std::make_unique<ChunkStore>(heard), "test", settings_.store, settings_, log_) {
+        upstream_(std::make_unique<ChunkStore>(heard), "test", settings_.store_defaults, settings_,
+                  log_) {
     CPPUNIT_ASSERT(upstream_.open(Deadline::max()));
     heard.flights.clear();
   }
 
-  // How many of two recipients were told 2xx.
+  // How many of two recipients got 2xx.
   long send(const std::string& message) {
     MailData data("/tmp", std::nullopt);
     data.append(message);
@@ -151,18 +152,18 @@ std::string joined(const std::vector<std::string>& flights) {
 
 class UpstreamMessageTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(UpstreamMessageTest);
-  CPPUNIT_TEST(oneFlightIsForAConnectionThatCarriedAMessage);
-  CPPUNIT_TEST(oneFlightIsNotForAConnectionThatWasSilent);
+  CPPUNIT_TEST(oneFlightNeedsAConnectionThatCarriedAMessage);
+  CPPUNIT_TEST(oneFlightIsNotUsedAfterSilence);
   CPPUNIT_TEST(aLargeMessageGoesInChunks);
-  CPPUNIT_TEST(theBytesArriveHoweverTheyAreCut);
+  CPPUNIT_TEST(everySplitOfTheBytesArrivesComplete);
   CPPUNIT_TEST(chunkingCanBeSwitchedOff);
-  CPPUNIT_TEST(withoutPipeliningNothingFlies);
-  CPPUNIT_TEST(theLastByteDecidesWhetherItMayHaveBeenFiled);
-  CPPUNIT_TEST(aRefusedChunkIsEveryonesAnswer);
-  CPPUNIT_TEST(mailMaxUsesAConnectionUp);
+  CPPUNIT_TEST(withoutPipeliningThereIsNoFlight);
+  CPPUNIT_TEST(afterTheLastByteTheMessageMayHaveBeenFiled);
+  CPPUNIT_TEST(aRefusedChunkIsTheReplyForEveryRecipient);
+  CPPUNIT_TEST(aConnectionIsNotReusedBeyondMailMax);
   CPPUNIT_TEST_SUITE_END();
 
-  void oneFlightIsForAConnectionThatCarriedAMessage() {
+  void oneFlightNeedsAConnectionThatCarriedAMessage() {
     Heard heard;
     Scene scene(heard);
     for (int i = 0; i < 3; ++i) {
@@ -173,14 +174,14 @@ class UpstreamMessageTest : public CppUnit::TestFixture {
           joined(heard.flights));
     const std::string one = "Subject: x\r\n\r\n.\r\n";
     check(one + one + one, heard.message);
-    // The largest that flies, and one byte more.
+    // The largest message for one flight, and one byte more.
     heard.flights.clear();
     CPPUNIT_ASSERT_EQUAL(2L, scene.send(message_of(64 * 1024)));
     CPPUNIT_ASSERT_EQUAL(2L, scene.send(message_of(64 * 1024 + 1)));
     check("RSET MAIL RCPT RCPT BDAT | RSET MAIL RCPT RCPT | BDAT", joined(heard.flights));
   }
 
-  void oneFlightIsNotForAConnectionThatWasSilent() {
+  void oneFlightIsNotUsedAfterSilence() {
     Heard heard;
     Scene scene(heard);
     scene.send("hi\r\n");
@@ -209,7 +210,7 @@ class UpstreamMessageTest : public CppUnit::TestFixture {
     }
   }
 
-  void theBytesArriveHoweverTheyAreCut() {
+  void everySplitOfTheBytesArrivesComplete() {
     for (const std::size_t at_once : {1u, 2u, 7u, 1000u}) {
       Heard heard;
       heard.at_once = at_once;
@@ -230,7 +231,7 @@ class UpstreamMessageTest : public CppUnit::TestFixture {
     check("MAIL RCPT RCPT DATA", joined(heard.flights));
   }
 
-  void withoutPipeliningNothingFlies() {
+  void withoutPipeliningThereIsNoFlight() {
     Heard heard;
     heard.offers = "250-store\r\n250 CHUNKING\r\n";
     Scene scene(heard);
@@ -246,7 +247,7 @@ class UpstreamMessageTest : public CppUnit::TestFixture {
     }
   }
 
-  void theLastByteDecidesWhetherItMayHaveBeenFiled() {
+  void afterTheLastByteTheMessageMayHaveBeenFiled() {
     const std::string message = "Subject: x\r\n\r\nhi\r\n";
     Heard first;
     std::size_t before = 0;
@@ -275,7 +276,7 @@ class UpstreamMessageTest : public CppUnit::TestFixture {
     }
   }
 
-  void aRefusedChunkIsEveryonesAnswer() {
+  void aRefusedChunkIsTheReplyForEveryRecipient() {
     Heard heard;
     heard.refuses_chunk = 2;
     Scene scene(heard);
@@ -286,7 +287,7 @@ class UpstreamMessageTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(!scene.upstream().alive());
   }
 
-  void mailMaxUsesAConnectionUp() {
+  void aConnectionIsNotReusedBeyondMailMax() {
     for (const char* limits : {"MAILMAX=2", "RCPTMAX=9 mailmax=2 X"}) {
       Heard heard;
       heard.offers = "250-store\r\n250-CHUNKING\r\n250 LIMITS " + std::string(limits) + "\r\n";

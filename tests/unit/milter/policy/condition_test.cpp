@@ -12,20 +12,20 @@ using lmtpq::milter::RecipientFacts;
 
 class ConditionTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(ConditionTest);
-  CPPUNIT_TEST(knowsItsNamesAndNoOthers);
-  CPPUNIT_TEST(clientIsAnyOfTheNetworks);
-  CPPUNIT_TEST(localIsNoAddressAndNothingElse);
-  CPPUNIT_TEST(senderIsAnyOfThePatterns);
+  CPPUNIT_TEST(unknownNamesAreNoConditions);
+  CPPUNIT_TEST(clientMatchesAnyOfTheNetworks);
+  CPPUNIT_TEST(localMatchesOnlyClientsWithoutAnAddress);
+  CPPUNIT_TEST(senderMatchesAnyOfThePatterns);
   CPPUNIT_TEST(recipientMatchesAsGivenOrAsResolved);
-  CPPUNIT_TEST(identityIsAnyOfThePatternsWhenThereIsOne);
-  CPPUNIT_TEST(subjectIsOnePatternWithBlanksAndCommas);
+  CPPUNIT_TEST(authenticatedUserMatchesAnyOfThePatterns);
+  CPPUNIT_TEST(subjectIsOnePatternThatMayHaveBlanksAndCommas);
   CPPUNIT_TEST(headerHoldsWhenAnyFieldOfThatNameMatches);
-  CPPUNIT_TEST(sizeIsAtMost);
-  CPPUNIT_TEST(unknownFactHoldsForNoPattern);
-  CPPUNIT_TEST(isShownAsWritten);
-  CPPUNIT_TEST(factsAreShownSafely);
-  CPPUNIT_TEST(onlyProofsAreNotForgeable);
-  CPPUNIT_TEST(slipsAreToldWithWhatWasExpected);
+  CPPUNIT_TEST(maxSizeIsInclusive);
+  CPPUNIT_TEST(unknownFactMatchesNoPattern);
+  CPPUNIT_TEST(textIsAsWrittenInTheFile);
+  CPPUNIT_TEST(factsAreEscaped);
+  CPPUNIT_TEST(onlyClientUserAndSubjectAreNotForgeable);
+  CPPUNIT_TEST(errorsSayWhatWasExpected);
   CPPUNIT_TEST_SUITE_END();
 
   static Condition condition(std::string_view name, std::string_view value) {
@@ -51,7 +51,7 @@ class ConditionTest : public CppUnit::TestFixture {
     return message;
   }
 
-  void knowsItsNamesAndNoOthers() {
+  void unknownNamesAreNoConditions() {
     const struct {
       const char* name;
       const char* value;
@@ -75,7 +75,7 @@ class ConditionTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("X-A"), condition("header \t X-A", "y").header_name());
   }
 
-  void clientIsAnyOfTheNetworks() {
+  void clientMatchesAnyOfTheNetworks() {
     const char* value = "192.0.2.0/24 2001:db8::/32,198.51.100.7";
     for (const char* client : {"192.0.2.200", "2001:db8::7", "198.51.100.7", "::ffff:192.0.2.1"}) {
       CPPUNIT_ASSERT_MESSAGE(client, holds("client", value, from_client(client)));
@@ -87,14 +87,14 @@ class ConditionTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(!holds("client", "0.0.0.0/0 ::/0", {}));
   }
 
-  void localIsNoAddressAndNothingElse() {
+  void localMatchesOnlyClientsWithoutAnAddress() {
     CPPUNIT_ASSERT(holds("client", "local", {}));
     CPPUNIT_ASSERT(holds("client", "192.0.2.1 local", {}));
     CPPUNIT_ASSERT(!holds("client", "local", from_client("127.0.0.1")));
     CPPUNIT_ASSERT(!holds("client", "local", from_client("::1")));
   }
 
-  void senderIsAnyOfThePatterns() {
+  void senderMatchesAnyOfThePatterns() {
     const struct {
       const char* value;
       const char* sender;
@@ -134,7 +134,7 @@ class ConditionTest : public CppUnit::TestFixture {
     }
   }
 
-  void identityIsAnyOfThePatternsWhenThereIsOne() {
+  void authenticatedUserMatchesAnyOfThePatterns() {
     MessageFacts message;
     message.auth = "backup-7";
     CPPUNIT_ASSERT(holds("auth", "alice backup-*", message));
@@ -142,7 +142,7 @@ class ConditionTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(!holds("auth", "alice bob", message));
   }
 
-  void subjectIsOnePatternWithBlanksAndCommas() {
+  void subjectIsOnePatternThatMayHaveBlanksAndCommas() {
     MessageFacts message;
     message.tls_subject = "/O=Example, Inc./CN=notice server";
     CPPUNIT_ASSERT(holds("tls-subject", "/O=Example, Inc./CN=notice *", message));
@@ -164,7 +164,7 @@ class ConditionTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(!holds("header X-Notice", "?*", message));
   }
 
-  void sizeIsAtMost() {
+  void maxSizeIsInclusive() {
     MessageFacts message;
     CPPUNIT_ASSERT(!holds("max-size", "64k", message));
     message.size = 65536;
@@ -175,7 +175,7 @@ class ConditionTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(holds("max-size", "0", message));
   }
 
-  void unknownFactHoldsForNoPattern() {
+  void unknownFactMatchesNoPattern() {
     for (const char* name : {"auth", "tls-subject", "rcpt", "header X-A"}) {
       CPPUNIT_ASSERT_MESSAGE(name, !holds(name, "*", {}));
     }
@@ -183,14 +183,14 @@ class ConditionTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(holds("rcpt", "*", {}, {"alice", "", ""}));
   }
 
-  void isShownAsWritten() {
+  void textIsAsWrittenInTheFile() {
     CPPUNIT_ASSERT_EQUAL(std::string("from = Notice@* <>"),
                          condition("from", "Notice@* <>").text());
     CPPUNIT_ASSERT_EQUAL(std::string("header X-A = a  b"), condition("header  X-A", "a  b").text());
     CPPUNIT_ASSERT_EQUAL(std::string("max-size = 64k"), condition("max-size", " 64k\t").text());
   }
 
-  void factsAreShownSafely() {
+  void factsAreEscaped() {
     MessageFacts message = from_client("::ffff:192.0.2.1");
     message.sender = "a\n\"b\x1b";
     message.headers = {{"X-A", "1"}, {"X-B", "2"}, {"x-a", "3\r"}, {"x-a", ""}};
@@ -223,7 +223,7 @@ class ConditionTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("size is 7"), condition("max-size", "1").fact(message, {}));
   }
 
-  void onlyProofsAreNotForgeable() {
+  void onlyClientUserAndSubjectAreNotForgeable() {
     const struct {
       const char* name;
       const char* value;
@@ -248,7 +248,7 @@ class ConditionTest : public CppUnit::TestFixture {
     }
   }
 
-  void slipsAreToldWithWhatWasExpected() {
+  void errorsSayWhatWasExpected() {
     const std::string client = "expected addresses, networks such as 192.0.2.0/24, or local";
     const std::string from = "expected addresses, patterns such as *@example.org, or <>";
     const std::string rcpt = "expected addresses or patterns such as *@example.org";

@@ -19,19 +19,19 @@ using std::chrono::seconds;
 class LimiterTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(LimiterTest);
   CPPUNIT_TEST(readsNumberAndPeriod);
-  CPPUNIT_TEST(refusesWhatIsNoLimit);
-  CPPUNIT_TEST(isShownInOneForm);
+  CPPUNIT_TEST(refusesInvalidLimits);
+  CPPUNIT_TEST(textIsTheSameForEveryForm);
   CPPUNIT_TEST(countsUpToTheLimit);
-  CPPUNIT_TEST(countsEachSenderAndRuleAlone);
+  CPPUNIT_TEST(countsEachSenderAndRuleSeparately);
   CPPUNIT_TEST(periodBeginsWithItsFirstMessage);
   CPPUNIT_TEST(refusedMessageIsNotCounted);
-  CPPUNIT_TEST(reloadedLimitHoldsAtOnce);
-  CPPUNIT_TEST(earlierTimeOfAnotherThreadBeginsNoPeriod);
-  CPPUNIT_TEST(longSendersShareWhatTheirBeginningHas);
+  CPPUNIT_TEST(aReloadedLimitAppliesAtOnce);
+  CPPUNIT_TEST(anEarlierTimeFromAnotherThreadStartsNoPeriod);
+  CPPUNIT_TEST(longSendersWithTheSameBeginningShareACount);
   CPPUNIT_TEST(fullTableDeniesNewSendersAndServesKnownOnes);
-  CPPUNIT_TEST(fullTableRecoversWhenCountsAreOver);
+  CPPUNIT_TEST(fullTableRecoversWhenCountsExpire);
   CPPUNIT_TEST(sweepsOnceASecondAtMost);
-  CPPUNIT_TEST(twoThreadsTakeNoMoreThanTheLimit);
+  CPPUNIT_TEST(twoThreadsTogetherStayWithinTheLimit);
   CPPUNIT_TEST_SUITE_END();
 
   static constexpr Limiter::Time kStart{};
@@ -67,7 +67,7 @@ class LimiterTest : public CppUnit::TestFixture {
     }
   }
 
-  void refusesWhatIsNoLimit() {
+  void refusesInvalidLimits() {
     for (const char* text : {"",
                              " ",
                              "100",
@@ -99,14 +99,14 @@ class LimiterTest : public CppUnit::TestFixture {
         CPPUNIT_FAIL(std::string("no error: ") + text);
       } catch (const lmtpq::ConfigError& error) {
         CPPUNIT_ASSERT_EQUAL(
-            std::string("expected a number, 1 or more, per second, minute, hour or day, such as "
+            std::string("expected 1 or more per second, minute, hour or day, such as "
                         "100/hour"),
             std::string(error.what()));
       }
     }
   }
 
-  void isShownInOneForm() {
+  void textIsTheSameForEveryForm() {
     CPPUNIT_ASSERT_EQUAL(std::string("5/minute"), Limit::parse("5 per m").text());
     CPPUNIT_ASSERT_EQUAL(std::string("100/hour"), Limit::parse("100/h").text());
     CPPUNIT_ASSERT_EQUAL(std::string("1/day"), Limit::parse("1/d").text());
@@ -123,7 +123,7 @@ class LimiterTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(!limiter.take("r", "s", limit, kStart + minutes(59)));
   }
 
-  void countsEachSenderAndRuleAlone() {
+  void countsEachSenderAndRuleSeparately() {
     Limiter limiter;
     const Limit limit{1, hours(1)};
     CPPUNIT_ASSERT(limiter.take("r", "s", limit, kStart));
@@ -156,21 +156,21 @@ class LimiterTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(!limiter.take("r", "s", {2, hours(1)}, kStart));
   }
 
-  void reloadedLimitHoldsAtOnce() {
+  void aReloadedLimitAppliesAtOnce() {
     Limiter limiter;
     CPPUNIT_ASSERT(limiter.take("r", "s", {1, hours(24)}, kStart));
     CPPUNIT_ASSERT(!limiter.take("r", "s", {1, hours(24)}, kStart + minutes(2)));
     CPPUNIT_ASSERT(limiter.take("r", "s", {1, minutes(1)}, kStart + minutes(2)));
   }
 
-  void earlierTimeOfAnotherThreadBeginsNoPeriod() {
+  void anEarlierTimeFromAnotherThreadStartsNoPeriod() {
     Limiter limiter;
     const Limit limit{1, seconds(1)};
     CPPUNIT_ASSERT(limiter.take("r", "s", limit, kStart + seconds(5)));
     CPPUNIT_ASSERT(!limiter.take("r", "s", limit, kStart + seconds(3)));
   }
 
-  void longSendersShareWhatTheirBeginningHas() {
+  void longSendersWithTheSameBeginningShareACount() {
     Limiter limiter;
     const Limit limit{1, hours(1)};
     const std::string sender(Limiter::kMaxSender, 's');
@@ -191,7 +191,7 @@ class LimiterTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(!limiter.take("r", "s0", limit, kStart + seconds(100)));
   }
 
-  void fullTableRecoversWhenCountsAreOver() {
+  void fullTableRecoversWhenCountsExpire() {
     Limiter limiter;
     const Limit limit{1, minutes(1)};
     fill(limiter, limit, kStart);
@@ -207,12 +207,12 @@ class LimiterTest : public CppUnit::TestFixture {
     fill(limiter, limit, kStart);
     const Limiter::Time failed = kStart + milliseconds(999);
     CPPUNIT_ASSERT(!limiter.take("r", "new", limit, failed));
-    // Everything is over now, but the table was walked less than a second ago.
+    // All counts have expired, but the last sweep was less than a second ago.
     CPPUNIT_ASSERT(!limiter.take("r", "new", limit, failed + milliseconds(999)));
     CPPUNIT_ASSERT(limiter.take("r", "new", limit, failed + seconds(1)));
   }
 
-  void twoThreadsTakeNoMoreThanTheLimit() {
+  void twoThreadsTogetherStayWithinTheLimit() {
     Limiter limiter;
     const Limit limit{100'000, hours(1)};
     std::atomic<int> taken = 0;

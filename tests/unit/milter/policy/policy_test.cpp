@@ -3,6 +3,7 @@
 #include <cppunit/extensions/HelperMacros.h>
 
 using lmtpq::Address;
+using lmtpq::QuotaScope;
 using lmtpq::milter::Condition;
 using lmtpq::milter::Decision;
 using lmtpq::milter::Limit;
@@ -10,7 +11,6 @@ using lmtpq::milter::Limiter;
 using lmtpq::milter::MessageFacts;
 using lmtpq::milter::Policy;
 using lmtpq::milter::Quota;
-using lmtpq::QuotaScope;
 using lmtpq::milter::RecipientFacts;
 using lmtpq::milter::Rule;
 using lmtpq::milter::Verdict;
@@ -21,22 +21,22 @@ class PolicyTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(firstMatchDecides);
   CPPUNIT_TEST(everyConditionOfARuleMustHold);
   CPPUNIT_TEST(noMatchHonoursTheQuota);
-  CPPUNIT_TEST(ruleWithRecipientDecidesForEachAlone);
-  CPPUNIT_TEST(everybodyOnlyWhenEachRecipientIgnores);
-  CPPUNIT_TEST(anotherMailerIsNeverEverybody);
-  CPPUNIT_TEST(noRuleIsAskedForAnotherMailer);
+  CPPUNIT_TEST(aRuleWithRcptDecidesForEachRecipientSeparately);
+  CPPUNIT_TEST(scopeIsEverybodyOnlyWhenEveryRecipientIgnoresTheQuota);
+  CPPUNIT_TEST(scopeIsNotEverybodyWithARecipientOfAnotherMailer);
+  CPPUNIT_TEST(rulesAreNotUsedForRecipientsOfAnotherMailer);
   CPPUNIT_TEST(overTheLimitHonoursTheQuota);
   CPPUNIT_TEST(messageIsCountedOnceForAllItsRecipients);
-  CPPUNIT_TEST(onlyRulesThatLetSomebodyPastAreCounted);
-  CPPUNIT_TEST(overTheLimitNoLaterRuleIsAsked);
+  CPPUNIT_TEST(onlyRulesThatIgnoreAQuotaAreCounted);
+  CPPUNIT_TEST(overTheLimitNoLaterRuleIsUsed);
   CPPUNIT_TEST(nothingIsCountedWithoutALimiter);
-  CPPUNIT_TEST(limitCountsWhoIsProvedElseTheSender);
+  CPPUNIT_TEST(limitsCountTheProvenIdentityOtherwiseTheSender);
   CPPUNIT_TEST(mismatchIsTheFirstConditionThatDoesNotHold);
-  CPPUNIT_TEST(decidesAsMismatchSays);
-  CPPUNIT_TEST(headerNamesAreThoseOfConditionsOnce);
-  CPPUNIT_TEST(summaryHasAllOfTheRule);
-  CPPUNIT_TEST(anyoneCanMatchWhatNothingProves);
-  CPPUNIT_TEST(manyRecipientsDoNotReadTheHeadersAgain);
+  CPPUNIT_TEST(decideAndMismatchAgree);
+  CPPUNIT_TEST(headerNamesListEachNameOfTheConditionsOnce);
+  CPPUNIT_TEST(summaryShowsTheWholeRule);
+  CPPUNIT_TEST(anyoneCanMatchARuleWithoutProof);
+  CPPUNIT_TEST(headersAreMatchedOncePerMessageNotPerRecipient);
   CPPUNIT_TEST_SUITE_END();
 
   static constexpr Limiter::Time kNow{};
@@ -154,7 +154,7 @@ class PolicyTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(empty.scope == QuotaScope::kNobody);
   }
 
-  void ruleWithRecipientDecidesForEachAlone() {
+  void aRuleWithRcptDecidesForEachRecipientSeparately() {
     const Policy asked =
         policy({honour("boss", {{"rcpt", "boss"}}), ignore("staff", {{"rcpt", "alice@* bob@*"}}),
                 ignore("null", {{"from", "<>"}})});
@@ -167,7 +167,7 @@ class PolicyTest : public CppUnit::TestFixture {
           decided(asked, message("", all)));
   }
 
-  void everybodyOnlyWhenEachRecipientIgnores() {
+  void scopeIsEverybodyOnlyWhenEveryRecipientIgnoresTheQuota() {
     const Policy asked =
         policy({ignore("alice", {{"rcpt", "alice"}}), ignore("bob", {{"rcpt", "bob"}})});
     const auto scope = [&](std::vector<RecipientFacts> recipients) {
@@ -180,7 +180,7 @@ class PolicyTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(scope({ours("carol")}) == QuotaScope::kNobody);
   }
 
-  void anotherMailerIsNeverEverybody() {
+  void scopeIsNotEverybodyWithARecipientOfAnotherMailer() {
     const Policy asked = policy({ignore("all", {{"from", "*"}})});
     const Verdict mixed =
         asked.decide(message("a@b", {ours("alice"), elsewhere("bob")}), nullptr, kNow);
@@ -190,7 +190,7 @@ class PolicyTest : public CppUnit::TestFixture {
     const Verdict other = asked.decide(message("a@b", {elsewhere("bob")}), nullptr, kNow);
     CPPUNIT_ASSERT(!other.tagged);
     CPPUNIT_ASSERT(other.scope == QuotaScope::kNobody);
-    // Sendmail did not tell the mailer.
+    // The mailer is unknown.
     const Verdict untold = asked.decide(message("a@b", {{"a@b", "a", ""}}), nullptr, kNow);
     check("honour/other mailer/-", shown(untold));
     CPPUNIT_ASSERT(!untold.tagged);
@@ -198,7 +198,7 @@ class PolicyTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(!asked.reads_tags({"", "", "cyrusv2x"}));
   }
 
-  void noRuleIsAskedForAnotherMailer() {
+  void rulesAreNotUsedForRecipientsOfAnotherMailer() {
     const Policy asked = policy({ignore("all", {{"from", "*"}}, "1/day")});
     Limiter limiter;
     check("honour/other mailer/-", decided(asked, message("a@b", {elsewhere("bob")}), &limiter));
@@ -234,7 +234,7 @@ class PolicyTest : public CppUnit::TestFixture {
     }
   }
 
-  void onlyRulesThatLetSomebodyPastAreCounted() {
+  void onlyRulesThatIgnoreAQuotaAreCounted() {
     const Policy asked = policy({honour("boss", {{"rcpt", "boss"}}),
                                  ignore("alice", {{"rcpt", "alice boss"}}, "1/hour"),
                                  ignore("all", {{"from", "*"}}, "2/hour")});
@@ -250,7 +250,7 @@ class PolicyTest : public CppUnit::TestFixture {
     check("honour/rule/no", decided(refusing, to_boss, &limiter));
   }
 
-  void overTheLimitNoLaterRuleIsAsked() {
+  void overTheLimitNoLaterRuleIsUsed() {
     const Policy asked =
         policy({ignore("few", {{"from", "a@*"}}, "1/hour"), ignore("all", {{"from", "*"}})});
     Limiter limiter;
@@ -265,7 +265,7 @@ class PolicyTest : public CppUnit::TestFixture {
     }
   }
 
-  void limitCountsWhoIsProvedElseTheSender() {
+  void limitsCountTheProvenIdentityOtherwiseTheSender() {
     MessageFacts facts;
     check("client local", lmtpq::milter::limited_sender(facts));
     facts.client.address = Address::parse("2001:DB8::1");
@@ -289,8 +289,8 @@ class PolicyTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(asked.mismatch(facts, ours("bob")) == &asked.conditions[0]);
   }
 
-  // What --explain shows and what is done must be one thing.
-  void decidesAsMismatchSays() {
+  // --explain must show the rule that decides.
+  void decideAndMismatchAgree() {
     const Policy asked =
         policy({ignore("two", {{"rcpt", "u1* u2*"}, {"header X-A", "yes"}}),
                 honour("sender", {{"from", "bad@*"}, {"rcpt", "*3"}}),
@@ -319,21 +319,21 @@ class PolicyTest : public CppUnit::TestFixture {
     }
   }
 
-  void headerNamesAreThoseOfConditionsOnce() {
+  void headerNamesListEachNameOfTheConditionsOnce() {
     const Policy asked = policy({ignore("a", {{"header X-B", "1"}, {"from", "*"}}),
                                  honour("b", {{"header X-A", "1"}, {"header x-b", "2"}})});
     CPPUNIT_ASSERT((asked.header_names() == std::vector<std::string>{"X-B", "X-A"}));
     CPPUNIT_ASSERT(policy({ignore("a", {{"from", "*"}})}).header_names().empty());
   }
 
-  void summaryHasAllOfTheRule() {
+  void summaryShowsTheWholeRule() {
     check("ignore: client = 192.0.2.1, from = notice@*, limit = 100/hour",
           ignore("r", {{"client", "192.0.2.1"}, {"from", "notice@*"}}, "100/h").summary());
     check("honour: header X-A = yes", honour("r", {{"header X-A", "yes"}}).summary());
     check("honour: every message", honour("r", {}).summary());
   }
 
-  void anyoneCanMatchWhatNothingProves() {
+  void anyoneCanMatchARuleWithoutProof() {
     const Conditions texts = {
         {"from", "a@b"}, {"rcpt", "c@d"}, {"header X-A", "y"}, {"max-size", "1"}};
     CPPUNIT_ASSERT(ignore("r", texts).anyone_can_match());
@@ -347,8 +347,8 @@ class PolicyTest : public CppUnit::TestFixture {
     }
   }
 
-  // Were the headers read for each recipient, this would take a very long time.
-  void manyRecipientsDoNotReadTheHeadersAgain() {
+  // Matching the headers for each recipient would take a very long time.
+  void headersAreMatchedOncePerMessageNotPerRecipient() {
     std::vector<Rule> rules;
     for (int i = 0; i < 99; ++i) {
       rules.push_back(ignore("r", {{"header X-A", "*a*a*b"}, {"rcpt", "nobody@*"}}));

@@ -3,23 +3,23 @@
 #include <cppunit/extensions/HelperMacros.h>
 
 using lmtpq::Address;
+using lmtpq::Network;
 using lmtpq::milter::HeaderFact;
 using lmtpq::milter::MessageFacts;
-using lmtpq::Network;
 using lmtpq::milter::TraceOrigin;
 
 class TraceOriginTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(TraceOriginTest);
   CPPUNIT_TEST(takesTheIdOfATrustedClient);
-  CPPUNIT_TEST(passesOverAClientThatIsNotTrusted);
-  CPPUNIT_TEST(localClientIsTrustedOnlyWhenTold);
-  CPPUNIT_TEST(firstNameOfTheAdminsOrderWins);
+  CPPUNIT_TEST(ignoresAClientThatIsNotTrusted);
+  CPPUNIT_TEST(localClientsAreTrustedOnlyWhenConfigured);
+  CPPUNIT_TEST(theFirstConfiguredNameWins);
   CPPUNIT_TEST(firstUsableFieldOfANameWins);
   CPPUNIT_TEST(takesOnlyNamedFields);
-  CPPUNIT_TEST(takesWhatTraceTakes);
-  CPPUNIT_TEST(passesOverWhatTraceWouldRefuse);
+  CPPUNIT_TEST(takesEveryIdThatTraceAllows);
+  CPPUNIT_TEST(ignoresIdsThatTraceRefuses);
   CPPUNIT_TEST(takesTheTraceIdOfTraceparent);
-  CPPUNIT_TEST(passesOverWhatIsNoTraceparent);
+  CPPUNIT_TEST(ignoresInvalidTraceparents);
   CPPUNIT_TEST(makesAnIdFromTheQueueId);
   CPPUNIT_TEST_SUITE_END();
 
@@ -63,7 +63,7 @@ class TraceOriginTest : public CppUnit::TestFixture {
     }
   }
 
-  void passesOverAClientThatIsNotTrusted() {
+  void ignoresAClientThatIsNotTrusted() {
     for (const char* client : {"192.0.3.1", "2001:db9::7", "127.0.0.1"}) {
       check_made(chosen(origin({"X-Trace"}), message(client, {{"X-Trace", "id-1"}})));
     }
@@ -72,7 +72,7 @@ class TraceOriginTest : public CppUnit::TestFixture {
     check_made(chosen(TraceOrigin(), message("192.0.2.1", {{"X-Trace", "id-1"}})));
   }
 
-  void localClientIsTrustedOnlyWhenTold() {
+  void localClientsAreTrustedOnlyWhenConfigured() {
     const MessageFacts local = message("", {{"X-Trace", "id-1"}});
     CPPUNIT_ASSERT(!local.client.address);
     check_made(chosen(origin({"X-Trace"}), local));
@@ -82,7 +82,7 @@ class TraceOriginTest : public CppUnit::TestFixture {
     check("id-1", chosen(TraceOrigin({"X-Trace"}, {{}, true}), local));
   }
 
-  void firstNameOfTheAdminsOrderWins() {
+  void theFirstConfiguredNameWins() {
     const MessageFacts both = message("192.0.2.1", {{"X-A", "a"}, {"X-B", "b"}});
     check("a", chosen(origin({"X-A", "X-B"}), both));
     check("b", chosen(origin({"X-B", "X-A"}), both));
@@ -101,7 +101,7 @@ class TraceOriginTest : public CppUnit::TestFixture {
     check_made(chosen(origin({}), message("192.0.2.1", {{"X-A", "1"}})));
   }
 
-  void takesWhatTraceTakes() {
+  void takesEveryIdThatTraceAllows() {
     check("t1-a_b.C", chosen_of("X-Trace", "t1-a_b.C"));
     check("t1", chosen_of("X-Trace", " \tt1 "));
     check("t1", chosen_of("X-Trace", "<t1>"));
@@ -109,7 +109,7 @@ class TraceOriginTest : public CppUnit::TestFixture {
     check(std::string(255, 'x'), chosen_of("X-Trace", std::string(255, 'x')));
   }
 
-  void passesOverWhatTraceWouldRefuse() {
+  void ignoresIdsThatTraceRefuses() {
     for (const char* value : {"", " ", "a b", "a@b", "<>", "<", ">", "<t1", "t1>", "<<t1>>",
                               "< t1 >", "a\r\nRSET", "\xc3\xa4", "<a@example.org>"}) {
       check_made(chosen_of("X-Trace", value));
@@ -132,7 +132,7 @@ class TraceOriginTest : public CppUnit::TestFixture {
     check(own, chosen_of("X-Trace", own));
   }
 
-  void passesOverWhatIsNoTraceparent() {
+  void ignoresInvalidTraceparents() {
     const std::string trace = kTrace;
     const std::string parent = "-00f067aa0ba902b7";
     const std::string good = "00-" + trace + parent + "-01";

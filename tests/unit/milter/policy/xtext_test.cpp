@@ -6,10 +6,10 @@ using lmtpq::milter::from_xtext;
 
 class XtextTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(XtextTest);
-  CPPUNIT_TEST(codesAreTheirBytesAndNothingElseIs);
+  CPPUNIT_TEST(onlyCompleteCodesAreDecoded);
   CPPUNIT_TEST_SUITE_END();
 
-  void codesAreTheirBytesAndNothingElseIs() {
+  void onlyCompleteCodesAreDecoded() {
     const struct {
       const char* written;
       const char* meant;

@@ -20,7 +20,7 @@ class DaemonFixture : public ScratchFileFixture {
  protected:
   DaemonSettings settings(const std::string& text) const {
     write("tls = none\ntag-keys = none\n" + text);
-    DaemonSettings made = configure_daemon({"--config=" + file_});
+    DaemonSettings made = load_daemon_settings({"--config=" + file_});
     read_secrets(made);
     return made;
   }

@@ -149,7 +149,7 @@ class PoolRegistryTest : public DaemonFixture {
     auto pool = registry_.pool(std::move(of_listener.stores.at(0)), of_listener);
     ConnectionPool::Failure failure;
     Lease lease = pool->take(Clock::now() + milliseconds(5000), failure);
-    CPPUNIT_ASSERT_MESSAGE(failure.words, static_cast<bool>(lease));
+    CPPUNIT_ASSERT_MESSAGE(failure.reason, static_cast<bool>(lease));
     lease.give_back();
     CPPUNIT_ASSERT(pool->has_idle());
     pool.reset();

@@ -1,0 +1,234 @@
+// LmtpClient's transactions: RSET, TRACE, MAIL, RCPT, DATA or BDAT, and the final replies.
+
+#include <algorithm>
+
+#include "mailer/lmtp/command.h"
+#include "mailer/lmtp/lmtp_client.h"
+
+namespace lmtpq::mailer {
+namespace {
+
+// Replies with which Cyrus refuses a message for all recipients at once.
+bool refuses_message(const Reply& reply) {
+  return reply.code == 552 &&
+         (reply.status == EnhancedStatus{5, 2, 3} || reply.status == EnhancedStatus{5, 3, 4});
+}
+
+}  // namespace
+
+// Keeps the memory of the last transaction's lists.
+void LmtpClient::Progress::begin(const Transaction& transaction, MessageForm chosen) {
+  purpose = transaction.purpose;
+  form = chosen;
+  accepted.assign(transaction.recipients.size(), false);
+  answers.assign(transaction.recipients.size(), std::nullopt);
+  flight.reset();
+  trace_refusal.reset();
+  envelope_done = false;
+  finals = 0;
+  message_refusal.reset();
+  closing.clear();
+}
+
+bool LmtpClient::Progress::anyone_accepted() const {
+  for (std::size_t i = 0; i < accepted.size(); ++i) {
+    if (awaits_final(i)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool LmtpClient::Progress::all_answered() const {
+  return std::all_of(answers.begin(), answers.end(),
+                     [](const auto& answer) { return answer.has_value(); });
+}
+
+void LmtpClient::Progress::answer_remaining(Awaited stage, const Reply& reply) {
+  const Answer all{stage, kept(reply)};
+  for (auto& answer : answers) {
+    if (!answer) {
+      answer = all;
+    }
+  }
+}
+
+Reply LmtpClient::Progress::kept(const Reply& reply) const {
+  return purpose == Transaction::Purpose::kAsk ? reply : capped(reply);
+}
+
+void LmtpClient::begin(Transaction transaction) {
+  transaction_.begin(transaction, !capabilities_.offers("CHUNKING") ? MessageForm::kData
+                                  : window() > 1
+                                      ? transaction.form
+                                      : std::min(transaction.form, MessageForm::kChunks));
+  queue_envelope(transaction);
+  if (transaction.purpose == Transaction::Purpose::kDeliver) {
+    queue_message(transaction);
+  }
+  used_ = true;
+  state_ = ClientState::kEnvelope;
+  pump();
+}
+
+void LmtpClient::queue_envelope(const Transaction& transaction) {
+  if (used_) {
+    unsent_.push_back({Awaited::kRset, "RSET\r\n"});
+  }
+  if (!transaction.trace.empty() && capabilities_.offers("TRACE")) {
+    unsent_.push_back({Awaited::kTrace, trace_line(transaction.trace)});
+  }
+  const BodyType body = capabilities_.offers("8BITMIME") ? transaction.body : BodyType::kUnstated;
+  const AddressCharset charset =
+      capabilities_.offers("SMTPUTF8") ? transaction.charset : AddressCharset::kAscii;
+  const auto size = capabilities_.offers("SIZE") ? transaction.size : std::nullopt;
+  unsent_.push_back({Awaited::kMail, mail_line(transaction.sender, body, charset, size)});
+  const bool bypass_offered = capabilities_.offers("IGNOREQUOTA");
+  for (std::size_t i = 0; i < transaction.recipients.size(); ++i) {
+    const Recipient& to = transaction.recipients[i];
+    const bool bypass = to.ignore_quota && bypass_offered;
+    unsent_.push_back({Awaited::kRcpt, rcpt_line(to.mailbox, bypass), i});
+  }
+}
+
+void LmtpClient::queue_message(Transaction& transaction) {
+  if (transaction_.form == MessageForm::kData) {
+    unsent_.push_back({Awaited::kData, "DATA\r\n"});
+  } else if (transaction_.form == MessageForm::kOneFlight) {
+    std::string flight = bdat_line(transaction.message.size(), Chunk::kLast);
+    flight += transaction.message;
+    unsent_.push_back({Awaited::kBdat, std::move(flight), 0, transaction.message.size()});
+  }
+}
+
+void LmtpClient::end_envelope() {
+  if (expected_.empty()) {
+    if (transaction_.form == MessageForm::kChunks && transaction_.anyone_accepted()) {
+      state_ = ClientState::kBody;
+    } else {
+      end_transaction();
+    }
+  } else if (expected_.front().reply == Awaited::kBdat && transaction_.anyone_accepted()) {
+    // In one flight; now it is known how many replies the message gets.
+    expected_.clear();
+    expect_finals();
+  }
+}
+
+void LmtpClient::end_transaction() {
+  state_ = ClientState::kReady;
+  if (!transaction_.closing.empty()) {
+    lost(transaction_.closing);
+  }
+}
+
+void LmtpClient::handle_rset(const Reply& reply) {
+  if (reply.positive()) {
+    return;
+  }
+  if (transaction_.flight) {
+    // The message is on its way: its final replies must be read.
+    transaction_.closing = "RSET refused: " + reply.summary();
+  } else {
+    broken_by(reply, "RSET refused");
+  }
+}
+
+// A refusal never stops mail. No older id remains, as the RSET before TRACE has cleared it.
+void LmtpClient::handle_trace(const Reply& reply) {
+  if (!reply.positive()) {
+    transaction_.trace_refusal = reply;
+  }
+}
+
+void LmtpClient::handle_mail(const Reply& reply) {
+  if (reply.negative()) {
+    transaction_.answer_remaining(Awaited::kMail, reply);
+  } else if (!reply.positive()) {
+    out_of_step("invalid reply to MAIL: " + reply.summary());
+  }
+}
+
+void LmtpClient::handle_rcpt(std::size_t recipient, const Reply& reply) {
+  if (transaction_.answers[recipient]) {
+    return;  // MAIL was refused; Cyrus's reply to the pipelined RCPT then means nothing
+  }
+  if (reply.positive() && transaction_.purpose == Transaction::Purpose::kDeliver) {
+    transaction_.accepted[recipient] = true;
+  } else if (reply.positive() || reply.negative()) {
+    transaction_.answers[recipient] = Answer{Awaited::kRcpt, transaction_.kept(reply)};
+  } else {
+    out_of_step("invalid reply to RCPT: " + reply.summary());
+  }
+}
+
+void LmtpClient::handle_data(const Reply& reply) {
+  if (reply.negative()) {
+    transaction_.answer_remaining(Awaited::kData, reply);
+  } else if (reply.klass() != 3) {
+    out_of_step("invalid reply to DATA: " + reply.summary());
+  } else if (transaction_.anyone_accepted()) {
+    state_ = ClientState::kBody;
+  } else {
+    broken_by(reply, "DATA accepted without a recipient");
+  }
+}
+
+// RFC 3030 section 2: after a refused chunk no further chunk can succeed.
+void LmtpClient::handle_bdat(const Reply& reply) {
+  if (state_ == ClientState::kEnvelope) {
+    // In one flight, and no recipient was accepted: the store has read and discarded the message.
+    if (!reply.negative()) {
+      broken_by(reply, "BDAT accepted without a recipient");
+    }
+  } else if (reply.negative()) {
+    transaction_.answer_remaining(Awaited::kData, reply);
+    broken_by(reply, "chunk refused");
+  } else if (!reply.positive()) {
+    out_of_step("invalid reply to BDAT: " + reply.summary());
+  }
+}
+
+void LmtpClient::end_of_chunk() { expected_.push_back({Awaited::kBdat}); }
+
+void LmtpClient::end_of_data() { expect_finals(); }
+
+void LmtpClient::expect_finals() {
+  transaction_.envelope_done = true;
+  state_ = ClientState::kFinal;
+  const std::uint64_t end = transaction_.flight ? transaction_.flight->end : 0;
+  for (std::size_t i = 0; i < transaction_.accepted.size(); ++i) {
+    if (transaction_.awaits_final(i)) {
+      expected_.push_back({Awaited::kFinal, i, end});
+    }
+  }
+}
+
+void LmtpClient::handle_final(std::size_t recipient, const Reply& reply) {
+  if (!reply.positive() && !reply.negative()) {
+    broken_by(reply, "invalid reply to the end of data");
+    return;
+  }
+  transaction_.answers[recipient] = Answer{Awaited::kFinal, capped(reply)};
+  if (++transaction_.finals == 1 && refuses_message(reply)) {
+    transaction_.message_refusal = reply;
+  }
+  // After a 421 the other recipients may still be answered, but the connection will be closed.
+  if (reply.code == 421) {
+    transaction_.closing = "the store closes the connection";
+  }
+  if (expected_.empty()) {
+    end_transaction();
+  }
+}
+
+bool LmtpClient::message_refused() const {
+  return state_ == ClientState::kFinal && transaction_.finals == 1 && transaction_.message_refusal;
+}
+
+void LmtpClient::conclude_refused() {
+  transaction_.answer_remaining(Awaited::kFinal, *transaction_.message_refusal);
+  lost("one reply refused the message for all its recipients");
+}
+
+}  // namespace lmtpq::mailer

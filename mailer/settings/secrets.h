@@ -1,0 +1,17 @@
+// Reads the secrets that the settings name: keys of tags and of certificates, passwords.
+//
+// Called before root's rights are given up, because the files may be readable by root only; the
+// daemon reads them again at SIGHUP, as its user. Throws ConfigError with option, file and remedy.
+#pragma once
+
+#include "mailer/settings/load.h"
+
+namespace lmtpq::mailer {
+
+// Returns whether there were any.
+bool read_secrets(Command command, Settings& settings);
+void read_secrets(DaemonSettings& settings);
+// Those for one store; `reader` is the user that lmtpq runs as.
+void read_secrets(Store& store, uid_t reader);
+
+}  // namespace lmtpq::mailer

@@ -1,0 +1,95 @@
+#include "milter/config_log.h"
+
+#include <exception>
+
+#include "milter/process/socket_name.h"
+
+namespace lmtpq::milter {
+namespace {
+
+long long count_of(std::size_t number) { return static_cast<long long>(number); }
+
+void log_rules(const Configuration& configuration, const Log& log) {
+  for (const Rule& rule : configuration.policy.rules()) {
+    log.info(Record("rule").add("rule", rule.name).add("definition", rule.summary()));
+    if (rule.anyone_can_match()) {
+      log.warning(Record("rule-open-to-anyone")
+                      .add("rule", rule.name)
+                      .add("effect", "anyone can match it, and fill mailboxes beyond their quota")
+                      .add("remedy", "add client, auth or tls-subject"));
+    }
+  }
+  if (configuration.keys.empty()) {
+    log.warning(Record("no-keys")
+                    .add("effect", "no tag is written, every quota is honoured")
+                    .add("remedy", "lmtpq keygen > /etc/lmtpq/tag.keys, mode 600"));
+  }
+}
+
+void log_changes_that_need_a_restart(const Settings& running, const Settings& fresh,
+                                     const Log& log) {
+  const struct {
+    const char* name;
+    bool changed;
+  } fixed[] = {{"socket", running.socket != fresh.socket},
+               {"user", running.user != fresh.user},
+               {"pid-file", running.pid_file != fresh.pid_file},
+               {"log", running.log != fresh.log},
+               {"log-level", running.log_level != fresh.log_level}};
+  for (const auto& [name, changed] : fixed) {
+    if (changed) {
+      log.warning(Record("restart-needed")
+                      .add("option", name)
+                      .add("effect", "the change takes effect after a restart"));
+    }
+  }
+}
+
+}  // namespace
+
+void log_start(const Loaded& loaded, const Log& log) {
+  Record record("serving");
+  record.add("version", LMTPQ_VERSION);
+  for (const auto& [name, text] : loaded.effective) {
+    record.add(name, text);
+  }
+  log.info(record.add("keys", count_of(loaded.configuration->keys.keys().size())));
+  log_rules(*loaded.configuration, log);
+  if (open_to_network(SocketName::parse(loaded.settings.socket))) {
+    log.warning(Record("socket-open-to-network")
+                    .add("socket", loaded.settings.socket)
+                    .add("effect", "other hosts can connect, and get tags signed")
+                    .add("remedy", "unix:PATH, or inet:PORT@127.0.0.1, or a firewall"));
+  }
+}
+
+void warn_of_unreadable_files(const std::vector<std::string>& arguments, const Settings& settings,
+                              const Log& log) {
+  try {
+    load(arguments);
+  } catch (const std::exception& error) {
+    log.warning(Record("reload-will-fail")
+                    .add("user", settings.user)
+                    .add("error", error.what())
+                    .add("remedy", "let the user's group read the file: chgrp, chmod 640"));
+  }
+}
+
+void log_reload(const Loaded& fresh, const Settings& running, const Log& log) {
+  log.info(Record("reloaded")
+               .add("rules", count_of(fresh.configuration->policy.rules().size()))
+               .add("keys", count_of(fresh.configuration->keys.keys().size())));
+  log_changes_that_need_a_restart(running, fresh.settings, log);
+  log_rules(*fresh.configuration, log);
+}
+
+void log_reload_failure(const char* error, const Log& log) noexcept {
+  try {
+    log.error(
+        Record("reload-failed").add("error", error).add("effect", "previous configuration kept"));
+  } catch (const std::exception&) {
+    // Out of memory for the line too: the milter continues with its configuration.
+  }
+}
+
+}  // namespace lmtpq::milter

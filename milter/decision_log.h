@@ -1,0 +1,22 @@
+// The log line of each message: what was decided, and why.
+#pragma once
+
+#include "common/log.h"
+#include "milter/message.h"
+
+namespace lmtpq::milter {
+
+// How the tag of a message came out.
+struct Tagging {
+  const char* missing;     // why there is to be no tag; nullptr: there is one
+  bool written = false;    // the MTA took the edits
+  long long unlisted = 0;  // recipients for which the tag's list had no room
+};
+
+// Recipients whose quota the verdict ignores.
+long long ignoring(const Verdict& verdict);
+
+void log_decision(const Log& log, const Message& message, const Verdict& verdict,
+                  const TraceId& trace, const Tagging& tagging);
+
+}  // namespace lmtpq::milter

@@ -1,0 +1,54 @@
+#include "milter/load.h"
+
+#include <chrono>
+#include <memory>
+#include <utility>
+
+#include "common/escape.h"
+#include "common/privileges.h"
+#include "milter/policy/rule_parser.h"
+
+namespace lmtpq::milter {
+namespace {
+
+void refuse_operands(const std::vector<std::string>& operands) {
+  if (!operands.empty()) {
+    throw ConfigError("unexpected argument " + escaped(operands[0]) + "; only options are allowed");
+  }
+}
+
+Keyring read_keys(const Settings& settings, std::string& keys_error) {
+  try {
+    return Keyring::read_or_default(settings.tag_keys, future_user(settings.user));
+  } catch (const ConfigError& error) {
+    if (settings.task != Task::kExplain) {
+      throw;
+    }
+    keys_error = error.what();
+  }
+  return {};
+}
+
+}  // namespace
+
+Loaded load(const std::vector<std::string>& arguments) {
+  Loaded loaded;
+  Settings& settings = loaded.settings;
+  Config config(option_table(settings), {"rule."});
+  refuse_operands(config.take_arguments(arguments));
+  config.take_file(config.argument_or_default("config"), true);
+  config.apply();
+  loaded.effective = config.effective();
+
+  Configuration made;
+  made.policy = Policy(parse_rules(config.free_sections()), settings.tag_mailers);
+  made.trace = TraceOrigin(settings.trace_fields, settings.trusted_clients);
+  made.keys = read_keys(settings, loaded.keys_error);
+  made.tag_lifetime = std::chrono::duration_cast<std::chrono::seconds>(settings.tag_lifetime);
+  made.bind_queue_id = settings.bind_queue_id;
+  made.failure = settings.failure;
+  loaded.configuration = std::make_shared<const Configuration>(std::move(made));
+  return loaded;
+}
+
+}  // namespace lmtpq::milter

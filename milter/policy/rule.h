@@ -1,0 +1,33 @@
+// One rule: its conditions, what it decides about the quota, and its limit.
+//
+// Immutable once read from its section (rule_parser.h); used from several threads.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "milter/policy/condition.h"
+#include "milter/policy/limiter.h"
+#include "milter/policy/message_facts.h"
+
+namespace lmtpq::milter {
+
+enum class Quota { kHonour, kIgnore };
+inline constexpr const char* kQuotaNames[] = {"honour", "ignore"};
+
+struct Rule {
+  std::string name;
+  Quota quota = Quota::kHonour;
+  std::optional<Limit> limit;
+  std::vector<Condition> conditions;
+
+  // The first condition that does not hold; nullptr: the rule matches.
+  const Condition* mismatch(const MessageFacts& message, const RecipientFacts& recipient) const;
+  // "ignore: client = 192.0.2.1, from = notice@*, limit = 100/hour", for the log at start.
+  std::string summary() const;
+  // The rule ignores the quota, and no condition proves who the client is.
+  bool anyone_can_match() const;
+};
+
+}  // namespace lmtpq::milter

@@ -1,0 +1,116 @@
+#include "milter/policy/rule_parser.h"
+
+#include <algorithm>
+#include <iterator>
+#include <optional>
+#include <utility>
+
+#include "common/ascii.h"
+#include "common/escape.h"
+
+namespace lmtpq::milter {
+namespace {
+
+std::string known_keys() {
+  std::string keys;
+  for (const char* name : kConditionNames) {
+    keys += std::string(name) + (std::string(name) == "header" ? " NAME, " : ", ");
+  }
+  return keys + "limit or quota";
+}
+
+Quota parse_quota(std::string_view value) {
+  const auto known = std::find(std::begin(kQuotaNames), std::end(kQuotaNames), std::string(value));
+  if (known == std::end(kQuotaNames)) {
+    throw ConfigError("expected ignore or honour");
+  }
+  return static_cast<Quota>(known - std::begin(kQuotaNames));
+}
+
+bool same_test(const Condition& a, const Condition& b) {
+  return a.kind() == b.kind() && same_word(a.header_name(), b.header_name());
+}
+
+// Reads one section.
+class RuleReader {
+ public:
+  explicit RuleReader(const FreeSection& section)
+      : section_(section), heading_("[rule." + section.name + "]") {
+    rule_.name = section.name;
+  }
+
+  Rule read() {
+    for (const FreeSection::Line& line : section_.lines) {
+      const std::string place = line.place + heading_ + ' ' + escaped(line.name) + ": ";
+      try {
+        take(line);
+      } catch (const ConfigError& error) {
+        throw ConfigError(place + '"' + escaped(line.value) + "\": " + error.what());
+      }
+    }
+    check();
+    return std::move(rule_);
+  }
+
+ private:
+  void take(const FreeSection::Line& line) {
+    if (line.name == "quota") {
+      once(quota_.has_value());
+      quota_ = parse_quota(line.value);
+    } else if (line.name == "limit") {
+      once(rule_.limit.has_value());
+      rule_.limit = Limit::parse(line.value);
+    } else {
+      take_condition(line);
+    }
+  }
+
+  void take_condition(const FreeSection::Line& line) {
+    std::optional<Condition> condition = Condition::parse(line.name, line.value);
+    if (!condition) {
+      throw ConfigError("unknown key: expected " + known_keys() +
+                        "; other options belong above the first [rule.NAME]");
+    }
+    once(std::any_of(rule_.conditions.begin(), rule_.conditions.end(),
+                     [&](const Condition& other) { return same_test(other, *condition); }));
+    rule_.conditions.push_back(std::move(*condition));
+  }
+
+  static void once(bool given) {
+    if (given) {
+      throw ConfigError("appears twice in the rule");
+    }
+  }
+
+  void check() {
+    const std::string place = section_.place + heading_ + ' ';
+    if (!quota_) {
+      throw ConfigError(place + "has no quota; add quota = ignore or quota = honour");
+    }
+    rule_.quota = *quota_;
+    if (rule_.quota == Quota::kHonour && rule_.limit) {
+      throw ConfigError(place + "has a limit, which needs quota = ignore");
+    }
+    if (rule_.quota == Quota::kIgnore && rule_.conditions.empty()) {
+      throw ConfigError(place + "has no condition; write from = * to match every message");
+    }
+  }
+
+  const FreeSection& section_;
+  const std::string heading_;
+  Rule rule_;
+  std::optional<Quota> quota_;
+};
+
+}  // namespace
+
+std::vector<Rule> parse_rules(const std::vector<FreeSection>& sections) {
+  std::vector<Rule> rules;
+  rules.reserve(sections.size());
+  for (const FreeSection& section : sections) {
+    rules.push_back(RuleReader(section).read());
+  }
+  return rules;
+}
+
+}  // namespace lmtpq::milter

@@ -1,0 +1,15 @@
+// Reads the rules from the [rule.NAME] sections of the configuration file.
+//
+// Throws ConfigError: "FILE:LINE: [rule.NAME] ...", with what was expected.
+#pragma once
+
+#include <vector>
+
+#include "common/config/config.h"
+#include "milter/policy/rule.h"
+
+namespace lmtpq::milter {
+
+std::vector<Rule> parse_rules(const std::vector<FreeSection>& sections);
+
+}  // namespace lmtpq::milter

@@ -1,0 +1,81 @@
+#include "milter/process/signals.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <thread>
+#include <utility>
+
+namespace {
+
+std::atomic<int> g_stopped_by = 0;
+
+sigset_t set_of(std::initializer_list<int> signals) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : signals) {
+    sigaddset(&set, signal);
+  }
+  return set;
+}
+
+// The next signal of `set`, all of which the caller has blocked; negative: see errno.
+int wait_for(const sigset_t& set) {
+  int got = 0;
+  do {
+    got = sigwaitinfo(&set, nullptr);
+  } while (got < 0 && errno == EINTR);
+  return got;
+}
+
+}  // namespace
+
+// libmilter's signal thread (signal.c there) waits with sigwait() for HUP, TERM and INT, and stops
+// the milter on each of them. This cannot be configured. Nor can a second thread wait for SIGHUP
+// beside it: the signal would go to either of the two. But a symbol of the executable overrides the
+// same symbol of every library, so libmilter calls this function. It leaves SIGHUP to the thread
+// below, and otherwise does what sigwait(3) does.
+extern "C" int sigwait(const sigset_t* set, int* signal) {
+  sigset_t without_hangup = *set;
+  sigdelset(&without_hangup, SIGHUP);
+  const int got = wait_for(without_hangup);
+  if (got < 0) {
+    return errno;
+  }
+  g_stopped_by = got;
+  kill(getpid(), SIGHUP);  // wakes the hangup thread, which then calls on_stop
+  *signal = got;
+  return 0;
+}
+
+namespace lmtpq::milter {
+
+void block_signals() {
+  const sigset_t set = set_of({SIGHUP, SIGTERM, SIGINT});
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+void start_hangup_thread(std::function<void()> on_hangup, std::function<void()> on_stop) {
+  const auto run = [on_hangup = std::move(on_hangup), on_stop = std::move(on_stop)] {
+    const sigset_t hangup = set_of({SIGHUP});
+    while (stopped_by() == 0) {
+      // A SIGHUP during on_hangup() stays pending, so the last one is never missed.
+      if (wait_for(hangup) == SIGHUP && stopped_by() == 0) {
+        on_hangup();
+      }
+    }
+    for (;;) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      on_stop();
+    }
+  };
+  std::thread(run).detach();
+}
+
+int stopped_by() { return g_stopped_by; }
+
+}  // namespace lmtpq::milter

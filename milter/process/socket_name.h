@@ -1,0 +1,33 @@
+// The milter's socket as Sendmail names it: `unix:PATH`, `inet:PORT@HOST` or `inet6:PORT@HOST`.
+//
+// Also the checks around the socket that libmilter lacks: it does not report why it cannot listen.
+// Used by one thread at start and end; knock() may run in another. Errors are ConfigError with the
+// remedy.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+
+namespace lmtpq::milter {
+
+struct SocketName {
+  int family = 0;    // AF_UNIX, AF_INET, AF_INET6
+  std::string path;  // of AF_UNIX
+  std::string port, host;
+
+  static SocketName parse(const std::string& text);
+  std::string text() const;  // as libmilter reads it
+};
+
+// Throws unless the milter can listen there and no other program does. A socket file without a
+// listener is left for libmilter to replace.
+void check_free(const SocketName& socket);
+// Whether other hosts can connect. Anyone who connects gets tags signed.
+bool open_to_network(const SocketName& socket);
+// Changes the owner of the socket's file to `user`, which can then remove it. Empty: no change.
+void hand_over(const SocketName& socket, const std::string& user);
+// Connects and closes at once, which wakes the listener.
+void knock(const SocketName& socket);
+
+}  // namespace lmtpq::milter

@@ -1,0 +1,111 @@
+#include "milter/serve.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <exception>
+
+#include "common/log.h"
+#include "common/privileges.h"
+#include "common/secret.h"
+#include "milter/callbacks.h"
+#include "milter/config_log.h"
+#include "milter/process/daemonize.h"
+#include "milter/process/pid_file.h"
+#include "milter/process/signals.h"
+#include "milter/process/socket_name.h"
+#include "milter/shared_state.h"
+
+namespace lmtpq::milter {
+namespace {
+
+// Out of memory after replace(): the new configuration is active, only lines about it are missing.
+void reload(const std::vector<std::string>& arguments, const Settings& running,
+            SharedState& state) noexcept {
+  const Log& log = state.log();
+  bool replaced = false;
+  try {
+    log.reopen();
+    const Loaded fresh = load(arguments);
+    state.replace(fresh.configuration);
+    replaced = true;
+    log_reload(fresh, running, log);
+  } catch (const std::exception& error) {
+    if (!replaced) {
+      log_reload_failure(error.what(), log);
+    }
+  }
+}
+
+void wake(const SocketName& socket) noexcept {
+  try {
+    knock(socket);
+  } catch (const std::exception&) {
+    // libmilter then takes up to five seconds to stop.
+  }
+}
+
+// Sendmail sends a message in a dozen pieces and would be preempted by the milter at each of them.
+// A batch process waits until Sendmail waits for a reply, and then reads all pieces at once. This
+// halves the cost of a message (docs/PERFORMANCE.md).
+void use_batch_scheduling() {
+  const sched_param none{};
+  sched_setscheduler(0, SCHED_BATCH, &none);
+}
+
+// Each session of the MTA needs a descriptor; without one libmilter spins.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
+
+// Removes the socket when the start fails.
+struct OpenSocket {
+  explicit OpenSocket(const std::string& name) { open_socket(name); }
+  ~OpenSocket() { remove_socket(); }
+  OpenSocket(const OpenSocket&) = delete;
+  OpenSocket& operator=(const OpenSocket&) = delete;
+};
+
+}  // namespace
+
+void serve(const std::vector<std::string>& arguments, const Loaded& loaded) {
+  const Settings& settings = loaded.settings;
+  const SocketName socket = SocketName::parse(settings.socket);
+  signal(SIGPIPE, SIG_IGN);
+  block_signals();
+  PidFile pid_file(settings.pid_file);
+  const OpenSocket open(settings.socket);
+  hand_over(socket, settings.user);
+  drop_privileges(settings.user);
+  forbid_core_dumps();  // even without keys now: a reload may bring some
+  const Launch launch = settings.foreground ? Launch::in_foreground() : Launch::into_background();
+  use_batch_scheduling();
+  raise_descriptor_limit();
+  const Log log("lmtpq-milter", settings.log, settings.log_level);
+  SharedState state(loaded.configuration, log);
+  log_start(loaded, log);
+  if (!settings.user.empty()) {
+    warn_of_unreadable_files(arguments, settings, log);
+  }
+  pid_file.write();
+  launch.ready(settings.log == "stderr");
+  start_hangup_thread([&] { reload(arguments, settings, state); }, [&] { wake(socket); });
+  const bool stopped = run_libmilter(state) || stopped_by() != 0;
+  pid_file.remove();
+  if (stopped) {
+    log.info(Record("stopped").add("signal", stopped_by() == SIGINT ? "INT" : "TERM"));
+  } else {
+    log.error(Record("libmilter-failed").add("remedy", "see libmilter's lines in syslog"));
+  }
+  // libmilter's threads run until the process ends and use these objects: destroy nothing.
+  _exit(stopped ? EX_OK : EX_SOFTWARE);
+}
+
+}  // namespace lmtpq::milter

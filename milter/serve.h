@@ -1,0 +1,16 @@
+// Runs the milter: opens the socket as root, changes the user, goes into the background, answers
+// the MTA until SIGTERM or SIGINT, reloads on SIGHUP.
+//
+// Throws when the start fails, and leaves no socket behind. Otherwise ends the process.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "milter/load.h"
+
+namespace lmtpq::milter {
+
+[[noreturn]] void serve(const std::vector<std::string>& arguments, const Loaded& loaded);
+
+}  // namespace lmtpq::milter

@@ -1,0 +1,62 @@
+"""Limits and refusals that only Cyrus has reach the right recipients."""
+
+import pytest
+
+from fixtures.cyrus import Cyrus
+from fixtures.messages import message, message_id
+
+
+@pytest.mark.store(kind=Cyrus)
+class TestCyrusLimits:
+  def test_a_message_with_a_nul_bounces_for_every_recipient_and_the_next_is_filed(self, mail):
+    mail.with_lmtpq()
+    users = [mail.mailbox('alice'), mail.mailbox('bob')]
+    raw = message()
+    bad = mail.send(message(b'one\0two\r\n'), *users)
+    good = mail.send(raw, *users)
+    mail.sendmail.run_queue()
+    for user in users:
+      # The message comes back without its body: a NUL in the DSN would be refused as well.
+      assert mail.sendmail.delivery(bad, user).dsn == '5.6.0'
+      mail.assert_sent(good, user)
+      assert mail.store.message_ids(user) == [message_id(raw)]
+
+  def test_a_message_over_maxmessagesize_bounces_for_all_and_the_next_is_filed(self, mail):
+    mail.store.options = 'maxmessagesize: 100000'
+    mail.store.restart()
+    mail.at_end(mail.store.restart)
+    mail.at_end(setattr, mail.store, 'options', '')
+    mail.with_lmtpq()
+    users = [mail.mailbox('alice'), mail.mailbox('bob'), mail.mailbox('carol')]
+    raw = message()
+    large = mail.send(message(b'x' * 70 + b'\r\n' * 200_000), *users, options=('RET=HDRS',))
+    small = mail.send(raw, *users)
+    mail.sendmail.run_queue()
+    mail.assert_queue_empty()
+    for user in users:
+      assert mail.sendmail.delivery(large, user).dsn.startswith('5.')
+      assert mail.dsn_for(user)['Action'] == 'failed'
+      mail.assert_sent(small, user)
+      assert mail.store.message_ids(user) == [message_id(raw)]
+
+  def test_senders_that_the_stock_mailer_delivers_are_delivered(self, mail):
+    """Windows devices, qmail's double bounces: a bounce to these could not be delivered either."""
+    mail.with_lmtpq()
+    for name, sender in zip(('alice', 'bob', 'carol'), ('CORP\\jdoe@mail.test', '#@[]', 'a@[]')):
+      user = mail.mailbox(name)
+      raw = message()
+      qid = mail.send(raw, user, sender=sender)
+      mail.sendmail.run_queue()
+      mail.assert_sent(qid, user)
+      assert mail.store.message_ids(user) == [message_id(raw)]
+
+  def test_a_message_that_comes_twice_is_sent_twice_and_filed_once(self, mail):
+    """Cyrus drops a second copy by its Message-ID, and answers 250 for it."""
+    mail.with_lmtpq()
+    user = mail.mailbox('alice')
+    raw = message()
+    qids = [mail.send(raw, user), mail.send(raw, user)]
+    mail.sendmail.run_queue()
+    for qid in qids:
+      mail.assert_sent(qid, user)
+    assert mail.store.message_ids(user) == [message_id(raw)]

@@ -1,0 +1,290 @@
+"""How the milter starts and ends: background, pid file, socket, identity, signals."""
+
+import grp
+import os
+import pwd
+import resource
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from fixtures.paths import is_sanitized
+from fixtures.process import wait_until
+from fixtures.scratch import unix_listens
+from peers.mta.session import Session
+
+from .milter_process import (CLIENT, EX_CONFIG, EX_SOFTWARE, IGNORE, IS_ROOT, OTHER_USER, Process,
+                             needs_root)
+
+
+def as_other_user() -> dict:
+  """How to start a program as a user other than root."""
+  entry = pwd.getpwnam(OTHER_USER)
+  return {'user': entry.pw_uid, 'group': entry.pw_gid, 'extra_groups': []} if IS_ROOT else {}
+
+
+def soft_limit(name: int, most: int):
+  resource.setrlimit(name, (most, resource.getrlimit(name)[1]))
+
+
+def standard_files(pid: int) -> list[str]:
+  return [os.readlink(f'/proc/{pid}/fd/{number}') for number in range(3)]
+
+
+
+class TestBackground(Process):
+  def test_the_parent_ends_when_the_milter_serves(self):
+    pid = self.start()
+    assert self.pid_file.read_text() == f'{pid}\n'
+    assert self.quota() == '*'
+
+  def test_it_leaves_its_terminal(self):
+    pid = self.start()
+    assert os.getsid(pid) == pid
+
+  @needs_root
+  def test_it_leaves_its_directory_and_its_files(self):
+    pid = self.start()
+    assert os.readlink(f'/proc/{pid}/cwd') == '/'
+    assert standard_files(pid) == ['/dev/null'] * 3
+
+  def test_standard_error_is_the_log_in_the_background_too(self):
+    self.configure(IGNORE, log='stderr')
+    with open(self.log, 'wb') as errors:
+      status, _ = self.run_milter(stdout=errors, stderr=errors)
+    assert status == 0
+    assert self.quota() == '*'
+    assert len(self.lines('qid=q1 ')) == 1
+
+  @needs_root
+  def test_the_log_is_all_that_it_keeps_open(self):
+    self.configure(IGNORE, log='stderr')
+    with open(self.log, 'wb') as errors:
+      self.run_milter(stdout=errors, stderr=errors)
+    files = standard_files(int(self.pid_file.read_text()))
+    assert files == ['/dev/null', '/dev/null', str(self.log)]
+
+  def with_closed_descriptors(self, *words: str) -> list[str]:
+    return ['sh', '-c', 'exec "$0" "$@" <&- >&- 2>&-', self.binary, f'--config={self.config}',
+            *words]
+
+  def test_it_starts_with_closed_descriptors(self):
+    assert subprocess.run(self.with_closed_descriptors(), timeout=60).returncode == 0
+    pid = int(self.pid_file.read_text())
+    assert self.quota() == '*'
+    assert self.pid_file.read_text() == f'{pid}\n'
+
+  def test_the_same_in_the_foreground_with_standard_error_as_the_log(self):
+    # Its lines must go nowhere, and not into the socket or the pid file.
+    self.configure(IGNORE, log='stderr')
+    child = subprocess.Popen(self.with_closed_descriptors('--foreground'))
+    wait_until(lambda: unix_listens(self.socket), 'the milter listens')
+    assert self.quota() == '*'
+    assert self.pid_file.read_text() == f'{child.pid}\n'
+    child.terminate()
+    assert child.wait(60) == 0
+
+  @needs_root
+  def test_closed_descriptors_are_opened_to_dev_null(self):
+    subprocess.run(self.with_closed_descriptors(), timeout=60)
+    assert standard_files(int(self.pid_file.read_text())) == ['/dev/null'] * 3
+
+  @pytest.mark.parametrize('option, value, why', [
+      ('socket', 'here', 'unix:PATH'), ('user', 'no-such-user', 'no user'),
+      ('tag_keys', '/nonexistent/keys', '/nonexistent/keys'), ('failure', 'perhaps', 'failure'),
+      ('pid_file', '/nonexistent/pid', 'pid-file /nonexistent/pid'),
+      ('socket', 'unix:/nonexistent/socket', 'mkdir -m 755 /nonexistent/')])
+  def test_mistakes_end_the_parent_with_78_and_leave_no_files(self, option, value, why):
+    self.configure(IGNORE, **{option: value})
+    self.refused(why)
+    assert list(self.run_folder.iterdir()) == []
+
+  def failing_child(self, **how) -> tuple[int, str]:
+    """Of the files that it has to write after the fork it can write none."""
+    self.configure(IGNORE, log='stderr')
+    ran = subprocess.run([self.binary, f'--config={self.config}'], stdin=subprocess.DEVNULL,
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, text=True,
+                         preexec_fn=lambda: soft_limit(resource.RLIMIT_FSIZE, 0), **how)
+    return ran.returncode, ran.stdout
+
+  def test_a_child_that_fails_is_the_parents_failure(self):
+    status, output = self.failing_child(restore_signals=False)  # SIGXFSZ is ignored
+    assert status == EX_CONFIG, output
+    assert f'pid-file {self.pid_file}' in output
+    assert not self.socket.exists()
+
+  def test_a_child_that_is_killed_is_the_parents_failure(self):
+    status, output = self.failing_child()
+    assert status == EX_SOFTWARE, output
+
+  def test_it_takes_all_the_descriptors_that_it_may(self):
+    pid = self.start(preexec_fn=lambda: soft_limit(resource.RLIMIT_NOFILE, 64))
+    limits = Path(f'/proc/{pid}/limits').read_text().partition('Max open files')[2].split()
+    assert limits[0] == limits[1]
+    assert limits[0] != '64'
+
+
+class TestPidFile(Process):
+  def test_its_former_contents_are_replaced(self):
+    self.pid_file.write_text('9' * 200 + '\n')
+    pid = self.start()
+    assert self.pid_file.read_text() == f'{pid}\n'
+
+  def test_another_milter_that_holds_it_stays_the_only_one(self):
+    pid = self.start()
+    other = self.run_folder / 'other'
+    self.refused('another lmtpq-milter holds it', f'--socket=unix:{other}')
+    assert self.pid_file.read_text() == f'{pid}\n'
+    assert not other.exists()
+    assert self.quota() == '*'
+
+  def test_a_link_is_refused_and_left_alone(self):
+    target = self.folder / 'precious'
+    target.write_text('precious')
+    self.pid_file.symlink_to(target)
+    self.refused('pid-file')
+    assert target.read_text() == 'precious'
+    assert self.pid_file.is_symlink()
+
+  @needs_root
+  def test_where_the_user_may_not_remove_it_it_is_emptied(self):
+    for _ in range(2):
+      pid = self.start('--user', OTHER_USER)
+      assert self.end(pid) == 0
+      assert self.pid_file.read_bytes() == b''
+
+
+class TestSocketFile(Process):
+  def test_it_is_for_its_owner_alone_whatever_the_umask(self):
+    self.start(umask=0)
+    assert stat.S_IMODE(self.socket.lstat().st_mode) == 0o600
+    assert self.socket.lstat().st_uid == os.geteuid()
+
+  @needs_root
+  def test_it_is_given_to_the_user(self):
+    self.start('--user', OTHER_USER)
+    entry, facts = pwd.getpwnam(OTHER_USER), self.socket.lstat()
+    assert (facts.st_uid, facts.st_gid) == (entry.pw_uid, entry.pw_gid)
+    assert self.quota() == '*'
+
+  def test_a_stale_one_is_replaced(self):
+    with socket.socket(socket.AF_UNIX) as former:
+      former.bind(str(self.socket))
+    self.start()
+    assert self.quota() == '*'
+
+  def test_a_file_or_a_link_is_refused_and_left_alone(self):
+    target = self.folder / 'precious'
+    target.write_text('precious')
+    for make in (lambda: shutil.copy(target, self.socket), lambda: self.socket.symlink_to(target)):
+      make()
+      self.refused('which is no socket')
+      assert self.socket.read_text() == 'precious'
+      self.socket.unlink()
+    assert list(self.run_folder.iterdir()) == []
+
+  def test_another_programs_is_refused_and_left_alone(self):
+    with socket.socket(socket.AF_UNIX) as other:
+      other.bind(str(self.socket))
+      other.listen()
+      self.refused('another program listens there')
+      assert unix_listens(self.socket)
+    assert list(self.run_folder.iterdir()) == [self.socket]
+
+  def test_another_milters_is_refused_and_left_alone(self):
+    self.start()
+    self.refused('another program listens there', '--pid-file=')
+    assert self.quota() == '*'
+
+  def test_a_port_that_is_taken_is_refused(self):
+    with socket.create_server(('127.0.0.1', 0)) as other:
+      self.refused('Address already in use', f'--socket=inet:{other.getsockname()[1]}@127.0.0.1')
+
+
+class TestIdentity(Process):
+  @needs_root
+  def test_it_becomes_the_user_wholly(self):
+    pid = self.start('--user', OTHER_USER, extra_groups=[0, grp.getgrnam('adm').gr_gid])
+    entry = pwd.getpwnam(OTHER_USER)
+    status = dict(line.split(':\t', 1)
+                  for line in Path(f'/proc/{pid}/status').read_text().splitlines())
+    assert status['Uid'].split() == [str(entry.pw_uid)] * 4
+    assert status['Gid'].split() == [str(entry.pw_gid)] * 4
+    groups = {int(word) for word in status['Groups'].split()}
+    assert groups == set(os.getgrouplist(OTHER_USER, entry.pw_gid))
+    assert status['CapEff'].strip('0') == ''
+
+  def give_away(self):
+    if IS_ROOT:
+      for path in (self.run_folder, self.keys, self.folder):
+        shutil.chown(path, OTHER_USER)
+
+  def test_a_user_other_than_root_becomes_no_other_user(self):
+    self.give_away()
+    self.refused('only root can become user root', '--user=root', '--tag-keys=',
+                 **as_other_user())
+    assert list(self.run_folder.iterdir()) == []
+
+  @pytest.mark.may_skip('a sanitizer')
+  def test_its_keys_are_in_no_core_dump_and_no_other_process_reads_them(self):
+    if is_sanitized(self.binary):
+      pytest.skip('a sanitizer must trace its process')
+    self.give_away()
+    pid = self.start(**as_other_user())
+    user = int(Path(f'/proc/{pid}/status').read_text().partition('Uid:')[2].split()[0])
+    assert user != 0
+    # Of a process that cannot be dumped /proc belongs to root (proc(5)).
+    assert Path(f'/proc/{pid}/mem').stat().st_uid != user
+
+  @needs_root
+  def test_it_warns_when_the_user_cannot_read_again_what_root_could(self):
+    self.log_of_other_user()
+    self.config.chmod(0o600)
+    pid = self.start('--user', OTHER_USER)
+    warnings = self.lines('level=warning event=reload', f'user={OTHER_USER}')
+    assert len(warnings) == 1
+    assert 'SIGHUP will fail' in warnings[0]
+    assert 'event=reload-failed' in self.hang_up(pid)[-1]
+    assert self.quota() == '*'
+
+  @needs_root
+  def test_it_warns_of_nothing_when_the_user_can_read_all(self):
+    self.log_of_other_user()
+    shutil.chown(self.keys, OTHER_USER)
+    pid = self.start('--user', OTHER_USER)
+    assert self.lines('level=warning') == []
+    self.reloads_well(pid)
+
+  def log_of_other_user(self):
+    self.log.touch()
+    shutil.chown(self.log, OTHER_USER)
+
+
+class TestSignals(Process):
+  @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT], ids=lambda one: one.name)
+  def test_term_and_int_end_it_and_nothing_is_left(self, number):
+    pid = self.start()
+    assert self.quota() == '*'
+    assert self.end(pid, number) == 0
+    assert list(self.run_folder.iterdir()) == []
+    assert f'event=stop signal={number.name[3:]}' in self.lines()[-1]
+
+  def test_with_a_session_open_it_ends_too(self):
+    pid = self.start()
+    session = Session(str(self.socket))
+    session.client(CLIENT)
+    assert self.end(pid) == 0
+    session.close(quit_first=False)
+
+  def test_after_kill_9_it_starts_again(self):
+    killed = self.start()
+    assert self.end(killed, signal.SIGKILL) == -signal.SIGKILL
+    assert self.socket.exists() and self.pid_file.exists()
+    pid = self.start()
+    assert pid != killed
+    assert self.quota() == '*'

@@ -1,0 +1,345 @@
+"""The daemon's metrics, its status table, and the documents that name them.
+
+The tests run in this order on one daemon, whose counters go on.
+"""
+
+import json
+import os
+import pty
+import re
+import select
+import socket
+import stat
+import subprocess
+import time
+
+import pytest
+
+from fixtures.lmtp_client import Message
+from fixtures.paths import ROOT
+from fixtures.process import wait_until
+from fixtures.scratch import Scratch
+
+from .observed_daemon import LIMIT, ObservedDaemon, family
+
+
+@pytest.fixture(scope='module')
+def daemon(lmtpq):
+  scratch = Scratch('observe')
+  made = ObservedDaemon(scratch, lmtpq)
+  yield made
+  made.end()
+  scratch.remove()
+
+
+def check(scrape, expected):
+  """name{label=value,...}: the sample's value; None: there is none."""
+  for text, wanted in expected.items():
+    name, _, labels = text.rstrip('}').partition('{')
+    labels = dict(pair.split('=', 1) for pair in labels.split(',') if pair)
+    assert scrape.get(name, **labels) == wanted, text
+
+
+def test_everything_begins_at_zero(daemon):
+  store = f'destination={daemon.store.address}'
+  check(daemon.scrape(), {
+      f'lmtpq_deliveries_total{{{store},outcome=sent}}': 0,
+      f'lmtpq_possible_duplicates_total{{{store}}}': 0,
+      f'lmtpq_dials_total{{{store},result=tls}}': 0,
+      f'lmtpq_dials_total{{{store},result=login}}': 0,
+      f'lmtpq_pool_limit{{{store}}}': 7,
+      f'lmtpq_store_well{{{store}}}': 1,
+      'lmtpq_tags_total{verdict=bad_mac}': 0,
+      'lmtpq_messages_total': 0,
+      f'lmtpq_clients{{listener=unix:{daemon.folder}/plain}}': 0,
+      'lmtpq_clients_limit': 50,
+      'lmtpq_build_info{version=0.1}': 1,
+      'lmtpq_deliveries_total{destination=other,outcome=sent}': None,
+      'lmtpq_clients_refused_total{reason=other}': None,
+  })
+
+
+def test_outcomes_count_by_reason(daemon):
+  assert daemon.deliver('plain', 'alice', 'nobody', 'full') == ['250', '550', '452']
+  assert daemon.deliver('quota', 'full') == ['250']
+  store = f'destination={daemon.store.address}'
+  check(daemon.scrape(), {
+      f'lmtpq_deliveries_total{{{store},outcome=sent}}': 2,
+      f'lmtpq_deliveries_total{{{store},outcome=deferred,reason=over_quota}}': 1,
+      f'lmtpq_deliveries_total{{{store},outcome=refused,reason=user_unknown}}': 1,
+      'lmtpq_ignorequota_total{result=no}': 3,
+      'lmtpq_ignorequota_total{result=sent}': 1,
+      'lmtpq_messages_total': 2,
+      f'lmtpq_dials_total{{{store},result=ready}}': 1,
+      f'lmtpq_dial_seconds_count{{{store}}}': 1,
+      f'lmtpq_pool_connections{{{store},state=idle}}': 1,
+      f'lmtpq_pool_connections{{{store},state=leased}}': 0,
+      'lmtpq_clients_admitted_total': 2,
+  })
+
+
+def test_times_are_histograms(daemon):
+  scrape = daemon.scrape()
+  store = daemon.store.address
+  for phase in ('waited', 'sent', 'answered'):
+    labels = {'destination': store, 'phase': phase}
+    buckets = sorted((float(dict(found)['le']), value)
+                     for (name, found), value in scrape.samples.items()
+                     if name == 'lmtpq_delivery_seconds_bucket'
+                     and labels.items() <= dict(found).items())
+    assert [bound for bound, _ in buckets] == [
+        .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600,
+        float('inf')]
+    counts = [count for _, count in buckets]
+    assert counts == sorted(counts), f'{phase}: {counts}'
+    assert counts[-1] == 4, phase
+    assert scrape.get('lmtpq_delivery_seconds_count', **labels) == 4, phase
+    assert 0 <= scrape.get('lmtpq_delivery_seconds_sum', **labels) < LIMIT, phase
+  assert scrape.get('lmtpq_input_seconds_count') == 2
+
+
+def test_large_messages_are_spooled(daemon):
+  before, received = daemon.scrape(), daemon.received
+  assert daemon.deliver('plain', 'alice', body=(b'x' * 70 + b'\r\n') * 5000) == ['250']
+  after = daemon.scrape()
+  assert after.get('lmtpq_messages_spooled_total') == 1
+  assert (after.get('lmtpq_message_bytes_total') - before.get('lmtpq_message_bytes_total')
+          == daemon.received - received)
+
+
+def test_a_store_out_of_reach_is_down(daemon):
+  assert daemon.deliver('dead', 'alice') == ['451']
+  dead = f'destination=unix:{daemon.folder}/nobody'
+  check(daemon.scrape(), {
+      'lmtpq_deliveries_total{destination=none,outcome=deferred,reason=unreachable}': 1,
+      f'lmtpq_dials_total{{{dead},result=unreachable}}': 1,
+      f'lmtpq_store_well{{{dead}}}': 0,
+      f'lmtpq_deliveries_total{{{dead},outcome=sent}}': 0,
+      f'lmtpq_store_well{{destination={daemon.store.address}}}': 1,
+  })
+
+
+def test_tls_that_fails_counts(daemon):
+  assert daemon.deliver('tls', 'alice') == ['451']
+  port = daemon.dying.address.rpartition(':')[2]
+  check(daemon.scrape(), {
+      f'lmtpq_dials_total{{destination=inet:localhost:{port},result=tls}}': 1,
+      'lmtpq_deliveries_total{destination=none,outcome=deferred,reason=tls}': 1,
+  })
+
+
+def test_a_store_that_dies_after_the_end_of_data_is_a_possible_duplicate(daemon):
+  assert daemon.deliver('dying', 'alice', 'bob') == ['451', '451']
+  dying = f'destination={daemon.dying.address}'
+  check(daemon.scrape(), {
+      f'lmtpq_possible_duplicates_total{{{dying}}}': 2,
+      f'lmtpq_deliveries_total{{{dying},outcome=deferred,reason=uncertain}}': 2,
+      'lmtpq_replies_lost_total': 0,
+  })
+  assert daemon.process.log_text().count('possible duplicate') == 2
+
+
+def test_gauges_follow_a_message_in_progress(daemon):
+  daemon.dying.slow.set()
+  client, message = daemon.dial('dying'), Message(['alice'])
+  client.envelope(message)
+  client.send(message.text() + b'.\r\n')
+  daemon.received += len(message.text())
+  dying = f'destination={daemon.dying.address}'
+  listener = f'listener=unix:{daemon.folder}/dying'
+  wait_until(lambda: daemon.scrape().get(
+      'lmtpq_pool_connections', destination=daemon.dying.address, state='leased') == 1,
+             'the store has the message')
+  check(daemon.scrape(), {f'lmtpq_clients{{{listener}}}': 1, f'lmtpq_pool_waiting{{{dying}}}': 0})
+  client.close()  # before it has the reply
+  daemon.dying.answer.set()
+  wait_until(lambda: daemon.scrape().get(
+      'lmtpq_clients', listener=f'unix:{daemon.folder}/dying') == 0, 'the client has gone')
+  check(daemon.scrape(), {
+      'lmtpq_replies_lost_total': 1,
+      f'lmtpq_pool_connections{{{dying},state=leased}}': 0,
+      f'lmtpq_deliveries_total{{{dying},outcome=sent}}': 1,
+  })
+
+
+def test_refused_clients_count_by_reason(daemon):
+  assert daemon.dial('closed').greeting.startswith('421 4.7.1 ')
+  check(daemon.scrape(), {'lmtpq_clients_refused_total{reason=not_allowed}': 1,
+                          'lmtpq_clients_refused_total{reason=too_many}': 0})
+
+
+def test_the_table_has_the_figures(daemon):
+  shown = daemon.status()
+  assert (shown.returncode, shown.stderr) == (0, '')
+  text = re.sub(r' +\d+\.\d +(-|\d+ ms|[\d.]+ s)$', ' RATES', shown.stdout, flags=re.M)
+  text = text.replace(f'{daemon.folder}/', '').replace(daemon.dying.address, 'DYING')
+  text = text.replace(daemon.dying.address.replace('127.0.0.1', 'localhost'), 'TLS')
+  lines = [' '.join(line.split()) for line in text.splitlines()]
+  assert re.fullmatch(rf'lmtpq 0\.1 pid {daemon.process.pid} up \d\d:\d\d:\d\d reloads 0', lines[0])
+  size = f'{daemon.received / 1024:.1f} KiB'
+  assert lines[1] == f'messages 7 ({size}, 1 spooled) waiting for a mailbox 0'
+  assert lines[2] == 'possible duplicates 2 outcomes that no client heard 1'
+  assert lines[4:12] == [
+      'LISTENER CLIENTS', 'plain unix:plain 0', 'quota unix:quota 0', 'dead unix:dead 0',
+      'dying unix:dying 0', 'closed unix:closed 0', 'tls unix:tls 0', 'all 0 of 50']
+  wanted = {
+      'DYING well tls=none auth=none': '0 1 0 7 0 1 2 0 RATES',
+      'unix:store/lmtp well tls=none auth=none': '0 1 0 7 0 3 1 1 RATES',
+      'none well': '0 0 0 0 0 0 2 0 RATES',
+  }
+  for head, figures in wanted.items():
+    assert head in lines, f'{head!r} is not among {lines}'
+    assert lines[lines.index(head) + 1] == figures, head
+  down = [i for i, line in enumerate(lines)
+          if re.fullmatch(r'unix:nobody (resting \d+ s|sick, being tried)', line)]
+  assert len(down) == 1, lines
+  assert 'No such file' in lines[down[0] + 1], lines[down[0] + 1]
+  assert lines[down[0] + 2] == '0 0 0 7 0 0 0 0 RATES'
+  assert all(len(line) <= 80 for line in shown.stdout.splitlines()), shown.stdout
+
+
+def test_json_has_the_same(daemon):
+  shown = json.loads(daemon.status('--json').stdout)
+  store = next(store for store in shown['stores'] if store['destination'] == daemon.store.address)
+  assert (shown['messages'], shown['clients'], shown['most_clients']) == (7, 0, 50)
+  assert (store['sent'], store['deferred'], store['refused']) == (3, 1, 1)
+  assert (store['limit'], store['well']) == (7, True)
+
+
+def test_the_control_socket_is_for_its_group(daemon):
+  assert stat.S_IMODE((daemon.folder / 'control').stat().st_mode) == 0o660
+
+
+def test_a_status_client_that_does_not_read_delays_no_other(daemon):
+  silent = []
+  for _ in range(20):
+    silent.append(socket.socket(socket.AF_UNIX))
+    silent[-1].connect(f'{daemon.folder}/control')
+  # The daemon waits two seconds for each at most: forty if one held up the next.
+  began = time.monotonic()
+  assert daemon.status().returncode == 0
+  assert daemon.deliver('plain', 'alice') == ['250']
+  assert time.monotonic() - began < 15, 'it took too long'
+  for one in silent:
+    one.close()
+
+
+def test_on_a_terminal_it_is_live_until_q(daemon):
+  master, slave = pty.openpty()
+  shown = subprocess.Popen([daemon.process.program, 'serve', '--config', '/dev/null', '--status',
+                            '--control', f'{daemon.folder}/control'],
+                           stdin=slave, stdout=slave, stderr=slave)
+  os.close(slave)
+  text = b''
+  while b'answer' not in text:
+    assert select.select([master], [], [], LIMIT)[0], text
+    text += os.read(master, 65536)
+  os.write(master, b'q')
+  assert shown.wait(LIMIT) == 0
+  os.close(master)
+  assert text.startswith(b'\x1b[H\x1b[2Jlmtpq '), text[:20]
+
+
+def test_reloads_count_and_log_what_changed(daemon):
+  daemon.configure('[listener.extra]\naddress = unix:%s/extra\n' % daemon.folder)
+  daemon.reload()
+  assert daemon.process.log_lines(f'listener=unix:{daemon.folder}/extra')
+  assert daemon.process.log_lines('change=new')
+  daemon.configure('no such line')
+  daemon.reload()
+  check(daemon.scrape(), {'lmtpq_reloads_total{result=good}': 1,
+                          'lmtpq_reloads_total{result=failed}': 1,
+                          f'lmtpq_clients{{listener=unix:{daemon.folder}/extra}}': 0})
+  daemon.configure()
+  daemon.reload()
+  assert re.search(r'listener=unix:\S+/extra change=gone', daemon.process.log_text())
+  check(daemon.scrape(), {f'lmtpq_clients{{listener=unix:{daemon.folder}/extra}}': None})
+
+
+def test_nothing_but_metrics_is_served(daemon):
+  with socket.create_connection(('127.0.0.1', daemon.port), LIMIT) as client:
+    client.sendall(b'GET /../../../../etc/passwd HTTP/1.0\r\n\r\n')
+    answer = b''.join(iter(lambda: client.recv(65536), b''))
+  assert answer.split()[1][:1] == b'4' and b'root:' not in answer, answer
+
+
+def documented(text):
+  return set(re.findall(r'^\| `((?:lmtpq|process|exposer)_\w+)` \|', text, re.M))
+
+
+def expressions(tree):
+  if isinstance(tree, dict):
+    for key, value in tree.items():
+      if key in ('expr', 'definition'):
+        yield value
+      else:
+        yield from expressions(value)
+  elif isinstance(tree, list):
+    for value in tree:
+      yield from expressions(value)
+
+
+def test_metrics_md_names_exactly_the_metrics_there_are(daemon):
+  scrape = daemon.scrape()
+  text = (ROOT / 'docs/METRICS.md').read_text()
+  exposed = {family(name, scrape.types) for name, _ in scrape.samples}
+  assert exposed - scrape.helped == set(), 'without help'
+  assert exposed - documented(text) == set(), 'not in METRICS.md'
+  assert documented(text) - exposed == set(), 'in METRICS.md only'
+  for name, labels in re.findall(r'^\| `((?:lmtpq|process|exposer)_\w+)` \| ([^|]*)\|', text, re.M):
+    assert scrape.labels(name) - {'le'} == set(labels.replace(',', ' ').split()), name
+  words = {dict(found)['reason'] for name, found in scrape.samples
+           if name == 'lmtpq_deliveries_total' and 'reason' in dict(found)}
+  assert {word for word in words if f'`{word}`' not in text} == set(), 'reasons not in METRICS.md'
+
+
+def uses(text, scrape):
+  """What an expression of PromQL names: the families, and the labels that it asks for."""
+  for name, labels in re.findall(r'\b((?:lmtpq|process|exposer)_\w+)(\{[^}]*\})?', text):
+    yield family(name, scrape.types), set(re.findall(r'(\w+)\s*(?:=~|!~|!=|=)', labels))
+
+
+def test_dashboard_and_alerts_use_the_metrics_there_are(daemon):
+  scrape = daemon.scrape()
+  exposed = {family(name, scrape.types) for name, _ in scrape.samples}
+  dashboard = list(expressions(json.loads((ROOT / 'dist/grafana/lmtpq.json').read_text())))
+  alerts = re.search(r'```yaml\n(.*?)```', (ROOT / 'docs/METRICS.md').read_text(), re.S).group(1)
+  assert len(dashboard) > 30, 'the dashboard is empty'
+  used = set()
+  alerts = re.findall(r'expr: (?:>\n)?(.*?)\n +(?:for|annotations):', alerts, re.S)
+  for text in [*dashboard, *alerts]:
+    for name, labels in uses(text, scrape):
+      assert name in exposed, f'{name} in {text!r} does not exist'
+      assert labels - scrape.labels(name) - {'instance', 'job'} == set(), f'labels of {name}'
+      used.add(name)
+  ours = {name for name in exposed if name.startswith('lmtpq_')}
+  assert ours - used == set(), 'neither in the dashboard nor in the alerts'
+
+
+def test_without_a_daemon_the_status_is_69(daemon):
+  path = f'{daemon.folder}/nowhere'
+  shown = daemon.status('--control', path)
+  assert (shown.returncode, shown.stdout) == (69, '')
+  assert shown.stderr == f'lmtpq: no daemon answers at {path}: No such file or directory\n'
+
+
+def test_an_address_that_cannot_be_used_stops_the_start(daemon):
+  for options, words in {
+      ('--metrics', '9024'): '"9024": expected ADDRESS:PORT',
+      ('--metrics', f'127.0.0.1:{daemon.port}'): f'--metrics: 127.0.0.1:{daemon.port}: ',
+      ('--control', f'{daemon.folder}/no/control'): '--control: listener unix:',
+      ('--control', f'{daemon.folder}/control'): '--control: listener unix:',
+  }.items():
+    more = [] if '--control' in options else ['--control', f'{daemon.folder}/control2']
+    ended = subprocess.run([daemon.process.program, 'serve', '--config', '/dev/null', '--log',
+                            'stderr', '--tag-keys', 'none', *options, *more, '--listen',
+                            f'unix:{daemon.folder}/another', daemon.store.address],
+                           capture_output=True, text=True, timeout=LIMIT)
+    assert ended.returncode == 78, options
+    assert words in ended.stderr, f'{options}: {ended.stderr!r}'
+
+
+def test_the_control_socket_goes_with_the_daemon(daemon):
+  daemon.process.terminate()
+  assert daemon.process.wait() == 0
+  assert not (daemon.folder / 'control').exists()

@@ -1,0 +1,27 @@
+"""A daemon for each test of this suite."""
+
+import itertools
+
+import pytest
+
+from .daemon import Daemon
+
+
+@pytest.fixture
+def new_daemon(scratch, lmtpq):
+  """new_daemon(settings, listeners, start): a daemon, which is ended after the test."""
+  made: list[Daemon] = []
+  numbers = itertools.count(1)
+
+  def new(*arguments, **more) -> Daemon:
+    made.append(Daemon(scratch.folder(f'd{next(numbers)}'), lmtpq, *arguments, **more))
+    return made[-1]
+  yield new
+  for daemon in made:
+    daemon.end()
+
+
+@pytest.fixture
+def daemon(new_daemon) -> Daemon:
+  """With the default settings and one listener."""
+  return new_daemon()

@@ -1,0 +1,141 @@
+"""The sockets: their place, mode and owner, and what the daemon does about those that exist."""
+
+import grp
+import os
+import pwd
+import socket
+import stat
+import subprocess
+
+import pytest
+
+from fixtures import tags
+from fixtures.lmtp_client import Client
+from fixtures.scratch import free_port, unix_listens
+
+from .daemon import FRONT, Daemon, all_start, message
+
+KEY = 'k1 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8='
+TWO = """[listener.plain]
+address = unix:{folder}/plain
+tag-keys = {folder}/keys
+ignore-quota = tagged
+[listener.always]
+address = unix:{folder}/always
+ignore-quota = always
+[listener.elsewhere]
+address = unix:{folder}/elsewhere
+destination = unix:{folder}/other
+"""
+
+
+def last_rcpt(store) -> str:
+  return store.connections[-1].said('RCPT')[-1]
+
+
+def test_each_listener_has_its_own_settings(new_daemon):
+  daemon = new_daemon(start=False)
+  other = daemon.another_store('other')
+  (daemon.folder / 'keys').touch(mode=0o600)
+  (daemon.folder / 'keys').write_text(KEY + '\n')
+  daemon.configure('', TWO)
+  daemon.process.start()
+  all_start(daemon.deliver(name='always'), '250')
+  assert last_rcpt(daemon.store).endswith(' IGNOREQUOTA'), 'always'
+  all_start(daemon.deliver(name='plain'), '250')
+  assert not last_rcpt(daemon.store).endswith('IGNOREQUOTA'), 'no tag, no IGNOREQUOTA'
+  tagged = message()
+  tagged.header = tags.field(tags.signed(KEY, message_id=tagged.identity))
+  with daemon.dial('plain') as plain, daemon.dial('elsewhere') as elsewhere:
+    all_start(plain.deliver(tagged), '250')
+    all_start(elsewhere.deliver(tagged), '250')
+  assert last_rcpt(daemon.store).endswith(' IGNOREQUOTA'), 'the tag counts there'
+  assert other.boxes() == ['alice'], 'its own destination'
+  assert not last_rcpt(other).endswith('IGNOREQUOTA'), 'it has no keys for the tag'
+
+
+def test_a_unix_socket_has_the_mode_and_the_owner_that_are_set(new_daemon):
+  user, group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
+  if os.geteuid() == 0:
+    user, group = 'nobody', 'mail'
+  lines = f'listen-mode = 0620\nlisten-owner = {user}:{group}\n'
+  daemon = new_daemon('', FRONT + lines + FRONT.replace('front', 'plain'))
+  facts = (daemon.folder / 'front').stat()
+  assert stat.S_IMODE(facts.st_mode) == 0o620, oct(facts.st_mode)
+  assert facts.st_uid == pwd.getpwnam(user).pw_uid, facts.st_uid
+  assert facts.st_gid == grp.getgrnam(group).gr_gid, facts.st_gid
+  facts = (daemon.folder / 'plain').stat()
+  assert stat.S_IMODE(facts.st_mode) == 0o660, oct(facts.st_mode)
+
+
+def test_a_stale_socket_file_is_replaced(daemon):
+  daemon.process.kill()
+  assert (daemon.folder / 'front').exists(), 'what is killed leaves its file'
+  daemon.process.start()
+  all_start(daemon.deliver(), '250')
+
+
+def test_a_socket_on_which_another_listens_is_left_alone(daemon):
+  second = subprocess.run([daemon.process.program, 'serve', '--config', daemon.process.config],
+                          capture_output=True, timeout=60, text=True)
+  assert second.returncode == 78, second.returncode
+  assert 'another program listens there' in second.stderr, second.stderr
+  all_start(daemon.deliver(), '250')
+
+
+def test_a_file_that_is_no_socket_is_left_alone(new_daemon):
+  daemon = new_daemon(start=False)
+  (daemon.folder / 'front').write_text('precious')
+  ran = subprocess.run([daemon.process.program, 'serve', '--config', daemon.process.config],
+                       capture_output=True, timeout=60, text=True)
+  assert ran.returncode == 78 and 'no socket' in ran.stderr, ran
+  assert (daemon.folder / 'front').read_text() == 'precious', 'it is as it was'
+
+
+def test_the_socket_file_goes_with_the_daemon(daemon):
+  daemon.process.terminate()
+  assert daemon.process.wait() == 0, 'status'
+  assert not (daemon.folder / 'front').exists(), 'the file is there'
+
+
+def test_over_tcp_local_clients_are_accepted(new_daemon):
+  port = free_port()
+  new_daemon('', f'[listener.tcp]\naddress = inet:127.0.0.1:{port}\n')
+  with Client(f'inet:127.0.0.1:{port}') as client:
+    all_start(client.deliver(message()), '250')
+
+
+def start_with(daemon: Daemon, listener: socket.socket, name: str):
+  """As systemd does: descriptor 3, and its name. bash: other shells know descriptors up to 9."""
+  daemon.process.before = ['bash', '-c', f'LISTEN_FDS=1 LISTEN_FDNAMES={name} LISTEN_PID=$$ '
+                           f'exec "$@" 3<&{listener.fileno()}', 'bash']
+  os.set_inheritable(listener.fileno(), True)
+  daemon.process.pass_fds = (listener.fileno(),)
+  daemon.process.start()
+
+
+@pytest.mark.parametrize('name', ['front', 'some.socket'], ids=['by name', 'by address'])
+def test_a_socket_that_systemd_passes_is_used_and_outlives_the_daemon(new_daemon, name):
+  daemon = new_daemon(start=False)
+  with socket.socket(socket.AF_UNIX) as listener:
+    listener.bind(str(daemon.folder / 'front'))
+    listener.listen(16)
+    inode = (daemon.folder / 'front').stat().st_ino
+    start_with(daemon, listener, name)
+    assert (daemon.folder / 'front').stat().st_ino == inode, 'it is the same socket'
+    all_start(daemon.deliver(), '250')
+    daemon.process.terminate()
+    assert daemon.process.wait() == 0, 'status'
+    assert unix_listens(daemon.folder / 'front'), 'clients that dial now wait for the next one'
+    start_with(daemon, listener, name)
+    all_start(daemon.deliver(), '250')
+
+
+def test_a_passed_socket_that_no_listener_uses_is_logged(new_daemon):
+  daemon = new_daemon(start=False)
+  with socket.socket(socket.AF_UNIX) as listener:
+    listener.bind(str(daemon.folder / 'stray'))
+    listener.listen(16)
+    start_with(daemon, listener, 'stray')
+    daemon.wait_for_log('no listener has this address')
+    all_start(daemon.deliver(), '250')

@@ -1,0 +1,114 @@
+"""SIGHUP: a file is applied completely or not at all, and no client is disconnected."""
+
+import pytest
+
+from fixtures.lmtp_client import Gone
+from fixtures.process import wait_until
+
+from .daemon import FRONT, Daemon, all_start, message
+
+ALWAYS = 'ignore-quota = always\n'
+SECOND = FRONT.replace('front', 'second')
+
+
+def ignored_quota(daemon: Daemon) -> bool:
+  return daemon.store.connections[-1].said('RCPT')[-1].endswith(' IGNOREQUOTA')
+
+
+def test_a_valid_file_applies_to_the_next_message_of_a_connected_client(daemon):
+  with daemon.dial() as client:
+    all_start(client.deliver(message()), '250')
+    assert not ignored_quota(daemon), 'not yet'
+    daemon.reload(ALWAYS)
+    all_start(client.deliver(message()), '250')
+    assert ignored_quota(daemon), 'from now on'
+    assert len(daemon.store.connections) == 1, 'the connection to the store is kept'
+
+
+def test_a_broken_file_changes_nothing_and_the_log_has_its_line(daemon):
+  broken = {'no-such-thing = 1\n': 'lmtpq.conf:4', 'connections = many\n': 'lmtpq.conf:4',
+            f'{ALWAYS}max-rcpts = 0\n': 'lmtpq.conf:5', 'tag-keys = {folder}/none\n': 'tag-keys'}
+  with daemon.dial() as client:
+    for text, place in broken.items():
+      before = len(daemon.process.log_text())
+      daemon.reload(text, word='all stays as it was')
+      logged = daemon.process.log_text()[before:]
+      assert place in logged, f'{place}: {logged}'
+      all_start(client.deliver(message()), '250')
+      assert not ignored_quota(daemon), 'nothing of it is applied'
+    for listeners in (f'{FRONT}{SECOND}no-such-thing = 1\n', f'{FRONT}[listener.second]\n'):
+      daemon.reload(ALWAYS, listeners, word='all stays as it was')
+      all_start(client.deliver(message()), '250')
+      assert not ignored_quota(daemon), 'nothing of it is applied'
+      assert not (daemon.folder / 'second').exists(), 'none of its sockets is open'
+
+
+def test_a_broken_file_opens_no_socket(daemon):
+  bad = f'{FRONT}{SECOND}[listener.third]\naddress = unix:{{folder}}/no/such/place\n'
+  daemon.reload('', bad, word='all stays as it was')
+  assert not (daemon.folder / 'second').exists(), 'a socket of it is there'
+  all_start(daemon.deliver(), '250')
+
+
+def test_tls_files_that_cannot_be_read_change_nothing(daemon):
+  store = 'inet:127.0.0.1:1'
+  for name in ('tls-ca-file', 'tls-cert', 'tls-crl-file'):
+    before = len(daemon.process.log_text())
+    daemon.reload('', f'{FRONT}destination = {store}\n[destination.127.0.0.1]\ntls = encrypt\n'
+                  f'{name} = {{folder}}/none-there\n', word='all stays as it was')
+    logged = daemon.process.log_text()[before:]
+    assert 'none-there' in logged, logged
+    all_start(daemon.deliver(), '250')
+  daemon.process.terminate()
+  daemon.process.wait()
+  with pytest.raises(AssertionError, match='none-there'):
+    daemon.process.start()
+
+
+def test_a_missing_file_changes_nothing(daemon):
+  daemon.process.config.unlink()
+  daemon.process.hang_up()
+  daemon.wait_for_log('all stays as it was')
+  all_start(daemon.deliver(), '250')
+
+
+def test_listeners_come_and_go(daemon):
+  with daemon.dial() as client:
+    daemon.reload('', FRONT + SECOND)
+    all_start(daemon.deliver(name='second'), '250')
+    daemon.reload('', SECOND)
+    wait_until(lambda: not (daemon.folder / 'front').exists(), 'its file is removed')
+    with pytest.raises(Gone):
+      daemon.dial()
+    all_start(client.deliver(message()), '250')  # the client that was connected is served
+    all_start(daemon.deliver(name='second'), '250')
+    daemon.reload('', FRONT)
+    all_start(daemon.deliver(), '250')
+
+
+def test_the_limits_of_a_pool_can_be_changed(new_daemon):
+  daemon = new_daemon('connections = 1\n')
+  daemon.deliver_at_once('a', 'b', 'c')
+  assert daemon.store.most_open == 1, daemon.store.most_open
+  daemon.reload('connections = 2\n')
+  daemon.store.hold.clear()
+  held = [daemon.held('a'), daemon.held('b')]
+  daemon.store.hold.set()
+  for one in held:
+    all_start(one.end(), '250')
+
+
+def test_another_store_can_be_named_while_mail_flows(daemon):
+  with daemon.dial() as client:
+    all_start(client.deliver(message()), '250')
+    other = daemon.another_store('other')
+    daemon.reload('', FRONT + 'destination = unix:{folder}/other\n')
+    all_start(client.deliver(message()), '250')
+    assert (len(daemon.store.filed), len(other.filed)) == (1, 1), 'one each'
+
+
+def test_the_log_file_is_opened_again(daemon):
+  old = daemon.process.log.rename(daemon.folder / 'rotated')
+  daemon.process.hang_up()
+  daemon.wait_for_log('event=reloaded')
+  assert 'event=reloaded' not in old.read_text(), 'it is in the new file'
