@@ -122,7 +122,7 @@ int run_deliver(const Settings& settings, const Log& log,
     print(recipients[i], addressed.outcomes[i]);
   }
   std::fflush(stdout);
-  delivery.drop_idle();
+  delivery.close_idle();
   return exit_status(addressed.outcomes);
 }
 

@@ -79,7 +79,7 @@ void Delivery::ask_stores(PoolList& pools, MessageState& message, Attempt& attem
     }
     transact(message, attempt);
     if (attempt.trouble == Trouble::kLost && attempt.connection.reused()) {
-      // Other kept connections may be as dead, or the message may be what kills them.
+      // Other idle connections may be as dead, or the message may be what kills them.
       attempt.which = ConnectionPool::Which::kNew;
     } else if (attempt.trouble == Trouble::kLost) {
       attempt.stores.remove_first();
@@ -107,8 +107,8 @@ Claim Delivery::claim_mailboxes(const MessageState& message, Attempt& attempt) c
   return made;
 }
 
-// A kept connection of whichever store, if the balance allows it; otherwise one of the first store
-// that has or opens one.
+// An idle connection of any store, where reuse comes before the order of the stores. Otherwise a
+// connection of the first store that has or opens one.
 Lease Delivery::lease(PoolList& pools, const MessageState& message, Attempt& attempt) const {
   const Clock::time_point start = Clock::now();
   Lease made = pools.take_idle();

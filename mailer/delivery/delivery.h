@@ -1,6 +1,6 @@
 // The agent that asks the stores: from envelope and message to one outcome for each recipient.
 //
-// It leases a connection, kept or new, and runs a transaction on it. Recipients that are still
+// It leases a connection, idle or new, and runs a transaction on it. Recipients that are still
 // undecided go into another transaction: on a new connection, at the next store, or they get a
 // temporary outcome. Before end of data a lost connection is replaced; after it never, since the
 // store may have the message (docs/ARCHITECTURE.md).
@@ -44,7 +44,7 @@ class Delivery : public DeliveryAgent {
 
   DeliveryResult deliver(const DeliveryRequest& request) override;
   bool has_idle() const override { return pools_.has_idle(); }
-  void drop_idle() override { pools_.close_idle(); }
+  void close_idle() override { pools_.close_idle(); }
 
  private:
   void decide(const DeliveryRequest& request, MessageState& message, Attempt& attempt) const;

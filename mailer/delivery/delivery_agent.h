@@ -45,7 +45,7 @@ class DeliveryAgent {
   virtual void reply_lost() {}
   // Idle connections that are kept for this session alone.
   virtual bool has_idle() const { return false; }
-  virtual void drop_idle() {}
+  virtual void close_idle() {}
 };
 
 }  // namespace lmtpq::mailer

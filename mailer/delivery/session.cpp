@@ -60,7 +60,7 @@ Session::End Session::run() {
         // Reply before closing the stores' connections: Sendmail waits for our exit, and a store
         // can be slow to answer QUIT.
         flush();
-        agent_.drop_idle();
+        agent_.close_idle();
         return end_;
     }
   }
@@ -136,7 +136,7 @@ bool Session::wait_for_input() {
           ended("the client sent nothing, or too slowly, until the timeout");
           return false;
         }
-        agent_.drop_idle();
+        agent_.close_idle();
         break;
       case IoStatus::kFailed:
         if (last_reply_) {
@@ -235,7 +235,7 @@ void Session::ended(const std::string& reason) {
                      .add("state", kServerStateNames[static_cast<int>(server_.state())])
                      .add("message", "discarded; the client still has it"));
   }
-  agent_.drop_idle();
+  agent_.close_idle();
 }
 
 }  // namespace lmtpq::mailer

@@ -205,7 +205,7 @@ int deliver(const Script& script, const std::vector<std::string>& operands,
   data.append(message);
   data.finish();
   const auto delivered = delivery.deliver({envelope, data, Clock::now(), Clock::now()});
-  delivery.drop_idle();
+  delivery.close_idle();
   return lmtpq::mailer::exit_status(delivered.outcomes);
 }
 

@@ -18,6 +18,7 @@
 
 #include "common/descriptor.h"
 #include "common/escape.h"
+#include "mailer/io/waiting.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -26,11 +27,6 @@ constexpr std::size_t kMostAnswer = 4 * 1024 * 1024;  // a daemon's has about 10
 constexpr std::chrono::seconds kTimeout{5};
 
 volatile sig_atomic_t end_asked = 0;
-
-int left_until(Deadline deadline) {
-  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
-  return static_cast<int>(std::max<std::int64_t>(left.count(), 0));
-}
 
 Descriptor dial(const std::string& path) {
   sockaddr_un address{};
@@ -54,7 +50,7 @@ std::string ask(const std::string& path) {
   std::array<char, 16 * 1024> piece{};
   for (;;) {
     pollfd entry{socket.number(), POLLIN, 0};
-    const int ready = poll(&entry, 1, left_until(deadline));
+    const int ready = poll(&entry, 1, milliseconds_until(deadline));
     if (ready == 0 || (ready < 0 && end_asked != 0)) {
       throw std::runtime_error("no answer in time");
     }
@@ -103,7 +99,7 @@ class Keys {
     const Deadline deadline = Clock::now() + std::chrono::seconds(1);
     while (end_asked == 0) {
       pollfd entry{usable_ ? STDIN_FILENO : -1, POLLIN, 0};
-      if (poll(&entry, 1, left_until(deadline)) == 0) {
+      if (poll(&entry, 1, milliseconds_until(deadline)) == 0) {
         return false;
       }
       char key = 0;
