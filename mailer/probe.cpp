@@ -64,8 +64,8 @@ ProbeResult probe(const Settings& settings, Dialer& dialer, const Log& log) {
   result.user = store.login.user;
   result.layer_bits = upstream.layer_bits();
   if (!connection.ready) {
-    result.reached =
-        result.offered.empty() ? ProbeResult::Reached::kProtocolError : ProbeResult::Reached::kUnsecured;
+    result.reached = result.offered.empty() ? ProbeResult::Reached::kProtocolError
+                                            : ProbeResult::Reached::kUnsecured;
     return result;
   }
   result.reached = ProbeResult::Reached::kStore;

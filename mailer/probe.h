@@ -18,9 +18,9 @@ namespace lmtpq::mailer {
 
 struct ProbeResult {
   enum class Reached {
-    kNothing,    // no connection
-    kProtocolError,   // a connection, but no LMTP server that accepts us
-    kUnsecured,  // an LMTP server, but not the TLS or the login that is configured
+    kNothing,        // no connection
+    kProtocolError,  // a connection, but no LMTP server that accepts us
+    kUnsecured,      // an LMTP server, but not the TLS or the login that is configured
     kStore,
   };
   Reached reached = Reached::kNothing;

@@ -37,7 +37,8 @@ void add_pool(const ConnectionPool& pool, StoreStatus& store) {
   store.security = escaped(pool.security());
   if (!figures.up) {
     store.up = false;
-    store.retry_in = std::max(store.retry_in, std::chrono::duration<double>(figures.retry_in).count());
+    store.retry_in =
+        std::max(store.retry_in, std::chrono::duration<double>(figures.retry_in).count());
     store.failure = escaped(figures.failure);
   }
 }
@@ -52,8 +53,7 @@ void add_counters(const Counters& counters, Clock::time_point now, StoreStatus& 
   store.answer = counters.recent.mean_answer(sample);
 }
 
-void report_stores(const DaemonParts& daemon, const SharedPools& pools,
-                   Clock::time_point now) {
+void report_stores(const DaemonParts& daemon, const SharedPools& pools, Clock::time_point now) {
   std::vector<std::string> destinations;
   for (const auto& pool : pools) {
     destinations.push_back(pool->store().destination.text);
