@@ -240,7 +240,9 @@ void LmtpServer::rset(std::string_view) {
 
 void LmtpServer::noop(std::string_view) { reply(250, {2, 0, 0}, "Ok"); }
 
-void LmtpServer::vrfy(std::string_view) { reply(252, {2, 5, 2}, "Cannot verify; only delivery shows it"); }
+void LmtpServer::vrfy(std::string_view) {
+  reply(252, {2, 5, 2}, "Cannot verify; only delivery shows it");
+}
 
 void LmtpServer::quit(std::string_view) {
   reply(221, {2, 0, 0}, "Bye");

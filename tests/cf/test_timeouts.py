@@ -87,7 +87,7 @@ class TestDataFinal:
         'lmtpq waits 10m, set --data-done-timeout in LMTPQ_MAILER_ARGS')
 
   def test_has_the_limit_that_lmtpq_has(self):
-    options = (ROOT / 'mailer' / 'store_options.cpp').read_text()
+    options = (ROOT / 'mailer' / 'settings' / 'store_settings.cpp').read_text()
     assert '"data-done-timeout", "TIME", "10m"' in options
-    margin = re.search(r'return mta - (.*);', (ROOT / 'mailer' / 'settings.h').read_text())
+    margin = re.search(r'return mta - (.*);', (ROOT / 'mailer' / 'settings' / 'settings.h').read_text())
     assert margin.group(1) == 'std::min<Time>(std::chrono::seconds(30), mta / 10)'

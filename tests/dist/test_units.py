@@ -285,7 +285,7 @@ def test_the_milter_answers_and_reloads_under_its_filter(build, place, unsanitiz
                                   program_within(build, place, 'lmtpq-milter'),
                                   f'--config={conf}', '--foreground'))
   try:
-    wait_for_log(place / 'log', 'event=start')
+    wait_for_log(place / 'log', 'event=serving')
     milter.send_signal(signal.SIGHUP)
     wait_for_log(place / 'log', 'event=reload')
   finally:

@@ -65,7 +65,7 @@ class TestDaemonForSendmail:
     mail.assert_queue_empty()
     mail.assert_filed_once(user, sent)
     assert counted.connections == 1
-    uses = sorted(int(line['conn_use']) for qid in sent for line in mail.recipient_lines(qid))
+    uses = sorted(int(line['conn-use']) for qid in sent for line in mail.recipient_lines(qid))
     assert uses == list(range(1, 21))
 
   def test_the_next_queue_run_finds_the_connection_of_the_last_one(self, mail):
@@ -75,7 +75,7 @@ class TestDaemonForSendmail:
     for _ in range(3):
       [qid] = mail.send_many(1, user)
       mail.sendmail.run_queue()
-      uses += [int(line['conn_use']) for line in mail.recipient_lines(qid)]
+      uses += [int(line['conn-use']) for line in mail.recipient_lines(qid)]
     assert uses == [1, 2, 3]
 
   def test_a_bounce_and_recipients_of_other_hosts_have_transactions_of_their_own(self, mail):
@@ -210,7 +210,7 @@ class TestDaemonForSendmail:
     sent = mail.send_many(30, user)
     wait_until(lambda: not mail.sendmail.queued(), 'all are delivered', 60)
     mail.assert_filed_once(user, sent)
-    fresh = [line for qid in sent for line in mail.recipient_lines(qid) if line['conn_use'] == '1']
+    fresh = [line for qid in sent for line in mail.recipient_lines(qid) if line['conn-use'] == '1']
     assert len(fresh) <= 3
 
 

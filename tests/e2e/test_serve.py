@@ -48,7 +48,7 @@ class ServeCases:
     assert sorted(mail.store.message_ids(user)) == sorted(sent.values())
     lines = mail.lmtpq_lines(' to=')
     assert [line['qid'] for line in lines if line['qid'] not in sent] == []
-    assert max(int(line['conn_use']) for line in lines) == 20, 'one connection for all'
+    assert max(int(line['conn-use']) for line in lines) == 20, 'one connection for all'
 
   def test_each_mailer_has_its_own_listener(self, mail):
     full = mail.full_mailbox()

@@ -142,7 +142,7 @@ class TestDaemonRestarted(Run):
     assert not {'data', 'replies'} & set(load.ends), 'messages were cut off'
 
   def test_nothing_had_to_be_cut(self, scene):
-    assert not scene.serve.log_lines('event=cutting')
+    assert not scene.serve.log_lines('event=closing-clients')
 
 
 class TestDaemonKilled(Run):
@@ -197,7 +197,7 @@ class TestReloadEvery100Milliseconds(Run):
       time.sleep(0.1)
     load.finish()
     scene.applied, scene.rejected = (scene.serve.count(f'event={word}')
-                                     for word in ('reloaded', 'reload '))
+                                     for word in ('reloaded', 'reload-failed '))
 
   def test_no_client_was_disconnected(self, load):
     assert not load.ends

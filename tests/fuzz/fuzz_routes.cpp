@@ -1,5 +1,5 @@
-// Any bytes as a route file give an error of one line with its place, or a table. In the table every
-// plain address of the text has a list of stores or an error.
+// Any bytes as a route file give an error of one line with its place, or a table. In the table
+// every plain address of the text has a list of stores or an error.
 
 #include <cstdint>
 #include <cstdlib>

@@ -38,7 +38,7 @@ class TestEachRequest(Refused):
       return ''
     self.assert_failed(message, answer)
     assert len(undecided) == 1
-    assert f'failure={self.failure} old_tags=removed' in undecided[0]
+    assert f'failure={self.failure} old-tags=removed' in undecided[0]
     assert len(failed) == 1
     stage = failed[0].partition('stage=')[2].split()[0]
     assert (f'qid={message.queue_id} ' in failed[0]) == (stage != 'mail'), failed[0]
@@ -125,7 +125,7 @@ class TestEachRequest(Refused):
     assert outcomes['reload-failed'] > 50, outcomes
     self.memory.never_mind()
     self.configure(ONE)
-    assert self.reload(ONE) == 'reload'
+    assert self.reload(ONE) == 'reloaded'
     self.assert_serves(session)
 
   def reload(self, version: model.Version) -> str:
@@ -201,7 +201,7 @@ class TestGaps(Refused):
         session.send([(command, data)])
     self.milter.config.write_text(self.version_conf['one'].replace('tempfail', 'accept', 1))
     self.milter.hang_up()
-    wait_until(lambda: self.logged('event=reload '), 'a reload')
+    wait_until(lambda: self.logged('event=reloaded '), 'a reload')
     session.wire.send(data)
     self.assert_failed(MESSAGE, session.finish())
 

@@ -48,7 +48,7 @@ def test_everything_begins_at_zero(daemon):
       f'lmtpq_dials_total{{{store},result=tls}}': 0,
       f'lmtpq_dials_total{{{store},result=login}}': 0,
       f'lmtpq_pool_limit{{{store}}}': 7,
-      f'lmtpq_store_well{{{store}}}': 1,
+      f'lmtpq_store_up{{{store}}}': 1,
       'lmtpq_tags_total{verdict=bad_mac}': 0,
       'lmtpq_messages_total': 0,
       f'lmtpq_clients{{listener=unix:{daemon.folder}/plain}}': 0,
@@ -113,9 +113,9 @@ def test_a_store_out_of_reach_is_down(daemon):
   check(daemon.scrape(), {
       'lmtpq_deliveries_total{destination=none,outcome=deferred,reason=unreachable}': 1,
       f'lmtpq_dials_total{{{dead},result=unreachable}}': 1,
-      f'lmtpq_store_well{{{dead}}}': 0,
+      f'lmtpq_store_up{{{dead}}}': 0,
       f'lmtpq_deliveries_total{{{dead},outcome=sent}}': 0,
-      f'lmtpq_store_well{{destination={daemon.store.address}}}': 1,
+      f'lmtpq_store_up{{destination={daemon.store.address}}}': 1,
   })
 
 
@@ -178,20 +178,20 @@ def test_the_table_has_the_figures(daemon):
   assert re.fullmatch(rf'lmtpq 0\.1 pid {daemon.process.pid} up \d\d:\d\d:\d\d reloads 0', lines[0])
   size = f'{daemon.received / 1024:.1f} KiB'
   assert lines[1] == f'messages 7 ({size}, 1 spooled) waiting for a mailbox 0'
-  assert lines[2] == 'possible duplicates 2 outcomes that no client heard 1'
+  assert lines[2] == 'possible duplicates 2 replies lost 1'
   assert lines[4:12] == [
       'LISTENER CLIENTS', 'plain unix:plain 0', 'quota unix:quota 0', 'dead unix:dead 0',
       'dying unix:dying 0', 'closed unix:closed 0', 'tls unix:tls 0', 'all 0 of 50']
   wanted = {
-      'DYING well tls=none auth=none': '0 1 0 7 0 1 2 0 RATES',
-      'unix:store/lmtp well tls=none auth=none': '0 1 0 7 0 3 1 1 RATES',
-      'none well': '0 0 0 0 0 0 2 0 RATES',
+      'DYING up tls=none auth=none': '0 1 0 7 0 1 2 0 RATES',
+      'unix:store/lmtp up tls=none auth=none': '0 1 0 7 0 3 1 1 RATES',
+      'none up': '0 0 0 0 0 0 2 0 RATES',
   }
   for head, figures in wanted.items():
     assert head in lines, f'{head!r} is not among {lines}'
     assert lines[lines.index(head) + 1] == figures, head
   down = [i for i, line in enumerate(lines)
-          if re.fullmatch(r'unix:nobody (resting \d+ s|sick, being tried)', line)]
+          if re.fullmatch(r'unix:nobody (down, retry in \d+ s|down, being tried)', line)]
   assert len(down) == 1, lines
   assert 'No such file' in lines[down[0] + 1], lines[down[0] + 1]
   assert lines[down[0] + 2] == '0 0 0 7 0 0 0 0 RATES'

@@ -90,7 +90,7 @@ int main(int argc, char** argv) {
     }
     if (!settings.directory.uris.empty()) {
       sources.push_back(ldap_routes(settings.directory,
-                                 read_directory_password(settings.directory, geteuid()), log));
+                                    read_directory_password(settings.directory, geteuid()), log));
     }
     RoutesInOrder routes(std::move(sources));
     answer_lines(routes);

@@ -33,9 +33,9 @@ ROWS: list[Case] = [
       for version, terms in VERSIONS.items()),
 
     attack('235 before the proof of the server, at once', scram(base=logins.WelcomesAtOnce), SAFE,
-           'before it proved itself', fronts=BOTH),
+           'without proving its identity', fronts=BOTH),
     attack('235 instead of the signature of the server', scram(signs='never'), SAFE,
-           'before it proved itself'),
+           'without proving its identity'),
     attack('wrong signature of the server', scram(signs='badly'), SAFE,
            'signature', fronts=BOTH),
     attack('the nonce is not ours', scram(keeps_nonce=False), SAFE, 'nonce'),

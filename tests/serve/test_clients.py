@@ -88,7 +88,7 @@ def test_a_message_that_comes_byte_by_byte_is_cut(new_daemon):
     assert client.envelope(message())[-1].startswith('354'), 'go ahead'
     dribble(client, b'x' * 300)
     watch.at_least(0.99, 'until it was cut')
-    daemon.wait_for_log('thrown away')
+    daemon.wait_for_log('discarded')
     assert not daemon.store.filed, 'nothing is filed'
 
 
@@ -131,7 +131,7 @@ def test_half_a_message_is_thrown_away(daemon):
   with daemon.dial() as client:
     assert client.envelope(message())[-1].startswith('354'), 'go ahead'
     client.send(b'Subject: half\r\n\r\nand then\r\n.')
-  daemon.wait_for_log('thrown away; the client still has it')
+  daemon.wait_for_log('discarded; the client still has it')
   time.sleep(0.05)
   assert not daemon.store.connections, 'nothing was sent to the store'
 
@@ -170,7 +170,7 @@ def test_a_client_that_never_reads_costs_no_memory_and_is_cut(new_daemon):
       pass  # the buffers are full: nothing more is taken
     more = resident(daemon.process.pid) - before
     assert more < MUCH, f'{more} kB more after {sent * len(flood)} bytes'
-    wait_until(lambda: 'does not take our reply' in daemon.process.log_text()
+    wait_until(lambda: 'does not read our reply' in daemon.process.log_text()
                or is_cut(client, flood), 'it is cut')
 
 

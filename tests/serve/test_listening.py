@@ -88,7 +88,7 @@ def test_a_file_that_is_no_socket_is_left_alone(new_daemon):
   (daemon.folder / 'front').write_text('precious')
   ran = subprocess.run([daemon.process.program, 'serve', '--config', daemon.process.config],
                        capture_output=True, timeout=60, text=True)
-  assert ran.returncode == 78 and 'no socket' in ran.stderr, ran
+  assert ran.returncode == 78 and 'is not a socket' in ran.stderr, ran
   assert (daemon.folder / 'front').read_text() == 'precious', 'it is as it was'
 
 

@@ -31,13 +31,13 @@ def test_a_broken_file_changes_nothing_and_the_log_has_its_line(daemon):
   with daemon.dial() as client:
     for text, place in broken.items():
       before = len(daemon.process.log_text())
-      daemon.reload(text, word='all stays as it was')
+      daemon.reload(text, word='previous configuration kept')
       logged = daemon.process.log_text()[before:]
       assert place in logged, f'{place}: {logged}'
       all_start(client.deliver(message()), '250')
       assert not ignored_quota(daemon), 'nothing of it is applied'
     for listeners in (f'{FRONT}{SECOND}no-such-thing = 1\n', f'{FRONT}[listener.second]\n'):
-      daemon.reload(ALWAYS, listeners, word='all stays as it was')
+      daemon.reload(ALWAYS, listeners, word='previous configuration kept')
       all_start(client.deliver(message()), '250')
       assert not ignored_quota(daemon), 'nothing of it is applied'
       assert not (daemon.folder / 'second').exists(), 'none of its sockets is open'
@@ -45,7 +45,7 @@ def test_a_broken_file_changes_nothing_and_the_log_has_its_line(daemon):
 
 def test_a_broken_file_opens_no_socket(daemon):
   bad = f'{FRONT}{SECOND}[listener.third]\naddress = unix:{{folder}}/no/such/place\n'
-  daemon.reload('', bad, word='all stays as it was')
+  daemon.reload('', bad, word='previous configuration kept')
   assert not (daemon.folder / 'second').exists(), 'a socket of it is there'
   all_start(daemon.deliver(), '250')
 
@@ -55,7 +55,7 @@ def test_tls_files_that_cannot_be_read_change_nothing(daemon):
   for name in ('tls-ca-file', 'tls-cert', 'tls-crl-file'):
     before = len(daemon.process.log_text())
     daemon.reload('', f'{FRONT}destination = {store}\n[destination.127.0.0.1]\ntls = encrypt\n'
-                  f'{name} = {{folder}}/none-there\n', word='all stays as it was')
+                  f'{name} = {{folder}}/none-there\n', word='previous configuration kept')
     logged = daemon.process.log_text()[before:]
     assert 'none-there' in logged, logged
     all_start(daemon.deliver(), '250')
@@ -68,7 +68,7 @@ def test_tls_files_that_cannot_be_read_change_nothing(daemon):
 def test_a_missing_file_changes_nothing(daemon):
   daemon.process.config.unlink()
   daemon.process.hang_up()
-  daemon.wait_for_log('all stays as it was')
+  daemon.wait_for_log('previous configuration kept')
   all_start(daemon.deliver(), '250')
 
 

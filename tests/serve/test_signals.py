@@ -75,7 +75,7 @@ def ends_and_reports(daemon: Daemon, held: Delivery):
   replies = held.end()
   all_start(replies, '451 4.4.2')
   assert 'possible duplicate' in replies[0], replies
-  assert 'event=cutting' in daemon.process.log_text(), 'the log has it'
+  assert 'event=closing-clients' in daemon.process.log_text(), 'the log has it'
   assert 'possible duplicate' in daemon.process.log_text(), 'the log has it'
 
 

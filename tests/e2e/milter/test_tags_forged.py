@@ -163,7 +163,7 @@ class TestForgeries:
     assert mail.rejected(past)
     assert len(mail.rejected(past)) < 20, 'a stranger must not fill the log'
     through = mail.send(raw, full)
-    assert mail.milter.decision_on(through)['old_tags'] == '100'
+    assert mail.milter.decision_on(through)['old-tags'] == '100'
     assert mail.tag_in_queue(through)['q'] == '-'
     self.assert_filed_clean(mail, raw, full)
 

@@ -68,7 +68,7 @@ class TestServeToSecuredCyrus:
     self.assert_all_filed(mail, queue)
     assert (dict(queue.deferrals), dict(queue.ends)) == ({}, {})
     assert self.serve.count('event=reloaded') > 2
-    assert self.serve.count('all stays as it was') > 0
+    assert self.serve.count('previous configuration kept') > 0
 
   def test_a_password_is_corrected_by_a_reload(self, mail):
     self.configure(mail)

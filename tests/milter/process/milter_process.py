@@ -126,5 +126,5 @@ class Process:
   def reloads_well(self, pid: int, rules: str = HONOUR):
     self.configure(rules)
     logged = self.hang_up(pid)
-    assert 'event=reload rules=1 keys=1' in logged[0]
+    assert 'event=reloaded rules=1 keys=1' in logged[0]
     assert self.quota() == ('-' if rules == HONOUR else '*')

@@ -79,7 +79,7 @@ class TestReload(Process):
       self.hang_up(pid)
       # After the reload's line comes one for each rule.
       wait_until(lambda: 'event=rule ' in self.lines()[-1], 'the rules are logged')
-      logged = self.lines('its change takes a restart')
+      logged = self.lines('the change takes effect after a restart')
       wanted = [] if option == 'failure' else [True]
       assert ['option=' + option in line for line in logged] == wanted, option
       assert self.quota() == '*', option
@@ -104,7 +104,7 @@ class TestReload(Process):
     self.configure(HONOUR)
     logged = self.hang_up(pid)
     assert 'event=log-file-failed' in logged[0]
-    assert 'event=reload ' in logged[1]
+    assert 'event=reloaded ' in logged[1]
     assert self.quota() == '-'
     assert len(self.lines('qid=q1 ')) == 1
 
@@ -126,7 +126,7 @@ class TestWarnings(Process):
     assert tcp_listens(port)
     assert self.end(pid) == 0
     if warned:
-      self.only_warning(f'socket=inet:{port}@{host}', 'other hosts may connect')
+      self.only_warning(f'socket=inet:{port}@{host}', 'other hosts can connect')
     else:
       assert self.lines('level=warning') == []
 
@@ -136,7 +136,7 @@ class TestWarnings(Process):
       pytest.skip('this host has keys at the default place')
     self.configure(IGNORE, tag_keys='')
     self.start()
-    self.only_warning('event=keys', 'no keys')
+    self.only_warning('event=no-keys', 'no tag is written')
 
   def only_warning(self, *words: str):
     assert self.lines('level=warning') == self.lines(*words)

@@ -138,7 +138,7 @@ class TestPidFile(Process):
   def test_another_milter_that_holds_it_stays_the_only_one(self):
     pid = self.start()
     other = self.run_folder / 'other'
-    self.refused('another lmtpq-milter holds it', f'--socket=unix:{other}')
+    self.refused('locked by another lmtpq-milter', f'--socket=unix:{other}')
     assert self.pid_file.read_text() == f'{pid}\n'
     assert not other.exists()
     assert self.quota() == '*'
@@ -183,7 +183,7 @@ class TestSocketFile(Process):
     target.write_text('precious')
     for make in (lambda: shutil.copy(target, self.socket), lambda: self.socket.symlink_to(target)):
       make()
-      self.refused('which is no socket')
+      self.refused('is not a socket')
       assert self.socket.read_text() == 'precious'
       self.socket.unlink()
     assert list(self.run_folder.iterdir()) == []
@@ -246,9 +246,9 @@ class TestIdentity(Process):
     self.log_of_other_user()
     self.config.chmod(0o600)
     pid = self.start('--user', OTHER_USER)
-    warnings = self.lines('level=warning event=reload', f'user={OTHER_USER}')
+    warnings = self.lines('level=warning event=reload-will-fail', f'user={OTHER_USER}')
     assert len(warnings) == 1
-    assert 'SIGHUP will fail' in warnings[0]
+    assert 'remedy=' in warnings[0]
     assert 'event=reload-failed' in self.hang_up(pid)[-1]
     assert self.quota() == '*'
 
@@ -272,7 +272,7 @@ class TestSignals(Process):
     assert self.quota() == '*'
     assert self.end(pid, number) == 0
     assert list(self.run_folder.iterdir()) == []
-    assert f'event=stop signal={number.name[3:]}' in self.lines()[-1]
+    assert f'event=stopped signal={number.name[3:]}' in self.lines()[-1]
 
   def test_with_a_session_open_it_ends_too(self):
     pid = self.start()

@@ -295,7 +295,8 @@ class LmtpClientTest : public CppUnit::TestFixture {
     check_end(kBody, "- | RCPT 550 no", client);
   }
 
-  void neverHasMoreCommandsInProgressThanTheWindow() {  // traps: pipelining-window, both-sides-write
+  void
+  neverHasMoreCommandsInProgressThanTheWindow() {  // traps: pipelining-window, both-sides-write
     for (const std::size_t window : {1u, 2u, 5u, 100u}) {
       LmtpClient client = opened(kCyrus, window);
       std::string output = begin(client, message_to(250));

@@ -229,7 +229,8 @@ class LmtpServerTest : public CppUnit::TestFixture {
     }
   }
 
-  void keepsALoneDotAsText() {  // traps: odd-message, dot-stuffing; Sendmail stuffs with F=X; Sendmail stuffs with F=X
+  void keepsALoneDotAsText() {  // traps: odd-message, dot-stuffing; Sendmail stuffs with F=X;
+                                // Sendmail stuffs with F=X
     Session session;
     session.say("LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<u>\r\nDATA\r\n..\r\n...\r\n.a\r\n\r\n.\r\n");
     check(".\r\n..\r\na\r\n\r\n", session.body);

@@ -79,7 +79,9 @@ class TlsClientTest : public CppUnit::TestFixture {
       Meeting meeting(client, server);
       if (version == TLS1_2_VERSION) {
         CPPUNIT_ASSERT(!meeting.done);
-        CPPUNIT_ASSERT_EQUAL(std::string("sslv3 alert handshake failure"), meeting.failure);
+        // OpenSSL 3.0 begins with "sslv3", 3.5 with "ssl/tls".
+        CPPUNIT_ASSERT_MESSAGE(meeting.failure,
+                               meeting.failure.ends_with(" alert handshake failure"));
         continue;
       }
       // In TLS 1.3 the client has completed the handshake before it receives the alert.
@@ -188,7 +190,8 @@ class TlsClientTest : public CppUnit::TestFixture {
         {none + ": cannot read a CRL: No such file", [&](TlsSettings& s) { s.crl_file = none; }},
         {w.ca + ": cannot read a CRL", [&](TlsSettings& s) { s.crl_file = w.ca; }},
         {none + ": No such file", [&](TlsSettings& s) { s.certificate_file = none; }},
-        {empty + ": cannot read a certificate", [&](TlsSettings& s) { s.certificate_file = empty; }},
+        {empty + ": cannot read a certificate",
+         [&](TlsSettings& s) { s.certificate_file = empty; }},
         {certificate + ": cannot read a private key",
          [&](TlsSettings& s) { s.certificate_file = certificate; }},
         {damaged + ": cannot read a certificate after",

@@ -255,7 +255,8 @@ class SettingsTest : public CppUnit::TestFixture {
         const bool argv_only = option.name == "config" || option.name == "sender" ||
                                option.name == "rcpt" || option.name == "json" ||
                                option.name == "status" || option.name == "check";
-        CPPUNIT_ASSERT_EQUAL_MESSAGE(option.name, !argv_only, option.place == OptionPlace::kArgumentsAndFile);
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(option.name, !argv_only,
+                                     option.place == OptionPlace::kArgumentsAndFile);
       }
     }
   }

@@ -9,6 +9,7 @@
 #include "mailer/message/delivery_events.h"
 #include "mailer/serve/pools/pool_registry.h"
 #include "mailer/settings/load.h"
+#include "mailer/settings/secrets.h"
 #include "tests/unit/common/scratch_file.h"
 
 namespace lmtpq::mailer {
