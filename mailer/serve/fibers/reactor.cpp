@@ -40,7 +40,9 @@ Reactor::~Reactor() {
 }
 
 void Reactor::start(std::function<void()> work) {
-  post({Request::Kind::kStart, std::make_unique<Task>(stacks_, std::move(work))});
+  Request request{Request::Kind::kStart};
+  request.task = std::make_unique<Task>(stacks_, std::move(work));
+  post(std::move(request));
 }
 
 void Reactor::interrupt_waits() { post({Request::Kind::kInterrupt}); }

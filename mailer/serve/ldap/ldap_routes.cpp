@@ -168,7 +168,7 @@ class LdapOpener {
       if (words.empty()) {
         return made;
       }
-      why += (why.empty() ? "" : "; ") + uri + ": " + words;
+      why.append(why.empty() ? "" : "; ").append(uri).append(": ").append(words);
     }
     return nullptr;
   }

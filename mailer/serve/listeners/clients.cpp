@@ -75,7 +75,7 @@ void Clients::refuse(const Descriptor& socket, const Client& client, const std::
 }
 
 void Clients::admit(Descriptor socket, const Client& client, const std::string& address) {
-  std::shared_ptr<const Configuration> configuration = current_.get();
+  const std::shared_ptr<const Configuration> configuration = current_.get();
   const Listener* const listener = configuration->listener(address);
   std::optional<Refusal> refused;
   if (listener == nullptr) {
@@ -97,11 +97,11 @@ void Clients::admit(Descriptor socket, const Client& client, const std::string& 
   if (services_.events != nullptr) {
     services_.events->client_admitted();
   }
-  start(std::move(socket), entry, std::move(configuration));
+  start(std::move(socket), entry, configuration);
 }
 
 void Clients::start(Descriptor socket, Entries::iterator entry,
-                    std::shared_ptr<const Configuration> configuration) {
+                    const std::shared_ptr<const Configuration>& configuration) {
   // On the heap: start() may throw after it moved from its argument.
   auto shared = std::make_shared<Descriptor>(std::move(socket));
   try {
@@ -118,7 +118,7 @@ void Clients::start(Descriptor socket, Entries::iterator entry,
 }
 
 void Clients::serve(Descriptor socket, Entries::iterator entry,
-                    std::shared_ptr<const Configuration> configuration) {
+                    const std::shared_ptr<const Configuration>& configuration) {
   std::optional<DescriptorChannel> channel;
   try {
     channel.emplace(std::move(socket), DescriptorChannel::Order::kWriteFirst);

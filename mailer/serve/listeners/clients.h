@@ -61,9 +61,9 @@ class Clients {
   void refuse(const Descriptor& socket, const Client& client, const std::string& address,
               const Refusal& refusal);
   void start(Descriptor socket, Entries::iterator entry,
-             std::shared_ptr<const Configuration> configuration);
+             const std::shared_ptr<const Configuration>& configuration);
   void serve(Descriptor socket, Entries::iterator entry,
-             std::shared_ptr<const Configuration> configuration);
+             const std::shared_ptr<const Configuration>& configuration);
   void leave(Entries::iterator entry);
 
   const CurrentConfiguration& current_;
