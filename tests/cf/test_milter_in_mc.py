@@ -56,7 +56,7 @@ class TestMilterMacros:
 
   def test_are_all_that_the_milter_asks_for(self, cf):
     asked = re.findall(r'\{SMFIM_([A-Z]+), "([^"]*)"\}',
-                       (ROOT / 'milter' / 'callbacks.cpp').read_text())
+                       (ROOT / 'milter' / 'mta_macros.cpp').read_text())
     made = cf.make(mc(feature()))
     stages = set()
     for stage, names in asked:
