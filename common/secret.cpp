@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <nettle/memops.h>
 #include <pwd.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -137,6 +138,10 @@ void forbid_core_dumps() {
   // A sanitizer looks for leaks through ptrace(2), which this forbids too.
   prctl(PR_SET_DUMPABLE, 0);
 #endif
+}
+
+bool same_secret(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && memeql_sec(a.data(), b.data(), a.size()) != 0;
 }
 
 }  // namespace lmtpq

@@ -27,6 +27,9 @@ class Secret {
 // Overwrites the whole memory of the text, unused capacity included, and empties it.
 void wipe(std::string& text);
 
+// Compares in constant time.
+bool same_secret(std::string_view a, std::string_view b);
+
 // Reads a regular file of at most 64 KiB. It must be owned by root or by `reader`, the user that
 // the process will run as, and others must have no access. Its group may read it if at most one
 // account other than these two has it as primary group. `what` names the contents in an error:

@@ -280,6 +280,14 @@ void open_socket(const std::string& socket) {
   }
 }
 
+std::string libmilter_version() {
+  unsigned int major = 0;
+  unsigned int minor = 0;
+  unsigned int patch = 0;
+  smfi_version(&major, &minor, &patch);
+  return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(patch);
+}
+
 void remove_socket() {
   if (!g_socket_file.empty()) {
     unlink(g_socket_file.c_str());

@@ -19,6 +19,9 @@ void open_socket(const std::string& socket);
 // Removes the socket's file, as run_libmilter() does at its end.
 void remove_socket();
 
+// Of the library that was loaded: "1.0.1".
+std::string libmilter_version();
+
 // Serves until SIGTERM or SIGINT and until no callback runs. false: libmilter failed. `state` must
 // live until the process ends: libmilter leaves its threads running.
 bool run_libmilter(SharedState& state);

@@ -13,6 +13,7 @@
 
 #include "common/config_error.h"
 #include "common/log.h"
+#include "milter/callbacks.h"
 #include "milter/explain.h"
 #include "milter/load.h"
 #include "milter/serve.h"
@@ -109,7 +110,8 @@ int run_program(const Words& arguments) {
     return EX_OK;
   }
   if (contains(arguments, "--version")) {
-    std::printf("%s %s\n", kProgram, LMTPQ_VERSION);
+    std::printf("%s %s\nwith: libmilter %s\n", kProgram, LMTPQ_VERSION,
+                libmilter_version().c_str());
     return EX_OK;
   }
   return run(arguments);

@@ -8,12 +8,12 @@
 
 #include <unistd.h>
 
-#include <array>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/secret.h"
+#include "common/tag/tag_mac.h"
 
 namespace lmtpq {
 
@@ -22,7 +22,6 @@ class Key {
   static constexpr std::size_t kMaxId = 64;        // of A-Z a-z 0-9 . _ -
   static constexpr std::size_t kLeastSecret = 16;  // bytes; keygen makes 32
   static constexpr std::size_t kMostSecret = 64;
-  using Mac = std::array<char, 32>;
 
   Key(std::string id, std::string secret);
 
@@ -30,7 +29,7 @@ class Key {
   static Key generate();
 
   const std::string& id() const { return id_; }
-  Mac mac(std::string_view bytes) const;  // HMAC-SHA-256 (RFC 2104); thread-safe
+  Mac mac(std::string_view bytes) const;  // thread-safe
   std::string line() const;               // `id base64\n`
 
  private:
@@ -60,8 +59,5 @@ class Keyring {
  private:
   std::vector<Key> keys_;
 };
-
-// Compares in constant time.
-bool same_secret(std::string_view a, std::string_view b);
 
 }  // namespace lmtpq

@@ -16,13 +16,13 @@ constexpr std::size_t kDigestLength = 11;  // of 8 bytes in base64url
 constexpr std::size_t kFoldAt = 76;
 
 std::string mac(const Key& key, std::string_view text) {
-  const Key::Mac bytes = key.mac(text);
+  const Mac bytes = key.mac(text);
   return base64url({bytes.data(), bytes.size()});
 }
 
 // The kind is part of the digested text, so that a digest of one kind never equals one of another.
 std::string digest(const Key& key, std::string_view kind, const std::string& text) {
-  const Key::Mac bytes = key.mac(std::string(kind) + ':' + text);
+  const Mac bytes = key.mac(std::string(kind) + ':' + text);
   return base64url({bytes.data(), kDigestBytes});
 }
 

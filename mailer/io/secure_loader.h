@@ -28,7 +28,7 @@ class SecureLibrary {
   virtual std::unique_ptr<Tls> make_tls(const TlsSettings& settings,
                                         const std::string& host) const = 0;
   virtual std::unique_ptr<SaslExchange> make_sasl(const AuthSettings& settings, const Login& login,
-                                                  SaslSurroundings surroundings) const = 0;
+                                                  const SaslSurroundings& surroundings) const = 0;
 };
 
 const SecureLibrary& secure_library();

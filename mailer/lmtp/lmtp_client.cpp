@@ -34,7 +34,7 @@ void LmtpClient::out_of_step(std::string reason) {
   lost(std::move(reason));
 }
 
-void LmtpClient::send(Command command) {
+void LmtpClient::send(const Command& command) {
   output_.unwritten += command.line;
   output_.end += command.line.size();
   if (command.reply == Awaited::kBdat) {
@@ -60,7 +60,7 @@ void LmtpClient::pump() {
       unsent_.clear();
       break;
     }
-    send(std::move(unsent_.front()));
+    send(unsent_.front());
     unsent_.pop_front();
   }
   if (state_ == ClientState::kEnvelope && unsent_.empty()) {

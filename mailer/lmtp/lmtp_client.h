@@ -229,7 +229,7 @@ class LmtpClient {
   std::size_t window() const { return capabilities_.offers("PIPELINING") ? window_ : 1; }
   void queue_envelope(const Transaction& transaction);
   void queue_message(Transaction& transaction);
-  void send(Command command);
+  void send(const Command& command);
   void pump();
   void end_envelope();
   void end_transaction();

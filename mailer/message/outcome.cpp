@@ -37,74 +37,7 @@ constexpr std::array<TroubleRule, 14> kTroubles{{
     {Trouble::kBadAddress, Fate::kPermanent, 553, {5, 1, 3}, "Invalid address: "},
 }};
 
-// For stores without enhanced status codes: the one that the code means (RFC 5321 section 4.2.3).
-EnhancedStatus status_of_code(Awaited stage, int code) {
-  switch (code) {
-    case 450:
-      return {4, 2, 0};
-    case 452:
-      return {4, 3, 1};
-    case 550:
-      return stage == Awaited::kRcpt ? EnhancedStatus{5, 1, 1} : EnhancedStatus{5, 0, 0};
-    case 551:
-      return {5, 1, 6};
-    case 552:
-      return {5, 2, 2};
-    case 553:
-      return stage == Awaited::kMail ? EnhancedStatus{5, 1, 7} : EnhancedStatus{5, 1, 3};
-    default:
-      return code / 100 == 2 ? EnhancedStatus{2, 1, 5} : EnhancedStatus{code / 100, 0, 0};
-  }
-}
-
-// We did not log in, or not well enough; the message is not at fault.
-bool wants_login(int code) {
-  return code == 430 || code == 530 || code == 534 || code == 535 || code == 538;
-}
-
-// The store objects to our command, not to the recipient or the message.
-bool rejects_command(Awaited stage, int code) {
-  return stage != Awaited::kFinal && (code == 500 || code == 502 || code == 503 || code == 504);
-}
-
 }  // namespace
-
-Outcome outcome_of(const Answer& answer) {
-  const Reply& reply = answer.reply;
-  // Shortened to save memory: a store can send a thousand replies of several kilobytes.
-  const std::string shown = capped(reply.summary());
-  // A store that shuts down after end of data may have filed the message before, as Dovecot does.
-  if (reply.code == 421 && answer.stage == Awaited::kFinal) {
-    return outcome_of(Trouble::kUncertain, shown);
-  }
-  if (reply.klass() == 5 && rejects_command(answer.stage, reply.code)) {
-    Outcome made = outcome_of(Trouble::kProtocolError, shown);
-    made.store_reply = shown;
-    made.store_code = reply.code;
-    return made;
-  }
-  Outcome made{Fate::kDelivered,
-               reply.code,
-               reply.status.value_or(status_of_code(answer.stage, reply.code)),
-               capped(reply.text()),
-               shown,
-               reply.code};
-  if (reply.klass() == 5 && wants_login(reply.code)) {
-    made.fate = Fate::kTemporary;
-    made.code = 451;
-    made.status.klass = 4;
-    made.trouble = Trouble::kLogin;
-  } else if (reply.klass() == 4) {
-    made.fate = Fate::kTemporary;
-    made.code = reply.code == 421 ? 451 : reply.code;
-  } else if (reply.klass() == 5) {
-    made.fate = Fate::kPermanent;
-    made.code = reply.code / 10 == 55 && reply.code != 555 ? reply.code : 554;
-  } else {
-    made.code = 250;
-  }
-  return made;
-}
 
 Outcome outcome_of(Trouble trouble, std::string_view detail) {
   const auto* const rule = std::find_if(kTroubles.begin(), kTroubles.end(),
@@ -128,10 +61,6 @@ std::string reply_text(const Outcome& outcome) {
              ? outcome.store_reply
              : std::to_string(outcome.code) + " " + outcome.status.text() + " " + outcome.text;
 }
-
-bool asks_for_login(const Outcome& outcome) { return wants_login(outcome.store_code); }
-
-bool asks_for_login(const Reply& reply) { return wants_login(reply.code); }
 
 std::string reply_line(const Outcome& outcome, const TraceId& trace) {
   const std::string mark = "TRACEID=<" + trace.text() + ">";

@@ -6,7 +6,7 @@
 namespace lmtpq::mailer {
 
 std::unique_ptr<SaslExchange> sasl_client(const AuthSettings& /*settings*/, const Login& /*login*/,
-                                          SaslSurroundings /*surroundings*/) {
+                                          const SaslSurroundings& /*surroundings*/) {
   require(kSasl, "login at a store");
   return nullptr;
 }

@@ -16,8 +16,8 @@ class Library : public SecureLibrary {
     return std::make_unique<TlsClient>(settings, host);
   }
   std::unique_ptr<SaslExchange> make_sasl(const AuthSettings& settings, const Login& login,
-                                          SaslSurroundings surroundings) const override {
-    return sasl_client(settings, login, std::move(surroundings));
+                                          const SaslSurroundings& surroundings) const override {
+    return sasl_client(settings, login, surroundings);
   }
 };
 

@@ -211,8 +211,8 @@ unsigned SaslClient::Library::layer_bits() const {
 }
 
 SaslClient::SaslClient(const AuthSettings& settings, const Login& login,
-                       SaslSurroundings surroundings)
-    : settings_(settings), login_(login), surroundings_(std::move(surroundings)) {}
+                       const SaslSurroundings& surroundings)
+    : settings_(settings), login_(login), surroundings_(surroundings) {}
 
 SaslClient::~SaslClient() {
   if (initial_) {
@@ -340,8 +340,8 @@ bool SaslClient::fail(std::string words) {
 }
 
 std::unique_ptr<SaslExchange> sasl_client(const AuthSettings& settings, const Login& login,
-                                          SaslSurroundings surroundings) {
-  return std::make_unique<SaslClient>(settings, login, std::move(surroundings));
+                                          const SaslSurroundings& surroundings) {
+  return std::make_unique<SaslClient>(settings, login, surroundings);
 }
 
 }  // namespace lmtpq::mailer

@@ -20,7 +20,8 @@ namespace lmtpq::mailer {
 
 class SaslClient : public SaslExchange {
  public:
-  SaslClient(const AuthSettings& settings, const Login& login, SaslSurroundings surroundings);
+  SaslClient(const AuthSettings& settings, const Login& login,
+             const SaslSurroundings& surroundings);
   ~SaslClient() override;
   SaslClient(const SaslClient&) = delete;
   SaslClient& operator=(const SaslClient&) = delete;
@@ -54,6 +55,6 @@ class SaslClient : public SaslExchange {
 
 // A client; ConfigError where lmtpq is built without SASL.
 std::unique_ptr<SaslExchange> sasl_client(const AuthSettings& settings, const Login& login,
-                                          SaslSurroundings surroundings);
+                                          const SaslSurroundings& surroundings);
 
 }  // namespace lmtpq::mailer

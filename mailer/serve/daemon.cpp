@@ -2,21 +2,13 @@
 
 #include <signal.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
-#include <exception>
-#include <optional>
 #include <utility>
 
-#include "mailer/serve/configuration/config_log.h"
-#include "mailer/serve/listeners/acceptor.h"
-#include "mailer/serve/listeners/clients.h"
-#include "mailer/serve/metrics/metrics_endpoint.h"
-#include "mailer/serve/pools/pool_janitor.h"
-#include "mailer/serve/status/control_socket.h"
+#include "mailer/serve/running_daemon.h"
 #include "mailer/serve/systemd/service_manager.h"
 #include "mailer/settings/secrets.h"
 
@@ -41,49 +33,6 @@ int next_signal(timespec time) {
   return number > 0 ? number : 0;
 }
 
-void notify_reloading() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  const long long microseconds = now.tv_sec * 1'000'000LL + now.tv_nsec / 1000;
-  notify_service_manager("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(microseconds));
-}
-
-std::vector<std::shared_ptr<ListeningSocket>> listed(const Daemon::Sockets& sockets) {
-  std::vector<std::shared_ptr<ListeningSocket>> made;
-  for (const auto& [address, socket] : sockets) {
-    made.push_back(socket);
-  }
-  return made;
-}
-
-// Settings that are valid and will make mail wait one day.
-void warn(const DaemonSettings& settings, const Log& log) {
-  warn_of_spool(settings.process, log);
-  for (const ListenerSettings& listener : settings.listeners) {
-    warn_of_sections(listener.settings, log);
-  }
-}
-
-// libldap must be initialized before there are threads.
-void refuse_new_directory(const DaemonSettings& now, const DaemonSettings& before) {
-  if (before.process.routes.directory.uris.empty() && !now.process.routes.directory.uris.empty()) {
-    throw ConfigError("route-ldap: restart the daemon to begin with an LDAP directory");
-  }
-}
-
-// Reports files that root could read at start, but the daemon's user cannot read at a SIGHUP.
-void warn_of_reload(const std::vector<std::string>& arguments, const Log& log) {
-  try {
-    DaemonSettings settings = load_daemon_settings(arguments);
-    read_secrets(settings);
-  } catch (const std::exception& error) {
-    log.warning(Record("reload-will-fail")
-                    .add("warning", "SIGHUP will fail: the daemon's user cannot read a file")
-                    .add("error", error.what())
-                    .add("remedy", "let its group read the file: chgrp, chmod 640"));
-  }
-}
-
 void require_writable(const Settings& process) {
   if (process.log.starts_with('/') && eaccess(process.log.c_str(), W_OK) != 0) {
     throw ConfigError("--log " + process.log + ": " + std::strerror(errno));
@@ -92,31 +41,15 @@ void require_writable(const Settings& process) {
 
 }  // namespace
 
-// The parts that run, in the order in which they are made.
-struct Daemon::Running {
-  explicit Running(DaemonSettings settings)
-      : log("lmtpq", settings.process.log, settings.process.log_level),
-        mailboxes(settings.process.serve.mailbox_limit),
-        pools(log, counters),
-        clients(current, log, {&mailboxes, &counters}, settings.process.serve.threads),
-        parts{current, clients, pools, mailboxes, counters, std::chrono::system_clock::now()} {
-    require_writable(settings.process);
-    current.set(std::make_shared<Configuration>(std::move(settings), pools, log));
-  }
-
-  const Log log;
-  CounterRegistry counters;
-  MailboxLimiter mailboxes;
-  PoolRegistry pools;
-  CurrentConfiguration current;
-  Clients clients;
-  const DaemonParts parts;
-  std::optional<ControlSocket> control;
-  std::optional<MetricsEndpoint> metrics;
-  std::optional<Acceptor> acceptor;
-  std::optional<PoolJanitor> janitor;
-  LoggedSettings logged;
-};
+Daemon::Running::Running(DaemonSettings settings)
+    : log("lmtpq", settings.process.log, settings.process.log_level),
+      mailboxes(settings.process.serve.mailbox_limit),
+      pools(log, counters),
+      clients(current, log, {&mailboxes, &counters}, settings.process.serve.threads),
+      parts{current, clients, pools, mailboxes, counters, std::chrono::system_clock::now()} {
+  require_writable(settings.process);
+  current.set(std::make_shared<Configuration>(std::move(settings), pools, log));
+}
 
 Daemon::Daemon(std::vector<std::string> arguments, DaemonSettings settings)
     : arguments_(std::move(arguments)),
@@ -148,6 +81,14 @@ Daemon::Sockets Daemon::open_sockets(const DaemonSettings& settings, const Socke
   return made;
 }
 
+std::vector<std::shared_ptr<ListeningSocket>> Daemon::listening() const {
+  std::vector<std::shared_ptr<ListeningSocket>> made;
+  for (const auto& [address, socket] : sockets_) {
+    made.push_back(socket);
+  }
+  return made;
+}
+
 int Daemon::run() {
   start();
   for (;;) {
@@ -174,9 +115,9 @@ void Daemon::start() {
   }
   const auto configuration = running.current.get();
   const Settings& process = configuration->settings().process;
-  warn(configuration->settings(), running.log);
+  warn_of_daemon_settings(configuration->settings(), running.log);
   if (!process.user.empty()) {
-    warn_of_reload(arguments_, running.log);
+    warn_of_reload();
   }
   running.control.emplace(running.parts, process.serve.control, running.log);
   if (!process.serve.metrics.empty()) {
@@ -184,40 +125,9 @@ void Daemon::start() {
   }
   running.acceptor.emplace(running.clients, running.log);
   running.janitor.emplace(running.pools);
-  running.acceptor->use(listed(sockets_));
+  running.acceptor->use(listening());
   running.logged = log_start(*configuration, running.pools, running.log);
   notify_service_manager("READY=1");
-}
-
-void Daemon::reload() {
-  notify_reloading();
-  running_->log.reopen();
-  try {
-    load();
-  } catch (const std::exception& error) {
-    running_->counters.reloaded(false);
-    running_->log.error(Record("reload-failed")
-                            .add("error", error.what())
-                            .add("effect", "previous configuration kept"));
-  }
-  notify_service_manager("READY=1");
-}
-
-// Whatever can fail comes before the new configuration is set.
-void Daemon::load() {
-  Running& running = *running_;
-  DaemonSettings settings = load_daemon_settings(arguments_);
-  read_secrets(settings);
-  Sockets sockets = open_sockets(settings, sockets_, passed_);
-  refuse_new_directory(settings, running.current.get()->settings());
-  running.current.set(
-      std::make_shared<Configuration>(std::move(settings), running.pools, running.log));
-  running.acceptor->use(listed(sockets));
-  sockets_.swap(sockets);
-  running.counters.reloaded(true);
-  const auto configuration = running.current.get();
-  running.logged = log_reload(*configuration, running.pools, running.logged, running.log);
-  warn(configuration->settings(), running.log);
 }
 
 // Until all have left, the deadline, or a second signal.

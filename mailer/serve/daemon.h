@@ -37,8 +37,11 @@ class Daemon {
   void start();
   void reload();
   void load();
+  // Reports files that root could read at start, but the daemon's user cannot read at a SIGHUP.
+  void warn_of_reload() const;
   int drain();
   void wait_for_clients(Deadline deadline);
+  std::vector<std::shared_ptr<ListeningSocket>> listening() const;
   static Sockets open_sockets(const DaemonSettings& settings, const Sockets& open,
                               PassedSockets& passed);
 

@@ -48,6 +48,7 @@ std::optional<std::string> LdapFilter::fill_in(std::string_view local,
                                                std::string_view domain) const {
   const std::string part_local = filter_value(local);
   const std::string part_domain = filter_value(domain);
+  const std::string whole = domain.empty() ? part_local : part_local + "@" + part_domain;
   std::string made;
   for (std::size_t i = 0; i < text_.size(); ++i) {
     if (text_[i] != '%') {
@@ -58,10 +59,7 @@ std::optional<std::string> LdapFilter::fill_in(std::string_view local,
     if ((place == 'u' && local.empty()) || (place == 'd' && domain.empty())) {
       return std::nullopt;
     }
-    made += place == 's'   ? part_local + (domain.empty() ? "" : "@" + part_domain)
-            : place == 'u' ? part_local
-            : place == 'd' ? part_domain
-                           : "%";
+    made += place == 's' ? whole : place == 'u' ? part_local : place == 'd' ? part_domain : "%";
   }
   return made;
 }

@@ -114,7 +114,7 @@ std::string file_of(const std::string& place) {
   return place.substr(0, place.rfind(':', place.size() - 3) + 1);
 }
 
-void add_listeners(const Config& config, FreeSection section,
+void add_listeners(const Config& config, const FreeSection& section,
                    const std::vector<Destination>& addresses,
                    const std::vector<Destination>& operands, DaemonSettings& made) {
   for (const Destination& address : addresses) {
@@ -215,6 +215,13 @@ void warn_of_sections(const Settings& settings, const Log& log) {
                       .add("near", store.near_miss)
                       .add("tls", kTlsLevelNames[static_cast<int>(store.settings.tls.level)]));
     }
+  }
+}
+
+void warn_of_daemon_settings(const DaemonSettings& settings, const Log& log) {
+  warn_of_spool(settings.process, log);
+  for (const ListenerSettings& listener : settings.listeners) {
+    warn_of_sections(listener.settings, log);
   }
 }
 

@@ -32,6 +32,9 @@ struct DaemonSettings {
 };
 DaemonSettings load_daemon_settings(const std::vector<std::string>& arguments);
 
+// Warns of settings that are valid and will make mail wait one day.
+void warn_of_daemon_settings(const DaemonSettings& settings, const Log& log);
+
 void warn_of_spool(const Settings& settings, const Log& log);
 // Warns of stores that no section fits although one is for another port of the same host: likely a
 // typo, which leaves the store with less TLS than intended.

@@ -130,6 +130,7 @@ std::vector<Store> find_stores(const Config& config, const std::vector<Destinati
   const std::vector<Claim> claims = claims_of(sections);
   refuse_duplicates(claims);
   std::vector<Store> stores;
+  stores.reserve(destinations.size());
   for (const Destination& destination : destinations) {
     stores.push_back(make_store(config, claims, destination));
   }

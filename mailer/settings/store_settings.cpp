@@ -7,7 +7,6 @@
 
 #include "common/ascii.h"
 #include "common/config/option_table.h"
-#include "common/tag/keyring.h"
 
 namespace lmtpq::mailer {
 namespace {

@@ -113,4 +113,16 @@ std::vector<Rule> parse_rules(const std::vector<FreeSection>& sections) {
   return rules;
 }
 
+std::string Rule::summary() const {
+  std::string text = kQuotaNames[static_cast<std::size_t>(quota)];
+  std::string separator = ": ";
+  for (const Condition& condition : conditions) {
+    text += std::exchange(separator, ", ") + condition.text();
+  }
+  if (limit) {
+    text += std::exchange(separator, ", ") + "limit = " + limit->text();
+  }
+  return conditions.empty() && !limit ? text + ": every message" : text;
+}
+
 }  // namespace lmtpq::milter

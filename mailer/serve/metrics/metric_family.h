@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "mailer/serve/counters/histogram.h"
+#include "mailer/serve/metrics/metric_names.h"
 
 namespace lmtpq::mailer {
 
@@ -27,14 +28,14 @@ class MetricFamily {
   prometheus::MetricFamily family;
 };
 
-inline MetricFamily counter(const char* name, const char* help) {
-  return {prometheus::MetricType::Counter, name, help};
+inline MetricFamily counter(const MetricName& metric) {
+  return {prometheus::MetricType::Counter, metric.name, metric.help};
 }
-inline MetricFamily gauge(const char* name, const char* help) {
-  return {prometheus::MetricType::Gauge, name, help};
+inline MetricFamily gauge(const MetricName& metric) {
+  return {prometheus::MetricType::Gauge, metric.name, metric.help};
 }
-inline MetricFamily histogram(const char* name, const char* help) {
-  return {prometheus::MetricType::Histogram, name, help};
+inline MetricFamily histogram(const MetricName& metric) {
+  return {prometheus::MetricType::Histogram, metric.name, metric.help};
 }
 
 }  // namespace lmtpq::mailer

@@ -39,19 +39,11 @@ void add_outcomes(MetricFamily& family, const std::string& destination, const Co
 
 void add_destinations(const CounterRegistry& registry, Families& families) {
   constexpr std::size_t kResultsOfEvery = 5;  // ready, without-tls, unreachable, tls, login
-  MetricFamily outcomes = counter("lmtpq_deliveries_total",
-                                  "Recipients by outcome (sent, deferred, refused) and reason");
-  MetricFamily duplicates =
-      counter("lmtpq_possible_duplicates_total",
-              "Recipients deferred after end of data: the store may have the message");
-  MetricFamily phases =
-      histogram("lmtpq_delivery_seconds",
-                "Time for each recipient, in seconds: waited for the mailbox and a "
-                "connection, sent the message, waited for the store's reply (answered)");
-  MetricFamily dials = counter("lmtpq_dials_total", "Attempts to connect to a store, by result");
-  MetricFamily times = histogram(
-      "lmtpq_dial_seconds",
-      "Time from the start of a connection attempt until it was ready or failed, in seconds");
+  MetricFamily outcomes = counter(metric_names::kDeliveries);
+  MetricFamily duplicates = counter(metric_names::kPossibleDuplicates);
+  MetricFamily phases = histogram(metric_names::kDelivery);
+  MetricFamily dials = counter(metric_names::kDials);
+  MetricFamily times = histogram(metric_names::kDial);
   registry.each([&](const std::string& destination, const Counters& counters) {
     const std::string shown = escaped(destination);
     const LabelList labels{{"destination", shown}};
@@ -76,46 +68,38 @@ void add_destinations(const CounterRegistry& registry, Families& families) {
 }
 
 void add_daemon(const DaemonCounters& own, Families& families) {
-  const auto plain = [&](const char* name, const char* help, std::uint64_t value) {
-    MetricFamily family = counter(name, help);
+  const auto plain = [&](const MetricName& name, std::uint64_t value) {
+    MetricFamily family = counter(name);
     family.add({}, value);
     families.push_back(std::move(family.family));
   };
-  const auto sorted = [&](const char* name, const char* help, const char* label,
-                          const LabelCounters& counts) {
-    MetricFamily family = counter(name, help);
+  const auto sorted = [&](const MetricName& name, const char* label, const LabelCounters& counts) {
+    MetricFamily family = counter(name);
     add_counts(family, {}, label, counts, counts.size() - 1);  // all but "other"
     families.push_back(std::move(family.family));
   };
-  plain("lmtpq_messages_total", "Messages received from clients completely", own.messages);
-  plain("lmtpq_message_bytes_total", "Bytes of these messages", own.bytes);
-  plain("lmtpq_messages_spooled_total", "Messages that were kept in a file, not in memory",
-        own.spooled);
-  plain("lmtpq_replies_lost_total",
-        "Messages whose client disconnected before the reply was sent, and may send them again",
-        own.reply_lost);
-  plain("lmtpq_clients_admitted_total", "Client connections accepted", own.admitted);
-  sorted("lmtpq_clients_refused_total", "Client connections refused, by reason", "reason",
-         own.refused);
-  sorted("lmtpq_ignorequota_total", "Recipients by use of IGNOREQUOTA", "result", own.ignorequota);
-  sorted("lmtpq_tags_total", "Tags in messages: valid, or why they were rejected", "verdict",
-         own.tags);
-  MetricFamily reloads = counter("lmtpq_reloads_total", "Reloads of the configuration, by result");
+  plain(metric_names::kMessages, own.messages);
+  plain(metric_names::kMessageBytes, own.bytes);
+  plain(metric_names::kMessagesSpooled, own.spooled);
+  plain(metric_names::kRepliesLost, own.reply_lost);
+  plain(metric_names::kClientsAdmitted, own.admitted);
+  sorted(metric_names::kClientsRefused, "reason", own.refused);
+  sorted(metric_names::kIgnorequota, "result", own.ignorequota);
+  sorted(metric_names::kTags, "verdict", own.tags);
+  MetricFamily reloads = counter(metric_names::kReloads);
   reloads.add({{"result", "good"}}, own.reloads);
   reloads.add({{"result", "failed"}}, own.failed_reloads);
   families.push_back(std::move(reloads.family));
-  MetricFamily input =
-      histogram("lmtpq_input_seconds", "Time from MAIL to end of data, in seconds");
+  MetricFamily input = histogram(metric_names::kInput);
   input.add({}, own.input);
   families.push_back(std::move(input.family));
 }
 
 void add_pools(const Snapshot& now, Families& families) {
-  MetricFamily connections = gauge("lmtpq_pool_connections", "Connections to a store, by state");
-  MetricFamily limit = gauge("lmtpq_pool_limit", "Limit of connections to a store");
-  MetricFamily waiting = gauge("lmtpq_pool_waiting", "Deliveries waiting for a connection");
-  MetricFamily up =
-      gauge("lmtpq_store_up", "1 if the last attempt to connect succeeded, 0 if it failed");
+  MetricFamily connections = gauge(metric_names::kPoolConnections);
+  MetricFamily limit = gauge(metric_names::kPoolLimit);
+  MetricFamily waiting = gauge(metric_names::kPoolWaiting);
+  MetricFamily up = gauge(metric_names::kStoreUp);
   for (const StoreStatus& store : now.stores) {
     if (store.limit == 0) {
       continue;  // no pool
@@ -136,16 +120,15 @@ void add_pools(const Snapshot& now, Families& families) {
 }
 
 void add_present(const Snapshot& now, Families& families) {
-  MetricFamily clients = gauge("lmtpq_clients", "Connected clients, by listener");
+  MetricFamily clients = gauge(metric_names::kClients);
   for (const ListenerStatus& listener : now.listeners) {
     clients.add({{"listener", listener.address}}, listener.clients);
   }
-  MetricFamily most = gauge("lmtpq_clients_limit", "Limit of connected clients");
+  MetricFamily most = gauge(metric_names::kClientsLimit);
   most.add({}, now.most_clients);
-  MetricFamily waiters =
-      gauge("lmtpq_mailbox_waiting", "Deliveries waiting for a mailbox (mailbox-limit)");
+  MetricFamily waiters = gauge(metric_names::kMailboxWaiting);
   waiters.add({}, now.mailbox_waiters);
-  MetricFamily build = gauge("lmtpq_build_info", "Always 1; the label has the version");
+  MetricFamily build = gauge(metric_names::kBuildInfo);
   build.add({{"version", now.version}}, 1.0);
   for (MetricFamily* const family : {&clients, &most, &waiters, &build}) {
     families.push_back(std::move(family->family));

@@ -43,25 +43,20 @@ void add(std::vector<prometheus::MetricFamily>& families, MetricFamily family, d
 std::vector<prometheus::MetricFamily> process_metrics(
     std::chrono::system_clock::time_point started) {
   std::vector<prometheus::MetricFamily> families;
-  add(families,
-      gauge("process_start_time_seconds", "Start time of the daemon, in seconds since the epoch"),
+  add(families, gauge(metric_names::kProcessStartTime),
       std::chrono::duration<double>(started.time_since_epoch()).count());
-  add(families, counter("process_cpu_seconds_total", "User and system CPU time, in seconds"),
-      processor_seconds());
+  add(families, counter(metric_names::kProcessCpu), processor_seconds());
   // proc(5): /proc/[pid]/statm, in pages.
   double size = 0;
   double resident = 0;
   std::ifstream("/proc/self/statm") >> size >> resident;
   const auto page = static_cast<double>(sysconf(_SC_PAGESIZE));
-  add(families, gauge("process_virtual_memory_bytes", "Virtual memory size, in bytes"),
-      size * page);
-  add(families, gauge("process_resident_memory_bytes", "Resident memory size, in bytes"),
-      resident * page);
-  add(families, gauge("process_open_fds", "Open file descriptors"), open_descriptors());
+  add(families, gauge(metric_names::kProcessVirtualMemoryBytes), size * page);
+  add(families, gauge(metric_names::kProcessResidentMemoryBytes), resident * page);
+  add(families, gauge(metric_names::kProcessOpenFds), open_descriptors());
   rlimit files{};
   getrlimit(RLIMIT_NOFILE, &files);
-  add(families, gauge("process_max_fds", "Limit of open file descriptors"),
-      static_cast<double>(files.rlim_cur));
+  add(families, gauge(metric_names::kProcessMaxFds), static_cast<double>(files.rlim_cur));
   return families;
 }
 

@@ -85,12 +85,12 @@ inline Tag believed(std::string_view value, const TaggedMessage& message = kMess
 
 // Any text with a valid MAC, as it can be made with the key.
 inline std::string sealed(const std::string& text) {
-  const Key::Mac mac = ring().signer().mac(text);
+  const Mac mac = ring().signer().mac(text);
   return text + "b=" + base64url({mac.data(), mac.size()});
 }
 
 inline std::string digest(const std::string& text) {
-  const Key::Mac mac = ring().signer().mac(text);
+  const Mac mac = ring().signer().mac(text);
   return base64url({mac.data(), 8});
 }
 

@@ -1,7 +1,6 @@
 #include "milter/policy/rule.h"
 
 #include <algorithm>
-#include <utility>
 
 namespace lmtpq::milter {
 
@@ -13,18 +12,6 @@ const Condition* Rule::mismatch(const MessageFacts& message,
     }
   }
   return nullptr;
-}
-
-std::string Rule::summary() const {
-  std::string text = kQuotaNames[static_cast<std::size_t>(quota)];
-  std::string separator = ": ";
-  for (const Condition& condition : conditions) {
-    text += std::exchange(separator, ", ") + condition.text();
-  }
-  if (limit) {
-    text += std::exchange(separator, ", ") + "limit = " + limit->text();
-  }
-  return conditions.empty() && !limit ? text + ": every message" : text;
 }
 
 bool Rule::anyone_can_match() const {

@@ -1,0 +1,76 @@
+// SIGHUP: the daemon loads its configuration again.
+
+#include <time.h>
+
+#include <exception>
+#include <utility>
+
+#include "mailer/serve/daemon.h"
+#include "mailer/serve/running_daemon.h"
+#include "mailer/serve/systemd/service_manager.h"
+#include "mailer/settings/secrets.h"
+
+namespace lmtpq::mailer {
+namespace {
+
+void notify_reloading() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  const long long microseconds = now.tv_sec * 1'000'000LL + now.tv_nsec / 1000;
+  notify_service_manager("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(microseconds));
+}
+
+// libldap must be initialized before there are threads.
+void refuse_new_directory(const DaemonSettings& now, const DaemonSettings& before) {
+  if (before.process.routes.directory.uris.empty() && !now.process.routes.directory.uris.empty()) {
+    throw ConfigError("route-ldap: restart the daemon to begin with an LDAP directory");
+  }
+}
+
+}  // namespace
+
+void Daemon::warn_of_reload() const {
+  try {
+    DaemonSettings settings = load_daemon_settings(arguments_);
+    read_secrets(settings);
+  } catch (const std::exception& error) {
+    running_->log.warning(
+        Record("reload-will-fail")
+            .add("warning", "SIGHUP will fail: the daemon's user cannot read a file")
+            .add("error", error.what())
+            .add("remedy", "let its group read the file: chgrp, chmod 640"));
+  }
+}
+
+void Daemon::reload() {
+  notify_reloading();
+  running_->log.reopen();
+  try {
+    load();
+  } catch (const std::exception& error) {
+    running_->counters.reloaded(false);
+    running_->log.error(Record("reload-failed")
+                            .add("error", error.what())
+                            .add("effect", "previous configuration kept"));
+  }
+  notify_service_manager("READY=1");
+}
+
+// Whatever can fail comes before the new configuration is set.
+void Daemon::load() {
+  Running& running = *running_;
+  DaemonSettings settings = load_daemon_settings(arguments_);
+  read_secrets(settings);
+  Sockets sockets = open_sockets(settings, sockets_, passed_);
+  refuse_new_directory(settings, running.current.get()->settings());
+  running.current.set(
+      std::make_shared<Configuration>(std::move(settings), running.pools, running.log));
+  sockets_.swap(sockets);
+  running.acceptor->use(listening());
+  running.counters.reloaded(true);
+  const auto configuration = running.current.get();
+  running.logged = log_reload(*configuration, running.pools, running.logged, running.log);
+  warn_of_daemon_settings(configuration->settings(), running.log);
+}
+
+}  // namespace lmtpq::mailer

@@ -1,0 +1,34 @@
+// What the daemon consists of while it runs. Private to daemon.cpp and daemon_reload.cpp.
+#pragma once
+
+#include <optional>
+
+#include "mailer/serve/configuration/config_log.h"
+#include "mailer/serve/daemon.h"
+#include "mailer/serve/listeners/acceptor.h"
+#include "mailer/serve/listeners/clients.h"
+#include "mailer/serve/metrics/metrics_endpoint.h"
+#include "mailer/serve/pools/pool_janitor.h"
+#include "mailer/serve/status/control_socket.h"
+
+namespace lmtpq::mailer {
+
+// The parts that run, in the order in which they are made.
+struct Daemon::Running {
+  explicit Running(DaemonSettings settings);
+
+  const Log log;
+  CounterRegistry counters;
+  MailboxLimiter mailboxes;
+  PoolRegistry pools;
+  CurrentConfiguration current;
+  Clients clients;
+  const DaemonParts parts;
+  std::optional<ControlSocket> control;
+  std::optional<MetricsEndpoint> metrics;
+  std::optional<Acceptor> acceptor;
+  std::optional<PoolJanitor> janitor;
+  LoggedSettings logged;
+};
+
+}  // namespace lmtpq::mailer
