@@ -72,13 +72,14 @@ void refuse_new_directory(const DaemonSettings& now, const DaemonSettings& befor
 }
 
 // Reports files that root could read at start, but the daemon's user cannot read at a SIGHUP.
-void warn_of_reload(const std::vector<std::string>& arguments, const Log& log) {
+void warn_of_reload(const std::vector<std::string>& arguments, const std::string& user,
+                    const Log& log) {
   try {
     DaemonSettings settings = load_daemon_settings(arguments);
     read_secrets(settings);
   } catch (const std::exception& error) {
     log.warning(Record("reload-will-fail")
-                    .add("warning", "SIGHUP will fail: the daemon's user cannot read a file")
+                    .add("user", user)
                     .add("error", error.what())
                     .add("remedy", "let its group read the file: chgrp, chmod 640"));
   }
@@ -170,13 +171,13 @@ void Daemon::start() {
   Running& running = *running_;
   for (const std::string& name : passed_.left()) {
     running.log.warning(
-        Record("socket-unused").add("passed", name).add("effect", "no listener has this address"));
+        Record("socket-unused").add("socket", name).add("effect", "no listener has this address"));
   }
   const auto configuration = running.current.get();
   const Settings& process = configuration->settings().process;
   warn(configuration->settings(), running.log);
   if (!process.user.empty()) {
-    warn_of_reload(arguments_, running.log);
+    warn_of_reload(arguments_, process.user, running.log);
   }
   running.control.emplace(running.parts, process.serve.control, running.log);
   if (!process.serve.metrics.empty()) {
