@@ -133,10 +133,8 @@ sfsistat on_negotiate(SMFICTX* context, unsigned long offered_actions,
   *still_more = 0;
   guarded(context, "negotiate", [&](Connection&) {
     if (*actions != kActions) {
-      g_state->log().warning(
-          Record("mta-refuses-edits")
-              .add("error", "the MTA does not allow adding and deleting header fields")
-              .add("effect", "messages get no tag, or keep tags from outside"));
+      g_state->log().warning(Record("mta-refuses-edits")
+                                 .add("effect", "messages get no tag, or keep tags from outside"));
     }
     if ((offered_actions & SMFIF_SETSYMLIST) != 0) {
       *actions |= SMFIF_SETSYMLIST;
@@ -211,7 +209,7 @@ sfsistat on_failure(SMFICTX* context) {
         Record("not-decided")
             .add("qid", message != nullptr ? message->facts().queue_id : "")
             .add("failure", action == FailureAction::kAccept ? "accept" : "tempfail")
-            .add("old-tags", clean ? "removed" : "unknown"));
+            .add("tags-removed", clean ? "yes" : "unknown"));
   });
   return action == FailureAction::kAccept ? SMFIS_CONTINUE : SMFIS_TEMPFAIL;
 }

@@ -11,7 +11,7 @@ long long count_of(std::size_t number) { return static_cast<long long>(number); 
 
 void log_rules(const Configuration& configuration, const Log& log) {
   for (const Rule& rule : configuration.policy.rules()) {
-    log.info(Record("rule").add("rule", rule.name).add("definition", rule.summary()));
+    log.info(Record("rule-settings").add("rule", rule.name).add("definition", rule.summary()));
     if (rule.anyone_can_match()) {
       log.warning(Record("rule-open-to-anyone")
                       .add("rule", rule.name)

@@ -67,11 +67,11 @@ std::string client_word(const ClientFacts& client) {
 
 void log_old_tags(const Log& log, const Message& message) {
   const MessageFacts& facts = message.facts();
-  log.warning(Record("foreign-tags-removed")
+  log.warning(Record("old-tags-removed")
                   .add("qid", facts.queue_id)
                   .add("client", client_word(facts.client))
                   .add("from", '<' + facts.sender + '>')
-                  .add("count", message.old_tags()));
+                  .add("old-tags", message.old_tags()));
 }
 
 }  // namespace
@@ -93,7 +93,7 @@ void log_decision(const Log& log, const Message& message, const Verdict& verdict
       .add("rcpts", message.recipients())
       .add("rule", rule_names(verdict))
       .add("quota", quota_word(verdict))
-      .add("why", message.incomplete() ? "too much header" : reasons(verdict))
+      .add("reason", message.incomplete() ? "too much header" : reasons(verdict))
       .add("tagged", tagging.written ? "yes" : "no");
   if (!tagging.written) {
     record.add("no-tag", tagging.missing != nullptr ? tagging.missing : "the MTA took no edits");

@@ -18,8 +18,7 @@ std::string seconds(Clock::duration span) {
 
 Record tag_record(const MessageState& message) {
   Record made("tag-rejected");
-  made.add("trace", message.trace().text()).add("qid", message.queue_id().text());
-  return made.add("tag", "rejected");
+  return made.add("trace", message.trace().text()).add("qid", message.queue_id().text());
 }
 
 void add_connection(const Upstream& upstream, Record& record) {
@@ -46,7 +45,7 @@ void DeliveryLog::tags(const MessageState& message) const {
 
 void DeliveryLog::rejected_tag(const MessageState& message, const RejectedTag& tag) const {
   const char* const reason = kTagFaultNames[static_cast<int>(tag.fault)];
-  log_.warning(tag_record(message).add("reason", reason).add("key", tag.key));
+  log_.warning(tag_record(message).add("reason", reason).add("tag-key", tag.key));
   count_tag(reason);
 }
 
@@ -61,7 +60,7 @@ void DeliveryLog::store_failed(const MessageState& message, const ConnectionPool
   log_.warning(Record("store-failed")
                    .add("trace", message.trace().text())
                    .add("destination", pool.store().destination.text)
-                   .add("failed", failure.reason));
+                   .add("error", failure.reason));
 }
 
 void DeliveryLog::trace_refused(const MessageState& message, const Upstream& upstream) const {
@@ -99,7 +98,7 @@ void DeliveryLog::outcome(const MessageState& message, std::size_t recipient,
   } else {
     record.add("tls", "none").add("auth", "none");
   }
-  record.add("tag", message.tags().valid ? message.tags().valid->key_id() : "");
+  record.add("tag-key", message.tags().valid ? message.tags().valid->key_id() : "");
   if (upstream != nullptr && upstream->mechanism().empty() && asks_for_login(outcome)) {
     record.add("hint", "no login is configured for this destination");
   }

@@ -223,17 +223,16 @@ void Session::check_client() {
 // The client will send the message again, also for recipients that were delivered.
 void Session::reply_lost(const TraceId& trace, const std::string& reason) {
   agent_.reply_lost();
-  log_.warning(Record("reply-lost").add("trace", trace.text()).add("client", reason));
+  log_.warning(Record("reply-lost").add("trace", trace.text()).add("error", reason));
 }
 
 // Disconnecting between messages or after QUIT is normal; during a message it is logged.
 void Session::ended(const std::string& reason) {
   if (!idle() && server_.state() != ServerState::kClosed) {
     log_.warning(Record("client-lost")
-                     .add("trace", "")
-                     .add("client", reason)
+                     .add("error", reason)
                      .add("state", kServerStateNames[static_cast<int>(server_.state())])
-                     .add("message", "discarded; the client still has it"));
+                     .add("effect", "discarded; the client still has it"));
   }
   agent_.close_idle();
 }

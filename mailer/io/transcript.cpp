@@ -23,8 +23,7 @@ Transcript::Transcript(const std::string& directory, bool to_log, const std::str
   // Envelopes are private: readable by the owner only. O_EXCL: no other user's link is followed.
   file_ = Descriptor(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!file_.valid()) {
-    log_.warning(
-        Record("transcript-failed").add("transcript", path).add("error", std::strerror(errno)));
+    log_.warning(Record("transcript-failed").add("file", path).add("error", std::strerror(errno)));
   }
   line("-- ", peer);
 }
@@ -75,7 +74,7 @@ void Transcript::finish(Half& half) {
 void Transcript::line(std::string_view direction, std::string_view text) {
   if (to_log_) {
     log_.info(Record("transcript-line")
-                  .add("debug-peer", peer_)
+                  .add("relay", peer_)
                   .add("line", std::string(direction) + std::string(text)));
   }
   if (file_.valid()) {

@@ -111,7 +111,7 @@ void DirectoryPool::lose(Loss loss, const std::string& reason) {
 
 void DirectoryPool::note_failure(Backoff::Attempt attempt, const std::string& reason) {
   if (backoff_.up()) {
-    log_.warning(Record("directory-down").add("failed", reason));
+    log_.warning(Record("directory-down").add("error", reason));
   }
   last_failure_ = reason;
   backoff_.failed(attempt, now_());

@@ -103,8 +103,7 @@ Route DirectoryRoutes::ask(const std::string& question) {
   Route route = answer.kind == Directory::Answer::Kind::kFound ? route_of(answer.entries)
                                                                : Route(no_route(answer.error));
   if (const auto* const outcome = std::get_if<Outcome>(&route)) {
-    log_.warning(
-        Record("route-lookup-failed").add("search", question).add("failed", outcome->text));
+    log_.warning(Record("route-lookup-failed").add("search", question).add("error", outcome->text));
   }
   remember(question, route);
   return route;

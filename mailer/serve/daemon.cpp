@@ -111,7 +111,7 @@ void Daemon::start() {
   Running& running = *running_;
   for (const std::string& name : passed_.left()) {
     running.log.warning(
-        Record("socket-unused").add("passed", name).add("effect", "no listener has this address"));
+        Record("socket-unused").add("socket", name).add("effect", "no listener has this address"));
   }
   const auto configuration = running.current.get();
   const Settings& process = configuration->settings().process;

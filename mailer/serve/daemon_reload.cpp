@@ -34,11 +34,10 @@ void Daemon::warn_of_reload() const {
     DaemonSettings settings = load_daemon_settings(arguments_);
     read_secrets(settings);
   } catch (const std::exception& error) {
-    running_->log.warning(
-        Record("reload-will-fail")
-            .add("warning", "SIGHUP will fail: the daemon's user cannot read a file")
-            .add("error", error.what())
-            .add("remedy", "let its group read the file: chgrp, chmod 640"));
+    running_->log.warning(Record("reload-will-fail")
+                              .add("user", running_->current.get()->settings().process.user)
+                              .add("error", error.what())
+                              .add("remedy", "let its group read the file: chgrp, chmod 640"));
   }
 }
 

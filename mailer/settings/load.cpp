@@ -209,11 +209,11 @@ void warn_of_spool(const Settings& settings, const Log& log) {
 void warn_of_sections(const Settings& settings, const Log& log) {
   for (const Store& store : settings.stores) {
     if (!store.near_miss.empty()) {
-      log.warning(Record("section-near-miss")
-                      .add("destination", store.destination.text)
-                      .add("section", "none")
-                      .add("near", store.near_miss)
-                      .add("tls", kTlsLevelNames[static_cast<int>(store.settings.tls.level)]));
+      log.warning(
+          Record("section-near-miss")
+              .add("destination", store.destination.text)
+              .add("near", store.near_miss)
+              .add("tls-level", kTlsLevelNames[static_cast<int>(store.settings.tls.level)]));
     }
   }
 }

@@ -29,7 +29,7 @@ Connection Connector::connect(Deadline latest) {
 void Connector::warn_without_tls(const std::string& failure, const char* effect) const {
   log_.warning(Record("connection-insecure")
                    .add("destination", store_.destination.text)
-                   .add("failed", failure)
+                   .add("error", failure)
                    .add("effect", effect));
 }
 
@@ -189,7 +189,7 @@ void Connector::log_security(const Upstream& upstream) const {
   record.add("auth", upstream.mechanism().empty() ? "none" : upstream.mechanism());
   if (!upstream.mechanism().empty()) {
     if (!store_.login.user.empty()) {
-      record.add("user", store_.login.user);
+      record.add("auth-user", store_.login.user);
     }
     record.add("layer", static_cast<long long>(upstream.layer_bits()));
   }

@@ -235,7 +235,7 @@ class TestDaemonAndMilter:
     mail.assert_sent(notice, full)
     mail.assert_deferred(other, full, '4.2.2')
     [line] = mail.recipient_lines(notice)
-    assert (line['ignorequota'], line['tag'] != '') == ('sent', True)
+    assert (line['ignorequota'], line['tag-key'] != '') == ('sent', True)
     assert line['trace'].startswith(notice)
     mail.assert_no_tag_filed(full)
 

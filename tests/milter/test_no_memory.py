@@ -38,7 +38,7 @@ class TestEachRequest(Refused):
       return ''
     self.assert_failed(message, answer)
     assert len(undecided) == 1
-    assert f'failure={self.failure} old-tags=removed' in undecided[0]
+    assert f'failure={self.failure} tags-removed=yes' in undecided[0]
     assert len(failed) == 1
     stage = failed[0].partition('stage=')[2].split()[0]
     assert (f'qid={message.queue_id} ' in failed[0]) == (stage != 'mail'), failed[0]

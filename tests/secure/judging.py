@@ -21,7 +21,7 @@ def judge(case, front: str, result, stores, files: bytes):
 
 def own_lines(result) -> list[str]:
   """The log without the dialogue, which --debug-peer has put there too."""
-  return [line for line in result.log.splitlines() if line and 'debug-peer=' not in line]
+  return [line for line in result.log.splitlines() if line and 'event=transcript-line' not in line]
 
 
 def summary(result, stores) -> str:
@@ -95,7 +95,8 @@ def values(key: str, text: str) -> list[str]:
 def log(case, _front, result, _stores, _files) -> str:
   """One clear line. Of probe, and before the log is open, it is what is printed."""
   lines = own_lines(result)
-  reasons = (values('failed', result.log) or values('reply', result.log)
+  failures = r'event=(?:store-failed|connection-insecure) [^\n]*error'
+  reasons = (values(failures, result.log) or values('reply', result.log)
              or (result.log + result.printed).splitlines())
   if case.reason and not any(re.search(case.reason, reason, re.I) for reason in reasons):
     return f'the log does not give the reason "{case.reason}": {reasons}'

@@ -72,6 +72,19 @@ def test_a_missing_file_changes_nothing(daemon):
   all_start(daemon.deliver(), '250')
 
 
+def test_the_log_says_which_settings_are_new_changed_or_gone(daemon):
+  elsewhere = f'{SECOND}destination = unix:{{folder}}/elsewhere\n'
+  second, store = (f'unix:{daemon.folder}/{name}' for name in ('second', 'elsewhere'))
+  daemon.reload('', f'{FRONT}{elsewhere}')
+  daemon.reload('', f'{FRONT}{ALWAYS}{elsewhere}')
+  daemon.reload('', FRONT)
+  lines = [line.partition('event=')[2] for line in daemon.process.log_text().splitlines()]
+  for event, change in ((f'listener-settings listener={second} ', 'new'), (f'store-settings destination={store} ', 'new'),
+                        (f'listener-settings listener=unix:{daemon.folder}/front ', 'changed'),
+                        (f'listener-settings listener={second} ', 'gone'), (f'store-settings destination={store} ', 'gone')):
+    assert [line for line in lines if line.startswith(event) and line.endswith(f' change={change}')], (event, lines)
+
+
 def test_listeners_come_and_go(daemon):
   with daemon.dial() as client:
     daemon.reload('', FRONT + SECOND)

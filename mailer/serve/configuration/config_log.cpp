@@ -52,7 +52,7 @@ Record record_of(const Store& store) {
   Table table = store_option_table(settings);
   append(table, pool_option_table(settings.pool));
   Record made("store-settings");
-  made.add("store", store.destination.text);
+  made.add("destination", store.destination.text);
   for (const auto& setting : store.effective) {
     const std::string& name = setting.first;
     const auto option =
@@ -62,6 +62,14 @@ Record record_of(const Store& store) {
     }
   }
   return made;
+}
+
+Record gone(const std::string& what) {
+  const std::string name = what.substr(what.find(' ') + 1);
+  if (what.starts_with("listener ")) {
+    return Record("listener-settings").add("listener", name).add("change", "gone");
+  }
+  return Record("store-settings").add("destination", name).add("change", "gone");
 }
 
 LoggedSettings lines_of(const Configuration& configuration, const PoolRegistry& pools) {
@@ -120,10 +128,7 @@ LoggedSettings log_reload(const Configuration& configuration, const PoolRegistry
   }
   for (const auto& [what, record] : before) {
     if (!made.contains(what)) {
-      const std::string kind = what.substr(0, what.find(' '));
-      log.info(Record(kind + "-settings")
-                   .add(kind, what.substr(what.find(' ') + 1))
-                   .add("change", "gone"));
+      log.info(gone(what));
       ++changes;
     }
   }

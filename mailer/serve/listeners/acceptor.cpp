@@ -87,9 +87,9 @@ void Acceptor::accept_all(const ListeningSocket& socket) {
       const bool none_free = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
       if (none_free && !std::exchange(starved_, true)) {
         log_.error(Record("accept-failed")
+                       .add("listener", socket.address().text)
                        .add("error", std::strerror(errno))
-                       .add("effect", "clients wait; raise the limit of open files")
-                       .add("listener", socket.address().text));
+                       .add("effect", "clients wait; raise the limit of open files"));
       }
       if (none_free) {
         poll(nullptr, 0, kPause);

@@ -68,7 +68,7 @@ void Clients::refuse(const Descriptor& socket, const Client& client, const std::
   log_.warning(Record("client-refused")
                    .add("client", client.text())
                    .add("listener", address)
-                   .add("refused", refusal.reply));
+                   .add("reply", refusal.reply));
   if (services_.events != nullptr) {
     services_.events->client_refused(refusal.reason);
   }
@@ -111,6 +111,8 @@ void Clients::start(Descriptor socket, Entries::iterator entry,
     refuse(*shared, entry->client, entry->address,
            {Dismissal::kNoRoom, "421 4.3.2 No room for another connection, try again later"});
     log_.error(Record("client-not-started")
+                   .add("client", entry->client.text())
+                   .add("listener", entry->address)
                    .add("error", error.what())
                    .add("effect", "the client was refused"));
     leave(entry);
@@ -131,6 +133,8 @@ void Clients::serve(Descriptor socket, Entries::iterator entry,
     }
   } catch (const std::exception& error) {
     log_.error(Record("session-failed")
+                   .add("client", entry->client.text())
+                   .add("listener", entry->address)
                    .add("error", error.what())
                    .add("effect", "the client's session ended"));
   }

@@ -95,7 +95,7 @@ def speed(setting) -> list[Row]:
   for pair in range(rounds_of(setting)):
     for name, sendmail in turns if pair % 2 == 0 else reversed(turns):
       seen[name].append(turn(sendmail, store, name, count))
-  tagged = sum('ignorequota=sent' in line and line.endswith('tag=first')
+  tagged = sum('ignorequota=sent' in line and line.endswith('tag-key=first')
                for line in (scratch.path / 'tagged.log').read_text().splitlines())
   if tagged != 2 * (100 + rounds_of(setting) * count):
     raise Failed(f'{tagged} deliveries were by tag')

@@ -88,7 +88,7 @@ def secure(setting) -> list[Row]:
   for name in ways:
     if (arrived := store.filed(name)) != 10 + setting.pairs * count:
       raise Failed(f'{name}: {arrived} arrived')
-  if log.read_text().count('auth=SCRAM-SHA-256-PLUS user=lmtpuser') != setting.pairs + 1:
+  if log.read_text().count('auth=SCRAM-SHA-256-PLUS auth-user=lmtpuser') != setting.pairs + 1:
     raise Failed('not one login a process')
   store.stop()
   return [at_most(f'CPU of `lmtpq relay` for a message of 4 KiB, {count:,} messages over one connection '

@@ -52,7 +52,7 @@ class TestMilterAddresses:
         [(own, f'<{full}@mail.test>@elsewhere.test'), (own, f'ops+<{full}@mail.test>@mail.test'),
          (own, f'ops<{full}@mail.test>'), (own, f'<@elsewhere.test:{full}@mail.test>'),
          (own, f'<ops({full})@mail.test>')], full)
-    assert any(line['why'] == 'ambiguous address' for line in mail.milter.log_lines('why='))
+    assert any(line['reason'] == 'ambiguous address' for line in mail.milter.log_lines('event=decision'))
 
   def test_a_sender_is_not_counted_separately_under_another_spelling(self, mail):
     full = mail.full_mailbox()

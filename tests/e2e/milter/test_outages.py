@@ -125,7 +125,7 @@ class TestMilterOutages:
     mail.assert_queue_empty()
     assert sorted(mail.store.message_ids(alice)) == sorted(load.taken)
     mail.assert_no_tag_filed(alice)
-    assert mail.lmtpq_lines('tag=rejected') == []
+    assert mail.lmtpq_lines('event=tag-rejected') == []
 
   def test_with_t_a_milter_that_is_killed_under_load_lets_nothing_pass_untagged(self, mail):
     mail.with_milter(failure='T')

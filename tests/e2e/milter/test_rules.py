@@ -32,7 +32,7 @@ class TestMilterRules:
     assert (sorted(mail.store.message_ids(full))
             == sorted([sent[0][1], sent[1][1], message_id(other)]))
     mail.assert_deferred(sent[2][0], full, '4.2.2')
-    assert mail.milter.decision_on(sent[2][0])['why'] == 'over limit'
+    assert mail.milter.decision_on(sent[2][0])['reason'] == 'over limit'
 
   def test_a_reload_does_not_reset_the_limit_of_a_sender(self, mail):
     mail.with_milter(rule('notices', client='127.0.0.1', limit='1/hour'))

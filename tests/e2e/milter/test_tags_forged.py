@@ -263,6 +263,6 @@ class TestForgeries:
     tag, _ = self.tag_of_a_notice(mail, mail.mailbox('alice'))
     forged = re.sub('x=', 'x=9', tag)
     qid = self.assert_worthless(mail, message(headers=tags.field(forged)), ['bad mac'])
-    line = [line for line in mail.lmtpq_lines('tag=rejected') if line['qid'] == qid][0]
-    assert (line['trace'], line['key']) == (qid, 'first')
+    line = [line for line in mail.lmtpq_lines('event=tag-rejected') if line['qid'] == qid][0]
+    assert (line['trace'], line['tag-key']) == (qid, 'first')
     assert 'reason="bad mac"' in line['line']

@@ -39,7 +39,7 @@ class TestSessionsWithCyrus:
     mail.sendmail.run_queue()
     mail.assert_deferred(qid, user, '4.')
     assert len(mail.bad_logins()) == 1, 'one try a connection: no account is locked'
-    failed = ' '.join(line['line'] for line in mail.lmtpq_lines('failed='))
+    failed = ' '.join(line['line'] for line in mail.lmtpq_lines('event=store-failed'))
     assert 'SCRAM-SHA-256-PLUS' in failed
     assert 'not that one' not in mail.log.read_text()
 

@@ -121,7 +121,7 @@ class Process:
     reloads = len(self.lines('event=reload'))
     os.kill(pid, signal.SIGHUP)
     wait_until(lambda: len(self.lines('event=reload')) > reloads, 'the outcome is logged')
-    return [line for line in self.lines()[before:] if 'event=rule ' not in line]
+    return [line for line in self.lines()[before:] if 'event=rule-settings ' not in line]
 
   def reloads_well(self, pid: int, rules: str = HONOUR):
     self.configure(rules)

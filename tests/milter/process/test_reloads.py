@@ -78,7 +78,7 @@ class TestReload(Process):
       self.configure(IGNORE, **{option.replace('-', '_'): str(value)})
       self.hang_up(pid)
       # After the reload's line comes one for each rule.
-      wait_until(lambda: 'event=rule ' in self.lines()[-1], 'the rules are logged')
+      wait_until(lambda: 'event=rule-settings ' in self.lines()[-1], 'the rules are logged')
       logged = self.lines('the change takes effect after a restart')
       wanted = [] if option == 'failure' else [True]
       assert ['option=' + option in line for line in logged] == wanted, option

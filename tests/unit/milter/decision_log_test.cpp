@@ -44,7 +44,8 @@ class DecisionLogTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::ptrdiff_t{1}, std::count(log.begin(), log.end(), '\n'));
     CPPUNIT_ASSERT(bench.logged(
         " qid=4AL93Qxa012345 client=192.0.2.9 auth=jo@example.org from=<notice@example.org> "
-        "rcpts=2 rule=carol quota=mixed why=\"no rule,rule\" tagged=yes old-tags=0 size=1234\n"));
+        "rcpts=2 rule=carol quota=mixed reason=\"no rule,rule\" tagged=yes old-tags=0 "
+        "size=1234\n"));
     CPPUNIT_ASSERT(bench.logged("trace=4AL93Qxa012345."));
     CPPUNIT_ASSERT(!bench.logged("level="));
   }
@@ -62,7 +63,7 @@ class DecisionLogTest : public CppUnit::TestFixture {
                      (i == 0 ? QuotaScope::kEverybody : QuotaScope::kNobody));
       CPPUNIT_ASSERT_EQUAL(i == 1, bench.logged("level=warning event=decision trace="));
     }
-    CPPUNIT_ASSERT(bench.logged("rule=all quota=honour why=\"over limit\""));
+    CPPUNIT_ASSERT(bench.logged("rule=all quota=honour reason=\"over limit\""));
   }
 
   void textFromTheClientCannotBreakALogLine() {

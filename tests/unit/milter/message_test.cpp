@@ -120,7 +120,7 @@ class MessageTest : public CppUnit::TestFixture {
     feed(message, edits, "X-Notice", "yes");
     CPPUNIT_ASSERT(decide(message, bench, edits));
     CPPUNIT_ASSERT(scope_of(verified(edits, *configuration)) == QuotaScope::kNobody);
-    CPPUNIT_ASSERT(bench.logged("quota=honour why=\"no rule\" tagged=yes"));
+    CPPUNIT_ASSERT(bench.logged("quota=honour reason=\"no rule\" tagged=yes"));
   }
 
   void tagsFromOutsideAreRemovedAndTheNewOneIsFirst() {
@@ -141,8 +141,8 @@ class MessageTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT(decide(message, bench, edits));
         verified(edits, *configuration);
         CPPUNIT_ASSERT_EQUAL(static_cast<std::size_t>(count), edits.values("Received").size());
-        CPPUNIT_ASSERT(bench.logged("event=foreign-tags-removed"));
-        CPPUNIT_ASSERT(bench.logged("count=" + std::to_string(count) + '\n'));
+        CPPUNIT_ASSERT(bench.logged("event=old-tags-removed"));
+        CPPUNIT_ASSERT(bench.logged("old-tags=" + std::to_string(count) + '\n'));
       }
     }
   }
@@ -281,7 +281,7 @@ class MessageTest : public CppUnit::TestFixture {
       feed(message, edits, "X-LMTPQ-Tag", "v=1");
       CPPUNIT_ASSERT(decide(message, bench, edits));
       CPPUNIT_ASSERT(edits.values("X-LMTPQ-Tag").empty());
-      CPPUNIT_ASSERT(bench.logged("why=\"other mailer\" tagged=no"));
+      CPPUNIT_ASSERT(bench.logged("reason=\"other mailer\" tagged=no"));
     }
   }
 

@@ -126,7 +126,8 @@ class TranscriptTest : public CppUnit::TestFixture {
     }
     const std::string text = logged();
     CPPUNIT_ASSERT_MESSAGE(
-        text, text.find(" debug-peer=unix:/store line=\"C: RSET\"\n") != std::string::npos);
+        text, text.find(" event=transcript-line relay=unix:/store line=\"C: RSET\"\n") !=
+                  std::string::npos);
     CPPUNIT_ASSERT_MESSAGE(text, text.find(" line=\"S: 250 \\x1b[1m\"\n") != std::string::npos);
     CPPUNIT_ASSERT(files().empty());
   }
@@ -148,8 +149,8 @@ class TranscriptTest : public CppUnit::TestFixture {
     transcript.sent("RSET\r\n");
     transcript.ended("closed by us");
     const std::string text = logged();
-    CPPUNIT_ASSERT_MESSAGE(text, text.find("level=warning event=transcript-failed transcript=" +
-                                           folder_ + "/none/lmtpq-") != std::string::npos);
+    CPPUNIT_ASSERT_MESSAGE(text, text.find("level=warning event=transcript-failed file=" + folder_ +
+                                           "/none/lmtpq-") != std::string::npos);
     CPPUNIT_ASSERT_MESSAGE(text, text.ends_with("error=\"No such file or directory\"\n"));
     CPPUNIT_ASSERT_EQUAL(text.size() - 1, text.find('\n'));
   }
