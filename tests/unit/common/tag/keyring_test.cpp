@@ -31,7 +31,7 @@ std::string error_of(const std::string& text) {
   return "no error";
 }
 
-std::string hex(const Mac& mac) {
+std::string hex(const lmtpq::Mac& mac) {
   std::string text;
   for (const char c : mac) {
     const auto byte = static_cast<unsigned char>(c);
