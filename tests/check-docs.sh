@@ -218,6 +218,19 @@ verdict "every path in the documents exists" "$(while read -r path; do
   [ -e "$path" ] || [ -e "$path.h" ] || [ -e "$path.cpp" ] || echo "$path"
 done <"$scratch/paths")"
 
+# The samples of README.md: the suites of make test, and what make demo prints between the log lines.
+verdict "README.md has the suites of make test, in their order" "$(
+  grep -hvE '^(#|jobs:|$)' tests/check.suites tests/e2e.suites | sed 's/:.*//' >"$scratch/suites"
+  sed -n '/^    \$ make test$/,/^$/s/^    \(.*[^ 0-9]\) *[0-9]* passed  *[0-9]* failed  *[0-9.]* s$/\1/p' README.md |
+    diff "$scratch/suites" -)"
+sed -n '/^    \$ make demo$/,/^`/s/^    \([^ $]\)/\1/p' README.md |
+  sed 's/^[0-9]\. //; s/ \.\.\..*//; s/, in [0-9.]* s\. \| hands its mail to /\n/; s/\.$//; s/: client = .*//' >"$scratch/sentences"
+verdict "README.md shows the sentences of make demo" "$(
+  [ "$(grep -c . "$scratch/sentences")" -eq 11 ] || cat "$scratch/sentences"
+  while read -r sentence; do
+    grep -qF -e "$sentence" tests/e2e/demo || echo "$sentence"
+  done <"$scratch/sentences")"
+
 # A trap has an entry in TRAPS.md, which lists the tests that hold it; a test names the trap.
 trap_names() { # of marks such as "trap: a" or "traps: a, b", each with its file
   grep -rnoE '\btraps?: [a-z0-9]+(-[a-z0-9]+)+(, [a-z0-9]+(-[a-z0-9]+)+)*' tests --include=*.dlg --include=*.cpp \
@@ -246,8 +259,9 @@ verdict "a test names a trap by its name, not by a number" "$(
 
 # The words of tests/plain-words: in the pages for developers, in the texts, comments and test names of the
 # sources, and in what the programs print for --help.
-verdict "the pages for developers are in plain English" "$(
-  tests/check-words docs/FLOW.md docs/ARCHITECTURE.md docs/DECISIONS.md docs/TRAPS.md docs/HACKING.md)"
+verdict "the pages are in plain English" "$(
+  tests/check-words README.md docs/FLOW.md docs/ARCHITECTURE.md docs/DECISIONS.md docs/TRAPS.md docs/HACKING.md \
+    docs/METRICS.md docs/TAG.md docs/ROUTING.md)"
 find common mailer milter cf dist patches tests Makefile floors.txt -type f ! -path '*/corpus/*' ! -name '*.patch' \
   ! -name '*.pyc' ! -path cf/README.md ! -path patches/README.md ! -path tests/plain-words | sort >"$scratch/sources"
 verdict "the sources are in plain English" "$(
