@@ -49,7 +49,7 @@ SERVE_PACKAGES  := $(strip $(LDAP_PACKAGES) $(if $(call without,SYSTEMD),,libsys
                    $(if $(call without,PROMETHEUS),,prometheus-cpp-pull prometheus-cpp-core))
 
 WARN := -Wall -Wextra -Wconversion -Wshadow
-# glibc's checks need optimization, and a user who asks for them himself knows the level.
+# glibc's checks need optimization, and a user who asks for them knows the level.
 OPTIMIZED := $(filter-out -O0,$(lastword $(filter -O%,$(CXXFLAGS))))
 FORTIFY   := $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CXXFLAGS)),,$(if $(OPTIMIZED),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
 HARDEN    := $(FORTIFY) -D_GLIBCXX_ASSERTIONS -fstack-protector-strong -fstack-clash-protection \
@@ -163,7 +163,7 @@ $(FLOORS_KEPT): floors.txt tests/floors.sh $(foreach room,$(ROOMS),$(wildcard $(
 	@touch $@
 
 # lmtpq and lmtpq-secure.so must have been compiled from the same headers with the same flags:
-# mailer/io/secure_loader.h says why that is a file of its own.
+# mailer/io/secure_loader.h says why that is a separate file.
 SHARED_HEADERS := $(foreach room,$(COMMON_ROOMS) $(MAILER_ROOMS),$(wildcard $(room)/*.h))
 BUILD_ID = $(call once,BUILD_ID,$(VERSION)-$(shell (cat $(SHARED_HEADERS); \
              echo $(call quoted,$(strip $(COMPILE)))) | sha256sum | cut -c1-16))

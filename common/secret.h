@@ -1,5 +1,5 @@
 // Keys and passwords in memory and in files: wiped after use, and read with checks of the file's
-// owner and mode. Move-only; a move leaves no copy behind.
+// owner and mode. Move-only; a move leaves no copy in the source.
 #pragma once
 
 #include <sys/types.h>

@@ -71,7 +71,7 @@ void add_mailbox(const ProbeResult& result, const std::string& recipient, Json& 
 }  // namespace
 
 std::string to_json(const ProbeResult& result, const std::string& recipient) {
-  const char* const reached[] = {"nothing", "nonsense", "unsecured", "store"};
+  const char* const reached[] = {"nothing", "protocol-error", "unsecured", "store"};
   Json out{{"reached", reached[static_cast<int>(result.reached)]},
            {"peer", result.peer},
            {"connect_seconds", std::round(result.connect_seconds * 1e6) / 1e6}};

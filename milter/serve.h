@@ -1,7 +1,7 @@
 // Runs the milter: opens the socket as root, changes the user, goes into the background, answers
 // the MTA until SIGTERM or SIGINT, reloads on SIGHUP.
 //
-// Throws when the start fails, and leaves no socket behind. Otherwise ends the process.
+// Throws when the start fails, and then removes its socket. Otherwise ends the process.
 #pragma once
 
 #include <string>

@@ -1,9 +1,8 @@
 #!/bin/sh
-# Documents against the program: every option of --help stands in the man pages and the other way
-# round, what may stand in the configuration file is in lmtpq.conf.5, with the program's defaults; the
-# program takes the files that are shown; its own words are those that are quoted; the man pages have no
-# lint; what the pages for developers name exists, every trap of a test is in TRAPS.md, and texts are in
-# plain English.
+# Documents against the program: the man pages have exactly the options of --help; lmtpq.conf.5 has
+# exactly the keys of the configuration file, with the program's defaults; the program accepts the files
+# that are shown, and writes the texts that are quoted; the man pages have no lint; what the pages for
+# developers name exists, every trap of a test is in TRAPS.md, and texts are in plain English.
 # usage: check-docs.sh LMTPQ LMTPQ_MILTER
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -18,7 +17,7 @@ trap 'rm -rf "$scratch"' EXIT
 options_of() { # text of --help
   grep -oE '^ +(-[A-Za-z], )?--[a-z0-9-]+' | grep -oE -e '--[a-z0-9-]+' | sort -u
 }
-check_page() { # page; the program's options stand in $scratch/help
+check_page() { # page; the program's options are in $scratch/help
   sed -n 's/^\.It.* Fl -\([a-z0-9-]*\).*/--\1/p' "$1" | sort -u >"$scratch/page"
   verdict "$1: --help names options" "$([ -s "$scratch/help" ] || echo "none found")"
   verdict "$1 has every option of --help" "$(comm -23 "$scratch/help" "$scratch/page")"
@@ -103,11 +102,11 @@ keys_under "Above the sections, or in listeners" >"$scratch/listener-page"
 keys_under "Above the sections only" >"$scratch/top-page"
 verdict "the program has keys for its file, and for sections" "$(
   [ -s "$scratch/top-keys" ] && [ -s "$scratch/section-keys" ] && [ -s "$scratch/listener-keys" ] || echo "none found")"
-verdict "$conf_page has what may stand in a section, and no more" \
+verdict "$conf_page has exactly the keys of a section" \
   "$(diff "$scratch/section-keys" "$scratch/section-page")"
-verdict "$conf_page has what may stand in a listener's section, and no more" \
+verdict "$conf_page has exactly the keys of a listener's section" \
   "$(diff "$scratch/listener-keys" "$scratch/listener-page")"
-verdict "$conf_page has what may stand above the sections only, and no more" \
+verdict "$conf_page has exactly the keys that are allowed above the sections only" \
   "$(diff "$scratch/top-keys" "$scratch/top-page")"
 verdict "$conf_page has the program's defaults" "$(
   defaults_of serve | grep -v '^config ' | sort >"$scratch/defaults"
@@ -152,7 +151,7 @@ verdict "a probe that says whether mail would get there has Sendmail's file and 
   [ "$(grep -cE -e '--user' "$scratch/probes")" -ge 5 ] || echo "too few are shown"
   grep -vE -e '--config [^ ]+ (--user|--tls=encrypt)' "$scratch/probes")"
 
-# An empty value undoes what stands above: what the page says of each of these kinds.
+# An empty value overrides the one above the sections, as the page says of each of these kinds.
 verdict "an empty value is taken in a section" "$(
   sed -n "/^\.Ss Above the sections, or/,/^\.Ss/s/^\.It Ic \([a-z0-9-]*\) Ar \(FILE\|LIST\|USER\).*/\1/p" $conf_page |
     while read -r name; do
@@ -169,7 +168,7 @@ verdict "TLS.md quotes reasons" "$([ "$(grep -c . "$scratch/reasons")" -ge 20 ] 
 verdict "every reason of TLS.md is one that can be given" "$(while read -r words; do
   grep -qaF -e "$words" "$lmtpq" "${lmtpq%/*}/lmtpq-secure.so" $libraries || echo "$words"
 done <"$scratch/reasons")"
-# The same for the daemon's log lines: what stands in quotes, but for names, numbers and addresses.
+# The same for the daemon's log lines: the quoted texts without names, numbers and addresses.
 sed -n '/^| line |/,/^$/s/^| \(.*\) |[^|]*|$/\1/p; /^| in the journal |/,/^$/s/^| \([^|]*\)|.*/\1/p' docs/DAEMON.md |
   grep -o '`[^`]*`' | tr -d '`' | grep -v 'Start request\|^lmtpq.socket\|^drain-timeout' |
   sed 's/event=\([a-z]*\)/\n\1\n/g; s/\.\.\./\n/g; s/[a-z-]*="\{0,1\}/\n/g; s/[0-9] [0-9.]* /&\n/g; s/\(unix\|inet\):[^ ]*/\n/g; s/uid:1000//; s/[";]/\n/g' |
@@ -219,6 +218,19 @@ verdict "every path in the documents exists" "$(while read -r path; do
   [ -e "$path" ] || [ -e "$path.h" ] || [ -e "$path.cpp" ] || echo "$path"
 done <"$scratch/paths")"
 
+# The samples of README.md: the suites of make test, and what make demo prints between the log lines.
+verdict "README.md has the suites of make test, in their order" "$(
+  grep -hvE '^(#|jobs:|$)' tests/check.suites tests/e2e.suites | sed 's/:.*//' >"$scratch/suites"
+  sed -n '/^    \$ make test$/,/^$/s/^    \(.*[^ 0-9]\) *[0-9]* passed  *[0-9]* failed  *[0-9.]* s$/\1/p' README.md |
+    diff "$scratch/suites" -)"
+sed -n '/^    \$ make demo$/,/^`/s/^    \([^ $]\)/\1/p' README.md |
+  sed 's/^[0-9]\. //; s/ \.\.\..*//; s/, in [0-9.]* s\. \| hands its mail to /\n/; s/\.$//; s/: client = .*//' >"$scratch/sentences"
+verdict "README.md shows the sentences of make demo" "$(
+  [ "$(grep -c . "$scratch/sentences")" -eq 11 ] || cat "$scratch/sentences"
+  while read -r sentence; do
+    grep -qF -e "$sentence" tests/e2e/demo || echo "$sentence"
+  done <"$scratch/sentences")"
+
 # A trap has an entry in TRAPS.md, which lists the tests that hold it; a test names the trap.
 trap_names() { # of marks such as "trap: a" or "traps: a, b", each with its file
   grep -rnoE '\btraps?: [a-z0-9]+(-[a-z0-9]+)+(, [a-z0-9]+(-[a-z0-9]+)+)*' tests --include=*.dlg --include=*.cpp \
@@ -245,16 +257,62 @@ done <"$scratch/listed")"
 verdict "a test names a trap by its name, not by a number" "$(
   grep -rnE '\bT[0-9]{2}\b' tests common mailer milter --include=*.dlg --include=*.cpp --include=*.h)"
 
-# The words of tests/plain-words. The switch is for the string literals of common/, mailer/ and milter/: yes or no.
-check_texts_of_programs=no
-verdict "the pages for developers are in plain English" "$(
-  tests/check-words docs/FLOW.md docs/ARCHITECTURE.md docs/DECISIONS.md docs/TRAPS.md docs/HACKING.md)"
-echo 'We begin anew, so long as it lasts, and mend a slip.' >"$scratch/archaic"
-verdict "words that are not plain are found" "$(
-  [ "$(tests/check-words "$scratch/archaic" | grep -c .)" -eq 4 ] || tests/check-words "$scratch/archaic")"
-if [ $check_texts_of_programs = yes ]; then
-  verdict "the texts of the programs are in plain English" "$(
-    find common mailer milter -name '*.h' -o -name '*.cpp' | sort | xargs tests/check-words --code)"
-fi
+# The words of tests/plain-words: in the pages for developers, in the texts, comments and test names of the
+# sources, and in what the programs print for --help.
+verdict "the pages are in plain English" "$(
+  tests/check-words README.md docs/FLOW.md docs/ARCHITECTURE.md docs/DECISIONS.md docs/TRAPS.md docs/HACKING.md \
+    docs/METRICS.md docs/TAG.md docs/ROUTING.md)"
+find common mailer milter cf dist patches tests Makefile floors.txt -type f ! -path '*/corpus/*' ! -name '*.patch' \
+  ! -name '*.pyc' ! -path cf/README.md ! -path patches/README.md ! -path tests/plain-words | sort >"$scratch/sources"
+verdict "the sources are in plain English" "$(
+  for kind in h cpp c py dlg sh lua suites m4 mc conf service md; do
+    grep -q "\.$kind\$" "$scratch/sources" || echo "no .$kind file found"
+  done
+  grep -q '^tests/e2e/demo$' "$scratch/sources" || echo "no demo found"
+  xargs tests/check-words <"$scratch/sources")"
+for command in "" relay deliver serve probe keygen; do
+  "$lmtpq" $command --help
+done >"$scratch/all-help"
+"$milter" --help >>"$scratch/all-help"
+verdict "the output of --help is in plain English" "$(
+  [ "$(grep -c '^usage: ' "$scratch/all-help")" -eq 7 ] || echo "a program printed no usage"
+  tests/check-words "$scratch/all-help")"
+archaic=$(sed -n 's/^\([a-z]*\) -> .*/\1/p' tests/plain-words | head -1)
+planted() { # file, text: it is refused once, by the name of the file and the line
+  printf '%b\n' "$2" >"$scratch/$1"
+  [ "$(tests/check-words "$scratch/$1" | grep -c "/$1:[0-9]*: [a-z ]*: say ")" -eq 1 ] ||
+    echo "$1: $2: $(tests/check-words "$scratch/$1")"
+}
+verdict "a word that is not plain is refused in every kind of text" "$(
+  planted page.md "We begin $archaic."
+  planted page.md "We begin so\nlong."
+  planted text.cpp "log(\"begin $archaic\");"
+  planted text.cpp "log(\"this so \" \"long\");"
+  planted text.h "// begin $archaic"
+  planted text.h "// this is so\n// long"
+  planted text.py "# this is so\n# long"
+  planted raw.cpp "log(R\"(begin $archaic)\");"
+  planted name.cpp "CPPUNIT_TEST(begins$(echo "$archaic" | sed 's/^./\U&/'));"
+  planted text.py "log('begin $archaic')"
+  planted text.py "x = 1  # begin $archaic"
+  planted text.py "\"\"\"Begin $archaic.\"\"\""
+  planted text.py "log(f'begin {x} $archaic')"
+  planted name.py "def test_begins_$archaic(daemon):"
+  planted name.py "class TestBegins$(echo "$archaic" | sed 's/^./\U&/'):"
+  planted test_begins_$archaic.py ""
+  planted begins_$archaic.dlg ""
+  planted comment.dlg "# We begin $archaic"
+  planted check.suites "begins $archaic: true"
+  planted demo "#!/usr/bin/env python3\nprint('begin $archaic')"
+  planted help "  --again   begin $archaic")"
+spared() { # file, text: nothing is refused
+  printf '%b\n' "$2" >"$scratch/$1"
+  tests/check-words "$scratch/$1"
+}
+verdict "code and the traffic of dialogues are no texts" "$(
+  spared page.md "We call \`$archaic()\`.\n\n    $archaic"
+  spared code.cpp "#include \"$archaic.h\"\nint $archaic = '$archaic'[0];"
+  spared code.py "$archaic = 1"
+  spared traffic.dlg "mta>> $archaic")"
 
 close_suite

@@ -9,7 +9,7 @@ build=$1
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# Not what whoever runs this has set for make.
+# Without the make variables of the caller.
 make() {
   env -i PATH="$PATH" HOME="${HOME:-/}" TMPDIR="${TMPDIR:-/tmp}" make --no-print-directory "$@" </dev/null 2>&1
 }
@@ -91,7 +91,7 @@ verdict "WITH_LDAP=no and its like leave out their libraries and sources" "$(
   compile WITH_LDAP=no WITH_SASL=no WITH_SYSTEMD=no WITH_PROMETHEUS=no BUILD=build/less
   grep -oE -e '-l(ldap|lber|sasl2|systemd|prometheus[a-z-]*)|-c mailer/se[a-z/]*(ldap/ldap_|sasl_|metric|service_manager)[a-z_]*.cpp' "$notes" | head -3
   grep -q -e '-lssl' "$notes" || echo "OpenSSL is gone too")"
-verdict "WITH_LDAP=nonsense is refused" "$(
+verdict "WITH_LDAP=invalid is refused" "$(
   said=$(make -s -C "$tree" WITH_LDAP=0) && echo accepted
   case $said in *"WITH_LDAP=0: expected yes or no"*) ;; *) echo "$said" ;; esac)"
 verdict "a package that is not installed is named, with the remedy" "$(

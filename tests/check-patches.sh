@@ -15,7 +15,7 @@ digest_of() { # folder
   (cd "$1" && find . -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum)
 }
 # On a copy of the tree: forth and back again.
-applies() { # patch, tree, words that must not stand in patch's output
+applies() { # patch, tree, words that patch must not print
   rm -rf "$scratch/tree"
   mkdir "$scratch/tree"
   tar -c -C "$2" --exclude=./obj. . | tar -x -C "$scratch/tree"
@@ -25,10 +25,10 @@ applies() { # patch, tree, words that must not stand in patch's output
       ! grep -qE "$3" "$scratch/said" || { echo "$direction:" && cat "$scratch/said"; }
     [ $direction != --forward ] || [ "$(digest_of "$scratch/tree")" != "$before" ] || echo "it changes nothing"
   done
-  [ "$(digest_of "$scratch/tree")" = "$before" ] || echo "other files are left behind it"
+  [ "$(digest_of "$scratch/tree")" = "$before" ] || echo "patch left other files"
 }
 
-warnings() { # log: without line numbers, as often as they stand there
+warnings() { # log: without line numbers, each as often as it is there
   grep -E 'warning:' "$1" | sed -E 's/:[0-9]+(:[0-9]+)?:/:/' | sort
 }
 new_warnings() { # of the stock one, of the patched one

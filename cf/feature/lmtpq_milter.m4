@@ -3,9 +3,9 @@ dnl
 dnl What it is: an X line, its place in InputMailFilters, and the macros that the milter needs.
 dnl What it does not know: the policy (milter.conf), and the mailers that read the tag.
 dnl Read by: m4 with Sendmail's cf.m4, as a FEATURE, or by include with the arguments as
-dnl   LMTPQ_MILTER_SOCKET and LMTPQ_MILTER_FAILURE. Filters and macros that stand above it are kept.
+dnl   LMTPQ_MILTER_SOCKET and LMTPQ_MILTER_FAILURE. Filters and macros defined above it are kept.
 dnl Failure: an "*** ERROR" from m4, exit status 1, and in place of the filter a line on which
-dnl   Sendmail refuses to start. Else mail would go on untagged, and nobody would hear of it.
+dnl   Sendmail refuses to start. Otherwise mail would be delivered without tags, and nobody would notice.
 dnl Sources: cf/README and doc/op/op.me of Sendmail; milter.c, srvrsmtp.c.
 dnl
 dnl Only what every m4 has (no regexp, no patsubst), as in Sendmail's own files.

@@ -7,7 +7,7 @@ dnl What it does not know: the store; the options of `lmtpq relay', which pass u
 dnl   --mta-timeout and --data-done-timeout are looked for; the daemon's settings.
 dnl Read by: m4 with Sendmail's cf.m4, after MAILER(`local') and MAILER(`smtp'), whose rulesets
 dnl   it names. All knobs are read here, so they, MODIFY_MAILER_FLAGS and
-dnl   confTO_DATAFINAL stand above.
+dnl   confTO_DATAFINAL must come before this file.
 dnl Failure: an "*** ERROR" from m4, exit status 1, and in place of the mailers a line on which
 dnl   Sendmail refuses to start. A missing mailer would bounce mail instead.
 dnl Sources: cf/README and doc/op/op.me of Sendmail; deliver.c, readcf.c; RFC 2033.
@@ -38,7 +38,7 @@ ifdef(`_MAILER_cyrusv2_',
 	`_LMTPQ_ERROR_(`MAILER(cyrusv2) already defines the mailer, drop one of the two')',
 	`define(`_MAILER_cyrusv2_')')
 
-dnl ---- what may stand in an M line ----
+dnl ---- what an M line may contain ----
 dnl A comma ends a field of an M line and a backslash escapes in it (munchstring in readcf.c).
 dnl $u in A= turns F=z off without a word to the sender (deliver.c).
 define(`_LMTPQ_CHARACTERS_',
@@ -183,8 +183,8 @@ ifelse(_LMTPQ_FORM_, `daemon', `ifdef(`_LMTPQ_FAILED_', `',
 	`ifdef(`confTO_DATAFINAL', `_LMTPQ_PATIENCE_(_LMTPQ_SECONDS_(confTO_DATAFINAL, `', `0'))')')')
 
 dnl ---- the fields of the two lines ----
-dnl X and z: dot-stuffing and LMTP, which lmtpq needs. S: U= holds whoever the sender is; a daemon
-dnl has no U=.
+dnl X and z: dot-stuffing and LMTP, which lmtpq needs. S: U= applies whatever the sender is; a
+dnl daemon has no U=.
 define(`_LMTPQ_FLAGS_', _AP_(`_ADDCHAR_',
 	_MODMF_(CONCAT(_DEF_CYRUSV2_MAILER_FLAGS, CYRUSV2_MAILER_FLAGS), `CYRUSV2'),
 	ifelse(_LMTPQ_FORM_, `program', `SXz', `Xz')))
@@ -201,7 +201,7 @@ define(`_LMTPQ_LIMITS_', `ifelse(index(_LMTPQ_TAIL_, `$'), `-1',
 	`_OPTINS(`CYRUSV2_MAILER_MAXMSGS', `m=', `, ')_OPTINS(`CYRUSV2_MAILER_MAXRCPTS', `r=', `, ')',
 	`m=1, r=1, ')')
 define(`_LMTPQ_QGRP_', `ifelse(defn(`CYRUSV2_MAILER_QGRP'), `', `', ` Q=CYRUSV2_MAILER_QGRP,')')
-dnl W=: by default Sendmail waits for a mailer that does not exit for ever.
+dnl W=: by default Sendmail waits forever for a mailer that does not exit.
 define(`_LMTPQ_RUN_', `ifelse(_LMTPQ_FORM_, `program',
 	`P=LMTPQ_MAILER_PATH, F=$1, U=LMTPQ_MAILER_USER, W=1m', `P=[IPC], F=$1')')
 define(`_LMTPQ_A_', `ifelse(_LMTPQ_FORM_, `program', `lmtpq relay`'_LMTPQ_Q_(`$1')`'_LMTPQ_TAIL_',

@@ -67,7 +67,8 @@ void Delivery::decide(const DeliveryRequest& request, MessageState& message,
 void Delivery::ask_stores(PoolList& pools, MessageState& message, Attempt& attempt) const {
   const Claim claim = claim_mailboxes(message, attempt);
   if (!claim) {
-    message.decide_rest(Trouble::kBusy, "deliveries to one of these mailboxes");
+    message.decide_rest(Trouble::kBusy,
+                        "one of these mailboxes is at its limit (see --mailbox-limit)");
     return;
   }
   attempt.stores = StoresToTry(pools.order());

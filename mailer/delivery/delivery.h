@@ -3,7 +3,7 @@
 // It leases a connection, idle or new, and runs a transaction on it. Recipients that are still
 // undecided go into another transaction: on a new connection, at the next store, or they get a
 // temporary outcome. Before end of data a lost connection is replaced; after it never, since the
-// store may have the message (docs/ARCHITECTURE.md).
+// store may have the message (docs/DECISIONS.md, "Rules that every change keeps").
 //
 // Has no state of a message, so that several threads may deliver parts at once. Settings, pools,
 // log and services must outlive it.

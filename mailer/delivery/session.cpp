@@ -82,7 +82,7 @@ bool Session::next_input() {
 }
 
 void Session::send_421() {
-  server_.goodbye({4, 3, 2}, "Shutting down");
+  server_.close({4, 3, 2}, "Shutting down");
   flush();
 }
 

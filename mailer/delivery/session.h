@@ -2,9 +2,9 @@
 // DeliveryAgent, writes the replies. The same class serves Sendmail on two pipes and a client of
 // the daemon on a socket.
 //
-// A session is used by one thread; settings, agent and log outlive it. A client that disconnects,
-// stalls, or sends nothing for too long ends the session. A message whose end of data was not read
-// is discarded, never delivered.
+// A session is used by one thread or fiber; settings, agent and log outlive it. A client that
+// disconnects, stalls, or sends nothing for too long ends the session. A message whose end of data
+// was not read is discarded, never delivered.
 #pragma once
 
 #include <functional>

@@ -15,7 +15,7 @@ namespace lmtpq::mailer {
 
 class DescriptorChannel : public Channel {
  public:
-  // Which comes first when bytes can be read and bytes are to be written.
+  // Which comes first when there are bytes to read and bytes to write.
   enum class Order {
     kReadFirst,   // as Channel requires it
     kWriteFirst,  // for a peer whose early input cannot affect our output; saves a system call

@@ -26,10 +26,10 @@ LayeredChannel::LayeredChannel(std::unique_ptr<Channel> below, std::unique_ptr<L
 }
 
 LayeredChannel::~LayeredChannel() {
-  // After half a record the peer could not read a goodbye. To complete that record now could send
-  // the end of a message that the sender counts as not sent.
+  // After half a record the peer could not read a closing message. To complete that record now
+  // could send the end of a message that the sender counts as not sent.
   if (state_ != State::kFailed && !below_ended_ && record_.plain == 0) {
-    layer_->say_goodbye(unsent_);
+    layer_->seal_end(unsent_);
     try_to_write(unsent_);
   }
 }
@@ -79,7 +79,7 @@ IoStatus LayeredChannel::exchange_below(std::string_view& out, std::string& in, 
     return report_end();
   }
   if (status == IoStatus::kClosed) {
-    // The goodbye was reported before. Another kClosed says that writing is over, too.
+    // The end was reported before. Another kClosed says that writing is over, too.
     return first_end ? IoStatus::kProgress : IoStatus::kClosed;
   }
   // Records that carry nothing for the caller must not keep it beyond its deadline.

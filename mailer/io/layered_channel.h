@@ -4,9 +4,10 @@
 // sealed into. So the last byte of a message counts as sent neither while it is still in a buffer
 // here, nor later than it left.
 //
-// One thread; owns the channel below and the layer. Destruction sends the layer's goodbye, if the
-// peer can still read one, and closes. A failure of the layer (a bad record, a stream that ends
-// without the layer's goodbye) is kFailed with the layer's text, from then on always.
+// One thread or fiber; owns the channel below and the layer. Destruction sends the layer's closing
+// message (TLS: close_notify), if the peer can still read one, and closes. A failure of the layer
+// (a bad record, a stream that ends without a closing message) is kFailed with the layer's text,
+// from then on always.
 #pragma once
 
 #include <memory>
@@ -31,13 +32,13 @@ class Layer {
   // failure(); bytes opened before the failure are in `plain`. With an empty `sealed`, it returns
   // what the layer may hold already.
   virtual bool open(std::string_view sealed, std::string& plain, std::string& answer) = 0;
-  // For the log: how the peer ended the stream, with the layer's goodbye or without it.
+  // For the log: how the peer ended the stream, with the layer's closing message or without it.
   virtual std::string ending() const = 0;
-  // The peer's goodbye in the layer has come: no more will follow.
+  // The peer's closing message has come: no more will follow.
   virtual bool ended() const = 0;
   virtual const std::string& failure() const = 0;
-  // Appends our own goodbye, if the layer has one. Seal nothing after it.
-  virtual void say_goodbye(std::string& /*sealed*/) {}
+  // Appends our closing message, if the layer has one. Seal nothing after it.
+  virtual void seal_end(std::string& /*sealed*/) {}
 };
 
 class LayeredChannel : public Channel {
@@ -57,7 +58,7 @@ class LayeredChannel : public Channel {
  private:
   enum class State {
     kOpen,
-    kEnding,  // the peer's goodbye came; what it sent before is being handed out
+    kEnding,  // the peer's closing message came; what it sent before is being handed out
     kEnded,   // kClosed was returned: the caller may go on writing
     kFailed,
   };

@@ -5,8 +5,7 @@
 // meantime; a Scheduler does that. A Scheduler belongs to one thread and outlives the fibers on it.
 // Deadlines end every wait.
 //
-// Why: with a thread per client, every command costs a context switch; these switches were a third
-// of the daemon's CPU.
+// Why there are fibers, and why all waiting is here: docs/DECISIONS.md, "The daemon".
 #pragma once
 
 #include <poll.h>

@@ -1,4 +1,4 @@
-// The client's side of an LMTP session (RFC 2033): what talks to the store. Bytes in, bytes out.
+// The client's side of an LMTP session (RFC 2033), towards the store. Bytes in, bytes out.
 //
 // The client keeps a queue of the replies that the store owes us. A command that is sent adds one,
 // the end of data adds one per accepted recipient, and each reply removes the oldest. A reply to an
@@ -13,9 +13,8 @@
 // - RFC 2033 section 4.2: one final reply per accepted recipient, in order.
 // - RFC 2920: a 354 although no recipient was accepted breaks the connection; Cyrus would file an
 //   empty message if we sent a lone dot.
-// - RFC 3030: one reply per BDAT chunk; the last chunk gets one per accepted recipient, and a
-// single
-//   one if there is none.
+// - RFC 3030: one reply per BDAT chunk; the last chunk gets one per accepted recipient, or
+//   a single one if there is none.
 // - Cyrus's TRACE: RSET clears the id, so RSET begins every transaction but the first.
 #pragma once
 

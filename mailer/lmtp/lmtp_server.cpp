@@ -146,7 +146,7 @@ bool LmtpServer::count_idle_command() {
   if (limits_.max_idle_commands == 0 || idle_commands_ <= limits_.max_idle_commands) {
     return false;
   }
-  goodbye({4, 7, 0}, "Too many commands without a message");
+  close({4, 7, 0}, "Too many commands without a message");
   return true;
 }
 
@@ -181,7 +181,7 @@ void LmtpServer::helo(std::string_view) { reply(500, {5, 5, 1}, "This is LMTP; u
 
 void LmtpServer::mail(std::string_view argument) {
   if (draining_) {
-    goodbye({4, 3, 2}, "Shutting down; try again later");
+    close({4, 3, 2}, "Shutting down; try again later");
     return;
   }
   const auto parsed = parse_mail(argument);
@@ -259,7 +259,7 @@ void LmtpServer::trace(std::string_view id) {
   reply(250, {2, 0, 0}, "Ok TRACEID=<" + trace_.text() + ">");
 }
 
-void LmtpServer::goodbye(const EnhancedStatus& status, std::string_view text) {
+void LmtpServer::close(const EnhancedStatus& status, std::string_view text) {
   if (const unsigned now = in(state_); (now & kBeforeData) != 0) {
     reply(421, status, text);
     state_ = ServerState::kClosed;

@@ -1,5 +1,5 @@
-// The server's side of an LMTP session (RFC 2033): what Sendmail talks to. Bytes in; reply bytes
-// and events out.
+// The server's side of an LMTP session (RFC 2033), towards Sendmail and other clients. Bytes in;
+// reply bytes and events out.
 //
 // A table of verbs and states. MAIL, RCPT and DATA are answered at once; each recipient's outcome
 // is reported after the end of data, by answer(). One object per client connection, one thread. It
@@ -8,9 +8,8 @@
 // RFC 2033, RFC 5321 section 4.1. Because of Sendmail:
 // - DATA is never refused with 5xx while there is a recipient;
 // - each reply is one line with an enhanced status;
-// - 421 is sent only before DATA, and only to end the session: after the end of data it would cost
-// the
-//   other recipients their answers.
+// - 421 is sent only before DATA, and only to end the session: after the end of data it would
+//   cost the other recipients their answers.
 // IGNOREQUOTA and TRACE work as in Cyrus: a trace id also applies to the messages that follow,
 // until RSET.
 #pragma once
@@ -74,7 +73,7 @@ class LmtpServer {
   // We are stopping: the next MAIL gets 421 4.3.2. An open transaction continues to its end.
   void drain() { draining_ = true; }
   // Sends 421 and ends the session. Does nothing from DATA on.
-  void goodbye(const EnhancedStatus& status, std::string_view text);
+  void close(const EnhancedStatus& status, std::string_view text);
   ServerState state() const { return state_; }
 
  private:

@@ -34,7 +34,7 @@ void check_file(const struct stat& file, const std::string& path) {
   }
   if (file.st_size > static_cast<off_t>(RouteFile::kMaxSize)) {
     throw ConfigError(path + ": larger than " + std::to_string(RouteFile::kMaxSize >> 20) +
-                      " MiB; use a directory (--route-ldap) for so many routes");
+                      " MiB; use a directory for this many routes (--route-ldap)");
   }
 }
 

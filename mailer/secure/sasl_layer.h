@@ -24,7 +24,7 @@ class SaslLayer : public Layer {
   std::optional<std::size_t> seal(std::string_view plain, std::string& sealed) override;
   bool open(std::string_view sealed, std::string& plain, std::string& answer) override;
   std::string ending() const override { return "the peer closed the connection"; }
-  bool ended() const override { return false; }  // such a layer has no goodbye
+  bool ended() const override { return false; }  // such a layer has no closing message
   const std::string& failure() const override { return failure_; }
 
  private:

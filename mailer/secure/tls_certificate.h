@@ -23,7 +23,7 @@ CertificateFacts certificate_facts(X509* certificate, std::time_t now);
 // RFC 2253, as `openssl x509 -nameopt RFC2253` prints it.
 std::string subject_of(X509* certificate);
 
-// RFC 5929 section 4: a digest of the certificate, by the hash of its own signature; SHA-256 if
+// RFC 5929 section 4: a digest of the certificate, by the hash of its signature; SHA-256 if
 // that is MD5 or SHA-1. Empty: its signature has no separate hash (Ed25519).
 std::string server_end_point(X509* certificate);
 

@@ -86,7 +86,7 @@ std::string TlsLayer::ending() const {
                  : "the peer closed the connection without TLS close_notify";
 }
 
-void TlsLayer::say_goodbye(std::string& sealed) {
+void TlsLayer::seal_end(std::string& sealed) {
   if (failure_.empty()) {
     ERR_clear_error();
     SSL_shutdown(connection_);
@@ -128,7 +128,7 @@ std::string TlsLayer::exporter() const {
 }
 
 void TlsLayer::take(std::string_view sealed) {
-  // Bytes after a failure or a goodbye would never be read.
+  // Bytes after a failure or a close_notify would never be read.
   if (sealed.empty() || !failure_.empty() || ended()) {
     return;
   }

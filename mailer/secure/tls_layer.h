@@ -32,7 +32,7 @@ class TlsLayer : public TlsConnection {
   std::string ending() const override;
   bool ended() const override;
   const std::string& failure() const override { return failure_; }
-  void say_goodbye(std::string& sealed) override;
+  void seal_end(std::string& sealed) override;
 
   const TlsFacts& facts() const override { return facts_; }
   bool showed_certificate() const override {

@@ -1,8 +1,8 @@
 // The parts that a build may leave out: make WITH_LDAP=no, WITH_SASL=no, WITH_SYSTEMD=no,
 // WITH_PROMETHEUS=no.
 //
-// Only this module knows which of them are there. What is missing has a source file no_NAME.cpp in
-// the place of its own ones; the Makefile chooses.
+// Only this module knows which of them are there. For a part that is left out, the Makefile
+// compiles no_NAME.cpp instead of its sources.
 #pragma once
 
 #include <string>

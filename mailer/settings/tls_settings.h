@@ -35,8 +35,8 @@ struct TlsSettings {
   // The text of the file that holds the key, read before root's rights are given up. Empty: the
   // file is read at the first use.
   Secret key;
-  std::string
-      name;  // the name that the certificate must have, also sent as SNI; empty: DEST's host
+  // The name that the certificate must have, also sent as SNI. Empty: DEST's host.
+  std::string name;
   // SHA-256 of a certificate or public key: 64 hexadecimal digits in lower case, without colons.
   std::vector<std::string> fingerprints;
   int least_version = 0;  // kTls12 and the like

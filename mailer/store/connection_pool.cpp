@@ -226,8 +226,8 @@ void ConnectionPool::close_one(Lock& lock, PooledConnection connection) {
   --open_;
 }
 
-// Without the lock, as the goodbye may wait for the store. A store that does not answer is waited
-// for once, not for each connection.
+// Without the lock, as QUIT waits for the reply. A store that does not answer is waited for once,
+// not for each connection.
 void ConnectionPool::close(IdleConnections::List connections) {
   const Deadline latest = Clock::now() + store().settings.timeouts.quit;
   for (PooledConnection& connection : connections) {

@@ -9,8 +9,8 @@
 // reason of the last dial. The daemon's PoolJanitor probes stores that are down, so that no message
 // has to wait for the connect timeout, and closes expired idle connections.
 //
-// May be used by several threads. A Lease belongs to one thread, and must end before its pool does.
-// Only connections in a clean state are kept; all others are closed when they come back.
+// May be used by several threads. A Lease belongs to one thread or fiber, and must end before its
+// pool does. Only connections in a clean state are kept; all others are closed when they come back.
 #pragma once
 
 #include <deque>

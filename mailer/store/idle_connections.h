@@ -1,7 +1,7 @@
 // The idle connections of one pool, and the limits after which a connection is closed.
 //
 // Nothing here closes a connection: the pool takes it out of this list and closes it without its
-// lock, because the goodbye may have to wait for the store. Expired connections are taken out once
+// lock, because QUIT may have to wait for the store. Expired connections are taken out once
 // a second (PoolJanitor calls ConnectionPool::close_expired()), and when one is about to be used.
 // Not thread-safe, except expired() and end_of_life(): the pool calls the rest under its lock.
 #pragma once
@@ -41,7 +41,7 @@ class IdleConnections {
 
   // Whether a connection is over one of the limits.
   bool expired(const PooledConnection& connection, Clock::time_point now) const;
-  // When the `number`th connection of the pool, made now, is to be closed: after the lifetime, give
+  // When the `number`th connection of the pool, made now, expires: after the lifetime, give
   // or take a tenth, so that connections made together are not replaced together.
   Clock::time_point end_of_life(unsigned number, Clock::time_point now) const;
 

@@ -1,7 +1,7 @@
 // A connection to a store, taken from its ConnectionPool for one delivery.
 //
-// A Lease belongs to one thread and must end before its pool does. At its end the connection is
-// closed, unless give_back() was called before and the connection can be used again.
+// A Lease belongs to one thread or fiber and must end before its pool does. At its end the
+// connection is closed, unless give_back() was called before and the connection can be used again.
 #pragma once
 
 #include <memory>

@@ -1,7 +1,7 @@
 // The pools of the stores that one message may go to, in the order of the settings.
 //
-// `relay` and `deliver` make a list of their own pools, and prefer an idle connection to any of
-// the stores to the order of the stores. The daemon's pools are shared by all deliveries; nobody
+// `relay` and `deliver` have private pools, and prefer an idle connection to any of the stores to
+// the order of the stores. The daemon's pools are shared by all deliveries; nobody
 // may prefer, count or close their idle connections through this list.
 // May be used by several threads.
 #pragma once
@@ -22,7 +22,7 @@ class PoolList {
 
   std::size_t size() const { return pools_.size(); }
   ConnectionPool& operator[](std::size_t store) { return *pools_[store]; }
-  // In which order the stores are to be tried for one message.
+  // The order in which to try the stores for one message.
   std::vector<ConnectionPool*> order() const { return store_order(pools_, balance_); }
 
   // With Balance::kReuse only; otherwise there is nothing to take, and nothing to close.

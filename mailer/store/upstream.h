@@ -3,9 +3,9 @@
 // It moves bytes between the two, adds TLS and the login's security layer, and sends messages. It
 // does not decide when TLS or a login is used (Connector) or what a reply means (outcome.h).
 //
-// One thread, except cut(). The settings must outlive it. Destruction closes the connection. After
-// a failure client().state() is kBroken with a reason, and dot_sent() tells whether the store may
-// have filed the message.
+// One thread or fiber at a time, except cut(). The settings must outlive it. Destruction closes the
+// connection. After a failure client().state() is kBroken with a reason, and dot_sent() tells
+// whether the store may have filed the message.
 #pragma once
 
 #include <memory>

@@ -1,7 +1,7 @@
 """What a program uses: CPU and memory of a process and of everything below it.
 
 What it is: Meter(pid); cpu() grows by what was used since, peak() is the most memory since reset().
-Failure: a process that ends meanwhile counts with what its parent was told of it by wait(2).
+Failure: of a process that has ended, what its parent learned from wait(2) counts.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What stands between the load and the store: nothing, HAProxy, Dovecot's LMTP proxy, lmtpq serve.
+"""What is between the load and the store: nothing, HAProxy, Dovecot's LMTP proxy, lmtpq serve.
 
 What it is: Middle, which listens on `port` from start() to stop(), and hands on to one store by TCP.
 What it does not know: the load, what is measured.
@@ -55,7 +55,7 @@ listen lmtp
 
 
 class HaProxy(Middle):
-  """It passes bytes on, so each client's connection has one of its own at the store."""
+  """It passes bytes on, so each client's connection has a separate one to the store."""
   name = 'HAProxy, one thread'
   threads = '  nbthread 1\n'
 
@@ -93,8 +93,8 @@ passdb {{
 
 
 class DovecotProxy(Middle):
-  """Each transaction dials the store. It has no AUTH towards a store, so no store that asks for a
-  login can be behind it; and Debian's Cyrus offers no TLS where it asks for none."""
+  """Each transaction dials the store. It has no AUTH towards a store, so it cannot serve a store
+  that asks for a login; and Debian's Cyrus offers no TLS where it asks for none."""
   name = "Dovecot's LMTP proxy"
 
   def command(self) -> list:

@@ -2,7 +2,7 @@
 
 What it is: Postfix, the two programs, fetched when they are missing; Sink, a running smtp-sink;
   Load, one run of smtp-source.
-What it does not know: what stands between the two.
+What it does not know: what is between the two.
 Failure: NotToBeHad without the package; Failed when smtp-source was not answered as it expects, for
   it then stops at once.
 """
@@ -44,8 +44,8 @@ class Load:
   connections: int = 8
   size: int = 4096
   recipients: int = 1
-  reuse: bool = True  # else each message has a connection of its own
-  numbered: bool = False  # each message to a mailbox of its own
+  reuse: bool = True  # otherwise each message has a separate connection
+  numbered: bool = False  # each message to a different mailbox
 
   def seconds(self, postfix: Postfix, port: int, to: str = 'bench@store.test') -> float:
     """How long the whole load takes through this port."""

@@ -1,6 +1,6 @@
 """Programs that take turns under the same load.
 
-What it is: take_turns(), which starts each program anew, warms it, and gives one Cell for each.
+What it is: take_turns(), which starts each program again, warms it, and gives one Cell for each.
 Failure: Failed when the store has not got what was sent.
 """
 

@@ -51,7 +51,7 @@ class Setting:
 
 
 class SecureCyrus(Cyrus):
-  """With TLS and a login on `lmtp_port`, and `open_port` for whoever comes, with TLS who wants it."""
+  """With TLS and a login on `lmtp_port`, and `open_port` for all clients, with TLS on request."""
 
   def __init__(self, scratch: Scratch, name: str, mechanisms: str):
     super().__init__(scratch, name)

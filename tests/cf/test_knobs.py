@@ -185,7 +185,7 @@ class TestErrors:
 
   def test_sendmail_refuses_to_start_on_a_cf_made_in_spite_of_an_error(self, cf):
     made = cf.make(mc())
-    made.path.write_text(cf.m4(mc(define('CYRUSV2_MAILER_ARGS', 'nonsense'))).stdout)
+    made.path.write_text(cf.m4(mc(define('CYRUSV2_MAILER_ARGS', 'invalid'))).stdout)
     said = made.run('-bv', 'postmaster')
     assert 'unknown configuration line' in said
     assert 'deliverable' not in said

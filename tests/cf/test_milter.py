@@ -127,7 +127,7 @@ class TestMilterErrors:
     assert (self.refused(cf, feature('unix:/a', flag))
             == f'FAILURE is "{flag}": expected T, 4, R or nothing')
 
-  @pytest.mark.parametrize('arguments', [('nonsense',), ('', 'x'), ('unix:/a', 'T', '5m')])
+  @pytest.mark.parametrize('arguments', [('invalid',), ('', 'x'), ('unix:/a', 'T', '5m')])
   def test_leave_no_filter_and_a_cf_on_which_sendmail_does_not_start(self, cf, arguments):
     made = cf.make(mc())
     text = cf.m4(mc(feature(*arguments))).stdout
@@ -156,7 +156,7 @@ class TestMilterErrors:
             == 'confINPUT_MAIL_FILTERS is set below it without lmtpq, add it there')
 
   def test_do_not_hide_those_of_the_mailers(self, cf):
-    made = cf.m4(mc(feature('x') + define('CYRUSV2_MAILER_ARGS', 'nonsense')))
+    made = cf.m4(mc(feature('x') + define('CYRUSV2_MAILER_ARGS', 'invalid')))
     assert made.returncode == 1
     assert 'ERROR: FEATURE(lmtpq_milter): SOCKET' in made.stderr
     assert 'ERROR: MAILER(lmtpq): CYRUSV2_MAILER_ARGS' in made.stderr

@@ -50,7 +50,7 @@ class TestDataFinal:
             == ['--mta-timeout=1200s', '--trace=off'])
 
   @pytest.mark.parametrize('own', ['--mta-timeout=15m', '--trace=off --mta-timeout 15m'])
-  @pytest.mark.parametrize('text', ['20m', '5m', 'nonsense'])
+  @pytest.mark.parametrize('text', ['20m', '5m', 'invalid'])
   def test_gives_way_to_an_mta_timeout_of_the_admin(self, cf, own, text):
     knobs = datafinal(text) + define('LMTPQ_MAILER_ARGS', own)
     assert arguments(cf, knobs) == own.split()

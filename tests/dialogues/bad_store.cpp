@@ -92,7 +92,7 @@ class BadStore : public Peer {
     }
     in_data_ = false;
     if (unearned_) {
-      stage_.fail(name_ + ": a dot behind a 354 that no recipient earned");
+      stage_.fail(name_ + ": a dot after a 354, although no recipient was accepted");
     }
     file();
   }

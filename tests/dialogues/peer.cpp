@@ -107,9 +107,9 @@ bool ScriptedPeer::play(const Step& step) {
       return stage_.marked(step.text);
     case Kind::kSeeEnd:
       return ended_;
-    case Kind::kHearNothing:
+    case Kind::kReceiveNothing:
       if (!unread().empty()) {
-        fail(step, "heard \"" + shown(unread()) + "\"");
+        fail(step, "received \"" + shown(unread()) + "\"");
       }
       return true;
     case Kind::kWait:

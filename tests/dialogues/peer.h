@@ -23,7 +23,7 @@ class Stage {
   void mark(const std::string& name) { marks_.insert(name); }
   bool marked(const std::string& name) const { return marks_.count(name) > 0; }
   void ask_to_terminate() { terminate_ = true; }
-  // True once for each SIGTERM that is to be sent.
+  // True once for each SIGTERM that the script sends.
   bool take_termination() { return std::exchange(terminate_, false); }
 
  private:

@@ -12,10 +12,11 @@
 //   transport: inet | player: binary | player: memory | file NAME: text
 //   exit: 0 | log: PATTERN | log-not: PATTERN | log 3x: PATTERN | out: PATTERN | err: PATTERN
 //
-//   PEER is mta, stdin, store, store2, store3 ...; the stores are numbered in the order of the
-//   DESTs. PEER> text          sends text and CRLF       PEER>> text    sends text alone PEER<
-//   PATTERN       must come now, with CRLF PEER 30x> text {n}  thirty times, {n} counts from 1
-//   (also with >> and <)
+//   PEER is mta, stdin, store, store2, store3 ...; stores are numbered in the order of the DESTs.
+//
+//   PEER> text          sends text and CRLF       PEER>> text    sends text alone
+//   PEER< PATTERN       must come now, with CRLF
+//   PEER 30x> text {n}  thirty times, {n} counts from 1 (also with >> and <)
 //
 //   {998*x}             in any text: that many of that byte
 //
@@ -27,7 +28,7 @@
 //   PEER: dribbles      sends one byte at a time from now on
 //   PEER: marks NAME | awaits NAME      order between peers
 //   PEER: sees end      lmtpq must close now
-//   PEER: waits 50 ms | hears nothing   nothing more has come by now
+//   PEER: waits 50 ms | receives nothing   nothing more has come by now
 //   mta: terminates     lmtpq gets SIGTERM
 //
 //   mta: opens                        greeting, LHLO and its answer
@@ -71,7 +72,7 @@ struct Step {
     kMark,
     kAwait,
     kSeeEnd,
-    kHearNothing,
+    kReceiveNothing,
     kWait,  // `size` milliseconds
     kTerminate,
   };

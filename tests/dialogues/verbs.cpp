@@ -194,7 +194,7 @@ constexpr Verb kVerbs[] = {
     {Side::kEither, "dribbles", single<Kind::kDribble>},
     {Side::kEither, "marks", single<Kind::kMark>},
     {Side::kEither, "awaits", single<Kind::kAwait>},
-    {Side::kEither, "hears nothing", single<Kind::kHearNothing>},
+    {Side::kEither, "receives nothing", single<Kind::kReceiveNothing>},
     {Side::kEither, "waits", waits},
     {Side::kEither, "sees end", single<Kind::kSeeEnd>},
     {Side::kClient, "terminates", single<Kind::kTerminate>},

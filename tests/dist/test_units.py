@@ -151,7 +151,7 @@ def test_the_daemon_has_descriptors_for_its_clients_and_threads_to_dial(defaults
 
 def test_after_a_mistake_in_the_configuration_it_is_not_started_again(build, scratch):
   broken = scratch.path / 'broken.conf'
-  broken.write_text('nonsense = 1\n')
+  broken.write_text('unknown = 1\n')
   ended = {'lmtpq.service': run(build / 'lmtpq', 'serve', f'--config={broken}'),
            'lmtpq-milter.service': run(build / 'lmtpq-milter', f'--config={broken}',
                                        '--foreground')}

@@ -78,7 +78,7 @@ class TestDaemonForSendmail:
       uses += [int(line['conn-use']) for line in mail.recipient_lines(qid)]
     assert uses == [1, 2, 3]
 
-  def test_a_bounce_and_recipients_of_other_hosts_have_transactions_of_their_own(self, mail):
+  def test_a_bounce_and_recipients_of_other_hosts_have_separate_transactions(self, mail):
     mail.with_daemon()
     user, other = mail.mailbox('alice'), mail.mailbox('bob')
     raw = message()

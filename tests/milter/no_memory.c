@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 struct Control {
-  _Atomic uint32_t one_in;        /* so many requests of anybody is refused; 0: none */
-  _Atomic uint32_t new_one_in;    /* so many of C++'s */
+  _Atomic uint32_t one_in;        /* one in this many requests is refused; 0: none */
+  _Atomic uint32_t new_one_in;    /* the same for C++'s operator new */
   _Atomic uint32_t countdown;     /* the request that finds 1 is refused; 0: none */
   _Atomic uint32_t new_countdown; /* of C++'s */
   _Atomic uint32_t refused;

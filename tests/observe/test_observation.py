@@ -203,7 +203,11 @@ def test_json_has_the_same(daemon):
   store = next(store for store in shown['stores'] if store['destination'] == daemon.store.address)
   assert (shown['messages'], shown['clients'], shown['most_clients']) == (7, 0, 50)
   assert (store['sent'], store['deferred'], store['refused']) == (3, 1, 1)
-  assert (store['limit'], store['well']) == (7, True)
+  assert (store['limit'], store['up'], store['failure']) == (7, True, '')
+  down = next(store for store in shown['stores']
+              if store['destination'] == f'unix:{daemon.folder}/nobody')
+  assert not down['up'] and 'No such file' in down['failure'], down
+  assert down['retry_in'] >= 0, down
 
 
 def test_the_control_socket_is_for_its_group(daemon):

@@ -1,6 +1,6 @@
 """A scripted LMTP (and SMTP) server that keeps every byte it was sent and every reply it gave.
 
-What it is: a server on a unix socket and on TCP whose replies stand in a table, `answers`, by verb;
+What it is: a server on a unix socket and on TCP whose replies are in a table, `answers`, by verb;
   what the table does not say is said as Cyrus lmtpd says it. GREETING and DOT are verbs here.
 What it does not know: what is right; see dialogue.py.
 Answers: a reply ('250 ok'; several lines are parted by newlines), CLOSE, SILENCE, None for the

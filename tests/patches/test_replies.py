@@ -197,7 +197,7 @@ class TestSessionIds(PeerCases):
                'RSET': '250 2.0.0 Ok SESSIONID=<behind-it>'}
     assert self.logged(mail, answers) == '<of-refusal>'
 
-  def test_a_bounce_in_between_has_an_id_of_its_own(self, mail):
+  def test_a_bounce_in_between_has_another_id(self, mail):
     mail.peer.answers['RCPT'] = by_user({'nobody': '550 5.1.1 unknown SESSIONID=<of-refusal>'})
     mail.with_flags('T')
     qid = mail.send_sized(0, 'alice', 'nobody')

@@ -11,7 +11,7 @@ from peers.secure.session import PASSWORD, USER
 
 
 def spellings(secret: bytes) -> set[bytes]:
-  """As it is, in hexadecimal digits, and the base64 of any text that it stands in."""
+  """As it is, in hexadecimal digits, and the base64 of any text that contains it."""
   found = {secret, secret.hex().encode(), secret.hex().upper().encode()}
   for before in range(3):
     text = base64.b64encode(b'\0' * before + secret)

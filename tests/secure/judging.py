@@ -10,7 +10,7 @@ import re
 from . import hidden
 
 DELIVERED, TEMPORARY = 0, 75
-UNREACHABLE, NONSENSE = 69, 76  # of probe
+UNREACHABLE, PROTOCOL_ERROR = 69, 76  # of probe
 
 
 def judge(case, front: str, result, stores, files: bytes):
@@ -46,7 +46,7 @@ def answer(case, front, result, _stores, _files) -> str:
   """One for each recipient: temporary to an attack."""
   wanted = TEMPORARY if case.reason else DELIVERED
   if front == 'probe':
-    good = result.status in (UNREACHABLE, NONSENSE) if case.reason else result.status == 0
+    good = result.status in (UNREACHABLE, PROTOCOL_ERROR) if case.reason else result.status == 0
     return '' if good else f'exit status {result.status}'
   begin = {('deliver', 0): 'sent', ('deliver', 75): 'deferred', ('relay', 0): '250 ',
            ('relay', 75): '4'}[front, wanted]
@@ -119,7 +119,7 @@ def security(case, front, result, stores, _files) -> str:
   if not sent or wanted not in sent[-1]:
     return f'no "{wanted}" where the log says "sent"'
   secured = [line for line in own_lines(result) if 'cipher=' in line and wanted in line]
-  return 'the log does not tell of the TLS connection' if protocol and not secured else ''
+  return 'the log has no line about the TLS connection' if protocol and not secured else ''
 
 
 def secrecy(case, _front, result, stores, files) -> str:

@@ -9,7 +9,7 @@ from fixtures.scratch import free_port
 
 from .daemon import FRONT, Daemon, Stopwatch, all_start, message
 
-MUCH = 20_000  # kB; a sanitizer has some of its own
+MUCH = 20_000  # kB; a sanitizer needs some itself
 SECOND = FRONT.replace('front', 'second')
 
 

@@ -213,7 +213,7 @@ def test_a_delivery_without_time_left_does_not_mark_the_store_down(new_daemon):
   daemon.store.hold.set()
   all_start(held.end(), '250')
   all_start(daemon.deliver('calm'), '250')
-  assert 'event=store-failed' not in daemon.process.log_text(), 'nothing was dialled in vain'
+  assert 'event=store-failed' not in daemon.process.log_text(), 'no connection failed'
 
 
 def test_deliveries_to_one_mailbox_are_limited_and_others_pass(new_daemon):

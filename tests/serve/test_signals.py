@@ -160,7 +160,7 @@ def test_systemd_is_notified_of_ready_reloading_and_stopping(new_daemon):
   daemon.process.hang_up()
   assert re.fullmatch(r'RELOADING=1\nMONOTONIC_USEC=\d+', notified.next().strip()), 'reloading'
   assert notified.next().strip() == 'READY=1', 'ready again'
-  daemon.process.write('nonsense\n')
+  daemon.process.write('invalid\n')
   daemon.process.hang_up()
   assert notified.next().startswith('RELOADING=1'), 'a broken file too'
   assert notified.next().strip() == 'READY=1', 'ready again'

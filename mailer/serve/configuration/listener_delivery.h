@@ -2,7 +2,7 @@
 //
 // Takes the listener, its routes and its pools from the current Configuration, so that a reload
 // takes effect with the client's next message. A listener that a reload removed serves its
-// connected clients as before. What it refers to outlives it; one thread uses it.
+// connected clients as before. What it refers to outlives it; one thread or fiber uses it.
 #pragma once
 
 #include <memory>

@@ -81,9 +81,9 @@ void visit(Way& way, Status& store) {
   way.value("dialling", store.dialling);
   way.value("limit", store.limit);
   way.value("waiting", store.waiting);
-  way.value("well", store.up);
-  way.value("rests", store.retry_in);
-  way.value("sickness", store.failure);
+  way.value("up", store.up);
+  way.value("retry_in", store.retry_in);
+  way.value("failure", store.failure);
   way.value("security", store.security);
   way.value("sent", store.sent);
   way.value("deferred", store.deferred);

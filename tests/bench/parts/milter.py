@@ -34,7 +34,7 @@ quota = ignore
 QUEUED = 'the same into the queue only, nothing delivered'
 RUN = 'the same into the queue, and from there in one queue run'
 BACKGROUND = ('through Sendmail to our store, in background delivery (Sendmail\'s default): with the '
-              'milter, all tagged and believed, against without')
+              'milter, all with valid tags, against without')
 
 
 def turn(sendmail, store, mailbox, count):

@@ -1,4 +1,4 @@
-"""From smtp-source to smtp-sink, through whoever stands in between.
+"""From smtp-source to smtp-sink, through each of the programs in between.
 
 Rounds rotate: each program is the first of a round in its turn. CPU is that of the program in
 between, all its processes and threads.

@@ -22,7 +22,7 @@ from setting import PASSWORD, USER, SecureCyrus
 from smtp_load import submit_seconds
 
 # How the store wants to be spoken to: not at all, by the cheapest login there is (for those who log
-# in anew for each message), and by what lmtpq chooses when it may.
+# in for each message), and by what lmtpq chooses when it may.
 PLAIN, SCRAM = 'PLAIN', 'SCRAM-SHA-256'
 KINDS = ('', PLAIN, SCRAM)
 CONNECTIONS = 10

@@ -1,7 +1,7 @@
 """A field that looks like a tag and is not from our milter opens no mailbox, and is never filed.
 
-With the milter in the way every such field is removed; where it is down or was passed by, lmtpq
-disbelieves and logs why.
+The milter removes every such field; where it is down or was bypassed, lmtpq rejects the field and
+logs why.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Real Sendmail, lmtpq, and Cyrus over TCP: each mechanism, in TLS and with a layer of its own."""
+"""Real Sendmail, lmtpq, and Cyrus over TCP: each mechanism, in TLS and with its security layer."""
 
 import pytest
 

@@ -2,7 +2,7 @@
 
 What it is: run() shares connections out to processes; each has a message under way on all of its
   connections at once, and asks for the answers in turn.
-What it does not know: who started the milter, and what else is done to it meanwhile.
+What it does not know: who started the milter, and what else is done to it during the load.
 Called by: run; tests/milter/test_parallel.py and memory.
 Failure: Deviation for the first answer that is right under none of the versions; its text says what
   is wrong under each.
@@ -28,7 +28,7 @@ class Load:
   messages: int = 1000  # over all of them
   first: int = 0  # number of the first message
   reconnects: int = 0  # over all of them
-  seconds: float = 0  # at least so long, with the same messages again
+  seconds: float = 0  # at least this long, with the same messages again
   timeout: float = 60
 
   def part(self, index: int, parts: int) -> 'Load':
@@ -61,7 +61,7 @@ class Line:
     self.dial()
 
   def dial(self):
-    """The next client: after QUIT_NC on this connection, or on one of its own."""
+    """The next client: after QUIT_NC on this connection, or on a new one."""
     self.number += 1
     self.address = mail.CLIENTS[self.number % len(mail.CLIENTS)]
     if self.session and self.number % 3 == 0:

@@ -1,7 +1,7 @@
 """Messages of every kind that the model knows, always the same ones for the same number.
 
 What it is: clients, and a message by its number: recipients of our mailers and of others, forged
-  tags, ids and marks, in proportions that leave no case out within some hundred messages.
+  tags, ids and marks, in proportions that leave no case out within several hundred messages.
 What it does not know: what is to become of them.
 Called by: load; the tests that need mixed mail.
 """

@@ -62,12 +62,12 @@ def edit(kind: bytes, data: bytes) -> Edit:
     raise Deviation(f'an edit that was not asked for: {kind!r} {data[:80]!r}')
   name, value, rest = data[4:].split(b'\0', 2)
   if rest:
-    raise Deviation(f'bytes behind an edit: {rest[:80]!r}')
+    raise Deviation(f'bytes after an edit: {rest[:80]!r}')
   return Edit(kind, struct.unpack_from('!I', data)[0], name.decode(), value.decode())
 
 
 def address_of(client: str) -> bytes:
-  """What stands behind the host's name in a CONNECT packet; '' is a local program."""
+  """What follows the host's name in a CONNECT packet; '' is a local program."""
   if not client:
     return b'U'
   family = b'L' if client.startswith('/') else b'6' if ':' in client else b'4'

@@ -1,6 +1,6 @@
 """X-LMTPQ-Tag read and verified after its description, without a line of the C++.
 
-What it is: verify() takes a field's value, some keys and the message it stands in.
+What it is: verify() takes a field's value, some keys and the message it is in.
 What it does not know: who should be listed in it.
 Called by: model; the tests.
 Failure: Deviation with what is wrong about the tag.
@@ -81,7 +81,7 @@ def read(value: str, keys: dict[str, bytes]) -> Claims:
 
 
 def verify(value: str, keys: dict[str, bytes], message_id: str, queue_id: str) -> Claims:
-  """A tag that the mailer would believe for this message; '' is an id that it has not."""
+  """A tag that is valid for this message; '' is an id that it does not have."""
   claims = read(value, keys)
   secret = keys[claims.key_id]
   for claim, kind, text in ((claims.message_id, 'message-id', message_id),

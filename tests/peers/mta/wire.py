@@ -95,7 +95,7 @@ class Wire:
     return command, data
 
   def silent(self, seconds: float) -> bool:
-    """Whether nothing comes for so long."""
+    """Whether nothing comes during this time."""
     if self.taken:
       return False
     self.socket.settimeout(seconds)

@@ -40,7 +40,7 @@ class Renegotiates(Session):
 
 class BreaksOff(Session):
   """Does something to the connection at one of its places: `rcpt`, amid the `message`, at the
-  `dot` before it is answered, or `idle` behind the answers."""
+  `dot` before it is answered, or `idle` after the answers."""
   where = 'message'
   transaction = 1  # in which one
   every = True  # connection, or only the first
@@ -59,10 +59,10 @@ class BreaksOff(Session):
       self.wire.fill()
       self.break_off()
 
-  def behind_dot(self, message):
+  def after_dot(self, message):
     if self.at('dot'):
       self.break_off()
-    super().behind_dot(message)
+    super().after_dot(message)
     if self.at('idle'):
       self.break_off()
 
@@ -76,13 +76,13 @@ class BreaksOff(Session):
 
 
 class Closes(BreaksOff):
-  goodbye = True
+  close_notify = True
   last_words = b''  # what is said before: a reply without its end, for one
 
   def break_off(self):
     if self.last_words:
       self.wire.write(self.last_words)
-    self.wire.close(self.goodbye)
+    self.wire.close(self.close_notify)
     raise Gone('closed by the test')
 
 
@@ -112,7 +112,7 @@ class SendsRaw(BreaksOff):
 
 
 class TurnsBad(Closes):
-  """Good on the first connection, which it ends when idle, and not to be believed on the next."""
+  """A valid certificate on the first connection, which it ends when idle, then an invalid one."""
   where = 'idle'
   bad = 'expired'
 

@@ -2,7 +2,7 @@
 
 What it is: Authority; after make() there are NAME.pem for each name below (with what has to follow
   the leaf in the chain), the keys, and three CRLs. EC keys: all of it takes half a second.
-What it does not know: who is to believe what.
+What it does not know: who trusts which.
 Called by: the suite, once a run; stores take a certificate by its name.
 Failure: CalledProcessError, with openssl's words on standard error.
 """
@@ -16,7 +16,7 @@ HOST = 'store.test'
 EXPIRED = ('20200101000000Z', '20200301000000Z')
 EARLY = ('20450101000000Z', '20480101000000Z')
 
-# A dNSName with a NUL behind the right name: "store.test\0.evil.test".
+# A dNSName with a NUL after the right name: "store.test\0.evil.test".
 NUL_NAME = 'DER:30:17:82:15:' + ':'.join(f'{byte:02x}' for byte in b'store.test\0.evil.test')
 
 # Name of the leaf: subject, subjectAltName, and what else is special about it.
@@ -39,7 +39,7 @@ LEAVES = {
     'by_stranger': (HOST, f'DNS:{HOST},IP:127.0.0.1', {'issuer': 'stranger'}),
     'by_impostor': (HOST, f'DNS:{HOST},IP:127.0.0.1', {'issuer': 'impostor'}),
 }
-# An impostor has the subject of the CA that is believed, but not its key.
+# An impostor has the subject of the trusted CA, but not its key.
 AUTHORITIES = {'ca': 'Tests CA', 'stranger': 'Stranger CA', 'impostor': 'Tests CA'}
 
 CA_CONF = """[ca]
@@ -108,7 +108,7 @@ class Authority:
       chain.write((self.folder / f'{issuer}.pem').read_text())
 
   def _make_revocations(self):
-    """revoked.crl tells of it, expired.crl did once, strange.crl is of another CA."""
+    """revoked.crl lists it, expired.crl did until it expired, strange.crl is from another CA."""
     self.openssl('ca', '-config', 'ca.conf', '-revoke', 'revoked.pem')
     self.openssl('ca', '-config', 'ca.conf', '-gencrl', '-crldays', '30', '-out', 'revoked.crl')
     self.openssl('ca', '-config', 'ca.conf', '-gencrl', '-crl_lastupdate', EXPIRED[0],

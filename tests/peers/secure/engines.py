@@ -4,7 +4,7 @@ What it is: Engine, and RenegotiatingEngine, which can ask for a renegotiation, 
   own module cannot.
 What it does not know: sockets.
 Called by: Wire; a Session makes one for each handshake.
-Failure: Broken, with OpenSSL's words. What is to be sent then (an alert) is in sealed().
+Failure: Broken, with OpenSSL's words. sealed() then has what must be sent (an alert).
 """
 
 import ssl
@@ -20,7 +20,7 @@ class Broken(Exception):
 
 @dataclass(frozen=True)
 class Terms:
-  """What a server's TLS is to be like."""
+  """The settings of a server's TLS."""
   certificate: str
   key: str
   least: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2
@@ -65,7 +65,7 @@ class Engine:
       raise Broken(str(error)) from error
 
   def take(self) -> tuple[bytes, bool]:
-    """Plain bytes, and whether the client has said goodbye."""
+    """Plain bytes, and whether the client sent close_notify."""
     try:
       plain = self.connection.read(65536)
       return plain, not plain
@@ -82,11 +82,11 @@ class Engine:
     except ssl.SSLError as error:
       raise Broken(str(error)) from error
 
-  def say_goodbye(self):
+  def send_close_notify(self):
     try:
       self.connection.unwrap()
     except ssl.SSLWantReadError:
-      pass  # the client's own goodbye is not waited for
+      pass  # the client's close_notify is not waited for
 
   def provoked_alert(self) -> bytes:
     """A fatal alert, sealed: what OpenSSL says to a record that nobody can have sent."""
@@ -163,7 +163,7 @@ class RenegotiatingEngine:
     self.connection.renegotiate()
     self.shake()
 
-  def say_goodbye(self):
+  def send_close_notify(self):
     try:
       self.connection.shutdown()
     except self.library.Error as error:

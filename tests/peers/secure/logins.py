@@ -22,7 +22,7 @@ ECHOES = {
 
 
 class Refuses(Session):
-  """Whoever it is; behind a 421 it hangs up, as it must."""
+  """Refuses every login; after a 421 it closes the connection, as it must."""
 
   def on_auth(self, argument):
     name = argument.split(b' ')[0].decode('latin-1')
@@ -36,7 +36,7 @@ class Refuses(Session):
 
 
 class Challenges(Session):
-  """Answers AUTH with literal bytes, and every line behind it with the refusal."""
+  """Answers AUTH with literal bytes, and every line after it with the refusal."""
   challenge = b'334 !this is no base64!\r\n'
 
   def on_auth(self, _argument):
@@ -53,7 +53,7 @@ class NeverEndsItsLine(Session):
 
 
 class NeverEnds(Session):
-  """One challenge behind the other, whatever is answered."""
+  """One challenge after the other, whatever the answers are."""
 
   def on_auth(self, _argument):
     for _ in range(5000):
@@ -74,7 +74,7 @@ class AsksOnceMore(Session):
 
 
 class WelcomesAtOnce(Session):
-  """235 to the first word of a mechanism that has more to hear."""
+  """235 after the first message of a mechanism that needs more."""
 
   def on_auth(self, _argument):
     self.user = USER

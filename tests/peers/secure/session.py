@@ -1,7 +1,7 @@
 """One LMTP dialogue of the store, as Cyrus's lmtpd has it: the good one.
 
-What it is: commands and replies, STARTTLS, AUTH, the message. What may be done badly is a method
-  or an attribute of its own: an attack is a subclass (see README.md), or evil(Session, name=value).
+What it is: commands and replies, STARTTLS, AUTH, the message. What may be done badly is a separate
+  method or attribute: an attack is a subclass (see README.md), or evil(Session, name=value).
 What it does not know: sockets; what a test expects.
 Called by: Store, in a thread of each connection.
 Failure: the client's is Received's; a mistake of ours goes to Store.errors.
@@ -47,7 +47,7 @@ class Session:
   words_logged_in: tuple[str, ...] = MAIL_WORDS
   wants_login = False
   starttls_reply = b'220 2.0.0 Begin TLS negotiation now\r\n'
-  password = PASSWORD  # what the store believes it to be
+  password = PASSWORD  # what the store accepts
   refusal = b'501 5.5.4 authentication failure\r\n'
   welcome = b'235 2.0.0 Authenticated\r\n'
   scram: dict = {}  # further words to Scram
@@ -71,7 +71,7 @@ class Session:
       self.wire.close()
     except Exception:
       self.store.errors.append(traceback.format_exc())
-      self.wire.close(goodbye=False)
+      self.wire.close(close_notify=False)
     finally:
       self.wire.hear_out()
       self.wire.socket.close()
@@ -182,12 +182,12 @@ class Session:
     message = self.wire.until(b'\r\n.\r\n')
     with self.store.lock:
       self.store.seen.append(message)
-    self.behind_dot(message)
+    self.after_dot(message)
 
   def amid_message(self):
     """When the message begins to come."""
 
-  def behind_dot(self, message: bytes):
+  def after_dot(self, message: bytes):
     for recipient in self.recipients:
       with self.store.lock:
         self.store.filed.append((recipient, message))

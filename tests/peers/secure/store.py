@@ -5,7 +5,7 @@ What it is: a listening socket on loopback TCP or at a path, its threads, and wh
 What it does not know: LMTP, what is attacked.
 Called by: the suite; one store for each DEST of a case.
 Threads and lifetimes: one thread accepts, one for each connection; stop() ends them all. What was
-  received and filed is read behind stop() only.
+  received and filed is read after stop() only.
 """
 
 import socket

@@ -1,8 +1,8 @@
 """One connection to the client, in clear and later in TLS, with everything that it sent kept.
 
 What it is: lines and bytes over a socket; TLS on memory buffers, so that a test can also put bytes
-  of its own between the records, send a handshake in crumbs, or end without a goodbye.
-What it does not know: LMTP. Whether the client may be believed.
+  between the records, send a handshake in small pieces, or end without close_notify.
+What it does not know: LMTP; whether the client is right.
 Called by: Session; one thread for each connection.
 Failure: Gone when the client has ended, broken off or said nothing for too long. Received keeps
   what had come.
@@ -31,7 +31,7 @@ class Received:
     self.resumed = False
     self.trouble = ''  # the words of what broke it
     self.told = 0  # bytes that it was sent, TLS's own apart
-    self.ended = ''  # how the client ended: 'goodbye' of TLS, 'end' of the stream
+    self.ended = ''  # how the client ended: 'close_notify' of TLS, 'end' of the stream
 
   def plain(self) -> bytes:
     """What an LMTP server understood, in TLS or not."""
@@ -78,7 +78,7 @@ class Wire:
         self.received.inside += plain
         return
       if over:
-        self.received.ended = 'goodbye'
+        self.received.ended = 'close_notify'
         raise Gone('close_notify')
       self.tls.feed(self.receive_raw())
 
@@ -99,7 +99,7 @@ class Wire:
     del self.buffer[:at + len(end)]
     return taken
 
-  # What it hears.
+  # What the client is sent.
 
   def write_raw(self, data: bytes):
     try:
@@ -136,15 +136,15 @@ class Wire:
         send(sealed)
       raise Gone(str(error)) from error
     self.tls = engine
-    self.buffer.clear()  # as every server should: what came in clear is not believed
+    self.buffer.clear()  # as every server should: what came before TLS does not count
     self.received.protocol = engine.protocol()
     self.received.resumed = engine.resumed()
 
-  def close(self, goodbye: bool = True):
+  def close(self, close_notify: bool = True):
     """Stops sending; what the client still says is kept."""
     try:
-      if self.tls and goodbye:
-        self.tls.say_goodbye()
+      if self.tls and close_notify:
+        self.tls.send_close_notify()
         self.flush()
       self.socket.shutdown(socket.SHUT_WR)
     except (OSError, Gone, engines.Broken, ssl.SSLError):

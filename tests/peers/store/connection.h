@@ -1,12 +1,9 @@
 // One client's socket, read as Cyrus reads it: byte by byte or line by line, with a look back.
 //
-// What it is: an owned descriptor with an input and an output buffer. Replies wait in the buffer
-//   until the next read has to ask the socket, so pipelined commands are answered in one segment.
-// What it does not know: commands, replies, messages.
-// Called by: Session and take_message, which share one.
-// Threads and lifetimes: belongs to the client's thread; the destructor closes the socket.
-// Failure: a peer that is gone or silent for too long reads as the end of input; timed_out() tells
-//   which. What cannot be written is dropped, and input then ends too.
+// Replies wait in the output buffer until the next read has to ask the socket, so pipelined
+// commands are answered in one segment. Belongs to the client's thread; the destructor closes the
+// socket. A peer that has disconnected or is silent for too long reads as the end of input;
+// timed_out() tells which. Bytes that cannot be written are dropped, and input ends then too.
 #pragma once
 
 #include <array>

@@ -1,11 +1,10 @@
-// Which messages were already filed where, so that a copy is dropped.
+// Suppresses duplicates: remembers which message was filed in which mailbox.
 //
-// What it is: a set of keys (Message-ID, Date, mailbox), the last 100,000 of this process's life.
-// What it does not know: messages, mailboxes, replies.
-// Called by: Session, around each delivery: claim, deliver, settle.
-// Threads and lifetimes: one object serves all threads; lives until exit.
-// Failure: none. A claim that was not filed leaves nothing behind.
-// Source: Cyrus imap/duplicate.c (Cyrus keeps its keys on disk, and for days).
+// A set of keys (Message-ID, Date, mailbox), at most the last 100,000 since the process began.
+// Session calls claim() before each delivery and settle() after it. One object serves all threads.
+// A message that was claimed and not filed is forgotten.
+//
+// As Cyrus imap/duplicate.c, which keeps its keys on disk, and for days.
 #pragma once
 
 #include <condition_variable>

@@ -1,10 +1,7 @@
-// The names that the store gives and takes: session ids, trace ids, Maildir file names.
+// The names that the store makes and accepts: session ids, trace ids, Maildir file names.
 //
-// What it does not know: which session has which id, and when an id is cleared.
-// Called by: Session (ids), Mailboxes (file names), main (host name).
-// Threads and lifetimes: all functions may be called from any thread.
-// Failure: none; valid_trace_id says no.
-// Source: Cyrus lib/sessionid.c for both ids; https://cr.yp.to/proto/maildir.html for file names.
+// All functions may be called from any thread, and none fails. Cyrus lib/sessionid.c for both ids;
+// https://cr.yp.to/proto/maildir.html for file names.
 #pragma once
 
 #include <string>

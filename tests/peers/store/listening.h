@@ -1,11 +1,8 @@
-// The sockets that clients come to.
+// The sockets that clients connect to: unix:PATH and inet:HOST:PORT.
 //
-// What it is: opening unix:PATH and inet:HOST:PORT, and naming who connected.
-// What it does not know: what is spoken over them.
-// Called by: main.
-// Threads and lifetimes: main's thread only, but peer_name, which any may call; the sockets are
-//   open until exit.
-// Failure: throws std::runtime_error (a bad address, or one in use), with one line for the user.
+// open_listener() is for the main thread; peer_name() for any. The sockets are open until the
+// process exits. Throws std::runtime_error, with one line for the user, for a bad address and for
+// one in use.
 #pragma once
 
 #include <string>

@@ -1,13 +1,10 @@
-// The log: one line for each event, worded like Cyrus's.
+// The log: one line for each event, in the form of Cyrus's.
 //
 //   2026-01-02T03:04:05.678901Z store[123]: Delivered: sessionid=<..> r.tid=<..> userid=<alice>
 //
-// What it is: an Event (a name, then key=<value> pairs, each one word) and the file it goes to.
-// What it does not know: which events there are, and what a session is.
-// Called by: Session for every event of a client, main for its own.
-// Threads and lifetimes: Log serves all threads at once, a line is one write(2); an Event belongs
-//   to one thread. Log lives until exit.
-// Failure: opening throws std::system_error; a line that cannot be written is lost.
+// An Event is a name and key=<value> pairs, and belongs to one thread. A Log writes events to a
+// file, a line with one write(2), and serves all threads. Opening throws std::system_error; a line
+// that cannot be written is lost.
 #pragma once
 
 #include <cstdint>

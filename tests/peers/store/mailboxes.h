@@ -1,16 +1,13 @@
 // The mailboxes: one Maildir for each user, with a quota in bytes or none.
 //
-// What it is: DIR/<user>/{tmp,new,cur}, made on demand below DIR/<user>, which makes a user exist;
-//   the quota is in DIR/<user>/quota, read anew each time, or else from the command line.
-// What it does not know: addresses beyond their local part, replies, sessions.
-// Called by: Session.
-// Threads and lifetimes: one object serves all threads and changes nothing of itself; lives until
-//   exit.
-// Failure: an enum value for everything that the world does; a tmp/ file that could not be
-//   completed is removed. What is in new/ was whole and on disk before it came there.
-// Source: https://cr.yp.to/proto/maildir.html; names are in lower case and end at a '+', as with
-//   lmtp_downcase_rcpt and plus addressing in Cyrus. A mailbox that is exactly full is full here
-//   (with Cyrus one byte later), so that a quota of 0 means what it says.
+// DIR/<user>/{tmp,new,cur}, made on demand. A user exists if DIR/<user> does. The quota is in
+// DIR/<user>/quota, which is read each time, otherwise from the command line. Immutable; serves all
+// threads. Failures are enum values; a file in tmp/ that could not be completed is removed, and a
+// file in new/ is complete and on disk.
+//
+// https://cr.yp.to/proto/maildir.html. Names are in lower case and end at a '+', as with
+// lmtp_downcase_rcpt and plus addressing in Cyrus. A mailbox that is exactly full is over quota
+// here (in Cyrus one byte later), so that with a quota of 0 no mail is filed.
 #pragma once
 
 #include <cstdint>

@@ -88,7 +88,7 @@ constexpr OptionRow kOptions[] = {
      [](Options& o, std::string_view v) {
        o.delay_final = std::chrono::milliseconds(duration(v));
      }},
-    {"idle-timeout", "SECONDS", "close a connection that is silent for so long (default 360)",
+    {"idle-timeout", "SECONDS", "close a connection after this time without input (default 360)",
      [](Options& o, std::string_view v) { o.idle_timeout = std::chrono::seconds(duration(v)); }},
     {"log", "FILE", "append the log to this file (default: stderr)",
      [](Options& o, std::string_view v) { o.log_file = v; }},

@@ -1,10 +1,7 @@
-// What the command line asks of the store.
+// The options of the store, and the one table from which getopt_long(3) and --help are made.
 //
-// What it is: a plain struct, and the one table from which getopt_long and --help are made.
-// What it does not know: whether a directory exists or an address can be bound.
-// Called by: main, once; the struct is read by everybody else.
-// Threads and lifetimes: made before the first thread, never changed after, lives until exit.
-// Failure: parse_options throws UsageError with one line for the user.
+// Filled before the first thread, read only afterwards. Directories and addresses are not checked
+// here. parse_options() throws UsageError with one line for the user.
 #pragma once
 
 #include <chrono>

@@ -1,12 +1,11 @@
-// The arguments of MAIL and RCPT: the path in angle brackets and what follows it.
+// The arguments of MAIL and RCPT: the path in angle brackets and the parameters after it.
 //
-// What it is: pure functions from the text of a command line to a value or a refusal.
-// What it does not know: the state of the session; whether a mailbox exists.
-// Called by: Session.
-// Threads and lifetimes: all functions may be called from any thread.
-// Failure: an empty path, or the reply line that refuses.
-// Source: RFC 5321 4.1.2 as Cyrus imap/lmtpengine.c bends it: nothing may stand between the colon
-//   and the bracket; one space divides parameters and none may be last; IGNOREQUOTA ends the line.
+// Pure functions, which may be called from any thread. A failure is an empty path, or the reply
+// line that refuses the command.
+//
+// RFC 5321 section 4.1.2 as Cyrus imap/lmtpengine.c implements it: nothing may come between the
+// colon and the bracket; one space separates parameters, and none may come last; IGNOREQUOTA ends
+// the line.
 #pragma once
 
 #include <cstdint>

@@ -198,7 +198,7 @@ void Session::quit(std::string_view) {
   over_ = true;
 }
 
-// The enhanced code stands behind the reply code: "250 2.1.0 ok", "550 5.1.1 User unknown".
+// The enhanced code follows the reply code: "250 2.1.0 ok", "550 5.1.1 User unknown".
 void Session::reply(std::string_view line) {
   const auto digit = [line](std::size_t at) { return line[at] >= '0' && line[at] <= '9'; };
   const bool has_code = line.size() > 10 && line[3] == ' ' && digit(4) && line[5] == '.' &&

@@ -1,18 +1,16 @@
 // The dialogue with one client: commands in, replies out, as Cyrus lmtpd 3.13 speaks.
 //
-// What it is: the state of a connection (ids) and of a transaction (sender, recipients), and one
-//   function for each verb.
-// What it does not know: sockets, Maildirs, how a message is read.
-// Called by: main, once for each client, in a thread of its own.
-// Threads and lifetimes: belongs to that thread; ends with the connection.
-// Failure: a lost client ends run(); everything else is a reply.
-// Source: RFC 2033, and Cyrus imap/lmtpengine.c (lmtpmode) for every reply and for where it is
-//   more lenient or stranger than the RFC:
-//   - MAIL sets the sender before it looks at the parameters: after a refused parameter or SIZE
-//     the sender stays, RCPT and DATA are taken, and MAIL is nested;
-//   - a message that proves too large gets one 552 and the transaction stays open;
-//   - the trace id is cleared by RSET and by a new connection, and by nothing else;
-//   - a command line is read in pieces of 4,095 bytes, each a command.
+// The state of a connection (ids) and of a transaction (sender, recipients), and one function for
+// each verb. main() makes one for each client, on a separate thread. When the client disconnects,
+// run() ends; everything else is a reply.
+//
+// RFC 2033, and Cyrus imap/lmtpengine.c (lmtpmode) for every reply and for each deviation from the
+// RFC:
+// - MAIL sets the sender before it checks the parameters: after a refused parameter or SIZE the
+//   sender stays, RCPT and DATA are accepted, and MAIL is nested;
+// - a message that proves too large gets one 552 and the transaction stays open;
+// - the trace id is cleared by RSET and by a new connection, and by nothing else;
+// - a command line is read in pieces of 4,095 bytes, each a command.
 #pragma once
 
 #include <optional>
@@ -52,7 +50,7 @@ class Session {
     std::vector<Recipient> recipients;
   };
   struct Verb {
-    std::string_view word;  // with a space behind it where an argument follows
+    std::string_view word;  // with a space at its end where an argument follows
     void (Session::*answer)(std::string_view argument);
   };
   static const Verb kVerbs[];

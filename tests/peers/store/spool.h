@@ -1,11 +1,8 @@
-// A message while it is taken in: a file without a name in the mailboxes' directory.
+// A message while it is received: a file without a name in the mailboxes' directory.
 //
-// What it is: bytes appended, their number, and a copy of them into another file.
-// What it does not know: what a message looks like.
-// Called by: take_message, which appends, and Mailboxes, which copies.
-// Threads and lifetimes: belongs to one client's thread; the file is gone with the object.
-// Failure: error() is the errno of the first thing that went wrong, 0 if nothing did; what is
-//   appended after that is dropped. copy_to answers an errno.
+// Belongs to one client's thread; the file is gone with the object. error() is the errno of the
+// first failure, 0 if there was none; bytes appended after that are dropped. copy_to() returns an
+// errno.
 #pragma once
 
 #include <cstdint>

@@ -122,7 +122,7 @@ class SecretTest : public ScratchFileFixture {
   void wipeOverwritesTheUnusedCapacityToo() {
     for (const std::string_view given : {kShort, kLong}) {
       std::string text(given);
-      text.resize(2);  // the rest of it still stands in memory
+      text.resize(2);  // the rest of it is still in memory
       const char* const bytes = text.data();
       lmtpq::wipe(text);
       CPPUNIT_ASSERT(text.empty());

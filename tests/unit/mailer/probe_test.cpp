@@ -88,7 +88,7 @@ class ProbeTest : public CppUnit::TestFixture {
       CPPUNIT_ASSERT(result.reached == ProbeResult::Reached::kProtocolError);
       CPPUNIT_ASSERT_MESSAGE(result.failure, has(result.failure, row.why));
       CPPUNIT_ASSERT_MESSAGE(result.failure, result.failure.ends_with(" (unix:/s)"));
-      CPPUNIT_ASSERT(has(to_json(result, ""), "\"reached\":\"nonsense\""));
+      CPPUNIT_ASSERT(has(to_json(result, ""), "\"reached\":\"protocol-error\""));
     }
   }
 

@@ -326,7 +326,7 @@ class ConfigTest : public ScratchFileFixture {
     config.take_file(file_, false);
     CPPUNIT_ASSERT_EQUAL(file_ + ": No such file or directory",
                          error_of([&] { config.take_file(file_, true); }));
-    std::ofstream(file_) << "to = a\nnonsense\n";
+    std::ofstream(file_) << "to = a\ninvalid\n";
     CPPUNIT_ASSERT_EQUAL(file_ + ":2: expected name = value",
                          error_of([&] { config.take_file(file_, false); }));
     std::ofstream(file_) << "to = b";

@@ -150,7 +150,7 @@ class TagTest : public CppUnit::TestFixture {
     const std::pair<std::string, std::string> rows[] = {{std::string(kToEverybody), "2026a"},
                                                         {std::string(kOfTheOldKey), "2025b"},
                                                         {folded, "2024z"},
-                                                        {"v=2; k=a; nonsense", "a"},
+                                                        {"v=2; k=a; invalid", "a"},
                                                         {"v=1; k=" + longest + ';', longest},
                                                         {"v=1; k=" + longest + "kk;", longest},
                                                         {"v=1; k=;", ""},

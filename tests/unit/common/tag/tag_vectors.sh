@@ -1,5 +1,5 @@
 #!/bin/sh
-# The commands of docs/TAG.md print what stands below them there. Needs openssl(1), nothing of ours.
+# The commands of docs/TAG.md print what is below them there. Needs openssl(1), nothing of ours.
 # usage: tag_vectors.sh
 set -u
 cd "$(dirname "$0")/../../../.." || exit 1

@@ -14,13 +14,13 @@ class LayeredChannelEndsTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(bytesBeforeAFailureAreHandedOut);
   CPPUNIT_TEST(aSealThatFailsIsAFailure);
   CPPUNIT_TEST(aFailureBelowIsReportedWithItsText);
-  CPPUNIT_TEST(theGoodbyeIsReportedOnceAndWritingContinues);
-  CPPUNIT_TEST(bytesAfterTheGoodbyeAreIgnored);
-  CPPUNIT_TEST(anEndWithoutGoodbyeIsAFailure);
+  CPPUNIT_TEST(theClosingMessageIsReportedOnceAndWritingContinues);
+  CPPUNIT_TEST(bytesAfterTheClosingMessageAreIgnored);
+  CPPUNIT_TEST(anEndWithoutAClosingMessageIsAFailure);
   CPPUNIT_TEST(anEndIsReportedAfterAllUnreadBytes);
   CPPUNIT_TEST(anEndlessPeerFillsABoundedAmountOfMemory);
   CPPUNIT_TEST(aPeerThatDoesNotReadTheLayersAnswersIsAFailure);
-  CPPUNIT_TEST(destructionSaysGoodbyeUnlessARecordIsHalfWritten);
+  CPPUNIT_TEST(destructionSendsAClosingMessageUnlessARecordIsHalfWritten);
   CPPUNIT_TEST_SUITE_END();
 
   void afterAFailureAHalfWrittenRecordIsNotCompleted() {
@@ -85,7 +85,7 @@ class LayeredChannelEndsTest : public CppUnit::TestFixture {
     check(IoStatus::kFailed, channel->exchange(out, in, soon()));
   }
 
-  void theGoodbyeIsReportedOnceAndWritingContinues() {
+  void theClosingMessageIsReportedOnceAndWritingContinues() {
     Wire wire;
     const auto channel = over(wire);
     std::string in;
@@ -95,7 +95,7 @@ class LayeredChannelEndsTest : public CppUnit::TestFixture {
     check(IoStatus::kProgress, channel->exchange(out, in, soon()));
     CPPUNIT_ASSERT_EQUAL(std::string("QUIT\r\n"), in);
     check(IoStatus::kClosed, channel->exchange(out, in, soon()));
-    CPPUNIT_ASSERT_EQUAL(std::string("said goodbye"), channel->failure());
+    CPPUNIT_ASSERT_EQUAL(std::string("closed"), channel->failure());
     check(IoStatus::kProgress, channel->exchange(out, in, soon()));  // the end below, nothing new
     check(IoStatus::kProgress, channel->exchange(out, in, soon()));
     CPPUNIT_ASSERT(out.empty());
@@ -104,7 +104,7 @@ class LayeredChannelEndsTest : public CppUnit::TestFixture {
     check(IoStatus::kClosed, channel->exchange(nothing, in, soon()));
   }
 
-  void bytesAfterTheGoodbyeAreIgnored() {
+  void bytesAfterTheClosingMessageAreIgnored() {
     Wire wire;
     const auto channel = over(wire);
     std::string in;
@@ -117,7 +117,7 @@ class LayeredChannelEndsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(in.empty() && out.empty());
   }
 
-  void anEndWithoutGoodbyeIsAFailure() {
+  void anEndWithoutAClosingMessageIsAFailure() {
     for (const std::string& rest : {std::string(), record('d', "250 ok\r\n").substr(0, 12)}) {
       Wire wire;
       const auto channel = over(wire);
@@ -192,7 +192,7 @@ class LayeredChannelEndsTest : public CppUnit::TestFixture {
                          channel->failure());
   }
 
-  void destructionSaysGoodbyeUnlessARecordIsHalfWritten() {
+  void destructionSendsAClosingMessageUnlessARecordIsHalfWritten() {
     Wire wire;
     over(wire).reset();
     CPPUNIT_ASSERT_EQUAL(record('g'), wire.from_us);

@@ -196,7 +196,7 @@ class LayeredChannelTest : public CppUnit::TestFixture {
         {"half a ticket", record('t', "half").substr(0, 8), false, true},
         {"bytes", record('d', "4"), false, false},
         {"a ticket and bytes", record('t') + record('d', "4"), false, false},
-        {"goodbye", record('g'), false, false},
+        {"closing message", record('g'), false, false},
         {"the end", "", true, false},
         {"a ticket and the end", record('t'), true, false},
         {"garbage", record('?'), false, false},

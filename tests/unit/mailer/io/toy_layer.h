@@ -29,7 +29,8 @@ inline std::string record(char type, std::string_view bytes = "") {
   return head.data() + std::string(bytes);
 }
 
-// d: bytes; t: a ticket, nothing to the caller; q: wants an answer; g: goodbye; else a failure.
+// d: bytes; t: a ticket, nothing to the caller; q: wants an answer; g: closing message; otherwise a
+// failure.
 class ToyLayer : public Layer {
  public:
   explicit ToyLayer(std::string held = "") : unopened_(std::move(held)) {}
@@ -57,10 +58,10 @@ class ToyLayer : public Layer {
     return failure_.empty();
   }
 
-  std::string ending() const override { return ended_ ? "said goodbye" : "truncated"; }
+  std::string ending() const override { return ended_ ? "closed" : "truncated"; }
   bool ended() const override { return ended_; }
   const std::string& failure() const override { return failure_; }
-  void say_goodbye(std::string& sealed) override { sealed += record('g'); }
+  void seal_end(std::string& sealed) override { sealed += record('g'); }
 
  private:
   void open_record(char type, const std::string& bytes, std::string& plain, std::string& answer) {

@@ -545,17 +545,17 @@ class LmtpServerTest : public CppUnit::TestFixture {
                                "LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<u>\r\n"}) {
       Session session;
       session.say(before);
-      session.server.goodbye({4, 4, 2}, "Silent for too long");
+      session.server.close({4, 4, 2}, "Silent for too long");
       check("421 4.4.2 Silent for too long\r\n", session.say("NOOP\r\n"), before);
       check("closed", session.state());
-      session.server.goodbye({4, 4, 2}, "Silent for too long");
+      session.server.close({4, 4, 2}, "Silent for too long");
       check("", session.say(""));
     }
     for (const char* end : {"", ".\r\n"}) {
       Session session;
       session.say(std::string("LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<u>\r\nDATA\r\n") + end);
       const std::string state = session.state();
-      session.server.goodbye({4, 4, 2}, "Silent for too long");
+      session.server.close({4, 4, 2}, "Silent for too long");
       check(state, session.state());
       check("", session.say(""));
     }

@@ -217,7 +217,7 @@ class TlsClientTest : public CppUnit::TestFixture {
          [&](TlsSettings& s) {
            s.certificate_file = certificate;
            s.key_file = "key";
-           s.key = Secret("nonsense");
+           s.key = Secret("invalid");
          }},
         {"tls-protocols: ", [](TlsSettings& s) { s.least_version = 12345; }},
         {"tls-protocols: ", [](TlsSettings& s) { s.most_version = 12345; }},
@@ -226,8 +226,8 @@ class TlsClientTest : public CppUnit::TestFixture {
            s.least_version = TLS1_3_VERSION;
            s.most_version = TLS1_2_VERSION;
          }},
-        {"tls-ciphers: \"NONSENSE\": no cipher match",
-         [](TlsSettings& s) { s.ciphers = "NONSENSE"; }},
+        {"tls-ciphers: \"INVALID\": no cipher match",
+         [](TlsSettings& s) { s.ciphers = "INVALID"; }},
     };
     for (const Mistake& row : rows) {
       TlsSettings settings = w.settings(TlsLevel::kVerify);

@@ -41,10 +41,10 @@ class TlsLayerTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(ticketsAndKeyUpdatesLeaveTheChannelQuiet);
   CPPUNIT_TEST(renegotiationIsRefused);
   CPPUNIT_TEST(aLaterRequestForACertificateIsRefused);
-  CPPUNIT_TEST(truncationIsReportedUnlikeAGoodbye);
+  CPPUNIT_TEST(truncationIsReportedUnlikeCloseNotify);
   CPPUNIT_TEST(anInvalidRecordEndsTheConnection);
   CPPUNIT_TEST(aChangedByteEndsTheConnection);
-  CPPUNIT_TEST(destructionSaysGoodbye);
+  CPPUNIT_TEST(destructionSendsCloseNotify);
   CPPUNIT_TEST_SUITE_END();
 
   void bytesAreTheSameOnBothSides() {
@@ -123,7 +123,7 @@ class TlsLayerTest : public CppUnit::TestFixture {
     }
     CPPUNIT_ASSERT_EQUAL(std::string(), meeting.store.error);
     meeting.store.to_client.clear();
-    meeting.store.say_goodbye();
+    meeting.store.send_close_notify();
     CPPUNIT_ASSERT(!channel->quiet());
   }
 
@@ -171,18 +171,19 @@ class TlsLayerTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(0, SSL_verify_client_post_handshake(meeting.store.connection()));
   }
 
-  void truncationIsReportedUnlikeAGoodbye() {
+  void truncationIsReportedUnlikeCloseNotify() {
     for (const int version : kVersions) {
       struct Row {
         const char* name;
-        bool goodbye;
+        bool close_notify;
         std::size_t cut;
         IoStatus status;
         const char* in;
         const char* words;
       };
       const Row rows[] = {
-          {"goodbye", true, 0, IoStatus::kClosed, "221 bye\r\n", "the peer closed the connection"},
+          {"close_notify", true, 0, IoStatus::kClosed, "221 bye\r\n",
+           "the peer closed the connection"},
           {"none", false, 0, IoStatus::kFailed, "221 bye\r\n",
            "the peer closed the connection without TLS close_notify"},
           {"in a record", false, 1, IoStatus::kFailed, "",
@@ -196,8 +197,8 @@ class TlsLayerTest : public CppUnit::TestFixture {
         meeting.store.say("221 bye\r\n");
         std::string& wire = meeting.store.to_client;
         wire.resize(wire.size() - row.cut);
-        if (row.goodbye) {
-          meeting.store.say_goodbye();
+        if (row.close_notify) {
+          meeting.store.send_close_notify();
         }
         meeting.road.ended = true;
         std::string in;
@@ -246,15 +247,15 @@ class TlsLayerTest : public CppUnit::TestFixture {
     }
   }
 
-  void destructionSaysGoodbye() {
+  void destructionSendsCloseNotify() {
     for (const int version : kVersions) {
       Sides sides(version);
       Meeting meeting(sides.client, sides.server);
       auto channel = meeting.channel();
       hear(*channel);
-      CPPUNIT_ASSERT(!meeting.store.client_said_goodbye);
+      CPPUNIT_ASSERT(!meeting.store.got_close_notify);
       channel.reset();
-      CPPUNIT_ASSERT(meeting.store.client_said_goodbye);
+      CPPUNIT_ASSERT(meeting.store.got_close_notify);
     }
   }
 };

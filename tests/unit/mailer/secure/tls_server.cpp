@@ -75,7 +75,7 @@ void TlsStore::take(std::string_view sealed) {
     heard.append(bytes.data(), static_cast<std::size_t>(count));
   }
   const int why = SSL_get_error(connection_, count);
-  client_said_goodbye = client_said_goodbye || why == SSL_ERROR_ZERO_RETURN;
+  got_close_notify = got_close_notify || why == SSL_ERROR_ZERO_RETURN;
   if (why == SSL_ERROR_SSL) {
     failed();
   }
@@ -97,7 +97,7 @@ void TlsStore::say(std::string_view plain) {
   flush();
 }
 
-void TlsStore::say_goodbye() {
+void TlsStore::send_close_notify() {
   SSL_shutdown(connection_);
   flush();
 }

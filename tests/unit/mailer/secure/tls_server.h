@@ -41,7 +41,7 @@ class TlsStore {
 
   void take(std::string_view sealed);  // what the client sent
   void say(std::string_view plain);    // sealed, for the client; before the handshake: at its end
-  void say_goodbye();
+  void send_close_notify();
   void flush();  // passes on what OpenSSL wrote in other calls
 
   SSL* connection() const { return connection_; }
@@ -51,7 +51,7 @@ class TlsStore {
   std::string to_client;  // sealed, or what the test puts there
   std::string taken;      // all that the client sent, as it came
   std::string error;      // OpenSSL's text
-  bool client_said_goodbye = false;
+  bool got_close_notify = false;
 
  private:
   void failed();

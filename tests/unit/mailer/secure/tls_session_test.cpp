@@ -72,7 +72,7 @@ class TlsSessionTest : public CppUnit::TestFixture {
     }
   }
 
-  // Stores that close without a goodbye are common.
+  // Stores that close without close_notify are common.
   void aSessionSurvivesAConnectionThatWasCut() {
     for (const int version : kVersions) {
       TlsServer server(&world().good);
@@ -110,7 +110,7 @@ class TlsSessionTest : public CppUnit::TestFixture {
                              meeting.layer->facts().verification);
         CPPUNIT_ASSERT(meeting.layer->facts().protocol.empty());
         CPPUNIT_ASSERT(meeting.store.heard.empty());
-        CPPUNIT_ASSERT(meeting.store.client_said_goodbye || !meeting.store.shook_hands());
+        CPPUNIT_ASSERT(meeting.store.got_close_notify || !meeting.store.shook_hands());
         const Meeting again(client, server);
         CPPUNIT_ASSERT(!again.layer->facts().resumed && !again.done);
       }

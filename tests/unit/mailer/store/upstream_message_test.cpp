@@ -14,7 +14,7 @@ namespace {
 // What a store with CHUNKING received, and how it fails.
 struct Heard {
   std::string offers = "250-store\r\n250-PIPELINING\r\n250 CHUNKING\r\n";
-  std::size_t at_once = ~std::size_t{0};     // it takes so many bytes at a time
+  std::size_t at_once = ~std::size_t{0};     // it takes this many bytes at a time
   std::size_t dies_after = ~std::size_t{0};  // of all bytes
   std::size_t refuses_chunk = 0;             // the n-th gets 452
 

@@ -137,6 +137,9 @@ class StatusTest : public CppUnit::TestFixture {
     snapshot.stores[1].failure = "a \"quoted\" \\x1b word, \xc3\xa4";
     const Snapshot read = parse_snapshot(json_of(snapshot));
     CPPUNIT_ASSERT_EQUAL(json_of(snapshot), json_of(read));
+    for (const char* name : {"\"up\":false", "\"retry_in\":11.2", "\"failure\":\"a \\\"quoted"}) {
+      CPPUNIT_ASSERT_MESSAGE(name, json_of(snapshot).find(name) != std::string::npos);
+    }
     CPPUNIT_ASSERT_EQUAL(snapshot.stores[1].failure, read.stores[1].failure);
     CPPUNIT_ASSERT_EQUAL(status_table(snapshot), status_table(read));
     CPPUNIT_ASSERT(!read.stores[1].up);
