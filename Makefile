@@ -66,9 +66,9 @@ LINK    = $(CXX) -pie $(NEEDED_LDFLAGS) $(CXXFLAGS) $(LDFLAGS)
 
 # --- Sources ---------------------------------------------------------------------------------------
 
-# floors.txt lists the folders of the product in their order; no other folder is compiled, and an
+# folders.txt lists the folders of the product in their order; no other folder is compiled, and an
 # include that climbs stops the build.
-ROOMS       := $(shell awk '$$1 ~ /^[0-9]+$$/ {print $$2}' floors.txt)
+ROOMS       := $(shell awk '$$1 ~ /^[0-9]+$$/ {print $$2}' folders.txt)
 SERVE_ROOMS := $(filter mailer/serve mailer/serve/%,$(ROOMS))
 MAILER_ROOMS := $(filter-out $(SERVE_ROOMS) mailer/secure,$(filter mailer mailer/%,$(ROOMS)))
 MILTER_ROOMS := $(filter milter milter/%,$(ROOMS))
@@ -157,7 +157,7 @@ say    = $(if $(V),,@echo "$(1)";)
 quoted = '$(subst ','\'',$(1))'
 
 FLOORS_KEPT := $(BUILD)/floors-kept
-$(FLOORS_KEPT): floors.txt tests/floors.sh $(foreach room,$(ROOMS),$(wildcard $(room)/*.h $(room)/*.cpp))
+$(FLOORS_KEPT): folders.txt tests/floors.sh $(foreach room,$(ROOMS),$(wildcard $(room)/*.h $(room)/*.cpp))
 	@mkdir -p $(@D)
 	@tests/floors.sh
 	@touch $@
@@ -168,7 +168,7 @@ SHARED_HEADERS := $(foreach room,$(COMMON_ROOMS) $(MAILER_ROOMS),$(wildcard $(ro
 BUILD_ID = $(call once,BUILD_ID,$(VERSION)-$(shell (cat $(SHARED_HEADERS); \
              echo $(call quoted,$(strip $(COMPILE)))) | sha256sum | cut -c1-16))
 ENDS_OF_SECURE := mailer/io/secure_loader.cpp mailer/secure/plugin.cpp
-FEATURE_LIST   := mailer/settings/features.cpp
+FEATURE_LIST   := mailer/settings/build_features.cpp
 WITH_FLAGS     := $(foreach feature,$(FEATURES),-DLMTPQ_WITH_$(feature)=$(if $(call without,$(feature)),false,true))
 # What a source needs that others do not.
 extra_flags = $(if $(filter $(ENDS_OF_SECURE),$(1)),-DLMTPQ_BUILD='"$(BUILD_ID)"') \

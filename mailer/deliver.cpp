@@ -7,7 +7,7 @@
 #include "mailer/commands.h"
 #include "mailer/delivery/delivery.h"
 #include "mailer/io/descriptor_channel.h"
-#include "mailer/lmtp/canonical.h"
+#include "mailer/lmtp/canonical_lines.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -27,7 +27,7 @@ std::optional<Mailbox> read_address(std::string_view text) {
 // Reads standard input up to its end. False: it failed before, for the reason in `failure`.
 bool read_message(const Settings& settings, MailData& data, std::string& failure) {
   DescriptorChannel input{Descriptor(dup(STDIN_FILENO))};
-  Canonical canonical(settings.line_limit);
+  CanonicalLines canonical(settings.line_limit);
   std::string bytes;
   std::string message;
   std::string_view nothing;

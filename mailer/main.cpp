@@ -15,13 +15,13 @@
 #include <memory>
 #include <optional>
 
-#include "common/config/config.h"
 #include "common/log.h"
+#include "common/options/option_reader.h"
 #include "common/privileges.h"
 #include "common/secret.h"
 #include "mailer/commands.h"
-#include "mailer/settings/features.h"
-#include "mailer/settings/load.h"
+#include "mailer/settings/build_features.h"
+#include "mailer/settings/load_settings.h"
 #include "mailer/settings/secrets.h"
 #include "mailer/settings/settings.h"
 
@@ -184,7 +184,7 @@ int run_command(int argc, char** argv) {
   if (asks(arguments, "--help")) {
     Settings settings;
     std::printf("usage: lmtpq %s %s\n\n%s", command->name, command->operands,
-                Config(option_table(command->command, settings)).help().c_str());
+                OptionReader(option_table(command->command, settings)).help().c_str());
     return EX_OK;
   }
   signal(SIGPIPE, SIG_IGN);

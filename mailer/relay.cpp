@@ -9,7 +9,7 @@
 
 #include "mailer/commands.h"
 #include "mailer/delivery/delivery.h"
-#include "mailer/delivery/session.h"
+#include "mailer/delivery/lmtp_session.h"
 #include "mailer/io/descriptor_channel.h"
 
 namespace lmtpq::mailer {
@@ -65,7 +65,7 @@ int run_relay(const Settings& settings, const Log& log, StdioChannel stdio) {
   PoolList pools(settings, dialer, log);
   Delivery delivery(settings, pools, log);
   DescriptorChannel client{Descriptor(stdio.in), Descriptor(stdio.out)};
-  Session session(client, settings, server_limits(settings), delivery, log, stopping);
+  LmtpSession session(client, settings, server_limits(settings), delivery, log, stopping);
   try {
     session.run();
   } catch (const std::exception& error) {

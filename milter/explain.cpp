@@ -4,9 +4,10 @@
 #include <istream>
 #include <ostream>
 
-#include "common/config/option_table.h"
 #include "common/escape.h"
 #include "common/header.h"
+#include "common/options/option_table.h"
+#include "common/tag/key_file.h"
 #include "milter/message.h"
 
 namespace lmtpq::milter {
@@ -105,7 +106,7 @@ void print_rules(const Policy& policy, const MessageFacts& facts, const Recipien
   }
   for (const Rule& rule : policy.rules()) {
     out << "  rule " << rule.name << ": " << std::string(width - rule.name.size(), ' ');
-    const Condition* const failed = rule.mismatch(facts, recipient);
+    const RuleCondition* const failed = rule.mismatch(facts, recipient);
     if (failed == nullptr) {
       out << "yes\n";
       return;

@@ -1,7 +1,7 @@
 // Interface: changes to the header of the message that is being decided.
 //
-// Implemented with libmilter in callbacks.cpp, and with a list in the tests. Lives for one
-// end-of-message callback. false: the edit could not be sent; the connection to the MTA is then
+// Implemented with libmilter in libmilter_callbacks.cpp, and with a list in the tests. Lives for
+// one end-of-message callback. false: the edit could not be sent; the connection to the MTA is then
 // unusable.
 #pragma once
 

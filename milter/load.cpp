@@ -6,6 +6,7 @@
 
 #include "common/escape.h"
 #include "common/privileges.h"
+#include "common/tag/key_file.h"
 #include "milter/policy/rule_parser.h"
 
 namespace lmtpq::milter {
@@ -19,7 +20,7 @@ void refuse_operands(const std::vector<std::string>& operands) {
 
 Keyring read_keys(const Settings& settings, std::string& keys_error) {
   try {
-    return Keyring::read_or_default(settings.tag_keys, future_user(settings.user));
+    return read_key_file_or_default(settings.tag_keys, future_user(settings.user));
   } catch (const ConfigError& error) {
     if (settings.task != Task::kExplain) {
       throw;
@@ -34,7 +35,7 @@ Keyring read_keys(const Settings& settings, std::string& keys_error) {
 Loaded load(const std::vector<std::string>& arguments) {
   Loaded loaded;
   Settings& settings = loaded.settings;
-  Config config(option_table(settings), {"rule."});
+  OptionReader config(option_table(settings), {"rule."});
   refuse_operands(config.take_arguments(arguments));
   config.take_file(config.argument_or_default("config"), true);
   config.apply();

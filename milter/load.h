@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "common/config/config.h"
+#include "common/options/option_reader.h"
 #include "milter/configuration.h"
 #include "milter/settings.h"
 
@@ -16,8 +16,8 @@ namespace lmtpq::milter {
 struct Loaded {
   Settings settings;
   ConfigurationPtr configuration;
-  Config::Effective effective;  // for the log at start
-  std::string keys_error;       // --explain continues without keys; empty: none
+  OptionReader::Effective effective;  // for the log at start
+  std::string keys_error;             // --explain continues without keys; empty: none
 };
 
 // The configuration file must exist: a milter without rules has nothing to do.

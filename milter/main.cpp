@@ -13,8 +13,8 @@
 
 #include "common/config_error.h"
 #include "common/log.h"
-#include "milter/callbacks.h"
 #include "milter/explain.h"
+#include "milter/libmilter_callbacks.h"
 #include "milter/load.h"
 #include "milter/serve.h"
 

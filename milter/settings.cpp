@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "common/config/option_table.h"
 #include "common/header.h"
+#include "common/options/option_table.h"
 #include "milter/process/socket_name.h"
 
 namespace lmtpq::milter {
@@ -145,7 +145,7 @@ std::string help() {
          "       lmtpq-milter --check [--config FILE]\n"
          "       lmtpq-milter --explain --client IP --from A --rcpt B [--auth U] < message\n"
          "       lmtpq-milter --help | --version\n\n" +
-         Config(option_table(settings)).help();
+         OptionReader(option_table(settings)).help();
 }
 
 }  // namespace lmtpq::milter

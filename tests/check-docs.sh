@@ -209,8 +209,8 @@ verdict "every interface of ARCHITECTURE.md exists" "$([ -s "$scratch/seams" ] |
   while read -r name; do
     grep -rqE "^class $name( |\$)" mailer milter --include=*.h || echo "$name"
   done <"$scratch/seams")"
-verdict "ARCHITECTURE.md has the folders of floors.txt, in their order" "$(
-  awk '$1 ~ /^[0-9]+$/ {print $1, $2}' floors.txt >"$scratch/rooms"
+verdict "ARCHITECTURE.md has the folders of folders.txt, in their order" "$(
+  awk '$1 ~ /^[0-9]+$/ {print $1, $2}' folders.txt >"$scratch/rooms"
   sed -n 's/^| \([0-9]*\) | `\([a-z/]*\)\/` |.*/\1 \2/p' docs/ARCHITECTURE.md | diff "$scratch/rooms" -)"
 grep -oE '`(common|mailer|milter|tests|cf|docs|patches)/[A-Za-z0-9_./-]+`' docs/*.md README.md | sed 's/.*`\(.*\)`/\1/' |
   sort -u >"$scratch/paths"
@@ -262,7 +262,7 @@ verdict "a test names a trap by its name, not by a number" "$(
 verdict "the pages are in plain English" "$(
   tests/check-words README.md docs/FLOW.md docs/ARCHITECTURE.md docs/DECISIONS.md docs/TRAPS.md docs/HACKING.md \
     docs/METRICS.md docs/TAG.md docs/ROUTING.md)"
-find common mailer milter cf dist patches tests Makefile floors.txt -type f ! -path '*/corpus/*' ! -name '*.patch' \
+find common mailer milter cf dist patches tests Makefile folders.txt -type f ! -path '*/corpus/*' ! -name '*.patch' \
   ! -name '*.pyc' ! -path cf/README.md ! -path patches/README.md ! -path tests/plain-words | sort >"$scratch/sources"
 verdict "the sources are in plain English" "$(
   for kind in h cpp c py dlg sh lua suites m4 mc conf service md; do

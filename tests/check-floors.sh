@@ -1,5 +1,5 @@
 #!/bin/sh
-# The product keeps to floors.txt, and tests/floors.sh refuses what does not: each kind of fault is
+# The product keeps to folders.txt, and tests/floors.sh refuses what does not: each kind of fault is
 # planted in a copy of the tree and must be found.
 # usage: check-floors.sh
 set -u
@@ -13,7 +13,7 @@ trap 'rm -rf "$scratch"' EXIT
 refused() { # name, file, line to add, complaint that must come
   rm -rf "$scratch/tree"
   mkdir -p "$scratch/tree"
-  cp -R floors.txt common mailer milter "$scratch/tree/"
+  cp -R folders.txt common mailer milter "$scratch/tree/"
   mkdir -p "$scratch/tree/$(dirname "$2")"
   echo "$3" >>"$scratch/tree/$2"
   said=$(tests/floors.sh "$scratch/tree" 2>&1) && said="accepted"
@@ -24,16 +24,16 @@ refused() { # name, file, line to add, complaint that must come
 }
 refused "an include of a higher floor" mailer/io/channel.h \
   '#include "mailer/store/connection_pool.h"' "mailer/io/channel.h:"
-refused "an include of a neighbour on the same floor" mailer/routes/routes.h \
+refused "an include of a neighbour on the same floor" mailer/secure/plugin.cpp \
   '#include "mailer/store/upstream.h"' "on floor"
 refused "a folder that is not listed" mailer/attic/old.cpp '#include "common/log.h"' \
-  "its folder is not in floors.txt"
+  "its folder is not in folders.txt"
 refused "an include that names no folder" mailer/lmtp/reply.h '#include "reply.h"' "names no folder"
 refused "the milter in the mailer" mailer/relay.cpp '#include "milter/header_edits.h"' "another program"
 refused "the mailer in the milter" milter/message.cpp '#include "mailer/lmtp/reply.h"' "another program"
 refused "OpenSSL outside mailer/secure" mailer/io/tls.cpp '#include <openssl/ssl.h>' \
   "belongs to mailer/secure"
-refused "libsasl2 outside mailer/secure" mailer/settings/load.cpp '#include <sasl/sasl.h>' \
+refused "libsasl2 outside mailer/secure" mailer/settings/load_settings.cpp '#include <sasl/sasl.h>' \
   "belongs to mailer/secure"
 refused "libldap outside mailer/serve/ldap" mailer/routes/routes.h '#include <ldap.h>' \
   "belongs to mailer/serve/ldap"
@@ -42,7 +42,7 @@ refused "libsystemd outside mailer/serve/systemd" mailer/serve/daemon.cpp \
 refused "prometheus-cpp outside mailer/serve/metrics" mailer/serve/daemon.cpp \
   '#include <prometheus/exposer.h>' "belongs to mailer/serve/metrics"
 refused "libmilter outside the callbacks" milter/message.cpp '#include <libmilter/mfapi.h>' \
-  "belongs to milter/callbacks.cpp"
+  "belongs to milter/libmilter_callbacks.cpp"
 refused "a clock in the protocol" mailer/lmtp/reply.cpp '#include <chrono>' "the protocol knows no"
 
 # Constants and functions of the libraries need their headers; this finds copies of the names.
@@ -50,7 +50,7 @@ verdict "names of OpenSSL and libsasl2 are in mailer/secure alone" "$(
   grep -rnE '\b(SSL|X509|EVP|BIO|TLS1)_[A-Za-z0-9_]+\(|\bTLS1_[0-9]*_?VERSION|\bSASL_[A-Z]+_|\bsasl_[a-z_]+\(' \
     common mailer milter --include='*.h' --include='*.cpp' | grep -v '^mailer/secure/\|^mailer/serve/ldap/')"
 verdict "libmilter's calls are in the callbacks and the macros alone" "$(
-  grep -rlE 'smfi_[a-z]+\(|SMFI[A-Z_]+' milter --include='*.h' --include='*.cpp' | grep -v '^milter/callbacks\.cpp$\|^milter/mta_macros\.cpp$')"
+  grep -rlE 'smfi_[a-z]+\(|SMFI[A-Z_]+' milter --include='*.h' --include='*.cpp' | grep -v '^milter/libmilter_callbacks\.cpp$\|^milter/mta_macros\.cpp$')"
 
 reached() { # files: the headers of common/ that they include, and those include ...
   cat "$@" | sed -n 's/^#include "\(common\/[^"]*\)"/\1/p' | sort -u >"$scratch/found"

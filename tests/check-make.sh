@@ -23,7 +23,7 @@ none() { # what must be empty
 # --- Compiling -----------------------------------------------------------------------------------------
 tree=$scratch/tree
 mkdir "$tree"
-cp -R Makefile floors.txt common mailer milter "$tree/"
+cp -R Makefile folders.txt common mailer milter "$tree/"
 find tests -name '*.cpp' -o -name '*.h' -o -name floors.sh | tar -cf - -T - | tar -xf - -C "$tree"
 cat >"$scratch/compiler" <<'END'
 #!/bin/sh

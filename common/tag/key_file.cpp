@@ -1,15 +1,16 @@
-// Reads a Keyring from its file.
+#include "common/tag/key_file.h"
 
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <optional>
+#include <utility>
+#include <vector>
 
-#include "common/config/config.h"
-#include "common/config/lines.h"
+#include "common/options/lines.h"
+#include "common/options/option_reader.h"
 #include "common/tag/base64.h"
-#include "common/tag/keyring.h"
 
 namespace lmtpq {
 namespace {
@@ -59,41 +60,42 @@ std::optional<Key> parse_line(std::string_view line, const std::string& place) {
 
 }  // namespace
 
-Keyring Keyring::read(const std::string& path, uid_t reader) {
+Keyring read_key_file(const std::string& path, uid_t reader) {
   const Secret file = read_secret_file(path, reader, "the keys");
-  Keyring keys = parse(file.text(), path);
+  Keyring keys = parse_keys(file.text(), path);
   if (keys.empty()) {
     throw ConfigError(path + ": contains no key; make one with lmtpq keygen");
   }
   return keys;
 }
 
-Keyring Keyring::read_or_default(const std::string& path, uid_t reader) {
+Keyring read_key_file_or_default(const std::string& path, uid_t reader) {
   if (!path.empty()) {
-    return read(path, reader);
+    return read_key_file(path, reader);
   }
   if (access(kDefaultKeyFile, F_OK) != 0 && errno == ENOENT) {
     return {};
   }
-  return read(kDefaultKeyFile, reader);
+  return read_key_file(kDefaultKeyFile, reader);
 }
 
-Keyring Keyring::parse(std::string_view text, const std::string& name) {
-  Keyring ring;
+Keyring parse_keys(std::string_view text, const std::string& name) {
+  std::vector<Key> keys;
   each_line(text, name, [&](std::string_view line, const std::string& place) {
     auto key = parse_line(line, place);
     if (!key) {
       return;
     }
-    if (ring.find(key->id()) != nullptr) {
+    const auto same_id = [&](const Key& other) { return other.id() == key->id(); };
+    if (std::any_of(keys.begin(), keys.end(), same_id)) {
       throw ConfigError(place + "a second key with the id " + key->id() + "; ids must be unique");
     }
-    if (ring.keys_.size() == kMaxKeys) {
-      throw ConfigError(place + "more than " + std::to_string(kMaxKeys) + " keys");
+    if (keys.size() == Keyring::kMaxKeys) {
+      throw ConfigError(place + "more than " + std::to_string(Keyring::kMaxKeys) + " keys");
     }
-    ring.keys_.push_back(std::move(*key));
+    keys.push_back(std::move(*key));
   });
-  return ring;
+  return Keyring(std::move(keys));
 }
 
 }  // namespace lmtpq

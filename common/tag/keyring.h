@@ -1,15 +1,12 @@
-// The keys that sign and verify tags, read from a file of `id base64` lines.
+// The keys that sign and verify tags.
 //
 // The first key signs, every key verifies; this allows changing keys. A Keyring is read-only and
-// may be used from several threads. Secrets are wiped when a Key ends, and the file's text as soon
-// as it is parsed. Errors are ConfigError with file, line and remedy; read_secret_file() checks the
-// file's owner and mode.
+// may be used from several threads. Secrets are wiped when a Key ends.
 #pragma once
-
-#include <unistd.h>
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/secret.h"
@@ -37,19 +34,13 @@ class Key {
   Secret secret_;
 };
 
-inline constexpr const char* kDefaultKeyFile = "/etc/lmtpq/tag.keys";
-
 class Keyring {
  public:
   static constexpr std::size_t kMaxKeys = 64;
 
   Keyring() = default;  // no keys: nothing can be signed or verified
-  // `reader` is the user that the process will run as, and may own the file.
-  static Keyring read(const std::string& path, uid_t reader = geteuid());
-  // Empty path: kDefaultKeyFile, and no keys if that file does not exist.
-  static Keyring read_or_default(const std::string& path, uid_t reader);
-  // The same for text in memory; errors call it `name`.
-  static Keyring parse(std::string_view text, const std::string& name);
+  // At most kMaxKeys, with ids that differ.
+  explicit Keyring(std::vector<Key> keys) : keys_(std::move(keys)) {}
 
   bool empty() const { return keys_.empty(); }
   const Key& signer() const { return keys_.front(); }  // call only if not empty

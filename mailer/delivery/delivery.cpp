@@ -53,11 +53,11 @@ void Delivery::decide(const DeliveryRequest& request, MessageState& message,
       return;
     }
   }
-  const Body& body = message.body();
-  if (body.state() == Body::State::kTooLarge) {
+  const MessageSpool& body = message.body();
+  if (body.state() == MessageSpool::State::kTooLarge) {
     message.decide_rest(Trouble::kTooLarge, std::to_string(body.size()) + " bytes; the limit is " +
                                                 std::to_string(*settings_.max_message_size));
-  } else if (body.state() == Body::State::kUnspooled) {
+  } else if (body.state() == MessageSpool::State::kUnspooled) {
     message.decide_rest(Trouble::kSpool, body.failure());
   } else {
     ask_stores(attempt.routed ? *attempt.routed : pools_, message, attempt);

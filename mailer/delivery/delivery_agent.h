@@ -1,6 +1,6 @@
 // The interface of everything that delivers a message.
 //
-// A Session hands each message to its agent. Delivery is the agent that asks the stores. In the
+// A LmtpSession hands each message to its agent. Delivery is the agent that asks the stores. In the
 // daemon the session's agent is ListenerDelivery, which takes the configuration of the moment; it
 // passes the message to FanOut, which splits it by route, and FanOut passes the parts to Delivery.
 //

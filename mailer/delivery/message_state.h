@@ -14,7 +14,7 @@
 #include "mailer/lmtp/envelope.h"
 #include "mailer/message/mail_data.h"
 #include "mailer/message/outcome.h"
-#include "mailer/message/tag_verdict.h"
+#include "mailer/message/tag_validation.h"
 #include "mailer/settings/settings.h"
 #include "mailer/store/upstream.h"
 
@@ -49,7 +49,7 @@ class MessageState {
   void decide_unanswered(Trouble trouble, std::string_view detail);
 
   const Envelope& envelope() const { return envelope_; }
-  const Body& body() const { return body_; }
+  const MessageSpool& body() const { return body_; }
   const TagVerdict& tags() const { return tags_; }
   const TraceId& trace() const { return trace_; }
   const TraceId& queue_id() const { return queue_id_; }
@@ -70,7 +70,7 @@ class MessageState {
   bool misjudged_size(const Answer& answer, const Capabilities& store) const;
 
   const Envelope& envelope_;
-  const Body& body_;
+  const MessageSpool& body_;
   const Settings& settings_;
   OnDecided on_decided_;
   TraceId queue_id_;

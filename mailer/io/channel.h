@@ -1,8 +1,9 @@
 // A byte stream to a peer, with deadlines.
 //
-// The interface between the conversations (Session, Upstream) and the world: a pair of descriptors,
-// TLS over one, or a script in the tests. One conversation, on one thread or fiber, owns it;
-// destruction closes it. A failure is an IoStatus; failure() then has the text for the log.
+// The interface between the conversations (LmtpSession, Upstream) and the world: a pair of
+// descriptors, TLS over one, or a script in the tests. One conversation, on one thread or fiber,
+// owns it; destruction closes it. A failure is an IoStatus; failure() then has the text for the
+// log.
 #pragma once
 
 #include <chrono>

@@ -1,7 +1,7 @@
 // The mail data of one transaction (RFC 5321 section 3.3): the message, and the tags it came with.
 //
-// A Body after a TagFilter: no tag is ever sent to a store, valid or not. Fails as Body does. One
-// message, one thread.
+// A MessageSpool after a TagFilter: no tag is ever sent to a store, valid or not. Fails as
+// MessageSpool does. One message, one thread.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "mailer/message/body.h"
+#include "mailer/message/message_spool.h"
 #include "mailer/message/tag_filter.h"
 
 namespace lmtpq::mailer {
@@ -22,12 +22,12 @@ class MailData {
   void append(std::string_view bytes);  // canonical (CRLF line ends)
   void finish();                        // the message is complete
 
-  const Body& body() const { return body_; }
+  const MessageSpool& body() const { return body_; }
   const TagFilter& tags() const { return filter_; }
 
  private:
   TagFilter filter_;
-  Body body_;
+  MessageSpool body_;
   std::string kept_;
 };
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "common/ascii.h"
-#include "common/tag/tag.h"
+#include "common/tag/tag_format.h"
 
 namespace lmtpq::mailer {
 

@@ -70,7 +70,7 @@ DirectoryPool::Leased DirectoryPool::take(Which which) {
 
 DirectoryPool::Leased DirectoryPool::open(std::unique_lock<std::mutex>& lock) {
   ++connected_;
-  const Backoff::Attempt attempt = backoff_.begin();
+  const RetryBackoff::Attempt attempt = backoff_.begin();
   lock.unlock();
   Leased made;
   try {
@@ -104,12 +104,12 @@ void DirectoryPool::lose(Loss loss, const std::string& reason) {
   connected_ -= 1 + idle_.size();
   idle_.clear();
   if (loss == Loss::kDirectory) {
-    note_failure(Backoff::Attempt::kNormal, reason);
+    note_failure(RetryBackoff::Attempt::kNormal, reason);
   }
   changed_.notify_all();
 }
 
-void DirectoryPool::note_failure(Backoff::Attempt attempt, const std::string& reason) {
+void DirectoryPool::note_failure(RetryBackoff::Attempt attempt, const std::string& reason) {
   if (backoff_.up()) {
     log_.warning(Record("directory-down").add("error", reason));
   }

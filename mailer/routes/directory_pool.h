@@ -3,7 +3,7 @@
 // The number of connections is limited; connections that were idle for long are replaced. A
 // directory that does not answer is down: until the backoff is over, look-ups fail at once with the
 // reason of the last failure, so that a dead directory does not hold every thread for its timeout.
-// Then one look-up tries again (mailer/io/backoff.h).
+// Then one look-up tries again (mailer/store/retry_backoff.h).
 //
 // May be used by several threads. All failures are Answers of kind kLost with a reason.
 #pragma once
@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "common/log.h"
-#include "mailer/io/backoff.h"
 #include "mailer/routes/directory.h"
+#include "mailer/store/retry_backoff.h"
 
 namespace lmtpq::mailer {
 
@@ -54,7 +54,7 @@ class DirectoryPool {
   void give_back(Connection connection);
   enum class Loss { kConnection, kDirectory };
   void lose(Loss loss, const std::string& reason);
-  void note_failure(Backoff::Attempt attempt, const std::string& reason);
+  void note_failure(RetryBackoff::Attempt attempt, const std::string& reason);
 
   const OpenDirectory open_;
   const Log& log_;
@@ -64,7 +64,7 @@ class DirectoryPool {
   std::condition_variable changed_;
   std::vector<Idle> idle_;     // the most recently used last
   std::size_t connected_ = 0;  // idle, leased and being opened
-  Backoff backoff_;
+  RetryBackoff backoff_;
   std::string last_failure_;
 };
 

@@ -4,8 +4,8 @@
 #include <optional>
 #include <utility>
 
-#include "common/config/option_table.h"
 #include "common/escape.h"
+#include "common/options/option_table.h"
 #include "mailer/io/waiting.h"
 
 namespace lmtpq::mailer {

@@ -1,6 +1,6 @@
 #include "mailer/routes/route_address.h"
 
-#include "common/tag/tag.h"
+#include "common/tag/tag_format.h"
 
 namespace lmtpq::mailer {
 namespace {

@@ -1,170 +1,207 @@
 #include "mailer/routes/route_file.h"
 
-#include <fcntl.h>
-#include <unistd.h>
+#include <algorithm>
 
-#include <cerrno>
-#include <cstring>
-#include <exception>
-
-#include "common/config_error.h"
-#include "common/descriptor.h"
-#include "mailer/io/waiting.h"
+#include "common/ascii.h"
+#include "common/escape.h"
+#include "common/glob.h"
+#include "common/options/lines.h"
+#include "common/options/option_reader.h"
+#include "common/options/option_table.h"
+#include "common/tag/tag_format.h"
 
 namespace lmtpq::mailer {
 namespace {
 
-constexpr std::chrono::seconds kBetweenChecks{1};
+constexpr const char* kForm = "expected `PATTERN DEST[, DEST...]` or `PATTERN error:[STATUS] TEXT`";
 
-// Perhaps for this moment only, as when there is no free descriptor: the next check tries again.
-struct Unreadable : ConfigError {
-  explicit Unreadable(const std::string& path) : ConfigError(path + ": " + std::strerror(errno)) {}
-};
-
-constexpr long long nanoseconds(const timespec& time) {
-  return time.tv_sec * 1'000'000'000LL + time.tv_nsec;
+// A pattern ends at the first blank that is not within quotes.
+std::string_view take_pattern(std::string_view& line) {
+  bool quoted = false;
+  std::size_t end = 0;
+  for (; end < line.size() && (quoted || (line[end] != ' ' && line[end] != '\t')); ++end) {
+    quoted = quoted != (line[end] == '"');
+    end += line[end] == '\\' && end + 1 < line.size() ? 1 : 0;
+  }
+  const std::string_view pattern = line.substr(0, end);
+  line.remove_prefix(end);
+  return pattern;
 }
 
-void check_file(const struct stat& file, const std::string& path) {
-  if (!S_ISREG(file.st_mode)) {
-    throw ConfigError(path + ": not a regular file");
-  }
-  if ((file.st_mode & 0002) != 0) {
-    throw ConfigError(path + ": the file is writable by others; run chmod o-w " + path);
-  }
-  if (file.st_size > static_cast<off_t>(RouteFile::kMaxSize)) {
-    throw ConfigError(path + ": larger than " + std::to_string(RouteFile::kMaxSize >> 20) +
-                      " MiB; use a directory for this many routes (--route-ldap)");
-  }
+// "local@domain" for an address, "local@" for a user in any domain, "@domain" for a domain.
+std::string make_key(std::string_view local, std::string_view domain) {
+  std::string made;
+  made.reserve(local.size() + 1 + domain.size());
+  made += local;
+  made += '@';
+  made += domain;
+  return made;
 }
 
-struct stat status_of(int descriptor, const std::string& path) {
-  struct stat file {};
-  if (descriptor < 0 || fstat(descriptor, &file) != 0) {
-    throw Unreadable(path);
+// Empty if the pattern has none of the three forms.
+std::string key_of(std::string_view pattern) {
+  if (pattern.starts_with('@')) {
+    const auto mailbox = Mailbox::parse("x" + std::string(pattern));
+    return mailbox ? make_key("", RouteAddress(*mailbox).domain) : std::string();
   }
-  return file;
+  const bool any_domain = pattern.ends_with('@');
+  const auto mailbox = Mailbox::parse(pattern.substr(0, pattern.size() - (any_domain ? 1 : 0)));
+  if (!mailbox || (any_domain && !mailbox->domain().empty())) {
+    return {};
+  }
+  const RouteAddress address(*mailbox);
+  // `""@domain` has the same key as `@domain`, and is not the domain.
+  return address.local.empty() ? std::string() : make_key(address.local, address.domain);
 }
 
-std::string read_all(int descriptor, std::size_t expected, const std::string& path) {
-  std::string text(expected + 1, '\0');
-  std::size_t have = 0;
-  while (true) {
-    const ssize_t got = read(descriptor, text.data() + have, text.size() - have);
-    if (got < 0 && errno == EINTR) {
-      continue;
-    }
-    if (got < 0) {
-      throw Unreadable(path);
-    }
-    have += static_cast<std::size_t>(got);
-    // A file that grows while it is read is young, and is read again.
-    if (got == 0 || have == text.size()) {
-      text.resize(have);
-      return text;
+Outcome parse_error_route(std::string_view text, const std::string& place) {
+  text = trimmed(text);
+  const bool status_first = !text.empty() && text[0] >= '0' && text[0] <= '9';
+  const auto status = EnhancedStatus::take(text);
+  if (status_first && (!status || (status->klass != 4 && status->klass != 5))) {
+    throw ConfigError(
+        place +
+        "expected error:TEXT or error:STATUS TEXT with a STATUS of class 4 or 5, such as 5.1.1");
+  }
+  return outcome_of(status.value_or(EnhancedStatus{5, 1, 1}),
+                    text.empty() ? "User unknown" : std::string_view(text));
+}
+
+Route parse_route(std::string_view text, const std::string& place) {
+  constexpr std::string_view kError = "error:";
+  if (same_word(text.substr(0, kError.size()), kError)) {
+    return parse_error_route(text.substr(kError.size()), place);
+  }
+  std::vector<Destination> destinations;
+  for (const std::string& word : list_of(text)) {
+    try {
+      destinations.push_back(parse_destination(word));
+    } catch (const ConfigError& error) {
+      throw ConfigError(place + error.what());
     }
   }
+  if (destinations.empty()) {
+    throw ConfigError(place + kForm);
+  }
+  return std::make_shared<const std::vector<Destination>>(std::move(destinations));
+}
+
+std::string shortened(std::string_view pattern) {
+  constexpr std::size_t kMaxShown = 64;
+  return '"' + escaped(pattern.substr(0, kMaxShown)) +
+         (pattern.size() > kMaxShown ? "...\"" : "\"");
 }
 
 }  // namespace
 
-RouteFile::Stamp::Stamp(const struct stat& file)
-    : device(file.st_dev),
-      inode(file.st_ino),
-      size(file.st_size),
-      written(nanoseconds(file.st_mtim)),
-      changed(nanoseconds(file.st_ctim)) {}
+class RouteFile::Parser {
+ public:
+  explicit Parser(RouteFile& table) : table_(table) {}
 
-// A time in the future comes from a wrong clock and says nothing.
-bool RouteFile::Stamp::young(WallClock::time_point now) const {
-  const auto since_1970 = std::chrono::nanoseconds(now.time_since_epoch()).count();
-  const long long age = since_1970 - written;
-  return age > -100'000'000 && age < 1'000'000'000;
-}
-
-RouteFile::RouteFile(std::string path, const Log& log, Now now, WallNow wall_now)
-    : path_(std::move(path)),
-      log_(log),
-      now_(std::move(now)),
-      wall_now_(std::move(wall_now)),
-      next_check_(now_() + kBetweenChecks) {
-  Loaded loaded = load(path_);
-  table_ = std::move(loaded.table);
-  if (!loaded.stamp.young(wall_now_())) {
-    checked_ = loaded.stamp;
-  }
-}
-
-RouteFile::Loaded RouteFile::load(const std::string& path) {
-  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
-  const struct stat status = status_of(file.number(), path);
-  check_file(status, path);
-  const std::string text = read_all(file.number(), static_cast<std::size_t>(status.st_size), path);
-  auto table = std::make_shared<const RouteTable>(RouteTable::parse(text, path));
-  if (table->size() == 0) {
-    // Most likely the disk was full when the file was written.
-    throw ConfigError(path + ": no route in it; add one, or remove --route-file");
-  }
-  return {std::move(table), Stamp(status_of(file.number(), path))};
-}
-
-RouteFile::Table RouteFile::table() {
-  {
-    const std::lock_guard lock(mutex_);
-    const Clock::time_point now = now_();
-    if (checking_ || now < next_check_) {
-      return table_;
+  void take(std::string_view line, const std::string& place) {
+    ++number_;
+    line = trimmed(line);
+    if (line.empty() || line.starts_with('#')) {
+      return;
     }
-    checking_ = true;
-    next_check_ = now + kBetweenChecks;
+    if (line.size() > kMaxLine) {
+      throw ConfigError(place + "the line is longer than " + std::to_string(kMaxLine) + " bytes");
+    }
+    if (std::any_of(line.begin(), line.end(),
+                    [](char c) { return (c >= 0 && c < ' ' && c != '\t') || c == '\x7f'; })) {
+      throw ConfigError(place + "control character in the line; " + kForm);
+    }
+    const std::string_view pattern = take_pattern(line);
+    line = trimmed(line);
+    if (line.empty()) {
+      throw ConfigError(place + "no DEST after " + shortened(pattern) + "; " + kForm);
+    }
+    add(pattern, route(line, place), place);
   }
-  try {
-    run_blocking([this] { reload_if_changed(); });  // the file may be large, its disk slow
-  } catch (const Unreadable& error) {
-    checked_.reset();
-    keep_previous(error.what());
-  } catch (const ConfigError& error) {
-    keep_previous(error.what());
-  } catch (const std::exception& error) {
-    checked_.reset();
-    keep_previous(error.what());
+
+ private:
+  // Thousands of patterns have the same few destinations.
+  std::uint32_t route(std::string_view text, const std::string& place) {
+    const auto known = known_.find(text);
+    if (known != known_.end()) {
+      return known->second;
+    }
+    table_.routes_.push_back(parse_route(text, place));
+    return known_[text] = static_cast<std::uint32_t>(table_.routes_.size() - 1);
   }
-  const std::lock_guard lock(mutex_);
-  checking_ = false;
-  return table_;
+
+  void add(std::string_view pattern, std::uint32_t route, const std::string& place) {
+    if (pattern.find_first_of("*?") != std::string_view::npos) {
+      if (table_.globs_.size() == kMaxGlobs) {
+        throw ConfigError(place + "more than " + std::to_string(kMaxGlobs) +
+                          " patterns with * or ?; use addresses, user@ or @domain instead");
+      }
+      table_.globs_.push_back({comparable_address(pattern), route});
+      return;
+    }
+    const std::string key = key_of(pattern);
+    if (key.empty()) {
+      throw ConfigError(
+          place + shortened(pattern) +
+          " is not an address; expected user@domain, user@, @domain, or a pattern with "
+          "* or ?");
+    }
+    const auto [entry, is_new] = table_.keys_.try_emplace(key, Entry{route, number_});
+    if (!is_new) {
+      throw ConfigError(place + shortened(pattern) + " has a route already, in line " +
+                        std::to_string(entry->second.line) + "; remove one of the two");
+    }
+  }
+
+  RouteFile& table_;
+  std::uint32_t number_ = 0;
+  std::unordered_map<std::string_view, std::uint32_t> known_;
+};
+
+RouteFile RouteFile::parse(std::string_view text, const std::string& name) {
+  RouteFile table;
+  Parser parser(table);
+  each_line(without_byte_order_mark(text), name,
+            [&](std::string_view line, const std::string& place) { parser.take(line, place); });
+  return table;
 }
 
-void RouteFile::reload_if_changed() {
-  struct stat status {};
-  if (stat(path_.c_str(), &status) != 0) {
-    throw Unreadable(path_);
+Route RouteFile::find(const Mailbox& recipient) const {
+  const RouteAddress address(recipient);
+  const Route* found = find_exact(address);
+  if (found == nullptr) {
+    found = find_glob(address);
   }
-  const Stamp stamp(status);
-  if (checked_ == stamp || stamp.young(wall_now_())) {
-    return;
-  }
-  checked_ = stamp;
-  Loaded loaded = load(path_);
-  if (!(loaded.stamp == stamp)) {
-    checked_.reset();
-    return;
-  }
-  last_error_.clear();
-  log_.info(Record("routes-loaded")
-                .add("file", path_)
-                .add("routes", static_cast<long long>(loaded.table->size())));
-  const std::lock_guard lock(mutex_);
-  table_.swap(loaded.table);
+  return found != nullptr ? *found : DefaultRoute();
 }
 
-void RouteFile::keep_previous(const std::string& reason) {
-  if (reason != last_error_) {
-    last_error_ = reason;
-    log_.error(Record("routes-rejected")
-                   .add("file", path_)
-                   .add("error", reason)
-                   .add("effect", "previous routes kept"));
+const Route* RouteFile::find_key(const std::string& key) const {
+  const auto found = keys_.find(key);
+  return found == keys_.end() ? nullptr : &routes_[found->second.route];
+}
+
+const Route* RouteFile::find_exact(const RouteAddress& address) const {
+  const Route* found = nullptr;
+  for (const std::string& domain : {address.domain, std::string()}) {
+    for (const std::string& local : {address.local, address.user}) {
+      found = found != nullptr ? found : find_key(make_key(local, domain));
+    }
   }
+  return found != nullptr || address.domain.empty() ? found
+                                                    : find_key(make_key("", address.domain));
+}
+
+const Route* RouteFile::find_glob(const RouteAddress& address) const {
+  if (globs_.empty()) {
+    return nullptr;
+  }
+  const std::string whole = address_text(address.local, address.domain);
+  const std::string bare = address_text(address.user, address.domain);
+  const auto found = std::find_if(globs_.begin(), globs_.end(), [&](const Glob& glob) {
+    return glob_matches(glob.pattern, whole) ||
+           (address.has_detail() && glob_matches(glob.pattern, bare));
+  });
+  return found == globs_.end() ? nullptr : &routes_[found->route];
 }
 
 }  // namespace lmtpq::mailer

@@ -1,77 +1,61 @@
-// Routes from a file, which is read again when it changes.
+// The text of a route file, parsed, and the look-up of a recipient in it.
 //
-// At most once a second one look-up checks whether the file has changed, and reads it; the others
-// go on with the previous table. A file younger than a second may not be written completely yet
-// (an editor, rsync --inplace), so a change takes effect a second later.
+//   # comment
+//   alice@example.org     imap1.example.org
+//   bob@                  imap2.example.org, imap3.example.org
+//   @sales.example.org    unix:/run/sales/lmtp
+//   *@*.example.org       imap4.example.org:2003
+//   carol@example.org     error:5.1.6 Carol has moved to example.net
 //
-// May be used by several threads. The constructor throws ConfigError with file, line and remedy.
-// Later, while the file is broken, empty or missing, the previous table stays in use and the log
-// has one error line for each reason.
+// The most specific pattern counts: an address; a user in any domain (`bob@`, or `bob`); a domain;
+// then the patterns with * (any characters) and ? (any one byte) in the order of the file. At each
+// of these steps user+detail is looked up as it is, and then without its detail. Case does not
+// matter. After `error:` comes an optional enhanced status (RFC 3463), 5.1.1 by default; with one
+// of class 4 the mail is deferred. Two lines for the same address, user or domain are an error.
+//
+// Immutable once parsed, and may be used by several threads. parse() throws ConfigError with file,
+// line and remedy; one bad line rejects the whole file.
 #pragma once
 
-#include <sys/stat.h>
-
-#include <chrono>
-#include <functional>
-#include <memory>
-#include <mutex>
-#include <optional>
+#include <cstdint>
 #include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
 
-#include "common/log.h"
-#include "mailer/io/channel.h"
-#include "mailer/routes/route_table.h"
+#include "mailer/routes/route_address.h"
+#include "mailer/routes/routes.h"
 
 namespace lmtpq::mailer {
 
-class RouteFile : public Routes {
+class RouteFile {
  public:
-  static constexpr std::size_t kMaxSize = 64u << 20;
-  using Now = std::function<Clock::time_point()>;
-  using WallClock = std::chrono::system_clock;
-  using WallNow = std::function<WallClock::time_point()>;
+  static constexpr std::size_t kMaxLine = 4096;
+  static constexpr std::size_t kMaxGlobs = 1000;  // each of them is compared with each recipient
 
-  // `now` is for the time between two checks, `wall_now` for the age of the file.
-  RouteFile(std::string path, const Log& log, Now now = &Clock::now,
-            WallNow wall_now = &WallClock::now);
+  static RouteFile parse(std::string_view text, const std::string& name);
 
-  Route find(const Mailbox& recipient) override { return table()->find(recipient); }
-  std::size_t size() { return table()->size(); }
+  Route find(const Mailbox& recipient) const;
+  std::size_t size() const { return keys_.size() + globs_.size(); }  // number of lines with a route
 
  private:
-  using Table = std::shared_ptr<const RouteTable>;
-  // Differs after the file was changed or replaced.
-  struct Stamp {
-    explicit Stamp(const struct stat& file);
-    bool operator==(const Stamp&) const = default;
-    dev_t device;
-    ino_t inode;
-    off_t size;
-    long long written;  // nanoseconds since 1970
-    long long changed;  // content, mode or owner
-
-    bool young(WallClock::time_point now) const;  // it may be written at this moment
+  struct Entry {
+    std::uint32_t route;  // index in routes_
+    std::uint32_t line;
   };
-  struct Loaded {
-    Table table;
-    Stamp stamp;
+  struct Glob {
+    std::string pattern;
+    std::uint32_t route;
   };
+  class Parser;
 
-  static Loaded load(const std::string& path);
-  Table table();
-  void reload_if_changed();
-  void keep_previous(const std::string& reason);
+  const Route* find_key(const std::string& key) const;
+  const Route* find_exact(const RouteAddress& address) const;
+  const Route* find_glob(const RouteAddress& address) const;
 
-  const std::string path_;
-  const Log& log_;
-  const Now now_;
-  const WallNow wall_now_;
-  std::mutex mutex_;
-  Table table_;
-  Clock::time_point next_check_;
-  bool checking_ = false;         // one thread does; the members below belong to it
-  std::optional<Stamp> checked_;  // loaded or rejected; empty: load it at the next check
-  std::string last_error_;        // empty: the file was loaded
+  std::unordered_map<std::string, Entry> keys_;  // "local@domain", "local@", "@domain"
+  std::vector<Glob> globs_;
+  std::vector<Route> routes_;  // one for each different text after a pattern
 };
 
 }  // namespace lmtpq::mailer

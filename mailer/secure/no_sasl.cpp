@@ -1,7 +1,7 @@
 // In the place of the files sasl_* where lmtpq is built without SASL.
 
 #include "mailer/secure/sasl_client.h"
-#include "mailer/settings/features.h"
+#include "mailer/settings/build_features.h"
 
 namespace lmtpq::mailer {
 

@@ -4,7 +4,7 @@
 
 #include "mailer/io/secure_loader.h"
 #include "mailer/secure/sasl_client.h"
-#include "mailer/secure/tls_client.h"
+#include "mailer/secure/tls_factory.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -13,7 +13,7 @@ class Library : public SecureLibrary {
  public:
   std::unique_ptr<Tls> make_tls(const TlsSettings& settings,
                                 const std::string& host) const override {
-    return std::make_unique<TlsClient>(settings, host);
+    return std::make_unique<TlsFactory>(settings, host);
   }
   std::unique_ptr<SaslExchange> make_sasl(const AuthSettings& settings, const Login& login,
                                           const SaslSurroundings& surroundings) const override {

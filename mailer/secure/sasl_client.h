@@ -13,7 +13,7 @@
 #include <string_view>
 
 #include "mailer/io/sasl.h"
-#include "mailer/secure/sasl_mechanisms.h"
+#include "mailer/secure/sasl_mechanism_choice.h"
 #include "mailer/settings/auth_settings.h"
 
 namespace lmtpq::mailer {

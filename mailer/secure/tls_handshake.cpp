@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "mailer/secure/openssl_error.h"
-#include "mailer/secure/tls_client.h"
+#include "mailer/secure/tls_factory.h"
 #include "mailer/secure/tls_layer.h"
 
 namespace lmtpq::mailer {
@@ -104,7 +104,7 @@ int TlsLayer::take_session(SSL* connection, SSL_SESSION* session) {
 }
 
 void TlsLayer::keep_session(SSL_SESSION* session) {
-  TlsClient::Session kept;
+  TlsFactory::Session kept;
   kept.openssl.reset(session);
   kept.showed_certificate = showed_certificate_;
   client_.keep(std::move(kept));

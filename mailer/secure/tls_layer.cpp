@@ -11,10 +11,10 @@
 
 #include "mailer/secure/openssl_error.h"
 #include "mailer/secure/tls_certificate.h"
-#include "mailer/secure/tls_client.h"
+#include "mailer/secure/tls_factory.h"
 
 namespace lmtpq::mailer {
-TlsLayer::TlsLayer(TlsClient& client, SSL* connection)
+TlsLayer::TlsLayer(TlsFactory& client, SSL* connection)
     : client_(client), connection_(connection), peer_(client.settings(), client.name(), facts_) {
   BIO* from_peer = BIO_new(BIO_s_mem());
   BIO* to_peer = BIO_new(BIO_s_mem());
@@ -27,7 +27,7 @@ TlsLayer::TlsLayer(TlsClient& client, SSL* connection)
   SSL_set_bio(connection_, from_peer, to_peer);
   SSL_set_app_data(connection_, this);
   SSL_set_connect_state(connection_);
-  const TlsClient::Session session = client_.take();
+  const TlsFactory::Session session = client_.take();
   if (session.openssl && SSL_set_session(connection_, session.openssl.get()) == 1) {
     showed_certificate_ = session.showed_certificate;
   }

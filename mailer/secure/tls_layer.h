@@ -1,9 +1,9 @@
 // One TLS connection as a Layer: OpenSSL between two buffers.
 //
 // The handshake and the records. It is established only with a peer that TlsPeer accepts, also when
-// it resumes a session. One thread; the TlsClient must outlive it. failure() is one line: OpenSSL's
-// text, or the name of a bad certificate and what is wrong with it. Renegotiation is refused. If
-// the stream ends without close_notify, ending() says so.
+// it resumes a session. One thread; the TlsFactory must outlive it. failure() is one line:
+// OpenSSL's text, or the name of a bad certificate and what is wrong with it. Renegotiation is
+// refused. If the stream ends without close_notify, ending() says so.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -16,12 +16,12 @@
 
 namespace lmtpq::mailer {
 
-class TlsClient;
+class TlsFactory;
 
 class TlsLayer : public TlsConnection {
  public:
   // Takes ownership of the connection.
-  TlsLayer(TlsClient& client, SSL* connection);
+  TlsLayer(TlsFactory& client, SSL* connection);
   ~TlsLayer() override;
   TlsLayer(const TlsLayer&) = delete;
   TlsLayer& operator=(const TlsLayer&) = delete;
@@ -45,7 +45,7 @@ class TlsLayer : public TlsConnection {
   std::string channel_binding(const std::string& type) const override;
 
  private:
-  friend class TlsClient;
+  friend class TlsFactory;
   static void install(SSL_CTX* context);  // the callbacks below
   static int look_at_chain(X509_STORE_CTX* chain, void*);
   static int take_session(SSL* connection, SSL_SESSION* session);
@@ -58,7 +58,7 @@ class TlsLayer : public TlsConnection {
   void take(std::string_view sealed);
   void drain(std::string& sealed);
 
-  TlsClient& client_;
+  TlsFactory& client_;
   SSL* connection_;
   Handshake state_ = Handshake::kNeedMore;
   bool showed_certificate_ = false;

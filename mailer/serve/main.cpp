@@ -19,9 +19,9 @@
 #include "mailer/io/secure_loader.h"
 #include "mailer/serve/daemon.h"
 #include "mailer/serve/ldap/ldap_routes.h"
-#include "mailer/serve/status/status_command.h"
-#include "mailer/settings/features.h"
-#include "mailer/settings/load.h"
+#include "mailer/serve/status/status_client.h"
+#include "mailer/settings/build_features.h"
+#include "mailer/settings/load_settings.h"
 #include "mailer/settings/secrets.h"
 
 namespace lmtpq::mailer {
@@ -102,7 +102,8 @@ int serve(const std::vector<std::string>& arguments, std::optional<Daemon>& daem
 int run(const std::vector<std::string>& words, std::optional<Daemon>& daemon) {
   if (!words.empty() && words[0] == "--help") {
     Settings settings;
-    std::printf("%s%s", kUsage, Config(option_table(Command::kServe, settings)).help().c_str());
+    std::printf("%s%s", kUsage,
+                OptionReader(option_table(Command::kServe, settings)).help().c_str());
     return EX_OK;
   }
   if (!words.empty() && words[0] == "--version") {

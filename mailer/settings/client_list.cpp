@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "common/config/config.h"
-#include "common/config/option_table.h"
+#include "common/options/option_reader.h"
+#include "common/options/option_table.h"
 
 namespace lmtpq::mailer {
 namespace {

@@ -9,9 +9,9 @@
 #include <charconv>
 
 #include "common/ascii.h"
-#include "common/config/config.h"
-#include "common/config/option_table.h"
 #include "common/escape.h"
+#include "common/options/option_reader.h"
+#include "common/options/option_table.h"
 
 namespace lmtpq::mailer {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "common/config/option_table.h"
+#include "common/options/option_table.h"
 #include "mailer/settings/ldap_filter.h"
 
 namespace lmtpq::mailer {

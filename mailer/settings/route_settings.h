@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "common/config/config.h"
+#include "common/options/option_reader.h"
 #include "common/secret.h"
 
 namespace lmtpq::mailer {

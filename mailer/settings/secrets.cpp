@@ -2,6 +2,7 @@
 
 #include "common/privileges.h"
 #include "common/secret.h"
+#include "common/tag/key_file.h"
 #include "mailer/settings/credentials.h"
 
 namespace lmtpq::mailer {
@@ -45,7 +46,7 @@ bool read_secrets(Command command, Settings& settings) {
   const AsRoot rights;
   if (command != Command::kProbe && settings.tag_keys != "none") {
     settings.keys = read_named("--tag-keys",
-                               [&] { return Keyring::read_or_default(settings.tag_keys, reader); });
+                               [&] { return read_key_file_or_default(settings.tag_keys, reader); });
   }
   bool any = !settings.keys.empty();
   for (Store& store : settings.stores) {

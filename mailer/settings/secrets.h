@@ -4,7 +4,7 @@
 // daemon reads them again at SIGHUP, as its user. Throws ConfigError with option, file and remedy.
 #pragma once
 
-#include "mailer/settings/load.h"
+#include "mailer/settings/load_settings.h"
 
 namespace lmtpq::mailer {
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "common/config/option_table.h"
 #include "common/network.h"
+#include "common/options/option_table.h"
 
 namespace lmtpq::mailer {
 namespace {

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "common/config/config.h"
+#include "common/options/option_reader.h"
 #include "mailer/settings/client_list.h"
 #include "mailer/settings/destination.h"
 

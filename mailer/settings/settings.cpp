@@ -1,6 +1,6 @@
 #include "mailer/settings/settings.h"
 
-#include "common/config/option_table.h"
+#include "common/options/option_table.h"
 
 namespace lmtpq::mailer {
 namespace {

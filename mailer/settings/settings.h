@@ -2,8 +2,8 @@
 //
 // An option is declared once, in the table next to the struct that holds its value: here, or in
 // store_settings, serve_settings or route_settings. The tables fill Settings from the defaults, the
-// file and the command line (load.h), and print --help. Filled before anything else runs, read only
-// afterwards.
+// file and the command line (load_settings.h), and print --help. Filled before anything else runs,
+// read only afterwards.
 #pragma once
 
 #include <algorithm>
@@ -14,14 +14,14 @@
 #include <string_view>
 #include <vector>
 
-#include "common/config/config.h"
 #include "common/log.h"
+#include "common/options/option_reader.h"
 #include "common/tag/keyring.h"
 #include "common/tag/trace_id.h"
 #include "mailer/settings/destination.h"
+#include "mailer/settings/destination_sections.h"
 #include "mailer/settings/route_settings.h"
 #include "mailer/settings/serve_settings.h"
-#include "mailer/settings/store_sections.h"
 #include "mailer/settings/store_settings.h"
 
 namespace lmtpq::mailer {

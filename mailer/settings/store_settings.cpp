@@ -6,7 +6,7 @@
 #include <array>
 
 #include "common/ascii.h"
-#include "common/config/option_table.h"
+#include "common/options/option_table.h"
 
 namespace lmtpq::mailer {
 namespace {

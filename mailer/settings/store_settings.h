@@ -1,7 +1,7 @@
 // The options for one store: values, option tables and checks; and Store, a destination with them.
 //
-// Each of these options may be in a section of the file for that store (store_sections.h) or above
-// the sections, for all stores. Filled before mail flows, read only afterwards.
+// Each of these options may be in a section of the file for that store (destination_sections.h) or
+// above the sections, for all stores. Filled before mail flows, read only afterwards.
 #pragma once
 
 #include <chrono>
@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "common/config/config.h"
+#include "common/options/option_reader.h"
 #include "mailer/settings/auth_settings.h"
 #include "mailer/settings/destination.h"
 #include "mailer/settings/tls_settings.h"
@@ -52,7 +52,7 @@ struct Store {
   Destination destination;
   StoreSettings settings;
   Login login;
-  Config::Effective effective;  // what the settings were read from, for comparison
+  OptionReader::Effective effective;  // what the settings were read from, for comparison
   // Where the settings come from, for people: "[destination.a] (FILE:3)"; empty: no section fits.
   std::string section;
   // No section fits, but this one is for another port of the host. Likely a typo, which leaves the

@@ -124,7 +124,7 @@ Lease ConnectionPool::take_new(Lock& lock, Deadline latest, Failure& failure) {
 
 // The dial occupies a place in the pool while it lasts, so that the limit holds.
 Lease ConnectionPool::dial(Lock& lock, Deadline latest, Failure& failure) {
-  const Backoff::Attempt attempt = begin_dial();
+  const RetryBackoff::Attempt attempt = begin_dial();
   lock.unlock();
   Connection connection;
   try {
@@ -167,14 +167,14 @@ Connection ConnectionPool::connect(Deadline latest) {
   return connection;
 }
 
-Backoff::Attempt ConnectionPool::begin_dial() {
+RetryBackoff::Attempt ConnectionPool::begin_dial() {
   ++open_;
   ++dialling_;
   wake_next();
   return backoff_.begin();
 }
 
-void ConnectionPool::end_dial(Backoff::Attempt attempt, DialResult result) {
+void ConnectionPool::end_dial(RetryBackoff::Attempt attempt, DialResult result) {
   --dialling_;
   switch (result) {
     case DialResult::kReady:
@@ -218,7 +218,7 @@ void ConnectionPool::discard(PooledConnection connection) {
 
 // Closes a connection that was idle. Its place stays occupied until it is closed.
 void ConnectionPool::close_one(Lock& lock, PooledConnection connection) {
-  IdleConnections::List one;
+  ConnectionStack::List one;
   one.push_back(std::move(connection));
   lock.unlock();
   close(std::move(one));
@@ -228,7 +228,7 @@ void ConnectionPool::close_one(Lock& lock, PooledConnection connection) {
 
 // Without the lock, as QUIT waits for the reply. A store that does not answer is waited for once,
 // not for each connection.
-void ConnectionPool::close(IdleConnections::List connections) {
+void ConnectionPool::close(ConnectionStack::List connections) {
   const Deadline latest = Clock::now() + store().settings.timeouts.quit;
   for (PooledConnection& connection : connections) {
     if (connection.upstream->alive()) {
@@ -239,7 +239,7 @@ void ConnectionPool::close(IdleConnections::List connections) {
 }
 
 void ConnectionPool::close_idle() {
-  IdleConnections::List closed;
+  ConnectionStack::List closed;
   {
     const std::lock_guard lock(mutex_);
     closed = idle_.take_all();
@@ -250,7 +250,7 @@ void ConnectionPool::close_idle() {
 }
 
 void ConnectionPool::close_expired() {
-  IdleConnections::List closed;
+  ConnectionStack::List closed;
   {
     const std::lock_guard lock(mutex_);
     closed = idle_.take_expired(now_());

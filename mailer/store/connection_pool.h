@@ -5,9 +5,9 @@
 // is limited, and so are a connection's uses, its age and its time without use.
 //
 // A store that cannot be dialled is down. It is not dialled again until the backoff is over, and
-// then by one caller at a time (mailer/io/backoff.h). Until then take() fails at once with the
-// reason of the last dial. The daemon's PoolJanitor probes stores that are down, so that no message
-// has to wait for the connect timeout, and closes expired idle connections.
+// then by one caller at a time (mailer/store/retry_backoff.h). Until then take() fails at once with
+// the reason of the last dial. The daemon's PoolJanitor probes stores that are down, so that no
+// message has to wait for the connect timeout, and closes expired idle connections.
 //
 // May be used by several threads. A Lease belongs to one thread or fiber, and must end before its
 // pool does. Only connections in a clean state are kept; all others are closed when they come back.
@@ -20,12 +20,12 @@
 #include <string>
 #include <vector>
 
-#include "mailer/io/backoff.h"
 #include "mailer/io/waiting.h"
 #include "mailer/message/delivery_events.h"
+#include "mailer/store/connection_stack.h"
 #include "mailer/store/connector.h"
-#include "mailer/store/idle_connections.h"
 #include "mailer/store/lease.h"
+#include "mailer/store/retry_backoff.h"
 
 namespace lmtpq::mailer {
 
@@ -104,12 +104,12 @@ class ConnectionPool {
   Lease take_new(Lock& lock, Deadline latest, Failure& failure);
   Lease dial(Lock& lock, Deadline latest, Failure& failure);
   Connection connect(Deadline latest);
-  Backoff::Attempt begin_dial();
-  void end_dial(Backoff::Attempt attempt, DialResult result);
+  RetryBackoff::Attempt begin_dial();
+  void end_dial(RetryBackoff::Attempt attempt, DialResult result);
   void keep(PooledConnection connection);
   void discard(PooledConnection connection);
   void close_one(Lock& lock, PooledConnection connection);
-  void close(IdleConnections::List connections);
+  void close(ConnectionStack::List connections);
 
   const std::unique_ptr<Connector> connector_;
   const Limits limits_;
@@ -117,12 +117,12 @@ class ConnectionPool {
   const Now now_;
   mutable std::mutex mutex_;
   std::deque<Waiter*> waiting_;
-  IdleConnections idle_;
+  ConnectionStack idle_;
   std::vector<Upstream*> leased_;
   std::size_t dialling_ = 0;
   std::size_t open_ = 0;  // idle, leased and being dialled
   unsigned made_ = 0;     // connections so far
-  Backoff backoff_;
+  RetryBackoff backoff_;
   Failure last_failure_;  // of the store while it is down
   std::string security_;
   bool cut_ = false;

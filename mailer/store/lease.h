@@ -6,7 +6,7 @@
 
 #include <memory>
 
-#include "mailer/store/idle_connections.h"
+#include "mailer/store/connection_stack.h"
 
 namespace lmtpq::mailer {
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "mailer/lmtp/data.h"
+#include "mailer/lmtp/dot_stuffing.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -14,18 +14,18 @@ constexpr std::chrono::seconds kRefusalGrace{2};
 constexpr std::chrono::seconds kDoubtfulRefusalGrace{30};
 constexpr std::uint64_t kNearLimit = 16 * 1024;
 
-bool read_whole(const Body& body, std::string& message) {
-  Body::Reader reader(body);
+bool read_whole(const MessageSpool& body, std::string& message) {
+  MessageSpool::Reader reader(body);
   std::string_view bytes;
   message.reserve(body.size());
   for (;;) {
     switch (reader.next(bytes)) {
-      case Body::Reader::Result::kBytes:
+      case MessageSpool::Reader::Result::kBytes:
         message += bytes;
         break;
-      case Body::Reader::Result::kEnd:
+      case MessageSpool::Reader::Result::kEnd:
         return true;
-      case Body::Reader::Result::kFailed:
+      case MessageSpool::Reader::Result::kFailed:
         return false;  // send_message() reports it
     }
   }
@@ -54,7 +54,7 @@ bool Upstream::reusable() const {
 
 bool Upstream::alive() { return reusable() && channel_->quiet(); }
 
-void Upstream::transact(Transaction transaction, const Body& body, Deadline latest_dot,
+void Upstream::transact(Transaction transaction, const MessageSpool& body, Deadline latest_dot,
                         Deadline latest_answer) {
   dot_sent_ = false;
   message_size_ = body.size();

@@ -15,9 +15,9 @@
 #include "mailer/io/sasl.h"
 #include "mailer/io/tls.h"
 #include "mailer/io/transcript.h"
-#include "mailer/lmtp/data.h"
+#include "mailer/lmtp/dot_stuffing.h"
 #include "mailer/lmtp/lmtp_client.h"
-#include "mailer/message/body.h"
+#include "mailer/message/message_spool.h"
 #include "mailer/settings/settings.h"
 
 namespace lmtpq::mailer {
@@ -44,7 +44,7 @@ class Upstream {
   void cut() { channel_->cut(); }
   // One transaction (upstream_message.cpp). The end of data is not sent after `latest_dot`, and the
   // replies are awaited until `latest_answer`.
-  void transact(Transaction transaction, const Body& body, Deadline latest_dot,
+  void transact(Transaction transaction, const MessageSpool& body, Deadline latest_dot,
                 Deadline latest_answer);
   // MAIL and RCPT without a message, for probe. Returns after their replies.
   void ask(Transaction transaction, Deadline latest);
@@ -73,8 +73,8 @@ class Upstream {
   bool await_offer(Deadline latest);
   bool exchange_login(SaslExchange& sasl, const Secret& password, Deadline latest);
   void converse_while(ClientState state, Deadline latest);
-  MessageForm form_for(const Body& body) const;
-  void send_message(const Body& body, Deadline latest);
+  MessageForm form_for(const MessageSpool& body) const;
+  void send_message(const MessageSpool& body, Deadline latest);
   class MessageWriter;
   void note_message_sent(std::uint64_t bytes);
   void exchange_commands(Deadline deadline);

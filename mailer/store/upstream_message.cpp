@@ -28,7 +28,7 @@ constexpr std::chrono::seconds kActive{1};
 
 }  // namespace
 
-MessageForm Upstream::form_for(const Body& body) const {
+MessageForm Upstream::form_for(const MessageSpool& body) const {
   if (!settings_.chunking) {
     return MessageForm::kData;
   }
@@ -39,7 +39,7 @@ MessageForm Upstream::form_for(const Body& body) const {
 // The message in the form in which it is sent, piece by piece.
 class Upstream::MessageWriter {
  public:
-  MessageWriter(const Body& body, MessageForm form)
+  MessageWriter(const MessageSpool& body, MessageForm form)
       : reader_(body), left_(body.size()), chunks_(form != MessageForm::kData) {}
 
   // The next piece; with BDAT, a complete chunk. False: the message cannot be read.
@@ -54,7 +54,7 @@ class Upstream::MessageWriter {
  private:
   bool next_chunk(std::string& piece) {
     std::string_view bytes;
-    if (reader_.next(bytes) == Body::Reader::Result::kFailed) {
+    if (reader_.next(bytes) == MessageSpool::Reader::Result::kFailed) {
       return false;
     }
     left_ -= bytes.size();
@@ -69,28 +69,28 @@ class Upstream::MessageWriter {
     std::string_view bytes;
     while (piece.size() < kPieceSize) {
       switch (reader_.next(bytes)) {
-        case Body::Reader::Result::kBytes:
+        case MessageSpool::Reader::Result::kBytes:
           encoder_.encode(bytes, piece);
           break;
-        case Body::Reader::Result::kEnd:
+        case MessageSpool::Reader::Result::kEnd:
           piece += DataEncoder::kEnd;
           done_ = true;
           return true;
-        case Body::Reader::Result::kFailed:
+        case MessageSpool::Reader::Result::kFailed:
           return false;
       }
     }
     return true;
   }
 
-  Body::Reader reader_;
+  MessageSpool::Reader reader_;
   DataEncoder encoder_;
   std::uint64_t left_;
   bool chunks_;
   bool done_ = false;
 };
 
-void Upstream::send_message(const Body& body, Deadline latest) {
+void Upstream::send_message(const MessageSpool& body, Deadline latest) {
   MessageWriter writer(body, client_.form());
   std::string piece;
   std::string_view out;

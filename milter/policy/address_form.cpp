@@ -3,7 +3,7 @@
 #include <string>
 
 #include "common/mailbox.h"
-#include "common/tag/tag.h"
+#include "common/tag/tag_format.h"
 
 namespace lmtpq::milter {
 

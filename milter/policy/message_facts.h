@@ -20,7 +20,7 @@ struct ClientFacts {
 };
 
 struct RecipientFacts {
-  std::string given;     // RCPT TO's address; like `resolved` a comparable_address (tag.h)
+  std::string given;     // RCPT TO's address; like `resolved` a comparable_address (tag_format.h)
   std::string resolved;  // {rcpt_addr}: after Sendmail's rules, before aliases
   std::string mailer;    // {rcpt_mailer}; empty: unknown
   AddressForm form = AddressForm::kPlain;  // of `given`

@@ -13,21 +13,21 @@ namespace {
 // message with thousands of recipients does not evaluate every rule and header for each of them.
 struct Candidate {
   const Rule* rule;
-  std::vector<const Condition*> of_recipient;  // not evaluated yet
-  bool used = false;                           // it decides for a recipient
+  std::vector<const RuleCondition*> of_recipient;  // not evaluated yet
+  bool used = false;                               // it decides for a recipient
   bool over_limit = false;
 
   bool holds(const MessageFacts& message, const RecipientFacts& recipient) const {
-    return std::all_of(of_recipient.begin(), of_recipient.end(), [&](const Condition* condition) {
-      return condition->holds(message, recipient);
-    });
+    return std::all_of(
+        of_recipient.begin(), of_recipient.end(),
+        [&](const RuleCondition* condition) { return condition->holds(message, recipient); });
   }
 };
 
 // Nothing: the rule matches for no recipient of this message.
 std::optional<Candidate> candidate(const Rule& rule, const MessageFacts& message) {
   Candidate made{&rule, {}};
-  for (const Condition& condition : rule.conditions) {
+  for (const RuleCondition& condition : rule.conditions) {
     if (condition.kind() == ConditionKind::kRcpt) {
       made.of_recipient.push_back(&condition);
     } else if (!condition.holds(message, {})) {
@@ -96,7 +96,7 @@ QuotaScope scope(const std::vector<Decision>& decisions) {
 std::vector<std::string> header_names_of(const std::vector<Rule>& rules) {
   std::vector<std::string> names;
   for (const Rule& rule : rules) {
-    for (const Condition& condition : rule.conditions) {
+    for (const RuleCondition& condition : rule.conditions) {
       const auto same = [&](const std::string& name) {
         return same_word(name, condition.header_name());
       };

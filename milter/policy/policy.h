@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "common/tag/tag.h"
+#include "common/tag/tag_format.h"
 #include "milter/policy/limiter.h"
 #include "milter/policy/message_facts.h"
 #include "milter/policy/rule.h"

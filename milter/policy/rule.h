@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "milter/policy/condition.h"
 #include "milter/policy/limiter.h"
 #include "milter/policy/message_facts.h"
+#include "milter/policy/rule_condition.h"
 
 namespace lmtpq::milter {
 
@@ -20,10 +20,10 @@ struct Rule {
   std::string name;
   Quota quota = Quota::kHonour;
   std::optional<Limit> limit;
-  std::vector<Condition> conditions;
+  std::vector<RuleCondition> conditions;
 
   // The first condition that does not hold; nullptr: the rule matches.
-  const Condition* mismatch(const MessageFacts& message, const RecipientFacts& recipient) const;
+  const RuleCondition* mismatch(const MessageFacts& message, const RecipientFacts& recipient) const;
   // "ignore: client = 192.0.2.1, from = notice@*, limit = 100/hour", for the log at start.
   std::string summary() const;
   // The rule ignores the quota, and no condition proves who the client is.

@@ -4,9 +4,9 @@
 
 namespace lmtpq::milter {
 
-const Condition* Rule::mismatch(const MessageFacts& message,
-                                const RecipientFacts& recipient) const {
-  for (const Condition& condition : conditions) {
+const RuleCondition* Rule::mismatch(const MessageFacts& message,
+                                    const RecipientFacts& recipient) const {
+  for (const RuleCondition& condition : conditions) {
     if (!condition.holds(message, recipient)) {
       return &condition;
     }
@@ -17,7 +17,7 @@ const Condition* Rule::mismatch(const MessageFacts& message,
 bool Rule::anyone_can_match() const {
   return quota == Quota::kIgnore &&
          std::all_of(conditions.begin(), conditions.end(),
-                     [](const Condition& condition) { return condition.forgeable(); });
+                     [](const RuleCondition& condition) { return condition.forgeable(); });
 }
 
 }  // namespace lmtpq::milter

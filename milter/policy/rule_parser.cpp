@@ -27,7 +27,7 @@ Quota parse_quota(std::string_view value) {
   return static_cast<Quota>(known - std::begin(kQuotaNames));
 }
 
-bool same_test(const Condition& a, const Condition& b) {
+bool same_test(const RuleCondition& a, const RuleCondition& b) {
   return a.kind() == b.kind() && same_word(a.header_name(), b.header_name());
 }
 
@@ -66,13 +66,13 @@ class RuleReader {
   }
 
   void take_condition(const FreeSection::Line& line) {
-    std::optional<Condition> condition = Condition::parse(line.name, line.value);
+    std::optional<RuleCondition> condition = RuleCondition::parse(line.name, line.value);
     if (!condition) {
       throw ConfigError("unknown key: expected " + known_keys() +
                         "; other options belong above the first [rule.NAME]");
     }
     once(std::any_of(rule_.conditions.begin(), rule_.conditions.end(),
-                     [&](const Condition& other) { return same_test(other, *condition); }));
+                     [&](const RuleCondition& other) { return same_test(other, *condition); }));
     rule_.conditions.push_back(std::move(*condition));
   }
 
@@ -116,7 +116,7 @@ std::vector<Rule> parse_rules(const std::vector<FreeSection>& sections) {
 std::string Rule::summary() const {
   std::string text = kQuotaNames[static_cast<std::size_t>(quota)];
   std::string separator = ": ";
-  for (const Condition& condition : conditions) {
+  for (const RuleCondition& condition : conditions) {
     text += std::exchange(separator, ", ") + condition.text();
   }
   if (limit) {

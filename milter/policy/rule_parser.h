@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "common/config/config.h"
+#include "common/options/option_reader.h"
 #include "milter/policy/rule.h"
 
 namespace lmtpq::milter {

@@ -5,9 +5,10 @@
 #include <thread>
 #include <vector>
 
+#include "common/tag/key_file.h"
 #include "mailer/delivery/delivery.h"
-#include "mailer/delivery/session.h"
-#include "mailer/lmtp/canonical.h"
+#include "mailer/delivery/lmtp_session.h"
+#include "mailer/lmtp/canonical_lines.h"
 #include "tests/dialogues/scratch.h"
 
 namespace dialogues {
@@ -171,13 +172,13 @@ lmtpq::mailer::Settings settings_of(const Script& script, std::size_t destinatio
   lmtpq::mailer::Settings settings;
   const auto command = script.command == "deliver" ? lmtpq::mailer::Command::kDeliver
                                                    : lmtpq::mailer::Command::kRelay;
-  lmtpq::Config config(lmtpq::mailer::option_table(command, settings));
+  lmtpq::OptionReader config(lmtpq::mailer::option_table(command, settings));
   std::vector<std::string> arguments = options_of(script, scratch);
   arguments.insert(arguments.end(), script.arguments.begin(), script.arguments.end());
   operands = config.take_arguments(arguments);
   config.apply();
   if (settings.tag_keys != "none") {
-    settings.keys = lmtpq::Keyring::read(settings.tag_keys);
+    settings.keys = lmtpq::read_key_file(settings.tag_keys);
   }
   for (std::size_t i = 0; i < destinations; ++i) {
     settings.destinations.push_back(lmtpq::mailer::parse_destination("unix:/" + std::to_string(i)));
@@ -195,7 +196,7 @@ int deliver(const Script& script, const std::vector<std::string>& operands,
   for (const std::string& recipient : operands) {
     envelope.recipients.push_back({lmtpq::Mailbox::parse(recipient).value()});
   }
-  lmtpq::mailer::Canonical canonical(settings.line_limit);
+  lmtpq::mailer::CanonicalLines canonical(settings.line_limit);
   std::string message;
   for (const Step& step : script.client) {
     canonical.feed(step.text, message);
@@ -231,8 +232,8 @@ Played play_in_memory(const Script& script, Cast& cast) {
       auto& mta = static_cast<ScriptedPeer&>(
           theatre.add(std::make_unique<ScriptedPeer>("mta", stage, script.client)));
       MemoryChannel client(mta, theatre, true);
-      lmtpq::mailer::Session(client, settings, lmtpq::mailer::server_limits(settings), delivery,
-                             log, stopping)
+      lmtpq::mailer::LmtpSession(client, settings, lmtpq::mailer::server_limits(settings), delivery,
+                                 log, stopping)
           .run();
       mta.receive_end();
       theatre.advance();

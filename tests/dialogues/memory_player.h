@@ -1,4 +1,4 @@
-// Plays a dialogue against the mailer's classes: Session and Delivery on scripted channels.
+// Plays a dialogue against the mailer's classes: LmtpSession and Delivery on scripted channels.
 //
 // There are no sockets and no waits: when no peer can go on and the one that lmtpq reads from is
 // stalled, its deadline has passed at once. Several threads may play different dialogues. Failures

@@ -4,14 +4,14 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "common/config/config.h"
+#include "common/options/option_reader.h"
 
 namespace {
 
-using lmtpq::Config;
 using lmtpq::Option;
+using lmtpq::OptionReader;
 
-Config make_config() {
+OptionReader make_config() {
   std::vector<Option> table(4);
   table[0].letter = 'Q';
   table[0].name = "ignore-quota";
@@ -26,13 +26,13 @@ Config make_config() {
   table[3].name = "limits.size";
   table[3].argument = "SIZE";
   table[3].read = [](std::string_view text) { lmtpq::parse_size(text); };
-  return Config(std::move(table));
+  return OptionReader(std::move(table));
 }
 
 template <typename Take>
 void check(Take take) {
   try {
-    Config config = make_config();
+    OptionReader config = make_config();
     take(config);
     config.apply();
   } catch (const lmtpq::ConfigError& error) {
@@ -48,7 +48,7 @@ void check(Take take) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string text(reinterpret_cast<const char*>(data), size);
-  check([&](Config& config) { config.take_text(text, "corpus"); });
+  check([&](OptionReader& config) { config.take_text(text, "corpus"); });
   std::vector<std::string> lines(1);
   for (const char c : text) {
     if (c == '\n') {
@@ -57,6 +57,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       lines.back() += c;
     }
   }
-  check([&](Config& config) { config.take_arguments(lines); });
+  check([&](OptionReader& config) { config.take_arguments(lines); });
   return 0;
 }

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "common/config/config.h"
+#include "common/options/option_reader.h"
 #include "mailer/settings/credentials.h"
 
 namespace {

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "mailer/lmtp/data.h"
+#include "mailer/lmtp/dot_stuffing.h"
 
 namespace {
 

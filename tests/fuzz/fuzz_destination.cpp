@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "common/config/config.h"
+#include "common/options/option_reader.h"
 #include "mailer/settings/destination.h"
 
 namespace {

@@ -4,18 +4,19 @@
 #include <cstdlib>
 #include <string>
 
-#include "common/config/config.h"
+#include "common/options/option_reader.h"
+#include "common/tag/key_file.h"
 #include "common/tag/keyring.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   try {
-    const lmtpq::Keyring ring = lmtpq::Keyring::parse(text, "corpus");
+    const lmtpq::Keyring ring = lmtpq::parse_keys(text, "corpus");
     std::string lines;
     for (const lmtpq::Key& key : ring.keys()) {
       lines += key.line();
     }
-    const lmtpq::Keyring again = lmtpq::Keyring::parse(lines, "again");
+    const lmtpq::Keyring again = lmtpq::parse_keys(lines, "again");
     bool same =
         again.keys().size() == ring.keys().size() && ring.keys().size() <= lmtpq::Keyring::kMaxKeys;
     for (const lmtpq::Key& key : ring.keys()) {

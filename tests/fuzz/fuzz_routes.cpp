@@ -5,13 +5,13 @@
 #include <cstdlib>
 #include <string>
 
-#include "common/config/config.h"
-#include "common/config/lines.h"
-#include "mailer/routes/route_table.h"
+#include "common/options/lines.h"
+#include "common/options/option_reader.h"
+#include "mailer/routes/route_file.h"
 
 namespace {
 
-void look_up(const lmtpq::mailer::RouteTable& table, std::string_view line) {
+void look_up(const lmtpq::mailer::RouteFile& table, std::string_view line) {
   const auto mailbox = lmtpq::Mailbox::parse(line.substr(0, line.find_first_of(" \t")));
   if (!mailbox || mailbox->null()) {
     return;
@@ -32,7 +32,7 @@ void look_up(const lmtpq::mailer::RouteTable& table, std::string_view line) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   try {
-    const lmtpq::mailer::RouteTable table = lmtpq::mailer::RouteTable::parse(text, "corpus");
+    const lmtpq::mailer::RouteFile table = lmtpq::mailer::RouteFile::parse(text, "corpus");
     int left = 100;
     lmtpq::each_line(text, "corpus", [&](std::string_view line, const std::string&) {
       if (left-- > 0) {

@@ -6,7 +6,8 @@
 #include <limits>
 #include <string>
 
-#include "common/tag/tag.h"
+#include "common/tag/key_file.h"
+#include "common/tag/tag_format.h"
 
 namespace {
 
@@ -14,7 +15,7 @@ using namespace lmtpq;
 
 // The keys and the message of docs/TAG.md.
 const Keyring& keys() {
-  static const Keyring ring = Keyring::parse(
+  static const Keyring ring = parse_keys(
       "2026a AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"
       "2025b ICEiIyQlJicoKTAxMjM0NTY3ODlAQUJDREVGR0hJUFE=\n",
       "keys");
@@ -22,7 +23,7 @@ const Keyring& keys() {
 }
 
 const Keyring& swapped() {
-  static const Keyring ring = Keyring::parse(
+  static const Keyring ring = parse_keys(
       "2025b AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"
       "2026a ICEiIyQlJicoKTAxMjM0NTY3ODlAQUJDREVGR0hJUFE=\n",
       "keys");

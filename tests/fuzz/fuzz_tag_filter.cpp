@@ -3,11 +3,11 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "mailer/lmtp/canonical.h"
+#include "mailer/lmtp/canonical_lines.h"
 #include "mailer/message/tag_filter.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  lmtpq::mailer::Canonical canonical;
+  lmtpq::mailer::CanonicalLines canonical;
   std::string text;
   canonical.feed({reinterpret_cast<const char*>(data), size}, text);
   canonical.finish(text);

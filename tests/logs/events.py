@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = {'mailer': 'docs/man/lmtpq.8', 'milter': 'docs/man/lmtpq-milter.8'}
 # Where standard error is for the person who typed the command.
 COMMANDS = {'mailer/main.cpp', 'mailer/probe_command.cpp', 'mailer/serve/main.cpp',
-            'mailer/serve/status/status_command.cpp', 'milter/main.cpp'}
+            'mailer/serve/status/status_client.cpp', 'milter/main.cpp'}
 LEVELS = 'error|warning|info|debug'
 CALL = rf'(?<![\w"])({LEVELS})\(\s*'
 FIELD = re.compile(r'\.add\(\s*"([^"]+)"')
@@ -27,8 +27,8 @@ TO_STDERR = re.compile(r'\bf(?:printf|puts|write|putc)\((?:[^;]*,)?\s*(?:[^;,]*[
 
 
 def rooms(program: str, root: Path = ROOT) -> list[Path]:
-  """The folders of floors.txt that are in this program."""
-  named = re.findall(r'^\d+ +(\S+)', (root / 'floors.txt').read_text(), re.MULTILINE)
+  """The folders of folders.txt that are in this program."""
+  named = re.findall(r'^\d+ +(\S+)', (root / 'folders.txt').read_text(), re.MULTILINE)
   return [root / name for name in named if name.split('/')[0] in ('common', program)]
 
 

@@ -9,7 +9,7 @@ from .events import PAGES, ROOT, Events, complaints
 
 BOTH = sorted(PAGES)
 MAILER, MILTER = PAGES['mailer'], PAGES['milter']
-LOST = 'mailer/delivery/session.cpp'
+LOST = 'mailer/delivery/lmtp_session.cpp'
 RULES = 'milter/config_log.cpp'
 RELAY = 'mailer/relay.cpp'
 
@@ -25,7 +25,7 @@ def tree(tmp_path):
   """A copy of what is compared; gives a function that replaces a text in one of its files."""
   for folder in ('common', 'mailer', 'milter'):
     shutil.copytree(ROOT / folder, tmp_path / folder)
-  for name in ('floors.txt', *PAGES.values()):
+  for name in ('folders.txt', *PAGES.values()):
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / name, tmp_path / name)
 

@@ -14,7 +14,7 @@
 #include <sstream>
 #include <thread>
 
-#include "mailer/routes/route_file.h"
+#include "mailer/routes/watched_route_file.h"
 #include "mailer/serve/ldap/ldap_routes.h"
 
 using namespace lmtpq;
@@ -79,14 +79,14 @@ int main(int argc, char** argv) {
   prepare_ldap();
   try {
     RouteSettings settings;
-    Config config(route_option_table(settings));
+    OptionReader config(route_option_table(settings));
     config.take_arguments({argv + 1, argv + argc});
     config.apply();
     check(settings);
     const Log log("ask_routes", "stderr", LogLevel::kInfo);
     std::vector<std::unique_ptr<Routes>> sources;
     if (!settings.file.empty()) {
-      sources.push_back(std::make_unique<RouteFile>(settings.file, log));
+      sources.push_back(std::make_unique<WatchedRouteFile>(settings.file, log));
     }
     if (!settings.directory.uris.empty()) {
       sources.push_back(ldap_routes(settings.directory,

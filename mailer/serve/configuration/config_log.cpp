@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <set>
 
-#include "common/config/option_table.h"
+#include "common/options/option_table.h"
 #include "mailer/settings/store_settings.h"
 
 namespace lmtpq::mailer {

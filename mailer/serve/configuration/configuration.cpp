@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "mailer/routes/route_file.h"
+#include "mailer/routes/watched_route_file.h"
 #include "mailer/serve/ldap/ldap_routes.h"
 
 namespace lmtpq::mailer {
@@ -13,7 +13,7 @@ std::unique_ptr<Routes> make_routes(DaemonSettings& settings, const Log& log) {
   const RouteSettings& wanted = settings.process.routes;
   std::vector<std::unique_ptr<Routes>> maps;
   if (!wanted.file.empty()) {
-    maps.push_back(std::make_unique<RouteFile>(wanted.file, log));
+    maps.push_back(std::make_unique<WatchedRouteFile>(wanted.file, log));
   }
   if (!wanted.directory.uris.empty()) {
     maps.push_back(ldap_routes(wanted.directory, std::move(settings.directory_password), log));

@@ -14,7 +14,7 @@
 
 #include "mailer/routes/routes.h"
 #include "mailer/serve/pools/pool_registry.h"
-#include "mailer/settings/load.h"
+#include "mailer/settings/load_settings.h"
 #include "mailer/store/pool_list.h"
 
 namespace lmtpq::mailer {

@@ -24,8 +24,9 @@ DeliveryResult ListenerDelivery::deliver(const DeliveryRequest& request) {
     listener = configuration->listener(address_);
   }
   if (services_.events != nullptr) {
-    const Body& body = request.data.body();
-    const bool spooled = body.state() == Body::State::kGood && body.size() > Body::kMemory;
+    const MessageSpool& body = request.data.body();
+    const bool spooled =
+        body.state() == MessageSpool::State::kGood && body.size() > MessageSpool::kMemory;
     services_.events->taken({body.size(), spooled, request.complete - request.begun});
   }
   Delivery delivery(listener->settings, *listener->pools, log_, services_,

@@ -4,7 +4,7 @@
 #include <iterator>
 #include <numeric>
 
-#include "common/tag/tag.h"
+#include "common/tag/tag_format.h"
 #include "mailer/delivery/message_state.h"
 #include "mailer/message/delivery_events.h"
 #include "mailer/serve/counters/outcome_reason.h"

@@ -6,7 +6,7 @@
 #include <optional>
 #include <utility>
 
-#include "mailer/delivery/session.h"
+#include "mailer/delivery/lmtp_session.h"
 #include "mailer/io/descriptor_channel.h"
 #include "mailer/serve/configuration/listener_delivery.h"
 
@@ -126,9 +126,9 @@ void Clients::serve(Descriptor socket, Entries::iterator entry,
     channel.emplace(std::move(socket), DescriptorChannel::Order::kWriteFirst);
     const Settings& settings = configuration->listener(entry->address)->settings;
     ListenerDelivery agent(current_, configuration, entry->address, log_, services_);
-    Session session(*channel, settings, limits_for(entry->client, settings), agent, log_,
-                    [this] { return draining(); });
-    if (session.run() == Session::End::kToldToStop) {
+    LmtpSession session(*channel, settings, limits_for(entry->client, settings), agent, log_,
+                        [this] { return draining(); });
+    if (session.run() == LmtpSession::End::kToldToStop) {
       session.send_421();
     }
   } catch (const std::exception& error) {

@@ -1,5 +1,5 @@
-// The connected clients: a fiber with a Session for each, how many there are and may be, and their
-// end when the daemon drains.
+// The connected clients: a fiber with a LmtpSession for each, how many there are and may be, and
+// their end when the daemon drains.
 //
 // admit() and the others may be called from several threads; outlives the sessions, for whose end
 // wait() waits. A client that cannot be served is sent 421 and closed; an exception in a session

@@ -12,7 +12,7 @@
 
 #include "common/descriptor.h"
 #include "mailer/settings/client_list.h"
-#include "mailer/settings/load.h"
+#include "mailer/settings/load_settings.h"
 
 namespace lmtpq::mailer {
 

@@ -1,7 +1,7 @@
 // In the place of the files metric* where lmtpq is built without Prometheus.
 
 #include "mailer/serve/metrics/metrics_endpoint.h"
-#include "mailer/settings/features.h"
+#include "mailer/settings/build_features.h"
 
 namespace lmtpq::mailer {
 

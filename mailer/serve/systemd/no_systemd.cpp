@@ -5,7 +5,7 @@
 #include <cstdlib>
 
 #include "mailer/serve/systemd/service_manager.h"
-#include "mailer/settings/features.h"
+#include "mailer/settings/build_features.h"
 
 namespace lmtpq::mailer {
 

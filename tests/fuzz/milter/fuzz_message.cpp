@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "common/mailbox.h"
+#include "common/tag/key_file.h"
 #include "milter/message.h"
 #include "milter/policy/rule_parser.h"
 #include "milter/policy/xtext.h"
@@ -19,7 +20,7 @@ using namespace lmtpq;
 using namespace lmtpq::milter;
 
 ConfigurationPtr configuration() {
-  Config config({}, {"rule."});
+  OptionReader config({}, {"rule."});
   config.take_text(
       "[rule.a]\nheader X-A = *a*b*\nquota = honour\n[rule.b]\nfrom = *@a.example <>\n"
       "rcpt = *@b.example ops*\nmax-size = 10k\nlimit = 5/second\nquota = ignore\n"
@@ -28,7 +29,7 @@ ConfigurationPtr configuration() {
   Configuration made;
   made.policy = Policy(parse_rules(config.free_sections()), {"cyrusv2"});
   made.trace = TraceOrigin({"X-Trace", "traceparent"}, {{*Network::parse("192.0.2.1")}, true});
-  made.keys = Keyring::parse("k AAAAAAAAAAAAAAAAAAAAAA==\n", "fuzz");
+  made.keys = parse_keys("k AAAAAAAAAAAAAAAAAAAAAA==\n", "fuzz");
   made.tag_lifetime = std::chrono::seconds(60);
   return std::make_shared<const Configuration>(std::move(made));
 }

@@ -11,7 +11,7 @@
 #include <fstream>
 #include <vector>
 
-#include "common/config/config.h"
+#include "common/options/option_reader.h"
 #include "tests/unit/common/scratch_file.h"
 
 // These functions replace libc's syslog; _FORTIFY_SOURCE calls the second name. <syslog.h> must not

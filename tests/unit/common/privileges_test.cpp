@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/config/config.h"
+#include "common/options/option_reader.h"
 
 using lmtpq::ConfigError;
 using lmtpq::drop_privileges;
@@ -46,8 +46,8 @@ bool wholly(const passwd& user) {
 }
 
 // Runs `body` in a child process, whose ids it may change; returns its result.
-template <typename Body>
-bool in_a_child(Body body) {
+template <typename MessageSpool>
+bool in_a_child(MessageSpool body) {
   const pid_t child = fork();
   if (child == 0) {
     bool good = false;

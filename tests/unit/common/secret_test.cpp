@@ -10,7 +10,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "common/config/config.h"
+#include "common/options/option_reader.h"
 #include "tests/unit/common/freed_memory.h"
 #include "tests/unit/common/scratch_file.h"
 
@@ -48,6 +48,7 @@ class SecretTest : public ScratchFileFixture {
   CPPUNIT_TEST(readingAFileLeavesNoCopy);
   CPPUNIT_TEST(errorsNameTheContentsOfTheFile);
   CPPUNIT_TEST(forbidCoreDumpsPreventsACoreFile);
+  CPPUNIT_TEST(secretsAreComparedInFull);
   CPPUNIT_TEST_SUITE_END();
 
  public:
@@ -179,6 +180,21 @@ class SecretTest : public ScratchFileFixture {
     int status = -1;
     CPPUNIT_ASSERT_EQUAL(child, waitpid(child, &status, 0));
     CPPUNIT_ASSERT_EQUAL(0, status);
+  }
+
+  void secretsAreComparedInFull() {
+    const std::string secret = "0123456789abcdef";
+    using lmtpq::same_secret;
+    CPPUNIT_ASSERT(same_secret("", ""));
+    CPPUNIT_ASSERT(same_secret(secret, std::string(secret)));
+    CPPUNIT_ASSERT(!same_secret(secret, secret.substr(1)));
+    CPPUNIT_ASSERT(!same_secret(secret, ""));
+    CPPUNIT_ASSERT(!same_secret({"a\0b", 3}, {"a\0c", 3}));
+    for (std::size_t at = 0; at < secret.size(); ++at) {
+      std::string other = secret;
+      other[at] = '!';
+      CPPUNIT_ASSERT(!same_secret(secret, other));
+    }
   }
 };
 

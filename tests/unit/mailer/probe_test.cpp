@@ -31,7 +31,7 @@ const std::string kFull = "452 4.2.2 Over quota SESSIONID=<s-1>\r\n";
 
 ProbeResult probed(Play* play, const std::vector<std::string>& arguments) {
   Settings settings;
-  Config config(option_table(Command::kProbe, settings));
+  OptionReader config(option_table(Command::kProbe, settings));
   config.take_arguments(arguments);
   config.apply();
   settings.stores = find_stores(config, {parse_destination("unix:/s")});

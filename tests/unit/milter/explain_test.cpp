@@ -5,6 +5,7 @@
 #include <sstream>
 #include <variant>
 
+#include "common/tag/key_file.h"
 #include "milter/message.h"
 #include "milter/policy/rule_parser.h"
 
@@ -23,11 +24,11 @@ constexpr const char* kRules =
 constexpr const char* kMessage = "Message-ID: <a@b>\nX-Notice: yes,\n sir\n\nX-Notice: no\n";
 
 Configuration configuration_of(const std::string& rules = kRules) {
-  Config config({}, {"rule."});
+  OptionReader config({}, {"rule."});
   config.take_text(rules, "test");
   Configuration made;
   made.policy = Policy(parse_rules(config.free_sections()), {"cyrusv2q"});
-  made.keys = Keyring::parse(kKeys, "test");
+  made.keys = parse_keys(kKeys, "test");
   made.trace = TraceOrigin({"X-Trace"}, {{*Network::parse("192.0.2.9")}, false});
   made.tag_lifetime = std::chrono::hours(1);
   return made;

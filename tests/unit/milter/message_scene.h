@@ -12,7 +12,8 @@
 #include <variant>
 #include <vector>
 
-#include "common/config/config.h"
+#include "common/options/option_reader.h"
+#include "common/tag/key_file.h"
 #include "milter/message.h"
 #include "milter/policy/rule_parser.h"
 #include "tests/unit/milter/fake_header_edits.h"
@@ -26,11 +27,11 @@ inline constexpr const char* kTrusted =
     "[rule.carol]\nrcpt = carol@*\nquota = ignore\n";
 
 inline Configuration configuration_of(const std::string& rules) {
-  Config config({}, {"rule."});
+  OptionReader config({}, {"rule."});
   config.take_text(rules, "test");
   Configuration made;
   made.policy = Policy(parse_rules(config.free_sections()), {"cyrusv2"});
-  made.keys = Keyring::parse(kKeys, "test");
+  made.keys = parse_keys(kKeys, "test");
   made.tag_lifetime = std::chrono::hours(1);
   return made;
 }

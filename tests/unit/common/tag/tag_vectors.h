@@ -11,7 +11,8 @@
 #include <variant>
 
 #include "common/tag/base64.h"
-#include "common/tag/tag.h"
+#include "common/tag/key_file.h"
+#include "common/tag/tag_format.h"
 
 namespace lmtpq::tags {
 
@@ -45,7 +46,7 @@ inline constexpr TaggedMessage kMessage{kMessageId, kQueueId};
 
 inline const Keyring& ring() {
   static const Keyring keys =
-      Keyring::parse(std::string(kNewKeyLine) + std::string(kOldKeyLine), "keys");
+      parse_keys(std::string(kNewKeyLine) + std::string(kOldKeyLine), "keys");
   return keys;
 }
 

@@ -4,7 +4,7 @@
 
 #include <new>
 
-#include "common/config/config.h"
+#include "common/options/option_reader.h"
 
 namespace {
 
@@ -51,7 +51,7 @@ class FailingDialer : public Dialer {
 
 std::string reply_when_memory_fails_after(const std::string& command) {
   Settings settings;
-  Config config(option_table(Command::kRelay, settings));
+  OptionReader config(option_table(Command::kRelay, settings));
   config.apply();
   settings.stores = find_stores(config, {parse_destination("unix:/store")});
   const Log log("test", "/dev/null", LogLevel::kInfo);

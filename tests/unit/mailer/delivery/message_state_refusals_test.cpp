@@ -128,7 +128,7 @@ class MessageStateRefusalsTest : public CppUnit::TestFixture {
 
   void aHeaderOfUnknownLengthMayContainUtf8() {
     std::string header;
-    while (header.size() < Body::kHead) {
+    while (header.size() < MessageSpool::kHead) {
       header += "X-Filler: 0123456789\r\n";
     }
     check("alice refused 5.6.7 no", utf8_fate(header + "\r\nhi\r\n", "refuse"));

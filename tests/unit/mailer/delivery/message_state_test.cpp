@@ -1,3 +1,4 @@
+#include "common/tag/key_file.h"
 #include "tests/unit/mailer/store/scripted_store.h"
 
 using namespace lmtpq;
@@ -88,7 +89,7 @@ class MessageStateTest : public CppUnit::TestFixture {
                 {"never", "alice sent 2.1.5 no, bob sent 2.1.5 no, carol sent 2.1.5 no"},
                 {"always", "alice sent 2.1.5 sent, bob sent 2.1.5 sent, carol sent 2.1.5 sent"}};
     for (const auto& row : rows) {
-      const Keyring keys = Keyring::parse(kTestKey, "keys");
+      const Keyring keys = parse_keys(kTestKey, "keys");
       std::string tag = sign_tag(claims, keys.signer());
       tag.erase(std::remove(tag.begin(), tag.end(), '\n'), tag.end());
       Road road({"--ignore-quota=" + std::string(row.ignore_quota)},
@@ -109,7 +110,7 @@ class MessageStateTest : public CppUnit::TestFixture {
     claims.listed = {{"carol", "carol"}};
     claims.expiry = std::time(nullptr) + 60;
     claims.queue_id = "A1";
-    std::string tag = sign_tag(claims, Keyring::parse(kTestKey, "keys").signer());
+    std::string tag = sign_tag(claims, parse_keys(kTestKey, "keys").signer());
     tag.erase(std::remove(tag.begin(), tag.end(), '\n'), tag.end());
     return "X-LMTPQ-Tag: " + tag + "\r\nReceived: by mx id A1; d\r\n\r\nhi\r\n";
   }

@@ -2,7 +2,7 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 
-#include "common/tag/tag.h"
+#include "common/tag/tag_format.h"
 
 using lmtpq::mailer::TagFilter;
 

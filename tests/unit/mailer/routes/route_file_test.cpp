@@ -1,220 +1,206 @@
 #include "mailer/routes/route_file.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <cppunit/extensions/HelperMacros.h>
 
-#include <atomic>
-#include <thread>
-
-#include "common/config/config.h"
-#include "tests/unit/common/scratch_file.h"
+#include "common/options/option_reader.h"
 #include "tests/unit/mailer/routes/route_texts.h"
 
 using namespace lmtpq;
 using namespace lmtpq::mailer;
 
-class RouteFileTest : public ScratchFileFixture {
+class RouteFileTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(RouteFileTest);
-  CPPUNIT_TEST(aChangedFileIsLoaded);
-  CPPUNIT_TEST(theFileIsCheckedOnceASecond);
-  CPPUNIT_TEST(aFileThatIsBeingWrittenIsLoadedLater);
-  CPPUNIT_TEST(aFileThatWasYoungAtTheStartIsReadAgain);
-  CPPUNIT_TEST(aBrokenFileKeepsThePreviousRoutesAndLogsOneError);
-  CPPUNIT_TEST(aMissingFileKeepsThePreviousRoutes);
-  CPPUNIT_TEST(aChangedModeIsAChange);
-  CPPUNIT_TEST(atTheStartABadFileIsAnError);
-  CPPUNIT_TEST(threadsFindRoutesWhileTheFileChanges);
+  CPPUNIT_TEST(theMostSpecificPatternCounts);
+  CPPUNIT_TEST(theFirstPatternWithAStarCounts);
+  CPPUNIT_TEST(anAddressWithDetailIsLookedUpBeforeTheOneWithout);
+  CPPUNIT_TEST(addressesAreComparedWithoutCaseAndQuotes);
+  CPPUNIT_TEST(aRecipientWithoutDomainHasNoDomainRoute);
+  CPPUNIT_TEST(aRouteIsAListInOrder);
+  CPPUNIT_TEST(anErrorRouteRefusesTheRecipient);
+  CPPUNIT_TEST(commentsAndBlankLinesAreSkipped);
+  CPPUNIT_TEST(anErrorNamesTheLine);
+  CPPUNIT_TEST(theNumberOfPatternsWithStarsIsLimited);
+  CPPUNIT_TEST(aHundredThousandLinesAreFound);
   CPPUNIT_TEST_SUITE_END();
 
- public:
-  RouteFileTest() : ScratchFileFixture("routes") {}
-
- private:
-  // Written this many seconds before the wall clock of the World, which stands still.
-  void write_old(std::string_view text, int age = 60) {
-    write(text);
-    timespec times[2]{};
-    times[0].tv_sec = kWallTime - age;
-    times[1] = times[0];
-    CPPUNIT_ASSERT_EQUAL(0, utimensat(AT_FDCWD, file_.c_str(), times, 0));
-  }
-  void write_now(std::string_view text) { write_old(text, 0); }
-
-  static constexpr long kWallTime = 1'700'000'000;  // seconds since 1970
-
-  std::string log_text() const {
-    std::ifstream file(folder_ + "/log");
-    return {std::istreambuf_iterator<char>(file), {}};
-  }
-  int lines_with(std::string_view words) const {
-    const std::string text = log_text();
-    int count = 0;
-    for (std::size_t at = text.find(words); at != text.npos; at = text.find(words, at + 1)) {
-      ++count;
-    }
-    return count;
-  }
-
-  struct World {
-    World(const std::string& file, const std::string& folder)
-        : log("test", folder + "/log", LogLevel::kInfo),
-          routes(
-              file, log, [this] { return now; }, [this] { return wall; }) {}
-    std::string find(const std::string& address = "u@x") {
-      return route_text(routes.find(recipient(address)));
-    }
-    std::string find_later(const std::string& address = "u@x") {
-      now += std::chrono::seconds(1);
-      return find(address);
-    }
-    Clock::time_point now = Clock::now();
-    RouteFile::WallClock::time_point wall{std::chrono::seconds(kWallTime)};
-    Log log;
-    RouteFile routes;
+  struct Row {
+    const char* address;
+    const char* route;
   };
-
-  void aChangedFileIsLoaded() {
-    write_old("u@x a\n");
-    World world(file_, folder_);
-    CPPUNIT_ASSERT_EQUAL(std::string("inet:a"), world.find());
-    write_old("u@x b\nv@x c\n");
-    CPPUNIT_ASSERT_EQUAL(std::string("inet:b"), world.find_later());
-    CPPUNIT_ASSERT_EQUAL(1, lines_with("event=routes-loaded file=" + file_ + " routes=2"));
-    // The same size and time, but another file.
-    const std::string live = file_;
-    file_ = folder_ + "/other";
-    write_old("u@x d\nv@x c\n");
-    std::filesystem::rename(file_, live);
-    CPPUNIT_ASSERT_EQUAL(std::string("inet:d"), world.find_later());
-    CPPUNIT_ASSERT_EQUAL(std::string("inet:d"), world.find_later());
-    CPPUNIT_ASSERT_EQUAL(2, lines_with("event=routes-loaded"));
-  }
-
-  void theFileIsCheckedOnceASecond() {
-    write_old("u@x a\n");
-    World world(file_, folder_);
-    write_old("u@x b\n", 30);
-    CPPUNIT_ASSERT_EQUAL(std::string("inet:a"), world.find());
-    world.now += std::chrono::milliseconds(999);
-    CPPUNIT_ASSERT_EQUAL(std::string("inet:a"), world.find());
-    world.now += std::chrono::milliseconds(1);
-    CPPUNIT_ASSERT_EQUAL(std::string("inet:b"), world.find());
-  }
-
-  void aFileThatIsBeingWrittenIsLoadedLater() {
-    write_old("u@x a\n");
-    World world(file_, folder_);
-    write_now("u@x b\n");
-    CPPUNIT_ASSERT_EQUAL(std::string("inet:a"), world.find_later());
-    write_old("u@x c\n");
-    CPPUNIT_ASSERT_EQUAL(std::string("inet:c"), world.find_later());
-    CPPUNIT_ASSERT_EQUAL(1, lines_with("event=routes-loaded"));
-  }
-
-  // The file may change twice between two ticks of the file system's clock.
-  void aFileThatWasYoungAtTheStartIsReadAgain() {
-    write_now("u@x a\n");
-    World world(file_, folder_);
-    CPPUNIT_ASSERT_EQUAL(std::string("inet:a"), world.find());
-    world.now += std::chrono::seconds(1);
-    world.wall += std::chrono::seconds(1);
-    CPPUNIT_ASSERT_EQUAL(std::string("inet:a"), world.find());
-    CPPUNIT_ASSERT_EQUAL(1, lines_with("event=routes-loaded"));
-  }
-
-  void aBrokenFileKeepsThePreviousRoutesAndLogsOneError() {
-    write_old("u@x a\n");
-    World world(file_, folder_);
-    for (const char* broken : {"u@x b\nv@x\n", "", "# nothing\n"}) {
-      write_old(broken, 50);
-      for (int i = 0; i < 5; ++i) {
-        CPPUNIT_ASSERT_EQUAL(std::string("inet:a"), world.find_later());
-      }
+  template <std::size_t N>
+  static void check(const std::string& text, const Row (&rows)[N]) {
+    const RouteFile table = RouteFile::parse(text, "routes");
+    for (const Row& row : rows) {
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(row.address, std::string(row.route),
+                                   route_text(table.find(recipient(row.address))));
     }
-    CPPUNIT_ASSERT_EQUAL(1, lines_with("routes:2: no DEST after"));
-    CPPUNIT_ASSERT_EQUAL(1, lines_with("no route in it; add one"));
-    CPPUNIT_ASSERT_EQUAL(2, lines_with("effect=\"previous routes kept\""));
-    CPPUNIT_ASSERT_EQUAL(0, lines_with("event=routes-loaded"));
-    write_old("u@x b\nv@x c\n", 40);
-    CPPUNIT_ASSERT_EQUAL(std::string("inet:b"), world.find_later());
-    CPPUNIT_ASSERT_EQUAL(std::string("inet:c"), world.find("v@x"));
-    CPPUNIT_ASSERT_EQUAL(1, lines_with("event=routes-loaded"));
   }
-
-  void aMissingFileKeepsThePreviousRoutes() {
-    write_old("u@x a\n");
-    World world(file_, folder_);
-    const std::string aside = folder_ + "/aside";
-    std::filesystem::rename(file_, aside);
-    CPPUNIT_ASSERT_EQUAL(std::string("inet:a"), world.find_later());
-    CPPUNIT_ASSERT_EQUAL(std::string("inet:a"), world.find_later());
-    CPPUNIT_ASSERT_EQUAL(1, lines_with("No such file"));
-    std::filesystem::rename(aside, file_);
-    CPPUNIT_ASSERT_EQUAL(std::string("inet:a"), world.find_later());
-    CPPUNIT_ASSERT_EQUAL(1, lines_with("event=routes-loaded"));
-  }
-
-  void aChangedModeIsAChange() {
-    write_old("u@x a\n");
-    World world(file_, folder_);
-    write_old("u@x b\n");
-    CPPUNIT_ASSERT_EQUAL(0, chmod(file_.c_str(), 0646));
-    CPPUNIT_ASSERT_EQUAL(std::string("inet:a"), world.find_later());
-    CPPUNIT_ASSERT_EQUAL(1, lines_with("the file is writable by others; run chmod o-w"));
-    CPPUNIT_ASSERT_EQUAL(0, chmod(file_.c_str(), 0644));
-    CPPUNIT_ASSERT_EQUAL(std::string("inet:b"), world.find_later());
-  }
-
-  std::string refusal() {
+  static std::string mistake(const std::string& text) {
     try {
-      World(file_, folder_);
+      RouteFile::parse(text, "routes");
       return "none";
     } catch (const ConfigError& error) {
       return error.what();
     }
   }
 
-  void atTheStartABadFileIsAnError() {
-    CPPUNIT_ASSERT_EQUAL(file_ + ": No such file or directory", refusal());
-    write("u@x\n");
-    CPPUNIT_ASSERT(refusal().starts_with(file_ + ":1: no DEST after"));
-    write("# nothing yet\n");
-    CPPUNIT_ASSERT(refusal().starts_with(file_ + ": no route in it"));
-    CPPUNIT_ASSERT_EQUAL(0, truncate(file_.c_str(), (64 << 20) + 1));
-    CPPUNIT_ASSERT(refusal().starts_with(file_ + ": larger than 64 MiB"));
-    std::filesystem::remove(file_);
-    CPPUNIT_ASSERT_EQUAL(0, mkfifo(file_.c_str(), 0600));
-    CPPUNIT_ASSERT_EQUAL(file_ + ": not a regular file", refusal());
+  // In any order of the lines.
+  void theMostSpecificPatternCounts() {
+    const std::string lines[] = {"*@example.org glob\n", "@example.org domain\n", "alice@ user\n",
+                                 "alice@example.org exact\n", "carol bare\n"};
+    const Row rows[] = {{"alice@example.org", "inet:exact"},
+                        {"alice@example.net", "inet:user"},
+                        {"alice", "inet:user"},
+                        {"bob@example.org", "inet:domain"},
+                        {"bob@example.net", "default"},
+                        {"carol@example.org", "inet:bare"},
+                        {"carol", "inet:bare"},
+                        {"bob@sub.example.org", "default"},
+                        {"bob", "default"},
+                        {"xalice@example.net", "default"}};
+    std::string forwards;
+    std::string backwards;
+    for (const std::string& line : lines) {
+      forwards += line;
+      backwards = line + backwards;
+    }
+    check(forwards, rows);
+    check(backwards, rows);
   }
 
-  // The clock moves with each look-up, so that each checks the file.
-  void threadsFindRoutesWhileTheFileChanges() {
-    write_old("u@x a\nv@x a\n");
-    std::atomic<long> seconds = 0;
-    const Log log("test", "/dev/null", LogLevel::kInfo);
-    RouteFile routes(file_, log,
-                     [&] { return Clock::time_point(std::chrono::seconds(++seconds)); });
-    std::atomic<bool> strange = false;
-    std::vector<std::thread> threads;
-    for (int i = 0; i < 4; ++i) {
-      threads.emplace_back([&] {
-        for (int k = 0; k < 500; ++k) {
-          const std::string found = route_text(routes.find(recipient("u@x")));
-          strange = strange || (found != "inet:a" && found != "inet:b");
-        }
-      });
+  void theFirstPatternWithAStarCounts() {
+    check("*@a.example.org a\n*@*.example.org sub\n?ob@* short\n* rest\n",
+          {{"u@a.example.org", "inet:a"},
+           {"u@b.example.org", "inet:sub"},
+           {"bob@b.example.org", "inet:sub"},
+           {"bob@x", "inet:short"},
+           {"u@x", "inet:rest"},
+           {"u", "inet:rest"}});
+  }
+
+  void anAddressWithDetailIsLookedUpBeforeTheOneWithout() {
+    check(
+        "alice@x exact\nalice+lists@x detail\nbob@ user\nbob+d@ userdetail\n@x domain\n"
+        "g?b@* glob\n+common@ common\n",
+        {{"alice+lists@x", "inet:detail"},
+         {"alice+other@x", "inet:exact"},
+         {"alice+lists+more@x", "inet:exact"},
+         {"alice+@x", "inet:exact"},
+         {"bob+d@y", "inet:userdetail"},
+         {"bob+e@y", "inet:user"},
+         {"bob+d@x", "inet:userdetail"},
+         {"dave+d@x", "inet:domain"},
+         {"gob+d@y", "inet:glob"},
+         {"+shared@y", "default"},
+         {"+common@x", "inet:common"},
+         {"alice-lists@y", "default"}});
+  }
+
+  void addressesAreComparedWithoutCaseAndQuotes() {
+    check("Alice@Example.ORG exact\n\"b b\"@x blank\n@DOMAIN. domain\nC*@y glob\n",
+          {{"aLICE@eXAMPLE.org", "inet:exact"},
+           {"alice@example.org.", "inet:exact"},
+           {"\"alice\"@example.org", "inet:exact"},
+           {"\"al\\ice\"@example.org", "inet:exact"},
+           {"\"B b\"@x", "inet:blank"},
+           {"u@domain", "inet:domain"},
+           {"u@domain.", "inet:domain"},
+           {"\"c\"@Y", "inet:glob"},
+           {"\xc3\xa4@domain", "inet:domain"}});
+  }
+
+  void aRecipientWithoutDomainHasNoDomainRoute() {
+    check("@x domain\nalice@x exact\n", {{"alice", "default"},
+                                         {"\"alice@x\"", "default"},
+                                         {"\"u@x\"", "default"},
+                                         {"\"\"@x", "inet:domain"}});
+  }
+
+  void aRouteIsAListInOrder() {
+    const Row rows[] = {{"u@x", "inet:b:24, unix:/a, inet:[2001:db8::1]:2003"}};
+    check("u@x b:24, unix:/a, [2001:DB8::1]:2003\n", rows);
+    check("u@x\tb:24 unix:/a inet:[2001:db8::1]:2003\r\n", rows);
+    check("u@x b:24,unix:/a , [2001:db8::1]:2003", rows);
+  }
+
+  void anErrorRouteRefusesTheRecipient() {
+    check(
+        "a@x error:\nb@x error: gone for good\nc@x ERROR:5.1.6 Moved, to y\nd@x error:4.2.1 \n"
+        "e@x error:5.7.1\nf@x error\n",
+        {{"a@x", "550 5.1.1 User unknown"},
+         {"b@x", "550 5.1.1 gone for good"},
+         {"c@x", "550 5.1.6 Moved, to y"},
+         {"d@x", "451 4.2.1 User unknown"},
+         {"e@x", "550 5.7.1 User unknown"},
+         {"f@x", "inet:error"}});
+  }
+
+  void commentsAndBlankLinesAreSkipped() {
+    const RouteFile table = RouteFile::parse(
+        "\xEF\xBB\xBF# first\n\n   \t\r\n  # more\n  u@x   s  \n#u@x t\n", "routes");
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, table.size());
+    CPPUNIT_ASSERT_EQUAL(std::string("inet:s"), route_text(table.find(recipient("u@x"))));
+    CPPUNIT_ASSERT_EQUAL(std::size_t{0}, RouteFile::parse("", "routes").size());
+  }
+
+  void anErrorNamesTheLine() {
+    const struct {
+      std::string text;
+      std::string words;
+    } rows[] = {
+        {"u@x s\nv@x\n", "routes:2: no DEST after \"v@x\"; expected `PATTERN DEST"},
+        {"\n\nu@x a:b:c",
+         "routes:3: destination \"a:b:c\": an IPv6 address must be in [ ]; expected"},
+        {"u@x a, /run/s", "routes:1: destination \"/run/s\": did you mean unix:/run/s?"},
+        {"u@x ,", "routes:1: expected `PATTERN DEST"},
+        {"<u@x> s", "routes:1: \"<u@x>\" is not an address; expected user@domain"},
+        {"u@x@ s", "routes:1: \"u@x@\" is not an address"},
+        {"@ s", "routes:1: \"@\" is not an address"},
+        {"\"\"@x s", "routes:1: \"\\\"\\\"@x\" is not an address"},
+        {"u@x s\nU@X. t\n", "routes:2: \"U@X.\" has a route already, in line 1; remove one"},
+        {"u s\nu@ t\n", "routes:2: \"u@\" has a route already, in line 1"},
+        {"u@x s\x1b[1m", "routes:1: control character in the line"},
+        {std::string("u@x s\0t", 7), "routes:1: control character in the line"},
+        {"u@x " + std::string(RouteFile::kMaxLine, 's'),
+         "routes:1: the line is longer than 4096 bytes"},
+        {"u@x error:2.1.5 fine",
+         "routes:1: expected error:TEXT or error:STATUS TEXT with a STATUS of class 4 or 5"},
+        {"u@x error:550 no",
+         "routes:1: expected error:TEXT or error:STATUS TEXT with a STATUS of class 4 or 5"},
+        {std::string(2000, 'u') + "@x s", "routes:1: \"" + std::string(64, 'u') + "...\" is no"},
+    };
+    for (const auto& row : rows) {
+      const std::string words = mistake(row.text);
+      CPPUNIT_ASSERT_MESSAGE(row.text.substr(0, 80) + " gives: " + words,
+                             words.starts_with(row.words));
     }
-    const std::string live = file_;
-    for (int k = 0; k < 50; ++k) {
-      file_ = folder_ + "/new";
-      write_old(k % 2 == 0 ? "u@x b\n" : "u@x a\n", 60 + k);
-      std::filesystem::rename(file_, live);
+  }
+
+  void theNumberOfPatternsWithStarsIsLimited() {
+    std::string text;
+    for (std::size_t i = 0; i < RouteFile::kMaxGlobs; ++i) {
+      text += "*" + std::to_string(i) + "@x s\n";
     }
-    for (std::thread& thread : threads) {
-      thread.join();
+    CPPUNIT_ASSERT_EQUAL(RouteFile::kMaxGlobs, RouteFile::parse(text, "routes").size());
+    CPPUNIT_ASSERT(mistake(text + "*@x s\n").starts_with("routes:1001: more than 1000 patterns"));
+  }
+
+  void aHundredThousandLinesAreFound() {
+    std::string text;
+    for (int i = 0; i < 100'000; ++i) {
+      text += "user" + std::to_string(i) + "@example.org imap" + std::to_string(i % 50) + ":24\n";
     }
-    CPPUNIT_ASSERT(!strange);
+    const RouteFile table = RouteFile::parse(text, "routes");
+    CPPUNIT_ASSERT_EQUAL(std::size_t{100'000}, table.size());
+    for (int i = 0; i < 100'000; ++i) {
+      const std::string address = "user" + std::to_string(i) + "+d@example.org";
+      const Route route = table.find(recipient(address));
+      const auto& list = std::get<DestinationList>(route);
+      CPPUNIT_ASSERT(list->front().host == "imap" + std::to_string(i % 50));
+    }
+    // Recipients of the same stores share one list: FanOut compares the lists by their address.
+    CPPUNIT_ASSERT(std::get<DestinationList>(table.find(recipient("user1@example.org"))) ==
+                   std::get<DestinationList>(table.find(recipient("user51@example.org"))));
   }
 };
 

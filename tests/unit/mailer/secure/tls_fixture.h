@@ -9,7 +9,7 @@
 #include <functional>
 #include <string>
 
-#include "common/config/config.h"
+#include "common/options/option_reader.h"
 #include "mailer/settings/tls_settings.h"
 #include "tests/unit/mailer/secure/tls_authority.h"
 #include "tests/unit/mailer/secure/tls_meeting.h"

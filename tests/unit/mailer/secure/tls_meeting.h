@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "mailer/io/layered_channel.h"
-#include "mailer/secure/tls_client.h"
+#include "mailer/secure/tls_factory.h"
 #include "tests/unit/mailer/secure/tls_server.h"
 
 namespace lmtpq::mailer::tls_test {
@@ -17,7 +17,7 @@ namespace lmtpq::mailer::tls_test {
 inline Deadline soon() { return Clock::now() + std::chrono::seconds(60); }
 
 struct Meeting {
-  Meeting(TlsClient& client, const TlsServer& server, Road on = {})
+  Meeting(TlsFactory& client, const TlsServer& server, Road on = {})
       : store(server), road(on), layer(client.connect()) {
     StoreChannel channel(store, road);
     done = shake_hands(*layer, channel, soon(), failure);
@@ -54,7 +54,7 @@ struct Sides {
   }
   TlsSettings settings;
   TlsServer server;
-  TlsClient client;
+  TlsFactory client;
 };
 
 // Reads until the wire is empty.

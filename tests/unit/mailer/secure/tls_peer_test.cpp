@@ -75,7 +75,7 @@ class TlsPeerTest : public CppUnit::TestFixture {
     settings.fingerprints = {small_sha256(row.certified.certificate.get())};
     TlsServer server(&row.certified);
     server.versions(version, version);
-    TlsClient client(settings, kHost);
+    TlsFactory client(settings, kHost);
     Meeting meeting(client, server);
     const TlsFacts& facts = meeting.layer->facts();
     const bool well = std::string(row.verification) == "ok";
@@ -137,7 +137,7 @@ class TlsPeerTest : public CppUnit::TestFixture {
       if (*row.variable != '\0') {
         setenv(row.variable, row.value.c_str(), 1);
       }
-      TlsClient client(settings, kHost);
+      TlsFactory client(settings, kHost);
       const Meeting meeting(client, server);
       check(row.name, row.believed, meeting.done);
     }
@@ -171,7 +171,7 @@ class TlsPeerTest : public CppUnit::TestFixture {
     TlsServer server(&world().good);
     for (const Name& row : rows) {
       const TlsSettings settings = world().settings(TlsLevel::kVerify);
-      TlsClient client(settings, row.host);
+      TlsFactory client(settings, row.host);
       const Meeting meeting(client, server);
       check(row.host, row.verification, meeting.layer->facts().verification);
       check(row.host, std::string(row.verification) == "ok", meeting.done);
@@ -188,24 +188,24 @@ class TlsPeerTest : public CppUnit::TestFixture {
     TlsServer server(&world().good);
     TlsSettings settings = world().settings(TlsLevel::kVerify);
     settings.name = "imap.example.org.";
-    TlsClient client(settings, "192.0.2.99");
+    TlsFactory client(settings, "192.0.2.99");
     CPPUNIT_ASSERT_EQUAL(std::string(kHost), client.name());
     CPPUNIT_ASSERT(Meeting(client, server).done);
     settings.name = "b.example.org";
-    TlsClient another(settings, kHost);
+    TlsFactory another(settings, kHost);
     CPPUNIT_ASSERT(!Meeting(another, server).done);
     // A unix socket has no host.
     settings.name.clear();
-    TlsClient nameless(settings, "");
+    TlsFactory nameless(settings, "");
     CPPUNIT_ASSERT(complaint([&] { nameless.connect(); }).starts_with("tls-name: "));
     settings.level = TlsLevel::kEncrypt;
-    TlsClient careless(settings, "");
+    TlsFactory careless(settings, "");
     const Meeting meeting(careless, server);
     CPPUNIT_ASSERT(meeting.done);
     CPPUNIT_ASSERT_EQUAL(std::string("ok"), meeting.layer->facts().verification);
     for (const char* name : {"st\xc3\xb6re.example.org", "imap example.org", ".example.org", "."}) {
       settings.name = name;
-      TlsClient odd(settings, kHost);
+      TlsFactory odd(settings, kHost);
       CPPUNIT_ASSERT(complaint([&] { odd.connect(); }).starts_with("tls-name: expected a"));
     }
   }
@@ -230,7 +230,7 @@ class TlsPeerTest : public CppUnit::TestFixture {
             world().folder.file("client.pem", world().client.pem() + world().client.key_pem());
         TlsServer server(&row.certified);
         server.versions(version, version).ask_for_certificate(world().root);
-        TlsClient client(settings, kHost);
+        TlsFactory client(settings, kHost);
         const Meeting meeting(client, server);
         CPPUNIT_ASSERT(!meeting.done && !meeting.store.shook_hands());
         CPPUNIT_ASSERT_MESSAGE(meeting.store.error,
@@ -245,7 +245,7 @@ class TlsPeerTest : public CppUnit::TestFixture {
     const Certified& shown = world().long_way;
     TlsServer server(&shown);
     TlsSettings settings = world().settings(TlsLevel::kMay);
-    TlsClient look(settings, kHost);
+    TlsFactory look(settings, kHost);
     const Meeting seen(look, server);
     const std::vector<CertificateFacts> chain = seen.layer->facts().chain;
     CPPUNIT_ASSERT_EQUAL(std::size_t{2}, chain.size());
@@ -261,7 +261,7 @@ class TlsPeerTest : public CppUnit::TestFixture {
     for (const Print& row : rows) {
       settings.level = TlsLevel::kFingerprint;
       settings.fingerprints = {std::string(64, 'b'), row.fingerprint};
-      TlsClient client(settings, "whatever.example.org");
+      TlsFactory client(settings, "whatever.example.org");
       const Meeting meeting(client, server);
       check(row.fingerprint, row.believed, meeting.done);
       if (!row.believed) {
@@ -272,7 +272,7 @@ class TlsPeerTest : public CppUnit::TestFixture {
       }
     }
     settings.fingerprints.clear();
-    TlsClient client(settings, kHost);
+    TlsFactory client(settings, kHost);
     CPPUNIT_ASSERT(!Meeting(client, server).done);
   }
 
@@ -283,7 +283,7 @@ class TlsPeerTest : public CppUnit::TestFixture {
       TlsSettings settings = world().settings(level);
       settings.ciphers = "aNULL:@SECLEVEL=0";
       settings.most_version = TLS1_2_VERSION;
-      TlsClient client(settings, kHost);
+      TlsFactory client(settings, kHost);
       const Meeting meeting(client, server);
       const bool careless = level == TlsLevel::kMay || level == TlsLevel::kEncrypt;
       check(kTlsLevelNames[static_cast<int>(level)], careless, meeting.done);
@@ -310,7 +310,7 @@ class TlsPeerTest : public CppUnit::TestFixture {
     TlsServer server(&world().good);
     for (const Asked& row : rows) {
       const TlsSettings settings = world().settings(TlsLevel::kMay);
-      TlsClient client(settings, row.host);
+      TlsFactory client(settings, row.host);
       const Meeting meeting(client, server);
       const char* name = SSL_get_servername(meeting.store.connection(), TLSEXT_NAMETYPE_host_name);
       check(row.host, std::string(row.name), name == nullptr ? "" : name);

@@ -3,7 +3,7 @@
 #include <atomic>
 #include <thread>
 
-#include "mailer/secure/tls_client.h"
+#include "mailer/secure/tls_factory.h"
 #include "tests/unit/mailer/secure/tls_fixture.h"
 
 using namespace lmtpq;
@@ -31,7 +31,7 @@ class TlsSessionTest : public CppUnit::TestFixture {
           SSL_CTX_set_options(server.context(), tickets ? 0 : SSL_OP_NO_TICKET);
           TlsSettings settings = world().settings(level);
           settings.fingerprints = {small_sha256(world().long_way.certificate.get())};
-          TlsClient client(settings, kHost);
+          TlsFactory client(settings, kHost);
           for (int i = 0; i < 4; ++i) {
             Meeting meeting(client, server);
             const TlsFacts& facts = meeting.layer->facts();
@@ -52,7 +52,7 @@ class TlsSessionTest : public CppUnit::TestFixture {
   void aSessionIsUsedOnce() {
     TlsServer server(&world().good);
     const TlsSettings settings = world().settings(TlsLevel::kVerify);
-    TlsClient client(settings, kHost);
+    TlsFactory client(settings, kHost);
     Meeting first(client, server);
     talk(first);
     // Both have sent their hello before either has completed its handshake.
@@ -78,7 +78,7 @@ class TlsSessionTest : public CppUnit::TestFixture {
       TlsServer server(&world().good);
       server.versions(version, version);
       const TlsSettings settings = world().settings(TlsLevel::kVerify);
-      TlsClient client(settings, kHost);
+      TlsFactory client(settings, kHost);
       for (const bool resumed : {false, true, true}) {
         Meeting meeting(client, server);
         CPPUNIT_ASSERT_EQUAL(resumed, meeting.layer->facts().resumed);
@@ -99,7 +99,7 @@ class TlsSessionTest : public CppUnit::TestFixture {
         TlsServer server(&world().by_itself);
         server.versions(version, version);
         TlsSettings settings = world().settings(TlsLevel::kMay);
-        TlsClient client(settings, kHost);
+        TlsFactory client(settings, kHost);
         Meeting careless(client, server);
         CPPUNIT_ASSERT(careless.done);
         talk(careless);
@@ -122,7 +122,7 @@ class TlsSessionTest : public CppUnit::TestFixture {
       TlsServer server(&world().by_itself);
       server.versions(version, version);
       TlsSettings settings = world().settings(TlsLevel::kVerify);
-      TlsClient client(settings, kHost);
+      TlsFactory client(settings, kHost);
       CPPUNIT_ASSERT(!Meeting(client, server).done);
       settings.level = TlsLevel::kMay;
       Meeting meeting(client, server);
@@ -145,7 +145,7 @@ class TlsSessionTest : public CppUnit::TestFixture {
     TlsSettings settings = world().settings(TlsLevel::kVerify);
     settings.ciphers = "aNULL:@SECLEVEL=0";
     settings.most_version = TLS1_2_VERSION;
-    TlsClient client(settings, kHost);
+    TlsFactory client(settings, kHost);
     CPPUNIT_ASSERT(!Meeting(client, server).done);
     settings.level = TlsLevel::kMay;
     for (const bool resumed : {false, true}) {
@@ -162,7 +162,7 @@ class TlsSessionTest : public CppUnit::TestFixture {
       one.versions(version, version);
       two.versions(version, version);
       const TlsSettings settings = world().settings(TlsLevel::kVerify);
-      TlsClient client(settings, kHost);
+      TlsFactory client(settings, kHost);
       Meeting first(client, one);
       talk(first);
       Meeting second(client, two);
@@ -174,7 +174,7 @@ class TlsSessionTest : public CppUnit::TestFixture {
   void severalThreadsMayUseOneClient() {
     TlsServer server(&world().good);
     const TlsSettings settings = world().settings(TlsLevel::kVerify);
-    TlsClient client(settings, kHost);
+    TlsFactory client(settings, kHost);
     std::atomic<int> done = 0;
     std::atomic<int> resumed = 0;
     const auto work = [&] {

@@ -3,7 +3,7 @@
 #include <cppunit/extensions/HelperMacros.h>
 #include <unistd.h>
 
-#include "common/config/config.h"
+#include "common/options/option_reader.h"
 #include "tests/unit/common/freed_memory.h"
 #include "tests/unit/common/scratch_file.h"
 

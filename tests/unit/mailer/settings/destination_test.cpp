@@ -2,7 +2,7 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 
-#include "common/config/config.h"
+#include "common/options/option_reader.h"
 
 using lmtpq::ConfigError;
 using lmtpq::mailer::Destination;

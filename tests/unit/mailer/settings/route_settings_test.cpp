@@ -21,7 +21,7 @@ class RouteSettingsTest : public ScratchFileFixture {
  private:
   static RouteSettings settings(const std::vector<std::string>& arguments) {
     RouteSettings made;
-    Config config(route_option_table(made));
+    OptionReader config(route_option_table(made));
     config.take_arguments(arguments);
     config.apply();
     check(made);

@@ -13,7 +13,7 @@ namespace {
 
 Settings read(const std::vector<std::string>& arguments, Command command = Command::kRelay) {
   Settings settings;
-  Config config(option_table(command, settings));
+  OptionReader config(option_table(command, settings));
   config.take_arguments(arguments);
   config.apply();
   return settings;

@@ -15,7 +15,7 @@ namespace {
 
 std::vector<Store> stores_of(const std::string& file, const std::vector<std::string>& arguments) {
   Settings settings;
-  Config config(option_table(Command::kRelay, settings), {kStorePrefix});
+  OptionReader config(option_table(Command::kRelay, settings), {kStorePrefix});
   std::vector<Destination> destinations;
   for (const std::string& operand : config.take_arguments(arguments)) {
     destinations.push_back(parse_destination(operand));

@@ -143,7 +143,7 @@ class ConnectionPoolTest : public CppUnit::TestFixture {
     Lease lease = by_uses.take();
     Transaction transaction;
     transaction.recipients.push_back({Mailbox::parse("u").value(), false});
-    lease->transact(std::move(transaction), Body("/tmp", std::nullopt), Deadline::max(),
+    lease->transact(std::move(transaction), MessageSpool("/tmp", std::nullopt), Deadline::max(),
                     Deadline::max());
     lease.give_back();
     CPPUNIT_ASSERT(!by_uses.pool().has_idle());

@@ -56,7 +56,7 @@ struct Connected {
 struct World {
   World(const std::vector<std::string>& arguments, std::vector<Play> plays)
       : dialer(std::move(plays)), log("test", "/dev/null", LogLevel::kInfo) {
-    Config config(option_table(Command::kRelay, settings), {kStorePrefix});
+    OptionReader config(option_table(Command::kRelay, settings), {kStorePrefix});
     std::vector<Destination> destinations;
     for (const std::string& operand : config.take_arguments(arguments)) {
       destinations.push_back(parse_destination(operand));

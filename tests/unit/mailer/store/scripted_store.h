@@ -6,6 +6,7 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 
+#include "common/tag/key_file.h"
 #include "mailer/delivery/message_state.h"
 #include "tests/unit/mailer/io/scripted_channel.h"
 
@@ -20,7 +21,7 @@ inline const std::string kOffers =
 
 inline Settings settings_with(const std::vector<std::string>& arguments) {
   Settings settings;
-  Config config(option_table(Command::kRelay, settings));
+  OptionReader config(option_table(Command::kRelay, settings));
   config.take_arguments(arguments);
   config.apply();
   return settings;
@@ -40,7 +41,7 @@ class Road {
     for (const char* recipient : recipients) {
       envelope_.recipients.push_back({mailbox(recipient)});
     }
-    settings_.keys = Keyring::parse(kTestKey, "keys");
+    settings_.keys = parse_keys(kTestKey, "keys");
     data_.append(message.empty() ? "Received: by mx id A1; d\r\nSubject: s\r\n\r\nhi\r\n"
                                  : message);
     data_.finish();

@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-#include "common/config/config.h"
+#include "common/options/option_reader.h"
 
 using lmtpq::milter::Limit;
 using lmtpq::milter::Limiter;

@@ -4,7 +4,6 @@
 
 using lmtpq::Address;
 using lmtpq::QuotaScope;
-using lmtpq::milter::Condition;
 using lmtpq::milter::Decision;
 using lmtpq::milter::Limit;
 using lmtpq::milter::Limiter;
@@ -13,6 +12,7 @@ using lmtpq::milter::Policy;
 using lmtpq::milter::Quota;
 using lmtpq::milter::RecipientFacts;
 using lmtpq::milter::Rule;
+using lmtpq::milter::RuleCondition;
 using lmtpq::milter::Verdict;
 using lmtpq::milter::Why;
 
@@ -49,7 +49,7 @@ class PolicyTest : public CppUnit::TestFixture {
     made.name = name;
     made.quota = quota;
     for (const auto& [key, value] : conditions) {
-      made.conditions.push_back(*Condition::parse(key, value));
+      made.conditions.push_back(*RuleCondition::parse(key, value));
     }
     if (limit != nullptr) {
       made.limit = Limit::parse(limit);

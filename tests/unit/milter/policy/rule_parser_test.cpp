@@ -2,7 +2,7 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 
-#include "common/config/config.h"
+#include "common/options/option_reader.h"
 
 using lmtpq::milter::ConditionKind;
 using lmtpq::milter::Quota;
@@ -21,7 +21,7 @@ class RuleParserTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE_END();
 
   static std::vector<Rule> read(const std::string& text) {
-    lmtpq::Config config({}, {"rule."});
+    lmtpq::OptionReader config({}, {"rule."});
     config.take_text(text, "milter.conf");
     return lmtpq::milter::parse_rules(config.free_sections());
   }

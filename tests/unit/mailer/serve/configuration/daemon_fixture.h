@@ -8,7 +8,7 @@
 #include "common/log.h"
 #include "mailer/message/delivery_events.h"
 #include "mailer/serve/pools/pool_registry.h"
-#include "mailer/settings/load.h"
+#include "mailer/settings/load_settings.h"
 #include "mailer/settings/secrets.h"
 #include "tests/unit/common/scratch_file.h"
 

@@ -1,4 +1,4 @@
-#include "mailer/serve/status/status_command.h"
+#include "mailer/serve/status/status_client.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 

@@ -1,0 +1,208 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/program_options/errors.hpp>
+#include <boost/program_options/options_description.hpp>
+#include <boost/program_options/parsers.hpp>
+#include <cerrno>
+#include <cstring>
+#include <sstream>
+#include <utility>
+
+#include "common/ascii.h"
+#include "common/descriptor.h"
+#include "common/escape.h"
+#include "common/options/lines.h"
+#include "common/options/option_reader.h"
+
+namespace lmtpq {
+namespace {
+
+namespace options = boost::program_options;
+
+constexpr std::size_t kMaxFile = 1 << 20;
+constexpr const char* kNameCharacters =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+// Replaces '#' while Boost reads a line: for Boost it begins a comment anywhere.
+constexpr char kHash = '\x01';
+
+std::string read_whole(int descriptor, const std::string& path) {
+  std::string text;
+  char part[4096];
+  for (;;) {
+    const ssize_t got = read(descriptor, part, sizeof part);
+    if (got == 0) {
+      return text;
+    }
+    if (got < 0 && errno == EINTR) {
+      continue;
+    }
+    if (got < 0) {
+      throw ConfigError(path + ": " + strerror(errno));
+    }
+    text.append(part, static_cast<std::size_t>(got));
+    if (text.size() > kMaxFile) {
+      throw ConfigError(path + ": larger than 1 MiB");
+    }
+  }
+}
+
+void refuse_pipe(int descriptor, const std::string& path) {
+  struct stat facts {};
+  if (fstat(descriptor, &facts) == 0 && (S_ISFIFO(facts.st_mode) || S_ISSOCK(facts.st_mode))) {
+    throw ConfigError(path + ": not a regular file");
+  }
+}
+
+// Finds ` # words` after a value, which would silently become part of it. `ticket #42` is a value.
+bool has_trailing_comment(std::string_view value) {
+  const auto blank = [&](std::size_t i) {
+    return i >= value.size() || value[i] == ' ' || value[i] == '\t';
+  };
+  for (std::size_t i = 1; i < value.size(); ++i) {
+    if (value[i] == '#' && blank(i - 1) && blank(i + 1)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// The name and value of a line, as Boost reads it in its section.
+std::pair<std::string, std::string> read_line(std::string_view line, const std::string& section,
+                                              const std::string& place) {
+  std::string masked = section + '\n' + std::string(line) + '\n';
+  std::replace(masked.begin(), masked.end(), '#', kHash);
+  std::istringstream in(masked);
+  options::parsed_options parsed(nullptr);
+  try {
+    parsed = options::parse_config_file(in, options::options_description(), true);
+  } catch (const options::error&) {
+    throw ConfigError(place + "expected name = value");
+  }
+  if (parsed.options.size() != 1 || parsed.options[0].string_key.empty()) {
+    throw ConfigError(place + "expected name = value");
+  }
+  std::string name = parsed.options[0].string_key;
+  std::string value = parsed.options[0].value.at(0);
+  std::replace(name.begin(), name.end(), kHash, '#');
+  std::replace(value.begin(), value.end(), kHash, '#');
+  return {std::move(name), std::move(value)};
+}
+
+void check_place(const Option& option, const std::string& sections, const std::string& place) {
+  switch (option.place) {
+    case OptionPlace::kArgumentsAndFile:
+      return;
+    case OptionPlace::kArgumentsOnly:
+      throw ConfigError(place + option.name + ": allowed on the command line only");
+    case OptionPlace::kArgumentsAndSections:
+      throw ConfigError(place + option.name + ": allowed on the command line or in a section " +
+                        sections + " only");
+  }
+}
+
+}  // namespace
+
+void OptionReader::take_file(const std::string& path, bool must_exist) {
+  // O_NONBLOCK: opening a named pipe must not block; refuse_pipe() reports it.
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  if (!file.valid()) {
+    if (errno == ENOENT && !must_exist) {
+      return;
+    }
+    throw ConfigError(path + ": " + strerror(errno));
+  }
+  refuse_pipe(file.number(), path);
+  take_text(read_whole(file.number(), path), path);
+}
+
+void OptionReader::take_text(std::string_view text, const std::string& name) {
+  std::string section;
+  each_line(without_byte_order_mark(text), name,
+            [&](std::string_view line, const std::string& place) {
+              take_line(trimmed(line), section, place);
+            });
+}
+
+// Empty: the section is not a free one.
+std::string OptionReader::free_prefix(std::string_view section) const {
+  for (const std::string& prefix : free_prefixes_) {
+    if (section.starts_with('[' + prefix)) {
+      return prefix;
+    }
+  }
+  return {};
+}
+
+std::string OptionReader::free_forms() const {
+  std::string forms;
+  for (const std::string& prefix : free_prefixes_) {
+    forms += (forms.empty() ? "[" : " or [") + prefix + "NAME]";
+  }
+  return forms;
+}
+
+void OptionReader::take_section(const std::string& section, const std::string& place) {
+  if (section.size() < 3 || section.back() != ']') {
+    throw ConfigError(place + "expected [name], not " + escaped(section));
+  }
+  const std::string prefix = section.substr(1, section.size() - 2) + '.';
+  if (const std::string kind = free_prefix(section); !kind.empty()) {
+    take_free_section(section, kind, place);
+  } else if (std::none_of(table_.begin(), table_.end(),
+                          [&](const Option& o) { return o.name.starts_with(prefix); })) {
+    throw ConfigError(place + "unknown section " + escaped(section) +
+                      (free_prefixes_.empty() ? "" : "; expected " + free_forms()));
+  }
+}
+
+void OptionReader::take_free_section(const std::string& section, const std::string& prefix,
+                                     const std::string& place) {
+  const std::size_t begin = 1 + prefix.size();
+  const std::string name = section.substr(begin, section.size() - 1 - begin);
+  if (name.empty() || name.find_first_not_of(kNameCharacters) != std::string::npos) {
+    throw ConfigError(place + "expected [" + prefix + "NAME] of letters, digits and . _ -");
+  }
+  for (const FreeSection& other : free_sections_) {
+    if (other.prefix == prefix && other.name == name) {
+      throw ConfigError(place + section + " appears twice; it is also at " +
+                        other.place.substr(0, other.place.size() - 2));
+    }
+  }
+  free_sections_.push_back({name, place, {}, prefix});
+}
+
+void OptionReader::take_line(std::string_view line, std::string& section,
+                             const std::string& place) {
+  if (line.empty() || line[0] == '#' || line[0] == ';') {
+    return;
+  }
+  if (std::any_of(line.begin(), line.end(),
+                  [](char c) { return c >= 0 && c < ' ' && c != '\t'; })) {
+    throw ConfigError(place + "a control character; remove it");
+  }
+  if (line[0] == '[') {
+    section = line;
+    take_section(section, place);
+    return;
+  }
+  const bool free = !free_prefix(section).empty();
+  auto [name, value] = read_line(line, free ? "" : section, place);
+  if (has_trailing_comment(value)) {
+    throw ConfigError(place + escaped(name) + ": put the comment on a separate line");
+  }
+  if (free) {
+    free_sections_.back().lines.push_back({std::move(name), std::move(value), place});
+    return;
+  }
+  const Option* option = find_option(table_, name);
+  if (option == nullptr) {
+    throw ConfigError(place + unknown_option(table_, "", name));
+  }
+  check_place(*option, free_forms(), place);
+  keep_last(from_file_, name, Given{std::move(value), place + name});
+}
+
+}  // namespace lmtpq

@@ -1,0 +1,149 @@
+// Reads a program's options from the defaults, a configuration file and the command line.
+//
+// A program declares each option once, in a table (option_table.h). The same table drives the
+// reading, done with Boost.Program_options, and the text of --help. The command line overrides the
+// file, and the file overrides the defaults; of an option given twice in one place the last counts.
+//
+// Used by one thread at a time. The readers of the table write into a settings object, which must
+// outlive the OptionReader. Errors are ConfigError: one line with the place (file and line, or
+// option), what is wrong and what was expected.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "common/config_error.h"
+
+namespace lmtpq {
+
+// Where an option may be written.
+enum class OptionPlace {
+  kArgumentsAndFile,
+  kArgumentsOnly,
+  // The command line's name for a key of a named section, such as --client for `client` of
+  // [rule.NAME]. Outside of sections the file may not have it.
+  kArgumentsAndSections,
+};
+
+// Commands that share a configuration file accept each other's options there, and nowhere else.
+enum class OptionOwner { kThisCommand, kOtherCommand };
+
+struct Option {
+  char letter = '\0';    // short form, '\0' for none
+  std::string name;      // "connect-timeout", without dashes
+  std::string argument;  // "TIME" in --help; empty: a switch, read as "yes" or "no"
+  std::string fallback;  // the default, as text; goes through `read` too unless empty
+  std::string implicit;  // the value of a bare `--name`; empty: a value is required
+  std::string heading;   // the group in --help; kAdvancedHeading comes last
+  std::string help;      // one sentence, no final full stop
+  OptionPlace place = OptionPlace::kArgumentsAndFile;
+  OptionOwner owner = OptionOwner::kThisCommand;
+  // Stores the value. Throws ConfigError with what was expected ("expected a time such as 30s");
+  // OptionReader puts the place in front.
+  std::function<void(std::string_view)> read;
+};
+
+inline constexpr const char* kAdvancedHeading = "Advanced (few sites need these)";
+
+// A section of the file with a name that the admin chose, such as `[rule.NAME]`, and its lines as
+// written. `place` is what an error begins with ("FILE:LINE: ").
+struct FreeSection {
+  struct Line {
+    std::string name;
+    std::string value;
+    std::string place;
+  };
+  std::string name;  // without brackets and the prefix
+  std::string place;
+  std::vector<Line> lines;
+  std::string prefix = {};  // "rule."
+};
+
+class OptionReader {
+ public:
+  // Sections whose name begins with one of `free_prefixes` ("rule.") are not looked up in the table
+  // but collected.
+  explicit OptionReader(std::vector<Option> table, std::vector<std::string> free_prefixes = {});
+
+  // Reads argv (without the program's name and subcommand) and returns the operands in order.
+  // Accepts `-Qalways`, `-Q=always`, `--ignore-quota=always` and a bare `-Q`; `--` ends the
+  // options. Values are stored by apply() only.
+  std::vector<std::string> take_arguments(const std::vector<std::string>& arguments);
+
+  // Whether argv named this option.
+  bool named_in_arguments(std::string_view name) const;
+  // The value that argv gave for it, or the default.
+  std::string argument_or_default(std::string_view name) const;
+
+  // Reads `name = value` lines; a line that begins with `#` or `;` is a comment. Unless
+  // `must_exist`, a missing file counts as empty; a file that exists must be readable.
+  void take_file(const std::string& path, bool must_exist);
+  // The same for text in memory; errors call it `name`.
+  void take_text(std::string_view text, const std::string& name);
+
+  // Calls every option's reader with the value that counts, in the table's order.
+  void apply();
+
+  // The name and text of each option as applied, for a log line at start.
+  using Effective = std::vector<std::pair<std::string, std::string>>;
+  const Effective& effective() const { return effective_; }
+
+  // Applies a free section to `table`, whose options are also options of this OptionReader. Order
+  // of precedence: command line, section, file outside of sections, default. A name that is not in
+  // `table` is an error. Returns what was applied, as effective() does.
+  Effective apply_section(const FreeSection& section, const std::vector<Option>& table) const;
+
+  // In the file's order; no two have the same name and prefix.
+  const std::vector<FreeSection>& free_sections() const { return free_sections_; }
+  std::vector<FreeSection> free_sections(std::string_view prefix) const;
+
+  // The options part of --help, by heading, wrapped to 80 columns.
+  std::string help() const;
+
+ private:
+  struct Given {
+    std::string value;
+    std::string place;  // "--name" or "file:line: name"
+  };
+  using Givens = std::vector<std::pair<std::string, Given>>;
+
+  static const Given* last_given(const Givens& givens, std::string_view name);
+  static void keep_last(Givens& givens, const std::string& name, Given given);
+  void take_line(std::string_view line, std::string& section, const std::string& place);
+  void take_section(const std::string& section, const std::string& place);
+  void take_free_section(const std::string& section, const std::string& prefix,
+                         const std::string& place);
+  std::string free_prefix(std::string_view section) const;
+  std::string free_forms() const;
+  std::optional<Given> given(const Option& option, const Givens& section) const;
+  static void read(const Option& option, const Given& given);
+
+  std::vector<Option> table_;
+  std::vector<std::string> free_prefixes_;
+  std::vector<FreeSection> free_sections_;
+  Givens from_file_;
+  Givens from_arguments_;
+  Effective effective_;
+};
+
+// nullptr: the table has no option of this name.
+const Option* find_option(const std::vector<Option>& table, std::string_view name);
+
+// The error text for a name that is not in the table, with the most similar one that is. `dashes`
+// are those of the command line; empty: the name is from a file.
+std::string unknown_option(const std::vector<Option>& table, const std::string& dashes,
+                           std::string_view name);
+
+// Text of values. All throw ConfigError with what was expected.
+std::chrono::milliseconds parse_duration(std::string_view text);  // 30 30s 5m 1h 2d 1w, 500ms
+std::uint64_t parse_size(std::string_view text);  // 4096 64k 30M 2G (powers of 1024)
+std::uint64_t parse_number(std::string_view text);
+bool parse_switch(std::string_view text);  // yes no true false on off 1 0
+
+}  // namespace lmtpq

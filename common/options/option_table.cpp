@@ -1,0 +1,119 @@
+#include "common/options/option_table.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace lmtpq {
+namespace reader {
+
+Reader text(std::string& into) {
+  return [&into](std::string_view value) { into = value; };
+}
+
+Reader duration(std::chrono::milliseconds& into) {
+  return [&into](std::string_view value) { into = parse_duration(value); };
+}
+
+Reader positive_duration(std::chrono::milliseconds& into) {
+  return [&into](std::string_view value) {
+    into = parse_duration(value);
+    if (into == into.zero()) {
+      throw ConfigError("expected more than 0s");
+    }
+  };
+}
+
+Reader boolean(bool& into) {
+  return [&into](std::string_view value) { into = parse_switch(value); };
+}
+
+Reader absolute_path(std::string& into) {
+  return [&into](std::string_view path) {
+    if (!path.empty() && !path.starts_with('/')) {
+      throw ConfigError("expected a path that begins with /");
+    }
+    into = path;
+  };
+}
+
+Reader log_place(std::string& into) {
+  return [&into](std::string_view place) {
+    if (place != "syslog" && place != "stderr" && !place.starts_with('/')) {
+      throw ConfigError("expected syslog, stderr or a path that begins with /");
+    }
+    into = place;
+  };
+}
+
+}  // namespace reader
+
+std::vector<std::string> list_of(std::string_view text) {
+  std::vector<std::string> made;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find_first_of(", \t"), text.size());
+    if (end > 0) {
+      made.emplace_back(text.substr(0, end));
+    }
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return made;
+}
+
+Option value(const char* name, const char* argument, const char* fallback, const char* help,
+             Reader read) {
+  Option made;
+  made.name = name;
+  made.argument = argument;
+  made.fallback = fallback;
+  made.help = help;
+  made.read = std::move(read);
+  return made;
+}
+
+Option with_letter(char letter, Option option) {
+  option.letter = letter;
+  return option;
+}
+
+Option argv_only(Option option) {
+  option.place = OptionPlace::kArgumentsOnly;
+  return option;
+}
+
+Option argv_or_section(Option option) {
+  option.place = OptionPlace::kArgumentsAndSections;
+  return option;
+}
+
+Table of_another_command(Table options) {
+  for (Option& option : options) {
+    option.owner = OptionOwner::kOtherCommand;
+  }
+  return options;
+}
+
+Option advanced(Option option) {
+  option.heading = kAdvancedHeading;
+  return option;
+}
+
+Option bare_means(const char* implicit, Option option) {
+  option.implicit = implicit;
+  return option;
+}
+
+Table under(const char* heading, Table options) {
+  for (Option& option : options) {
+    if (option.heading.empty()) {
+      option.heading = heading;
+    }
+  }
+  return options;
+}
+
+void append(Table& table, Table more) {
+  table.insert(table.end(), std::make_move_iterator(more.begin()),
+               std::make_move_iterator(more.end()));
+}
+
+}  // namespace lmtpq

@@ -1,0 +1,77 @@
+// Declares a program's options as a table: readers that store a value, and builders of Options.
+//
+// A reader writes into the variable that it was made with, which must outlive it, and throws
+// ConfigError with what was expected.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "common/options/option_reader.h"
+
+namespace lmtpq {
+
+using Reader = std::function<void(std::string_view)>;
+using Table = std::vector<Option>;
+
+namespace reader {
+
+Reader text(std::string& into);
+Reader duration(std::chrono::milliseconds& into);
+Reader positive_duration(std::chrono::milliseconds& into);  // refuses 0, surely an error
+Reader boolean(bool& into);
+// Empty, or an absolute path. A relative one would depend on the working directory: Sendmail's
+// queue directory, or / in a daemon.
+Reader absolute_path(std::string& into);
+Reader log_place(std::string& into);  // syslog, stderr or an absolute path
+
+template <typename Number>
+Reader number(Number& into, std::uint64_t least, std::uint64_t most) {
+  return [&into, least, most](std::string_view value) {
+    const std::uint64_t read = parse_size(value);
+    if (read < least || read > most) {
+      throw ConfigError("expected " + std::to_string(least) + " to " + std::to_string(most));
+    }
+    into = static_cast<Number>(read);
+  };
+}
+
+template <typename Choice>
+using Words = std::vector<std::pair<std::string_view, Choice>>;
+
+template <typename Choice>
+Reader choice(Choice& into, std::type_identity_t<Words<Choice>> known) {
+  return [&into, known](std::string_view value) {
+    std::string expected;
+    for (const auto& [word, meaning] : known) {
+      if (word == value) {
+        into = meaning;
+        return;
+      }
+      expected += (expected.empty() ? "" : ", ") + std::string(word);
+    }
+    throw ConfigError("expected one of " + expected);
+  };
+}
+
+}  // namespace reader
+
+// The words of a list that is separated by commas or blanks.
+std::vector<std::string> list_of(std::string_view text);
+
+Option value(const char* name, const char* argument, const char* fallback, const char* help,
+             Reader read);
+Option with_letter(char letter, Option option);
+Option argv_only(Option option);
+Option argv_or_section(Option option);
+// For options that this command only has to accept in the shared file.
+Table of_another_command(Table options);
+Option advanced(Option option);  // listed at the end of --help
+Option bare_means(const char* implicit, Option option);
+Table under(const char* heading, Table options);  // options that are advanced stay so
+void append(Table& table, Table more);
+
+}  // namespace lmtpq

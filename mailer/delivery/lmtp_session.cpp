@@ -1,0 +1,240 @@
+#include "mailer/delivery/lmtp_session.h"
+
+#include <algorithm>
+
+namespace lmtpq::mailer {
+
+namespace {
+
+// Some commands are shorter than their replies, so a client that pipelines without reading could
+// make us buffer without limit. Output is written before it exceeds this much plus the replies to
+// one kPiece of input.
+constexpr std::size_t kMostOutput = 16 * 1024;
+constexpr std::size_t kPiece = 4 * 1024;
+
+}  // namespace
+
+ServerLimits server_limits(const Settings& settings) {
+  ServerLimits limits;
+  limits.name = settings.client_hostname();
+  limits.max_recipients = settings.max_rcpts;
+  limits.max_size = settings.max_message_size;
+  limits.line_limit = settings.line_limit;
+  return limits;
+}
+
+LmtpSession::LmtpSession(Channel& client, const Settings& settings, ServerLimits limits,
+                         DeliveryAgent& agent, const Log& log, std::function<bool()> stopping)
+    : client_(client),
+      settings_(settings),
+      agent_(agent),
+      log_(log),
+      stopping_(std::move(stopping)),
+      server_(std::move(limits)) {}
+
+bool LmtpSession::idle() const {
+  return server_.state() == ServerState::kGreeted || server_.state() == ServerState::kReady;
+}
+
+LmtpSession::End LmtpSession::run() {
+  for (;;) {
+    switch (server_.advance(piece_)) {
+      case ServerEvent::kNeedInput:
+        if (!next_input()) {
+          return end_;
+        }
+        break;
+      case ServerEvent::kBody:
+        if (!data_) {
+          data_.emplace(settings_.spool_dir, settings_.max_message_size);
+        }
+        data_->append(server_.body());
+        server_.body().clear();
+        break;
+      case ServerEvent::kMessage:
+        if (!deliver()) {
+          return end_;
+        }
+        break;
+      case ServerEvent::kClosed:
+        // Reply before closing the stores' connections: Sendmail waits for our exit, and a store
+        // can be slow to answer QUIT.
+        flush();
+        agent_.close_idle();
+        return end_;
+    }
+  }
+}
+
+bool LmtpSession::next_input() {
+  if (rest_.empty()) {
+    if (!flush() || !read_input()) {
+      return false;
+    }
+    rest_ = input_;
+  } else if (server_.output().size() >= kMostOutput && !flush()) {
+    return false;
+  }
+  const bool commands = server_.state() != ServerState::kData;
+  piece_ = rest_.substr(0, commands ? kPiece : rest_.size());
+  rest_.remove_prefix(piece_.size());
+  return true;
+}
+
+void LmtpSession::send_421() {
+  server_.close({4, 3, 2}, "Shutting down");
+  flush();
+}
+
+bool LmtpSession::read_input() {
+  const bool was_idle = idle();
+  if (was_idle) {
+    begun_ = Clock::now();
+    read_ = 0;
+  }
+  input_ = std::move(pending_);
+  pending_.clear();
+  if (input_.empty() && !wait_for_input()) {
+    return false;
+  }
+  if (was_idle) {
+    begun_ = Clock::now();
+  }
+  last_reply_.reset();
+  read_ += input_.size();
+  return true;
+}
+
+// Between two inputs of a message the client may pause for the input timeout, and its average must
+// reach the minimum rate. A command must be complete within that timeout after our last reply: one
+// that comes byte by byte must not hold a session.
+Deadline LmtpSession::input_deadline(Clock::time_point now) const {
+  const auto timeout = settings_.timeouts.input;
+  if (server_.state() != ServerState::kData) {
+    return answered_ + timeout;
+  }
+  const std::chrono::milliseconds earned(read_ * 1000 / settings_.client_min_data_rate());
+  return std::min(now + timeout, begun_ + timeout + earned);
+}
+
+// Also gives back an unused connection to the store when the client pauses.
+bool LmtpSession::wait_for_input() {
+  const Clock::time_point start = Clock::now();
+  const Deadline deadline = input_deadline(start);
+  const Deadline hold = start + settings_.timeouts.idle;
+  std::string_view nothing;
+  while (input_.empty()) {
+    if (told_to_stop()) {
+      return false;
+    }
+    const Deadline wake = agent_.has_idle() ? std::min(hold, deadline) : deadline;
+    switch (client_.exchange(nothing, input_, wake)) {
+      case IoStatus::kProgress:
+        break;
+      case IoStatus::kTimeout:
+        if (Clock::now() >= deadline) {
+          ended("the client sent nothing, or too slowly, until the timeout");
+          return false;
+        }
+        agent_.close_idle();
+        break;
+      case IoStatus::kFailed:
+        if (last_reply_) {
+          reply_lost(*last_reply_, client_.failure() + " after the reply; possible duplicate");
+        }
+        ended(client_.failure());
+        return false;
+      case IoStatus::kClosed:
+        ended(client_.failure());
+        return false;
+    }
+  }
+  return true;
+}
+
+// From then on the server takes no further message; an idle session ends at once.
+bool LmtpSession::told_to_stop() {
+  if (!stopping_()) {
+    return false;
+  }
+  server_.drain();
+  if (!idle()) {
+    return false;
+  }
+  end_ = End::kToldToStop;
+  ended("told to stop");
+  return true;
+}
+
+bool LmtpSession::flush() {
+  const Deadline deadline = Clock::now() + settings_.timeouts.input;
+  if (!write_all(client_, server_.output(), pending_, deadline, &client_ended_)) {
+    ended("the client does not read our reply");
+    return false;
+  }
+  if (!server_.output().empty()) {
+    answered_ = Clock::now();
+  }
+  server_.output().clear();
+  return true;
+}
+
+bool LmtpSession::deliver() {
+  // A client that pipelines must not have to wait for replies to what it sent before.
+  if (!flush()) {
+    return false;
+  }
+  if (!data_) {
+    data_.emplace(settings_.spool_dir, settings_.max_message_size);
+  }
+  data_->finish();
+  const DeliveryResult result = agent_.deliver({server_.envelope(), *data_, begun_, Clock::now()});
+  data_.reset();
+  check_client();
+  std::vector<std::string> lines;
+  for (const Outcome& outcome : result.outcomes) {
+    lines.push_back(reply_line(outcome, result.trace));
+  }
+  server_.answer(lines);
+  // The next message may already be in the same piece of input.
+  begun_ = Clock::now();
+  read_ = 0;
+  if (!flush()) {
+    reply_lost(result.trace, "disconnected before the reply was sent; possible duplicate");
+    return false;
+  }
+  if (client_ended_ && piece_.empty() && rest_.empty() && pending_.empty()) {
+    // Over TCP a client that has gone looks like one that has only finished sending.
+    reply_lost(result.trace, "closed before the reply was sent; possible duplicate");
+  }
+  last_reply_ = result.trace;
+  return true;
+}
+
+// Before the outcomes are written, since TCP accepts a write to a peer that has gone.
+void LmtpSession::check_client() {
+  std::string_view nothing;
+  if (!client_ended_ && !client_.quiet()) {
+    client_ended_ = client_.exchange(nothing, pending_, Clock::now() + std::chrono::seconds(1)) ==
+                    IoStatus::kClosed;
+  }
+}
+
+// The client will send the message again, also for recipients that were delivered.
+void LmtpSession::reply_lost(const TraceId& trace, const std::string& reason) {
+  agent_.reply_lost();
+  log_.warning(Record("reply-lost").add("trace", trace.text()).add("error", reason));
+}
+
+// Disconnecting between messages or after QUIT is normal; during a message it is logged.
+void LmtpSession::ended(const std::string& reason) {
+  if (!idle() && server_.state() != ServerState::kClosed) {
+    log_.warning(Record("client-lost")
+                     .add("error", reason)
+                     .add("state", kServerStateNames[static_cast<int>(server_.state())])
+                     .add("effect", "discarded; the client still has it"));
+  }
+  agent_.close_idle();
+}
+
+}  // namespace lmtpq::mailer

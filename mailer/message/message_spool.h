@@ -1,0 +1,67 @@
+// The bytes of a message, kept until every recipient has an outcome.
+//
+// CanonicalLines bytes (CRLF line ends), in memory up to kMemory and beyond that in an unlinked
+// file, which ends with the object. They can be read from the start as often as needed, for another
+// transaction or another store.
+//
+// append() does not fail at once, because the input must be read to its end anyway; state() tells
+// afterwards. One message, one thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/descriptor.h"
+
+namespace lmtpq::mailer {
+
+class MessageSpool {
+ public:
+  enum class State {
+    kGood,
+    kTooLarge,   // larger than max_size; its bytes are dropped
+    kUnspooled,  // the spool failed; failure() says why
+  };
+  static constexpr std::size_t kMemory = 256 * 1024;
+  static constexpr std::size_t kHead = 64 * 1024;
+
+  MessageSpool(std::string spool_dir, std::optional<std::uint64_t> max_size);
+
+  void append(std::string_view bytes);
+  State state() const { return state_; }
+  const std::string& failure() const { return failure_; }
+  std::uint64_t size() const { return size_; }
+  // The first kHead bytes, or all if there are fewer.
+  std::string_view head() const { return std::string_view(memory_).substr(0, kHead); }
+
+  class Reader {
+   public:
+    enum class Result { kBytes, kEnd, kFailed };
+    explicit Reader(const MessageSpool& body) : body_(body) {}
+    // `piece` is valid until the next call. kFailed must never be taken for the end.
+    Result next(std::string_view& piece);
+    std::string failure() const { return failure_; }
+
+   private:
+    const MessageSpool& body_;
+    std::uint64_t offset_ = 0;
+    std::string buffer_;
+    std::string failure_;
+  };
+
+ private:
+  void spool(std::string_view bytes);
+  void fail(const std::string& what);
+
+  std::string spool_dir_;
+  std::optional<std::uint64_t> max_size_;
+  State state_ = State::kGood;
+  std::string failure_;
+  std::uint64_t size_ = 0;
+  std::string memory_;
+  Descriptor file_;
+};
+
+}  // namespace lmtpq::mailer

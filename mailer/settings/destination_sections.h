@@ -1,0 +1,20 @@
+// The sections [destination.NAME] of the file, and which of them hold for a store.
+//
+// A section is for a host, or for a host and port. Where one of each fits, both hold, and the one
+// with the port overrides the other. Errors are ConfigErrors with file and line.
+#pragma once
+
+#include <vector>
+
+#include "mailer/settings/store_settings.h"
+
+namespace lmtpq::mailer {
+
+inline constexpr const char* kStorePrefix = "destination.";
+
+// Each destination with the settings that hold for it. All sections are read, so that errors are
+// reported at the start even in unused ones.
+std::vector<Store> find_stores(const OptionReader& config,
+                               const std::vector<Destination>& destinations);
+
+}  // namespace lmtpq::mailer

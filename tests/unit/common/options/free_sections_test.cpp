@@ -1,0 +1,109 @@
+#include <cppunit/extensions/HelperMacros.h>
+
+#include <map>
+
+#include "common/options/option_reader.h"
+
+using namespace lmtpq;
+
+namespace {
+
+// The values that the readers got.
+std::map<std::string, std::string> g_read;
+
+OptionReader make_config(std::vector<std::string> free_prefixes = {"rule."}) {
+  std::vector<Option> table;
+  for (const char* const name : {"to", "tag.keys"}) {
+    Option option;
+    option.name = name;
+    option.argument = "X";
+    option.read = [name](std::string_view text) { g_read[name] = text; };
+    table.push_back(std::move(option));
+  }
+  return OptionReader(std::move(table), std::move(free_prefixes));
+}
+
+std::string error_of(const std::string& text, std::vector<std::string> free_prefixes = {"rule."}) {
+  try {
+    make_config(std::move(free_prefixes)).take_text(text, "f");
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+}  // namespace
+
+class FreeSectionsTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(FreeSectionsTest);
+  CPPUNIT_TEST(keepTheirLinesInOrder);
+  CPPUNIT_TEST(areKeptApartFromTheTable);
+  CPPUNIT_TEST(errorsNameTheLine);
+  CPPUNIT_TEST_SUITE_END();
+
+ public:
+  void setUp() override { g_read.clear(); }
+
+ private:
+  void keepTheirLinesInOrder() {
+    OptionReader config = make_config();
+    config.take_text(
+        "to = a\n[rule.b]\nclient = 127.0.0.1 192.0.2.0/24\n# no line\n\nheader X-Notice = a=b #c\n"
+        "[rule.A-1_c.d]\n[tag]\nkeys = /k\n[rule.a.]\nclient = x\nclient =\n",
+        "f");
+    std::string seen;
+    for (const FreeSection& section : config.free_sections()) {
+      seen += section.place + section.name + '\n';
+      for (const FreeSection::Line& line : section.lines) {
+        seen += line.place + line.name + '|' + line.value + '\n';
+      }
+    }
+    CPPUNIT_ASSERT_EQUAL(std::string("f:2: b\nf:3: client|127.0.0.1 192.0.2.0/24\n"
+                                     "f:6: header X-Notice|a=b #c\nf:7: A-1_c.d\n"
+                                     "f:10: a.\nf:11: client|x\nf:12: client|\n"),
+                         seen);
+    config.apply();
+    CPPUNIT_ASSERT_EQUAL(std::string("a"), g_read.at("to"));
+    CPPUNIT_ASSERT_EQUAL(std::string("/k"), g_read.at("tag.keys"));
+    CPPUNIT_ASSERT(!g_read.contains("client"));
+  }
+
+  void areKeptApartFromTheTable() {
+    CPPUNIT_ASSERT(make_config().free_sections().empty());
+    OptionReader config = make_config();
+    config.take_text("[rule.a]\nto = x\nconfig = x\n", "f");
+    config.apply();
+    CPPUNIT_ASSERT_EQUAL(std::size_t{2}, config.free_sections().at(0).lines.size());
+    CPPUNIT_ASSERT(!g_read.contains("to"));
+    // Without prefixes there are no free sections.
+    CPPUNIT_ASSERT_EQUAL(std::string("f:1: unknown section [rule.a]"),
+                         error_of("[rule.a]\nto = x\n", {}));
+  }
+
+  void errorsNameTheLine() {
+    const std::string name = "expected [rule.NAME] of letters, digits and . _ -";
+    const struct {
+      const char* text;
+      std::string error;
+    } rows[] = {
+        {"to = a\n[rule.]\n", "f:2: " + name},
+        {"[rule.a b]\n", "f:1: " + name},
+        {"[rule.\xc3\xa4]\n", "f:1: " + name},
+        {"[rule.a]]\n", "f:1: " + name},
+        {"[rule.a", "f:1: expected [name], not [rule.a"},
+        {"[rule.a] # mine\n", "f:1: expected [name], not [rule.a] # mine"},
+        {"[rule]\n", "f:1: unknown section [rule]; expected [rule.NAME]"},
+        {"[Rule.a]\n", "f:1: unknown section [Rule.a]; expected [rule.NAME]"},
+        {"[ rule.a ]\n", "f:1: unknown section [ rule.a ]; expected [rule.NAME]"},
+        {"[rules.a]\n", "f:1: unknown section [rules.a]; expected [rule.NAME]"},
+        {"[rule.a]\nclient\n", "f:2: expected name = value"},
+        {"[rule.a]\n= x\n", "f:2: expected name = value"},
+        {"[rule.a]\nclient = \x1b\n", "f:2: a control character; remove it"},
+        {"[rule.a]\n[rule.b]\n[rule.a]\n", "f:3: [rule.a] appears twice; it is also at f:1"}};
+    for (const auto& row : rows) {
+      CPPUNIT_ASSERT_EQUAL(row.error, error_of(row.text));
+    }
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(FreeSectionsTest);

@@ -1,0 +1,245 @@
+#include "mailer/lmtp/dot_stuffing.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+
+#include <algorithm>
+#include <random>
+
+using lmtpq::mailer::DataDecoder;
+using lmtpq::mailer::DataEncoder;
+
+namespace {
+
+struct Decoded {
+  std::string message;
+  std::string after;  // bytes that follow the end
+  bool ended = false;
+};
+
+Decoded decode(std::string_view wire, std::size_t first = ~0u, std::size_t other = ~0u) {
+  DataDecoder decoder(998);
+  Decoded result;
+  for (std::size_t length = first; !wire.empty() && !result.ended; length = other) {
+    std::string_view piece = wire.substr(0, length);
+    wire.remove_prefix(piece.size());
+    result.ended = decoder.decode(piece, result.message);
+    result.after = piece;
+  }
+  result.after += wire;
+  return result;
+}
+
+std::string encode(std::string_view message, std::size_t first = ~0u, std::size_t other = ~0u) {
+  DataEncoder encoder;
+  std::string wire;
+  for (std::size_t length = first; !message.empty(); length = other) {
+    encoder.encode(message.substr(0, length), wire);
+    message.remove_prefix(std::min(length, message.size()));
+  }
+  return wire + std::string(DataEncoder::kEnd);
+}
+
+// A received message, encoded again.
+std::string relay(const std::string& wire) {
+  const Decoded taken = decode(wire);
+  CPPUNIT_ASSERT(taken.ended);
+  return encode(taken.message);
+}
+
+void check(const std::string& expected, const std::string& actual, const std::string& about = "") {
+  CPPUNIT_ASSERT_EQUAL_MESSAGE(about, expected, actual);
+}
+
+// No lone CR or LF, no line over the limit (plus its stuffed dot), and the end only at the end.
+void check_wire(const std::string& wire, const std::string& about) {
+  std::size_t start = 0;
+  while (start < wire.size()) {
+    const std::size_t end = wire.find_first_of("\r\n", start);
+    CPPUNIT_ASSERT_MESSAGE(about, wire.compare(std::min(end, wire.size()), 2, "\r\n") == 0);
+    const std::string_view line = std::string_view(wire).substr(start, end - start);
+    const bool dot = line.starts_with('.');
+    CPPUNIT_ASSERT_MESSAGE(about, line.size() <= 998u + (dot ? 1 : 0));
+    CPPUNIT_ASSERT_MESSAGE(about, !dot || line.starts_with("..") || line == ".");
+    start = end + 2;
+    CPPUNIT_ASSERT_MESSAGE(about, line != "." || start == wire.size());
+  }
+  CPPUNIT_ASSERT_MESSAGE(about, wire == ".\r\n" || wire.ends_with("\r\n.\r\n"));
+}
+
+}  // namespace
+
+class DataTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(DataTest);
+  CPPUNIT_TEST(removesStuffedDots);
+  CPPUNIT_TEST(onlyCrlfDotCrlfIsTheEnd);
+  CPPUNIT_TEST(leavesBytesAfterTheEndInTheInput);
+  CPPUNIT_TEST(stuffsDotsAtLineStartsOnly);
+  CPPUNIT_TEST(everyCutOfTheMessageGivesTheSameWire);
+  CPPUNIT_TEST(everyCutOfTheWireGivesTheSameMessage);
+  CPPUNIT_TEST(aLoneLineEndAndADotDoNotEndTheMessageAtAnyStore);
+  CPPUNIT_TEST(aLoneCrCannotForgeAHeader);
+  CPPUNIT_TEST(longLinesWithDotsWhereTheyAreBrokenKeepTheirDots);
+  CPPUNIT_TEST(anEncodedMessageDecodesToTheSame);
+  CPPUNIT_TEST(anyInputHasExactlyOneEndOnTheWire);
+  CPPUNIT_TEST_SUITE_END();
+
+  void removesStuffedDots() {  // trap: odd-message
+    const std::pair<const char*, const char*> rows[] = {
+        {".\r\n", ""},
+        {"\r\n.\r\n", "\r\n"},
+        {"a\r\n.\r\n", "a\r\n"},
+        {"..\r\n.\r\n", ".\r\n"},
+        {"...\r\n..\r\n.\r\n", "..\r\n.\r\n"},
+        {".a\r\n.\r\n", "a\r\n"},
+        {"a\r\n.b\r\n.\r\n", "a\r\nb\r\n"},
+        {"a\r\n. \r\n.\r\n", "a\r\n \r\n"},
+        {"A: b\r\n\r\n.\r\n", "A: b\r\n\r\n"},
+        {"a.\r\n.\r\n", "a.\r\n"},
+        {".\rb\r\n.\r\n", "\r\nb\r\n"},  // a stuffed dot, then text
+        {"a\r\n.\r\r\nb\r\n.\r\n", "a\r\n\r\nb\r\n"},
+    };
+    for (const auto& [wire, message] : rows) {
+      const Decoded decoded = decode(wire);
+      CPPUNIT_ASSERT_MESSAGE(wire, decoded.ended);
+      check(message, decoded.message, wire);
+    }
+  }
+
+  void onlyCrlfDotCrlfIsTheEnd() {  // traps: bare-lf-ends-message, bare-cr-ends-message
+    for (const char* wire :
+         {"a\n.\n", "a\n.\r\n", "a\r\n.\n", "a\r.\r\n", "a\r.\r", "a\r\n\r.\r\n", "a\r\n.\r\r\n",
+          "a\r\n.\rb\r\n", "a\n\r\n.", "a\r\n.\r", ".", ".\r", ".\n", "\n.\r\n", "\r.\r\n",
+          "a\r\n..\r\n", "a.\r\n", "a\r\n\n.\r\n", ""}) {
+      CPPUNIT_ASSERT_MESSAGE(wire, !decode(wire).ended);
+      // An ordinary line comes in between, so that the bytes do not complete the end.
+      CPPUNIT_ASSERT_MESSAGE(wire, decode(std::string(wire) + "x\r\n.\r\n").ended);
+    }
+  }
+
+  void leavesBytesAfterTheEndInTheInput() {
+    const std::string wire = "a\r\n.\r\nQUIT\r\n.\r\n";
+    for (std::size_t cut = 1; cut <= wire.size(); ++cut) {
+      const Decoded decoded = decode(wire, cut);
+      check("a\r\n", decoded.message);
+      check("QUIT\r\n.\r\n", decoded.after);
+    }
+  }
+
+  void stuffsDotsAtLineStartsOnly() {
+    const std::pair<const char*, const char*> rows[] = {
+        {"", ".\r\n"},
+        {"a\r\n", "a\r\n.\r\n"},
+        {".\r\n", "..\r\n.\r\n"},
+        {"..\r\n.\r\n", "...\r\n..\r\n.\r\n"},
+        {"a.b\r\n.c.\r\n", "a.b\r\n..c.\r\n.\r\n"},
+        {"\r\n.\r\n\r\n", "\r\n..\r\n\r\n.\r\n"},
+        {"From a\r\n", "From a\r\n.\r\n"},
+    };
+    for (const auto& [message, wire] : rows) {
+      check(wire, encode(message), message);
+    }
+  }
+
+  void everyCutOfTheMessageGivesTheSameWire() {
+    const std::string message = ".\r\n..\r\na.\r\n\r\n.b\r\n...\r\n";
+    for (std::size_t cut = 1; cut < message.size(); ++cut) {
+      check(encode(message), encode(message, cut), "cut at " + std::to_string(cut));
+    }
+    check(encode(message), encode(message, 1, 1), "byte by byte");
+  }
+
+  void everyCutOfTheWireGivesTheSameMessage() {
+    const std::string wire = ".\ra\r\n..\r\nb\n.\r\n.\n\r\r\n.\r\r\n\r.\r\n\r\n.c\r\n.\r\nafter";
+    const Decoded whole = decode(wire);
+    CPPUNIT_ASSERT(whole.ended);
+    check("after", whole.after);
+    for (std::size_t cut = 1; cut < wire.size(); ++cut) {
+      check(whole.message, decode(wire, cut).message, "cut at " + std::to_string(cut));
+      check(whole.after, decode(wire, cut).after);
+    }
+    check(whole.message, decode(wire, 1, 1).message, "byte by byte");
+  }
+
+  // traps: bare-lf-ends-message, bare-cr-ends-message
+  void aLoneLineEndAndADotDoNotEndTheMessageAtAnyStore() {  // stuffed after canonical line ends
+    const std::pair<const char*, const char*> rows[] = {
+        {"a\n.\nMAIL\r\n.\r\n", "a\r\n..\r\nMAIL\r\n.\r\n"},
+        {"a\n.\r\nMAIL\r\n.\r\n", "a\r\n..\r\nMAIL\r\n.\r\n"},
+        {"a\r\n\r.\r\nMAIL\r\n.\r\n", "a\r\n\r\n..\r\nMAIL\r\n.\r\n"},
+        {"a\r.\rMAIL\r\n.\r\n", "a\r\n..\r\nMAIL\r\n.\r\n"},
+        {"a\r\n..\nMAIL\r\n.\r\n", "a\r\n..\r\nMAIL\r\n.\r\n"},
+    };
+    for (const auto& [in, out] : rows) {
+      check(out, relay(in), in);
+    }
+  }
+
+  // A line for the store is a line for us, too, before we look for the tag: no header field can
+  // be hidden from us.
+  // trap: bare-cr-in-header
+  void aLoneCrCannotForgeAHeader() {
+    check("Subject: a\r\nX-LMTPQ-Tag: forged\r\n\r\nb\r\n",
+          decode("Subject: a\rX-LMTPQ-Tag: forged\r\n\r\nb\r\n.\r\n").message);
+  }
+
+  // A store that reads pieces of 8 KiB finds no line that is cut.
+  // trap: seam-in-a-long-line
+  void longLinesWithDotsWhereTheyAreBrokenKeepTheirDots() {
+    for (const auto& [from, to] : {std::pair(996u, 1002u), std::pair(8180u, 8200u)}) {
+      for (std::size_t length = from; length <= to; ++length) {
+        for (std::size_t dot = length - 12; dot < length; ++dot) {
+          std::string line(length, 'x');
+          line[dot] = '.';
+          line[dot % 998] = '.';
+          const std::string about =
+              std::to_string(length) + " bytes, dot at " + std::to_string(dot);
+          const std::string stuffed = (line[0] == '.' ? "." : "") + line + "\r\n";
+          const std::string wire = relay(stuffed + ".\r\n");
+          check_wire(wire, about);
+          std::string joined = wire.substr(0, wire.size() - 3);
+          for (std::size_t seam = joined.find("\r\n "); seam != std::string::npos;
+               seam = joined.find("\r\n ")) {
+            joined.erase(seam, 3);
+          }
+          check(stuffed, joined, about);
+        }
+      }
+    }
+  }
+
+  void anEncodedMessageDecodesToTheSame() {
+    for (const char* message : {"", "\r\n", ".\r\n", "a\r\n.b\r\n..\r\n\r\n", "a: b\r\n\r\n"}) {
+      check(message, decode(encode(message)).message);
+    }
+  }
+
+  void anyInputHasExactlyOneEndOnTheWire() {
+    std::mt19937 random(20261121);
+    const std::string pieces[] = {"\r",
+                                  "\n",
+                                  "\r\n",
+                                  ".",
+                                  ".",
+                                  "\r\n.",
+                                  "\r\n..\r\n",
+                                  "a",
+                                  "\xf0",
+                                  std::string(1, '\0'),
+                                  std::string(500, 'x'),
+                                  "\xe2\x82\xac"};
+    for (int round = 0; round < 3000; ++round) {
+      std::string input;
+      for (int i = 0; i < 14; ++i) {
+        input += pieces[random() % std::size(pieces)];
+      }
+      const std::string about = "round " + std::to_string(round);
+      const Decoded taken = decode(input + "\r\n.\r\n");
+      CPPUNIT_ASSERT_MESSAGE(about, taken.ended);
+      const std::string wire = encode(taken.message, 1 + random() % 600, 1 + random() % 40);
+      check_wire(wire, about);
+      check(taken.message, decode(wire, 1 + random() % 600, 1 + random() % 40).message, about);
+    }
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(DataTest);

@@ -1,0 +1,246 @@
+#include "mailer/secure/tls_factory.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+
+#include <functional>
+
+#include "tests/unit/mailer/secure/tls_fixture.h"
+
+using namespace lmtpq;
+using namespace lmtpq::mailer;
+using namespace lmtpq::mailer::tls_test;
+
+class TlsFactoryTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(TlsFactoryTest);
+  CPPUNIT_TEST(ourCertificateIsSentToAStoreThatAsks);
+  CPPUNIT_TEST(aCertificateThatTheStoreCannotReadIsNotSent);
+  CPPUNIT_TEST(aStoreThatRequiresACertificateReportsIt);
+  CPPUNIT_TEST(theKeyComesFromTextOrFile);
+  CPPUNIT_TEST(versionsAndCiphersAreThoseOfTheSettings);
+  CPPUNIT_TEST(aFileThatCannotBeUsedIsReportedByName);
+  CPPUNIT_TEST_SUITE_END();
+
+  void ourCertificateIsSentToAStoreThatAsks() {
+    const World& w = world();
+    const std::string file = w.folder.file("shown.pem", w.client.pem() + w.client.key_pem());
+    for (const int version : kVersions) {
+      for (const bool asks : {true, false}) {
+        for (const bool have : {true, false}) {
+          TlsServer server(&w.good);
+          server.versions(version, version);
+          if (asks) {
+            server.ask_for_certificate(w.root);
+          }
+          TlsSettings settings = w.settings(TlsLevel::kVerify);
+          settings.certificate_file = have ? file : "";
+          TlsFactory client(settings, kHost);
+          CPPUNIT_ASSERT_EQUAL(have, client.has_certificate());
+          for (const bool resumed : {false, true}) {
+            Meeting meeting(client, server);
+            CPPUNIT_ASSERT(meeting.done);
+            CPPUNIT_ASSERT_EQUAL(resumed, meeting.layer->facts().resumed);
+            CPPUNIT_ASSERT_EQUAL(asks && have, meeting.layer->showed_certificate());
+            X509* shown = SSL_get0_peer_certificate(meeting.store.connection());
+            CPPUNIT_ASSERT_EQUAL(asks && have, shown != nullptr);
+            CPPUNIT_ASSERT(shown == nullptr || X509_cmp(shown, w.client.certificate.get()) == 0);
+            talk(meeting);
+          }
+        }
+      }
+    }
+  }
+
+  void aCertificateThatTheStoreCannotReadIsNotSent() {
+    const World& w = world();
+    TlsSettings settings = w.settings(TlsLevel::kVerify);
+    settings.certificate_file =
+        w.folder.file("25519.pem", w.client25519.pem() + w.client25519.key_pem());
+    for (const int version : kVersions) {
+      for (const bool able : {true, false}) {
+        TlsServer server(&w.good);
+        server.versions(version, version).ask_for_certificate(w.root);
+        SSL_CTX_set1_sigalgs_list(server.context(), able ? "ed25519:ECDSA+SHA256" : "ECDSA+SHA256");
+        TlsFactory client(settings, kHost);
+        const Meeting meeting(client, server);
+        CPPUNIT_ASSERT(meeting.done);
+        CPPUNIT_ASSERT_EQUAL(able, meeting.layer->showed_certificate());
+        CPPUNIT_ASSERT_EQUAL(able,
+                             SSL_get0_peer_certificate(meeting.store.connection()) != nullptr);
+      }
+    }
+  }
+
+  void aStoreThatRequiresACertificateReportsIt() {
+    for (const int version : kVersions) {
+      TlsServer server(&world().good);
+      server.versions(version, version).ask_for_certificate(world().root, true);
+      const TlsSettings settings = world().settings(TlsLevel::kVerify);
+      TlsFactory client(settings, kHost);
+      Meeting meeting(client, server);
+      if (version == TLS1_2_VERSION) {
+        CPPUNIT_ASSERT(!meeting.done);
+        // OpenSSL 3.0 begins with "sslv3", 3.5 with "ssl/tls".
+        CPPUNIT_ASSERT_MESSAGE(meeting.failure,
+                               meeting.failure.ends_with(" alert handshake failure"));
+        continue;
+      }
+      // In TLS 1.3 the client has completed the handshake before it receives the alert.
+      CPPUNIT_ASSERT(meeting.done);
+      const auto channel = meeting.channel();
+      std::string in;
+      std::string_view out = "NOOP\r\n";
+      CPPUNIT_ASSERT(channel->exchange(out, in, soon()) == IoStatus::kFailed);
+      CPPUNIT_ASSERT_EQUAL(std::string("tlsv13 alert certificate required"), channel->failure());
+    }
+  }
+
+  void theKeyComesFromTextOrFile() {
+    const World& w = world();
+    struct Source {
+      const char* name;
+      std::string certificate;  // the file's text; empty: there is no such file
+      std::string key_file;     // likewise
+      std::string text;
+    };
+    const std::string both = w.client.key_pem() + w.client.pem();
+    const Source rows[] = {
+        {"two files", w.client.pem(), w.client.key_pem(), ""},
+        {"one file", both, "", ""},
+        {"key in memory", w.client.pem(), "none", w.client.key_pem()},
+        {"all in memory", "none", "", both},
+        {"certificate and intermediates", both + w.root.own().pem(), "", ""},
+    };
+    for (const Source& row : rows) {
+      TlsSettings settings = w.settings(TlsLevel::kVerify);
+      settings.certificate_file = row.certificate == "none"
+                                      ? w.folder.path() + "/none"
+                                      : w.folder.file("certificate.pem", row.certificate);
+      settings.key_file = row.key_file == "none" ? w.folder.path() + "/none"
+                          : row.key_file.empty() ? ""
+                                                 : w.folder.file("key.pem", row.key_file);
+      settings.key = Secret(row.text);
+      TlsServer server(&w.good);
+      server.ask_for_certificate(w.root, true);
+      TlsFactory client(settings, kHost);
+      Meeting meeting(client, server);
+      check(row.name, true, meeting.layer->showed_certificate());
+      talk(meeting);
+    }
+  }
+
+  void versionsAndCiphersAreThoseOfTheSettings() {
+    struct Versions {
+      int least, most;              // ours
+      int store_least, store_most;  // the store's
+      const char* protocol;         // empty: refused
+    };
+    const Versions rows[] = {
+        {0, 0, 0, 0, "TLSv1.3"},
+        {0, 0, 0, TLS1_2_VERSION, "TLSv1.2"},
+        {0, 0, 0, TLS1_1_VERSION, ""},
+        {TLS1_3_VERSION, 0, 0, TLS1_2_VERSION, ""},
+        {TLS1_2_VERSION, TLS1_2_VERSION, 0, 0, "TLSv1.2"},
+        {TLS1_2_VERSION, TLS1_2_VERSION, TLS1_3_VERSION, 0, ""},
+    };
+    for (const Versions& row : rows) {
+      TlsServer server(&world().good);
+      server.versions(row.store_least, row.store_most);
+      SSL_CTX_set_security_level(server.context(), 0);
+      TlsSettings settings = world().settings(TlsLevel::kMay);
+      settings.least_version = row.least;
+      settings.most_version = row.most;
+      TlsFactory client(settings, kHost);
+      const Meeting meeting(client, server);
+      CPPUNIT_ASSERT_EQUAL(std::string(row.protocol), meeting.layer->facts().protocol);
+      CPPUNIT_ASSERT_EQUAL(meeting.done, !meeting.layer->facts().protocol.empty());
+      CPPUNIT_ASSERT(meeting.done || meeting.failure.find("version") != std::string::npos ||
+                     meeting.failure.find("unsupported protocol") != std::string::npos);
+    }
+    TlsServer server(&world().good);
+    server.versions(0, TLS1_2_VERSION);
+    TlsSettings settings = world().settings(TlsLevel::kMay);
+    settings.ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256";
+    TlsFactory client(settings, kHost);
+    const Meeting meeting(client, server);
+    CPPUNIT_ASSERT_EQUAL(settings.ciphers, meeting.layer->facts().cipher);
+    CPPUNIT_ASSERT_EQUAL(128, meeting.layer->facts().bits);
+  }
+
+  void aFileThatCannotBeUsedIsReportedByName() {
+    const World& w = world();
+    const Folder& f = w.folder;
+    const std::string empty = f.file("empty", "");
+    const std::string text = f.file("text", "-----BEGIN NOTHING-----\n");
+    const std::string none = f.path() + "/no such file";
+    const std::string certificate = f.file("c.pem", w.client.pem());
+    const std::string damaged =
+        f.file("d.pem", w.client.pem() + "-----BEGIN CERTIFICATE-----\nAAAA\n");
+    struct Mistake {
+      std::string words;
+      std::function<void(TlsSettings&)> make;
+    };
+    const Mistake rows[] = {
+        {empty + ": ", [&](TlsSettings& s) { s.ca_file = empty; }},
+        {text + ": ", [&](TlsSettings& s) { s.ca_file = text; }},
+        {none + ": cannot read a CA certificate: No such file",
+         [&](TlsSettings& s) { s.ca_file = none; }},
+        {none + ": No such file", [&](TlsSettings& s) { s.ca_path = none; }},
+        {empty + ": not a directory", [&](TlsSettings& s) { s.ca_path = empty; }},
+        {empty + ": cannot read a CRL", [&](TlsSettings& s) { s.crl_file = empty; }},
+        {none + ": cannot read a CRL: No such file", [&](TlsSettings& s) { s.crl_file = none; }},
+        {w.ca + ": cannot read a CRL", [&](TlsSettings& s) { s.crl_file = w.ca; }},
+        {none + ": No such file", [&](TlsSettings& s) { s.certificate_file = none; }},
+        {empty + ": cannot read a certificate",
+         [&](TlsSettings& s) { s.certificate_file = empty; }},
+        {certificate + ": cannot read a private key",
+         [&](TlsSettings& s) { s.certificate_file = certificate; }},
+        {damaged + ": cannot read a certificate after",
+         [&](TlsSettings& s) { s.certificate_file = damaged; }},
+        {none + ": No such file",
+         [&](TlsSettings& s) {
+           s.certificate_file = certificate;
+           s.key_file = none;
+         }},
+        {"key: the private key does not belong to the certificate in " + certificate,
+         [&](TlsSettings& s) {
+           s.certificate_file = certificate;
+           s.key_file = "key";
+           s.key = Secret(w.good.key_pem());
+         }},
+        {"key: the private key is encrypted",
+         [&](TlsSettings& s) {
+           s.certificate_file = certificate;
+           s.key_file = "key";
+           s.key = Secret(w.client.key_pem("word"));
+         }},
+        {"key: cannot read a private key",
+         [&](TlsSettings& s) {
+           s.certificate_file = certificate;
+           s.key_file = "key";
+           s.key = Secret("invalid");
+         }},
+        {"tls-protocols: ", [](TlsSettings& s) { s.least_version = 12345; }},
+        {"tls-protocols: ", [](TlsSettings& s) { s.most_version = 12345; }},
+        {"tls-protocols: ",
+         [](TlsSettings& s) {
+           s.least_version = TLS1_3_VERSION;
+           s.most_version = TLS1_2_VERSION;
+         }},
+        {"tls-ciphers: \"INVALID\": no cipher match",
+         [](TlsSettings& s) { s.ciphers = "INVALID"; }},
+    };
+    for (const Mistake& row : rows) {
+      TlsSettings settings = w.settings(TlsLevel::kVerify);
+      row.make(settings);
+      TlsFactory client(settings, kHost);
+      const std::string first = complaint([&] { client.connect(); });
+      CPPUNIT_ASSERT_MESSAGE(row.words + "\nfound " + first, first.starts_with(row.words));
+      CPPUNIT_ASSERT_MESSAGE(first, first.find("unknown error") == std::string::npos);
+      CPPUNIT_ASSERT(first.find('\n') == std::string::npos);
+      // It is not partly usable afterwards.
+      CPPUNIT_ASSERT_EQUAL(first, complaint([&] { client.prepare(); }));
+    }
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(TlsFactoryTest);

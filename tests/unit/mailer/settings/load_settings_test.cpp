@@ -1,0 +1,281 @@
+#include "mailer/settings/load_settings.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+
+#include "mailer/settings/secrets.h"
+#include "tests/unit/common/scratch_file.h"
+
+using namespace lmtpq;
+using namespace lmtpq::mailer;
+
+class LoadTest : public ScratchFileFixture {
+  CPPUNIT_TEST_SUITE(LoadTest);
+  CPPUNIT_TEST(listenersComeFromTheCommandLineAndFromSections);
+  CPPUNIT_TEST(theCommandLineOverridesTheSectionAndTheSectionOverridesTheTop);
+  CPPUNIT_TEST(aListenerSectionSetsListenerOptionsOnly);
+  CPPUNIT_TEST(errorsNameFileAndLine);
+  CPPUNIT_TEST(twoListenersWithTheSameAddressAreAnError);
+  CPPUNIT_TEST(operandsAreForListenersWithoutADestination);
+  CPPUNIT_TEST(aListenerWithoutADestinationIsAnError);
+  CPPUNIT_TEST(aStoreOfARouteHasItsSectionAndPassword);
+  CPPUNIT_TEST(aStoreOfARouteWithBadSettingsIsAnError);
+  CPPUNIT_TEST(secretsAreReadForEachListener);
+  CPPUNIT_TEST(statusNeedsNoDestination);
+  CPPUNIT_TEST(otherCommandsAcceptTheDaemonsKeysInTheFileOnly);
+  CPPUNIT_TEST_SUITE_END();
+
+ public:
+  LoadTest() : ScratchFileFixture("lmtpq.conf") {}
+
+ private:
+  using Words = std::vector<std::string>;
+
+  DaemonSettings daemon(std::string_view file, Words arguments = {}) const {
+    write(file);
+    arguments.insert(arguments.begin(), "--config=" + file_);
+    return load_daemon_settings(arguments);
+  }
+
+  // The error's text, with FILE for the file's name.
+  template <typename Act>
+  std::string complaint(Act act) const {
+    try {
+      act();
+    } catch (const ConfigError& error) {
+      std::string words = error.what();
+      for (std::size_t at; (at = words.find(file_)) != std::string::npos;) {
+        words.replace(at, file_.size(), "FILE");
+      }
+      return words;
+    }
+    return "no error";
+  }
+  std::string error_of(std::string_view file, const Words& arguments = {}) const {
+    return complaint([&] { daemon(file, arguments); });
+  }
+
+  // "name address > destination destination", of each listener.
+  static Words doors(const DaemonSettings& settings) {
+    Words made;
+    for (const ListenerSettings& listener : settings.listeners) {
+      std::string line = listener.name + ' ' + listener.address.text + " >";
+      for (const Store& store : listener.settings.stores) {
+        line += ' ' + store.destination.text;
+      }
+      made.push_back(line);
+    }
+    return made;
+  }
+
+  static void check(const Words& expected, const DaemonSettings& settings) {
+    const Words actual = doors(settings);
+    CPPUNIT_ASSERT_EQUAL(expected.size(), actual.size());
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      CPPUNIT_ASSERT_EQUAL(expected[i], actual[i]);
+    }
+  }
+
+  void listenersComeFromTheCommandLineAndFromSections() {
+    check({" unix:/l > unix:/s", " inet:127.0.0.1:2003 > unix:/s"},
+          daemon("", {"--listen=unix:/l,inet:127.0.0.1:2003", "unix:/s"}));
+    check({" unix:/l > unix:/s", "a unix:/a > unix:/s", "b unix:/b > unix:/t unix:/u",
+           "b inet:[::1]:24 > unix:/t unix:/u", "b unix:/c > unix:/t unix:/u"},
+          daemon("listen = unix:/l\ndestination = unix:/s\n"
+                 "[listener.a]\naddress = unix:/a\n"
+                 "[listener.b]\naddress = unix:/b, inet:[::1]:24\naddress = unix:/c\n"
+                 "destination = unix:/t, unix:/u\n"));
+    check({}, daemon("destination = unix:/s\n"));
+  }
+
+  void theCommandLineOverridesTheSectionAndTheSectionOverridesTheTop() {
+    const DaemonSettings made = daemon(
+        "destination = unix:/s\nmax-rcpts = 5\nline-limit = 500\nignore-quota = never\n"
+        "[listener.a]\naddress = unix:/a\nline-limit = 600\nignore-quota = always\n"
+        "[listener.b]\naddress = unix:/b\n",
+        {"--ignore-quota=tagged"});
+    const Settings& a = made.listeners.at(0).settings;
+    const Settings& b = made.listeners.at(1).settings;
+    CPPUNIT_ASSERT(a.ignore_quota == IgnoreQuota::kTagged);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{600}, a.line_limit);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{500}, b.line_limit);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{5}, a.max_rcpts);
+  }
+
+  void aListenerSectionSetsListenerOptionsOnly() {
+    const DaemonSettings made = daemon(
+        "destination = unix:/s\nspool-dir = /spool\n"
+        "[listener.a]\naddress = unix:/a\nlisten-mode = 0600\nlisten-owner = root:root\n"
+        "clients = uid:5\ntrusted-clients = uid:6\noffer-pipelining = yes\nignore-quota = always\n"
+        "tag-keys = none\ntrace = off\nmax-message-size = 1M\nmax-rcpts = 7\nutf8-headers = "
+        "refuse\n"
+        "[listener.b]\naddress = unix:/b\n");
+    const Settings& a = made.listeners.at(0).settings;
+    const Settings& b = made.listeners.at(1).settings;
+    CPPUNIT_ASSERT_EQUAL(mode_t{0600}, a.serve.listener.mode);
+    CPPUNIT_ASSERT_EQUAL(std::string("root:root"), a.serve.listener.owner);
+    CPPUNIT_ASSERT(a.serve.listener.clients.contains({std::nullopt, 5}));
+    CPPUNIT_ASSERT(!a.serve.listener.clients.contains({std::nullopt, 6}));
+    CPPUNIT_ASSERT(a.serve.listener.trusted.contains({std::nullopt, 6}));
+    CPPUNIT_ASSERT(a.serve.listener.offers_pipelining);
+    CPPUNIT_ASSERT(a.ignore_quota == IgnoreQuota::kAlways);
+    CPPUNIT_ASSERT_EQUAL(std::string("none"), a.tag_keys);
+    CPPUNIT_ASSERT(a.trace == TraceSource::kOff);
+    CPPUNIT_ASSERT(a.utf8_headers == Utf8Headers::kRefuse);
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{1} << 20, a.max_message_size.value());
+    CPPUNIT_ASSERT_EQUAL(std::size_t{7}, a.max_rcpts);
+    CPPUNIT_ASSERT_EQUAL(std::string("/spool"), a.spool_dir);
+    CPPUNIT_ASSERT_EQUAL(mode_t{0660}, b.serve.listener.mode);
+    CPPUNIT_ASSERT(b.serve.listener.clients.empty() && b.serve.listener.trusted.empty());
+    CPPUNIT_ASSERT(!b.serve.listener.offers_pipelining);
+    CPPUNIT_ASSERT(b.ignore_quota == IgnoreQuota::kTagged);
+    CPPUNIT_ASSERT(!b.max_message_size);
+    CPPUNIT_ASSERT_EQUAL(std::string("/spool"), b.spool_dir);
+  }
+
+  void errorsNameFileAndLine() {
+    const std::string head = "destination = unix:/s\n[listener.a]\n";
+    const struct {
+      std::string file;
+      const char* error;
+    } rows[] = {
+        {head,
+         "FILE:2: [listener.a]: no address; expected address = unix:PATH or "
+         "inet:HOST[:PORT]"},
+        {head + "address = unix:/a\naddress = unix:\n", "FILE:4: address: "},
+        {head + "address = unix:/a\nignore-quota = sometimes\n",
+         "FILE:4: ignore-quota: \"sometimes\": expected one of always, tagged, never"},
+        {head + "address = unix:/a\nlisten-mode = rw\n",
+         "FILE:4: listen-mode: \"rw\": expected a mode such as 0660"},
+        {head + "address = unix:/a\nclients = localhost\n",
+         "FILE:4: clients: \"localhost\": expected addresses"},
+        {head + "address = unix:/a\nspool-dir = /tmp\n",
+         "FILE:4: spool-dir: not allowed in a section [listener.NAME]"},
+        {head + "address = unix:/a\nthreads = 2\n",
+         "FILE:4: threads: not allowed in a section [listener.NAME]"},
+        {head + "address = unix:/a\ntls = none\n",
+         "FILE:4: tls: not allowed in a section [listener.NAME]"},
+        {head + "address = unix:/a\nadress = unix:/b\n", "FILE:4: unknown option adress"},
+        {"[listener.a]\naddress = unix:/a\ndestination =\n",
+         "FILE:1: [listener.a]: no destination; expected unix:PATH or inet:HOST[:PORT]"},
+        {head + "address = unix:/a\n[listener.a]\naddress = unix:/b\n", "FILE:4: "},
+        {head + "address = unix:/a\n[destination.x]\ntls = perhaps\n",
+         "FILE:5: tls: \"perhaps\": expected"},
+    };
+    for (const auto& row : rows) {
+      const std::string error = error_of(row.file);
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(row.file + error, std::string(row.error),
+                                   error.substr(0, std::string(row.error).size()));
+    }
+  }
+
+  void twoListenersWithTheSameAddressAreAnError() {
+    const std::string words = "unix:/a: two listeners have this address";
+    CPPUNIT_ASSERT_EQUAL(words, error_of("", {"--listen=unix:/a,unix:/a", "unix:/s"}));
+    CPPUNIT_ASSERT_EQUAL(
+        words, error_of("listen = unix:/a\n[listener.a]\naddress = unix:/a\n", {"unix:/s"}));
+    CPPUNIT_ASSERT_EQUAL(words, error_of("[listener.a]\naddress = unix:/a\n"
+                                         "[listener.b]\naddress = unix:/b, unix:/a\n",
+                                         {"unix:/s"}));
+  }
+
+  void operandsAreForListenersWithoutADestination() {
+    check({" unix:/l > unix:/o unix:/p", "a unix:/a > unix:/own", "b unix:/b > unix:/o unix:/p"},
+          daemon("destination = unix:/top\n"
+                 "[listener.a]\naddress = unix:/a\ndestination = unix:/own\n"
+                 "[listener.b]\naddress = unix:/b\n",
+                 {"--listen=unix:/l", "unix:/o", "unix:/p"}));
+  }
+
+  void aListenerWithoutADestinationIsAnError() {
+    CPPUNIT_ASSERT_EQUAL(std::string("no destination; expected unix:PATH or inet:HOST[:PORT]"),
+                         error_of("", {"--listen=unix:/l"}));
+  }
+
+  void aStoreOfARouteHasItsSectionAndPassword() {
+    const std::string passwords = folder_ + "/passwords";
+    std::ofstream(passwords) << "inet:imap7.example.net  lmtp:secret\n";
+    CPPUNIT_ASSERT_EQUAL(0, chmod(passwords.c_str(), 0600));
+    const DaemonSettings made = daemon(
+        "destination = unix:/s\nrcpt-timeout = 7s\nconnections = 9\n"
+        "[destination.imap7.example.net]\ntls = encrypt\nconnections = 3\n"
+        "auth-password-file = " +
+        passwords + "\n");
+    const Store store = made.store_for(parse_destination("inet:imap7.example.net:24"));
+    CPPUNIT_ASSERT_EQUAL(std::string("inet:imap7.example.net:24"), store.destination.text);
+    CPPUNIT_ASSERT(store.settings.tls.level == TlsLevel::kEncrypt);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{3}, store.settings.pool.connections);
+    CPPUNIT_ASSERT(store.settings.timeouts.rcpt == std::chrono::seconds(7));
+    CPPUNIT_ASSERT_EQUAL(std::string("lmtp"), store.login.user);
+    CPPUNIT_ASSERT_EQUAL(std::string("secret"), std::string(store.login.password.text()));
+    const Store other = made.store_for(parse_destination("inet:imap8.example.net"));
+    CPPUNIT_ASSERT(other.settings.tls.level == TlsLevel::kMay);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{9}, other.settings.pool.connections);
+    CPPUNIT_ASSERT(other.login.password.empty());
+    CPPUNIT_ASSERT(same_store(store, made.store_for(store.destination)));
+  }
+
+  void aStoreOfARouteWithBadSettingsIsAnError() {
+    const DaemonSettings made = daemon(
+        "destination = unix:/s\n[destination.a]\ntls = verify\ndestination = unix:/a\n"
+        "[destination.b]\nauth-password-file = " +
+        folder_ + "/none\n");
+    CPPUNIT_ASSERT_EQUAL(std::string("unix:/a: --tls=verify over a unix socket needs --tls-name"),
+                         complaint([&] { made.store_for(parse_destination("unix:/a")); }));
+    CPPUNIT_ASSERT_EQUAL(
+        std::string("--auth-password-file: "),
+        complaint([&] { made.store_for(parse_destination("inet:b")); }).substr(0, 22));
+  }
+
+  void secretsAreReadForEachListener() {
+    const std::string passwords = folder_ + "/passwords";
+    std::ofstream(passwords) << "unix:/s  one:first\nunix:/t  two:second\n";
+    CPPUNIT_ASSERT_EQUAL(0, chmod(passwords.c_str(), 0600));
+    DaemonSettings made = daemon("tag-keys = none\nauth-password-file = " + passwords +
+                                     "\n[listener.a]\naddress = unix:/a\n"
+                                     "[listener.b]\naddress = unix:/b\ndestination = unix:/t\n",
+                                 {"unix:/s"});
+    read_secrets(made);
+    const auto login = [&](std::size_t listener) {
+      const Login& found = made.listeners.at(listener).settings.stores.at(0).login;
+      return found.user + ':' + std::string(found.password.text());
+    };
+    CPPUNIT_ASSERT_EQUAL(std::string("one:first"), login(0));
+    CPPUNIT_ASSERT_EQUAL(std::string("two:second"), login(1));
+  }
+
+  void statusNeedsNoDestination() {
+    const DaemonSettings made = daemon("listen = unix:/l\ncontrol = /c\n", {"--status"});
+    CPPUNIT_ASSERT(made.process.serve.status);
+    CPPUNIT_ASSERT_EQUAL(std::string("/c"), made.process.serve.control);
+    CPPUNIT_ASSERT(made.listeners.empty());
+  }
+
+  void otherCommandsAcceptTheDaemonsKeysInTheFileOnly() {
+    write(
+        "listen = unix:/l\nthreads = 2\nlisten-mode = 0600\nclients = all\nconnections = 9\n"
+        "mailbox-limit = 4\nroute-file = /nowhere\nmetrics = 127.0.0.1:9024\n"
+        "destination = unix:/s\n"
+        "[listener.a]\naddress = unix:/a\n[destination.s]\ndestination = unix:/s\nweight = 3\n");
+    const std::string config = "--config=" + file_;
+    Settings relay;
+    CPPUNIT_ASSERT(load_settings(Command::kRelay, {config}, relay).empty());
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, relay.stores.size());
+    for (const char* const option :
+         {"--listen=unix:/l", "--threads=2", "--listen-mode=0600", "--clients=all",
+          "--connections=9", "--mailbox-limit=4", "--route-file=/r", "--status", "--weight=3"}) {
+      Settings settings;
+      const std::string name = std::string(option).substr(0, std::string(option).find('='));
+      const std::string error = complaint([&] {
+        load_settings(Command::kRelay, {config, option}, settings);
+      });
+      CPPUNIT_ASSERT_MESSAGE(error, error.starts_with("unknown option " + name));
+    }
+    write("destination = unix:/s\nthreadz = 2\n");
+    CPPUNIT_ASSERT(complaint([&] {
+                     Settings settings;
+                     load_settings(Command::kRelay, {config}, settings);
+                   }).starts_with("FILE:2: unknown option threadz"));
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(LoadTest);
