@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "common/log.h"
-#include "milter/load.h"
+#include "milter/load_configuration.h"
 
 namespace lmtpq::milter {
 

@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <iosfwd>
 
-#include "milter/load.h"
+#include "milter/load_configuration.h"
 
 namespace lmtpq::milter {
 

@@ -13,10 +13,10 @@
 
 #include "common/config_error.h"
 #include "common/log.h"
+#include "milter/daemon.h"
 #include "milter/explain.h"
 #include "milter/libmilter_callbacks.h"
-#include "milter/load.h"
-#include "milter/serve.h"
+#include "milter/load_configuration.h"
 
 namespace lmtpq::milter {
 namespace {
@@ -84,7 +84,7 @@ int run(Words arguments) {
       case Task::kServe:
         break;
     }
-    serve(arguments, loaded);
+    run_daemon(arguments, loaded);
   } catch (const std::exception& error) {
     report(error.what(), arguments);
     return EX_CONFIG;

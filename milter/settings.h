@@ -1,6 +1,6 @@
 // What the admin can set: plain values, and the table of options that fills them.
 //
-// load.h reads the file and the command line through this table.
+// load_configuration.h reads the file and the command line through this table.
 #pragma once
 
 #include <chrono>

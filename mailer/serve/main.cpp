@@ -18,7 +18,7 @@
 #include "common/secret.h"
 #include "mailer/io/secure_loader.h"
 #include "mailer/serve/daemon.h"
-#include "mailer/serve/ldap/ldap_routes.h"
+#include "mailer/serve/ldap/ldap_directory.h"
 #include "mailer/serve/status/status_client.h"
 #include "mailer/settings/build_features.h"
 #include "mailer/settings/load_settings.h"

@@ -15,7 +15,7 @@
 #include <thread>
 
 #include "mailer/routes/watched_route_file.h"
-#include "mailer/serve/ldap/ldap_routes.h"
+#include "mailer/serve/ldap/ldap_directory.h"
 
 using namespace lmtpq;
 using namespace lmtpq::mailer;

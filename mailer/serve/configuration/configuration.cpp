@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "mailer/routes/watched_route_file.h"
-#include "mailer/serve/ldap/ldap_routes.h"
+#include "mailer/serve/ldap/ldap_directory.h"
 
 namespace lmtpq::mailer {
 

@@ -1,6 +1,6 @@
 // In the place of all other files here where lmtpq is built without LDAP.
 
-#include "mailer/serve/ldap/ldap_routes.h"
+#include "mailer/serve/ldap/ldap_directory.h"
 #include "mailer/settings/build_features.h"
 
 namespace lmtpq::mailer {

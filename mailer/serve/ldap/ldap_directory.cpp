@@ -1,4 +1,4 @@
-#include "mailer/serve/ldap/ldap_routes.h"
+#include "mailer/serve/ldap/ldap_directory.h"
 
 #include <ldap.h>
 

@@ -1,4 +1,4 @@
-#include "milter/load.h"
+#include "milter/load_configuration.h"
 
 #include <chrono>
 #include <memory>

@@ -1,4 +1,4 @@
-#include "milter/serve.h"
+#include "milter/daemon.h"
 
 #include <sched.h>
 #include <signal.h>
@@ -75,7 +75,7 @@ struct OpenSocket {
 
 }  // namespace
 
-void serve(const std::vector<std::string>& arguments, const Loaded& loaded) {
+void run_daemon(const std::vector<std::string>& arguments, const Loaded& loaded) {
   const Settings& settings = loaded.settings;
   const SocketName socket = SocketName::parse(settings.socket);
   signal(SIGPIPE, SIG_IGN);

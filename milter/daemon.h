@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "milter/load.h"
+#include "milter/load_configuration.h"
 
 namespace lmtpq::milter {
 
-[[noreturn]] void serve(const std::vector<std::string>& arguments, const Loaded& loaded);
+[[noreturn]] void run_daemon(const std::vector<std::string>& arguments, const Loaded& loaded);
 
 }  // namespace lmtpq::milter
