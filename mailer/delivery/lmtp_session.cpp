@@ -12,6 +12,9 @@ namespace {
 constexpr std::size_t kMostOutput = 16 * 1024;
 constexpr std::size_t kPiece = 4 * 1024;
 
+// How long a client that got a reply to LHLO or RSET may take to send MAIL although we stop.
+constexpr std::chrono::seconds kNextMail{3};
+
 }  // namespace
 
 ServerLimits server_limits(const Settings& settings) {
@@ -127,7 +130,10 @@ bool LmtpSession::wait_for_input() {
     if (told_to_stop()) {
       return false;
     }
-    const Deadline wake = agent_.has_idle() ? std::min(hold, deadline) : deadline;
+    Deadline wake = agent_.has_idle() ? std::min(hold, deadline) : deadline;
+    if (stopping_() && idle()) {
+      wake = std::min(wake, answered_ + kNextMail);
+    }
     switch (client_.exchange(nothing, input_, wake)) {
       case IoStatus::kProgress:
         break;
@@ -152,13 +158,13 @@ bool LmtpSession::wait_for_input() {
   return true;
 }
 
-// From then on the server takes no further message; an idle session ends at once.
+// An idle session ends at once, or after kNextMail if its client may be about to send MAIL.
 bool LmtpSession::told_to_stop() {
   if (!stopping_()) {
     return false;
   }
   server_.drain();
-  if (!idle()) {
+  if (!idle() || (server_.awaits_mail() && Clock::now() < answered_ + kNextMail)) {
     return false;
   }
   end_ = End::kToldToStop;

@@ -175,12 +175,13 @@ void LmtpServer::lhlo(std::string_view name) {
   }
   output_ += "250 SMTPUTF8\r\n";
   state_ = ServerState::kReady;
+  awaits_mail_ = !draining_;
 }
 
 void LmtpServer::helo(std::string_view) { reply(500, {5, 5, 1}, "This is LMTP; use LHLO"); }
 
 void LmtpServer::mail(std::string_view argument) {
-  if (draining_) {
+  if (draining_ && !awaits_mail_) {
     close({4, 3, 2}, "Shutting down; try again later");
     return;
   }
@@ -196,6 +197,7 @@ void LmtpServer::mail(std::string_view argument) {
   }
   envelope_ = {mail.sender, mail.body, mail.charset, {}, {}};
   state_ = ServerState::kMail;
+  awaits_mail_ = false;
   reply(250, {2, 1, 0}, "Sender ok");
 }
 
@@ -230,10 +232,15 @@ void LmtpServer::data(std::string_view) {
 }
 
 void LmtpServer::rset(std::string_view) {
+  if (draining_) {
+    close({4, 3, 2}, "Shutting down; try again later");
+    return;
+  }
   envelope_ = {};
   trace_ = {};
   if (state_ != ServerState::kGreeted) {
     state_ = ServerState::kReady;
+    awaits_mail_ = true;
   }
   reply(250, {2, 0, 0}, "Ok");
 }

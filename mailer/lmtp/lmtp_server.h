@@ -65,13 +65,17 @@ class LmtpServer {
   ServerEvent advance(std::string_view& input);
   // Bytes to write; the caller clears it.
   std::string& output() { return output_; }
-  // CanonicalLines message bytes since the last kBody; the caller clears it.
+  // Canonical message bytes since the last kBody; the caller clears it.
   std::string& body() { return body_; }
   const Envelope& envelope() const { return envelope_; }
   // Reply lines for all recipients in the envelope's order, each made by reply_line().
   void answer(const std::vector<std::string>& replies);
-  // We are stopping: the next MAIL gets 421 4.3.2. An open transaction continues to its end.
+  // We are stopping: the next MAIL or RSET gets 421 4.3.2. An open transaction continues to its
+  // end, and a client that is between LHLO or RSET and MAIL may still send that message: Sendmail
+  // tests a connection by RSET, and defers the mail when MAIL gets 421.
   void drain() { draining_ = true; }
+  // LHLO or RSET was answered before drain(), and MAIL has not come.
+  bool awaits_mail() const { return awaits_mail_; }
   // Sends 421 and ends the session. Does nothing from DATA on.
   void close(const EnhancedStatus& status, std::string_view text);
   ServerState state() const { return state_; }
@@ -114,6 +118,7 @@ class LmtpServer {
   Envelope envelope_;
   TraceId trace_;  // kept from message to message
   bool draining_ = false;
+  bool awaits_mail_ = false;
   std::size_t idle_commands_ = 0;
   std::optional<DataDecoder> decoder_;
   Line line_;

@@ -55,6 +55,17 @@ def test_sigterm_lets_a_client_end_the_message_that_it_is_sending(daemon):
     assert daemon.store.boxes() == ['alice'], 'filed once'
 
 
+def test_a_client_that_has_begun_its_next_message_may_send_it_to_a_daemon_that_stops(daemon):
+  """Sendmail sends MAIL at once after RSET, and defers the mail when MAIL gets 421."""
+  with daemon.dial() as client:
+    daemon.process.terminate()
+    daemon.wait_for_log('event=draining')
+    all_start(client.deliver(message()), '250')
+    assert client.line().startswith(b'421 4.3.2 ')
+  assert daemon.process.wait() == 0, 'status'
+  assert daemon.store.boxes() == ['alice'], 'filed once'
+
+
 def test_while_it_drains_new_clients_are_refused_temporarily(daemon):
   held = daemon.held()
   daemon.process.terminate()

@@ -97,6 +97,8 @@ class LmtpServerTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(anInvalidTraceLeavesThePreviousId);
   CPPUNIT_TEST(aPipelinedSessionIsTheSameAtEveryCut);
   CPPUNIT_TEST(drainingRefusesOnlyTheNextMail);
+  CPPUNIT_TEST(drainingLetsAClientSendTheMessageThatItHasBegun);
+  CPPUNIT_TEST(drainingAnswersRsetBy421SoThatTheClientDialsAgain);
   CPPUNIT_TEST(sends421OnlyBeforeData);
   CPPUNIT_TEST(tooManyCommandsWithoutAMessageEndTheSession);
   CPPUNIT_TEST(recipientsAndMessagesAreNotIdleCommands);
@@ -519,7 +521,6 @@ class LmtpServerTest : public CppUnit::TestFixture {
       const char* rest;
       const char* codes;
     } rows[] = {{"", "LHLO a\r\n", "250"},
-                {"LHLO a\r\n", "NOOP\r\nRSET\r\n", "250 250"},
                 {"LHLO a\r\nMAIL FROM:<>\r\n", "RCPT TO:<u>\r\nRCPT TO:<v>\r\nDATA\r\nhi\r\n.\r\n",
                  "250 250 354"},
                 {"LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<u>\r\n", "DATA\r\nhi\r\n.\r\n", "354"},
@@ -536,6 +537,31 @@ class LmtpServerTest : public CppUnit::TestFixture {
       }
       check("421 4.3.2 Shutting down; try again later\r\n",
             session.say("MAIL FROM:<>\r\nRCPT TO:<x>\r\nDATA\r\n"), row.opened);
+      check("closed", session.state());
+    }
+  }
+
+  void drainingLetsAClientSendTheMessageThatItHasBegun() {
+    for (const char* begun : {"LHLO a\r\n", "LHLO a\r\nMAIL FROM:<a>\r\nRSET\r\n"}) {
+      Session session;
+      session.say(begun);
+      session.server.drain();
+      CPPUNIT_ASSERT(session.server.awaits_mail());
+      check("250 250 250 354",
+            session.codes("NOOP\r\nMAIL FROM:<>\r\nRCPT TO:<u>\r\nDATA\r\nhi\r\n.\r\n"), begun);
+      session.server.answer({"250 2.1.5 in\r\n"});
+      session.say("");
+      CPPUNIT_ASSERT(!session.server.awaits_mail());
+      check("421 4.3.2 Shutting down; try again later\r\n", session.say("MAIL FROM:<>\r\n"), begun);
+    }
+  }
+
+  void drainingAnswersRsetBy421SoThatTheClientDialsAgain() {
+    for (const char* before : {"LHLO a\r\n", "LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<u>\r\n"}) {
+      Session session;
+      session.say(before);
+      session.server.drain();
+      check("421 4.3.2 Shutting down; try again later\r\n", session.say("RSET\r\n"), before);
       check("closed", session.state());
     }
   }
