@@ -41,7 +41,7 @@ refused "libsystemd outside mailer/serve/systemd" mailer/serve/daemon.cpp \
   '#include <systemd/sd-daemon.h>' "belongs to mailer/serve/systemd"
 refused "prometheus-cpp outside mailer/serve/metrics" mailer/serve/daemon.cpp \
   '#include <prometheus/exposer.h>' "belongs to mailer/serve/metrics"
-refused "libmilter outside the callbacks" milter/message.cpp '#include <libmilter/mfapi.h>' \
+refused "libmilter outside the callbacks and the macros" milter/message.cpp '#include <libmilter/mfapi.h>' \
   "belongs to milter/libmilter_callbacks.cpp"
 refused "a clock in the protocol" mailer/lmtp/reply.cpp '#include <chrono>' "the protocol knows no"
 

@@ -1,8 +1,9 @@
 // The interface of everything that delivers a message.
 //
-// A LmtpSession hands each message to its agent. Delivery is the agent that asks the stores. In the
-// daemon the session's agent is ListenerDelivery, which takes the configuration of the moment; it
-// passes the message to FanOut, which splits it by route, and FanOut passes the parts to Delivery.
+// An LmtpSession hands each message to its agent. Delivery is the agent that asks the stores. In
+// the daemon the session's agent is ListenerDelivery, which takes the configuration of the moment;
+// it passes the message to FanOut, which splits it by route, and FanOut passes the parts to
+// Delivery.
 //
 // deliver() throws nothing once it has begun: every failure is an Outcome. FanOut calls it on
 // several threads at once, for parts of one message; the rest is for the session's thread.

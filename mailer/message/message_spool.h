@@ -1,7 +1,7 @@
 // The bytes of a message, kept until every recipient has an outcome.
 //
-// CanonicalLines bytes (CRLF line ends), in memory up to kMemory and beyond that in an unlinked
-// file, which ends with the object. They can be read from the start as often as needed, for another
+// Canonical bytes (CRLF line ends), in memory up to kMemory and beyond that in an unlinked file,
+// which ends with the object. They can be read from the start as often as needed, for another
 // transaction or another store.
 //
 // append() does not fail at once, because the input must be read to its end anyway; state() tells

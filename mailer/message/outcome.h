@@ -1,7 +1,8 @@
 // The outcome of a message for one recipient: delivered, deferred or refused, and with which reply.
 //
-// This is the one place that decides what a store's reply, or a local problem, means for the client
-// (an SMTP-like reply) and for a script (an exit status of sysexits.h).
+// outcome_of() alone decides what a store's reply (outcome_of_reply.cpp) or a local problem
+// (outcome.cpp) means for the client (an SMTP-like reply) and for a script (an exit status of
+// sysexits.h).
 //
 // Rules: RFC 5321 section 4.2, RFC 3463, and what Sendmail does with a reply after end of data
 // (usersmtp.c, smtpgetstat): 55x bounces the mail, any other 5xx becomes "Remote protocol error",

@@ -1,11 +1,11 @@
 // Routes from a file, which is read again when it changes.
 //
 // At most once a second one look-up checks whether the file has changed, and reads it; the others
-// go on with the previous table. A file younger than a second may not be written completely yet
+// go on with the previous routes. A file younger than a second may not be written completely yet
 // (an editor, rsync --inplace), so a change takes effect a second later.
 //
 // May be used by several threads. The constructor throws ConfigError with file, line and remedy.
-// Later, while the file is broken, empty or missing, the previous table stays in use and the log
+// Later, while the file is broken, empty or missing, the previous routes stay in use and the log
 // has one error line for each reason.
 #pragma once
 

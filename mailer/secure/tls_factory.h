@@ -1,5 +1,5 @@
-// TLS to one store: its settings as an SSL_CTX, and its last session, which the next connection
-// resumes.
+// Makes the TLS connections to one store: its settings as an SSL_CTX, and its last session, which
+// the next connection resumes.
 //
 // The SSL_CTX is made at the first use, because most mailers need no TLS. May be used by several
 // threads; the settings must outlive it, and it must outlive its layers. prepare() and connect()

@@ -41,8 +41,7 @@ constexpr std::size_t kStack = 8 * 1024 * 1024;  // the sanitizers use the stack
 constexpr std::size_t kStack = 512 * 1024;
 #endif
 
-// Blocking calls run on helper threads, possibly many: keeps their stacks and malloc arenas small,
-// and allows as many descriptors as the hard limit does.
+// Blocking calls run on helper threads, possibly many: keeps their stacks and malloc arenas small.
 void limit_thread_memory() {
   constexpr int kArenas = 4;
   pthread_attr_t attributes;

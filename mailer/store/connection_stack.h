@@ -1,6 +1,6 @@
 // The idle connections of one pool, and the limits after which a connection is closed.
 //
-// Nothing here closes a connection: the pool takes it out of this list and closes it without its
+// Nothing here closes a connection: the pool takes it out of the stack and closes it without its
 // lock, because QUIT may have to wait for the store. Expired connections are taken out once
 // a second (PoolJanitor calls ConnectionPool::close_expired()), and when one is about to be used.
 // Not thread-safe, except expired() and end_of_life(): the pool calls the rest under its lock.

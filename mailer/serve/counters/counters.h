@@ -2,7 +2,7 @@
 //
 // Every label's values are a closed set, so the memory is bounded. Used by several threads without
 // a lock, except `recent` and `last_present`, which CounterRegistry guards. What each counter means
-// to an admin is in metrics.cpp, where it gets its name and help.
+// to an admin is in mailer/serve/metrics/metric_names.h, with its name and help.
 #pragma once
 
 #include <atomic>

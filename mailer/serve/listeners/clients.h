@@ -1,4 +1,4 @@
-// The connected clients: a fiber with a LmtpSession for each, how many there are and may be, and
+// The connected clients: a fiber with an LmtpSession for each, how many there are and may be, and
 // their end when the daemon drains.
 //
 // admit() and the others may be called from several threads; outlives the sessions, for whose end
@@ -35,7 +35,8 @@ class Clients {
   std::size_t count() const;
   std::map<std::string, std::size_t> count_by_listener() const;
 
-  // From now on sessions end between messages, and no client is admitted.
+  // From now on sessions end between messages, and no client is admitted. A client that is about to
+  // send MAIL after LHLO or RSET has 3 seconds.
   void drain() { draining_ = true; }
   bool draining() const { return draining_; }
   // Wakes the sessions that wait for their client, so that they notice draining(). True: none is

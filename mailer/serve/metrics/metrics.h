@@ -1,4 +1,5 @@
-// The daemon's metrics for Prometheus: every name, help text and label (docs/METRICS.md).
+// The daemon's metrics for Prometheus, with their labels; names and help are in metric_names.h
+// (docs/METRICS.md explains them).
 //
 // The values come from CounterRegistry (counters, histograms) and from a Snapshot (gauges). Has no
 // state; several threads may scrape at once. What fails during a scrape is left out of it.

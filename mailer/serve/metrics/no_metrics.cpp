@@ -1,4 +1,4 @@
-// In the place of the files metric* where lmtpq is built without Prometheus.
+// In the place of all other files here where lmtpq is built without Prometheus.
 
 #include "mailer/serve/metrics/metrics_endpoint.h"
 #include "mailer/settings/build_features.h"

@@ -46,8 +46,8 @@ bool wholly(const passwd& user) {
 }
 
 // Runs `body` in a child process, whose ids it may change; returns its result.
-template <typename MessageSpool>
-bool in_a_child(MessageSpool body) {
+template <typename Body>
+bool in_a_child(Body body) {
   const pid_t child = fork();
   if (child == 0) {
     bool good = false;

@@ -152,7 +152,7 @@ class SecretTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_EQUAL(0, freed.holding_it());
   }
 
-  // KeyringFileTest tests the checks themselves.
+  // KeyFileTest tests the checks themselves.
   void errorsNameTheContentsOfTheFile() {
     write(kLong);
     chmod(file_.c_str(), 0644);

@@ -198,7 +198,7 @@ class RouteFileTest : public CppUnit::TestFixture {
       const auto& list = std::get<DestinationList>(route);
       CPPUNIT_ASSERT(list->front().host == "imap" + std::to_string(i % 50));
     }
-    // Recipients of the same stores share one list: FanOut compares the lists by their address.
+    // Patterns with the same text after them share one list, to save memory.
     CPPUNIT_ASSERT(std::get<DestinationList>(table.find(recipient("user1@example.org"))) ==
                    std::get<DestinationList>(table.find(recipient("user51@example.org"))));
   }
