@@ -66,8 +66,8 @@ class Scratch {
 
 }  // namespace
 
-class MilterLoadTest : public CppUnit::TestFixture {
-  CPPUNIT_TEST_SUITE(MilterLoadTest);
+class LoadConfigurationTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(LoadConfigurationTest);
   CPPUNIT_TEST(defaultsAreThoseOfTheManPage);
   CPPUNIT_TEST(everyOptionSetsItsMember);
   CPPUNIT_TEST(rulesKeepTheirOrder);
@@ -279,4 +279,4 @@ class MilterLoadTest : public CppUnit::TestFixture {
   }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(MilterLoadTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(LoadConfigurationTest);

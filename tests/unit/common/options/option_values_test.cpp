@@ -4,8 +4,8 @@
 
 #include "common/options/option_reader.h"
 
-class ConfigValuesTest : public CppUnit::TestFixture {
-  CPPUNIT_TEST_SUITE(ConfigValuesTest);
+class OptionValuesTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(OptionValuesTest);
   CPPUNIT_TEST(durationsHaveUnits);
   CPPUNIT_TEST(sizesHaveUnits);
   CPPUNIT_TEST(numbersAreDigits);
@@ -76,4 +76,4 @@ class ConfigValuesTest : public CppUnit::TestFixture {
   }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(ConfigValuesTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(OptionValuesTest);

@@ -11,8 +11,8 @@
 using namespace lmtpq;
 using namespace lmtpq::tags;
 
-class TagTest : public CppUnit::TestFixture {
-  CPPUNIT_TEST_SUITE(TagTest);
+class TagFormatTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(TagFormatTest);
   CPPUNIT_TEST(signaturesAreThoseOfOpenssl);
   CPPUNIT_TEST(verifiesSignaturesOfOpenssl);
   CPPUNIT_TEST(theDocumentHasTheseVectorsKeysAndFaults);
@@ -255,4 +255,4 @@ class TagTest : public CppUnit::TestFixture {
   }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(TagTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(TagFormatTest);

@@ -68,8 +68,8 @@ void check_wire(const std::string& wire, const std::string& about) {
 
 }  // namespace
 
-class DataTest : public CppUnit::TestFixture {
-  CPPUNIT_TEST_SUITE(DataTest);
+class DotStuffingTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(DotStuffingTest);
   CPPUNIT_TEST(removesStuffedDots);
   CPPUNIT_TEST(onlyCrlfDotCrlfIsTheEnd);
   CPPUNIT_TEST(leavesBytesAfterTheEndInTheInput);
@@ -242,4 +242,4 @@ class DataTest : public CppUnit::TestFixture {
   }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(DataTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(DotStuffingTest);

@@ -30,8 +30,8 @@ std::string field(const Keyring& keys, const char* trace, std::int64_t expiry = 
 
 }  // namespace
 
-class TagVerdictTest : public CppUnit::TestFixture {
-  CPPUNIT_TEST_SUITE(TagVerdictTest);
+class TagValidationTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(TagValidationTest);
   CPPUNIT_TEST(theOnlyValidTagCounts);
   CPPUNIT_TEST(aRejectedTagHasItsReason);
   CPPUNIT_TEST(twoValidTagsAreBothRejected);
@@ -108,4 +108,4 @@ class TagVerdictTest : public CppUnit::TestFixture {
   }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(TagVerdictTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(TagValidationTest);

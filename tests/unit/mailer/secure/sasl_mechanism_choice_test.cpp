@@ -75,8 +75,8 @@ struct Circumstances {
 
 }  // namespace
 
-class SaslMechanismsTest : public CppUnit::TestFixture {
-  CPPUNIT_TEST_SUITE(SaslMechanismsTest);
+class SaslMechanismChoiceTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(SaslMechanismChoiceTest);
   CPPUNIT_TEST(theOrderIsTheLibrarysNotTheServers);
   CPPUNIT_TEST(aPasswordIsSentOnlyWhereItIsAllowed);
   CPPUNIT_TEST(mechanismsThatNeedAPasswordAreSkippedWithoutOne);
@@ -270,4 +270,4 @@ class SaslMechanismsTest : public CppUnit::TestFixture {
   }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(SaslMechanismsTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(SaslMechanismChoiceTest);

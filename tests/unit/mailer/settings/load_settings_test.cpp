@@ -8,8 +8,8 @@
 using namespace lmtpq;
 using namespace lmtpq::mailer;
 
-class LoadTest : public ScratchFileFixture {
-  CPPUNIT_TEST_SUITE(LoadTest);
+class LoadSettingsTest : public ScratchFileFixture {
+  CPPUNIT_TEST_SUITE(LoadSettingsTest);
   CPPUNIT_TEST(listenersComeFromTheCommandLineAndFromSections);
   CPPUNIT_TEST(theCommandLineOverridesTheSectionAndTheSectionOverridesTheTop);
   CPPUNIT_TEST(aListenerSectionSetsListenerOptionsOnly);
@@ -25,7 +25,7 @@ class LoadTest : public ScratchFileFixture {
   CPPUNIT_TEST_SUITE_END();
 
  public:
-  LoadTest() : ScratchFileFixture("lmtpq.conf") {}
+  LoadSettingsTest() : ScratchFileFixture("lmtpq.conf") {}
 
  private:
   using Words = std::vector<std::string>;
@@ -278,4 +278,4 @@ class LoadTest : public ScratchFileFixture {
   }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(LoadTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(LoadSettingsTest);

@@ -95,8 +95,8 @@ class PassedByHand {
 
 }  // namespace
 
-class ListeningTest : public ScratchFileFixture {
-  CPPUNIT_TEST_SUITE(ListeningTest);
+class ListeningSocketTest : public ScratchFileFixture {
+  CPPUNIT_TEST_SUITE(ListeningSocketTest);
   CPPUNIT_TEST(aUnixSocketHasItsModeAndReportsItsClient);
   CPPUNIT_TEST(aUnixSocketRemovesItsFile);
   CPPUNIT_TEST(aStaleFileIsReplaced);
@@ -113,7 +113,7 @@ class ListeningTest : public ScratchFileFixture {
   CPPUNIT_TEST_SUITE_END();
 
  public:
-  ListeningTest() : ScratchFileFixture("socket") {}
+  ListeningSocketTest() : ScratchFileFixture("socket") {}
 
  private:
   Destination address() const { return parse_destination("unix:" + file_); }
@@ -306,4 +306,4 @@ class ListeningTest : public ScratchFileFixture {
   }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(ListeningTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(ListeningSocketTest);

@@ -5,8 +5,8 @@
 using namespace lmtpq;
 using namespace lmtpq::tags;
 
-class TagFaultsTest : public CppUnit::TestFixture {
-  CPPUNIT_TEST_SUITE(TagFaultsTest);
+class TagFormatFaultsTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(TagFormatFaultsTest);
   CPPUNIT_TEST(faultsAreFoundInTheirOrder);
   CPPUNIT_TEST(everyChangedByteIsRejected);
   CPPUNIT_TEST(everyMissingOrExtraByteIsRejected);
@@ -223,4 +223,4 @@ class TagFaultsTest : public CppUnit::TestFixture {
   }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(TagFaultsTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(TagFormatFaultsTest);

@@ -37,8 +37,8 @@ struct Begun {
 
 }  // namespace
 
-class SaslAttacksTest : public CppUnit::TestFixture {
-  CPPUNIT_TEST_SUITE(SaslAttacksTest);
+class SaslClientAttacksTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(SaslClientAttacksTest);
   CPPUNIT_TEST(successBeforeTheStoresProofIsRejected);
   CPPUNIT_TEST(aStoreThatDoesNotKnowThePasswordIsDetected);
   CPPUNIT_TEST(aChallengeAfterTheLastStepIsRefused);
@@ -238,4 +238,4 @@ class SaslAttacksTest : public CppUnit::TestFixture {
   }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(SaslAttacksTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(SaslClientAttacksTest);

@@ -10,8 +10,8 @@ using namespace lmtpq;
 using namespace lmtpq::mailer;
 using namespace lmtpq::mailer::tls_test;
 
-class TlsSessionTest : public CppUnit::TestFixture {
-  CPPUNIT_TEST_SUITE(TlsSessionTest);
+class TlsFactorySessionsTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(TlsFactorySessionsTest);
   CPPUNIT_TEST(aSessionIsResumed);
   CPPUNIT_TEST(aSessionIsUsedOnce);
   CPPUNIT_TEST(aSessionSurvivesAConnectionThatWasCut);
@@ -195,4 +195,4 @@ class TlsSessionTest : public CppUnit::TestFixture {
   }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(TlsSessionTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(TlsFactorySessionsTest);

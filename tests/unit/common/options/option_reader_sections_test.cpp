@@ -34,8 +34,8 @@ std::string error_of(const std::string& text, std::vector<std::string> free_pref
 
 }  // namespace
 
-class FreeSectionsTest : public CppUnit::TestFixture {
-  CPPUNIT_TEST_SUITE(FreeSectionsTest);
+class OptionReaderSectionsTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(OptionReaderSectionsTest);
   CPPUNIT_TEST(keepTheirLinesInOrder);
   CPPUNIT_TEST(areKeptApartFromTheTable);
   CPPUNIT_TEST(errorsNameTheLine);
@@ -106,4 +106,4 @@ class FreeSectionsTest : public CppUnit::TestFixture {
   }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(FreeSectionsTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(OptionReaderSectionsTest);

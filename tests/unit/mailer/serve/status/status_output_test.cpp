@@ -78,8 +78,8 @@ void in_eighty_columns(const std::string& table) {
 
 }  // namespace
 
-class StatusTest : public CppUnit::TestFixture {
-  CPPUNIT_TEST_SUITE(StatusTest);
+class StatusOutputTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(StatusOutputTest);
   CPPUNIT_TEST(theTableIsAligned);
   CPPUNIT_TEST(longNamesKeepBothEnds);
   CPPUNIT_TEST(controlCharactersDoNotReachTheTerminal);
@@ -160,4 +160,4 @@ class StatusTest : public CppUnit::TestFixture {
   }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(StatusTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(StatusOutputTest);

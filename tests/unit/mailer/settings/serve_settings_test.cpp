@@ -5,8 +5,8 @@
 using namespace lmtpq;
 using namespace lmtpq::mailer;
 
-class MetricsAddressTest : public CppUnit::TestFixture {
-  CPPUNIT_TEST_SUITE(MetricsAddressTest);
+class ServeSettingsTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(ServeSettingsTest);
   CPPUNIT_TEST(anAddressAndAPortIsWanted);
   CPPUNIT_TEST_SUITE_END();
 
@@ -34,4 +34,4 @@ class MetricsAddressTest : public CppUnit::TestFixture {
   }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(MetricsAddressTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(ServeSettingsTest);
