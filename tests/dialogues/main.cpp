@@ -21,7 +21,7 @@
 namespace dialogues {
 namespace {
 
-constexpr const char* kWrongScripts = "tests/dialogues/wrong";
+constexpr const char* kMustFail = "tests/dialogues/must_fail";
 
 struct Case {
   std::string name;
@@ -42,8 +42,7 @@ std::vector<std::string> scripts_below(const std::string& path) {
   std::vector<std::string> found;
   for (auto at = std::filesystem::recursive_directory_iterator(path);
        at != std::filesystem::recursive_directory_iterator(); ++at) {
-    const bool wrong = at->path().filename() == "wrong";
-    if (at->is_directory() && wrong) {
+    if (at->is_directory() && at->path().filename() == "must_fail") {
       at.disable_recursion_pending();
     } else if (at->path().extension() == ".dlg") {
       found.push_back(at->path().string());
@@ -107,7 +106,7 @@ std::vector<Case> cases_of(const Arguments& arguments) {
 
 std::vector<Case> self_test_cases(const std::string& lmtpq) {
   std::vector<Case> cases;
-  for (const std::string& file : scripts_below(kWrongScripts)) {
+  for (const std::string& file : scripts_below(kMustFail)) {
     const Script script = read_script(file);
     add_both(cases, "noticed: " + script.name, script.in_memory, script.in_binary, lmtpq,
              [script](const std::string& program) {

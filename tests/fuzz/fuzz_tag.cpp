@@ -33,7 +33,7 @@ const Keyring& swapped() {
 constexpr TaggedMessage kMessage{"<20260301120000.1234@example.org>", "6213AB7c012345"};
 constexpr TaggedMessage kOther{"<1@example.org>", "6213AB7c099999"};
 
-bool believed(const std::string& value, const Keyring& ring, const TaggedMessage& message,
+bool is_valid(const std::string& value, const Keyring& ring, const TaggedMessage& message,
               std::int64_t now) {
   return std::holds_alternative<Tag>(Tag::verify(value, ring, message, now));
 }
@@ -42,18 +42,18 @@ bool believed(const std::string& value, const Keyring& ring, const TaggedMessage
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string value(reinterpret_cast<const char*>(data), size);
-  if (!believed(value, keys(), kMessage, 0)) {
+  if (!is_valid(value, keys(), kMessage, 0)) {
     return 0;
   }
   std::string apart;
   for (const char c : value) {
     (apart += c) += "\r\n\t";
   }
-  const bool good = (apart.size() > kMaxTagLength || believed(apart, keys(), kMessage, 0)) &&
-                    size <= kMaxTagLength && !believed(value, keys(), kOther, 0) &&
-                    !believed(value, swapped(), kMessage, 0) &&
-                    !believed(value, keys(), kMessage, std::numeric_limits<std::int64_t>::max()) &&
-                    !believed(value + 'A', keys(), kMessage, 0);
+  const bool good = (apart.size() > kMaxTagLength || is_valid(apart, keys(), kMessage, 0)) &&
+                    size <= kMaxTagLength && !is_valid(value, keys(), kOther, 0) &&
+                    !is_valid(value, swapped(), kMessage, 0) &&
+                    !is_valid(value, keys(), kMessage, std::numeric_limits<std::int64_t>::max()) &&
+                    !is_valid(value + 'A', keys(), kMessage, 0);
   if (!good) {
     std::abort();
   }

@@ -1,4 +1,4 @@
-#include "tests/unit/mailer/store/scripted_store.h"
+#include "tests/unit/mailer/delivery/message_state_fixture.h"
 
 using namespace lmtpq;
 using namespace lmtpq::mailer;
@@ -20,16 +20,16 @@ class MessageStateRefusalsTest : public CppUnit::TestFixture {
 
   void aSizeRefusedBelowTheLimitIsTriedOnceWithoutSize() {  // trap: misjudged-size
     const std::string refusal = "552 5.2.3 Message size exceeds limit\r\n";
-    Road road({"--trace=off"});
-    road.meet({refusal});
-    CPPUNIT_ASSERT(!road.transact());
-    CPPUNIT_ASSERT(road.told().empty());
-    road.hear({kOk, refusal});
-    CPPUNIT_ASSERT(!road.transact());
-    check("RSET | MAIL FROM:<sender@example.org>", road.heard());
-    check("alice refused 5.2.3 no, bob refused 5.2.3 no, carol refused 5.2.3 no", road.fates());
+    MessageStateFixture fixture({"--trace=off"});
+    fixture.meet({refusal});
+    CPPUNIT_ASSERT(!fixture.transact());
+    CPPUNIT_ASSERT(fixture.told().empty());
+    fixture.hear({kOk, refusal});
+    CPPUNIT_ASSERT(!fixture.transact());
+    check("RSET | MAIL FROM:<sender@example.org>", fixture.heard());
+    check("alice refused 5.2.3 no, bob refused 5.2.3 no, carol refused 5.2.3 no", fixture.fates());
 
-    Road better({"--trace=off"}, "", {"alice"});
+    MessageStateFixture better({"--trace=off"}, "", {"alice"});
     better.meet({refusal});
     CPPUNIT_ASSERT(!better.transact());
     better.hear({kOk, kOk, kOk, kGo, kSent});
@@ -38,30 +38,31 @@ class MessageStateRefusalsTest : public CppUnit::TestFixture {
   }
 
   void aSizeRefusedByAStoreThatOffersNoneIsFinal() {
-    Road road({}, "", {"alice"});
-    road.meet({"552 5.3.4 too large\r\n"}, "250 store\r\n");
-    CPPUNIT_ASSERT(!road.transact());
-    check("alice refused 5.3.4 no", road.fates());
+    MessageStateFixture fixture({}, "", {"alice"});
+    fixture.meet({"552 5.3.4 too large\r\n"}, "250 store\r\n");
+    CPPUNIT_ASSERT(!fixture.transact());
+    check("alice refused 5.3.4 no", fixture.fates());
   }
 
   void aMessageOverTheStoresSizeIsRefusedWithoutSendingIt() {
-    Road road({}, "Subject: s\r\n\r\n" + std::string(985, 'x') + "\r\n");
-    road.meet({});
-    CPPUNIT_ASSERT(!road.progress().next_transaction(road.upstream().client().capabilities()));
-    check("alice refused 5.3.4 no, bob refused 5.3.4 no, carol refused 5.3.4 no", road.fates());
+    MessageStateFixture fixture({}, "Subject: s\r\n\r\n" + std::string(985, 'x') + "\r\n");
+    fixture.meet({});
+    CPPUNIT_ASSERT(!fixture.state().next_transaction(fixture.upstream().client().capabilities()));
+    check("alice refused 5.3.4 no, bob refused 5.3.4 no, carol refused 5.3.4 no", fixture.fates());
     check("Message too large: 1001 bytes; the store's limit is 1000",
-          road.progress().outcome(0).text);
-    CPPUNIT_ASSERT_EQUAL(552, road.progress().outcome(0).code);
+          fixture.state().outcome(0).text);
+    CPPUNIT_ASSERT_EQUAL(552, fixture.state().outcome(0).code);
   }
 
   void aMessageOfExactlyTheStoresSizeIsSent() {
-    Road road({}, "Subject: s\r\n\r\n" + std::string(984, 'x') + "\r\n", {"alice"});
-    road.meet({kOk, kOk, kGo, kSent});
-    CPPUNIT_ASSERT(!road.transact());
-    check("alice sent 2.1.5 no", road.fates());
+    MessageStateFixture fixture({}, "Subject: s\r\n\r\n" + std::string(984, 'x') + "\r\n",
+                                {"alice"});
+    fixture.meet({kOk, kOk, kGo, kSent});
+    CPPUNIT_ASSERT(!fixture.transact());
+    check("alice sent 2.1.5 no", fixture.fates());
     // SIZE without a number, or 0: no known limit.
     for (const char* size : {"SIZE", "SIZE 0"}) {
-      Road free({}, std::string(5000, 'x') + "\r\n", {"alice"});
+      MessageStateFixture free({}, std::string(5000, 'x') + "\r\n", {"alice"});
       free.meet({kOk, kOk, kGo, kSent}, "250-store\r\n250 " + std::string(size) + "\r\n");
       CPPUNIT_ASSERT(!free.transact());
       check("MAIL FROM:<sender@example.org> SIZE=5002 | RCPT TO:<alice> | DATA", free.heard());
@@ -70,45 +71,45 @@ class MessageStateRefusalsTest : public CppUnit::TestFixture {
   }
 
   void anAddressThatNeedsUtf8IsRefusedAlone() {
-    Road road({"--trace=off"}, "",
-              {"alice",
-               "b\xc3\xb6"
-               "b",
-               "carol"});
-    road.envelope().charset = AddressCharset::kUtf8;
-    road.meet({kOk, kOk, kOk, kGo, kSent + kSent});
-    CPPUNIT_ASSERT(!road.transact());
+    MessageStateFixture fixture({"--trace=off"}, "",
+                                {"alice",
+                                 "b\xc3\xb6"
+                                 "b",
+                                 "carol"});
+    fixture.envelope().charset = AddressCharset::kUtf8;
+    fixture.meet({kOk, kOk, kOk, kGo, kSent + kSent});
+    CPPUNIT_ASSERT(!fixture.transact());
     check("MAIL FROM:<sender@example.org> SIZE=44 | RCPT TO:<alice> | RCPT TO:<carol> | DATA",
-          road.heard());
+          fixture.heard());
     check(
         "b\xc3\xb6"
         "b refused 5.6.7 no, alice sent 2.1.5 no, carol sent 2.1.5 no",
-        road.fates());
-    CPPUNIT_ASSERT_EQUAL(550, road.progress().outcome(1).code);
+        fixture.fates());
+    CPPUNIT_ASSERT_EQUAL(550, fixture.state().outcome(1).code);
   }
 
   void aSenderThatNeedsUtf8RefusesAll() {
-    Road road;
-    road.envelope().sender = mailbox("s\xc3\xb6@example.org");
-    road.meet({});
-    CPPUNIT_ASSERT(!road.progress().next_transaction(road.upstream().client().capabilities()));
-    check("alice refused 5.6.7 no, bob refused 5.6.7 no, carol refused 5.6.7 no", road.fates());
+    MessageStateFixture fixture;
+    fixture.envelope().sender = mailbox("s\xc3\xb6@example.org");
+    fixture.meet({});
+    CPPUNIT_ASSERT(!fixture.state().next_transaction(fixture.upstream().client().capabilities()));
+    check("alice refused 5.6.7 no, bob refused 5.6.7 no, carol refused 5.6.7 no", fixture.fates());
   }
 
   // The client used SMTPUTF8, the store does not offer it.
   static std::string utf8_fate(const std::string& message, const std::string& policy) {
-    Road road({"--utf8-headers=" + policy}, message, {"alice"});
-    road.envelope().charset = AddressCharset::kUtf8;
-    road.envelope().body = BodyType::k8BitMime;
-    road.meet({kOk, kOk, kGo, kSent}, "250-store\r\n250 8BITMIME\r\n");
-    if (road.progress().next_transaction(road.upstream().client().capabilities())) {
-      CPPUNIT_ASSERT(!road.transact());
+    MessageStateFixture fixture({"--utf8-headers=" + policy}, message, {"alice"});
+    fixture.envelope().charset = AddressCharset::kUtf8;
+    fixture.envelope().body = BodyType::k8BitMime;
+    fixture.meet({kOk, kOk, kGo, kSent}, "250-store\r\n250 8BITMIME\r\n");
+    if (fixture.state().next_transaction(fixture.upstream().client().capabilities())) {
+      CPPUNIT_ASSERT(!fixture.transact());
       CPPUNIT_ASSERT_EQUAL_MESSAGE(
-          road.heard(),
+          fixture.heard(),
           std::string("MAIL FROM:<sender@example.org> BODY=8BITMIME | RCPT TO:<alice> | DATA"),
-          road.heard());
+          fixture.heard());
     }
-    return road.fates();
+    return fixture.fates();
   }
 
   void utf8InTheHeaderAloneFollowsThePolicy() {
@@ -137,17 +138,17 @@ class MessageStateRefusalsTest : public CppUnit::TestFixture {
 
   void aStoreWithUtf8GetsTheParameter() {
     const std::string offers = "250-store\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n";
-    Road declared({}, "", {"alice"});
+    MessageStateFixture declared({}, "", {"alice"});
     declared.envelope().charset = AddressCharset::kUtf8;
-    Road needed({}, "", {"\xc3\xa4lice"});
-    for (Road* road : {&declared, &needed}) {
-      road->meet({kOk, kOk, kGo, kSent}, offers);
-      CPPUNIT_ASSERT(!road->transact());
-      CPPUNIT_ASSERT_MESSAGE(
-          road->heard(), road->heard().starts_with("MAIL FROM:<sender@example.org> SMTPUTF8 | "));
-      CPPUNIT_ASSERT(!road->progress().undecided());
+    MessageStateFixture needed({}, "", {"\xc3\xa4lice"});
+    for (MessageStateFixture* fixture : {&declared, &needed}) {
+      fixture->meet({kOk, kOk, kGo, kSent}, offers);
+      CPPUNIT_ASSERT(!fixture->transact());
+      CPPUNIT_ASSERT_MESSAGE(fixture->heard(), fixture->heard().starts_with(
+                                                   "MAIL FROM:<sender@example.org> SMTPUTF8 | "));
+      CPPUNIT_ASSERT(!fixture->state().undecided());
     }
-    Road plain({}, "", {"alice"});
+    MessageStateFixture plain({}, "", {"alice"});
     plain.meet({kOk, kOk, kGo, kSent}, offers);
     CPPUNIT_ASSERT(!plain.transact());
     CPPUNIT_ASSERT(plain.heard().find("SMTPUTF8") == std::string::npos);

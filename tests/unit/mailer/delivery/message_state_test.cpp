@@ -1,5 +1,5 @@
 #include "common/tag/key_file.h"
-#include "tests/unit/mailer/store/scripted_store.h"
+#include "tests/unit/mailer/delivery/message_state_fixture.h"
 
 using namespace lmtpq;
 using namespace lmtpq::mailer;
@@ -28,14 +28,14 @@ class MessageStateTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE_END();
 
   void eachRecipientGetsItsOwnOutcome() {
-    Road road;
-    road.meet({kOk, kOk, kOk, "452 4.2.2 Over quota\r\n", kOk, kGo,
-               kSent + "554 5.6.0 invalid header\r\n"});
-    CPPUNIT_ASSERT(!road.transact());
-    check("alice sent 2.1.5 no, bob deferred 4.2.2 no, carol refused 5.6.0 no", road.fates());
-    CPPUNIT_ASSERT(!road.progress().undecided());
-    CPPUNIT_ASSERT_EQUAL(std::size_t{3}, road.progress().outcomes().size());
-    check("Over quota", road.progress().outcomes()[1].text);
+    MessageStateFixture fixture;
+    fixture.meet({kOk, kOk, kOk, "452 4.2.2 Over quota\r\n", kOk, kGo,
+                  kSent + "554 5.6.0 invalid header\r\n"});
+    CPPUNIT_ASSERT(!fixture.transact());
+    check("alice sent 2.1.5 no, bob deferred 4.2.2 no, carol refused 5.6.0 no", fixture.fates());
+    CPPUNIT_ASSERT(!fixture.state().undecided());
+    CPPUNIT_ASSERT_EQUAL(std::size_t{3}, fixture.state().outcomes().size());
+    check("Over quota", fixture.state().outcomes()[1].text);
   }
 
   void theTraceIdIsTheQueueIdByDefault() {
@@ -48,29 +48,30 @@ class MessageStateTest : public CppUnit::TestFixture {
                 {{"-t", "t1"}, "t1"},
                 {{"-t", "t1", "--trace=off"}, "t1"}};
     for (const auto& row : rows) {
-      Road road(row.arguments);
-      check(row.trace, road.progress().trace().text());
-      check("A1", road.progress().queue_id().text());
-      road.meet({});
-      road.transact();
+      MessageStateFixture fixture(row.arguments);
+      check(row.trace, fixture.state().trace().text());
+      check("A1", fixture.state().queue_id().text());
+      fixture.meet({});
+      fixture.transact();
       const std::string first =
           row.trace[0] == '\0' ? "MAIL FROM:" : "TRACE " + std::string(row.trace);
-      CPPUNIT_ASSERT_MESSAGE(road.heard(), road.heard().starts_with(first));
+      CPPUNIT_ASSERT_MESSAGE(fixture.heard(), fixture.heard().starts_with(first));
     }
-    Road without({}, "Subject: s\r\n\r\n");
-    check("", without.progress().trace().text());
+    MessageStateFixture without({}, "Subject: s\r\n\r\n");
+    check("", without.state().trace().text());
   }
 
   void ignoreQuotaIsSentForAllRecipientsOnlyWithAlways() {
     for (const char* value : {"always", "tagged", "never"}) {
-      Road road({"--trace=off", "--ignore-quota=" + std::string(value)}, "", {"alice"});
-      road.meet({kOk, kOk, kGo, kSent});
-      CPPUNIT_ASSERT(!road.transact());
+      MessageStateFixture fixture({"--trace=off", "--ignore-quota=" + std::string(value)}, "",
+                                  {"alice"});
+      fixture.meet({kOk, kOk, kGo, kSent});
+      CPPUNIT_ASSERT(!fixture.transact());
       const bool always = std::string(value) == "always";
       check("MAIL FROM:<sender@example.org> SIZE=44 | RCPT TO:<alice>" +
                 std::string(always ? " IGNOREQUOTA" : "") + " | DATA",
-            road.heard());
-      check(always ? "alice sent 2.1.5 sent" : "alice sent 2.1.5 no", road.fates());
+            fixture.heard());
+      check(always ? "alice sent 2.1.5 sent" : "alice sent 2.1.5 no", fixture.fates());
     }
   }
 
@@ -92,14 +93,15 @@ class MessageStateTest : public CppUnit::TestFixture {
       const Keyring keys = parse_keys(kTestKey, "keys");
       std::string tag = sign_tag(claims, keys.signer());
       tag.erase(std::remove(tag.begin(), tag.end(), '\n'), tag.end());
-      Road road({"--ignore-quota=" + std::string(row.ignore_quota)},
-                "X-LMTPQ-Tag: " + tag + "\r\nReceived: by mx id A1; d\r\n\r\nhi\r\n");
-      check("t1", road.progress().trace().text());
-      check("A1", road.progress().queue_id().text());
-      road.meet({kOk, kOk, kOk, kOk, kOk, kGo, kSent + kSent + kSent});
-      CPPUNIT_ASSERT(!road.transact());
-      check(row.fates, road.fates());
-      CPPUNIT_ASSERT_EQUAL(std::size_t{32}, road.progress().body().size());
+      MessageStateFixture fixture(
+          {"--ignore-quota=" + std::string(row.ignore_quota)},
+          "X-LMTPQ-Tag: " + tag + "\r\nReceived: by mx id A1; d\r\n\r\nhi\r\n");
+      check("t1", fixture.state().trace().text());
+      check("A1", fixture.state().queue_id().text());
+      fixture.meet({kOk, kOk, kOk, kOk, kOk, kGo, kSent + kSent + kSent});
+      CPPUNIT_ASSERT(!fixture.transact());
+      check(row.fates, fixture.fates());
+      CPPUNIT_ASSERT_EQUAL(std::size_t{32}, fixture.state().body().size());
     }
   }
 
@@ -126,9 +128,9 @@ class MessageStateTest : public CppUnit::TestFixture {
                 {{"--trace=off"}, "said", ""},
                 {{"-t", "t1"}, "said", "t1"}};
     for (const auto& row : rows) {
-      Road road(row.arguments, tagged_message());
-      road.envelope().trace = TraceId::parse(row.said).value_or(TraceId());
-      check(row.trace, road.progress().trace().text());
+      MessageStateFixture fixture(row.arguments, tagged_message());
+      fixture.envelope().trace = TraceId::parse(row.said).value_or(TraceId());
+      check(row.trace, fixture.state().trace().text());
     }
   }
 
@@ -140,38 +142,39 @@ class MessageStateTest : public CppUnit::TestFixture {
                 {"never", "alice sent 2.1.5 no, bob sent 2.1.5 no, carol sent 2.1.5 no"},
                 {"always", "alice sent 2.1.5 sent, bob sent 2.1.5 sent, carol sent 2.1.5 sent"}};
     for (const auto& row : rows) {
-      Road road({"--ignore-quota=" + std::string(row.ignore_quota)}, tagged_message());
-      road.envelope().recipients[1].ignore_quota = true;
-      road.meet({kOk, kOk, kOk, kOk, kOk, kGo, kSent + kSent + kSent});
-      CPPUNIT_ASSERT(!road.transact());
-      check(row.fates, road.fates());
+      MessageStateFixture fixture({"--ignore-quota=" + std::string(row.ignore_quota)},
+                                  tagged_message());
+      fixture.envelope().recipients[1].ignore_quota = true;
+      fixture.meet({kOk, kOk, kOk, kOk, kOk, kGo, kSent + kSent + kSent});
+      CPPUNIT_ASSERT(!fixture.transact());
+      check(row.fates, fixture.fates());
     }
   }
 
   void ignoreQuotaIsNotSentToAStoreThatDoesNotOfferIt() {
-    Road road({"-Q"}, "", {"alice"});
-    road.meet({kOk, "452 4.2.2 Over quota\r\n"}, "250 store\r\n");
-    CPPUNIT_ASSERT(!road.transact());
-    check("MAIL FROM:<sender@example.org> | RCPT TO:<alice>", road.heard());
-    check("alice deferred 4.2.2 not-offered", road.fates());
+    MessageStateFixture fixture({"-Q"}, "", {"alice"});
+    fixture.meet({kOk, "452 4.2.2 Over quota\r\n"}, "250 store\r\n");
+    CPPUNIT_ASSERT(!fixture.transact());
+    check("MAIL FROM:<sender@example.org> | RCPT TO:<alice>", fixture.heard());
+    check("alice deferred 4.2.2 not-offered", fixture.fates());
   }
 
   void aRecipientWithRefusedIgnoreQuotaIsSentAgainWithoutIt() {
-    Road road({"-Q"});
-    road.meet(
+    MessageStateFixture fixture({"-Q"});
+    fixture.meet(
         {kOk, kOk, kOk, "501 5.5.4 Unrecognized parameters\r\n", "555 5.5.4 x\r\n", kGo, kSent});
-    CPPUNIT_ASSERT(!road.transact());
-    check("alice sent 2.1.5 sent", road.fates());
-    CPPUNIT_ASSERT(road.progress().undecided());
-    road.hear({kOk, kOk, kOk, kOk, "452 4.2.2 Over quota\r\n", kGo, kSent});
-    CPPUNIT_ASSERT(!road.transact());
+    CPPUNIT_ASSERT(!fixture.transact());
+    check("alice sent 2.1.5 sent", fixture.fates());
+    CPPUNIT_ASSERT(fixture.state().undecided());
+    fixture.hear({kOk, kOk, kOk, kOk, "452 4.2.2 Over quota\r\n", kGo, kSent});
+    CPPUNIT_ASSERT(!fixture.transact());
     check(
         "RSET | TRACE A1 | MAIL FROM:<sender@example.org> SIZE=44 | RCPT TO:<bob> | "
         "RCPT TO:<carol> | DATA",
-        road.heard());
+        fixture.heard());
     check("alice sent 2.1.5 sent, bob sent 2.1.5 refused, carol deferred 4.2.2 refused",
-          road.fates());
-    CPPUNIT_ASSERT(!road.progress().undecided());
+          fixture.fates());
+    CPPUNIT_ASSERT(!fixture.state().undecided());
   }
 
   void onlyARefusalOfTheParameterCountsAsRefusedIgnoreQuota() {
@@ -187,56 +190,58 @@ class MessageStateTest : public CppUnit::TestFixture {
         {"450 4.7.1 later", false},      {"551 5.1.6 moved", false},
     };
     for (const auto& row : rows) {
-      Road road({"-Q"}, "", {"alice"});
-      road.meet({kOk, kOk, row.said + std::string("\r\n")});
-      CPPUNIT_ASSERT(!road.transact());
-      CPPUNIT_ASSERT_EQUAL_MESSAGE(row.said, row.again, road.progress().undecided());
+      MessageStateFixture fixture({"-Q"}, "", {"alice"});
+      fixture.meet({kOk, kOk, row.said + std::string("\r\n")});
+      CPPUNIT_ASSERT(!fixture.transact());
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(row.said, row.again, fixture.state().undecided());
       if (row.again) {
-        road.hear({kOk, kOk, kOk, row.said + std::string("\r\n")});
-        CPPUNIT_ASSERT(!road.transact());
-        CPPUNIT_ASSERT_MESSAGE(row.said, !road.progress().undecided());
+        fixture.hear({kOk, kOk, kOk, row.said + std::string("\r\n")});
+        CPPUNIT_ASSERT(!fixture.transact());
+        CPPUNIT_ASSERT_MESSAGE(row.said, !fixture.state().undecided());
       }
     }
   }
 
   void overQuotaDespiteIgnoreQuotaIsReported() {
-    Road road({"-Q"}, "", {"alice", "bob"});
-    road.meet({kOk, kOk, "452 4.2.2 Over quota\r\n", kOk, kGo, "552 5.2.2 Over quota\r\n"});
-    CPPUNIT_ASSERT(!road.transact());
-    check("alice deferred 4.2.2 ignored, bob refused 5.2.2 ignored", road.fates());
+    MessageStateFixture fixture({"-Q"}, "", {"alice", "bob"});
+    fixture.meet({kOk, kOk, "452 4.2.2 Over quota\r\n", kOk, kGo, "552 5.2.2 Over quota\r\n"});
+    CPPUNIT_ASSERT(!fixture.transact());
+    check("alice deferred 4.2.2 ignored, bob refused 5.2.2 ignored", fixture.fates());
   }
 
   void tooManyRecipientsGoIntoAnotherTransaction() {
     const std::string too_many = "452 4.5.3 Too many recipients\r\n";
-    Road road({"--trace=off"});
-    road.meet({kOk, kOk, too_many, too_many, kGo, kSent});
-    CPPUNIT_ASSERT(!road.transact());
-    check("alice sent 2.1.5 no", road.fates());
-    road.hear({kOk, kOk, "550 5.1.1 unknown\r\n", too_many});
-    CPPUNIT_ASSERT(!road.transact());
+    MessageStateFixture fixture({"--trace=off"});
+    fixture.meet({kOk, kOk, too_many, too_many, kGo, kSent});
+    CPPUNIT_ASSERT(!fixture.transact());
+    check("alice sent 2.1.5 no", fixture.fates());
+    fixture.hear({kOk, kOk, "550 5.1.1 unknown\r\n", too_many});
+    CPPUNIT_ASSERT(!fixture.transact());
     check("RSET | MAIL FROM:<sender@example.org> SIZE=44 | RCPT TO:<bob> | RCPT TO:<carol>",
-          road.heard().substr(0, road.heard().find(" | DATA")));
-    check("alice sent 2.1.5 no, bob refused 5.1.1 no", road.fates());
-    road.hear({kOk, kOk, kOk, kGo, kSent});
-    CPPUNIT_ASSERT(!road.transact());
-    check("alice sent 2.1.5 no, bob refused 5.1.1 no, carol sent 2.1.5 no", road.fates());
+          fixture.heard().substr(0, fixture.heard().find(" | DATA")));
+    check("alice sent 2.1.5 no, bob refused 5.1.1 no", fixture.fates());
+    fixture.hear({kOk, kOk, kOk, kGo, kSent});
+    CPPUNIT_ASSERT(!fixture.transact());
+    check("alice sent 2.1.5 no, bob refused 5.1.1 no, carol sent 2.1.5 no", fixture.fates());
   }
 
   void tooManyRecipientsWithoutProgressAreDeferred() {
     const std::string too_many = "452 4.5.3 Too many recipients\r\n";
-    Road road({"--trace=off"});
-    road.meet({kOk, too_many, too_many, too_many});
-    CPPUNIT_ASSERT(!road.transact());
-    check("alice deferred 4.5.3 no, bob deferred 4.5.3 no, carol deferred 4.5.3 no", road.fates());
+    MessageStateFixture fixture({"--trace=off"});
+    fixture.meet({kOk, too_many, too_many, too_many});
+    CPPUNIT_ASSERT(!fixture.transact());
+    check("alice deferred 4.5.3 no, bob deferred 4.5.3 no, carol deferred 4.5.3 no",
+          fixture.fates());
   }
 
   // The RCPT lines of each transaction of a message to these recipients.
   static std::string cut_by(const std::string& limits, std::vector<const char*> recipients) {
-    Road road({"--trace=off"}, "", recipients);
-    road.meet({}, "250-store\r\n250-LIMITS " + limits + "\r\n250 SIZE\r\n");
+    MessageStateFixture fixture({"--trace=off"}, "", recipients);
+    fixture.meet({}, "250-store\r\n250-LIMITS " + limits + "\r\n250 SIZE\r\n");
     std::string all;
     for (std::size_t done = 0; done < recipients.size();) {
-      const auto next = road.progress().next_transaction(road.upstream().client().capabilities());
+      const auto next =
+          fixture.state().next_transaction(fixture.upstream().client().capabilities());
       CPPUNIT_ASSERT(next && !next->recipients.empty());
       const std::size_t count = next->recipients.size();
       Replies replies(count + (all.empty() ? 1 : 2), kOk);
@@ -247,11 +252,11 @@ class MessageStateTest : public CppUnit::TestFixture {
         all += next->recipients[i].mailbox.text() + (i + 1 < count ? "," : "; ");
       }
       replies.push_back(finals);
-      road.hear(replies);
-      CPPUNIT_ASSERT(!road.transact());
+      fixture.hear(replies);
+      CPPUNIT_ASSERT(!fixture.transact());
       done += count;
     }
-    CPPUNIT_ASSERT(!road.progress().undecided());
+    CPPUNIT_ASSERT(!fixture.state().undecided());
     return all;
   }
 
@@ -266,58 +271,60 @@ class MessageStateTest : public CppUnit::TestFixture {
   }
 
   void onlyTheEnhancedCodeMeansTooManyRecipients() {  // trap: two-meanings-of-452
-    Road road({"--trace=off"});
-    road.meet({kOk, kOk, "452 Too many recipients\r\n", "452 4.2.2 Over quota\r\n", kGo,
-               "452 4.5.3 too many\r\n"});
-    CPPUNIT_ASSERT(!road.transact());
-    check("alice deferred 4.5.3 no, bob deferred 4.3.1 no, carol deferred 4.2.2 no", road.fates());
+    MessageStateFixture fixture({"--trace=off"});
+    fixture.meet({kOk, kOk, "452 Too many recipients\r\n", "452 4.2.2 Over quota\r\n", kGo,
+                  "452 4.5.3 too many\r\n"});
+    CPPUNIT_ASSERT(!fixture.transact());
+    check("alice deferred 4.5.3 no, bob deferred 4.3.1 no, carol deferred 4.2.2 no",
+          fixture.fates());
   }
 
   void aConnectionLostBeforeEndOfDataLeavesUnansweredRecipientsForAnother() {
-    Road road({"-Q", "--trace=off"});
-    road.meet({kOk, kOk, "550 5.1.1 unknown\r\n", kOk, Play::kClose});
-    CPPUNIT_ASSERT(road.transact());
-    CPPUNIT_ASSERT(!road.upstream().dot_sent());
+    MessageStateFixture fixture({"-Q", "--trace=off"});
+    fixture.meet({kOk, kOk, "550 5.1.1 unknown\r\n", kOk, Play::kClose});
+    CPPUNIT_ASSERT(fixture.transact());
+    CPPUNIT_ASSERT(!fixture.upstream().dot_sent());
     check("the peer closed the connection before the reply to DATA",
-          road.upstream().client().reason());
-    check("bob refused 5.1.1 sent", road.fates());
+          fixture.upstream().client().reason());
+    check("bob refused 5.1.1 sent", fixture.fates());
     // At another store, which does not offer IGNOREQUOTA.
-    road.meet({kOk, kOk, kOk, kGo, kSent + kSent}, "250 store\r\n");
-    CPPUNIT_ASSERT(!road.transact());
+    fixture.meet({kOk, kOk, kOk, kGo, kSent + kSent}, "250 store\r\n");
+    CPPUNIT_ASSERT(!fixture.transact());
     check("MAIL FROM:<sender@example.org> | RCPT TO:<alice> | RCPT TO:<carol> | DATA",
-          road.heard());
+          fixture.heard());
     check("bob refused 5.1.1 sent, alice sent 2.1.5 not-offered, carol sent 2.1.5 not-offered",
-          road.fates());
+          fixture.fates());
   }
 
   void aConnectionLostAfterEndOfDataKeepsTheRepliesThatWereRead() {  // trap: lost-among-replies
-    Road road;
-    road.meet({kOk, kOk, kOk, kOk, kOk, kGo, kSent});
-    CPPUNIT_ASSERT(road.transact());
-    CPPUNIT_ASSERT(road.upstream().dot_sent());
-    check("alice sent 2.1.5 no", road.fates());
-    road.progress().decide_unanswered(Trouble::kUncertain, "test: time was up");
-    check("alice sent 2.1.5 no, bob deferred 4.4.2 no, carol deferred 4.4.2 no", road.fates());
-    CPPUNIT_ASSERT(road.progress().outcome(2).text.find("possible duplicate") != std::string::npos);
-    CPPUNIT_ASSERT(!road.progress().undecided());
+    MessageStateFixture fixture;
+    fixture.meet({kOk, kOk, kOk, kOk, kOk, kGo, kSent});
+    CPPUNIT_ASSERT(fixture.transact());
+    CPPUNIT_ASSERT(fixture.upstream().dot_sent());
+    check("alice sent 2.1.5 no", fixture.fates());
+    fixture.state().decide_unanswered(Trouble::kUncertain, "test: time was up");
+    check("alice sent 2.1.5 no, bob deferred 4.4.2 no, carol deferred 4.4.2 no", fixture.fates());
+    CPPUNIT_ASSERT(fixture.state().outcome(2).text.find("possible duplicate") != std::string::npos);
+    CPPUNIT_ASSERT(!fixture.state().undecided());
   }
 
   void oneRefusalOfTheMessageCountsForAllRecipients() {  // trap: one-552-for-all
-    Road road;
-    road.meet({kOk, kOk, kOk, kOk, kOk, kGo, "552 5.2.3 Message size\r\n"});
-    CPPUNIT_ASSERT(!road.transact());
-    check("alice refused 5.2.3 no, bob refused 5.2.3 no, carol refused 5.2.3 no", road.fates());
-    CPPUNIT_ASSERT(!road.upstream().client().reusable());
+    MessageStateFixture fixture;
+    fixture.meet({kOk, kOk, kOk, kOk, kOk, kGo, "552 5.2.3 Message size\r\n"});
+    CPPUNIT_ASSERT(!fixture.transact());
+    check("alice refused 5.2.3 no, bob refused 5.2.3 no, carol refused 5.2.3 no", fixture.fates());
+    CPPUNIT_ASSERT(!fixture.upstream().client().reusable());
   }
 
   void troubleDecidesOnlyTheUndecidedRecipients() {
-    Road road;
-    road.progress().decide(1, outcome_of(Trouble::kBadAddress, "x"));
-    road.progress().decide_rest(Trouble::kUnreachable, "y");
-    check("bob refused 5.1.3 no, alice deferred 4.4.1 no, carol deferred 4.4.1 no", road.fates());
-    road.progress().decide_rest(Trouble::kInternal, "z");
-    CPPUNIT_ASSERT_EQUAL(std::size_t{3}, road.told().size());
-    CPPUNIT_ASSERT(!road.progress().undecided());
+    MessageStateFixture fixture;
+    fixture.state().decide(1, outcome_of(Trouble::kBadAddress, "x"));
+    fixture.state().decide_rest(Trouble::kUnreachable, "y");
+    check("bob refused 5.1.3 no, alice deferred 4.4.1 no, carol deferred 4.4.1 no",
+          fixture.fates());
+    fixture.state().decide_rest(Trouble::kInternal, "z");
+    CPPUNIT_ASSERT_EQUAL(std::size_t{3}, fixture.told().size());
+    CPPUNIT_ASSERT(!fixture.state().undecided());
   }
 };
 

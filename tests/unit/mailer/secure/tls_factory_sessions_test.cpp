@@ -64,8 +64,8 @@ class TlsFactorySessionsTest : public CppUnit::TestFixture {
       stores[i].take(hello);
     }
     for (int i = 0; i < 2; ++i) {
-      Road road;
-      StoreChannel channel(stores[i], road);
+      WireOptions wire;
+      StoreChannel channel(stores[i], wire);
       std::string failure;
       CPPUNIT_ASSERT(shake_hands(*layers[i], channel, soon(), failure));
       CPPUNIT_ASSERT_EQUAL(i == 0, layers[i]->facts().resumed);
@@ -82,7 +82,7 @@ class TlsFactorySessionsTest : public CppUnit::TestFixture {
       for (const bool resumed : {false, true, true}) {
         Meeting meeting(client, server);
         CPPUNIT_ASSERT_EQUAL(resumed, meeting.layer->facts().resumed);
-        meeting.road.ended = true;
+        meeting.wire.ended = true;
         const auto channel = meeting.channel();
         std::string in;
         std::string_view nothing;

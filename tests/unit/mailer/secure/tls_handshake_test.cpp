@@ -79,13 +79,13 @@ class TlsHandshakeTest : public CppUnit::TestFixture {
       Sides sides(version);
       TlsStore store(sides.server);
       store.say("250 early\r\n");  // at the handshake's end
-      Road road;
+      WireOptions wire;
       auto layer = sides.client.connect();
-      StoreChannel below(store, road);
+      StoreChannel below(store, wire);
       std::string failure;
       CPPUNIT_ASSERT(shake_hands(*layer, below, soon(), failure));
       CPPUNIT_ASSERT(version == TLS1_3_VERSION || store.to_client.empty());
-      LayeredChannel channel(std::make_unique<StoreChannel>(store, road), std::move(layer));
+      LayeredChannel channel(std::make_unique<StoreChannel>(store, wire), std::move(layer));
       CPPUNIT_ASSERT(!channel.quiet());
       CPPUNIT_ASSERT_EQUAL(std::string("250 early\r\n"), hear(channel));
     }
@@ -106,8 +106,8 @@ class TlsHandshakeTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(SSL_READ_EARLY_DATA_FINISH, SSL_read_early_data(theirs, &none, 1, &count));
     CPPUNIT_ASSERT_EQUAL(1, SSL_write_early_data(theirs, "250 early\r\n", 11, &count));
     store.flush();
-    Road road{1, 1, false};
-    StoreChannel below(store, road);
+    WireOptions wire{1, 1, false};
+    StoreChannel below(store, wire);
     std::string failure;
     CPPUNIT_ASSERT(shake_hands(*layer, below, soon(), failure));
     std::string plain;

@@ -86,7 +86,7 @@ class TlsLayerTest : public CppUnit::TestFixture {
     for (const int version : kVersions) {
       Sides sides(version);
       Meeting meeting(sides.client, sides.server);
-      hear(*std::make_unique<StoreChannel>(meeting.store, meeting.road));
+      hear(*std::make_unique<StoreChannel>(meeting.store, meeting.wire));
       const std::string much(100'000, 'x');
       std::string sealed;
       const auto count = meeting.layer->seal(much, sealed);
@@ -200,7 +200,7 @@ class TlsLayerTest : public CppUnit::TestFixture {
         if (row.close_notify) {
           meeting.store.send_close_notify();
         }
-        meeting.road.ended = true;
+        meeting.wire.ended = true;
         std::string in;
         check(row.status, last_status(*channel, in));
         CPPUNIT_ASSERT_EQUAL_MESSAGE(row.name, std::string(row.in), in);

@@ -17,20 +17,20 @@ namespace lmtpq::mailer::tls_test {
 inline Deadline soon() { return Clock::now() + std::chrono::seconds(60); }
 
 struct Meeting {
-  Meeting(TlsFactory& client, const TlsServer& server, Road on = {})
-      : store(server), road(on), layer(client.connect()) {
-    StoreChannel channel(store, road);
+  Meeting(TlsFactory& client, const TlsServer& server, WireOptions on = {})
+      : store(server), wire(on), layer(client.connect()) {
+    StoreChannel channel(store, wire);
     done = shake_hands(*layer, channel, soon(), failure);
   }
 
   // Call it once; it takes the layer.
   std::unique_ptr<LayeredChannel> channel() {
-    return std::make_unique<LayeredChannel>(std::make_unique<StoreChannel>(store, road),
+    return std::make_unique<LayeredChannel>(std::make_unique<StoreChannel>(store, wire),
                                             std::move(layer));
   }
 
   TlsStore store;
-  Road road;
+  WireOptions wire;
   std::unique_ptr<TlsConnection> layer;
   bool done = false;
   std::string failure;

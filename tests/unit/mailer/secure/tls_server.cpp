@@ -116,16 +116,16 @@ void TlsStore::flush() {
 
 IoStatus StoreChannel::exchange(std::string_view& out, std::string& in, Deadline) {
   if (!store_.to_client.empty()) {
-    const std::size_t count = std::min(store_.to_client.size(), road_.most_read);
+    const std::size_t count = std::min(store_.to_client.size(), wire_.most_read);
     in += store_.to_client.substr(0, count);
     store_.to_client.erase(0, count);
     return IoStatus::kProgress;
   }
-  if (road_.ended) {
+  if (wire_.ended) {
     failure_ = "the peer closed the connection";
     return IoStatus::kClosed;
   }
-  const std::size_t count = std::min(out.size(), road_.most_write);
+  const std::size_t count = std::min(out.size(), wire_.most_write);
   if (count == 0) {
     return IoStatus::kTimeout;
   }

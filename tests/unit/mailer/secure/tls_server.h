@@ -61,7 +61,7 @@ class TlsStore {
 };
 
 // How the bytes travel.
-struct Road {
+struct WireOptions {
   std::size_t most_read = ~std::size_t{0};   // in one call
   std::size_t most_write = ~std::size_t{0};  // in one call
   bool ended = false;                        // the store closes once all is read
@@ -69,15 +69,15 @@ struct Road {
 
 class StoreChannel : public Channel {
  public:
-  StoreChannel(TlsStore& store, Road& road) : store_(store), road_(road) {}
+  StoreChannel(TlsStore& store, WireOptions& wire) : store_(store), wire_(wire) {}
 
   IoStatus exchange(std::string_view& out, std::string& in, Deadline deadline) override;
-  bool quiet() override { return store_.to_client.empty() && !road_.ended; }
+  bool quiet() override { return store_.to_client.empty() && !wire_.ended; }
   const std::string& failure() const override { return failure_; }
 
  private:
   TlsStore& store_;
-  Road& road_;
+  WireOptions& wire_;
   std::string failure_;
 };
 

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <thread>
 
+#include "mailer/message/mail_data.h"
+#include "mailer/store/upstream.h"
 #include "tests/unit/mailer/store/scripted_store.h"
 
 using namespace lmtpq;
