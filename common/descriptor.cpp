@@ -1,5 +1,6 @@
 #include "common/descriptor.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <utility>
@@ -18,5 +19,13 @@ Descriptor::~Descriptor() {
 }
 
 int Descriptor::release() { return std::exchange(number_, -1); }
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
 
 }  // namespace lmtpq

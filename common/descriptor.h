@@ -1,4 +1,5 @@
-// Owns a file descriptor and closes it. Moved, never copied.
+// File descriptors: an owner that closes one, moved and never copied; and how many the process may
+// have.
 #pragma once
 
 namespace lmtpq {
@@ -16,5 +17,8 @@ class Descriptor {
  private:
   int number_;
 };
+
+// As many descriptors as the hard limit allows.
+void raise_descriptor_limit();
 
 }  // namespace lmtpq

@@ -2,12 +2,12 @@
 
 #include <sched.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include <exception>
 
+#include "common/descriptor.h"
 #include "common/log.h"
 #include "common/privileges.h"
 #include "common/secret.h"
@@ -56,15 +56,6 @@ void use_batch_scheduling() {
   sched_setscheduler(0, SCHED_BATCH, &none);
 }
 
-// Each session of the MTA needs a descriptor; without one libmilter spins.
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-  }
-}
-
 // Removes the socket when the start fails.
 struct OpenSocket {
   explicit OpenSocket(const std::string& name) { open_socket(name); }
@@ -87,7 +78,7 @@ void run_daemon(const std::vector<std::string>& arguments, const Loaded& loaded)
   forbid_core_dumps();  // even without keys now: a reload may bring some
   const Launch launch = settings.foreground ? Launch::in_foreground() : Launch::into_background();
   use_batch_scheduling();
-  raise_descriptor_limit();
+  raise_descriptor_limit();  // a session of the MTA needs one; without it libmilter spins
   const Log log("lmtpq-milter", settings.log, settings.log_level);
   SharedState state(loaded.configuration, log);
   log_start(loaded, log);

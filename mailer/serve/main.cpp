@@ -4,7 +4,6 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sysexits.h>
 
 #include <cstdio>
@@ -14,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "common/descriptor.h"
 #include "common/privileges.h"
 #include "common/secret.h"
 #include "mailer/io/secure_loader.h"
@@ -50,14 +50,6 @@ void limit_thread_memory() {
   pthread_setattr_default_np(&attributes);
   pthread_attr_destroy(&attributes);
   mallopt(M_ARENA_MAX, kArenas);
-}
-
-void raise_descriptor_limit() {
-  rlimit files{};
-  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
-  }
 }
 
 // Runs as the service user, to catch files that this user cannot read.
