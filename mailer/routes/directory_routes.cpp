@@ -24,12 +24,11 @@ Route route_of_values(std::vector<std::string> values) {
     if (value.size() > kMaxValue) {
       return no_route("a value in the directory is longer than 1024 bytes");
     }
-    for (const std::string& word : list_of(value)) {
-      try {
-        destinations.push_back(parse_destination(word));
-      } catch (const ConfigError& error) {
-        return no_route(std::string("in the directory: ") + error.what());
-      }
+    try {
+      const std::vector<Destination> named = parse_destinations(value);
+      destinations.insert(destinations.end(), named.begin(), named.end());
+    } catch (const ConfigError& error) {
+      return no_route(std::string("in the directory: ") + error.what());
     }
   }
   if (destinations.size() > kMaxDestinations) {

@@ -73,12 +73,10 @@ Route parse_route(std::string_view text, const std::string& place) {
     return parse_error_route(text.substr(kError.size()), place);
   }
   std::vector<Destination> destinations;
-  for (const std::string& word : list_of(text)) {
-    try {
-      destinations.push_back(parse_destination(word));
-    } catch (const ConfigError& error) {
-      throw ConfigError(place + error.what());
-    }
+  try {
+    destinations = parse_destinations(text);
+  } catch (const ConfigError& error) {
+    throw ConfigError(place + error.what());
   }
   if (destinations.empty()) {
     throw ConfigError(place + kForm);
