@@ -20,18 +20,17 @@ Reply ask(Upstream& upstream, const Settings& settings, bool ignore_quota) {
 
 }  // namespace
 
-bool over_quota(const Reply& reply) {
-  return reply.status && reply.status->subject == 2 && reply.status->detail == 2;
-}
-
 const char* quota_words(const Reply& reply) {
   if (reply.code == 0) {
     return "not answered";
   }
-  return over_quota(reply) ? "over quota" : reply.positive() ? "accepted" : "refused";
+  if (reply.status && over_quota(*reply.status)) {
+    return "over quota";
+  }
+  return reply.positive() ? "accepted" : "refused";
 }
 
-bool wants_login(const ProbeResult& result) {
+bool asks_for_login(const ProbeResult& result) {
   return result.recipient && asks_for_login(*result.recipient);
 }
 

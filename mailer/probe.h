@@ -43,14 +43,13 @@ struct ProbeResult {
 
 ProbeResult probe(const Settings& settings, Dialer& dialer, const Log& log);
 
-// By the enhanced status code alone: X.2.2 (RFC 3463).
-bool over_quota(const Reply& reply);
+// Over quota by the enhanced status code alone.
 const char* quota_words(const Reply& reply);
 // False for the last line of Cyrus's list, "Ok SESSIONID=<...>".
 bool is_capability(const std::string& parameters);
 
 // The store accepts no mail without a login: it answered MAIL or RCPT so.
-bool wants_login(const ProbeResult& result);
+bool asks_for_login(const ProbeResult& result);
 
 std::string describe(const ProbeResult& result, const std::string& recipient);
 std::string to_json(const ProbeResult& result, const std::string& recipient);

@@ -31,7 +31,7 @@ int run_probe(const Settings& settings, const Log& log) {
       break;
   }
   const bool unanswered = result.recipient && result.recipient->code == 0;
-  return unanswered || wants_login(result) ? EX_PROTOCOL : EX_OK;
+  return unanswered || asks_for_login(result) ? EX_PROTOCOL : EX_OK;
 }
 
 void refuse_probe(const std::string& error, bool json) {

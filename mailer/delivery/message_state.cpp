@@ -215,8 +215,7 @@ bool MessageState::take_answers(const Upstream& upstream) {
       too_many.push_back(k);
     } else {
       Outcome outcome = outcome_of(*answers[k]);
-      const bool over_quota = outcome.status.subject == 2 && outcome.status.detail == 2;
-      if (recipient.bypass == Bypass::kSent && over_quota) {
+      if (recipient.bypass == Bypass::kSent && over_quota(outcome.status)) {
         recipient.bypass = Bypass::kIgnored;
       }
       decide(asked_[k], std::move(outcome));

@@ -26,7 +26,7 @@ EnhancedStatus status_of_code(Awaited stage, int code) {
 }
 
 // We did not log in, or not well enough; the message is not at fault.
-bool wants_login(int code) {
+bool asks_for_login(int code) {
   return code == 430 || code == 530 || code == 534 || code == 535 || code == 538;
 }
 
@@ -57,7 +57,7 @@ Outcome outcome_of(const Answer& answer) {
                capped(reply.text()),
                shown,
                reply.code};
-  if (reply.klass() == 5 && wants_login(reply.code)) {
+  if (reply.klass() == 5 && asks_for_login(reply.code)) {
     made.fate = Fate::kTemporary;
     made.code = 451;
     made.status.klass = 4;
@@ -74,8 +74,8 @@ Outcome outcome_of(const Answer& answer) {
   return made;
 }
 
-bool asks_for_login(const Outcome& outcome) { return wants_login(outcome.store_code); }
+bool asks_for_login(const Outcome& outcome) { return asks_for_login(outcome.store_code); }
 
-bool asks_for_login(const Reply& reply) { return wants_login(reply.code); }
+bool asks_for_login(const Reply& reply) { return asks_for_login(reply.code); }
 
 }  // namespace lmtpq::mailer

@@ -173,7 +173,7 @@ class ProbeTest : public CppUnit::TestFixture {
       Play play;
       play.replies = {kGreeting, "250-store\r\n250 AUTH PLAIN\r\n", said};
       const ProbeResult result = probed(&play, {"--rcpt=bob"});
-      CPPUNIT_ASSERT_MESSAGE(said, wants_login(result));
+      CPPUNIT_ASSERT_MESSAGE(said, asks_for_login(result));
       const std::string text = describe(result, "bob");
       CPPUNIT_ASSERT_MESSAGE(
           text, has(text, "login              none configured; the store offers AUTH\n"));
@@ -181,19 +181,19 @@ class ProbeTest : public CppUnit::TestFixture {
     }
     Play play;
     play.replies = {kGreeting, kOffers, kOk, kFull, kOk, kOk, kOk};
-    CPPUNIT_ASSERT(!wants_login(probed(&play, {"--rcpt=bob"})));
+    CPPUNIT_ASSERT(!asks_for_login(probed(&play, {"--rcpt=bob"})));
   }
 
   void onlyTheEnhancedCodeMeansOverQuota() {
     Reply reply;
     reply.code = 452;
-    CPPUNIT_ASSERT(!over_quota(reply));
+    CPPUNIT_ASSERT_EQUAL(std::string("refused"), std::string(quota_words(reply)));
     reply.status = EnhancedStatus{4, 2, 2};
-    CPPUNIT_ASSERT(over_quota(reply));
+    CPPUNIT_ASSERT_EQUAL(std::string("over quota"), std::string(quota_words(reply)));
     reply.status = EnhancedStatus{5, 2, 2};
-    CPPUNIT_ASSERT(over_quota(reply));
+    CPPUNIT_ASSERT_EQUAL(std::string("over quota"), std::string(quota_words(reply)));
     reply.status = EnhancedStatus{4, 2, 1};
-    CPPUNIT_ASSERT(!over_quota(reply));
+    CPPUNIT_ASSERT_EQUAL(std::string("refused"), std::string(quota_words(reply)));
   }
 
   void jsonIsEscaped() {
