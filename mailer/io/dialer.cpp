@@ -118,7 +118,7 @@ Descriptor new_socket(int family) {
   return Descriptor(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 }
 
-Dialed dial_unix(const Destination& destination, Deadline deadline) {
+Dialled dial_unix(const Destination& destination, Deadline deadline) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::copy(destination.host.begin(), destination.host.end(), std::begin(address.sun_path));
@@ -138,7 +138,7 @@ std::string describe(const Destination& destination, const addrinfo& address) {
   return "inet:" + destination.host + "[" + host.data() + "]:" + port.data();
 }
 
-Dialed dial_address(const Destination& destination, const addrinfo& address, Deadline deadline) {
+Dialled dial_address(const Destination& destination, const addrinfo& address, Deadline deadline) {
   const std::string peer = describe(destination, address);
   Descriptor socket = new_socket(address.ai_family);
   if (!socket.valid() ||
@@ -148,33 +148,33 @@ Dialed dial_address(const Destination& destination, const addrinfo& address, Dea
   const int on = 1;
   setsockopt(socket.number(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   setsockopt(socket.number(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-  Dialed dialed{nullptr, peer, {}};
-  socklen_t length = sizeof dialed.source;
-  getsockname(socket.number(), reinterpret_cast<sockaddr*>(&dialed.source), &length);
-  std::memcpy(&dialed.target, address.ai_addr, address.ai_addrlen);
+  Dialled dialled{nullptr, peer, {}};
+  socklen_t length = sizeof dialled.source;
+  getsockname(socket.number(), reinterpret_cast<sockaddr*>(&dialled.source), &length);
+  std::memcpy(&dialled.target, address.ai_addr, address.ai_addrlen);
   auto channel = std::make_unique<DescriptorChannel>(std::move(socket));
   channel->acknowledge_at_once(kOpeningWrites);
-  dialed.channel = std::move(channel);
-  return dialed;
+  dialled.channel = std::move(channel);
+  return dialled;
 }
 
 }  // namespace
 
-Dialed SocketDialer::dial(const Destination& destination, std::chrono::milliseconds timeout,
-                          Deadline latest) {
+Dialled SocketDialer::dial(const Destination& destination, std::chrono::milliseconds timeout,
+                           Deadline latest) {
   if (destination.family == Destination::Family::kUnix) {
     return dial_unix(destination, std::min(Clock::now() + timeout, latest));
   }
   Addresses found;
   look_up(destination, std::min(Clock::now() + timeout, latest), found);
-  Dialed dialed{nullptr, destination.text, destination.text + ": " + found.failure};
+  Dialled dialled{nullptr, destination.text, destination.text + ": " + found.failure};
   for (const addrinfo* address = found.list; address != nullptr; address = address->ai_next) {
-    dialed = dial_address(destination, *address, std::min(Clock::now() + timeout, latest));
-    if (dialed.channel) {
+    dialled = dial_address(destination, *address, std::min(Clock::now() + timeout, latest));
+    if (dialled.channel) {
       break;
     }
   }
-  return dialed;
+  return dialled;
 }
 
 }  // namespace lmtpq::mailer

@@ -16,7 +16,7 @@
 
 namespace lmtpq::mailer {
 
-struct Dialed {
+struct Dialled {
   std::unique_ptr<Channel> channel;  // null: `failure` says why
   std::string peer;                  // for the log: unix:PATH or inet:HOST[ADDRESS]:PORT
   std::string failure;
@@ -28,14 +28,14 @@ class Dialer {
  public:
   virtual ~Dialer() = default;
   // `timeout` is for each address; `latest` for all of it.
-  virtual Dialed dial(const Destination& destination, std::chrono::milliseconds timeout,
-                      Deadline latest) = 0;
+  virtual Dialled dial(const Destination& destination, std::chrono::milliseconds timeout,
+                       Deadline latest) = 0;
 };
 
 class SocketDialer : public Dialer {
  public:
-  Dialed dial(const Destination& destination, std::chrono::milliseconds timeout,
-              Deadline latest) override;
+  Dialled dial(const Destination& destination, std::chrono::milliseconds timeout,
+               Deadline latest) override;
 };
 
 }  // namespace lmtpq::mailer

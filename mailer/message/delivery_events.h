@@ -14,9 +14,9 @@
 namespace lmtpq::mailer {
 
 // Why a client is refused.
-enum class Dismissal { kStopping, kNotAllowed, kTooMany, kTooManyOfOne, kNoRoom };
-inline constexpr const char* kDismissalNames[] = {"stopping", "not-allowed", "too-many",
-                                                  "too-many-of-one", "no-room"};
+enum class ClientRefusal { kStopping, kNotAllowed, kTooMany, kTooManyOfOne, kNoRoom };
+inline constexpr const char* kClientRefusalNames[] = {"stopping", "not-allowed", "too-many",
+                                                      "too-many-of-one", "no-room"};
 
 class DeliveryEvents {
  public:
@@ -53,7 +53,7 @@ class DeliveryEvents {
   // `verdict` is "valid" or one of kTagFaultNames.
   virtual void tag_judged(std::string_view /*verdict*/) {}
   virtual void client_admitted() {}
-  virtual void client_refused(Dismissal) {}
+  virtual void client_refused(ClientRefusal) {}
   virtual void reloaded(bool /*good*/) {}
 };
 

@@ -2,7 +2,7 @@
 //
 // The interface between the rules of asking (DirectoryPool, DirectoryRoutes) and libldap
 // (mailer/serve/ldap). One thread at a time; destruction closes the connection. A failed search is
-// an Answer that says so; it never looks like "there is no such entry".
+// a Result that says so; it never looks like "there is no such entry".
 #pragma once
 
 #include <functional>
@@ -14,7 +14,7 @@ namespace lmtpq::mailer {
 
 class Directory {
  public:
-  struct Answer {
+  struct Result {
     enum class Kind {
       kFound,    // entries, perhaps none
       kRefused,  // the directory answers, but refuses this search
@@ -27,7 +27,7 @@ class Directory {
   };
 
   virtual ~Directory() = default;
-  virtual Answer search(const std::string& filter) = 0;
+  virtual Result search(const std::string& filter) = 0;
 };
 
 // Opens a connection that has just answered. nullptr: `error` says why there is none.

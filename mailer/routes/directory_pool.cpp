@@ -14,31 +14,31 @@ DirectoryPool::DirectoryPool(OpenDirectory open, const Log& log, Limits limits, 
   idle_.reserve(limits_.connections);  // so that give_back() does not fail
 }
 
-Directory::Answer DirectoryPool::search(const std::string& filter) {
-  using Kind = Directory::Answer::Kind;
+Directory::Result DirectoryPool::search(const std::string& filter) {
+  using Kind = Directory::Result::Kind;
   for (const Which which : {Which::kAny, Which::kNew}) {
     Leased leased = take(which);
     if (!leased.connection) {
       return {Kind::kLost, {}, leased.failure};
     }
-    Directory::Answer answer;
+    Directory::Result result;
     try {
-      answer = leased.connection->search(filter);
+      result = leased.connection->search(filter);
     } catch (const std::exception& error) {
-      answer = {Kind::kLost, {}, error.what()};
+      result = {Kind::kLost, {}, error.what()};
     }
-    if (answer.kind == Kind::kFound || answer.kind == Kind::kRefused) {
+    if (result.kind == Kind::kFound || result.kind == Kind::kRefused) {
       give_back(std::move(leased.connection));
-      return answer;
+      return result;
     }
     leased.connection.reset();
-    if (answer.kind == Kind::kClosed && leased.reused) {
+    if (result.kind == Kind::kClosed && leased.reused) {
       // The directory was restarted or closes idle connections: the other idle ones are dead too.
-      lose(Loss::kConnection, answer.error);
+      lose(Loss::kConnection, result.error);
       continue;
     }
-    lose(Loss::kDirectory, answer.error);
-    return {Kind::kLost, {}, answer.error};
+    lose(Loss::kDirectory, result.error);
+    return {Kind::kLost, {}, result.error};
   }
   return {Kind::kLost, {}, "the connection was closed"};
 }
@@ -70,7 +70,7 @@ DirectoryPool::Leased DirectoryPool::take(Which which) {
 
 DirectoryPool::Leased DirectoryPool::open(std::unique_lock<std::mutex>& lock) {
   ++connected_;
-  const RetryBackoff::Attempt attempt = backoff_.begin();
+  const RetryBackoff::Try attempt = backoff_.begin();
   lock.unlock();
   Leased made;
   try {
@@ -104,12 +104,12 @@ void DirectoryPool::lose(Loss loss, const std::string& reason) {
   connected_ -= 1 + idle_.size();
   idle_.clear();
   if (loss == Loss::kDirectory) {
-    note_failure(RetryBackoff::Attempt::kNormal, reason);
+    note_failure(RetryBackoff::Try::kNormal, reason);
   }
   changed_.notify_all();
 }
 
-void DirectoryPool::note_failure(RetryBackoff::Attempt attempt, const std::string& reason) {
+void DirectoryPool::note_failure(RetryBackoff::Try attempt, const std::string& reason) {
   if (backoff_.up()) {
     log_.warning(Record("directory-down").add("error", reason));
   }

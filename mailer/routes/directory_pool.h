@@ -34,7 +34,7 @@ class DirectoryPool {
 
   DirectoryPool(OpenDirectory open, const Log& log, Limits limits, Now now = &Clock::now);
 
-  Directory::Answer search(const std::string& filter);
+  Directory::Result search(const std::string& filter);
 
  private:
   using Connection = std::unique_ptr<Directory>;
@@ -54,7 +54,7 @@ class DirectoryPool {
   void give_back(Connection connection);
   enum class Loss { kConnection, kDirectory };
   void lose(Loss loss, const std::string& reason);
-  void note_failure(RetryBackoff::Attempt attempt, const std::string& reason);
+  void note_failure(RetryBackoff::Try attempt, const std::string& reason);
 
   const OpenDirectory open_;
   const Log& log_;

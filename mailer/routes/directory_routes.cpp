@@ -93,14 +93,14 @@ Route DirectoryRoutes::look_up(std::string_view local, std::string_view domain) 
 }
 
 Route DirectoryRoutes::ask(const std::string& question) {
-  Directory::Answer answer;
-  run_blocking([&] { answer = pool_.search(question); });
-  if (answer.kind == Directory::Answer::Kind::kLost) {
+  Directory::Result result;
+  run_blocking([&] { result = pool_.search(question); });
+  if (result.kind == Directory::Result::Kind::kLost) {
     // The pool has logged it, once for all look-ups that fail until it is up again.
-    return stale_or(question, no_route(answer.error));
+    return stale_or(question, no_route(result.error));
   }
-  Route route = answer.kind == Directory::Answer::Kind::kFound ? route_of(answer.entries)
-                                                               : Route(no_route(answer.error));
+  Route route = result.kind == Directory::Result::Kind::kFound ? route_of(result.entries)
+                                                               : Route(no_route(result.error));
   if (const auto* const outcome = std::get_if<Outcome>(&route)) {
     log_.warning(Record("route-lookup-failed").add("search", question).add("error", outcome->text));
   }

@@ -25,7 +25,7 @@ ConnectionPool::ConnectionPool(std::unique_ptr<Connector> connector, Limits limi
       limits_(limits),
       events_(events),
       now_(std::move(now)),
-      idle_(limits.uses, limits.age, limits.idle),
+      idle_(limits.uses, limits.lifetime, limits.idle),
       backoff_(limits.backoff, limits.max_backoff) {}
 
 ConnectionPool::~ConnectionPool() = default;
@@ -124,7 +124,7 @@ Lease ConnectionPool::take_new(Lock& lock, Deadline latest, Failure& failure) {
 
 // The dial occupies a place in the pool while it lasts, so that the limit holds.
 Lease ConnectionPool::dial(Lock& lock, Deadline latest, Failure& failure) {
-  const RetryBackoff::Attempt attempt = begin_dial();
+  const RetryBackoff::Try attempt = begin_dial();
   lock.unlock();
   Connection connection;
   try {
@@ -167,14 +167,14 @@ Connection ConnectionPool::connect(Deadline latest) {
   return connection;
 }
 
-RetryBackoff::Attempt ConnectionPool::begin_dial() {
+RetryBackoff::Try ConnectionPool::begin_dial() {
   ++open_;
   ++dialling_;
   wake_next();
   return backoff_.begin();
 }
 
-void ConnectionPool::end_dial(RetryBackoff::Attempt attempt, DialResult result) {
+void ConnectionPool::end_dial(RetryBackoff::Try attempt, DialResult result) {
   --dialling_;
   switch (result) {
     case DialResult::kReady:

@@ -2,7 +2,7 @@
 //
 // A delivery leases a connection: an idle one, a new one, or the next that another delivery gives
 // back; waiting deliveries are served in the order in which they asked. The number of connections
-// is limited, and so are a connection's uses, its age and its time without use.
+// is limited, and so are a connection's uses, its lifetime and its time without use.
 //
 // A store that cannot be dialled is down. It is not dialled again until the backoff is over, and
 // then by one caller at a time (mailer/store/retry_backoff.h). Until then take() fails at once with
@@ -32,10 +32,10 @@ namespace lmtpq::mailer {
 class ConnectionPool {
  public:
   struct Limits {
-    std::size_t connections = 1;        // leased, idle and being dialled
-    int uses = 0;                       // transactions on one connection; 0: no limit
-    std::chrono::milliseconds age{0};   // since the dial, give or take a tenth; 0: no limit
-    std::chrono::milliseconds idle{0};  // without use; 0: no limit
+    std::size_t connections = 1;            // leased, idle and being dialled
+    int uses = 0;                           // transactions on one connection; 0: no limit
+    std::chrono::milliseconds lifetime{0};  // since the dial, give or take a tenth; 0: no limit
+    std::chrono::milliseconds idle{0};      // without use; 0: no limit
     // After a failed dial; doubles with each further one up to the maximum. 0: no backoff.
     std::chrono::milliseconds backoff{0};
     std::chrono::milliseconds max_backoff{30'000};
@@ -55,7 +55,7 @@ class ConnectionPool {
     std::chrono::milliseconds retry_in{0};  // 0: it is up, or a probe may begin or is running
     std::string failure;                    // why it is down
   };
-  // For the backoff and the limits of age and idle time; deadlines are on the real clock.
+  // For the backoff and the limits of lifetime and idle time; deadlines are on the real clock.
   using Now = std::function<Clock::time_point()>;
 
   ConnectionPool(std::unique_ptr<Connector> connector, Limits limits,
@@ -104,8 +104,8 @@ class ConnectionPool {
   Lease take_new(Lock& lock, Deadline latest, Failure& failure);
   Lease dial(Lock& lock, Deadline latest, Failure& failure);
   Connection connect(Deadline latest);
-  RetryBackoff::Attempt begin_dial();
-  void end_dial(RetryBackoff::Attempt attempt, DialResult result);
+  RetryBackoff::Try begin_dial();
+  void end_dial(RetryBackoff::Try attempt, DialResult result);
   void keep(PooledConnection connection);
   void discard(PooledConnection connection);
   void close_one(Lock& lock, PooledConnection connection);

@@ -35,17 +35,17 @@ void Connector::warn_without_tls(const std::string& failure, const char* effect)
 
 Connection Connector::attempt(Deadline latest, StartTls start_tls) {
   Connection made;
-  Dialed dialed = dialer_.dial(store_.destination, store_.settings.timeouts.connect, latest);
-  if (!dialed.channel) {
-    made.failure = dialed.failure;
+  Dialled dialled = dialer_.dial(store_.destination, store_.settings.timeouts.connect, latest);
+  if (!dialled.channel) {
+    made.failure = dialled.failure;
     return made;
   }
-  made.upstream = std::make_unique<Upstream>(std::move(dialed.channel), dialed.peer,
+  made.upstream = std::make_unique<Upstream>(std::move(dialled.channel), dialled.peer,
                                              store_.settings, process_, log_);
   Upstream& upstream = *made.upstream;
   try {
     if (store_.settings.proxy_protocol == ProxyProtocol::kV2) {
-      upstream.precede(proxy_v2_header(dialed.source, dialed.target),
+      upstream.precede(proxy_v2_header(dialled.source, dialled.target),
                        std::min(Clock::now() + store_.settings.timeouts.lhlo, latest));
     }
     made.ready = upstream.open(latest) && (start_tls == StartTls::kSkip || secure(made, latest)) &&

@@ -16,29 +16,29 @@ milliseconds RetryBackoff::remaining(Clock::time_point now) const {
   return std::chrono::ceil<milliseconds>(next_attempt_ - now);
 }
 
-RetryBackoff::Attempt RetryBackoff::begin() {
+RetryBackoff::Try RetryBackoff::begin() {
   if (up()) {
-    return Attempt::kNormal;
+    return Try::kNormal;
   }
   probing_ = true;
-  return Attempt::kProbe;
+  return Try::kProbe;
 }
 
-void RetryBackoff::succeeded(Attempt attempt) {
+void RetryBackoff::succeeded(Try attempt) {
   abandoned(attempt);
   delay_ = milliseconds(0);
 }
 
-void RetryBackoff::failed(Attempt attempt, Clock::time_point now) {
+void RetryBackoff::failed(Try attempt, Clock::time_point now) {
   abandoned(attempt);
-  if (attempt == Attempt::kProbe || up()) {
+  if (attempt == Try::kProbe || up()) {
     delay_ = std::clamp(2 * delay_, initial_, maximum_);
     next_attempt_ = now + delay_;
   }
 }
 
-void RetryBackoff::abandoned(Attempt attempt) {
-  if (attempt == Attempt::kProbe) {
+void RetryBackoff::abandoned(Try attempt) {
+  if (attempt == Try::kProbe) {
     probing_ = false;
   }
 }

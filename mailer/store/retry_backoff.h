@@ -20,7 +20,7 @@ namespace lmtpq::mailer {
 
 class RetryBackoff {
  public:
-  enum class Attempt {
+  enum class Try {
     kNormal,  // begun while the server was up
     kProbe,   // begun while it was down
   };
@@ -37,10 +37,10 @@ class RetryBackoff {
   // Call begin() when blocks() is false, and one of the others with its result when the attempt has
   // ended. An operation on an open connection that shows the server to be down needs no begin(): it
   // is failed() as kNormal.
-  Attempt begin();
-  void succeeded(Attempt attempt);
-  void failed(Attempt attempt, Clock::time_point now);
-  void abandoned(Attempt attempt);  // it ended early and says nothing about the server
+  Try begin();
+  void succeeded(Try attempt);
+  void failed(Try attempt, Clock::time_point now);
+  void abandoned(Try attempt);  // it ended early and says nothing about the server
 
  private:
   std::chrono::milliseconds initial_;

@@ -150,8 +150,8 @@ class MemoryDialer : public lmtpq::mailer::Dialer {
  public:
   MemoryDialer(Cast& cast, Theatre& theatre) : cast_(cast), theatre_(theatre) {}
 
-  lmtpq::mailer::Dialed dial(const lmtpq::mailer::Destination& destination,
-                             std::chrono::milliseconds, Deadline) override {
+  lmtpq::mailer::Dialled dial(const lmtpq::mailer::Destination& destination,
+                              std::chrono::milliseconds, Deadline) override {
     const std::size_t index = std::stoul(destination.host.substr(1));
     theatre_.advance();
     if (theatre_.stage().failed() || !cast_.listens(index)) {

@@ -39,7 +39,7 @@ class CounterRegistry : public DeliveryEvents {
   void dialled(std::string_view destination, std::string_view result, Time time) override;
   void tag_judged(std::string_view verdict) override { own_.tags.add(verdict); }
   void client_admitted() override { count(own_.admitted); }
-  void client_refused(Dismissal reason) override {
+  void client_refused(ClientRefusal reason) override {
     own_.refused.add(static_cast<std::size_t>(reason));
   }
   void reloaded(bool good) override { count(good ? own_.reloads : own_.failed_reloads); }

@@ -49,7 +49,7 @@ const Values& tag_verdicts() {
 }
 
 const Values& refusals() {
-  static const Values made = values_of({}, kDismissalNames);
+  static const Values made = values_of({}, kClientRefusalNames);
   return made;
 }
 

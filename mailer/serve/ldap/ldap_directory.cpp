@@ -67,7 +67,7 @@ class LdapDirectory : public Directory {
     return bind(password);
   }
 
-  Answer search(const std::string& filter) override {
+  Result search(const std::string& filter) override {
     deadline_.set(Clock::now() + settings_.timeout);
     timeval patience = time_of(settings_.timeout);
     char* attributes[] = {const_cast<char*>(settings_.attribute.c_str()), nullptr};
@@ -80,9 +80,9 @@ class LdapDirectory : public Directory {
       return {kind_of(code), {}, words_of(handle_, code)};
     }
     if (ldap_count_references(handle_, found) > 0 && ldap_count_entries(handle_, found) == 0) {
-      return {Answer::Kind::kRefused, {}, "the directory answered with a referral to another one"};
+      return {Result::Kind::kRefused, {}, "the directory answered with a referral to another one"};
     }
-    return {Answer::Kind::kFound, entries_of(found), {}};
+    return {Result::Kind::kFound, entries_of(found), {}};
   }
 
  private:
@@ -118,16 +118,16 @@ class LdapDirectory : public Directory {
     return code == LDAP_SUCCESS ? "" : words_of(handle_, code);
   }
 
-  static Answer::Kind kind_of(int code) {
+  static Result::Kind kind_of(int code) {
     switch (code) {
       case LDAP_SERVER_DOWN:
       case LDAP_UNAVAILABLE:
-        return Answer::Kind::kClosed;
+        return Result::Kind::kClosed;
       case LDAP_BUSY:
-        return Answer::Kind::kLost;
+        return Result::Kind::kLost;
       default:
         // Codes below zero come from libldap: the connection can be in any state.
-        return code < 0 && code != LDAP_FILTER_ERROR ? Answer::Kind::kLost : Answer::Kind::kRefused;
+        return code < 0 && code != LDAP_FILTER_ERROR ? Result::Kind::kLost : Result::Kind::kRefused;
     }
   }
 

@@ -41,21 +41,21 @@ std::optional<Clients::Refusal> Clients::refusal(const Client& client,
                                                  const Listener& listener) const {
   const ServeSettings& own = listener.settings.serve;
   if (draining_) {
-    return Refusal{Dismissal::kStopping, "421 4.3.2 Shutting down, try again later"};
+    return Refusal{ClientRefusal::kStopping, "421 4.3.2 Shutting down, try again later"};
   }
   const bool allowed = own.listener.clients.empty() ? !client.address || client.on_loopback()
                                                     : own.listener.clients.contains(client);
   if (!allowed) {
-    return Refusal{Dismissal::kNotAllowed,
+    return Refusal{ClientRefusal::kNotAllowed,
                    "421 4.7.1 " + client.text() + " is not among this listener's clients"};
   }
   if (entries_.size() >= own.max_clients) {
-    return Refusal{Dismissal::kTooMany, "421 4.3.2 Too many connections, try again later"};
+    return Refusal{ClientRefusal::kTooMany, "421 4.3.2 Too many connections, try again later"};
   }
   const auto same = by_client_.find(client.text());
   if (own.max_clients_each > 0 && same != by_client_.end() &&
       same->second >= own.max_clients_each) {
-    return Refusal{Dismissal::kTooManyOfOne,
+    return Refusal{ClientRefusal::kTooManyOfOne,
                    "421 4.7.0 Too many connections from " + client.text() + ", try again later"};
   }
   return {};
@@ -79,7 +79,7 @@ void Clients::admit(Descriptor socket, const Client& client, const std::string& 
   const Listener* const listener = configuration->listener(address);
   std::optional<Refusal> refused;
   if (listener == nullptr) {
-    refused = {Dismissal::kStopping, "421 4.3.2 No longer served here"};
+    refused = {ClientRefusal::kStopping, "421 4.3.2 No longer served here"};
   }
   Entries::iterator entry;
   if (listener != nullptr) {
@@ -109,7 +109,7 @@ void Clients::start(Descriptor socket, Entries::iterator entry,
         [this, shared, entry, configuration] { serve(std::move(*shared), entry, configuration); });
   } catch (const std::exception& error) {
     refuse(*shared, entry->client, entry->address,
-           {Dismissal::kNoRoom, "421 4.3.2 No room for another connection, try again later"});
+           {ClientRefusal::kNoRoom, "421 4.3.2 No room for another connection, try again later"});
     log_.error(Record("client-not-started")
                    .add("client", entry->client.text())
                    .add("listener", entry->address)

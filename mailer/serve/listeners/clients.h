@@ -54,7 +54,7 @@ class Clients {
   using Entries = std::list<Entry>;
 
   struct Refusal {
-    Dismissal reason;
+    ClientRefusal reason;
     std::string reply;
   };
 

@@ -18,7 +18,7 @@ ConnectionPool::Limits limits_of(const PoolSettings& pool, const Timeouts& timeo
   ConnectionPool::Limits limits;
   limits.connections = pool.connections;
   limits.uses = pool.uses;
-  limits.age = pool.lifetime;
+  limits.lifetime = pool.lifetime;
   limits.idle = timeouts.idle;
   limits.backoff = pool.backoff;
   limits.max_backoff = pool.max_backoff;

@@ -12,7 +12,7 @@ namespace {
 class ScriptedDialer : public Dialer {
  public:
   explicit ScriptedDialer(Play* play) : play_(play) {}
-  Dialed dial(const Destination& destination, std::chrono::milliseconds, Deadline) override {
+  Dialled dial(const Destination& destination, std::chrono::milliseconds, Deadline) override {
     if (play_ == nullptr) {
       return {nullptr, destination.text, destination.text + ": Connection refused"};
     }

@@ -41,7 +41,7 @@ class FailingChannel : public Channel {
 class FailingDialer : public Dialer {
  public:
   explicit FailingDialer(std::string fails_at) : fails_at_(std::move(fails_at)) {}
-  Dialed dial(const Destination& destination, std::chrono::milliseconds, Deadline) override {
+  Dialled dial(const Destination& destination, std::chrono::milliseconds, Deadline) override {
     return {std::make_unique<FailingChannel>(fails_at_), destination.text, {}};
   }
 

@@ -109,25 +109,25 @@ Descriptor unix_server(const std::string& path, int backlog) {
 }
 
 // The dialled channel leads to the server.
-void check_joined(int server, Dialed& dialed) {
-  CPPUNIT_ASSERT_MESSAGE(dialed.failure, dialed.channel != nullptr);
+void check_joined(int server, Dialled& dialled) {
+  CPPUNIT_ASSERT_MESSAGE(dialled.failure, dialled.channel != nullptr);
   const Descriptor peer(accept(server, nullptr, nullptr));
   CPPUNIT_ASSERT_EQUAL(ssize_t{4}, write(peer.number(), "220\n", 4));
   std::string in;
   std::string_view none;
-  CPPUNIT_ASSERT(dialed.channel->exchange(none, in, soon()) == IoStatus::kProgress);
+  CPPUNIT_ASSERT(dialled.channel->exchange(none, in, soon()) == IoStatus::kProgress);
   CPPUNIT_ASSERT_EQUAL(std::string("220\n"), in);
 }
 
-Dialed dial(const std::string& destination, std::chrono::milliseconds timeout, Deadline latest) {
+Dialled dial(const std::string& destination, std::chrono::milliseconds timeout, Deadline latest) {
   SocketDialer dialer;
   return dialer.dial(parse_destination(destination), timeout, latest);
 }
-Dialed dial(const std::string& destination) { return dial(destination, 60s, soon()); }
+Dialled dial(const std::string& destination) { return dial(destination, 60s, soon()); }
 
-void check_failed(const Dialed& dialed, const std::string& failure) {
-  CPPUNIT_ASSERT(dialed.channel == nullptr);
-  CPPUNIT_ASSERT_EQUAL(failure, dialed.failure);
+void check_failed(const Dialled& dialled, const std::string& failure) {
+  CPPUNIT_ASSERT(dialled.channel == nullptr);
+  CPPUNIT_ASSERT_EQUAL(failure, dialled.failure);
 }
 
 }  // namespace
@@ -162,16 +162,16 @@ class DialerTest : public CppUnit::TestFixture {
 
   void connectsToAUnixSocket() {
     const Descriptor server = unix_server(folder_ + "/s", 5);
-    Dialed dialed = dial("unix:" + folder_ + "/s");
-    check_joined(server.number(), dialed);
-    CPPUNIT_ASSERT_EQUAL("unix:" + folder_ + "/s", dialed.peer);
+    Dialled dialled = dial("unix:" + folder_ + "/s");
+    check_joined(server.number(), dialled);
+    CPPUNIT_ASSERT_EQUAL("unix:" + folder_ + "/s", dialled.peer);
   }
 
   void connectsToAnAddressWithoutLookingItUp() {
     const TcpServer server(5);
-    Dialed dialed = dial("inet:127.0.0.1:" + server.port);
-    check_joined(server.socket.number(), dialed);
-    CPPUNIT_ASSERT_EQUAL("inet:127.0.0.1[127.0.0.1]:" + server.port, dialed.peer);
+    Dialled dialled = dial("inet:127.0.0.1:" + server.port);
+    check_joined(server.socket.number(), dialled);
+    CPPUNIT_ASSERT_EQUAL("inet:127.0.0.1[127.0.0.1]:" + server.port, dialled.peer);
     CPPUNIT_ASSERT_EQUAL(0, g_lookup.asked);
   }
 
@@ -199,7 +199,7 @@ class DialerTest : public CppUnit::TestFixture {
 
   void aFullUnixBacklogIsWaitedForUntilTheDeadline() {
     const Descriptor server = unix_server(folder_ + "/s", 0);
-    std::vector<Dialed> waiting;
+    std::vector<Dialled> waiting;
     auto start = Clock::now();
     do {
       start = Clock::now();
@@ -216,7 +216,7 @@ class DialerTest : public CppUnit::TestFixture {
 
   void aFullTcpBacklogIsWaitedForUntilTheDeadline() {
     const TcpServer server(0);
-    std::vector<Dialed> waiting;
+    std::vector<Dialled> waiting;
     auto start = Clock::now();
     do {
       start = Clock::now();
@@ -232,10 +232,10 @@ class DialerTest : public CppUnit::TestFixture {
     const TcpServer server(5);
     g_lookup.status = 0;
     g_lookup.addresses = {"127.0.0.3", "127.0.0.2", "127.0.0.1", "127.0.0.4"};
-    Dialed dialed = dial("store.example:" + server.port);
-    check_joined(server.socket.number(), dialed);
-    CPPUNIT_ASSERT_EQUAL("inet:store.example[127.0.0.1]:" + server.port, dialed.peer);
-    CPPUNIT_ASSERT_EQUAL(std::string(), dialed.failure);
+    Dialled dialled = dial("store.example:" + server.port);
+    check_joined(server.socket.number(), dialled);
+    CPPUNIT_ASSERT_EQUAL("inet:store.example[127.0.0.1]:" + server.port, dialled.peer);
+    CPPUNIT_ASSERT_EQUAL(std::string(), dialled.failure);
     CPPUNIT_ASSERT_EQUAL(1, g_lookup.asked);
   }
 
@@ -249,16 +249,17 @@ class DialerTest : public CppUnit::TestFixture {
 
   void allAddressesTogetherMustMeetTheDeadline() {
     const TcpServer server(0);
-    std::vector<Dialed> waiting;
+    std::vector<Dialled> waiting;
     do {
       waiting.push_back(dial("127.0.0.1:" + server.port, 50ms, soon()));
     } while (waiting.back().channel && waiting.size() < 50);
     g_lookup.status = 0;
     g_lookup.addresses = {"127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.1"};
     const auto start = Clock::now();
-    const Dialed dialed = dial("store.example:" + server.port, 60s, start + 200ms);
+    const Dialled dialled = dial("store.example:" + server.port, 60s, start + 200ms);
     CPPUNIT_ASSERT(Clock::now() - start < 30s);
-    check_failed(dialed, "inet:store.example[127.0.0.1]:" + server.port + ": Connection timed out");
+    check_failed(dialled,
+                 "inet:store.example[127.0.0.1]:" + server.port + ": Connection timed out");
   }
 
   void aNameThatDoesNotExistIsReported() {
@@ -267,7 +268,7 @@ class DialerTest : public CppUnit::TestFixture {
                  "inet:none.example:2003: look-up of none.example port 2003: "
                  "Name or service not known");
     g_lookup.status = EAI_AGAIN;
-    const Dialed later = dial("none.example");
+    const Dialled later = dial("none.example");
     CPPUNIT_ASSERT(!later.channel);
     CPPUNIT_ASSERT_MESSAGE(later.failure,
                            later.failure.ends_with("Temporary failure in name resolution"));
@@ -279,10 +280,10 @@ class DialerTest : public CppUnit::TestFixture {
       g_lookup.ends = false;
       g_lookup.cancelled = cancelled;
       const auto start = Clock::now();
-      const Dialed dialed = dial("slow.example:24", 100ms, soon());
+      const Dialled dialled = dial("slow.example:24", 100ms, soon());
       CPPUNIT_ASSERT(Clock::now() - start >= 100ms);
       CPPUNIT_ASSERT(Clock::now() - start < 30s);
-      check_failed(dialed, "inet:slow.example:24: look-up of slow.example timed out");
+      check_failed(dialled, "inet:slow.example:24: look-up of slow.example timed out");
     }
   }
 };

@@ -10,7 +10,7 @@ using namespace lmtpq;
 using namespace lmtpq::mailer;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-using Kind = Directory::Answer::Kind;
+using Kind = Directory::Result::Kind;
 
 namespace {
 
@@ -18,10 +18,10 @@ struct World {
   explicit World(DirectoryPool::Limits limits = {})
       : pool(directory.opener(), log, limits, [this] { return now.load(); }) {}
   std::string ask() {
-    const Directory::Answer answer = pool.search("f");
+    const Directory::Result result = pool.search("f");
     const char* kinds[] = {"found", "refused", "closed", "lost"};
-    return std::string(kinds[static_cast<int>(answer.kind)]) +
-           (answer.error.empty() ? "" : ": " + answer.error);
+    return std::string(kinds[static_cast<int>(result.kind)]) +
+           (result.error.empty() ? "" : ": " + result.error);
   }
   void later(milliseconds span) { now = now.load() + span; }
 

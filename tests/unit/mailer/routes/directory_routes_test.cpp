@@ -9,7 +9,7 @@ using namespace lmtpq;
 using namespace lmtpq::mailer;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-using Kind = Directory::Answer::Kind;
+using Kind = Directory::Result::Kind;
 
 namespace {
 

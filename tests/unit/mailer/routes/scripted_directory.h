@@ -26,7 +26,7 @@ class ScriptedDirectory {
   std::map<std::string, Entries> entries;  // by filter
   std::atomic<bool> refuses_connections = false;
   // How searches end.
-  std::atomic<Directory::Answer::Kind> kind = Directory::Answer::Kind::kFound;
+  std::atomic<Directory::Result::Kind> kind = Directory::Result::Kind::kFound;
   std::atomic<bool> throws = false;
   std::atomic<bool> opens_hang = false;
   std::atomic<bool> searches_hang = false;
@@ -56,20 +56,20 @@ class ScriptedDirectory {
     }
     ~Connection() override { --world_.connected; }
 
-    Answer search(const std::string& filter) override {
+    Result search(const std::string& filter) override {
       ++world_.searches;
       wait_while([&] { return world_.searches_hang || world_.searches < world_.together; });
       if (world_.throws) {
         throw std::runtime_error("out of memory");
       }
       if (generation_ != world_.generation_) {
-        return {Answer::Kind::kClosed, {}, "gone"};
+        return {Result::Kind::kClosed, {}, "gone"};
       }
-      if (world_.kind != Answer::Kind::kFound) {
+      if (world_.kind != Result::Kind::kFound) {
         return {world_.kind, {}, "said no"};
       }
       const auto found = world_.entries.find(filter);
-      return {Answer::Kind::kFound, found == world_.entries.end() ? Entries() : found->second, {}};
+      return {Result::Kind::kFound, found == world_.entries.end() ? Entries() : found->second, {}};
     }
 
    private:

@@ -147,11 +147,11 @@ class ConnectionPoolTest : public CppUnit::TestFixture {
                     Deadline::max());
     lease.give_back();
     CPPUNIT_ASSERT(!by_uses.pool().has_idle());
-    World by_age({.connections = 1, .age = milliseconds(1)});
-    lease = by_age.take();
-    by_age.later(milliseconds(2));
+    World by_lifetime({.connections = 1, .lifetime = milliseconds(1)});
+    lease = by_lifetime.take();
+    by_lifetime.later(milliseconds(2));
     lease.give_back();
-    CPPUNIT_ASSERT(!by_age.pool().has_idle());
+    CPPUNIT_ASSERT(!by_lifetime.pool().has_idle());
   }
 
   void idleConnectionsExpire() {
@@ -182,7 +182,7 @@ class ConnectionPoolTest : public CppUnit::TestFixture {
 
   void theWaitForAPlaceDoesNotShortenTheDial() {
     class Hasty : public Dialer {
-      Dialed dial(const Destination& destination, milliseconds, Deadline latest) override {
+      Dialled dial(const Destination& destination, milliseconds, Deadline latest) override {
         CPPUNIT_ASSERT(latest - Clock::now() > kGenerous / 2);
         return {nullptr, destination.text, "refused"};
       }
@@ -232,7 +232,7 @@ class ConnectionPoolTest : public CppUnit::TestFixture {
 
   // Connections that were made together are closed one after the other, give or take a tenth.
   void lifetimesAreStaggered() {
-    World world({.connections = 5, .age = milliseconds(1000)});
+    World world({.connections = 5, .lifetime = milliseconds(1000)});
     std::vector<Lease> leases;
     for (int i = 0; i < 5; ++i) {
       leases.push_back(world.take());

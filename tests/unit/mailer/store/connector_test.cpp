@@ -28,7 +28,7 @@ class CountedChannel : public ScriptedChannel {
 class PlaysDialer : public Dialer {
  public:
   explicit PlaysDialer(std::vector<Play> all) : plays(std::move(all)) {}
-  Dialed dial(const Destination& destination, std::chrono::milliseconds, Deadline) override {
+  Dialled dial(const Destination& destination, std::chrono::milliseconds, Deadline) override {
     seen_open.push_back(open_);
     return {std::make_unique<CountedChannel>(plays.at(seen_open.size() - 1), open_),
             destination.text,

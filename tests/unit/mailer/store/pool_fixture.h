@@ -43,7 +43,7 @@ class StoresDialer : public Dialer {
     bool cut = false;
   };
 
-  Dialed dial(const Destination& destination, std::chrono::milliseconds, Deadline) override {
+  Dialled dial(const Destination& destination, std::chrono::milliseconds, Deadline) override {
     const int dial = ++dials;
     std::this_thread::sleep_for(slowness);
     for (const Deadline latest = generous();

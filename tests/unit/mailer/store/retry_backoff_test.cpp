@@ -7,7 +7,7 @@ using lmtpq::mailer::RetryBackoff;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-using Attempt = RetryBackoff::Attempt;
+using Try = RetryBackoff::Try;
 
 class RetryBackoffTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(RetryBackoffTest);
@@ -33,7 +33,7 @@ class RetryBackoffTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(backoff.up());
     CPPUNIT_ASSERT(!backoff.blocks(start_));
     CPPUNIT_ASSERT(backoff.remaining(start_) == milliseconds(0));
-    CPPUNIT_ASSERT(backoff.begin() == Attempt::kNormal);
+    CPPUNIT_ASSERT(backoff.begin() == Try::kNormal);
     CPPUNIT_ASSERT(!backoff.blocks(start_));
   }
 
@@ -71,8 +71,8 @@ class RetryBackoffTest : public CppUnit::TestFixture {
     backoff.failed(backoff.begin(), start_);
     const Clock::time_point later = start_ + seconds(60);
     CPPUNIT_ASSERT(!backoff.blocks(later));
-    const Attempt probe = backoff.begin();
-    CPPUNIT_ASSERT(probe == Attempt::kProbe);
+    const Try probe = backoff.begin();
+    CPPUNIT_ASSERT(probe == Try::kProbe);
     CPPUNIT_ASSERT(backoff.blocks(later));
     CPPUNIT_ASSERT(backoff.remaining(later) == milliseconds(0));
     backoff.failed(probe, later);
@@ -95,9 +95,9 @@ class RetryBackoffTest : public CppUnit::TestFixture {
 
   void attemptsInProgressDoNotExtendTheDelay() {
     RetryBackoff backoff(seconds(1), seconds(30));
-    const Attempt first = backoff.begin();
-    const Attempt second = backoff.begin();
-    const Attempt third = backoff.begin();
+    const Try first = backoff.begin();
+    const Try second = backoff.begin();
+    const Try third = backoff.begin();
     backoff.failed(first, start_);
     backoff.failed(second, start_ + milliseconds(500));
     CPPUNIT_ASSERT(backoff.remaining(start_) == seconds(1));
@@ -107,8 +107,8 @@ class RetryBackoffTest : public CppUnit::TestFixture {
 
   void anEarlierAttemptThatSucceedsEndsTheBackoff() {
     RetryBackoff backoff(seconds(1), seconds(30));
-    const Attempt first = backoff.begin();
-    const Attempt second = backoff.begin();
+    const Try first = backoff.begin();
+    const Try second = backoff.begin();
     backoff.failed(first, start_);
     backoff.succeeded(second);
     CPPUNIT_ASSERT(backoff.up());
@@ -117,8 +117,8 @@ class RetryBackoffTest : public CppUnit::TestFixture {
 
   void anEarlierAttemptDoesNotEndTheProbe() {
     RetryBackoff backoff(seconds(1), seconds(30));
-    const Attempt first = backoff.begin();
-    const Attempt second = backoff.begin();
+    const Try first = backoff.begin();
+    const Try second = backoff.begin();
     backoff.failed(first, start_);
     const Clock::time_point later = start_ + seconds(1);
     backoff.begin();
@@ -142,7 +142,7 @@ class RetryBackoffTest : public CppUnit::TestFixture {
     backoff.abandoned(backoff.begin());
     CPPUNIT_ASSERT(backoff.up());
     backoff.failed(backoff.begin(), start_);
-    backoff.abandoned(Attempt::kNormal);
+    backoff.abandoned(Try::kNormal);
     CPPUNIT_ASSERT(!backoff.up());
     CPPUNIT_ASSERT(backoff.remaining(start_) == seconds(1));
   }

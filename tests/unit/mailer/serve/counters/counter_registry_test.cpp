@@ -129,7 +129,7 @@ class CounterRegistryTest : public CppUnit::TestFixture {
     registry.tag_judged("bad mac");
     registry.tag_judged("what nobody knows");
     registry.client_admitted();
-    registry.client_refused(Dismissal::kTooManyOfOne);
+    registry.client_refused(ClientRefusal::kTooManyOfOne);
     registry.reloaded(true);
     registry.reloaded(false);
     registry.reloaded(false);
