@@ -23,7 +23,7 @@ namespace lmtpq {
 namespace {
 
 constexpr std::size_t kMaxFile = 64 * 1024;
-constexpr std::size_t kLeastCapacity = 32;  // more than a string object holds without the heap
+constexpr std::size_t kMinCapacity = 32;  // more than a string object holds without the heap
 
 struct Close {
   void operator()(FILE* file) const { fclose(file); }
@@ -86,7 +86,7 @@ void check_file(const struct stat& file, const std::string& path, uid_t reader,
 
 Secret::Secret(std::string_view text) {
   if (!text.empty()) {
-    text_.reserve(std::max(text.size(), kLeastCapacity));
+    text_.reserve(std::max(text.size(), kMinCapacity));
     text_ = text;
   }
 }

@@ -62,7 +62,7 @@ Reader task(Task& into, Task meant) {
   };
 }
 
-Table program_options(Settings& s) {
+OptionTable program_options(Settings& s) {
   return under(
       "The program",
       {argv_only(value("config", "FILE", kDefaultConfigFile,
@@ -89,7 +89,7 @@ Table program_options(Settings& s) {
                                       {"tempfail", FailureAction::kTempfail}})))});
 }
 
-Table tag_options(Settings& s) {
+OptionTable tag_options(Settings& s) {
   return under(
       "Tags and trace ids",
       {value("tag-keys", "FILE", "",
@@ -111,7 +111,7 @@ Table tag_options(Settings& s) {
              clients(s.trusted_clients))});
 }
 
-Table explain_options(Settings& s) {
+OptionTable explain_options(Settings& s) {
   return under(
       "Explain a decision (the message is read from standard input)",
       {argv_only(value("explain", "", "", "print which rule matches, why, and the tag",
@@ -132,8 +132,8 @@ Table explain_options(Settings& s) {
 
 }  // namespace
 
-std::vector<Option> option_table(Settings& settings) {
-  Table table = program_options(settings);
+OptionTable option_table(Settings& settings) {
+  OptionTable table = program_options(settings);
   append(table, tag_options(settings));
   append(table, explain_options(settings));
   return table;

@@ -48,7 +48,7 @@ inline constexpr const char* kDefaultConfigFile = "/etc/lmtpq/milter.conf";
 inline constexpr const char* kDefaultSocket = "unix:/run/lmtpq/milter.sock";
 
 // The readers of the table write into `settings`, which must outlive it.
-std::vector<Option> option_table(Settings& settings);
+OptionTable option_table(Settings& settings);
 
 std::string help();
 

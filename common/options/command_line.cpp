@@ -15,7 +15,6 @@ namespace {
 namespace options = boost::program_options;
 namespace style = boost::program_options::command_line_style;
 using Arguments = std::vector<std::string>;
-using Table = std::vector<Option>;
 
 // Abbreviated names are not allowed: a new option could change what an old command line means.
 constexpr int kStyle = style::allow_long | style::long_allow_adjacent | style::long_allow_next |
@@ -27,7 +26,7 @@ std::string bare_value(const Option& option) {
   return option.argument.empty() && option.implicit.empty() ? "yes" : option.implicit;
 }
 
-options::options_description describe(const Table& table) {
+options::options_description describe(const OptionTable& table) {
   options::options_description described;
   for (const Option& option : table) {
     if (option.owner == OptionOwner::kOtherCommand) {
@@ -62,19 +61,19 @@ Arguments with_empty_values(Arguments arguments) {
 }
 
 // The dashes and the name of an option as written, for an error.
-std::string unknown_argument(const Table& table, const std::string& written) {
+std::string unknown_argument(const OptionTable& table, const std::string& written) {
   const bool is_long = written.starts_with("--");
   return is_long ? unknown_option(table, "--", written.substr(2, written.find('=') - 2))
                  : unknown_option(table, "-", written.substr(1, 1));
 }
 
-std::string syntax_error(const Table& table, const std::string& written) {
+std::string syntax_error(const OptionTable& table, const std::string& written) {
   const std::string name = written.substr(std::min(written.find_first_not_of('-'), written.size()));
   return find_option(table, name) == nullptr ? unknown_option(table, "--", name)
                                              : written + ": a value is missing";
 }
 
-std::vector<options::option> split(const Arguments& arguments, const Table& table) {
+std::vector<options::option> split(const Arguments& arguments, const OptionTable& table) {
   const options::options_description described = describe(table);
   try {
     return options::command_line_parser(with_empty_values(arguments))

@@ -52,7 +52,7 @@ std::string wrapped(const std::string& head, std::string_view text) {
 bool shown(const Option& option) { return option.owner == OptionOwner::kThisCommand; }
 
 // In the table's order; the advanced options come last.
-std::vector<std::string> headings_of(const std::vector<Option>& table) {
+std::vector<std::string> headings_of(const OptionTable& table) {
   std::vector<std::string> headings;
   for (const Option& option : table) {
     if (shown(option) &&

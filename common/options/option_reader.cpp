@@ -30,7 +30,7 @@ std::size_t distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-const Option* find_option(const std::vector<Option>& table, std::string_view name) {
+const Option* find_option(const OptionTable& table, std::string_view name) {
   for (const Option& option : table) {
     if (option.name == name) {
       return &option;
@@ -39,7 +39,7 @@ const Option* find_option(const std::vector<Option>& table, std::string_view nam
   return nullptr;
 }
 
-std::string unknown_option(const std::vector<Option>& table, const std::string& dashes,
+std::string unknown_option(const OptionTable& table, const std::string& dashes,
                            std::string_view name) {
   std::string text = "unknown option " + dashes + escaped(name);
   if (name.size() < 2 || name.size() > kMaxName) {
@@ -60,7 +60,7 @@ std::string unknown_option(const std::vector<Option>& table, const std::string& 
   return nearest == nullptr ? text : text + "; did you mean " + dashes + nearest->name + "?";
 }
 
-OptionReader::OptionReader(std::vector<Option> table, std::vector<std::string> free_prefixes)
+OptionReader::OptionReader(OptionTable table, std::vector<std::string> free_prefixes)
     : table_(std::move(table)), free_prefixes_(std::move(free_prefixes)) {}
 
 const OptionReader::Given* OptionReader::last_given(const Givens& givens, std::string_view name) {
@@ -135,7 +135,7 @@ std::vector<FreeSection> OptionReader::free_sections(std::string_view prefix) co
 }
 
 OptionReader::Effective OptionReader::apply_section(const FreeSection& section,
-                                                    const std::vector<Option>& table) const {
+                                                    const OptionTable& table) const {
   Givens lines;
   for (const FreeSection::Line& line : section.lines) {
     if (find_option(table, line.name) == nullptr) {

@@ -49,6 +49,8 @@ struct Option {
   std::function<void(std::string_view)> read;
 };
 
+using OptionTable = std::vector<Option>;
+
 inline constexpr const char* kAdvancedHeading = "Advanced (few sites need these)";
 
 // A section of the file with a name that the admin chose, such as `[rule.NAME]`, and its lines as
@@ -69,7 +71,7 @@ class OptionReader {
  public:
   // Sections whose name begins with one of `free_prefixes` ("rule.") are not looked up in the table
   // but collected.
-  explicit OptionReader(std::vector<Option> table, std::vector<std::string> free_prefixes = {});
+  explicit OptionReader(OptionTable table, std::vector<std::string> free_prefixes = {});
 
   // Reads argv (without the program's name and subcommand) and returns the operands in order.
   // Accepts `-Qalways`, `-Q=always`, `--ignore-quota=always` and a bare `-Q`; `--` ends the
@@ -97,7 +99,7 @@ class OptionReader {
   // Applies a free section to `table`, whose options are also options of this OptionReader. Order
   // of precedence: command line, section, file outside of sections, default. A name that is not in
   // `table` is an error. Returns what was applied, as effective() does.
-  Effective apply_section(const FreeSection& section, const std::vector<Option>& table) const;
+  Effective apply_section(const FreeSection& section, const OptionTable& table) const;
 
   // In the file's order; no two have the same name and prefix.
   const std::vector<FreeSection>& free_sections() const { return free_sections_; }
@@ -124,7 +126,7 @@ class OptionReader {
   std::optional<Given> given(const Option& option, const Givens& section) const;
   static void read(const Option& option, const Given& given);
 
-  std::vector<Option> table_;
+  OptionTable table_;
   std::vector<std::string> free_prefixes_;
   std::vector<FreeSection> free_sections_;
   Givens from_file_;
@@ -133,11 +135,11 @@ class OptionReader {
 };
 
 // nullptr: the table has no option of this name.
-const Option* find_option(const std::vector<Option>& table, std::string_view name);
+const Option* find_option(const OptionTable& table, std::string_view name);
 
 // The error text for a name that is not in the table, with the most similar one that is. `dashes`
 // are those of the command line; empty: the name is from a file.
-std::string unknown_option(const std::vector<Option>& table, const std::string& dashes,
+std::string unknown_option(const OptionTable& table, const std::string& dashes,
                            std::string_view name);
 
 // Text of values. All throw ConfigError with what was expected.

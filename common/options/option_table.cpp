@@ -85,7 +85,7 @@ Option argv_or_section(Option option) {
   return option;
 }
 
-Table of_another_command(Table options) {
+OptionTable of_another_command(OptionTable options) {
   for (Option& option : options) {
     option.owner = OptionOwner::kOtherCommand;
   }
@@ -102,7 +102,7 @@ Option bare_means(const char* implicit, Option option) {
   return option;
 }
 
-Table under(const char* heading, Table options) {
+OptionTable under(const char* heading, OptionTable options) {
   for (Option& option : options) {
     if (option.heading.empty()) {
       option.heading = heading;
@@ -111,7 +111,7 @@ Table under(const char* heading, Table options) {
   return options;
 }
 
-void append(Table& table, Table more) {
+void append(OptionTable& table, OptionTable more) {
   table.insert(table.end(), std::make_move_iterator(more.begin()),
                std::make_move_iterator(more.end()));
 }

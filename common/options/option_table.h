@@ -15,7 +15,6 @@
 namespace lmtpq {
 
 using Reader = std::function<void(std::string_view)>;
-using Table = std::vector<Option>;
 
 namespace reader {
 
@@ -68,10 +67,10 @@ Option with_letter(char letter, Option option);
 Option argv_only(Option option);
 Option argv_or_section(Option option);
 // For options that this command only has to accept in the shared file.
-Table of_another_command(Table options);
+OptionTable of_another_command(OptionTable options);
 Option advanced(Option option);  // listed at the end of --help
 Option bare_means(const char* implicit, Option option);
-Table under(const char* heading, Table options);  // options that are advanced stay so
-void append(Table& table, Table more);
+OptionTable under(const char* heading, OptionTable options);  // options that are advanced stay so
+void append(OptionTable& table, OptionTable more);
 
 }  // namespace lmtpq

@@ -51,7 +51,7 @@ std::optional<Key> parse_line(std::string_view line, const std::string& place) {
   const std::size_t size = decoded->size();
   Key key(std::string(id), std::move(*decoded));
   wipe(*decoded);  // a move copies short strings
-  if (size < Key::kLeastSecret || size > Key::kMostSecret) {
+  if (size < Key::kMinSecret || size > Key::kMaxSecret) {
     throw ConfigError(place + "the secret has " + std::to_string(size) +
                       " bytes; expected 16 to 64, as lmtpq keygen makes it");
   }

@@ -16,9 +16,9 @@ namespace lmtpq {
 
 class Key {
  public:
-  static constexpr std::size_t kMaxId = 64;        // of A-Z a-z 0-9 . _ -
-  static constexpr std::size_t kLeastSecret = 16;  // bytes; keygen makes 32
-  static constexpr std::size_t kMostSecret = 64;
+  static constexpr std::size_t kMaxId = 64;      // of A-Z a-z 0-9 . _ -
+  static constexpr std::size_t kMinSecret = 16;  // bytes; keygen makes 32
+  static constexpr std::size_t kMaxSecret = 64;
 
   Key(std::string id, std::string secret);
 

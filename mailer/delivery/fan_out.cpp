@@ -105,7 +105,7 @@ DeliveryResult FanOut::deliver_groups(const DeliveryRequest& request) const {
         groups[i].failure = std::current_exception();
       }
     };
-    run_blocking([&] { run_parallel(groups.size(), kMostAtOnce, deliver_one); });
+    run_blocking([&] { run_parallel(groups.size(), kMaxAtOnce, deliver_one); });
   }
   collect(groups, all);
   return all;

@@ -4,7 +4,7 @@
 // agent as a separate message, several at once. The result has one outcome for each recipient in
 // the envelope's order.
 //
-// May be used by several threads. A message with several groups uses up to kMostAtOnce threads,
+// May be used by several threads. A message with several groups uses up to kMaxAtOnce threads,
 // which end before deliver() returns; where no thread can be had, the groups follow each other.
 // An exception from one group is a temporary outcome for the recipients of that group alone.
 #pragma once
@@ -19,7 +19,7 @@ namespace lmtpq::mailer {
 
 class FanOut : public DeliveryAgent {
  public:
-  static constexpr std::size_t kMostAtOnce = 16;
+  static constexpr std::size_t kMaxAtOnce = 16;
 
   // Without routes (nullptr) every message goes to `agent` as it is.
   FanOut(Routes* routes, DeliveryAgent& agent) : routes_(routes), agent_(agent) {}

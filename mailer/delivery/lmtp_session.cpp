@@ -9,7 +9,7 @@ namespace {
 // Some commands are shorter than their replies, so a client that pipelines without reading could
 // make us buffer without limit. Output is written before it exceeds this much plus the replies to
 // one kPiece of input.
-constexpr std::size_t kMostOutput = 16 * 1024;
+constexpr std::size_t kMaxOutput = 16 * 1024;
 constexpr std::size_t kPiece = 4 * 1024;
 
 // How long a client that got a reply to LHLO or RSET may take to send MAIL although we stop.
@@ -75,7 +75,7 @@ bool LmtpSession::next_input() {
       return false;
     }
     rest_ = input_;
-  } else if (server_.output().size() >= kMostOutput && !flush()) {
+  } else if (server_.output().size() >= kMaxOutput && !flush()) {
     return false;
   }
   const bool commands = server_.state() != ServerState::kData;

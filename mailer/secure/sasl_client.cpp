@@ -28,7 +28,7 @@ constexpr sasl_ssf_t kMaxLayerBits = 256;
 constexpr std::size_t kMaxChallenge = 64 * 1024;  // GSSAPI's are the longest, several KiB
 constexpr int kMaxSteps = 20;
 constexpr std::size_t kMaxWords = 300;
-constexpr std::uint64_t kLeastIterations = 4096;  // RFC 7677 section 4
+constexpr std::uint64_t kMinIterations = 4096;  // RFC 7677 section 4
 constexpr const char* kDigest = "DIGEST-MD5";
 
 template <typename Function>
@@ -123,7 +123,7 @@ bool cheap_to_guess(std::string_view challenge) {
   const std::string_view digits = challenge.substr(at + 3, challenge.find(',', at + 3) - (at + 3));
   std::uint64_t count = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), count);
-  return error != std::errc() || end != digits.data() + digits.size() || count < kLeastIterations;
+  return error != std::errc() || end != digits.data() + digits.size() || count < kMinIterations;
 }
 
 // libsasl2 tells the server about channel binding only if it chose the mechanism itself, among
@@ -285,7 +285,7 @@ std::optional<std::string> SaslClient::answer(std::string_view challenge) {
     return std::nullopt;
   }
   if (mechanism_.starts_with("SCRAM-") && cheap_to_guess(challenge)) {
-    fail("the store asks for fewer than " + std::to_string(kLeastIterations) + " iterations in " +
+    fail("the store asks for fewer than " + std::to_string(kMinIterations) + " iterations in " +
          mechanism_);
     return std::nullopt;
   }

@@ -11,7 +11,7 @@
 namespace lmtpq::mailer {
 namespace {
 
-constexpr std::size_t kMostAtOnce = 64 * 1024;
+constexpr std::size_t kMaxAtOnce = 64 * 1024;
 constexpr std::size_t kLengthSize = 4;
 
 std::string layer_failure(sasl_conn* connection, const char* what) {
@@ -34,7 +34,7 @@ std::optional<std::size_t> SaslLayer::seal(std::string_view plain, std::string& 
     return std::nullopt;
   }
   const std::size_t size =
-      std::min({plain.size(), std::size_t{*static_cast<const unsigned*>(most)}, kMostAtOnce});
+      std::min({plain.size(), std::size_t{*static_cast<const unsigned*>(most)}, kMaxAtOnce});
   const char* record = nullptr;
   unsigned length = 0;
   if (sasl_encode(connection_, plain.data(), static_cast<unsigned>(size), &record, &length) !=

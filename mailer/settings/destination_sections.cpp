@@ -86,7 +86,7 @@ const Section* first_that(const std::vector<Claim>& claims, Fits fits) {
 StoreSettings settings_of(const OptionReader& config, const FreeSection& section,
                           OptionReader::Effective* effective = nullptr) {
   StoreSettings settings;
-  Table table = store_option_table(settings);
+  OptionTable table = store_option_table(settings);
   append(table, pool_option_table(settings.pool));
   OptionReader::Effective applied = config.apply_section(section, table);
   if (effective != nullptr) {

@@ -93,8 +93,8 @@ std::vector<Destination> take_addresses(FreeSection& section) {
 // The settings of one listener: its section overrides what is above the sections.
 void load_listener(const OptionReader& config, const FreeSection& section,
                    const std::vector<Destination>& operands, Settings& settings) {
-  const Table of_listeners = listener_table(settings);
-  Table others = option_table(Command::kServe, settings);
+  const OptionTable of_listeners = listener_table(settings);
+  OptionTable others = option_table(Command::kServe, settings);
   std::erase_if(others, [&](const Option& option) {
     return std::any_of(of_listeners.begin(), of_listeners.end(),
                        [&](const Option& one) { return one.name == option.name; });

@@ -47,14 +47,14 @@ Reader filter(std::string& into) {
   return [&into](std::string_view text) { into = LdapFilter(text).text(); };
 }
 
-Table file_options(RouteSettings& s) {
+OptionTable file_options(RouteSettings& s) {
   return under("Routes", {value("route-file", "FILE", "",
                                 "file of recipients and their stores, with lines of PATTERN DEST[, "
                                 "DEST...]; loaded again when it changes",
                                 reader::absolute_path(s.file))});
 }
 
-Table directory_options(DirectorySettings& d) {
+OptionTable directory_options(DirectorySettings& d) {
   return under(
       "Routes",
       {value("route-ldap", "URIS", "",
@@ -97,8 +97,8 @@ Table directory_options(DirectorySettings& d) {
 
 }  // namespace
 
-std::vector<Option> route_option_table(RouteSettings& settings) {
-  Table table;
+OptionTable route_option_table(RouteSettings& settings) {
+  OptionTable table;
   append(table, file_options(settings));
   append(table, directory_options(settings.directory));
   return table;

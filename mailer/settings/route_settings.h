@@ -37,7 +37,7 @@ struct RouteSettings {
 };
 
 // The table; its readers write into `settings`, which must outlive it.
-std::vector<Option> route_option_table(RouteSettings& settings);
+OptionTable route_option_table(RouteSettings& settings);
 
 // Checks that span several options; throws ConfigError.
 void check(const RouteSettings& settings);

@@ -41,7 +41,7 @@ Reader metrics_address(std::string& into) {
   };
 }
 
-Table limit_options(ServeSettings& s) {
+OptionTable limit_options(ServeSettings& s) {
   return under(
       "Limits",
       {value("max-clients", "N", "5000", "maximum number of clients; more are refused with 421",
@@ -65,7 +65,7 @@ Table limit_options(ServeSettings& s) {
 
 }  // namespace
 
-std::vector<Option> listener_option_table(ListenerOptions& s) {
+OptionTable listener_option_table(ListenerOptions& s) {
   return under(
       "The listener",
       {value("listen-mode", "MODE", "0660", "mode of a unix socket", mode(s.mode)),
@@ -84,8 +84,8 @@ std::vector<Option> listener_option_table(ListenerOptions& s) {
              reader::boolean(s.offers_pipelining))});
 }
 
-std::vector<Option> serve_option_table(ServeSettings& s) {
-  Table table = under(
+OptionTable serve_option_table(ServeSettings& s) {
+  OptionTable table = under(
       "The daemon",
       {value("listen", "ADDRESS", "",
              "listen on unix:PATH or inet:HOST[:PORT]; several with commas; more in sections "

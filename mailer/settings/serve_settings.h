@@ -52,7 +52,7 @@ inline constexpr const char* kDefaultControl = "/run/lmtpq/control";
 inline constexpr const char* kListenerPrefix = "listener.";
 
 // The tables; their readers write into `settings`, which must outlive them.
-std::vector<Option> listener_option_table(ListenerOptions& settings);
-std::vector<Option> serve_option_table(ServeSettings& settings);
+OptionTable listener_option_table(ListenerOptions& settings);
+OptionTable serve_option_table(ServeSettings& settings);
 
 }  // namespace lmtpq::mailer

@@ -19,7 +19,7 @@ Reader trace_id(TraceId& into) {
   };
 }
 
-Table delivery_options(Settings& s) {
+OptionTable delivery_options(Settings& s) {
   return under(
       "Messages",
       {bare_means(
@@ -62,7 +62,7 @@ Table delivery_options(Settings& s) {
                       reader::number(s.line_limit, 72, 1'000'000)))});
 }
 
-Table destination_options(Settings& s) {
+OptionTable destination_options(Settings& s) {
   return under("The store",
                {with_letter('d', value("destination", "DEST", "",
                                        "deliver to unix:PATH or inet:HOST[:PORT]; several with "
@@ -70,7 +70,7 @@ Table destination_options(Settings& s) {
                                        destinations(s.destinations)))});
 }
 
-Table time_options(Timeouts& t) {
+OptionTable time_options(Timeouts& t) {
   return under(
       "Time (a number and s, m, h, d or w)",
       {value("idle-timeout", "TIME", "60s", "close a store connection after this long without use",
@@ -84,7 +84,7 @@ Table time_options(Timeouts& t) {
              reader::positive_duration(t.mta))});
 }
 
-Table process_options(Settings& s) {
+OptionTable process_options(Settings& s) {
   return under(
       "The process",
       {argv_only(value("config", "FILE", kDefaultConfigFile,
@@ -110,8 +110,8 @@ Table process_options(Settings& s) {
 
 }  // namespace
 
-std::vector<Option> option_table(Command command, Settings& settings) {
-  Table table;
+OptionTable option_table(Command command, Settings& settings) {
+  OptionTable table;
   if (command == Command::kDeliver) {
     append(table, under("The envelope",
                         {argv_only(with_letter('f', value("sender", "ADDRESS", "",
@@ -139,7 +139,7 @@ std::vector<Option> option_table(Command command, Settings& settings) {
   append(table, store_option_table(settings.store_defaults));
   append(table, time_options(settings.timeouts));
   append(table, process_options(settings));
-  Table daemon = pool_option_table(settings.store_defaults.pool);
+  OptionTable daemon = pool_option_table(settings.store_defaults.pool);
   append(daemon, route_option_table(settings.routes));
   if (command != Command::kServe) {
     append(daemon, serve_option_table(settings.serve));
@@ -150,8 +150,8 @@ std::vector<Option> option_table(Command command, Settings& settings) {
   return table;
 }
 
-std::vector<Option> listener_table(Settings& settings) {
-  Table table = listener_option_table(settings.serve.listener);
+OptionTable listener_table(Settings& settings) {
+  OptionTable table = listener_option_table(settings.serve.listener);
   append(table, delivery_options(settings));
   append(table, destination_options(settings));
   return table;

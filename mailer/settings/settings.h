@@ -81,8 +81,8 @@ inline constexpr const char* kDefaultConfigFile = "/etc/lmtpq/lmtpq.conf";
 enum class Command { kRelay, kDeliver, kProbe, kServe };
 
 // The table; its readers write into `settings`, which must outlive it.
-std::vector<Option> option_table(Command command, Settings& settings);
+OptionTable option_table(Command command, Settings& settings);
 // The options that a `[listener.NAME]` section may set.
-std::vector<Option> listener_table(Settings& settings);
+OptionTable listener_table(Settings& settings);
 
 }  // namespace lmtpq::mailer

@@ -111,7 +111,7 @@ Reader security(unsigned& into) {
   };
 }
 
-Table connection_options(StoreSettings& s) {
+OptionTable connection_options(StoreSettings& s) {
   return under(
       "The store",
       {value("hostname", "NAME", "",
@@ -133,7 +133,7 @@ Table connection_options(StoreSettings& s) {
                       reader::boolean(s.chunking)))});
 }
 
-Table tls_options(TlsSettings& t) {
+OptionTable tls_options(TlsSettings& t) {
   return under(
       "TLS to the store",
       {value("tls", "LEVEL", "may",
@@ -171,7 +171,7 @@ Table tls_options(TlsSettings& t) {
                       reader::text(t.ciphers)))});
 }
 
-Table auth_options(AuthSettings& a) {
+OptionTable auth_options(AuthSettings& a) {
   return under(
       "Login at the store",
       {value("auth-user", "USER", "",
@@ -202,7 +202,7 @@ Table auth_options(AuthSettings& a) {
                                               {"none", "none"}})))});
 }
 
-Table time_options(StoreSettings& s) {
+OptionTable time_options(StoreSettings& s) {
   StoreTimeouts& t = s.timeouts;
   return under(
       "Time (a number and s, m, h, d or w)",
@@ -240,7 +240,7 @@ Table time_options(StoreSettings& s) {
 
 }  // namespace
 
-std::vector<Option> pool_option_table(PoolSettings& s) {
+OptionTable pool_option_table(PoolSettings& s) {
   return under(
       "The connections to a store",
       {value("connections", "N", "20", "maximum number of connections to one store",
@@ -264,9 +264,9 @@ std::vector<Option> pool_option_table(PoolSettings& s) {
              reader::number(s.weight, 1, 1000))});
 }
 
-std::vector<Option> store_option_table(StoreSettings& settings) {
+OptionTable store_option_table(StoreSettings& settings) {
   settings.hostname = system_hostname();
-  Table table;
+  OptionTable table;
   append(table, connection_options(settings));
   append(table, tls_options(settings.tls));
   append(table, auth_options(settings.auth));

@@ -68,8 +68,8 @@ struct Store {
 };
 
 // The tables; their readers write into `settings`, which must outlive them.
-std::vector<Option> store_option_table(StoreSettings& settings);
-std::vector<Option> pool_option_table(PoolSettings& settings);
+OptionTable store_option_table(StoreSettings& settings);
+OptionTable pool_option_table(PoolSettings& settings);
 
 // Whether a connection to one can be used for the other: the same DEST, settings and login.
 bool same_store(const Store& one, const Store& other);

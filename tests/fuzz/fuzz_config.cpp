@@ -10,9 +10,10 @@ namespace {
 
 using lmtpq::Option;
 using lmtpq::OptionReader;
+using lmtpq::OptionTable;
 
 OptionReader make_config() {
-  std::vector<Option> table(4);
+  OptionTable table(4);
   table[0].letter = 'Q';
   table[0].name = "ignore-quota";
   table[0].argument = "WHEN";

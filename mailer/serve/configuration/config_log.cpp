@@ -49,7 +49,7 @@ Record record_of(const ListenerSettings& listener) {
 // Has no secrets: only the names of their files are options.
 Record record_of(const Store& store) {
   StoreSettings settings;
-  Table table = store_option_table(settings);
+  OptionTable table = store_option_table(settings);
   append(table, pool_option_table(settings.pool));
   Record made("store-settings");
   made.add("destination", store.destination.text);

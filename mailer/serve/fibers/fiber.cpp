@@ -18,7 +18,7 @@ namespace {
 
 namespace context = boost::context;
 
-constexpr std::size_t kMostKept = 256;  // stacks
+constexpr std::size_t kMaxKept = 256;  // stacks
 
 void* new_name() {
 #if defined(__SANITIZE_THREAD__)
@@ -90,7 +90,7 @@ context::stack_context FiberStacks::take() {
 void FiberStacks::give_back(context::stack_context stack) {
   {
     const std::lock_guard lock(mutex_);
-    if (free_.size() < kMostKept) {
+    if (free_.size() < kMaxKept) {
       free_.push_back(stack);
       return;
     }

@@ -12,7 +12,7 @@ namespace lmtpq::mailer {
 namespace {
 
 constexpr std::size_t kEvents = 256;
-constexpr int kMostExchanges = 32;  // without a wait, before other fibers run
+constexpr int kMaxExchanges = 32;  // without a wait, before other fibers run
 constexpr std::size_t kFewTimers = 1024;
 constexpr std::uint64_t kWakeup = ~std::uint64_t{0};
 
@@ -255,7 +255,7 @@ void Reactor::sleep(Deadline deadline) { leave(State::kSleeping, deadline); }
 Scheduler::Sleeper Reactor::self() { return {this, running_->id}; }
 
 void Reactor::pace() {
-  if (++running_->exchanges >= kMostExchanges) {
+  if (++running_->exchanges >= kMaxExchanges) {
     Task& task = *running_;
     ready_.push_back(&task);
     leave(State::kReady, Deadline::max());

@@ -11,7 +11,7 @@
 namespace lmtpq::mailer {
 namespace {
 
-constexpr int kMostEntries = 8;  // more than one is already an error of the directory
+constexpr int kMaxEntries = 8;  // more than one is already an error of the directory
 
 struct FreeMessage {
   void operator()(LDAPMessage* message) const { ldap_msgfree(message); }
@@ -74,7 +74,7 @@ class LdapDirectory : public Directory {
     LDAPMessage* found = nullptr;
     const int code =
         ldap_search_ext_s(handle_, settings_.base.c_str(), LDAP_SCOPE_SUBTREE, filter.c_str(),
-                          attributes, 0, nullptr, nullptr, &patience, kMostEntries, &found);
+                          attributes, 0, nullptr, nullptr, &patience, kMaxEntries, &found);
     const Message owned(found);
     if (code != LDAP_SUCCESS) {
       return {kind_of(code), {}, words_of(handle_, code)};

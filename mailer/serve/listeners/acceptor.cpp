@@ -11,8 +11,8 @@
 namespace lmtpq::mailer {
 namespace {
 
-constexpr int kMostAtOnce = 64;  // clients of one socket before the other sockets are checked
-constexpr int kPause = 100;      // milliseconds, when no descriptor is free
+constexpr int kMaxAtOnce = 64;  // clients of one socket before the other sockets are checked
+constexpr int kPause = 100;     // milliseconds, when no descriptor is free
 
 }  // namespace
 
@@ -80,7 +80,7 @@ void Acceptor::run() {
 }
 
 void Acceptor::accept_all(const ListeningSocket& socket) {
-  for (int i = 0; i < kMostAtOnce; ++i) {
+  for (int i = 0; i < kMaxAtOnce; ++i) {
     Client client;
     Descriptor accepted = socket.accept(client);
     if (!accepted.valid()) {

@@ -23,7 +23,7 @@
 namespace lmtpq::mailer {
 namespace {
 
-constexpr std::size_t kMostAnswer = 4 * 1024 * 1024;  // a daemon's has about 100 KiB at most
+constexpr std::size_t kMaxAnswer = 4 * 1024 * 1024;  // a daemon's has about 100 KiB at most
 constexpr std::chrono::seconds kTimeout{5};
 
 volatile sig_atomic_t end_asked = 0;
@@ -62,7 +62,7 @@ std::string ask(const std::string& path) {
       throw std::runtime_error(std::strerror(errno));
     }
     answer.append(piece.data(), static_cast<std::size_t>(std::max<ssize_t>(length, 0)));
-    if (answer.size() > kMostAnswer) {
+    if (answer.size() > kMaxAnswer) {
       throw std::runtime_error("the answer is too long");
     }
   }

@@ -12,7 +12,7 @@ namespace {
 std::map<std::string, std::string> g_read;
 
 OptionReader make_config(std::vector<std::string> free_prefixes = {"rule."}) {
-  std::vector<Option> table;
+  OptionTable table;
   for (const char* const name : {"to", "tag.keys"}) {
     Option option;
     option.name = name;

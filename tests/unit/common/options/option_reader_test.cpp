@@ -13,6 +13,7 @@
 using lmtpq::ConfigError;
 using lmtpq::Option;
 using lmtpq::OptionReader;
+using lmtpq::OptionTable;
 
 namespace {
 
@@ -36,13 +37,13 @@ Option option(char letter, const std::string& name, const std::string& argument,
 }
 
 OptionReader make_config() {
-  std::vector<Option> table = {option('Q', "ignore-quota", "WHEN", "tagged", "always"),
-                               option('d', "to", "DEST"),
-                               option('f', "from", "SENDER"),
-                               option('\0', "connect-timeout", "TIME", "30s"),
-                               option('v', "verbose", ""),
-                               option('\0', "config", "FILE"),
-                               option('\0', "tag.keys", "FILE")};
+  OptionTable table = {option('Q', "ignore-quota", "WHEN", "tagged", "always"),
+                       option('d', "to", "DEST"),
+                       option('f', "from", "SENDER"),
+                       option('\0', "connect-timeout", "TIME", "30s"),
+                       option('v', "verbose", ""),
+                       option('\0', "config", "FILE"),
+                       option('\0', "tag.keys", "FILE")};
   table[0].read = [](std::string_view text) {
     if (text != "always" && text != "tagged" && text != "never") {
       throw ConfigError("expected one of always, tagged, never");
@@ -366,9 +367,9 @@ class OptionReaderTest : public ScratchFileFixture {
   }
 
   void helpShowsEveryOptionWithin80Columns() {
-    std::vector<Option> table = {option('Q', "ignore-quota", "WHEN", "tagged", "always"),
-                                 option('\0', "an-option-with-a-rather-long-name", "VALUE"),
-                                 option('v', "verbose", "", "no"), option('\0', "wide", "X", "1")};
+    OptionTable table = {option('Q', "ignore-quota", "WHEN", "tagged", "always"),
+                         option('\0', "an-option-with-a-rather-long-name", "VALUE"),
+                         option('v', "verbose", "", "no"), option('\0', "wide", "X", "1")};
     table[1].heading = "Other";
     table[3].help = "One long sentence that goes on and on until no line of a terminal holds it";
     const std::string expected =

@@ -158,7 +158,8 @@ class OptionTableTest : public CppUnit::TestFixture {
   }
 
   void tablesKeepTheirOrder() {
-    Table table = under("One", {value("a", "", "", "", nullptr), value("b", "", "", "", nullptr)});
+    OptionTable table =
+        under("One", {value("a", "", "", "", nullptr), value("b", "", "", "", nullptr)});
     append(table, under("Two", {value("c", "", "", "", nullptr)}));
     append(table, {});
     std::string seen;
@@ -169,7 +170,7 @@ class OptionTableTest : public CppUnit::TestFixture {
   }
 
   void advancedOptionsComeLastInTheHelp() {
-    Table table = under(
+    OptionTable table = under(
         "One", {advanced(value("rare", "N", "", "b", nullptr)), value("a", "", "", "c", nullptr)});
     append(table, under("Two", {value("d", "", "", "e", nullptr)}));
     const std::string help = OptionReader(table).help();

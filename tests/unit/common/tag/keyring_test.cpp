@@ -155,7 +155,7 @@ class KeyringTest : public CppUnit::TestFixture {
     }
     for (const std::size_t size : {1U, 15U, 16U, 17U, 32U, 63U, 64U, 65U, 4096U}) {
       const std::string said = error_of("a " + lmtpq::base64(std::string(size, 's')));
-      const bool good = size >= Key::kLeastSecret && size <= Key::kMostSecret;
+      const bool good = size >= Key::kMinSecret && size <= Key::kMaxSecret;
       CPPUNIT_ASSERT_EQUAL_MESSAGE(said, good, said == "no error");
       CPPUNIT_ASSERT(good || said.find(std::to_string(size) + " bytes") != std::string::npos);
     }

@@ -242,14 +242,14 @@ class FanOutTest : public CppUnit::TestFixture {
   void groupsAreDeliveredInParallelUpToALimit() {
     std::vector<std::string> recipients;
     std::vector<std::string> expected;
-    for (std::size_t i = 0; i < 3 * FanOut::kMostAtOnce; ++i) {
+    for (std::size_t i = 0; i < 3 * FanOut::kMaxAtOnce; ++i) {
       recipients.push_back("u@s" + std::to_string(i));
       expected.push_back("550 5.0.0 " + recipients.back() + " at s" + std::to_string(i));
     }
     World world(recipients);
-    world.agent.wanted_at_once = static_cast<int>(FanOut::kMostAtOnce);
+    world.agent.wanted_at_once = static_cast<int>(FanOut::kMaxAtOnce);
     same(expected, world.deliver());
-    CPPUNIT_ASSERT_EQUAL(static_cast<int>(FanOut::kMostAtOnce), world.agent.most_at_once.load());
+    CPPUNIT_ASSERT_EQUAL(static_cast<int>(FanOut::kMaxAtOnce), world.agent.most_at_once.load());
     CPPUNIT_ASSERT(world.agent.threads.contains(std::this_thread::get_id()));
     // The client's timeout runs from the same moment for groups that waited for others.
     CPPUNIT_ASSERT_EQUAL(std::size_t{1}, world.agent.completes.size());

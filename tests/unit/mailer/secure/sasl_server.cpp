@@ -12,7 +12,7 @@
 namespace lmtpq::mailer {
 namespace {
 
-constexpr int kMostSteps = 50;
+constexpr int kMaxSteps = 50;
 
 int look_up(void*, sasl_server_params_t* parameters, unsigned, const char* user, unsigned length) {
   const std::string_view whole(user, length);
@@ -190,7 +190,7 @@ SaslTalk exchange(SaslClient& client, SaslServer& server) {
   SaslTalk made;
   made.said.push_back(client.initial().value_or(""));
   auto verdict = server.begin(client.mechanism(), client.initial());
-  for (int step = 0; verdict == SaslServer::Verdict::kChallenge && step < kMostSteps; ++step) {
+  for (int step = 0; verdict == SaslServer::Verdict::kChallenge && step < kMaxSteps; ++step) {
     const auto answer = client.answer(server.challenge());
     if (!answer) {
       return made;
