@@ -68,11 +68,11 @@ LINK    = $(CXX) -pie $(NEEDED_LDFLAGS) $(CXXFLAGS) $(LDFLAGS)
 
 # folders.txt lists the folders of the product in their order; no other folder is compiled, and an
 # include that climbs stops the build.
-ROOMS       := $(shell awk '$$1 ~ /^[0-9]+$$/ {print $$2}' folders.txt)
-SERVE_ROOMS := $(filter mailer/serve mailer/serve/%,$(ROOMS))
-MAILER_ROOMS := $(filter-out $(SERVE_ROOMS) mailer/secure,$(filter mailer mailer/%,$(ROOMS)))
-MILTER_ROOMS := $(filter milter milter/%,$(ROOMS))
-COMMON_ROOMS := $(filter common common/%,$(ROOMS))
+FOLDERS        := $(shell awk '$$1 ~ /^[0-9]+$$/ {print $$2}' folders.txt)
+SERVE_FOLDERS  := $(filter mailer/serve mailer/serve/%,$(FOLDERS))
+MAILER_FOLDERS := $(filter-out $(SERVE_FOLDERS) mailer/secure,$(filter mailer mailer/%,$(FOLDERS)))
+MILTER_FOLDERS := $(filter milter milter/%,$(FOLDERS))
+COMMON_FOLDERS := $(filter common common/%,$(FOLDERS))
 
 # For each feature the files that need its library, and the one that takes their place without it.
 LDAP_SOURCES       := $(filter-out %/no_ldap.cpp,$(wildcard mailer/serve/ldap/*.cpp))
@@ -88,17 +88,17 @@ LEFT_OUT := $(foreach feature,$(FEATURES),$(if $(call without,$(feature)),$($(fe
 all_sources = $(sort $(wildcard $(1)/*.cpp))
 sources     = $(filter-out $(LEFT_OUT),$(all_sources))
 objects     = $(patsubst %.cpp,$(BUILD)/%.o,$(sources))
-in_rooms    = $(foreach room,$(1),$(call objects,$(room)))
+in_folders  = $(foreach folder,$(1),$(call objects,$(folder)))
 
-COMMON_OBJECTS := $(call in_rooms,$(COMMON_ROOMS))
-MAILER_OBJECTS := $(filter-out $(BUILD)/mailer/main.o,$(call in_rooms,$(MAILER_ROOMS)))
+COMMON_OBJECTS := $(call in_folders,$(COMMON_FOLDERS))
+MAILER_OBJECTS := $(filter-out $(BUILD)/mailer/main.o,$(call in_folders,$(MAILER_FOLDERS)))
 # `lmtpq serve` becomes lmtpq-serve: what that links would make every other start slower.
-SERVE_OBJECTS  := $(filter-out $(BUILD)/mailer/serve/main.o,$(call in_rooms,$(SERVE_ROOMS)))
-MILTER_OBJECTS := $(filter-out $(BUILD)/milter/main.o,$(call in_rooms,$(MILTER_ROOMS)))
+SERVE_OBJECTS  := $(filter-out $(BUILD)/mailer/serve/main.o,$(call in_folders,$(SERVE_FOLDERS)))
+MILTER_OBJECTS := $(filter-out $(BUILD)/milter/main.o,$(call in_folders,$(MILTER_FOLDERS)))
 LIBRARIES        := $(BUILD)/libmailer.a $(BUILD)/libcommon.a
 MILTER_LIBRARIES := $(BUILD)/libmilterparts.a $(BUILD)/libcommon.a
-UNIT_ROOMS     := $(patsubst tests/unit/%/,%,$(sort $(dir $(wildcard tests/unit/*/*.cpp tests/unit/*/*/*.cpp tests/unit/*/*/*/*.cpp))))
-unit_objects    = $(foreach room,$(filter $(1),$(UNIT_ROOMS)),$(call objects,tests/unit/$(room)))
+UNIT_FOLDERS   := $(patsubst tests/unit/%/,%,$(sort $(dir $(wildcard tests/unit/*/*.cpp tests/unit/*/*/*.cpp tests/unit/*/*/*/*.cpp))))
+unit_objects    = $(foreach folder,$(filter $(1),$(UNIT_FOLDERS)),$(call objects,tests/unit/$(folder)))
 FUZZERS        := $(patsubst tests/fuzz/fuzz_%.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
 REPLAYS        := $(FUZZERS:%=$(BUILD)/tests/fuzz/replay_%) $(BUILD)/tests/fuzz/replay_message
 MAILER_PROGRAMS := $(BUILD)/lmtpq $(BUILD)/lmtpq-serve $(BUILD)/lmtpq-secure.so
@@ -107,7 +107,7 @@ TEST_PROGRAMS  := $(BUILD)/tests/unit_tests $(BUILD)/tests/milter_unit_tests \
                   $(BUILD)/tests/serve_unit_tests \
                   $(BUILD)/tests/play_dialogues $(BUILD)/tests/store \
                   $(BUILD)/tests/ask_routes $(REPLAYS)
-PRODUCT_SOURCES := $(foreach room,$(ROOMS),$(call all_sources,$(room)))
+PRODUCT_SOURCES := $(foreach folder,$(FOLDERS),$(call all_sources,$(folder)))
 ALL_SOURCES     := $(PRODUCT_SOURCES) $(sort $(shell find tests -name '*.cpp'))
 
 .PHONY: all help build-deps deps tests check e2e test ci variants demo bench fuzz lint format \
@@ -157,14 +157,14 @@ say    = $(if $(V),,@echo "$(1)";)
 quoted = '$(subst ','\'',$(1))'
 
 FLOORS_KEPT := $(BUILD)/floors-kept
-$(FLOORS_KEPT): folders.txt tests/floors.sh $(foreach room,$(ROOMS),$(wildcard $(room)/*.h $(room)/*.cpp))
+$(FLOORS_KEPT): folders.txt tests/floors.sh $(foreach folder,$(FOLDERS),$(wildcard $(folder)/*.h $(folder)/*.cpp))
 	@mkdir -p $(@D)
 	@tests/floors.sh
 	@touch $@
 
 # lmtpq and lmtpq-secure.so must have been compiled from the same headers with the same flags:
 # mailer/io/secure_loader.h says why that is a separate file.
-SHARED_HEADERS := $(foreach room,$(COMMON_ROOMS) $(MAILER_ROOMS),$(wildcard $(room)/*.h))
+SHARED_HEADERS := $(foreach folder,$(COMMON_FOLDERS) $(MAILER_FOLDERS),$(wildcard $(folder)/*.h))
 BUILD_ID = $(call once,BUILD_ID,$(VERSION)-$(shell (cat $(SHARED_HEADERS); \
              echo $(call quoted,$(strip $(COMPILE)))) | sha256sum | cut -c1-16))
 ENDS_OF_SECURE := mailer/io/secure_loader.cpp mailer/secure/plugin.cpp
@@ -214,12 +214,12 @@ $(BUILD)/lmtpq-milter: $(BUILD)/milter/main.o $(MILTER_LIBRARIES)
 	$(call link,$(LIBS) $(MILTER_LIBS))
 
 UNIT_MAIN := $(BUILD)/tests/unit/main.o
-$(BUILD)/tests/unit_tests: $(call unit_objects,$(COMMON_ROOMS) $(MAILER_ROOMS) mailer/secure) $(UNIT_MAIN) \
+$(BUILD)/tests/unit_tests: $(call unit_objects,$(COMMON_FOLDERS) $(MAILER_FOLDERS) mailer/secure) $(UNIT_MAIN) \
                            $(call objects,mailer/secure) $(LIBRARIES)
 	$(call link,$(CPPUNIT_LIBS) $(SECURE_LIBS) $(LIBS))
-$(BUILD)/tests/serve_unit_tests: $(call unit_objects,$(SERVE_ROOMS)) $(UNIT_MAIN) $(SERVE_OBJECTS) $(LIBRARIES)
+$(BUILD)/tests/serve_unit_tests: $(call unit_objects,$(SERVE_FOLDERS)) $(UNIT_MAIN) $(SERVE_OBJECTS) $(LIBRARIES)
 	$(call link,$(CPPUNIT_LIBS) $(SERVE_LIBS) $(LIBS))
-$(BUILD)/tests/milter_unit_tests: $(call unit_objects,$(MILTER_ROOMS)) $(UNIT_MAIN) $(MILTER_LIBRARIES)
+$(BUILD)/tests/milter_unit_tests: $(call unit_objects,$(MILTER_FOLDERS)) $(UNIT_MAIN) $(MILTER_LIBRARIES)
 	$(call link,$(CPPUNIT_LIBS) $(LIBS) $(MILTER_LIBS))
 $(BUILD)/tests/play_dialogues: $(call objects,tests/dialogues) $(LIBRARIES)
 	$(call link,$(LIBS))

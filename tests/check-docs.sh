@@ -210,8 +210,8 @@ verdict "every interface of ARCHITECTURE.md exists" "$([ -s "$scratch/seams" ] |
     grep -rqE "^class $name( |\$)" mailer milter --include=*.h || echo "$name"
   done <"$scratch/seams")"
 verdict "ARCHITECTURE.md has the folders of folders.txt, in their order" "$(
-  awk '$1 ~ /^[0-9]+$/ {print $1, $2}' folders.txt >"$scratch/rooms"
-  sed -n 's/^| \([0-9]*\) | `\([a-z/]*\)\/` |.*/\1 \2/p' docs/ARCHITECTURE.md | diff "$scratch/rooms" -)"
+  awk '$1 ~ /^[0-9]+$/ {print $1, $2}' folders.txt >"$scratch/folders"
+  sed -n 's/^| \([0-9]*\) | `\([a-z/]*\)\/` |.*/\1 \2/p' docs/ARCHITECTURE.md | diff "$scratch/folders" -)"
 grep -oE '`(common|mailer|milter|tests|cf|docs|patches)/[A-Za-z0-9_./-]+`' docs/*.md README.md | sed 's/.*`\(.*\)`/\1/' |
   sort -u >"$scratch/paths"
 verdict "every path in the documents exists" "$(while read -r path; do

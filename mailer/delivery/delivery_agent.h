@@ -26,10 +26,10 @@ struct DeliveryRequest {
   const MailData& data;        // of the whole message
   Clock::time_point begun;     // the client began with the message
   Clock::time_point complete;  // end of data was read: the client's timeout runs from here
-  // The stores that the map of routes names; nullptr: the default ones.
+  // The stores that the routes name; nullptr: the default ones.
   const std::vector<Destination>* route = nullptr;
-  // What the map of routes decided for each recipient. No store is asked then; the outcomes are
-  // logged and counted as others are. nullptr: nothing is decided yet.
+  // What the routes decided for each recipient. No store is asked then; the outcomes are logged and
+  // counted as others are. nullptr: nothing is decided yet.
   const std::vector<Outcome>* decided = nullptr;
 };
 

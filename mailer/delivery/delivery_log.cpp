@@ -92,7 +92,8 @@ void DeliveryLog::outcome(const MessageState& message, std::size_t recipient,
       .add("delays", delays)
       .add("size", static_cast<long long>(message.body().size()))
       .add("conn-use", upstream != nullptr ? upstream->transactions() : 0)
-      .add("ignorequota", kBypassNames[static_cast<int>(message.bypass(recipient))]);
+      .add("ignorequota",
+           kIgnoreQuotaUseNames[static_cast<int>(message.ignore_quota_use(recipient))]);
   if (upstream != nullptr) {
     add_connection(*upstream, record);
   } else {
@@ -111,11 +112,12 @@ void DeliveryLog::outcome(const MessageState& message, std::size_t recipient,
 void DeliveryLog::count_outcome(const MessageState& message, std::size_t recipient,
                                 const Attempt& attempt, Clock::time_point end_of_data,
                                 Clock::time_point now) const {
-  DeliveryEvents::Fact fact{{},
-                            message.outcome(recipient),
-                            kBypassNames[static_cast<int>(message.bypass(recipient))],
-                            attempt.connecting,
-                            {}};
+  DeliveryEvents::Fact fact{
+      {},
+      message.outcome(recipient),
+      kIgnoreQuotaUseNames[static_cast<int>(message.ignore_quota_use(recipient))],
+      attempt.connecting,
+      {}};
   if (attempt.connection) {
     fact.destination = attempt.connection.store().destination.text;
   }

@@ -13,7 +13,7 @@
 
 namespace lmtpq::mailer {
 
-// The recipients of the same stores, or those whose outcome the map of routes decided.
+// The recipients of the same stores, or those whose outcome the routes decided.
 struct FanOut::Group {
   DestinationList route;             // none: the default stores
   std::vector<std::size_t> members;  // in the envelope's order

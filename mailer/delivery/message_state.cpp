@@ -97,7 +97,7 @@ std::vector<Outcome> MessageState::outcomes() const {
   return all;
 }
 
-bool MessageState::wants_bypass(std::size_t recipient) const {
+bool MessageState::wants_ignore_quota(std::size_t recipient) const {
   const mailer::Recipient& to = envelope_.recipients[recipient];
   switch (settings_.ignore_quota) {
     case IgnoreQuota::kAlways:
@@ -165,11 +165,12 @@ std::optional<Transaction> MessageState::next_transaction(const Capabilities& st
         !domains.take(envelope_.recipients[i].mailbox.domain())) {
       continue;
     }
-    if (wants_bypass(i) && recipient.bypass != Bypass::kRefused) {
-      recipient.bypass = store.offers("IGNOREQUOTA") ? Bypass::kSent : Bypass::kNotOffered;
+    if (wants_ignore_quota(i) && recipient.ignore_quota_use != IgnoreQuotaUse::kRefused) {
+      recipient.ignore_quota_use =
+          store.offers("IGNOREQUOTA") ? IgnoreQuotaUse::kSent : IgnoreQuotaUse::kNotOffered;
     }
     transaction.recipients.push_back(
-        {envelope_.recipients[i].mailbox, recipient.bypass == Bypass::kSent});
+        {envelope_.recipients[i].mailbox, recipient.ignore_quota_use == IgnoreQuotaUse::kSent});
     asked_.push_back(i);
   }
   return asked_.empty() ? std::nullopt : std::optional(std::move(transaction));
@@ -177,9 +178,9 @@ std::optional<Transaction> MessageState::next_transaction(const Capabilities& st
 
 // draft-murchison-lmtp-ignorequota defines no reply for a client that may not use IGNOREQUOTA.
 // Whatever 5xx the store sends, the extension must not cost the recipient the message.
-bool MessageState::refuses_bypass(const Recipient& recipient, const Answer& answer) const {
+bool MessageState::refuses_ignore_quota(const Recipient& recipient, const Answer& answer) const {
   const Reply& reply = answer.reply;
-  return recipient.bypass == Bypass::kSent && answer.stage == Awaited::kRcpt &&
+  return recipient.ignore_quota_use == IgnoreQuotaUse::kSent && answer.stage == Awaited::kRcpt &&
          reply.klass() == 5 &&
          (reply.code < 510 || reply.code == 555 ||
           (reply.status && (reply.status->subject == 5 || reply.status->subject == 7)));
@@ -207,16 +208,16 @@ bool MessageState::take_answers(const Upstream& upstream) {
     Recipient& recipient = recipients_[asked_[k]];
     if (!answers[k]) {
       unanswered_.push_back(asked_[k]);
-    } else if (refuses_bypass(recipient, *answers[k])) {
-      recipient.bypass = Bypass::kRefused;
+    } else if (refuses_ignore_quota(recipient, *answers[k])) {
+      recipient.ignore_quota_use = IgnoreQuotaUse::kRefused;
     } else if (misjudged_size(*answers[k], upstream.client().capabilities())) {
       retry_without_size = true;
     } else if (too_many_recipients(*answers[k])) {
       too_many.push_back(k);
     } else {
       Outcome outcome = outcome_of(*answers[k]);
-      if (recipient.bypass == Bypass::kSent && over_quota(outcome.status)) {
-        recipient.bypass = Bypass::kIgnored;
+      if (recipient.ignore_quota_use == IgnoreQuotaUse::kSent && over_quota(outcome.status)) {
+        recipient.ignore_quota_use = IgnoreQuotaUse::kIgnored;
       }
       decide(asked_[k], std::move(outcome));
       any_decided = true;

@@ -21,8 +21,9 @@
 namespace lmtpq::mailer {
 
 // What became of IGNOREQUOTA for one recipient, for the log.
-enum class Bypass { kNotAsked, kSent, kNotOffered, kRefused, kIgnored };
-inline constexpr const char* kBypassNames[] = {"no", "sent", "not-offered", "refused", "ignored"};
+enum class IgnoreQuotaUse { kNotAsked, kSent, kNotOffered, kRefused, kIgnored };
+inline constexpr const char* kIgnoreQuotaUseNames[] = {"no", "sent", "not-offered", "refused",
+                                                       "ignored"};
 
 class MessageState {
  public:
@@ -54,19 +55,21 @@ class MessageState {
   const TraceId& trace() const { return trace_; }
   const TraceId& queue_id() const { return queue_id_; }
   const Outcome& outcome(std::size_t recipient) const { return *recipients_[recipient].outcome; }
-  Bypass bypass(std::size_t recipient) const { return recipients_[recipient].bypass; }
+  IgnoreQuotaUse ignore_quota_use(std::size_t recipient) const {
+    return recipients_[recipient].ignore_quota_use;
+  }
   std::vector<Outcome> outcomes() const;
 
  private:
   struct Recipient {
-    Bypass bypass = Bypass::kNotAsked;
+    IgnoreQuotaUse ignore_quota_use = IgnoreQuotaUse::kNotAsked;
     std::optional<Outcome> outcome;
   };
   void refuse_utf8(const Capabilities& store);
-  bool wants_bypass(std::size_t recipient) const;
+  bool wants_ignore_quota(std::size_t recipient) const;
   bool needs_utf8() const;
   bool header_has_utf8() const;
-  bool refuses_bypass(const Recipient& recipient, const Answer& answer) const;
+  bool refuses_ignore_quota(const Recipient& recipient, const Answer& answer) const;
   bool misjudged_size(const Answer& answer, const Capabilities& store) const;
 
   const Envelope& envelope_;

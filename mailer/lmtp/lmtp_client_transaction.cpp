@@ -83,11 +83,11 @@ void LmtpClient::queue_envelope(const Transaction& transaction) {
       capabilities_.offers("SMTPUTF8") ? transaction.charset : AddressCharset::kAscii;
   const auto size = capabilities_.offers("SIZE") ? transaction.size : std::nullopt;
   unsent_.push_back({Awaited::kMail, mail_line(transaction.sender, body, charset, size)});
-  const bool bypass_offered = capabilities_.offers("IGNOREQUOTA");
+  const bool offered = capabilities_.offers("IGNOREQUOTA");
   for (std::size_t i = 0; i < transaction.recipients.size(); ++i) {
     const Recipient& to = transaction.recipients[i];
-    const bool bypass = to.ignore_quota && bypass_offered;
-    unsent_.push_back({Awaited::kRcpt, rcpt_line(to.mailbox, bypass), i});
+    const bool ignore_quota = to.ignore_quota && offered;
+    unsent_.push_back({Awaited::kRcpt, rcpt_line(to.mailbox, ignore_quota), i});
   }
 }
 

@@ -38,7 +38,7 @@ class DeliveryEvents {
   struct Fact {
     std::string_view destination;
     const Outcome& outcome;
-    std::string_view ignorequota;      // kBypassNames
+    std::string_view ignorequota;      // kIgnoreQuotaUseNames
     Time waited;                       // for the mailbox's turn and for a connection
     std::optional<Transfer> transfer;  // none: the message was not sent completely
   };

@@ -117,7 +117,7 @@ void Daemon::start() {
   const Settings& process = configuration->settings().process;
   warn_of_daemon_settings(configuration->settings(), running.log);
   if (!process.user.empty()) {
-    warn_of_reload();
+    warn_of_unreadable_files();
   }
   running.control.emplace(running.parts, process.serve.control, running.log);
   if (!process.serve.metrics.empty()) {

@@ -38,7 +38,7 @@ class Daemon {
   void reload();
   void load();
   // Reports files that root could read at start, but the daemon's user cannot read at a SIGHUP.
-  void warn_of_reload() const;
+  void warn_of_unreadable_files() const;
   int drain();
   void wait_for_clients(Deadline deadline);
   std::vector<std::shared_ptr<ListeningSocket>> listening() const;

@@ -29,15 +29,16 @@ void refuse_new_directory(const DaemonSettings& now, const DaemonSettings& befor
 
 }  // namespace
 
-void Daemon::warn_of_reload() const {
+void Daemon::warn_of_unreadable_files() const {
   try {
     DaemonSettings settings = load_daemon_settings(arguments_);
     read_secrets(settings);
   } catch (const std::exception& error) {
-    running_->log.warning(Record("reload-will-fail")
-                              .add("user", running_->current.get()->settings().process.user)
-                              .add("error", error.what())
-                              .add("remedy", "let its group read the file: chgrp, chmod 640"));
+    running_->log.warning(
+        Record("reload-will-fail")
+            .add("user", running_->current.get()->settings().process.user)
+            .add("error", error.what())
+            .add("remedy", "let the user's group read the file: chgrp, chmod 640"));
   }
 }
 

@@ -43,14 +43,15 @@ std::string take_output(LmtpServer& server) {
 std::string deliver(LmtpServer& server, const ServerLimits& limits) {
   const Envelope& envelope = server.envelope();
   const std::size_t count = envelope.recipients.size();
-  const auto bypassed = std::count_if(envelope.recipients.begin(), envelope.recipients.end(),
-                                      [](const Recipient& r) { return r.ignore_quota; });
-  check(limits.offers.has(Offer::kIgnoreQuota) || bypassed == 0);
+  const auto with_ignore_quota =
+      std::count_if(envelope.recipients.begin(), envelope.recipients.end(),
+                    [](const Recipient& r) { return r.ignore_quota; });
+  check(limits.offers.has(Offer::kIgnoreQuota) || with_ignore_quota == 0);
   check(limits.offers.has(Offer::kTrace) || envelope.trace.empty());
   check(server.state() == ServerState::kDeciding && count > 0 && count <= 3);
   const std::string trace = envelope.trace.text();
   server.answer(std::vector<std::string>(count, reply_line(250, {2, 1, 5}, "in")));
-  return std::to_string(count) + " recipients " + std::to_string(bypassed) + trace + "\n";
+  return std::to_string(count) + " recipients " + std::to_string(with_ignore_quota) + trace + "\n";
 }
 
 ServerLimits usual() {

@@ -26,7 +26,7 @@ BYPASS = re.compile(r'\bv?syslog\(|\bperror\(|std::cerr|std::clog|write\(STDERR|
 TO_STDERR = re.compile(r'\bf(?:printf|puts|write|putc)\((?:[^;]*,)?\s*(?:[^;,]*[ ?:])?stderr\b')
 
 
-def rooms(program: str, root: Path = ROOT) -> list[Path]:
+def folders_of(program: str, root: Path = ROOT) -> list[Path]:
   """The folders of folders.txt that are in this program."""
   named = re.findall(r'^\d+ +(\S+)', (root / 'folders.txt').read_text(), re.MULTILINE)
   return [root / name for name in named if name.split('/')[0] in ('common', program)]
@@ -51,8 +51,8 @@ class Events:
   @classmethod
   def read(cls, program: str, root: Path = ROOT) -> 'Events':
     made = cls()
-    for room in rooms(program, root):
-      for path in sorted([*room.glob('*.cpp'), *room.glob('*.h')]):
+    for folder in folders_of(program, root):
+      for path in sorted([*folder.glob('*.cpp'), *folder.glob('*.h')]):
         made.read_file(str(path.relative_to(root)), path.read_text())
     return made
 

@@ -11,14 +11,14 @@ namespace {
 
 std::unique_ptr<Routes> make_routes(DaemonSettings& settings, const Log& log) {
   const RouteSettings& wanted = settings.process.routes;
-  std::vector<std::unique_ptr<Routes>> maps;
+  std::vector<std::unique_ptr<Routes>> sources;
   if (!wanted.file.empty()) {
-    maps.push_back(std::make_unique<WatchedRouteFile>(wanted.file, log));
+    sources.push_back(std::make_unique<WatchedRouteFile>(wanted.file, log));
   }
   if (!wanted.directory.uris.empty()) {
-    maps.push_back(ldap_routes(wanted.directory, std::move(settings.directory_password), log));
+    sources.push_back(ldap_routes(wanted.directory, std::move(settings.directory_password), log));
   }
-  return maps.empty() ? nullptr : std::make_unique<RoutesInOrder>(std::move(maps));
+  return sources.empty() ? nullptr : std::make_unique<RoutesInOrder>(std::move(sources));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The active configuration: settings, listeners with their pools, the map of routes. Replaced as a
+// The active configuration: settings, listeners with their pools, the routes. Replaced as a
 // whole on SIGHUP.
 //
 // Immutable and shared; it lives until the last message that began with it has ended. The

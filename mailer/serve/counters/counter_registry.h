@@ -1,8 +1,8 @@
 // Counts what happens in the daemon: the counters of each destination, and the daemon's own.
 //
 // Delivery, ConnectionPool, Clients and Daemon report events to it (DeliveryEvents); the snapshot
-// and the metrics read it. The number of destinations is bounded, since a map of routes may name
-// any number: those beyond count as "other". A destination that no pool has any more is forgotten
+// and the metrics read it. The number of destinations is bounded, since routes may name any
+// number: those beyond count as "other". A destination that no pool has any more is forgotten
 // after an hour, or as soon as its place is needed.
 //
 // Used by several threads; outlives everything that counts. An event takes a shared lock and some

@@ -38,8 +38,8 @@ const Values& dial_results() {
   return made;
 }
 
-const Values& bypasses() {
-  static const Values made = values_of({}, kBypassNames);
+const Values& ignore_quota_uses() {
+  static const Values made = values_of({}, kIgnoreQuotaUseNames);
   return made;
 }
 
@@ -110,6 +110,6 @@ RecentRates::Sample Counters::sample(Clock::time_point now) const {
 }
 
 DaemonCounters::DaemonCounters()
-    : ignorequota(bypasses()), tags(tag_verdicts()), refused(refusals()) {}
+    : ignorequota(ignore_quota_uses()), tags(tag_verdicts()), refused(refusals()) {}
 
 }  // namespace lmtpq::mailer

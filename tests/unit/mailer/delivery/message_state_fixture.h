@@ -88,7 +88,7 @@ class MessageStateFixture {
       const Outcome& outcome = state().outcome(i);
       all += (all.empty() ? "" : ", ") + envelope_.recipients[i].mailbox.text() + " " +
              kFateNames[static_cast<int>(outcome.fate)] + " " + outcome.status.text() + " " +
-             kBypassNames[static_cast<int>(state().bypass(i))];
+             kIgnoreQuotaUseNames[static_cast<int>(state().ignore_quota_use(i))];
     }
     return all;
   }
