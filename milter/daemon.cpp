@@ -11,7 +11,7 @@
 #include "common/log.h"
 #include "common/privileges.h"
 #include "common/secret.h"
-#include "milter/config_log.h"
+#include "milter/configuration_log.h"
 #include "milter/libmilter_callbacks.h"
 #include "milter/process/daemonize.h"
 #include "milter/process/pid_file.h"
@@ -29,7 +29,7 @@ void reload(const std::vector<std::string>& arguments, const Settings& running,
   bool replaced = false;
   try {
     log.reopen();
-    const Loaded fresh = load(arguments);
+    const LoadedConfiguration fresh = load_configuration(arguments);
     state.replace(fresh.configuration);
     replaced = true;
     log_reload(fresh, running, log);
@@ -66,7 +66,7 @@ struct OpenSocket {
 
 }  // namespace
 
-void run_daemon(const std::vector<std::string>& arguments, const Loaded& loaded) {
+void run_daemon(const std::vector<std::string>& arguments, const LoadedConfiguration& loaded) {
   const Settings& settings = loaded.settings;
   const SocketName socket = SocketName::parse(settings.socket);
   signal(SIGPIPE, SIG_IGN);

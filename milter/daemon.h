@@ -11,6 +11,7 @@
 
 namespace lmtpq::milter {
 
-[[noreturn]] void run_daemon(const std::vector<std::string>& arguments, const Loaded& loaded);
+[[noreturn]] void run_daemon(const std::vector<std::string>& arguments,
+                             const LoadedConfiguration& loaded);
 
 }  // namespace lmtpq::milter

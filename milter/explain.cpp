@@ -59,7 +59,7 @@ MessageFacts facts_of(const Settings& settings) {
   return facts;
 }
 
-Message gather(const Loaded& loaded, std::istream& in) {
+Message gather(const LoadedConfiguration& loaded, std::istream& in) {
   const std::vector<std::string> recipients = list_of(loaded.settings.recipients);
   if (recipients.empty()) {
     throw ConfigError("--explain: no recipient; add --rcpt ADDRESS");
@@ -171,7 +171,8 @@ TraceId print_trace(const Message& message, std::ostream& out) {
 }
 
 // Why there is no tag; empty: there is one.
-std::string missing_tag(const Loaded& loaded, const Message& message, const Verdict& verdict) {
+std::string missing_tag(const LoadedConfiguration& loaded, const Message& message,
+                        const Verdict& verdict) {
   const Configuration& configuration = message.configuration();
   if (!loaded.keys_error.empty()) {
     return "cannot be signed: " + loaded.keys_error;
@@ -186,7 +187,7 @@ std::string missing_tag(const Loaded& loaded, const Message& message, const Verd
   return std::string("none: ") + why;
 }
 
-void print_tag(const Loaded& loaded, const Message& message, const Verdict& verdict,
+void print_tag(const LoadedConfiguration& loaded, const Message& message, const Verdict& verdict,
                std::int64_t now, std::ostream& out) {
   const Configuration& configuration = message.configuration();
   out << "\nverdict   " << scope_words(verdict.scope) << '\n';
@@ -207,7 +208,8 @@ void print_tag(const Loaded& loaded, const Message& message, const Verdict& verd
 
 }  // namespace
 
-void explain(const Loaded& loaded, std::istream& in, std::ostream& out, std::int64_t now) {
+void explain(const LoadedConfiguration& loaded, std::istream& in, std::ostream& out,
+             std::int64_t now) {
   const Message message = gather(loaded, in);
   const Verdict verdict = message.judge(nullptr, {});
   print_message(message, out);

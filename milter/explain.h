@@ -13,6 +13,7 @@
 
 namespace lmtpq::milter {
 
-void explain(const Loaded& loaded, std::istream& message, std::ostream& out, std::int64_t now);
+void explain(const LoadedConfiguration& loaded, std::istream& message, std::ostream& out,
+             std::int64_t now);
 
 }  // namespace lmtpq::milter

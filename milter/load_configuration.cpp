@@ -32,17 +32,17 @@ Keyring read_keys(const Settings& settings, std::string& keys_error) {
 
 }  // namespace
 
-Loaded load(const std::vector<std::string>& arguments) {
-  Loaded loaded;
+LoadedConfiguration load_configuration(const std::vector<std::string>& arguments) {
+  LoadedConfiguration loaded;
   Settings& settings = loaded.settings;
-  OptionReader config(option_table(settings), {"rule."});
-  refuse_operands(config.take_arguments(arguments));
-  config.take_file(config.argument_or_default("config"), true);
-  config.apply();
-  loaded.effective = config.effective();
+  OptionReader options(option_table(settings), {"rule."});
+  refuse_operands(options.take_arguments(arguments));
+  options.take_file(options.argument_or_default("config"), true);
+  options.apply();
+  loaded.effective = options.effective();
 
   Configuration made;
-  made.policy = Policy(parse_rules(config.free_sections()), settings.tag_mailers);
+  made.policy = Policy(parse_rules(options.free_sections()), settings.tag_mailers);
   made.trace = TraceOrigin(settings.trace_fields, settings.trusted_clients);
   made.keys = read_keys(settings, loaded.keys_error);
   made.tag_lifetime = std::chrono::duration_cast<std::chrono::seconds>(settings.tag_lifetime);

@@ -13,7 +13,7 @@
 
 namespace lmtpq::milter {
 
-struct Loaded {
+struct LoadedConfiguration {
   Settings settings;
   ConfigurationPtr configuration;
   OptionReader::Effective effective;  // for the log at start
@@ -21,6 +21,6 @@ struct Loaded {
 };
 
 // The configuration file must exist: a milter without rules has nothing to do.
-Loaded load(const std::vector<std::string>& arguments);
+LoadedConfiguration load_configuration(const std::vector<std::string>& arguments);
 
 }  // namespace lmtpq::milter

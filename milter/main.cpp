@@ -29,7 +29,7 @@ bool contains(const Words& words, const char* word) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-int check(const Loaded& loaded) {
+int check(const LoadedConfiguration& loaded) {
   const char* const file = loaded.settings.config_file.c_str();
   const Configuration& configuration = *loaded.configuration;
   for (const Rule& rule : configuration.policy.rules()) {
@@ -46,7 +46,7 @@ int check(const Loaded& loaded) {
   return EX_OK;
 }
 
-int run_explain(const Loaded& loaded) {
+int run_explain(const LoadedConfiguration& loaded) {
   try {
     explain(loaded, std::cin, std::cout, time(nullptr));
     return EX_OK;
@@ -74,7 +74,7 @@ void make_config_path_absolute(const Settings& settings, Words& arguments) {
 
 int run(Words arguments) {
   try {
-    const Loaded loaded = load(arguments);
+    const LoadedConfiguration loaded = load_configuration(arguments);
     make_config_path_absolute(loaded.settings, arguments);
     switch (loaded.settings.task) {
       case Task::kCheck:

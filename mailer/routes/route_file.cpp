@@ -94,7 +94,7 @@ std::string shortened(std::string_view pattern) {
 
 class RouteFile::Parser {
  public:
-  explicit Parser(RouteFile& table) : table_(table) {}
+  explicit Parser(RouteFile& file) : file_(file) {}
 
   void take(std::string_view line, const std::string& place) {
     ++number_;
@@ -124,17 +124,17 @@ class RouteFile::Parser {
     if (known != known_.end()) {
       return known->second;
     }
-    table_.routes_.push_back(parse_route(text, place));
-    return known_[text] = static_cast<std::uint32_t>(table_.routes_.size() - 1);
+    file_.routes_.push_back(parse_route(text, place));
+    return known_[text] = static_cast<std::uint32_t>(file_.routes_.size() - 1);
   }
 
   void add(std::string_view pattern, std::uint32_t route, const std::string& place) {
     if (pattern.find_first_of("*?") != std::string_view::npos) {
-      if (table_.globs_.size() == kMaxGlobs) {
+      if (file_.globs_.size() == kMaxGlobs) {
         throw ConfigError(place + "more than " + std::to_string(kMaxGlobs) +
                           " patterns with * or ?; use addresses, user@ or @domain instead");
       }
-      table_.globs_.push_back({comparable_address(pattern), route});
+      file_.globs_.push_back({comparable_address(pattern), route});
       return;
     }
     const std::string key = key_of(pattern);
@@ -144,24 +144,24 @@ class RouteFile::Parser {
           " is not an address; expected user@domain, user@, @domain, or a pattern with "
           "* or ?");
     }
-    const auto [entry, is_new] = table_.keys_.try_emplace(key, Entry{route, number_});
+    const auto [entry, is_new] = file_.keys_.try_emplace(key, Entry{route, number_});
     if (!is_new) {
       throw ConfigError(place + shortened(pattern) + " has a route already, in line " +
                         std::to_string(entry->second.line) + "; remove one of the two");
     }
   }
 
-  RouteFile& table_;
+  RouteFile& file_;
   std::uint32_t number_ = 0;
   std::unordered_map<std::string_view, std::uint32_t> known_;
 };
 
 RouteFile RouteFile::parse(std::string_view text, const std::string& name) {
-  RouteFile table;
-  Parser parser(table);
+  RouteFile file;
+  Parser parser(file);
   each_line(without_byte_order_mark(text), name,
             [&](std::string_view line, const std::string& place) { parser.take(line, place); });
-  return table;
+  return file;
 }
 
 Route RouteFile::find(const Mailbox& recipient) const {

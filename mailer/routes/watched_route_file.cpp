@@ -89,31 +89,32 @@ WatchedRouteFile::WatchedRouteFile(std::string path, const Log& log, Now now, Wa
       wall_now_(std::move(wall_now)),
       next_check_(now_() + kBetweenChecks) {
   Loaded loaded = load(path_);
-  table_ = std::move(loaded.table);
+  current_ = std::move(loaded.file);
   if (!loaded.stamp.young(wall_now_())) {
     checked_ = loaded.stamp;
   }
 }
 
 WatchedRouteFile::Loaded WatchedRouteFile::load(const std::string& path) {
-  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
-  const struct stat status = status_of(file.number(), path);
+  const Descriptor opened(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  const struct stat status = status_of(opened.number(), path);
   check_file(status, path);
-  const std::string text = read_all(file.number(), static_cast<std::size_t>(status.st_size), path);
-  auto table = std::make_shared<const RouteFile>(RouteFile::parse(text, path));
-  if (table->size() == 0) {
+  const std::string text =
+      read_all(opened.number(), static_cast<std::size_t>(status.st_size), path);
+  auto file = std::make_shared<const RouteFile>(RouteFile::parse(text, path));
+  if (file->size() == 0) {
     // Most likely the disk was full when the file was written.
     throw ConfigError(path + ": no route in it; add one, or remove --route-file");
   }
-  return {std::move(table), Stamp(status_of(file.number(), path))};
+  return {std::move(file), Stamp(status_of(opened.number(), path))};
 }
 
-WatchedRouteFile::Table WatchedRouteFile::table() {
+WatchedRouteFile::FilePtr WatchedRouteFile::current() {
   {
     const std::lock_guard lock(mutex_);
     const Clock::time_point now = now_();
     if (checking_ || now < next_check_) {
-      return table_;
+      return current_;
     }
     checking_ = true;
     next_check_ = now + kBetweenChecks;
@@ -131,7 +132,7 @@ WatchedRouteFile::Table WatchedRouteFile::table() {
   }
   const std::lock_guard lock(mutex_);
   checking_ = false;
-  return table_;
+  return current_;
 }
 
 void WatchedRouteFile::reload_if_changed() {
@@ -152,9 +153,9 @@ void WatchedRouteFile::reload_if_changed() {
   last_error_.clear();
   log_.info(Record("routes-loaded")
                 .add("file", path_)
-                .add("routes", static_cast<long long>(loaded.table->size())));
+                .add("routes", static_cast<long long>(loaded.file->size())));
   const std::lock_guard lock(mutex_);
-  table_.swap(loaded.table);
+  current_.swap(loaded.file);
 }
 
 void WatchedRouteFile::keep_previous(const std::string& reason) {

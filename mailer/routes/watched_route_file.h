@@ -35,11 +35,11 @@ class WatchedRouteFile : public Routes {
   WatchedRouteFile(std::string path, const Log& log, Now now = &Clock::now,
                    WallNow wall_now = &WallClock::now);
 
-  Route find(const Mailbox& recipient) override { return table()->find(recipient); }
-  std::size_t size() { return table()->size(); }
+  Route find(const Mailbox& recipient) override { return current()->find(recipient); }
+  std::size_t size() { return current()->size(); }
 
  private:
-  using Table = std::shared_ptr<const RouteFile>;
+  using FilePtr = std::shared_ptr<const RouteFile>;
   // Differs after the file was changed or replaced.
   struct Stamp {
     explicit Stamp(const struct stat& file);
@@ -53,12 +53,12 @@ class WatchedRouteFile : public Routes {
     bool young(WallClock::time_point now) const;  // it may be written at this moment
   };
   struct Loaded {
-    Table table;
+    FilePtr file;
     Stamp stamp;
   };
 
   static Loaded load(const std::string& path);
-  Table table();
+  FilePtr current();
   void reload_if_changed();
   void keep_previous(const std::string& reason);
 
@@ -67,7 +67,7 @@ class WatchedRouteFile : public Routes {
   const Now now_;
   const WallNow wall_now_;
   std::mutex mutex_;
-  Table table_;
+  FilePtr current_;
   Clock::time_point next_check_;
   bool checking_ = false;         // one thread does; the members below belong to it
   std::optional<Stamp> checked_;  // loaded or rejected; empty: load it at the next check

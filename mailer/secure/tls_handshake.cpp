@@ -70,7 +70,7 @@ void TlsLayer::note_facts() {
   facts_.protocol = SSL_get_version(connection_);
   facts_.cipher = SSL_get_cipher_name(connection_);
   facts_.bits = SSL_get_cipher_bits(connection_, nullptr);
-  const TlsLevel level = client_.settings().level;
+  const TlsLevel level = factory_.settings().level;
   facts_.trust = level == TlsLevel::kVerify        ? TlsTrust::kVerified
                  : level == TlsLevel::kFingerprint ? TlsTrust::kFingerprint
                                                    : TlsTrust::kUnverified;
@@ -107,7 +107,7 @@ void TlsLayer::keep_session(SSL_SESSION* session) {
   TlsFactory::Session kept;
   kept.openssl.reset(session);
   kept.showed_certificate = showed_certificate_;
-  client_.keep(std::move(kept));
+  factory_.keep(std::move(kept));
 }
 
 }  // namespace lmtpq::mailer

@@ -14,8 +14,10 @@
 #include "mailer/secure/tls_factory.h"
 
 namespace lmtpq::mailer {
-TlsLayer::TlsLayer(TlsFactory& client, SSL* connection)
-    : client_(client), connection_(connection), peer_(client.settings(), client.name(), facts_) {
+TlsLayer::TlsLayer(TlsFactory& factory, SSL* connection)
+    : factory_(factory),
+      connection_(connection),
+      peer_(factory.settings(), factory.name(), facts_) {
   BIO* from_peer = BIO_new(BIO_s_mem());
   BIO* to_peer = BIO_new(BIO_s_mem());
   if (from_peer == nullptr || to_peer == nullptr) {
@@ -27,7 +29,7 @@ TlsLayer::TlsLayer(TlsFactory& client, SSL* connection)
   SSL_set_bio(connection_, from_peer, to_peer);
   SSL_set_app_data(connection_, this);
   SSL_set_connect_state(connection_);
-  const TlsFactory::Session session = client_.take();
+  const TlsFactory::Session session = factory_.take();
   if (session.openssl && SSL_set_session(connection_, session.openssl.get()) == 1) {
     showed_certificate_ = session.showed_certificate;
   }

@@ -21,7 +21,7 @@ class TlsFactory;
 class TlsLayer : public TlsConnection {
  public:
   // Takes ownership of the connection.
-  TlsLayer(TlsFactory& client, SSL* connection);
+  TlsLayer(TlsFactory& factory, SSL* connection);
   ~TlsLayer() override;
   TlsLayer(const TlsLayer&) = delete;
   TlsLayer& operator=(const TlsLayer&) = delete;
@@ -58,7 +58,7 @@ class TlsLayer : public TlsConnection {
   void take(std::string_view sealed);
   void drain(std::string& sealed);
 
-  TlsFactory& client_;
+  TlsFactory& factory_;
   SSL* connection_;
   Handshake state_ = Handshake::kNeedMore;
   bool showed_certificate_ = false;

@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "mailer/serve/configuration/config_log.h"
+#include "mailer/serve/configuration/settings_log.h"
 #include "mailer/serve/daemon.h"
 #include "mailer/serve/listeners/acceptor.h"
 #include "mailer/serve/listeners/clients.h"

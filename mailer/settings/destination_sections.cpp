@@ -12,7 +12,7 @@ struct Section {
   std::vector<Destination> destinations;
 
   std::string name() const {
-    return std::string("[") + kStorePrefix + lines.name + "] (" +
+    return std::string("[") + kDestinationPrefix + lines.name + "] (" +
            lines.place.substr(0, lines.place.size() - 2) + ")";
   }
 };
@@ -83,19 +83,19 @@ const Section* first_that(const std::vector<Claim>& claims, Fits fits) {
   return found == claims.end() ? nullptr : found->section;
 }
 
-StoreSettings settings_of(const OptionReader& config, const FreeSection& section,
+StoreSettings settings_of(const OptionReader& options, const FreeSection& section,
                           OptionReader::Effective* effective = nullptr) {
   StoreSettings settings;
   OptionTable table = store_option_table(settings);
   append(table, pool_option_table(settings.pool));
-  OptionReader::Effective applied = config.apply_section(section, table);
+  OptionReader::Effective applied = options.apply_section(section, table);
   if (effective != nullptr) {
     *effective = std::move(applied);
   }
   return settings;
 }
 
-Store make_store(const OptionReader& config, const std::vector<Claim>& claims,
+Store make_store(const OptionReader& options, const std::vector<Claim>& claims,
                  const Destination& destination) {
   Store store;
   store.destination = destination;
@@ -110,7 +110,7 @@ Store make_store(const OptionReader& config, const std::vector<Claim>& claims,
       store.section += (store.section.empty() ? "" : ", ") + section->name();
     }
   }
-  store.settings = settings_of(config, lines, &store.effective);
+  store.settings = settings_of(options, lines, &store.effective);
   if (store.section.empty()) {
     const Section* const near =
         first_that(claims, [&](const Destination& named) { return named.same_host(destination); });
@@ -121,19 +121,19 @@ Store make_store(const OptionReader& config, const std::vector<Claim>& claims,
 
 }  // namespace
 
-std::vector<Store> find_stores(const OptionReader& config,
+std::vector<Store> find_stores(const OptionReader& options,
                                const std::vector<Destination>& destinations) {
   std::vector<Section> sections;
-  for (const FreeSection& section : config.free_sections(kStorePrefix)) {
+  for (const FreeSection& section : options.free_sections(kDestinationPrefix)) {
     sections.push_back(read_section(section));
-    settings_of(config, sections.back().lines);
+    settings_of(options, sections.back().lines);
   }
   const std::vector<Claim> claims = claims_of(sections);
   refuse_duplicates(claims);
   std::vector<Store> stores;
   stores.reserve(destinations.size());
   for (const Destination& destination : destinations) {
-    stores.push_back(make_store(config, claims, destination));
+    stores.push_back(make_store(options, claims, destination));
   }
   return stores;
 }

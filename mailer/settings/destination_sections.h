@@ -10,11 +10,11 @@
 
 namespace lmtpq::mailer {
 
-inline constexpr const char* kStorePrefix = "destination.";
+inline constexpr const char* kDestinationPrefix = "destination.";
 
 // Each destination with the settings that hold for it. All sections are read, so that errors are
 // reported at the start even in unused ones.
-std::vector<Store> find_stores(const OptionReader& config,
+std::vector<Store> find_stores(const OptionReader& options,
                                const std::vector<Destination>& destinations);
 
 }  // namespace lmtpq::mailer

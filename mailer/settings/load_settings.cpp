@@ -55,16 +55,16 @@ std::vector<Destination> parse_all(const std::vector<std::string>& words) {
 }
 
 // Applies the command line and the file; returns the operands.
-std::vector<std::string> load_options(OptionReader& config,
+std::vector<std::string> load_options(OptionReader& options,
                                       const std::vector<std::string>& arguments,
                                       Settings& settings) {
   if (std::find(arguments.begin(), arguments.end(), "--help") != arguments.end()) {
     throw ConfigError("--help must be the only argument");
   }
-  std::vector<std::string> operands = config.take_arguments(arguments);
-  settings.config_file = config.argument_or_default("config");
-  config.take_file(settings.config_file, config.named_in_arguments("config"));
-  config.apply();
+  std::vector<std::string> operands = options.take_arguments(arguments);
+  settings.config_file = options.argument_or_default("config");
+  options.take_file(settings.config_file, options.named_in_arguments("config"));
+  options.apply();
   return operands;
 }
 
@@ -91,7 +91,7 @@ std::vector<Destination> take_addresses(FreeSection& section) {
 }
 
 // The settings of one listener: its section overrides what is above the sections.
-void load_listener(const OptionReader& config, const FreeSection& section,
+void load_listener(const OptionReader& options, const FreeSection& section,
                    const std::vector<Destination>& operands, Settings& settings) {
   const OptionTable of_listeners = listener_table(settings);
   OptionTable others = option_table(Command::kServe, settings);
@@ -99,15 +99,15 @@ void load_listener(const OptionReader& config, const FreeSection& section,
     return std::any_of(of_listeners.begin(), of_listeners.end(),
                        [&](const Option& one) { return one.name == option.name; });
   });
-  config.apply_section({}, others);
-  config.apply_section(section, of_listeners);
+  options.apply_section({}, others);
+  options.apply_section(section, of_listeners);
   const bool named =
       std::any_of(section.lines.begin(), section.lines.end(),
                   [](const FreeSection::Line& line) { return line.name == "destination"; });
   if (!named && !operands.empty()) {
     settings.destinations = operands;
   }
-  settings.stores = find_stores(config, settings.destinations);
+  settings.stores = find_stores(options, settings.destinations);
 }
 
 // "FILE:" of "FILE:LINE: ".
@@ -115,7 +115,7 @@ std::string file_of(const std::string& place) {
   return place.substr(0, place.rfind(':', place.size() - 3) + 1);
 }
 
-void add_listeners(const OptionReader& config, const FreeSection& section,
+void add_listeners(const OptionReader& options, const FreeSection& section,
                    const std::vector<Destination>& addresses,
                    const std::vector<Destination>& operands, DaemonSettings& made) {
   for (const Destination& address : addresses) {
@@ -123,7 +123,7 @@ void add_listeners(const OptionReader& config, const FreeSection& section,
     listener.name = section.name;
     listener.address = address;
     try {
-      load_listener(config, section, operands, listener.settings);
+      load_listener(options, section, operands, listener.settings);
       check(listener.settings);
     } catch (const ConfigError& error) {
       const std::string text = error.what();
@@ -149,8 +149,8 @@ void refuse_duplicates(const std::vector<ListenerSettings>& listeners) {
 
 std::vector<std::string> load_settings(Command command, const std::vector<std::string>& arguments,
                                        Settings& settings) {
-  OptionReader config(option_table(command, settings), {kStorePrefix, kListenerPrefix});
-  std::vector<std::string> operands = load_options(config, arguments, settings);
+  OptionReader options(option_table(command, settings), {kDestinationPrefix, kListenerPrefix});
+  std::vector<std::string> operands = load_options(options, arguments, settings);
   if (command != Command::kDeliver && !operands.empty()) {
     settings.destinations = parse_all(operands);
     operands.clear();
@@ -158,12 +158,12 @@ std::vector<std::string> load_settings(Command command, const std::vector<std::s
   if (command == Command::kProbe && settings.destinations.size() > 1) {
     throw ConfigError("expected one DEST; found " + std::to_string(settings.destinations.size()));
   }
-  settings.stores = find_stores(config, settings.destinations);
+  settings.stores = find_stores(options, settings.destinations);
   check(settings);
   if (command == Command::kDeliver && operands.empty()) {
     throw ConfigError("no recipient; expected lmtpq deliver -d DEST -f SENDER RCPT...");
   }
-  if (command == Command::kDeliver && !config.named_in_arguments("sender")) {
+  if (command == Command::kDeliver && !options.named_in_arguments("sender")) {
     throw ConfigError("no sender; expected -f ADDRESS, or -f '' for none");
   }
   return operands;
@@ -173,17 +173,17 @@ DaemonSettings load_daemon_settings(const std::vector<std::string>& arguments) {
   DaemonSettings made;
   const auto file =
       std::make_shared<OptionReader>(option_table(Command::kServe, made.process),
-                                     std::vector<std::string>{kStorePrefix, kListenerPrefix});
-  OptionReader& config = *file;
+                                     std::vector<std::string>{kDestinationPrefix, kListenerPrefix});
+  OptionReader& options = *file;
   const std::vector<Destination> operands =
-      parse_all(load_options(config, arguments, made.process));
+      parse_all(load_options(options, arguments, made.process));
   if (made.process.serve.status) {
     return made;
   }
-  add_listeners(config, {}, made.process.serve.listen, operands, made);
-  for (FreeSection& section : config.free_sections(kListenerPrefix)) {
+  add_listeners(options, {}, made.process.serve.listen, operands, made);
+  for (FreeSection& section : options.free_sections(kListenerPrefix)) {
     const std::vector<Destination> addresses = take_addresses(section);
-    add_listeners(config, section, addresses, operands, made);
+    add_listeners(options, section, addresses, operands, made);
   }
   refuse_duplicates(made.listeners);
   check(made.process.routes);

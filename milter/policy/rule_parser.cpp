@@ -31,15 +31,15 @@ bool same_test(const RuleCondition& a, const RuleCondition& b) {
   return a.kind() == b.kind() && same_word(a.header_name(), b.header_name());
 }
 
-// Reads one section.
-class RuleReader {
+// Parses one section.
+class RuleParser {
  public:
-  explicit RuleReader(const FreeSection& section)
+  explicit RuleParser(const FreeSection& section)
       : section_(section), heading_("[rule." + section.name + "]") {
     rule_.name = section.name;
   }
 
-  Rule read() {
+  Rule parse() {
     for (const FreeSection::Line& line : section_.lines) {
       const std::string place = line.place + heading_ + ' ' + escaped(line.name) + ": ";
       try {
@@ -108,7 +108,7 @@ std::vector<Rule> parse_rules(const std::vector<FreeSection>& sections) {
   std::vector<Rule> rules;
   rules.reserve(sections.size());
   for (const FreeSection& section : sections) {
-    rules.push_back(RuleReader(section).read());
+    rules.push_back(RuleParser(section).parse());
   }
   return rules;
 }

@@ -172,18 +172,18 @@ lmtpq::mailer::Settings settings_of(const Script& script, std::size_t destinatio
   lmtpq::mailer::Settings settings;
   const auto command = script.command == "deliver" ? lmtpq::mailer::Command::kDeliver
                                                    : lmtpq::mailer::Command::kRelay;
-  lmtpq::OptionReader config(lmtpq::mailer::option_table(command, settings));
+  lmtpq::OptionReader options(lmtpq::mailer::option_table(command, settings));
   std::vector<std::string> arguments = options_of(script, scratch);
   arguments.insert(arguments.end(), script.arguments.begin(), script.arguments.end());
-  operands = config.take_arguments(arguments);
-  config.apply();
+  operands = options.take_arguments(arguments);
+  options.apply();
   if (settings.tag_keys != "none") {
     settings.keys = lmtpq::read_key_file(settings.tag_keys);
   }
   for (std::size_t i = 0; i < destinations; ++i) {
     settings.destinations.push_back(lmtpq::mailer::parse_destination("unix:/" + std::to_string(i)));
   }
-  settings.stores = lmtpq::mailer::find_stores(config, settings.destinations);
+  settings.stores = lmtpq::mailer::find_stores(options, settings.destinations);
   return settings;
 }
 

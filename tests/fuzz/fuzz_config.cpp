@@ -12,7 +12,7 @@ using lmtpq::Option;
 using lmtpq::OptionReader;
 using lmtpq::OptionTable;
 
-OptionReader make_config() {
+OptionReader make_options() {
   OptionTable table(4);
   table[0].letter = 'Q';
   table[0].name = "ignore-quota";
@@ -33,9 +33,9 @@ OptionReader make_config() {
 template <typename Take>
 void check(Take take) {
   try {
-    OptionReader config = make_config();
-    take(config);
-    config.apply();
+    OptionReader options = make_options();
+    take(options);
+    options.apply();
   } catch (const lmtpq::ConfigError& error) {
     for (const char c : std::string_view(error.what())) {
       if (c >= 0 && c < ' ') {
@@ -49,7 +49,7 @@ void check(Take take) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string text(reinterpret_cast<const char*>(data), size);
-  check([&](OptionReader& config) { config.take_text(text, "corpus"); });
+  check([&](OptionReader& options) { options.take_text(text, "corpus"); });
   std::vector<std::string> lines(1);
   for (const char c : text) {
     if (c == '\n') {
@@ -58,6 +58,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       lines.back() += c;
     }
   }
-  check([&](OptionReader& config) { config.take_arguments(lines); });
+  check([&](OptionReader& options) { options.take_arguments(lines); });
   return 0;
 }

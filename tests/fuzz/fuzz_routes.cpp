@@ -1,4 +1,4 @@
-// Any bytes as a route file give an error of one line with its place, or a table. In the table
+// Any bytes as a route file give an error of one line with its place, or a RouteFile, in which
 // every plain address of the text has a list of stores or an error.
 
 #include <cstdint>
@@ -11,12 +11,12 @@
 
 namespace {
 
-void look_up(const lmtpq::mailer::RouteFile& table, std::string_view line) {
+void look_up(const lmtpq::mailer::RouteFile& file, std::string_view line) {
   const auto mailbox = lmtpq::Mailbox::parse(line.substr(0, line.find_first_of(" \t")));
   if (!mailbox || mailbox->null()) {
     return;
   }
-  const lmtpq::mailer::Route route = table.find(*mailbox);
+  const lmtpq::mailer::Route route = file.find(*mailbox);
   const auto* const list = std::get_if<lmtpq::mailer::DestinationList>(&route);
   if (list != nullptr && (*list == nullptr || (*list)->empty())) {
     std::abort();
@@ -32,11 +32,11 @@ void look_up(const lmtpq::mailer::RouteFile& table, std::string_view line) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   try {
-    const lmtpq::mailer::RouteFile table = lmtpq::mailer::RouteFile::parse(text, "corpus");
+    const lmtpq::mailer::RouteFile file = lmtpq::mailer::RouteFile::parse(text, "corpus");
     int left = 100;
     lmtpq::each_line(text, "corpus", [&](std::string_view line, const std::string&) {
       if (left-- > 0) {
-        look_up(table, line);
+        look_up(file, line);
       }
     });
   } catch (const lmtpq::ConfigError& error) {

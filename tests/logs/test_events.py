@@ -10,7 +10,7 @@ from .events import PAGES, ROOT, Events, complaints
 BOTH = sorted(PAGES)
 MAILER, MILTER = PAGES['mailer'], PAGES['milter']
 LOST = 'mailer/delivery/lmtp_session.cpp'
-RULES = 'milter/config_log.cpp'
+RULES = 'milter/configuration_log.cpp'
 RELAY = 'mailer/relay.cpp'
 
 

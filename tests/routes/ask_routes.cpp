@@ -79,9 +79,9 @@ int main(int argc, char** argv) {
   prepare_ldap();
   try {
     RouteSettings settings;
-    OptionReader config(route_option_table(settings));
-    config.take_arguments({argv + 1, argv + argc});
-    config.apply();
+    OptionReader options(route_option_table(settings));
+    options.take_arguments({argv + 1, argv + argc});
+    options.apply();
     check(settings);
     const Log log("ask_routes", "stderr", LogLevel::kInfo);
     std::vector<std::unique_ptr<Routes>> sources;

@@ -20,14 +20,14 @@ using namespace lmtpq;
 using namespace lmtpq::milter;
 
 ConfigurationPtr configuration() {
-  OptionReader config({}, {"rule."});
-  config.take_text(
+  OptionReader options({}, {"rule."});
+  options.take_text(
       "[rule.a]\nheader X-A = *a*b*\nquota = honour\n[rule.b]\nfrom = *@a.example <>\n"
       "rcpt = *@b.example ops*\nmax-size = 10k\nlimit = 5/second\nquota = ignore\n"
       "[rule.c]\nclient = 192.0.2.0/24\nfrom = *\nquota = ignore\n",
       "fuzz");
   Configuration made;
-  made.policy = Policy(parse_rules(config.free_sections()), {"cyrusv2"});
+  made.policy = Policy(parse_rules(options.free_sections()), {"cyrusv2"});
   made.trace = TraceOrigin({"X-Trace", "traceparent"}, {{*Network::parse("192.0.2.1")}, true});
   made.keys = parse_keys("k AAAAAAAAAAAAAAAAAAAAAA==\n", "fuzz");
   made.tag_lifetime = std::chrono::seconds(60);

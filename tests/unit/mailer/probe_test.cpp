@@ -31,10 +31,10 @@ const std::string kFull = "452 4.2.2 Over quota SESSIONID=<s-1>\r\n";
 
 ProbeResult probed(Play* play, const std::vector<std::string>& arguments) {
   Settings settings;
-  OptionReader config(option_table(Command::kProbe, settings));
-  config.take_arguments(arguments);
-  config.apply();
-  settings.stores = find_stores(config, {parse_destination("unix:/s")});
+  OptionReader options(option_table(Command::kProbe, settings));
+  options.take_arguments(arguments);
+  options.apply();
+  settings.stores = find_stores(options, {parse_destination("unix:/s")});
   ScriptedDialer dialer(play);
   const Log log("test", "/dev/null", LogLevel::kInfo);
   return probe(settings, dialer, log);

@@ -24,18 +24,18 @@ constexpr const char* kRules =
 constexpr const char* kMessage = "Message-ID: <a@b>\nX-Notice: yes,\n sir\n\nX-Notice: no\n";
 
 Configuration configuration_of(const std::string& rules = kRules) {
-  OptionReader config({}, {"rule."});
-  config.take_text(rules, "test");
+  OptionReader options({}, {"rule."});
+  options.take_text(rules, "test");
   Configuration made;
-  made.policy = Policy(parse_rules(config.free_sections()), {"cyrusv2q"});
+  made.policy = Policy(parse_rules(options.free_sections()), {"cyrusv2q"});
   made.keys = parse_keys(kKeys, "test");
   made.trace = TraceOrigin({"X-Trace"}, {{*Network::parse("192.0.2.9")}, false});
   made.tag_lifetime = std::chrono::hours(1);
   return made;
 }
 
-Loaded asked(Configuration configuration = configuration_of()) {
-  Loaded loaded;
+LoadedConfiguration asked(Configuration configuration = configuration_of()) {
+  LoadedConfiguration loaded;
   loaded.configuration = std::make_shared<const Configuration>(std::move(configuration));
   loaded.settings.tag_mailers = {"cyrusv2q"};
   loaded.settings.client = "192.0.2.9";
@@ -44,7 +44,7 @@ Loaded asked(Configuration configuration = configuration_of()) {
   return loaded;
 }
 
-std::string told(const Loaded& loaded, const std::string& message = kMessage) {
+std::string told(const LoadedConfiguration& loaded, const std::string& message = kMessage) {
   std::istringstream in(message);
   std::ostringstream out;
   explain(loaded, in, out, kNow);
@@ -95,7 +95,7 @@ class ExplainTest : public CppUnit::TestFixture {
   }
 
   void eachRecipientHasItsOwnDecision() {
-    Loaded loaded = asked();
+    LoadedConfiguration loaded = asked();
     loaded.settings.client = "198.51.100.1";
     loaded.settings.recipients = "bob@example.org, <carol@example.org>";
     const std::string text = told(loaded);
@@ -107,7 +107,7 @@ class ExplainTest : public CppUnit::TestFixture {
   }
 
   void aMessageWithoutAMatchIsExplained() {
-    Loaded loaded = asked();
+    LoadedConfiguration loaded = asked();
     loaded.settings.sender = "bulk@x";
     assert_says(told(loaded), "=> quota honoured, by rule bulk\n");
     assert_says(told(loaded), "the quota is ignored for no recipient");
@@ -115,7 +115,7 @@ class ExplainTest : public CppUnit::TestFixture {
   }
 
   void theTagIsTheOneThatWouldBeWritten() {
-    const Loaded loaded = asked();
+    const LoadedConfiguration loaded = asked();
     const std::string text = told(loaded);
     assert_says(text, "signed with key k1, for queue id QUEUE-ID only");
     const std::string tag = tag_in(text);
@@ -127,7 +127,7 @@ class ExplainTest : public CppUnit::TestFixture {
   }
 
   void aQueueIdBindsTheTag() {
-    Loaded loaded = asked();
+    LoadedConfiguration loaded = asked();
     loaded.settings.queue_id = "4AL93Q";
     const std::string text = told(loaded);
     const std::string tag = tag_in(text);
@@ -142,7 +142,7 @@ class ExplainTest : public CppUnit::TestFixture {
   void withoutKeysItSaysWhyAndContinues() {
     Configuration without = configuration_of();
     without.keys = Keyring();
-    Loaded loaded = asked(std::move(without));
+    LoadedConfiguration loaded = asked(std::move(without));
     assert_says(told(loaded), "tag       cannot be signed: no keys");
     loaded.keys_error = "/k: Permission denied";
     assert_says(told(loaded),
@@ -154,7 +154,7 @@ class ExplainTest : public CppUnit::TestFixture {
   void aTraceIdFromTheMessageIsShown() {
     const std::string message = std::string("X-Trace: abc-1\n") + kMessage;
     assert_says(told(asked(), message), "trace id  abc-1, from the message\n");
-    Loaded stranger = asked();
+    LoadedConfiguration stranger = asked();
     stranger.settings.client = "192.0.2.8";
     CPPUNIT_ASSERT(told(stranger, message).find("abc-1") == std::string::npos);
   }
@@ -174,7 +174,7 @@ class ExplainTest : public CppUnit::TestFixture {
   }
 
   void aHeaderOverTheLimitIsReported() {
-    Loaded loaded = asked();
+    LoadedConfiguration loaded = asked();
     loaded.settings.recipients = "carol@example.org";
     assert_says(told(loaded), "IGNORED");
     const std::string text =
@@ -185,7 +185,7 @@ class ExplainTest : public CppUnit::TestFixture {
   }
 
   void withoutAClientTheMessageIsFromALocalProgram() {
-    Loaded loaded = asked();
+    LoadedConfiguration loaded = asked();
     loaded.settings.client.clear();
     assert_says(told(loaded), "client local");
     assert_says(told(loaded), "but client has no address");
@@ -208,7 +208,7 @@ class ExplainTest : public CppUnit::TestFixture {
   }
 
   void invalidOptionsAreRefused() {
-    Loaded loaded = asked();
+    LoadedConfiguration loaded = asked();
     loaded.settings.client = "192.0.2";
     CPPUNIT_ASSERT_THROW(told(loaded), ConfigError);
     loaded = asked();

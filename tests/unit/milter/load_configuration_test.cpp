@@ -40,10 +40,10 @@ class Scratch {
   }
 
   // `text` comes after the line that names the keys.
-  Loaded load(const std::string& text, std::vector<std::string> more = {}) const {
+  LoadedConfiguration load(const std::string& text, std::vector<std::string> more = {}) const {
     write("conf", "tag-keys = " + path_of("keys") + '\n' + text);
     more.push_back("--config=" + path_of("conf"));
-    return lmtpq::milter::load(more);
+    return lmtpq::milter::load_configuration(more);
   }
 
   // Without the directory's name.
@@ -83,7 +83,7 @@ class LoadConfigurationTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE_END();
 
   void defaultsAreThoseOfTheManPage() {
-    const Loaded loaded = Scratch().load("");
+    const LoadedConfiguration loaded = Scratch().load("");
     const Settings& s = loaded.settings;
     CPPUNIT_ASSERT(s.task == Task::kServe);
     CPPUNIT_ASSERT_EQUAL(std::string("unix:/run/lmtpq/milter.sock"), s.socket);
@@ -102,7 +102,7 @@ class LoadConfigurationTest : public CppUnit::TestFixture {
   }
 
   void everyOptionSetsItsMember() {
-    const Loaded loaded = Scratch().load(
+    const LoadedConfiguration loaded = Scratch().load(
         "socket = inet:1234@127.0.0.1\nuser = nobody\npid-file = /run/p\nlog = /l\n"
         "log-level = debug\ntag-mailers = a, b\ntag-lifetime = 2h\nbind-queue-id = no\n"
         "accept-trace-from = X-Trace traceparent\ntrusted-clients = 192.0.2.0/24, local\n"
@@ -135,7 +135,7 @@ class LoadConfigurationTest : public CppUnit::TestFixture {
   }
 
   void rulesKeepTheirOrder() {
-    const Loaded loaded = Scratch().load(
+    const LoadedConfiguration loaded = Scratch().load(
         "[rule.z]\nfrom = a@b\nquota = honour\n[rule.a]\nclient = local\nquota = ignore\n");
     const std::vector<Rule>& rules = loaded.configuration->policy.rules();
     CPPUNIT_ASSERT_EQUAL(std::size_t{2}, rules.size());
@@ -212,7 +212,7 @@ class LoadConfigurationTest : public CppUnit::TestFixture {
 
   void theFileMustExist() {
     try {
-      load({"--config=/nowhere/milter.conf"});
+      load_configuration({"--config=/nowhere/milter.conf"});
       CPPUNIT_FAIL("it was read");
     } catch (const ConfigError& error) {
       CPPUNIT_ASSERT_EQUAL(std::string("/nowhere/milter.conf: No such file or directory"),
@@ -237,7 +237,7 @@ class LoadConfigurationTest : public CppUnit::TestFixture {
   void explainContinuesWithoutKeys() {
     const Scratch scratch;
     unlink(scratch.path_of("keys").c_str());
-    const Loaded loaded = scratch.load("", {"--explain"});
+    const LoadedConfiguration loaded = scratch.load("", {"--explain"});
     CPPUNIT_ASSERT(loaded.settings.task == Task::kExplain);
     CPPUNIT_ASSERT(loaded.configuration->keys.empty());
     CPPUNIT_ASSERT(loaded.keys_error.ends_with("/keys: No such file or directory"));
@@ -257,7 +257,7 @@ class LoadConfigurationTest : public CppUnit::TestFixture {
   }
 
   void theCommandLineOverridesTheFile() {
-    const Loaded loaded =
+    const LoadedConfiguration loaded =
         Scratch().load("tag-lifetime = 1h\nlog = stderr\n", {"--tag-lifetime=2h"});
     CPPUNIT_ASSERT(loaded.configuration->tag_lifetime == std::chrono::hours(2));
     CPPUNIT_ASSERT_EQUAL(std::string("stderr"), loaded.settings.log);

@@ -27,10 +27,10 @@ inline constexpr const char* kTrusted =
     "[rule.carol]\nrcpt = carol@*\nquota = ignore\n";
 
 inline Configuration configuration_of(const std::string& rules) {
-  OptionReader config({}, {"rule."});
-  config.take_text(rules, "test");
+  OptionReader options({}, {"rule."});
+  options.take_text(rules, "test");
   Configuration made;
-  made.policy = Policy(parse_rules(config.free_sections()), {"cyrusv2"});
+  made.policy = Policy(parse_rules(options.free_sections()), {"cyrusv2"});
   made.keys = parse_keys(kKeys, "test");
   made.tag_lifetime = std::chrono::hours(1);
   return made;

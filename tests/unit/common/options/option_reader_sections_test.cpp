@@ -11,7 +11,7 @@ namespace {
 // The values that the readers got.
 std::map<std::string, std::string> g_read;
 
-OptionReader make_config(std::vector<std::string> free_prefixes = {"rule."}) {
+OptionReader make_options(std::vector<std::string> free_prefixes = {"rule."}) {
   OptionTable table;
   for (const char* const name : {"to", "tag.keys"}) {
     Option option;
@@ -25,7 +25,7 @@ OptionReader make_config(std::vector<std::string> free_prefixes = {"rule."}) {
 
 std::string error_of(const std::string& text, std::vector<std::string> free_prefixes = {"rule."}) {
   try {
-    make_config(std::move(free_prefixes)).take_text(text, "f");
+    make_options(std::move(free_prefixes)).take_text(text, "f");
   } catch (const ConfigError& error) {
     return error.what();
   }
@@ -46,13 +46,13 @@ class OptionReaderSectionsTest : public CppUnit::TestFixture {
 
  private:
   void keepTheirLinesInOrder() {
-    OptionReader config = make_config();
-    config.take_text(
+    OptionReader options = make_options();
+    options.take_text(
         "to = a\n[rule.b]\nclient = 127.0.0.1 192.0.2.0/24\n# no line\n\nheader X-Notice = a=b #c\n"
         "[rule.A-1_c.d]\n[tag]\nkeys = /k\n[rule.a.]\nclient = x\nclient =\n",
         "f");
     std::string seen;
-    for (const FreeSection& section : config.free_sections()) {
+    for (const FreeSection& section : options.free_sections()) {
       seen += section.place + section.name + '\n';
       for (const FreeSection::Line& line : section.lines) {
         seen += line.place + line.name + '|' + line.value + '\n';
@@ -62,18 +62,18 @@ class OptionReaderSectionsTest : public CppUnit::TestFixture {
                                      "f:6: header X-Notice|a=b #c\nf:7: A-1_c.d\n"
                                      "f:10: a.\nf:11: client|x\nf:12: client|\n"),
                          seen);
-    config.apply();
+    options.apply();
     CPPUNIT_ASSERT_EQUAL(std::string("a"), g_read.at("to"));
     CPPUNIT_ASSERT_EQUAL(std::string("/k"), g_read.at("tag.keys"));
     CPPUNIT_ASSERT(!g_read.contains("client"));
   }
 
   void areKeptApartFromTheTable() {
-    CPPUNIT_ASSERT(make_config().free_sections().empty());
-    OptionReader config = make_config();
-    config.take_text("[rule.a]\nto = x\nconfig = x\n", "f");
-    config.apply();
-    CPPUNIT_ASSERT_EQUAL(std::size_t{2}, config.free_sections().at(0).lines.size());
+    CPPUNIT_ASSERT(make_options().free_sections().empty());
+    OptionReader options = make_options();
+    options.take_text("[rule.a]\nto = x\nconfig = x\n", "f");
+    options.apply();
+    CPPUNIT_ASSERT_EQUAL(std::size_t{2}, options.free_sections().at(0).lines.size());
     CPPUNIT_ASSERT(!g_read.contains("to"));
     // Without prefixes there are no free sections.
     CPPUNIT_ASSERT_EQUAL(std::string("f:1: unknown section [rule.a]"),

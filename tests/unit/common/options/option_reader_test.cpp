@@ -36,7 +36,7 @@ Option option(char letter, const std::string& name, const std::string& argument,
   return made;
 }
 
-OptionReader make_config() {
+OptionReader make_options() {
   OptionTable table = {option('Q', "ignore-quota", "WHEN", "tagged", "always"),
                        option('d', "to", "DEST"),
                        option('f', "from", "SENDER"),
@@ -73,17 +73,17 @@ std::string error_of(Action action) {
 
 std::string argument_error(const Words& arguments) {
   return error_of([&] {
-    OptionReader config = make_config();
-    config.take_arguments(arguments);
-    config.apply();
+    OptionReader options = make_options();
+    options.take_arguments(arguments);
+    options.apply();
   });
 }
 
 std::string text_error(std::string_view text) {
   return error_of([&] {
-    OptionReader config = make_config();
-    config.take_text(text, "lmtpq.conf");
-    config.apply();
+    OptionReader options = make_options();
+    options.take_text(text, "lmtpq.conf");
+    options.apply();
   });
 }
 
@@ -147,51 +147,52 @@ class OptionReaderTest : public ScratchFileFixture {
                  {{"--verbose=no"}, "verbose", "off"}};
     for (const auto& row : cases) {
       g_read.clear();
-      OptionReader config = make_config();
-      CPPUNIT_ASSERT(config.take_arguments(row.arguments).empty());
-      CPPUNIT_ASSERT(config.named_in_arguments(row.name));
-      config.apply();
+      OptionReader options = make_options();
+      CPPUNIT_ASSERT(options.take_arguments(row.arguments).empty());
+      CPPUNIT_ASSERT(options.named_in_arguments(row.name));
+      options.apply();
       CPPUNIT_ASSERT_EQUAL_MESSAGE(row.arguments[0], row.value, g_read.at(row.name));
     }
   }
 
   void aWordAfterABareOptionIsAnOperand() {
-    OptionReader config = make_config();
-    const Words operands = config.take_arguments({"-Q", "inet:[::1]:24", "--verbose", "host"});
+    OptionReader options = make_options();
+    const Words operands = options.take_arguments({"-Q", "inet:[::1]:24", "--verbose", "host"});
     CPPUNIT_ASSERT(operands == (Words{"inet:[::1]:24", "host"}));
-    CPPUNIT_ASSERT_EQUAL(std::string("always"), config.argument_or_default("ignore-quota"));
-    CPPUNIT_ASSERT_EQUAL(std::string("yes"), config.argument_or_default("verbose"));
-    CPPUNIT_ASSERT(make_config().take_arguments({"-Q", "", "-v", "--", "-d"}) == (Words{"", "-d"}));
+    CPPUNIT_ASSERT_EQUAL(std::string("always"), options.argument_or_default("ignore-quota"));
+    CPPUNIT_ASSERT_EQUAL(std::string("yes"), options.argument_or_default("verbose"));
+    CPPUNIT_ASSERT(make_options().take_arguments({"-Q", "", "-v", "--", "-d"}) ==
+                   (Words{"", "-d"}));
   }
 
   void aValueAfterABareOptionIsAnError() {
     CPPUNIT_ASSERT_EQUAL(std::string("--ignore-quota never: write --ignore-quota=never"),
                          error_of([] {
-                           make_config().take_arguments({"-Q", "never", "inet:h"});
+                           make_options().take_arguments({"-Q", "never", "inet:h"});
                          }));
   }
 
   void optionsMayComeBeforeAndAfterOperands() {
-    OptionReader config = make_config();
-    const Words operands = config.take_arguments(
+    OptionReader options = make_options();
+    const Words operands = options.take_arguments(
         {"one", "--connect-timeout", "5s", "unix:/s", "-v", "", "-", "inet:h:24", "-Q"});
     CPPUNIT_ASSERT(operands == (Words{"one", "unix:/s", "", "-", "inet:h:24"}));
-    CPPUNIT_ASSERT_EQUAL(std::string("5s"), config.argument_or_default("connect-timeout"));
+    CPPUNIT_ASSERT_EQUAL(std::string("5s"), options.argument_or_default("connect-timeout"));
   }
 
   void twoDashesEndTheOptions() {
-    OptionReader config = make_config();
-    const Words operands = config.take_arguments({"-v", "--", "-Q", "--nonsense", "--", "a"});
+    OptionReader options = make_options();
+    const Words operands = options.take_arguments({"-v", "--", "-Q", "--nonsense", "--", "a"});
     CPPUNIT_ASSERT(operands == (Words{"-Q", "--nonsense", "--", "a"}));
-    CPPUNIT_ASSERT(!config.named_in_arguments("ignore-quota"));
+    CPPUNIT_ASSERT(!options.named_in_arguments("ignore-quota"));
   }
 
   void lastOneOfRepeatedOptionsCounts() {
-    OptionReader config = make_config();
-    config.take_arguments({"-Q", "--to=a", "-Qnever", "--to=b"});
-    CPPUNIT_ASSERT_EQUAL(std::string("never"), config.argument_or_default("ignore-quota"));
-    config.take_text("connect-timeout = 1s\nconnect-timeout = 2s\n", "f");
-    config.apply();
+    OptionReader options = make_options();
+    options.take_arguments({"-Q", "--to=a", "-Qnever", "--to=b"});
+    CPPUNIT_ASSERT_EQUAL(std::string("never"), options.argument_or_default("ignore-quota"));
+    options.take_text("connect-timeout = 1s\nconnect-timeout = 2s\n", "f");
+    options.apply();
     CPPUNIT_ASSERT_EQUAL(std::string("b"), g_read.at("to"));
     CPPUNIT_ASSERT_EQUAL(std::string("2s"), g_read.at("connect-timeout"));
   }
@@ -232,34 +233,34 @@ class OptionReaderTest : public ScratchFileFixture {
   }
 
   void nothingIsReadBeforeApply() {
-    OptionReader config = make_config();
-    config.take_arguments({"-Q"});
-    config.take_text("to = a\n", "f");
+    OptionReader options = make_options();
+    options.take_arguments({"-Q"});
+    options.take_text("to = a\n", "f");
     CPPUNIT_ASSERT(g_read.empty());
-    config.apply();
+    options.apply();
     CPPUNIT_ASSERT_EQUAL(std::size_t{3}, g_read.size());  // and the default of connect-timeout
   }
 
   void argumentsOverrideTheFileAndTheFileOverridesDefaults() {
-    OptionReader config = make_config();
-    config.take_arguments({"--to", "argued"});
-    config.take_text("to = filed\nignore-quota = never\n", "f");
-    config.apply();
+    OptionReader options = make_options();
+    options.take_arguments({"--to", "argued"});
+    options.take_text("to = filed\nignore-quota = never\n", "f");
+    options.apply();
     CPPUNIT_ASSERT_EQUAL(std::string("argued"), g_read.at("to"));
     CPPUNIT_ASSERT_EQUAL(std::string("never"), g_read.at("ignore-quota"));
     CPPUNIT_ASSERT_EQUAL(std::string("30s"), g_read.at("connect-timeout"));
     CPPUNIT_ASSERT(!g_read.contains("from"));
-    CPPUNIT_ASSERT(!config.named_in_arguments("ignore-quota"));
-    CPPUNIT_ASSERT_EQUAL(std::string("tagged"), config.argument_or_default("ignore-quota"));
+    CPPUNIT_ASSERT(!options.named_in_arguments("ignore-quota"));
+    CPPUNIT_ASSERT_EQUAL(std::string("tagged"), options.argument_or_default("ignore-quota"));
   }
 
   void effectiveListsWhatWasApplied() {
-    OptionReader config = make_config();
-    config.take_arguments({"-v", "-f", "a"});
-    config.apply();
+    OptionReader options = make_options();
+    options.take_arguments({"-v", "-f", "a"});
+    options.apply();
     const std::vector<std::pair<std::string, std::string>> expected = {
         {"ignore-quota", "tagged"}, {"from", "a"}, {"connect-timeout", "30s"}, {"verbose", "yes"}};
-    CPPUNIT_ASSERT(expected == config.effective());
+    CPPUNIT_ASSERT(expected == options.effective());
   }
 
   void hashInsideAValueIsKept() {
@@ -274,9 +275,9 @@ class OptionReaderTest : public ScratchFileFixture {
                  {"to =", ""},
                  {"to = \"a b\"", "\"a b\""}};
     for (const auto& row : cases) {
-      OptionReader config = make_config();
-      config.take_text(row.line, "f");
-      config.apply();
+      OptionReader options = make_options();
+      options.take_text(row.line, "f");
+      options.apply();
       CPPUNIT_ASSERT_EQUAL_MESSAGE(row.line, std::string(row.value), g_read.at("to"));
     }
   }
@@ -314,37 +315,37 @@ class OptionReaderTest : public ScratchFileFixture {
   }
 
   void sectionPrefixesItsKeys() {
-    OptionReader config = make_config();
-    config.take_text("to = a\n[tag]\nkeys = /k#1\n", "f");
-    config.apply();
+    OptionReader options = make_options();
+    options.take_text("to = a\n[tag]\nkeys = /k#1\n", "f");
+    options.apply();
     CPPUNIT_ASSERT_EQUAL(std::string("/k#1"), g_read.at("tag.keys"));
     CPPUNIT_ASSERT_EQUAL(std::string("lmtpq.conf:2: unknown option tag.to"),
                          text_error("[tag]\nto = a\n"));
   }
 
   void missingFileIsAnErrorOnlyWhereItMustExist() {
-    OptionReader config = make_config();
-    config.take_file(file_, false);
+    OptionReader options = make_options();
+    options.take_file(file_, false);
     CPPUNIT_ASSERT_EQUAL(file_ + ": No such file or directory",
-                         error_of([&] { config.take_file(file_, true); }));
+                         error_of([&] { options.take_file(file_, true); }));
     std::ofstream(file_) << "to = a\ninvalid\n";
     CPPUNIT_ASSERT_EQUAL(file_ + ":2: expected name = value",
-                         error_of([&] { config.take_file(file_, false); }));
+                         error_of([&] { options.take_file(file_, false); }));
     std::ofstream(file_) << "to = b";
-    config.take_file(file_, true);
-    config.apply();
+    options.take_file(file_, true);
+    options.apply();
     CPPUNIT_ASSERT_EQUAL(std::string("b"), g_read.at("to"));
   }
 
   void unreadableFileIsAlwaysAnError() {
-    OptionReader config = make_config();
+    OptionReader options = make_options();
     CPPUNIT_ASSERT_EQUAL(folder_ + ": Is a directory",
-                         error_of([&] { config.take_file(folder_, false); }));
+                         error_of([&] { options.take_file(folder_, false); }));
     CPPUNIT_ASSERT_EQUAL(std::string("/dev/zero: larger than 1 MiB"),
-                         error_of([&] { config.take_file("/dev/zero", false); }));
+                         error_of([&] { options.take_file("/dev/zero", false); }));
     std::ofstream(file_) << "to = a\n";
     CPPUNIT_ASSERT_EQUAL(file_ + "/x: Not a directory",
-                         error_of([&] { config.take_file(file_ + "/x", false); }));
+                         error_of([&] { options.take_file(file_ + "/x", false); }));
     // Root may read anything, so the check runs as a user without rights.
     chmod(file_.c_str(), 0);
     chmod(folder_.c_str(), 0755);
@@ -352,7 +353,7 @@ class OptionReaderTest : public ScratchFileFixture {
     if (root) {
       CPPUNIT_ASSERT_EQUAL(0, seteuid(65534));
     }
-    const std::string error = error_of([&] { config.take_file(file_, false); });
+    const std::string error = error_of([&] { options.take_file(file_, false); });
     if (root) {
       CPPUNIT_ASSERT_EQUAL(0, seteuid(0));
     }

@@ -184,13 +184,13 @@ class OptionTableTest : public CppUnit::TestFixture {
 
   void optionsOfAnotherCommandAreForTheFileOnly() {
     std::string text;
-    OptionReader config(of_another_command({value("theirs", "X", "", "a", reader::text(text))}));
-    CPPUNIT_ASSERT_EQUAL(std::string(), config.help());
-    config.take_text("theirs = x\n", "f");
-    config.apply();
+    OptionReader options(of_another_command({value("theirs", "X", "", "a", reader::text(text))}));
+    CPPUNIT_ASSERT_EQUAL(std::string(), options.help());
+    options.take_text("theirs = x\n", "f");
+    options.apply();
     CPPUNIT_ASSERT_EQUAL(std::string(), text);
     try {
-      config.take_arguments({"--theirs=x"});
+      options.take_arguments({"--theirs=x"});
       CPPUNIT_FAIL("accepted");
     } catch (const ConfigError& error) {
       CPPUNIT_ASSERT_EQUAL(std::string("unknown option --theirs"), std::string(error.what()));

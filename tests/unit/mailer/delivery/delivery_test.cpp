@@ -51,9 +51,9 @@ class FailingDialer : public Dialer {
 
 std::string reply_when_memory_fails_after(const std::string& command) {
   Settings settings;
-  OptionReader config(option_table(Command::kRelay, settings));
-  config.apply();
-  settings.stores = find_stores(config, {parse_destination("unix:/store")});
+  OptionReader options(option_table(Command::kRelay, settings));
+  options.apply();
+  settings.stores = find_stores(options, {parse_destination("unix:/store")});
   const Log log("test", "/dev/null", LogLevel::kInfo);
   FailingDialer dialer(command);
   PoolList pools(settings, dialer, log);

@@ -29,10 +29,10 @@ class RouteFileTest : public CppUnit::TestFixture {
   };
   template <std::size_t N>
   static void check(const std::string& text, const Row (&rows)[N]) {
-    const RouteFile table = RouteFile::parse(text, "routes");
+    const RouteFile file = RouteFile::parse(text, "routes");
     for (const Row& row : rows) {
       CPPUNIT_ASSERT_EQUAL_MESSAGE(row.address, std::string(row.route),
-                                   route_text(table.find(recipient(row.address))));
+                                   route_text(file.find(recipient(row.address))));
     }
   }
   static std::string mistake(const std::string& text) {
@@ -136,10 +136,10 @@ class RouteFileTest : public CppUnit::TestFixture {
   }
 
   void commentsAndBlankLinesAreSkipped() {
-    const RouteFile table = RouteFile::parse(
+    const RouteFile file = RouteFile::parse(
         "\xEF\xBB\xBF# first\n\n   \t\r\n  # more\n  u@x   s  \n#u@x t\n", "routes");
-    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, table.size());
-    CPPUNIT_ASSERT_EQUAL(std::string("inet:s"), route_text(table.find(recipient("u@x"))));
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, file.size());
+    CPPUNIT_ASSERT_EQUAL(std::string("inet:s"), route_text(file.find(recipient("u@x"))));
     CPPUNIT_ASSERT_EQUAL(std::size_t{0}, RouteFile::parse("", "routes").size());
   }
 
@@ -190,17 +190,17 @@ class RouteFileTest : public CppUnit::TestFixture {
     for (int i = 0; i < 100'000; ++i) {
       text += "user" + std::to_string(i) + "@example.org imap" + std::to_string(i % 50) + ":24\n";
     }
-    const RouteFile table = RouteFile::parse(text, "routes");
-    CPPUNIT_ASSERT_EQUAL(std::size_t{100'000}, table.size());
+    const RouteFile file = RouteFile::parse(text, "routes");
+    CPPUNIT_ASSERT_EQUAL(std::size_t{100'000}, file.size());
     for (int i = 0; i < 100'000; ++i) {
       const std::string address = "user" + std::to_string(i) + "+d@example.org";
-      const Route route = table.find(recipient(address));
+      const Route route = file.find(recipient(address));
       const auto& list = std::get<DestinationList>(route);
       CPPUNIT_ASSERT(list->front().host == "imap" + std::to_string(i % 50));
     }
     // Patterns with the same text after them share one list, to save memory.
-    CPPUNIT_ASSERT(std::get<DestinationList>(table.find(recipient("user1@example.org"))) ==
-                   std::get<DestinationList>(table.find(recipient("user51@example.org"))));
+    CPPUNIT_ASSERT(std::get<DestinationList>(file.find(recipient("user1@example.org"))) ==
+                   std::get<DestinationList>(file.find(recipient("user51@example.org"))));
   }
 };
 

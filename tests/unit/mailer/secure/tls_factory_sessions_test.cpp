@@ -31,9 +31,9 @@ class TlsFactorySessionsTest : public CppUnit::TestFixture {
           SSL_CTX_set_options(server.context(), tickets ? 0 : SSL_OP_NO_TICKET);
           TlsSettings settings = world().settings(level);
           settings.fingerprints = {small_sha256(world().long_way.certificate.get())};
-          TlsFactory client(settings, kHost);
+          TlsFactory factory(settings, kHost);
           for (int i = 0; i < 4; ++i) {
-            Meeting meeting(client, server);
+            Meeting meeting(factory, server);
             const TlsFacts& facts = meeting.layer->facts();
             CPPUNIT_ASSERT(meeting.done);
             CPPUNIT_ASSERT_EQUAL(i > 0, facts.resumed);
@@ -52,11 +52,11 @@ class TlsFactorySessionsTest : public CppUnit::TestFixture {
   void aSessionIsUsedOnce() {
     TlsServer server(&world().good);
     const TlsSettings settings = world().settings(TlsLevel::kVerify);
-    TlsFactory client(settings, kHost);
-    Meeting first(client, server);
+    TlsFactory factory(settings, kHost);
+    Meeting first(factory, server);
     talk(first);
     // Both have sent their hello before either has completed its handshake.
-    std::unique_ptr<TlsConnection> layers[] = {client.connect(), client.connect()};
+    std::unique_ptr<TlsConnection> layers[] = {factory.connect(), factory.connect()};
     TlsStore stores[] = {TlsStore(server), TlsStore(server)};
     for (int i = 0; i < 2; ++i) {
       std::string hello;
@@ -78,9 +78,9 @@ class TlsFactorySessionsTest : public CppUnit::TestFixture {
       TlsServer server(&world().good);
       server.versions(version, version);
       const TlsSettings settings = world().settings(TlsLevel::kVerify);
-      TlsFactory client(settings, kHost);
+      TlsFactory factory(settings, kHost);
       for (const bool resumed : {false, true, true}) {
-        Meeting meeting(client, server);
+        Meeting meeting(factory, server);
         CPPUNIT_ASSERT_EQUAL(resumed, meeting.layer->facts().resumed);
         meeting.wire.ended = true;
         const auto channel = meeting.channel();
@@ -99,19 +99,19 @@ class TlsFactorySessionsTest : public CppUnit::TestFixture {
         TlsServer server(&world().by_itself);
         server.versions(version, version);
         TlsSettings settings = world().settings(TlsLevel::kMay);
-        TlsFactory client(settings, kHost);
-        Meeting careless(client, server);
+        TlsFactory factory(settings, kHost);
+        Meeting careless(factory, server);
         CPPUNIT_ASSERT(careless.done);
         talk(careless);
         settings.level = level;
-        const Meeting meeting(client, server);
+        const Meeting meeting(factory, server);
         CPPUNIT_ASSERT(meeting.layer->facts().resumed && !meeting.done);
         CPPUNIT_ASSERT_EQUAL(std::string("self-signed certificate"),
                              meeting.layer->facts().verification);
         CPPUNIT_ASSERT(meeting.layer->facts().protocol.empty());
         CPPUNIT_ASSERT(meeting.store.heard.empty());
         CPPUNIT_ASSERT(meeting.store.got_close_notify || !meeting.store.shook_hands());
-        const Meeting again(client, server);
+        const Meeting again(factory, server);
         CPPUNIT_ASSERT(!again.layer->facts().resumed && !again.done);
       }
     }
@@ -122,10 +122,10 @@ class TlsFactorySessionsTest : public CppUnit::TestFixture {
       TlsServer server(&world().by_itself);
       server.versions(version, version);
       TlsSettings settings = world().settings(TlsLevel::kVerify);
-      TlsFactory client(settings, kHost);
-      CPPUNIT_ASSERT(!Meeting(client, server).done);
+      TlsFactory factory(settings, kHost);
+      CPPUNIT_ASSERT(!Meeting(factory, server).done);
       settings.level = TlsLevel::kMay;
-      Meeting meeting(client, server);
+      Meeting meeting(factory, server);
       CPPUNIT_ASSERT(meeting.done && !meeting.layer->facts().resumed);
       // Nor from a connection that broke: the session may be the cause.
       if (version == TLS1_2_VERSION) {
@@ -134,7 +134,7 @@ class TlsFactorySessionsTest : public CppUnit::TestFixture {
         std::string in;
         std::string_view nothing;
         CPPUNIT_ASSERT(channel->exchange(nothing, in, soon()) == IoStatus::kFailed);
-        CPPUNIT_ASSERT(!Meeting(client, server).layer->facts().resumed);
+        CPPUNIT_ASSERT(!Meeting(factory, server).layer->facts().resumed);
       }
     }
   }
@@ -145,11 +145,11 @@ class TlsFactorySessionsTest : public CppUnit::TestFixture {
     TlsSettings settings = world().settings(TlsLevel::kVerify);
     settings.ciphers = "aNULL:@SECLEVEL=0";
     settings.most_version = TLS1_2_VERSION;
-    TlsFactory client(settings, kHost);
-    CPPUNIT_ASSERT(!Meeting(client, server).done);
+    TlsFactory factory(settings, kHost);
+    CPPUNIT_ASSERT(!Meeting(factory, server).done);
     settings.level = TlsLevel::kMay;
     for (const bool resumed : {false, true}) {
-      const Meeting meeting(client, server);
+      const Meeting meeting(factory, server);
       CPPUNIT_ASSERT(meeting.done);
       CPPUNIT_ASSERT_EQUAL(resumed, meeting.layer->facts().resumed);
     }
@@ -162,10 +162,10 @@ class TlsFactorySessionsTest : public CppUnit::TestFixture {
       one.versions(version, version);
       two.versions(version, version);
       const TlsSettings settings = world().settings(TlsLevel::kVerify);
-      TlsFactory client(settings, kHost);
-      Meeting first(client, one);
+      TlsFactory factory(settings, kHost);
+      Meeting first(factory, one);
       talk(first);
-      Meeting second(client, two);
+      Meeting second(factory, two);
       CPPUNIT_ASSERT(second.done && !second.layer->facts().resumed);
       talk(second);
     }
@@ -174,12 +174,12 @@ class TlsFactorySessionsTest : public CppUnit::TestFixture {
   void severalThreadsMayUseOneClient() {
     TlsServer server(&world().good);
     const TlsSettings settings = world().settings(TlsLevel::kVerify);
-    TlsFactory client(settings, kHost);
+    TlsFactory factory(settings, kHost);
     std::atomic<int> done = 0;
     std::atomic<int> resumed = 0;
     const auto work = [&] {
       for (int i = 0; i < 20; ++i) {
-        Meeting meeting(client, server);
+        Meeting meeting(factory, server);
         done += meeting.done ? 1 : 0;
         resumed += meeting.layer->facts().resumed ? 1 : 0;
         const auto channel = meeting.channel();

@@ -33,10 +33,10 @@ class TlsFactoryTest : public CppUnit::TestFixture {
           }
           TlsSettings settings = w.settings(TlsLevel::kVerify);
           settings.certificate_file = have ? file : "";
-          TlsFactory client(settings, kHost);
-          CPPUNIT_ASSERT_EQUAL(have, client.has_certificate());
+          TlsFactory factory(settings, kHost);
+          CPPUNIT_ASSERT_EQUAL(have, factory.has_certificate());
           for (const bool resumed : {false, true}) {
-            Meeting meeting(client, server);
+            Meeting meeting(factory, server);
             CPPUNIT_ASSERT(meeting.done);
             CPPUNIT_ASSERT_EQUAL(resumed, meeting.layer->facts().resumed);
             CPPUNIT_ASSERT_EQUAL(asks && have, meeting.layer->showed_certificate());
@@ -60,8 +60,8 @@ class TlsFactoryTest : public CppUnit::TestFixture {
         TlsServer server(&w.good);
         server.versions(version, version).ask_for_certificate(w.root);
         SSL_CTX_set1_sigalgs_list(server.context(), able ? "ed25519:ECDSA+SHA256" : "ECDSA+SHA256");
-        TlsFactory client(settings, kHost);
-        const Meeting meeting(client, server);
+        TlsFactory factory(settings, kHost);
+        const Meeting meeting(factory, server);
         CPPUNIT_ASSERT(meeting.done);
         CPPUNIT_ASSERT_EQUAL(able, meeting.layer->showed_certificate());
         CPPUNIT_ASSERT_EQUAL(able,
@@ -75,8 +75,8 @@ class TlsFactoryTest : public CppUnit::TestFixture {
       TlsServer server(&world().good);
       server.versions(version, version).ask_for_certificate(world().root, true);
       const TlsSettings settings = world().settings(TlsLevel::kVerify);
-      TlsFactory client(settings, kHost);
-      Meeting meeting(client, server);
+      TlsFactory factory(settings, kHost);
+      Meeting meeting(factory, server);
       if (version == TLS1_2_VERSION) {
         CPPUNIT_ASSERT(!meeting.done);
         // OpenSSL 3.0 begins with "sslv3", 3.5 with "ssl/tls".
@@ -121,8 +121,8 @@ class TlsFactoryTest : public CppUnit::TestFixture {
       settings.key = Secret(row.text);
       TlsServer server(&w.good);
       server.ask_for_certificate(w.root, true);
-      TlsFactory client(settings, kHost);
-      Meeting meeting(client, server);
+      TlsFactory factory(settings, kHost);
+      Meeting meeting(factory, server);
       check(row.name, true, meeting.layer->showed_certificate());
       talk(meeting);
     }
@@ -149,8 +149,8 @@ class TlsFactoryTest : public CppUnit::TestFixture {
       TlsSettings settings = world().settings(TlsLevel::kMay);
       settings.least_version = row.least;
       settings.most_version = row.most;
-      TlsFactory client(settings, kHost);
-      const Meeting meeting(client, server);
+      TlsFactory factory(settings, kHost);
+      const Meeting meeting(factory, server);
       CPPUNIT_ASSERT_EQUAL(std::string(row.protocol), meeting.layer->facts().protocol);
       CPPUNIT_ASSERT_EQUAL(meeting.done, !meeting.layer->facts().protocol.empty());
       CPPUNIT_ASSERT(meeting.done || meeting.failure.find("version") != std::string::npos ||
@@ -160,8 +160,8 @@ class TlsFactoryTest : public CppUnit::TestFixture {
     server.versions(0, TLS1_2_VERSION);
     TlsSettings settings = world().settings(TlsLevel::kMay);
     settings.ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256";
-    TlsFactory client(settings, kHost);
-    const Meeting meeting(client, server);
+    TlsFactory factory(settings, kHost);
+    const Meeting meeting(factory, server);
     CPPUNIT_ASSERT_EQUAL(settings.ciphers, meeting.layer->facts().cipher);
     CPPUNIT_ASSERT_EQUAL(128, meeting.layer->facts().bits);
   }
@@ -232,13 +232,13 @@ class TlsFactoryTest : public CppUnit::TestFixture {
     for (const Mistake& row : rows) {
       TlsSettings settings = w.settings(TlsLevel::kVerify);
       row.make(settings);
-      TlsFactory client(settings, kHost);
-      const std::string first = complaint([&] { client.connect(); });
+      TlsFactory factory(settings, kHost);
+      const std::string first = complaint([&] { factory.connect(); });
       CPPUNIT_ASSERT_MESSAGE(row.words + "\nfound " + first, first.starts_with(row.words));
       CPPUNIT_ASSERT_MESSAGE(first, first.find("unknown error") == std::string::npos);
       CPPUNIT_ASSERT(first.find('\n') == std::string::npos);
       // It is not partly usable afterwards.
-      CPPUNIT_ASSERT_EQUAL(first, complaint([&] { client.prepare(); }));
+      CPPUNIT_ASSERT_EQUAL(first, complaint([&] { factory.prepare(); }));
     }
   }
 };

@@ -61,7 +61,7 @@ class TlsHandshakeTest : public CppUnit::TestFixture {
   void theFactsOfTheConnectionAreReported() {
     for (const int version : kVersions) {
       Sides sides(version);
-      const Meeting meeting(sides.client, sides.server);
+      const Meeting meeting(sides.factory, sides.server);
       const TlsFacts& facts = meeting.layer->facts();
       SSL* theirs = meeting.store.connection();
       CPPUNIT_ASSERT_EQUAL(std::string(version == TLS1_3_VERSION ? "TLSv1.3" : "TLSv1.2"),
@@ -80,7 +80,7 @@ class TlsHandshakeTest : public CppUnit::TestFixture {
       TlsStore store(sides.server);
       store.say("250 early\r\n");  // at the handshake's end
       WireOptions wire;
-      auto layer = sides.client.connect();
+      auto layer = sides.factory.connect();
       StoreChannel below(store, wire);
       std::string failure;
       CPPUNIT_ASSERT(shake_hands(*layer, below, soon(), failure));
@@ -97,7 +97,7 @@ class TlsHandshakeTest : public CppUnit::TestFixture {
     Sides sides(TLS1_3_VERSION);
     TlsStore store(sides.server);
     SSL* theirs = store.connection();
-    const auto layer = sides.client.connect();
+    const auto layer = sides.factory.connect();
     std::string hello;
     layer->handshake("", hello);
     BIO_write(SSL_get_rbio(theirs), hello.data(), static_cast<int>(hello.size()));
@@ -120,7 +120,7 @@ class TlsHandshakeTest : public CppUnit::TestFixture {
   void anAlertIsAFailureWithItsName() {
     Sides sides(TLS1_2_VERSION);
     sides.settings.least_version = TLS1_3_VERSION;
-    const Meeting meeting(sides.client, sides.server);
+    const Meeting meeting(sides.factory, sides.server);
     CPPUNIT_ASSERT(!meeting.done);
     CPPUNIT_ASSERT_EQUAL(std::string("tlsv1 alert protocol version"), meeting.failure);
     CPPUNIT_ASSERT(!meeting.layer->ended());
@@ -131,7 +131,7 @@ class TlsHandshakeTest : public CppUnit::TestFixture {
   void aHandshakeWithAPeerWithoutTlsFailsAtOnce() {
     Sides sides(TLS1_3_VERSION);
     for (const char* words : {"220 ready\r\n", "454 4.7.0 no\r\n", "HTTP/1.0 400\r\n\r\n"}) {
-      const auto layer = sides.client.connect();
+      const auto layer = sides.factory.connect();
       Parrot channel(words, false);
       std::string failure;
       CPPUNIT_ASSERT(!shake_hands(*layer, channel, soon(), failure));
@@ -145,7 +145,7 @@ class TlsHandshakeTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
     const Descriptor silent(ends[1]);
     DescriptorChannel channel{Descriptor(ends[0])};
-    const auto layer = sides.client.connect();
+    const auto layer = sides.factory.connect();
     const auto start = Clock::now();
     std::string failure;
     CPPUNIT_ASSERT(!shake_hands(*layer, channel, start + 50ms, failure));
@@ -159,7 +159,7 @@ class TlsHandshakeTest : public CppUnit::TestFixture {
     const std::string empty_handshakes("\x16\x03\x03\x00\x04\x00\x00\x00\x00", 9);  // HelloRequest
     for (const std::string& words : {std::string("\x16", 1), empty_handshakes}) {
       Sides sides(TLS1_2_VERSION);
-      const auto layer = sides.client.connect();
+      const auto layer = sides.factory.connect();
       Parrot channel(words, true);
       const auto start = Clock::now();
       std::string failure;
@@ -171,7 +171,7 @@ class TlsHandshakeTest : public CppUnit::TestFixture {
 
   void aPeerThatClosesEndsTheHandshake() {
     Sides sides(TLS1_3_VERSION);
-    const auto layer = sides.client.connect();
+    const auto layer = sides.factory.connect();
     Parrot channel("", false);
     std::string failure;
     CPPUNIT_ASSERT(!shake_hands(*layer, channel, soon(), failure));
@@ -210,9 +210,9 @@ class TlsHandshakeTest : public CppUnit::TestFixture {
   void channelBindingsAreTheSameOnBothSides() {
     for (const int version : kVersions) {
       Sides sides(version);
-      CPPUNIT_ASSERT(sides.client.connect()->channel_binding("tls-unique").empty());
+      CPPUNIT_ASSERT(sides.factory.connect()->channel_binding("tls-unique").empty());
       for (const bool resumed : {false, true}) {
-        Meeting meeting(sides.client, sides.server);
+        Meeting meeting(sides.factory, sides.server);
         SSL* theirs = meeting.store.connection();
         const TlsConnection& ours = *meeting.layer;
         CPPUNIT_ASSERT_EQUAL(resumed, ours.facts().resumed);
@@ -234,7 +234,7 @@ class TlsHandshakeTest : public CppUnit::TestFixture {
   void withoutExtendedMasterSecretThereIsNoBinding() {
     Sides sides(TLS1_2_VERSION);
     SSL_CTX_set_options(sides.server.context(), SSL_OP_NO_EXTENDED_MASTER_SECRET);
-    const Meeting meeting(sides.client, sides.server);
+    const Meeting meeting(sides.factory, sides.server);
     CPPUNIT_ASSERT(meeting.done);
     CPPUNIT_ASSERT(meeting.layer->channel_binding("tls-unique").empty());
     CPPUNIT_ASSERT(meeting.layer->channel_binding("tls-exporter").empty());
@@ -250,7 +250,7 @@ class TlsHandshakeTest : public CppUnit::TestFixture {
 
   void bytesAfterAFailureTakeNoMemory() {
     Sides sides(TLS1_3_VERSION);
-    const auto layer = sides.client.connect();
+    const auto layer = sides.factory.connect();
     std::string to_send;
     layer->handshake("220 ready\r\n", to_send);
     const std::string much(1'000'000, 'x');

@@ -55,7 +55,7 @@ class TlsLayerTest : public CppUnit::TestFixture {
             continue;  // only slow
           }
           Sides sides(version);
-          Meeting meeting(sides.client, sides.server, {most, most, false});
+          Meeting meeting(sides.factory, sides.server, {most, most, false});
           CPPUNIT_ASSERT(meeting.done);
           const auto channel = meeting.channel();
           const std::string bytes = some_bytes(size);
@@ -73,7 +73,7 @@ class TlsLayerTest : public CppUnit::TestFixture {
   void nothingIsReadableBelowTheLayer() {
     for (const int version : kVersions) {
       Sides sides(version);
-      Meeting meeting(sides.client, sides.server);
+      Meeting meeting(sides.factory, sides.server);
       const auto channel = meeting.channel();
       std::string in;
       CPPUNIT_ASSERT(write_all(*channel, "MAIL FROM:<secret@example.org>\r\n", in, soon()));
@@ -85,7 +85,7 @@ class TlsLayerTest : public CppUnit::TestFixture {
   void aRecordCanBeOpenedOnlyAsAWhole() {
     for (const int version : kVersions) {
       Sides sides(version);
-      Meeting meeting(sides.client, sides.server);
+      Meeting meeting(sides.factory, sides.server);
       hear(*std::make_unique<StoreChannel>(meeting.store, meeting.wire));
       const std::string much(100'000, 'x');
       std::string sealed;
@@ -101,7 +101,7 @@ class TlsLayerTest : public CppUnit::TestFixture {
 
   void ticketsAndKeyUpdatesLeaveTheChannelQuiet() {
     Sides sides(TLS1_3_VERSION);
-    Meeting meeting(sides.client, sides.server);
+    Meeting meeting(sides.factory, sides.server);
     const auto channel = meeting.channel();
     SSL* theirs = meeting.store.connection();
     CPPUNIT_ASSERT(!meeting.store.to_client.empty());
@@ -129,7 +129,7 @@ class TlsLayerTest : public CppUnit::TestFixture {
 
   void renegotiationIsRefused() {
     Sides sides(TLS1_2_VERSION);
-    Meeting meeting(sides.client, sides.server);
+    Meeting meeting(sides.factory, sides.server);
     const auto channel = meeting.channel();
     SSL* theirs = meeting.store.connection();
     CPPUNIT_ASSERT_EQUAL(1, SSL_renegotiate(theirs));
@@ -166,7 +166,7 @@ class TlsLayerTest : public CppUnit::TestFixture {
   // TLS 1.3's post-handshake authentication, which we never offered.
   void aLaterRequestForACertificateIsRefused() {
     Sides sides(TLS1_3_VERSION);
-    Meeting meeting(sides.client, sides.server);
+    Meeting meeting(sides.factory, sides.server);
     SSL_set_verify(meeting.store.connection(), SSL_VERIFY_PEER, nullptr);
     CPPUNIT_ASSERT_EQUAL(0, SSL_verify_client_post_handshake(meeting.store.connection()));
   }
@@ -191,7 +191,7 @@ class TlsLayerTest : public CppUnit::TestFixture {
       };
       for (const Row& row : rows) {
         Sides sides(version);
-        Meeting meeting(sides.client, sides.server);
+        Meeting meeting(sides.factory, sides.server);
         const auto channel = meeting.channel();
         hear(*channel);
         meeting.store.say("221 bye\r\n");
@@ -216,7 +216,7 @@ class TlsLayerTest : public CppUnit::TestFixture {
             std::string_view("\x00\x00\x00\x00\x00\x00", 6),
             std::string_view("\x17\x03\x03\x00\x02xx", 7)}) {
         Sides sides(version);
-        Meeting meeting(sides.client, sides.server);
+        Meeting meeting(sides.factory, sides.server);
         const auto channel = meeting.channel();
         hear(*channel);
         meeting.store.to_client = garbage;
@@ -235,7 +235,7 @@ class TlsLayerTest : public CppUnit::TestFixture {
   void aChangedByteEndsTheConnection() {
     for (const int version : kVersions) {
       Sides sides(version);
-      Meeting meeting(sides.client, sides.server);
+      Meeting meeting(sides.factory, sides.server);
       const auto channel = meeting.channel();
       hear(*channel);
       meeting.store.say("250 ok\r\n");
@@ -250,7 +250,7 @@ class TlsLayerTest : public CppUnit::TestFixture {
   void destructionSendsCloseNotify() {
     for (const int version : kVersions) {
       Sides sides(version);
-      Meeting meeting(sides.client, sides.server);
+      Meeting meeting(sides.factory, sides.server);
       auto channel = meeting.channel();
       hear(*channel);
       CPPUNIT_ASSERT(!meeting.store.got_close_notify);

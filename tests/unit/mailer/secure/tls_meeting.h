@@ -17,8 +17,8 @@ namespace lmtpq::mailer::tls_test {
 inline Deadline soon() { return Clock::now() + std::chrono::seconds(60); }
 
 struct Meeting {
-  Meeting(TlsFactory& client, const TlsServer& server, WireOptions on = {})
-      : store(server), wire(on), layer(client.connect()) {
+  Meeting(TlsFactory& factory, const TlsServer& server, WireOptions on = {})
+      : store(server), wire(on), layer(factory.connect()) {
     StoreChannel channel(store, wire);
     done = shake_hands(*layer, channel, soon(), failure);
   }
@@ -49,12 +49,12 @@ inline const Certified& certified() {
 
 // A server of one version, and a client that accepts any certificate.
 struct Sides {
-  explicit Sides(int version) : server(&certified()), client(settings, "store") {
+  explicit Sides(int version) : server(&certified()), factory(settings, "store") {
     server.versions(version, version);
   }
   TlsSettings settings;
   TlsServer server;
-  TlsFactory client;
+  TlsFactory factory;
 };
 
 // Reads until the wire is empty.

@@ -75,8 +75,8 @@ class TlsPeerTest : public CppUnit::TestFixture {
     settings.fingerprints = {small_sha256(row.certified.certificate.get())};
     TlsServer server(&row.certified);
     server.versions(version, version);
-    TlsFactory client(settings, kHost);
-    Meeting meeting(client, server);
+    TlsFactory factory(settings, kHost);
+    Meeting meeting(factory, server);
     const TlsFacts& facts = meeting.layer->facts();
     const bool well = std::string(row.verification) == "ok";
     check(what, level != TlsLevel::kVerify || well, meeting.done);
@@ -137,8 +137,8 @@ class TlsPeerTest : public CppUnit::TestFixture {
       if (*row.variable != '\0') {
         setenv(row.variable, row.value.c_str(), 1);
       }
-      TlsFactory client(settings, kHost);
-      const Meeting meeting(client, server);
+      TlsFactory factory(settings, kHost);
+      const Meeting meeting(factory, server);
       check(row.name, row.believed, meeting.done);
     }
     unsetenv("SSL_CERT_FILE");
@@ -171,14 +171,14 @@ class TlsPeerTest : public CppUnit::TestFixture {
     TlsServer server(&world().good);
     for (const Name& row : rows) {
       const TlsSettings settings = world().settings(TlsLevel::kVerify);
-      TlsFactory client(settings, row.host);
-      const Meeting meeting(client, server);
+      TlsFactory factory(settings, row.host);
+      const Meeting meeting(factory, server);
       check(row.host, row.verification, meeting.layer->facts().verification);
       check(row.host, std::string(row.verification) == "ok", meeting.done);
       if (!meeting.done) {
         check(row.host,
               "certificate of CN=store: " + std::string(row.verification) + ", expected " +
-                  client.name(),
+                  factory.name(),
               meeting.failure);
       }
     }
@@ -188,9 +188,9 @@ class TlsPeerTest : public CppUnit::TestFixture {
     TlsServer server(&world().good);
     TlsSettings settings = world().settings(TlsLevel::kVerify);
     settings.name = "imap.example.org.";
-    TlsFactory client(settings, "192.0.2.99");
-    CPPUNIT_ASSERT_EQUAL(std::string(kHost), client.name());
-    CPPUNIT_ASSERT(Meeting(client, server).done);
+    TlsFactory factory(settings, "192.0.2.99");
+    CPPUNIT_ASSERT_EQUAL(std::string(kHost), factory.name());
+    CPPUNIT_ASSERT(Meeting(factory, server).done);
     settings.name = "b.example.org";
     TlsFactory another(settings, kHost);
     CPPUNIT_ASSERT(!Meeting(another, server).done);
@@ -230,8 +230,8 @@ class TlsPeerTest : public CppUnit::TestFixture {
             world().folder.file("client.pem", world().client.pem() + world().client.key_pem());
         TlsServer server(&row.certified);
         server.versions(version, version).ask_for_certificate(world().root);
-        TlsFactory client(settings, kHost);
-        const Meeting meeting(client, server);
+        TlsFactory factory(settings, kHost);
+        const Meeting meeting(factory, server);
         CPPUNIT_ASSERT(!meeting.done && !meeting.store.shook_hands());
         CPPUNIT_ASSERT_MESSAGE(meeting.store.error,
                                meeting.store.error.find(row.error) != std::string::npos);
@@ -261,8 +261,8 @@ class TlsPeerTest : public CppUnit::TestFixture {
     for (const Print& row : rows) {
       settings.level = TlsLevel::kFingerprint;
       settings.fingerprints = {std::string(64, 'b'), row.fingerprint};
-      TlsFactory client(settings, "whatever.example.org");
-      const Meeting meeting(client, server);
+      TlsFactory factory(settings, "whatever.example.org");
+      const Meeting meeting(factory, server);
       check(row.fingerprint, row.believed, meeting.done);
       if (!row.believed) {
         check(row.fingerprint,
@@ -272,8 +272,8 @@ class TlsPeerTest : public CppUnit::TestFixture {
       }
     }
     settings.fingerprints.clear();
-    TlsFactory client(settings, kHost);
-    CPPUNIT_ASSERT(!Meeting(client, server).done);
+    TlsFactory factory(settings, kHost);
+    CPPUNIT_ASSERT(!Meeting(factory, server).done);
   }
 
   // OpenSSL does not call our verification if there is no certificate.
@@ -283,8 +283,8 @@ class TlsPeerTest : public CppUnit::TestFixture {
       TlsSettings settings = world().settings(level);
       settings.ciphers = "aNULL:@SECLEVEL=0";
       settings.most_version = TLS1_2_VERSION;
-      TlsFactory client(settings, kHost);
-      const Meeting meeting(client, server);
+      TlsFactory factory(settings, kHost);
+      const Meeting meeting(factory, server);
       const bool careless = level == TlsLevel::kMay || level == TlsLevel::kEncrypt;
       check(kTlsLevelNames[static_cast<int>(level)], careless, meeting.done);
       CPPUNIT_ASSERT_EQUAL(std::string("no certificate"), meeting.layer->facts().verification);
@@ -310,8 +310,8 @@ class TlsPeerTest : public CppUnit::TestFixture {
     TlsServer server(&world().good);
     for (const Asked& row : rows) {
       const TlsSettings settings = world().settings(TlsLevel::kMay);
-      TlsFactory client(settings, row.host);
-      const Meeting meeting(client, server);
+      TlsFactory factory(settings, row.host);
+      const Meeting meeting(factory, server);
       const char* name = SSL_get_servername(meeting.store.connection(), TLSEXT_NAMETYPE_host_name);
       check(row.host, std::string(row.name), name == nullptr ? "" : name);
     }

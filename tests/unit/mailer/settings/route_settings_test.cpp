@@ -21,9 +21,9 @@ class RouteSettingsTest : public ScratchFileFixture {
  private:
   static RouteSettings settings(const std::vector<std::string>& arguments) {
     RouteSettings made;
-    OptionReader config(route_option_table(made));
-    config.take_arguments(arguments);
-    config.apply();
+    OptionReader options(route_option_table(made));
+    options.take_arguments(arguments);
+    options.apply();
     check(made);
     return made;
   }

@@ -13,10 +13,11 @@ class ServeSettingsTest : public CppUnit::TestFixture {
   void anAddressAndAPortIsWanted() {
     const auto takes = [](const std::string& value) {
       Settings settings;
-      OptionReader config(option_table(Command::kServe, settings), {kStorePrefix, kListenerPrefix});
-      config.take_arguments({"--metrics=" + value});
+      OptionReader options(option_table(Command::kServe, settings),
+                           {kDestinationPrefix, kListenerPrefix});
+      options.take_arguments({"--metrics=" + value});
       try {
-        config.apply();
+        options.apply();
         return settings.serve.metrics == value;
       } catch (const ConfigError&) {
         return false;

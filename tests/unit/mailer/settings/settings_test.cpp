@@ -13,9 +13,9 @@ namespace {
 
 Settings read(const std::vector<std::string>& arguments, Command command = Command::kRelay) {
   Settings settings;
-  OptionReader config(option_table(command, settings));
-  config.take_arguments(arguments);
-  config.apply();
+  OptionReader options(option_table(command, settings));
+  options.take_arguments(arguments);
+  options.apply();
   return settings;
 }
 

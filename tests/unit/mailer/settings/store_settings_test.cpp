@@ -15,14 +15,14 @@ namespace {
 
 std::vector<Store> stores_of(const std::string& file, const std::vector<std::string>& arguments) {
   Settings settings;
-  OptionReader config(option_table(Command::kRelay, settings), {kStorePrefix});
+  OptionReader options(option_table(Command::kRelay, settings), {kDestinationPrefix});
   std::vector<Destination> destinations;
-  for (const std::string& operand : config.take_arguments(arguments)) {
+  for (const std::string& operand : options.take_arguments(arguments)) {
     destinations.push_back(parse_destination(operand));
   }
-  config.take_text(file, "f");
-  config.apply();
-  return find_stores(config, destinations);
+  options.take_text(file, "f");
+  options.apply();
+  return find_stores(options, destinations);
 }
 
 StoreSettings only(const std::string& file, const std::vector<std::string>& arguments) {

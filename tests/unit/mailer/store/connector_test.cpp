@@ -56,13 +56,13 @@ struct Connected {
 struct World {
   World(const std::vector<std::string>& arguments, std::vector<Play> plays)
       : dialer(std::move(plays)), log("test", "/dev/null", LogLevel::kInfo) {
-    OptionReader config(option_table(Command::kRelay, settings), {kStorePrefix});
+    OptionReader options(option_table(Command::kRelay, settings), {kDestinationPrefix});
     std::vector<Destination> destinations;
-    for (const std::string& operand : config.take_arguments(arguments)) {
+    for (const std::string& operand : options.take_arguments(arguments)) {
       destinations.push_back(parse_destination(operand));
     }
-    config.apply();
-    settings.stores = find_stores(config, destinations);
+    options.apply();
+    settings.stores = find_stores(options, destinations);
   }
   Settings settings;
   PlaysDialer dialer;

@@ -105,14 +105,14 @@ struct World {
                  const std::vector<std::string>& destinations = {"unix:/s"},
                  const std::string& file = {})
       : log("test", "/dev/null", LogLevel::kInfo) {
-    OptionReader config(option_table(Command::kServe, settings), {kStorePrefix});
-    config.take_arguments({"--tls=none"});
-    config.take_text(file, "f");
-    config.apply();
+    OptionReader options(option_table(Command::kServe, settings), {kDestinationPrefix});
+    options.take_arguments({"--tls=none"});
+    options.take_text(file, "f");
+    options.apply();
     for (const std::string& destination : destinations) {
       settings.destinations.push_back(parse_destination(destination));
     }
-    settings.stores = find_stores(config, settings.destinations);
+    settings.stores = find_stores(options, settings.destinations);
     for (const Store& store : settings.stores) {
       shared.push_back(std::make_shared<ConnectionPool>(
           std::make_unique<Connector>(store, settings, dialer, log), limits, nullptr,

@@ -18,9 +18,9 @@ inline const std::string kOffers =
 
 inline Settings settings_with(const std::vector<std::string>& arguments) {
   Settings settings;
-  OptionReader config(option_table(Command::kRelay, settings));
-  config.take_arguments(arguments);
-  config.apply();
+  OptionReader options(option_table(Command::kRelay, settings));
+  options.take_arguments(arguments);
+  options.apply();
   return settings;
 }
 

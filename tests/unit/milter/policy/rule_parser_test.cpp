@@ -21,9 +21,9 @@ class RuleParserTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE_END();
 
   static std::vector<Rule> read(const std::string& text) {
-    lmtpq::OptionReader config({}, {"rule."});
-    config.take_text(text, "milter.conf");
-    return lmtpq::milter::parse_rules(config.free_sections());
+    lmtpq::OptionReader options({}, {"rule."});
+    options.take_text(text, "milter.conf");
+    return lmtpq::milter::parse_rules(options.free_sections());
   }
 
   static std::string error(const std::string& text) {

@@ -1,4 +1,4 @@
-#include "milter/config_log.h"
+#include "milter/configuration_log.h"
 
 #include <exception>
 
@@ -47,7 +47,7 @@ void log_changes_that_need_a_restart(const Settings& running, const Settings& fr
 
 }  // namespace
 
-void log_start(const Loaded& loaded, const Log& log) {
+void log_start(const LoadedConfiguration& loaded, const Log& log) {
   Record record("serving");
   record.add("version", LMTPQ_VERSION);
   for (const auto& [name, text] : loaded.effective) {
@@ -66,7 +66,7 @@ void log_start(const Loaded& loaded, const Log& log) {
 void warn_of_unreadable_files(const std::vector<std::string>& arguments, const Settings& settings,
                               const Log& log) {
   try {
-    load(arguments);
+    load_configuration(arguments);
   } catch (const std::exception& error) {
     log.warning(Record("reload-will-fail")
                     .add("user", settings.user)
@@ -75,7 +75,7 @@ void warn_of_unreadable_files(const std::vector<std::string>& arguments, const S
   }
 }
 
-void log_reload(const Loaded& fresh, const Settings& running, const Log& log) {
+void log_reload(const LoadedConfiguration& fresh, const Settings& running, const Log& log) {
   log.info(Record("reloaded")
                .add("rules", count_of(fresh.configuration->policy.rules().size()))
                .add("keys", count_of(fresh.configuration->keys.keys().size())));

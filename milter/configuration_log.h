@@ -9,7 +9,7 @@
 
 namespace lmtpq::milter {
 
-void log_start(const Loaded& loaded, const Log& log);
+void log_start(const LoadedConfiguration& loaded, const Log& log);
 
 // Warns when the files that root read at start are unreadable for the user that runs the milter, so
 // that a reload would fail.
@@ -17,7 +17,7 @@ void warn_of_unreadable_files(const std::vector<std::string>& arguments, const S
                               const Log& log);
 
 // The new rules and keys, and a warning for each changed option that needs a restart.
-void log_reload(const Loaded& fresh, const Settings& running, const Log& log);
+void log_reload(const LoadedConfiguration& fresh, const Settings& running, const Log& log);
 
 void log_reload_failure(const char* error, const Log& log) noexcept;
 

@@ -1,4 +1,4 @@
-#include "mailer/serve/configuration/config_log.h"
+#include "mailer/serve/configuration/settings_log.h"
 
 #include <unistd.h>
 
