@@ -1,3 +1,5 @@
+// lmtpq deliver: one message from standard input.
+
 #include <unistd.h>
 
 #include <cerrno>

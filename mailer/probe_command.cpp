@@ -1,3 +1,5 @@
+// lmtpq probe: prints what probe() found.
+
 #include <sysexits.h>
 
 #include <cstdio>

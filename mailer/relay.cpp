@@ -1,3 +1,5 @@
+// lmtpq relay: an LMTP server on Sendmail's two pipes.
+
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>

@@ -1,3 +1,5 @@
+// OptionReader's command line, by Boost.Program_options.
+
 #include <algorithm>
 #include <boost/program_options/errors.hpp>
 #include <boost/program_options/options_description.hpp>

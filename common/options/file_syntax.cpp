@@ -1,3 +1,5 @@
+// OptionReader's configuration file: lines and sections.
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>

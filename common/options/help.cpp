@@ -1,3 +1,5 @@
+// OptionReader's text for --help.
+
 #include <algorithm>
 
 #include "common/options/option_reader.h"

@@ -1,3 +1,5 @@
+// Values as text: times, sizes, numbers, switches (declared in option_reader.h).
+
 #include <charconv>
 #include <limits>
 

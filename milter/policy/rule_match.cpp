@@ -1,3 +1,5 @@
+// Whether a rule matches a message and a recipient (declared in rule.h).
+
 #include "milter/policy/rule.h"
 
 #include <algorithm>

@@ -13,7 +13,7 @@ namespace lmtpq::mailer {
 
 int run_status(const Settings& settings);
 
-// Lines of at most 80 columns, each ended by a newline.
+// The table, in lines of at most 80 columns, each ended by a newline (status_output.cpp).
 std::string status_table(const Snapshot& snapshot);
 
 }  // namespace lmtpq::mailer
