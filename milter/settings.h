@@ -10,7 +10,6 @@
 #include "common/log.h"
 #include "common/network.h"
 #include "common/options/option_reader.h"
-#include "common/tag/key_file.h"
 #include "milter/configuration.h"
 
 namespace lmtpq::milter {

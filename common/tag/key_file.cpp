@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/config_error.h"
 #include "common/options/lines.h"
-#include "common/options/option_reader.h"
 #include "common/tag/base64.h"
 
 namespace lmtpq {

@@ -14,7 +14,7 @@
 #include "mailer/delivery/delivery_agent.h"
 #include "mailer/io/channel.h"
 #include "mailer/lmtp/lmtp_server.h"
-#include "mailer/message/message_spool.h"
+#include "mailer/message/mail_data.h"
 #include "mailer/settings/settings.h"
 
 namespace lmtpq::mailer {

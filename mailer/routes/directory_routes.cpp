@@ -4,9 +4,9 @@
 #include <optional>
 #include <utility>
 
-#include "common/escape.h"
-#include "common/options/option_table.h"
+#include "common/config_error.h"
 #include "mailer/io/waiting.h"
+#include "mailer/routes/route_address.h"
 
 namespace lmtpq::mailer {
 namespace {

@@ -14,7 +14,6 @@
 
 #include "common/log.h"
 #include "mailer/routes/directory_pool.h"
-#include "mailer/routes/route_address.h"
 #include "mailer/routes/route_cache.h"
 #include "mailer/routes/routes.h"
 #include "mailer/settings/ldap_filter.h"

@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "common/ascii.h"
+#include "common/config_error.h"
 #include "common/escape.h"
 #include "common/glob.h"
 #include "common/options/lines.h"
-#include "common/options/option_reader.h"
-#include "common/options/option_table.h"
 #include "common/tag/tag_format.h"
 
 namespace lmtpq::mailer {

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "common/config_error.h"
+#include "mailer/secure/tls_layer.h"
 
 namespace lmtpq::mailer {
 namespace {

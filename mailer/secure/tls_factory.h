@@ -14,11 +14,13 @@
 #include <mutex>
 #include <string>
 
+#include "mailer/io/tls.h"
 #include "mailer/secure/tls_context.h"
-#include "mailer/secure/tls_layer.h"
 #include "mailer/settings/tls_settings.h"
 
 namespace lmtpq::mailer {
+
+class TlsLayer;
 
 class TlsFactory : public Tls {
  public:

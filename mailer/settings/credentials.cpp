@@ -4,8 +4,8 @@
 #include <optional>
 #include <utility>
 
+#include "common/config_error.h"
 #include "common/options/lines.h"
-#include "common/options/option_reader.h"
 
 namespace lmtpq::mailer {
 namespace {

@@ -9,8 +9,8 @@
 #include <charconv>
 
 #include "common/ascii.h"
+#include "common/config_error.h"
 #include "common/escape.h"
-#include "common/options/option_reader.h"
 #include "common/options/option_table.h"
 
 namespace lmtpq::mailer {

@@ -10,6 +10,7 @@
 #include "common/options/option_reader.h"
 #include "common/options/option_table.h"
 #include "mailer/settings/build_features.h"
+#include "mailer/settings/destination_sections.h"
 #include "mailer/settings/secrets.h"
 
 namespace lmtpq::mailer {

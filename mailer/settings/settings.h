@@ -19,7 +19,6 @@
 #include "common/tag/keyring.h"
 #include "common/tag/trace_id.h"
 #include "mailer/settings/destination.h"
-#include "mailer/settings/destination_sections.h"
 #include "mailer/settings/route_settings.h"
 #include "mailer/settings/serve_settings.h"
 #include "mailer/settings/store_settings.h"

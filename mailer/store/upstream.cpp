@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "mailer/lmtp/dot_stuffing.h"
-
 namespace lmtpq::mailer {
 namespace {
 

@@ -15,7 +15,6 @@
 #include "mailer/io/sasl.h"
 #include "mailer/io/tls.h"
 #include "mailer/io/transcript.h"
-#include "mailer/lmtp/dot_stuffing.h"
 #include "mailer/lmtp/lmtp_client.h"
 #include "mailer/message/message_spool.h"
 #include "mailer/settings/settings.h"

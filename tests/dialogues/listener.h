@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "mailer/io/descriptor_channel.h"
+#include "common/descriptor.h"
 
 namespace dialogues {
 

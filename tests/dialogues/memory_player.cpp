@@ -9,6 +9,7 @@
 #include "mailer/delivery/delivery.h"
 #include "mailer/delivery/lmtp_session.h"
 #include "mailer/lmtp/canonical_lines.h"
+#include "mailer/settings/destination_sections.h"
 #include "tests/dialogues/scratch.h"
 
 namespace dialogues {

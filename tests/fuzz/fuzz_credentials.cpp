@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "common/options/option_reader.h"
+#include "common/config_error.h"
 #include "mailer/settings/credentials.h"
 
 namespace {

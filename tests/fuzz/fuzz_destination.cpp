@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "common/options/option_reader.h"
+#include "common/config_error.h"
 #include "mailer/settings/destination.h"
 
 namespace {

@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "common/options/option_reader.h"
+#include "common/config_error.h"
 #include "common/tag/key_file.h"
 #include "common/tag/keyring.h"
 

@@ -5,8 +5,8 @@
 #include <cstdlib>
 #include <string>
 
+#include "common/config_error.h"
 #include "common/options/lines.h"
-#include "common/options/option_reader.h"
 #include "mailer/routes/route_file.h"
 
 namespace {

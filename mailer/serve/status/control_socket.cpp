@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <exception>
 
-#include "common/options/option_reader.h"
+#include "common/config_error.h"
 #include "mailer/io/waiting.h"
 #include "mailer/settings/serve_settings.h"
 

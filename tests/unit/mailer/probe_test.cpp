@@ -2,6 +2,7 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 
+#include "mailer/settings/destination_sections.h"
 #include "tests/unit/mailer/io/scripted_channel.h"
 
 using namespace lmtpq;

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "common/options/option_reader.h"
+#include "mailer/settings/destination_sections.h"
 
 namespace {
 

@@ -4,8 +4,6 @@
 
 #include <thread>
 
-#include "tests/unit/mailer/routes/route_texts.h"
-
 using namespace lmtpq;
 using namespace lmtpq::mailer;
 using std::chrono::seconds;

@@ -1,5 +1,6 @@
 #include <cppunit/extensions/HelperMacros.h>
 
+#include "mailer/settings/destination_sections.h"
 #include "mailer/settings/settings.h"
 
 using namespace lmtpq;

@@ -4,6 +4,7 @@
 #include <openssl/ssl.h>
 #include <sasl/sasl.h>
 
+#include "mailer/settings/destination_sections.h"
 #include "mailer/settings/settings.h"
 
 using namespace lmtpq;

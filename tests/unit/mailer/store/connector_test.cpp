@@ -3,6 +3,7 @@
 #include <cppunit/extensions/HelperMacros.h>
 
 #include "mailer/delivery/delivery.h"
+#include "mailer/settings/destination_sections.h"
 #include "tests/unit/mailer/io/scripted_channel.h"
 
 using namespace lmtpq;

@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "mailer/settings/destination_sections.h"
 #include "mailer/store/pool_list.h"
 #include "tests/unit/mailer/io/scripted_channel.h"
 

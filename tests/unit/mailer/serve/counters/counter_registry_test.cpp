@@ -4,8 +4,6 @@
 
 #include <thread>
 
-#include "mailer/serve/counters/outcome_reason.h"
-
 using namespace lmtpq;
 using namespace lmtpq::mailer;
 using std::chrono::milliseconds;
