@@ -130,24 +130,4 @@ bool Network::contains(const Address& address) const {
 
 bool Network::is_everything() const { return prefix_ == (first_.is_ipv4() ? kMappedBits : 0); }
 
-bool ClientSet::add(std::string_view word) {
-  if (word == "local") {
-    local = true;
-    return true;
-  }
-  const std::optional<Network> network = Network::parse(word);
-  if (network) {
-    networks.push_back(*network);
-  }
-  return network.has_value();
-}
-
-bool ClientSet::contains(const std::optional<Address>& client) const {
-  if (!client) {
-    return local;
-  }
-  return std::any_of(networks.begin(), networks.end(),
-                     [&](const Network& network) { return network.contains(*client); });
-}
-
 }  // namespace lmtpq

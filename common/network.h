@@ -1,4 +1,4 @@
-// IP addresses, networks in CIDR notation (RFC 4632), and lists of clients.
+// IP addresses, and networks in CIDR notation (RFC 4632).
 //
 // An IPv4-mapped IPv6 address is the IPv4 address. parse() returns nothing for text that is not
 // one of these: a network with bits set after its prefix (192.0.2.1/24) is probably a typo, and an
@@ -9,7 +9,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 struct sockaddr;
 
@@ -39,16 +38,6 @@ class Network {
  private:
   Address first_;
   unsigned prefix_ = 128;
-};
-
-// Clients as the admin lists them: addresses, networks, and `local` for a client without an address
-// (a program that runs sendmail -bs).
-struct ClientSet {
-  std::vector<Network> networks;
-  bool local = false;
-
-  bool add(std::string_view word);  // false: not an address, network or `local`
-  bool contains(const std::optional<Address>& client) const;
 };
 
 }  // namespace lmtpq

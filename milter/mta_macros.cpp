@@ -5,7 +5,7 @@
 #include <charconv>
 #include <utility>
 
-#include "milter/policy/xtext.h"
+#include "milter/xtext.h"
 
 namespace lmtpq::milter {
 namespace {

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "common/log.h"
-#include "common/network.h"
 #include "common/options/option_reader.h"
 #include "milter/configuration.h"
+#include "milter/policy/client_set.h"
 
 namespace lmtpq::milter {
 

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "common/network.h"
+#include "milter/policy/client_set.h"
 #include "milter/policy/message_facts.h"
 
 namespace lmtpq::milter {

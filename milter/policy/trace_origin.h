@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "common/network.h"
 #include "common/tag/trace_id.h"
+#include "milter/policy/client_set.h"
 #include "milter/policy/message_facts.h"
 
 namespace lmtpq::milter {

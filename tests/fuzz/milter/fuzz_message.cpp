@@ -12,7 +12,7 @@
 #include "common/tag/key_file.h"
 #include "milter/message.h"
 #include "milter/policy/rule_parser.h"
-#include "milter/policy/xtext.h"
+#include "milter/xtext.h"
 
 namespace {
 

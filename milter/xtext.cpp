@@ -1,4 +1,4 @@
-#include "milter/policy/xtext.h"
+#include "milter/xtext.h"
 
 #include <charconv>
 
