@@ -16,6 +16,7 @@
 
 #include "mailer/serve/configuration/configuration.h"
 #include "mailer/serve/listeners/listening_socket.h"
+#include "mailer/serve/listeners/passed_sockets.h"
 
 namespace lmtpq::mailer {
 

@@ -1,4 +1,4 @@
-// Routes from an LDAP directory: DirectoryRoutes on libldap.
+// An LDAP directory as a source of routes: LdapDirectory (in the .cpp) under DirectoryRoutes.
 //
 // Simple binds only (RFC 4513 section 5.1), also without a name, since a bind shows that the
 // directory answers. With TLS the certificate must be valid, whatever ldap.conf(5) says. Referrals

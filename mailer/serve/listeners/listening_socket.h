@@ -1,14 +1,12 @@
-// The sockets that clients connect to. A listener gets the one that systemd passed for it,
-// otherwise a new one: unix (with mode and owner; a stale socket file is replaced) or TCP.
+// The sockets that clients connect to. A listener gets the one that systemd passed for it
+// (PassedSockets), otherwise a new one: unix (with mode and owner; a stale socket file is replaced)
+// or TCP.
 //
 // Made in the main thread; accept() is for one thread. The destructor removes a unix socket's file,
 // unless the socket was passed. ConfigError has the address and the remedy.
 #pragma once
 
-#include <map>
-#include <memory>
 #include <string>
-#include <vector>
 
 #include "common/descriptor.h"
 #include "mailer/settings/client_list.h"
@@ -39,25 +37,6 @@ class ListeningSocket {
   Destination address_;
   Descriptor socket_;
   std::string path_;  // the file that we have to remove; empty: none
-};
-
-// The sockets that systemd passed (sd_listen_fds(3)). A listener gets the one with its address, or
-// the one whose FileDescriptorName= is its name. The address comes first, since a unit has one name
-// for all its sockets.
-class PassedSockets {
- public:
-  static PassedSockets take();
-  Descriptor find(const ListenerSettings& listener);
-  // The names of those that no listener got.
-  std::vector<std::string> left() const;
-
- private:
-  struct Passed {
-    std::string name;
-    std::string address;
-    Descriptor socket;
-  };
-  std::vector<Passed> sockets_;
 };
 
 }  // namespace lmtpq::mailer

@@ -5,48 +5,15 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#include <cstdlib>
-#include <functional>
-
 #include "tests/unit/common/scratch_file.h"
+#include "tests/unit/mailer/serve/listeners/local_sockets.h"
 
 using namespace lmtpq;
 using namespace lmtpq::mailer;
 
 namespace {
-
-Descriptor dial_unix(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  path.copy(address.sun_path, sizeof address.sun_path - 1);
-  Descriptor made(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const auto* const raw = reinterpret_cast<const sockaddr*>(&address);
-  return connect(made.number(), raw, sizeof address) == 0 ? std::move(made) : Descriptor();
-}
-
-sockaddr_in inet_address(std::uint16_t port) {
-  sockaddr_in made{};
-  made.sin_family = AF_INET;
-  made.sin_port = htons(port);
-  made.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return made;
-}
-
-// On loopback, with a port that was free.
-Descriptor bound_inet(std::uint16_t& port) {
-  sockaddr_in address = inet_address(0);
-  socklen_t size = sizeof address;
-  Descriptor made(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  auto* const raw = reinterpret_cast<sockaddr*>(&address);
-  CPPUNIT_ASSERT_EQUAL(0, bind(made.number(), raw, size));
-  CPPUNIT_ASSERT_EQUAL(0, getsockname(made.number(), raw, &size));
-  port = ntohs(address.sin_port);
-  return made;
-}
 
 Descriptor dial_inet(std::uint16_t port) {
   const sockaddr_in address = inet_address(port);
@@ -54,44 +21,6 @@ Descriptor dial_inet(std::uint16_t port) {
   const auto* const raw = reinterpret_cast<const sockaddr*>(&address);
   return connect(made.number(), raw, sizeof address) == 0 ? std::move(made) : Descriptor();
 }
-
-ListenerSettings listener(const std::string& name, const std::string& address) {
-  ListenerSettings made;
-  made.name = name;
-  made.address = parse_destination(address);
-  return made;
-}
-
-// As systemd starts a program: sockets from descriptor 3 on, described in the environment.
-class PassedByHand {
- public:
-  PassedByHand(const std::vector<Descriptor>& sockets, const char* names) {
-    for (const Descriptor& socket : sockets) {
-      const int number = SD_LISTEN_FDS_START + static_cast<int>(saved_.size());
-      saved_.emplace_back(fcntl(number, F_DUPFD_CLOEXEC, 100));
-      copies_.emplace_back(fcntl(socket.number(), F_DUPFD_CLOEXEC, 100));
-    }
-    for (std::size_t i = 0; i < copies_.size(); ++i) {
-      dup2(copies_[i].number(), SD_LISTEN_FDS_START + static_cast<int>(i));
-    }
-    setenv("LISTEN_PID", std::to_string(getpid()).c_str(), 1);
-    setenv("LISTEN_FDS", std::to_string(sockets.size()).c_str(), 1);
-    setenv("LISTEN_FDNAMES", names, 1);
-  }
-  ~PassedByHand() {
-    for (std::size_t i = 0; i < saved_.size(); ++i) {
-      const int number = SD_LISTEN_FDS_START + static_cast<int>(i);
-      saved_[i].valid() ? dup2(saved_[i].number(), number) : close(number);
-    }
-    for (const char* const name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) {
-      unsetenv(name);
-    }
-  }
-
- private:
-  std::vector<Descriptor> saved_;
-  std::vector<Descriptor> copies_;
-};
 
 }  // namespace
 
@@ -106,10 +35,7 @@ class ListeningSocketTest : public ScratchFileFixture {
   CPPUNIT_TEST(anUnusableAddressIsReported);
   CPPUNIT_TEST(aTcpSocketReportsItsClient);
   CPPUNIT_TEST(aPortInUseIsReported);
-  CPPUNIT_TEST(aPassedSocketIsFoundByNameOrAddress);
-  CPPUNIT_TEST(theAddressDecidesAmongSocketsOfOneName);
   CPPUNIT_TEST(aPassedSocketsFileIsNotRemoved);
-  CPPUNIT_TEST(withoutPassedSocketsNoneIsFound);
   CPPUNIT_TEST_SUITE_END();
 
  public:
@@ -243,66 +169,9 @@ class ListeningSocketTest : public ScratchFileFixture {
                          error_of(address));
   }
 
-  Descriptor passed_unix(const std::string& path) const {
-    ListeningSocket made(parse_destination("unix:" + path), ListenerOptions());
-    const Descriptor copy(dup(made.number()));
-    CPPUNIT_ASSERT_EQUAL(0, rename(path.c_str(), (path + ".kept").c_str()));
-    made.close();
-    CPPUNIT_ASSERT_EQUAL(0, rename((path + ".kept").c_str(), path.c_str()));
-    return Descriptor(fcntl(copy.number(), F_DUPFD_CLOEXEC, 100));
-  }
-
-  void aPassedSocketIsFoundByNameOrAddress() {
-    std::uint16_t port = 0;
-    std::vector<Descriptor> sockets;
-    sockets.push_back(passed_unix(file_));
-    sockets.push_back(bound_inet(port));
-    sockets.push_back(passed_unix(folder_ + "/named"));
-    CPPUNIT_ASSERT_EQUAL(0, listen(sockets[1].number(), 1));
-    const PassedByHand by_hand(sockets, "unknown:lmtpq.socket:cyrusv2");
-    PassedSockets passed = PassedSockets::take();
-    CPPUNIT_ASSERT_EQUAL(std::size_t{3}, passed.left().size());
-    CPPUNIT_ASSERT((fcntl(SD_LISTEN_FDS_START, F_GETFD) & FD_CLOEXEC) != 0);
-    CPPUNIT_ASSERT(!passed.find(listener("", "unix:/elsewhere")).valid());
-    CPPUNIT_ASSERT(!passed.find(listener("other", "inet:127.0.0.1:1")).valid());
-    Descriptor by_address = passed.find(listener("x", "unix:" + file_));
-    CPPUNIT_ASSERT_EQUAL(SD_LISTEN_FDS_START, by_address.number());
-    CPPUNIT_ASSERT(!passed.find(listener("x", "unix:" + file_)).valid());  // it is taken
-    const Descriptor by_port = passed.find(listener("", "inet:127.0.0.1:" + std::to_string(port)));
-    CPPUNIT_ASSERT_EQUAL(SD_LISTEN_FDS_START + 1, by_port.number());
-    CPPUNIT_ASSERT_EQUAL(std::string("cyrusv2 (unix:" + folder_ + "/named)"), passed.left().at(0));
-    const Descriptor by_name = passed.find(listener("cyrusv2", "unix:/elsewhere"));
-    CPPUNIT_ASSERT_EQUAL(SD_LISTEN_FDS_START + 2, by_name.number());
-    CPPUNIT_ASSERT(passed.left().empty());
-    const ListeningSocket socket(address(), std::move(by_address));
-    Client client;
-    CPPUNIT_ASSERT(!socket.accept(client).valid());  // does not wait
-    const Descriptor dialled = dial_unix(file_);
-    CPPUNIT_ASSERT(socket.accept(client).valid());
-  }
-
-  // A unit with several ListenStream= has one FileDescriptorName= for all of them.
-  void theAddressDecidesAmongSocketsOfOneName() {
-    std::vector<Descriptor> sockets;
-    sockets.push_back(passed_unix(file_));
-    sockets.push_back(passed_unix(folder_ + "/other"));
-    const PassedByHand by_hand(sockets, "lmtp:lmtp");
-    PassedSockets passed = PassedSockets::take();
-    const Descriptor other = passed.find(listener("lmtp", "unix:" + folder_ + "/other"));
-    const Descriptor one = passed.find(listener("lmtp", "unix:" + file_));
-    CPPUNIT_ASSERT_EQUAL(SD_LISTEN_FDS_START + 1, other.number());
-    CPPUNIT_ASSERT_EQUAL(SD_LISTEN_FDS_START, one.number());
-  }
-
   void aPassedSocketsFileIsNotRemoved() {
     { const ListeningSocket socket(address(), passed_unix(file_)); }
     CPPUNIT_ASSERT(exists());
-  }
-
-  void withoutPassedSocketsNoneIsFound() {
-    PassedSockets passed = PassedSockets::take();
-    CPPUNIT_ASSERT(passed.left().empty());
-    CPPUNIT_ASSERT(!passed.find(listener("lmtp", "unix:" + file_)).valid());
   }
 };
 
