@@ -94,6 +94,8 @@ std::string address_of(int socket) {
 // the file.
 ListeningSocket::ListeningSocket(const Destination& address, const ListenerOptions& settings)
     : ListeningSocket(address) {
+  mode_ = settings.mode;
+  owner_ = settings.owner;
   if (address.family == Destination::Family::kUnix) {
     listen_unix(settings);
   } else {
@@ -107,6 +109,17 @@ ListeningSocket::ListeningSocket(const Destination& address, Descriptor passed)
 }
 
 ListeningSocket::~ListeningSocket() { close(); }
+
+std::vector<const char*> ListeningSocket::changed(const ListenerOptions& settings) const {
+  std::vector<const char*> made;
+  if (!path_.empty() && mode_ != settings.mode) {
+    made.push_back("listen-mode");
+  }
+  if (!path_.empty() && owner_ != settings.owner) {
+    made.push_back("listen-owner");
+  }
+  return made;
+}
 
 void ListeningSocket::close() {
   if (!path_.empty() && socket_.valid()) {
