@@ -34,7 +34,7 @@ DeliveryResult Delivery::deliver(const DeliveryRequest& request) {
                         error.what());
     attempt.connection = Lease();
   }
-  return {message.trace(), message.outcomes()};
+  return {message.trace(), message.outcomes(), message.queue_id()};
 }
 
 void Delivery::decide(const DeliveryRequest& request, MessageState& message,

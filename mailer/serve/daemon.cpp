@@ -123,7 +123,10 @@ void Daemon::start() {
   Running& running = *running_;
   for (const std::string& name : passed_.left()) {
     running.log.warning(
-        Record("socket-unused").add("socket", name).add("effect", "no listener has this address"));
+        Record("socket-unused")
+            .add("socket", name)
+            .add("effect", "clients that connect to it wait")
+            .add("remedy", "add a [listener.NAME] with this address, or remove the socket unit"));
   }
   const auto configuration = running.current.get();
   const Settings& process = configuration->settings().process;
