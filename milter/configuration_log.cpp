@@ -1,7 +1,9 @@
 #include "milter/configuration_log.h"
 
 #include <exception>
+#include <string>
 
+#include "common/tag/key_file.h"
 #include "milter/process/socket_name.h"
 
 namespace lmtpq::milter {
@@ -22,7 +24,8 @@ void log_rules(const Configuration& configuration, const Log& log) {
   if (configuration.keys.empty()) {
     log.warning(Record("no-keys")
                     .add("effect", "no tag is written, every quota is honoured")
-                    .add("remedy", "lmtpq keygen > /etc/lmtpq/tag.keys, mode 600"));
+                    .add("remedy", "(umask 077; lmtpq keygen >> " + std::string(kDefaultKeyFile) +
+                                       "), then restart; copy the file to the hosts of lmtpq"));
   }
 }
 

@@ -96,7 +96,7 @@ void log_decision(const Log& log, const Message& message, const Verdict& verdict
       .add("reason", message.incomplete() ? "too much header" : reasons(verdict))
       .add("tagged", tagging.written ? "yes" : "no");
   if (!tagging.written) {
-    record.add("no-tag", tagging.missing != nullptr ? tagging.missing : "the MTA took no edits");
+    record.add("no-tag", tagging.missing != nullptr ? tagging.missing : kNoEdits);
   }
   // Recipients whose quota is honoured only because of a limit on the message's size.
   const long long not_kept = message.recipients() - static_cast<long long>(facts.recipients.size());
@@ -106,7 +106,7 @@ void log_decision(const Log& log, const Message& message, const Verdict& verdict
   record.add("old-tags", message.old_tags())
       .add("size", facts.size ? std::to_string(*facts.size) : "-");
   log.write(has(verdict, Why::kOverLimit) ? LogLevel::kWarning : LogLevel::kInfo, record);
-  if (message.old_tags() > 0) {
+  if (message.old_tags() > 0 && tagging.cleaned) {
     log_old_tags(log, message);
   }
 }

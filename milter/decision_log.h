@@ -9,6 +9,7 @@ namespace lmtpq::milter {
 // How the tag of a message came out.
 struct Tagging {
   const char* missing;     // why the message gets no tag; nullptr: it gets one
+  bool cleaned = true;     // the MTA removed the tags that came with the message
   bool written = false;    // the MTA took the edits
   long long unlisted = 0;  // recipients for which the tag's list had no room
 };

@@ -170,21 +170,19 @@ TraceId print_trace(const Message& message, std::ostream& out) {
   return trace;
 }
 
-// Why there is no tag; empty: there is one.
+// Instead of a tag; empty: there is one.
 std::string missing_tag(const LoadedConfiguration& loaded, const Message& message,
                         const Verdict& verdict) {
   const Configuration& configuration = message.configuration();
+  const std::string none = "none, every quota is honoured: ";
   if (!loaded.keys_error.empty()) {
     return "cannot be signed: " + loaded.keys_error;
   }
   if (configuration.keys.empty()) {
-    return "cannot be signed: no keys; lmtpq keygen > " + std::string(kDefaultKeyFile);
+    return none + "no keys; (umask 077; lmtpq keygen >> " + kDefaultKeyFile + ")";
   }
   const char* why = no_tag(configuration, message.facts(), verdict);
-  if (why == nullptr) {
-    return "";
-  }
-  return std::string("none: ") + why;
+  return why == nullptr ? "" : none + why;
 }
 
 void print_tag(const LoadedConfiguration& loaded, const Message& message, const Verdict& verdict,
@@ -194,7 +192,7 @@ void print_tag(const LoadedConfiguration& loaded, const Message& message, const 
   const TraceId trace = print_trace(message, out);
   const std::string missing = missing_tag(loaded, message, verdict);
   if (!missing.empty()) {
-    out << "tag       " << missing << ": every quota is honoured\n";
+    out << "tag       " << missing << '\n';
     return;
   }
   const Key& key = configuration.keys.signer();

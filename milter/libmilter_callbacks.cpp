@@ -32,7 +32,7 @@ constexpr unsigned long kNoReply = SMFIP_NR_CONN | SMFIP_NR_MAIL | SMFIP_NR_RCPT
 struct Connection {
   std::optional<ClientFacts> client;  // nothing: the MTA skipped the connect stage
   std::optional<Message> message;
-  bool failed = false;  // a part of the current message could not be taken in
+  const char* failure = nullptr;  // why the current message cannot be decided; nullptr: it can
 };
 
 SharedState* g_state = nullptr;
@@ -66,7 +66,7 @@ Connection* connection_of(SMFICTX* context) {
 void forget_message(SMFICTX* context) {
   if (Connection* connection = find_connection(context)) {
     connection->message.reset();
-    connection->failed = false;
+    connection->failure = nullptr;
   }
 }
 
@@ -99,6 +99,13 @@ void report(const Connection* connection, const char* stage, const char* error) 
   }
 }
 
+// The first reason stays.
+void fail(Connection& connection, const char* reason) {
+  if (connection.failure == nullptr) {
+    connection.failure = reason;
+  }
+}
+
 // Runs the body of a callback; no exception gets out. false: the body did not complete, which
 // the connection remembers until the message ends.
 template <typename Body>
@@ -118,7 +125,7 @@ bool guarded(SMFICTX* context, const char* stage, Body body) noexcept {
     report(connection, stage, "unknown exception");
   }
   if (connection != nullptr) {
-    connection->failed = true;
+    fail(*connection, "a callback failed, as logged");
   }
   return false;
 }
@@ -155,7 +162,7 @@ sfsistat on_connect(SMFICTX* context, char*, sockaddr* address) {
 sfsistat on_mail(SMFICTX* context, char** words) {
   guarded(context, "mail", [&](Connection& connection) {
     connection.message.reset();
-    connection.failed = false;
+    connection.failure = nullptr;
     MessageFacts facts = mail_facts(context);
     facts.client = connection.client ? *connection.client : client_from_macros(context);
     if (words != nullptr) {
@@ -170,7 +177,7 @@ sfsistat on_mail(SMFICTX* context, char** words) {
 // still counted.
 Message& message_of(Connection& connection) {
   if (!connection.message) {
-    connection.failed = true;
+    fail(connection, "MAIL was not taken in");
     connection.message.emplace(g_state->configuration(), MessageFacts());
   }
   return *connection.message;
@@ -208,6 +215,7 @@ sfsistat on_failure(SMFICTX* context) {
     g_state->log().error(
         Record("not-decided")
             .add("qid", message != nullptr ? message->facts().queue_id : "")
+            .add("error", connection.failure != nullptr ? connection.failure : kNoEdits)
             .add("failure", action == FailureAction::kAccept ? "accept" : "tempfail")
             .add("tags-removed", clean ? "yes" : "unknown"));
   });
@@ -221,11 +229,11 @@ sfsistat on_end_of_message(SMFICTX* context) {
     const std::string queue_id = take_queue_id(context);
     const std::string& known = message.facts().queue_id;
     if (!known.empty() && !queue_id.empty() && queue_id != known) {
-      connection.failed = true;  // this is not the message that began
+      fail(connection, "the queue id changed during the message");
     }
     message.take_queue_id(queue_id);
     message.take_size(take_size(context));
-    if (!connection.failed) {
+    if (connection.failure == nullptr) {
       MilterHeaderEdits edits(context);
       decided = message.decide(*g_state, edits, time(nullptr), std::chrono::steady_clock::now());
     }

@@ -114,7 +114,7 @@ bool Message::decide(SharedState& state, HeaderEdits& edits, std::int64_t now,
   const bool cleaned = remove_old_tags(edits);
   const Verdict verdict = judge(&state.limiter(), monotonic);
   const TraceId trace = configuration_->trace.choose(facts_);
-  Tagging tagging{no_tag(*configuration_, facts_, verdict)};
+  Tagging tagging{no_tag(*configuration_, facts_, verdict), cleaned};
   if (cleaned && tagging.missing == nullptr) {
     const TagClaims claims = claims_for(*configuration_, facts_, verdict, trace, now);
     tagging.written =

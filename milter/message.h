@@ -66,6 +66,8 @@ class Message {
   int old_tags_ = 0;
 };
 
+// Why a message has no tag although it should get one.
+inline constexpr const char* kNoEdits = "the MTA took no edits";
 // Why the message gets no tag; nullptr: it gets one.
 const char* no_tag(const Configuration& configuration, const MessageFacts& facts,
                    const Verdict& verdict);

@@ -34,7 +34,7 @@ DeliveryResult Delivery::deliver(const DeliveryRequest& request) {
                         error.what());
     attempt.connection = Lease();
   }
-  return {message.trace(), message.outcomes()};
+  return {message.trace(), message.outcomes(), message.queue_id()};
 }
 
 void Delivery::decide(const DeliveryRequest& request, MessageState& message,
@@ -126,7 +126,7 @@ Lease Delivery::lease(PoolList& pools, const MessageState& message, Attempt& att
       attempt.stores.remove_first();
       attempt.trouble = failure.trouble;
       attempt.trouble_text = failure.reason;
-      log_.store_failed(message, pool, failure);
+      log_.store_failed(message, pool.store(), failure.reason);
     }
   }
   if (!made && attempt.trouble_text.empty()) {
@@ -164,6 +164,7 @@ void Delivery::transact(MessageState& message, Attempt& attempt) const {
   } else {
     attempt.trouble = Trouble::kLost;
     attempt.trouble_text = reason;
+    log_.store_failed(message, attempt.connection.store(), reason);
   }
 }
 

@@ -36,6 +36,7 @@ struct DeliveryRequest {
 struct DeliveryResult {
   TraceId trace;
   std::vector<Outcome> outcomes;  // in the envelope's order
+  TraceId queue_id{};             // the client's, for the log
 };
 
 class DeliveryAgent {

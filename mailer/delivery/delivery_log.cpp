@@ -1,7 +1,6 @@
 #include "mailer/delivery/delivery_log.h"
 
 #include <algorithm>
-#include <string>
 
 #include "mailer/store/connector.h"
 
@@ -55,12 +54,13 @@ void DeliveryLog::count_tag(std::string_view verdict) const {
   }
 }
 
-void DeliveryLog::store_failed(const MessageState& message, const ConnectionPool& pool,
-                               const ConnectionPool::Failure& failure) const {
+void DeliveryLog::store_failed(const MessageState& message, const Store& store,
+                               const std::string& reason) const {
   log_.warning(Record("store-failed")
                    .add("trace", message.trace().text())
-                   .add("destination", pool.store().destination.text)
-                   .add("error", failure.reason));
+                   .add("qid", message.queue_id().text())
+                   .add("destination", store.destination.text)
+                   .add("error", reason));
 }
 
 void DeliveryLog::trace_refused(const MessageState& message, const Upstream& upstream) const {
@@ -76,9 +76,11 @@ void DeliveryLog::outcome(const MessageState& message, std::size_t recipient,
   const Upstream* const upstream = attempt.connection ? &*attempt.connection : nullptr;
   const Clock::time_point now = Clock::now();
   const Clock::time_point end_of_data = attempt.message_sent() ? upstream->dot_time() : now;
-  const std::string delays =
-      seconds(attempt.complete - attempt.begun) + '/' + seconds(attempt.connecting) + '/' +
-      seconds(end_of_data - attempt.started) + '/' + seconds(now - end_of_data);
+  const Clock::duration sending =
+      upstream != nullptr ? end_of_data - attempt.started : Clock::duration();
+  const std::string delays = seconds(attempt.complete - attempt.begun) + '/' +
+                             seconds(attempt.connecting) + '/' + seconds(sending) + '/' +
+                             seconds(now - end_of_data);
   Record record("delivery");
   record.add("trace", message.trace().text())
       .add("qid", message.queue_id().text())

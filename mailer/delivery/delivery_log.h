@@ -1,9 +1,10 @@
 // What a delivery writes to the log and reports to the metrics.
 //
 // A line for each recipient's outcome, for each tag that is rejected, for a store that could not be
-// reached and for a store that refuses the trace id. Failures of the log never affect mail.
+// used and for a store that refuses the trace id. Failures of the log never affect mail.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "common/log.h"
@@ -19,8 +20,8 @@ class DeliveryLog {
   DeliveryLog(const Log& log, DeliveryEvents* events) : log_(log), events_(events) {}
 
   void tags(const MessageState& message) const;
-  void store_failed(const MessageState& message, const ConnectionPool& pool,
-                    const ConnectionPool::Failure& failure) const;
+  void store_failed(const MessageState& message, const Store& store,
+                    const std::string& reason) const;
   void trace_refused(const MessageState& message, const Upstream& upstream) const;
   // At the moment at which it is decided: the line has the time that each stage took.
   void outcome(const MessageState& message, std::size_t recipient, const Attempt& attempt) const;

@@ -162,6 +162,7 @@ void FanOut::collect(std::vector<Group>& groups, DeliveryResult& all) {
     }
     if (all.trace.empty()) {
       all.trace = std::move(group.result.trace);
+      all.queue_id = std::move(group.result.queue_id);
     }
   }
 }

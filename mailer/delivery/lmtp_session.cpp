@@ -27,12 +27,14 @@ ServerLimits server_limits(const Settings& settings) {
 }
 
 LmtpSession::LmtpSession(Channel& client, const Settings& settings, ServerLimits limits,
-                         DeliveryAgent& agent, const Log& log, std::function<bool()> stopping)
+                         DeliveryAgent& agent, const Log& log, std::function<bool()> stopping,
+                         ClientNames names)
     : client_(client),
       settings_(settings),
       agent_(agent),
       log_(log),
       stopping_(std::move(stopping)),
+      names_(std::move(names)),
       server_(std::move(limits)) {}
 
 bool LmtpSession::idle() const {
@@ -197,6 +199,7 @@ bool LmtpSession::deliver() {
   const DeliveryResult result = agent_.deliver({server_.envelope(), *data_, begun_, Clock::now()});
   data_.reset();
   check_client();
+  const MessageIds ids{result.trace, result.queue_id};
   std::vector<std::string> lines;
   for (const Outcome& outcome : result.outcomes) {
     lines.push_back(reply_line(outcome, result.trace));
@@ -206,14 +209,14 @@ bool LmtpSession::deliver() {
   begun_ = Clock::now();
   read_ = 0;
   if (!flush()) {
-    reply_lost(result.trace, "disconnected before the reply was sent; possible duplicate");
+    reply_lost(ids, "disconnected before the reply was sent; possible duplicate");
     return false;
   }
   if (client_ended_ && piece_.empty() && rest_.empty() && pending_.empty()) {
     // Over TCP a client that has gone looks like one that has only finished sending.
-    reply_lost(result.trace, "closed before the reply was sent; possible duplicate");
+    reply_lost(ids, "closed before the reply was sent; possible duplicate");
   }
-  last_reply_ = result.trace;
+  last_reply_ = ids;
   return true;
 }
 
@@ -227,16 +230,26 @@ void LmtpSession::check_client() {
 }
 
 // The client will send the message again, also for recipients that were delivered.
-void LmtpSession::reply_lost(const TraceId& trace, const std::string& reason) {
+void LmtpSession::reply_lost(const MessageIds& ids, const std::string& reason) {
   agent_.reply_lost();
-  log_.warning(Record("reply-lost").add("trace", trace.text()).add("error", reason));
+  Record record("reply-lost");
+  record.add("trace", ids.trace.text()).add("qid", ids.queue_id.text());
+  add_client(record);
+  log_.warning(record.add("error", reason));
+}
+
+void LmtpSession::add_client(Record& record) const {
+  if (!names_.client.empty()) {
+    record.add("client", names_.client).add("listener", names_.listener);
+  }
 }
 
 // Disconnecting between messages or after QUIT is normal; during a message it is logged.
 void LmtpSession::ended(const std::string& reason) {
   if (!idle() && server_.state() != ServerState::kClosed) {
-    log_.warning(Record("client-lost")
-                     .add("error", reason)
+    Record record("client-lost");
+    add_client(record);
+    log_.warning(record.add("error", reason)
                      .add("state", kServerStateNames[static_cast<int>(server_.state())])
                      .add("effect", "discarded; the client still has it"));
   }

@@ -22,11 +22,17 @@ namespace lmtpq::mailer {
 // The limits that the settings have for a session; it offers no optional extension.
 ServerLimits server_limits(const Settings& settings);
 
+// For the log. Empty in relay, whose client is the Sendmail that started it.
+struct ClientNames {
+  std::string client;    // address, or uid:N
+  std::string listener;  // address
+};
+
 class LmtpSession {
  public:
   // `stopping` is asked whenever the session waits for its client: true ends it between messages.
   LmtpSession(Channel& client, const Settings& settings, ServerLimits limits, DeliveryAgent& agent,
-              const Log& log, std::function<bool()> stopping);
+              const Log& log, std::function<bool()> stopping, ClientNames names = {});
 
   // kByClient: the client sent QUIT, disconnected, or failed. kToldToStop: the session was idle
   // when `stopping` became true.
@@ -45,7 +51,12 @@ class LmtpSession {
   bool idle() const;
   bool deliver();
   void check_client();
-  void reply_lost(const TraceId& trace, const std::string& reason);
+  struct MessageIds {
+    TraceId trace;
+    TraceId queue_id;
+  };
+  void reply_lost(const MessageIds& ids, const std::string& reason);
+  void add_client(Record& record) const;
   void ended(const std::string& reason);
 
   Channel& client_;
@@ -53,6 +64,7 @@ class LmtpSession {
   DeliveryAgent& agent_;
   const Log& log_;
   std::function<bool()> stopping_;
+  const ClientNames names_;
   LmtpServer server_;
   std::string input_;          // being consumed
   std::string pending_;        // was read while we wrote
@@ -60,7 +72,7 @@ class LmtpSession {
   std::string_view rest_;      // of input_: after piece_
   bool client_ended_ = false;  // the client will send no more; seen while we wrote
   // The message whose outcomes were the last thing written, until the client sends more.
-  std::optional<TraceId> last_reply_;
+  std::optional<MessageIds> last_reply_;
   std::optional<MailData> data_;
   Clock::time_point begun_;     // of the current message
   std::uint64_t read_ = 0;      // bytes of the current message

@@ -41,8 +41,20 @@ void require_writable(const Settings& process) {
 
 }  // namespace
 
+FixedOptions fixed_options(const Settings& process) {
+  const ServeSettings& serve = process.serve;
+  return {{"user", process.user},
+          {"log", process.log},
+          {"log-level", std::to_string(static_cast<int>(process.log_level))},
+          {"threads", std::to_string(serve.threads)},
+          {"mailbox-limit", std::to_string(serve.mailbox_limit)},
+          {"control", serve.control},
+          {"metrics", serve.metrics}};
+}
+
 Daemon::Running::Running(DaemonSettings settings)
-    : log("lmtpq", settings.process.log, settings.process.log_level),
+    : fixed(fixed_options(settings.process)),
+      log("lmtpq", settings.process.log, settings.process.log_level),
       mailboxes(settings.process.serve.mailbox_limit),
       pools(log, counters),
       clients(current, log, {&mailboxes, &counters}, settings.process.serve.threads),
@@ -111,7 +123,10 @@ void Daemon::start() {
   Running& running = *running_;
   for (const std::string& name : passed_.left()) {
     running.log.warning(
-        Record("socket-unused").add("socket", name).add("effect", "no listener has this address"));
+        Record("socket-unused")
+            .add("socket", name)
+            .add("effect", "clients that connect to it wait")
+            .add("remedy", "add a [listener.NAME] with this address, or remove the socket unit"));
   }
   const auto configuration = running.current.get();
   const Settings& process = configuration->settings().process;

@@ -27,6 +27,12 @@ void refuse_new_directory(const DaemonSettings& now, const DaemonSettings& befor
   }
 }
 
+Record restart_needed(const std::string& option) {
+  return Record("restart-needed")
+      .add("option", option)
+      .add("effect", "the change takes effect after a restart");
+}
+
 }  // namespace
 
 void Daemon::warn_of_unreadable_files() const {
@@ -56,6 +62,23 @@ void Daemon::reload() {
   notify_service_manager("READY=1");
 }
 
+void Daemon::warn_of_restart() const {
+  const Running& running = *running_;
+  const auto configuration = running.current.get();
+  const FixedOptions wanted = fixed_options(configuration->settings().process);
+  for (const auto& [option, value] : running.fixed) {
+    if (wanted.at(option) != value) {
+      running.log.warning(restart_needed(option));
+    }
+  }
+  for (const ListenerSettings& listener : configuration->settings().listeners) {
+    const std::string& address = listener.address.text;
+    for (const char* option : sockets_.at(address)->changed(listener.settings.serve.listener)) {
+      running.log.warning(restart_needed(option).add("listener", address));
+    }
+  }
+}
+
 // Whatever can fail comes before the new configuration is set.
 void Daemon::load() {
   Running& running = *running_;
@@ -69,6 +92,7 @@ void Daemon::load() {
   running.acceptor->use(listening());
   running.counters.reloaded(true);
   const auto configuration = running.current.get();
+  warn_of_restart();
   running.logged = log_reload(*configuration, running.pools, running.logged, running.log);
   warn_of_daemon_settings(configuration->settings(), running.log);
 }

@@ -1,7 +1,9 @@
 // What the daemon consists of while it runs. Private to daemon.cpp and daemon_reload.cpp.
 #pragma once
 
+#include <map>
 #include <optional>
+#include <string>
 
 #include "mailer/serve/configuration/settings_log.h"
 #include "mailer/serve/daemon.h"
@@ -13,10 +15,15 @@
 
 namespace lmtpq::mailer {
 
+// What is read only at start, by the names of the options.
+using FixedOptions = std::map<std::string, std::string>;
+FixedOptions fixed_options(const Settings& process);
+
 // The parts that run, in the order in which they are made.
 struct Daemon::Running {
   explicit Running(DaemonSettings settings);
 
+  const FixedOptions fixed;
   const Log log;
   CounterRegistry counters;
   MailboxLimiter mailboxes;

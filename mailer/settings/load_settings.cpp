@@ -211,11 +211,12 @@ void warn_of_spool(const Settings& settings, const Log& log) {
 void warn_of_sections(const Settings& settings, const Log& log) {
   for (const Store& store : settings.stores) {
     if (!store.near_miss.empty()) {
-      log.warning(
-          Record("section-near-miss")
-              .add("destination", store.destination.text)
-              .add("near", store.near_miss)
-              .add("tls-level", kTlsLevelNames[static_cast<int>(store.settings.tls.level)]));
+      log.warning(Record("section-near-miss")
+                      .add("destination", store.destination.text)
+                      .add("near", store.near_miss)
+                      .add("tls-level", kTlsLevelNames[static_cast<int>(store.settings.tls.level)])
+                      .add("effect", "the options above the sections apply")
+                      .add("remedy", "correct the port of the destination or of the section"));
     }
   }
 }

@@ -39,7 +39,7 @@ def tree(tmp_path):
 
 
 @pytest.mark.parametrize('name, old, new, wanted', [
-    pytest.param(LOST, 'Record("reply-lost")', 'Record("reply-late")',
+    pytest.param(LOST, 'Record record("reply-lost")', 'Record record("reply-late")',
                  [f'reply-late is logged, and not in {MAILER}', f'reply-lost is in {MAILER}, and never logged'],
                  id='a new event, and one that is gone'),
     pytest.param(MAILER, '.It Ic draining Pq info\n', '.It Ic draining Pq info\n.It Ic asleep Pq info\n',
@@ -48,7 +48,7 @@ def tree(tmp_path):
     pytest.param(RULES, '.add("rules", ', '.add("laws", ',
                  [f'reloaded: laws is not in {MILTER}', f'reloaded: rules of {MILTER} is not logged'],
                  id='another field'),
-    pytest.param(LOST, 'Record("client-lost")', 'Record("client-lost").add("qid", reason)',
+    pytest.param(LOST, 'Record record("client-lost");', 'Record record("client-lost"); record.add("qid", reason);',
                  [f'client-lost: qid is not in {MAILER}'], id='a field that the page lacks'),
     pytest.param(MILTER, '.Va signal\n', '.Va signal , size\n',
                  [f'stopped: size of {MILTER} is not logged'], id='an invented field'),

@@ -38,7 +38,8 @@ class TestEachRequest(Refused):
       return ''
     self.assert_failed(message, answer)
     assert len(undecided) == 1
-    assert f'failure={self.failure} tags-removed=yes' in undecided[0]
+    assert (f' error="a callback failed, as logged" failure={self.failure} tags-removed=yes'
+            in undecided[0])
     assert len(failed) == 1
     stage = failed[0].partition('stage=')[2].split()[0]
     assert (f'qid={message.queue_id} ' in failed[0]) == (stage != 'mail'), failed[0]
@@ -189,6 +190,10 @@ class TestGaps(Refused):
       else:
         unseen = stages.index(first) <= 2 and last in ('header', 'eom')
         self.assert_failed(message, answer, cleaned=not unseen)
+        # Without memory from the start there is no place for the reason that a callback failed.
+        why = 'a callback failed, as logged' if first != 'negotiate' else 'MAIL was not taken in'
+        if last != 'eom':
+          assert self.logged('event=not-decided', f'qid={message.queue_id} error="{why}" ')
       self.assert_serves(session, f'after.{first}.{last}')
 
   def test_a_message_keeps_the_failure_action_that_it_began_with(self):

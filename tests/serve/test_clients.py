@@ -1,6 +1,7 @@
 """Which clients are accepted and which are refused: always temporarily, never for good."""
 
 import contextlib
+import os
 import time
 
 from fixtures.lmtp_client import Client, Gone
@@ -132,6 +133,8 @@ def test_half_a_message_is_thrown_away(daemon):
     assert client.envelope(message())[-1].startswith('354'), 'go ahead'
     client.send(b'Subject: half\r\n\r\nand then\r\n.')
   daemon.wait_for_log('discarded; the client still has it')
+  names = f'client=uid:{os.geteuid()} listener=unix:{daemon.folder}/front '
+  assert f'event=client-lost {names}error=' in daemon.process.log_text(), daemon.process.log_text()
   time.sleep(0.05)
   assert not daemon.store.connections, 'nothing was sent to the store'
 

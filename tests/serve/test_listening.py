@@ -137,5 +137,7 @@ def test_a_passed_socket_that_no_listener_uses_is_logged(new_daemon):
     listener.bind(str(daemon.folder / 'stray'))
     listener.listen(16)
     start_with(daemon, listener, 'stray')
-    daemon.wait_for_log('no listener has this address')
+    daemon.wait_for_log(f'event=socket-unused socket="stray (unix:{daemon.folder}/stray)" '
+                        'effect="clients that connect to it wait" remedy="add a [listener.NAME] '
+                        'with this address, or remove the socket unit"')
     all_start(daemon.deliver(), '250')

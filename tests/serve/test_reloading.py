@@ -1,5 +1,7 @@
 """SIGHUP: a file is applied completely or not at all, and no client is disconnected."""
 
+import os
+
 import pytest
 
 from fixtures.lmtp_client import Gone
@@ -83,6 +85,33 @@ def test_the_log_says_which_settings_are_new_changed_or_gone(daemon):
                         (f'listener-settings listener=unix:{daemon.folder}/front ', 'changed'),
                         (f'listener-settings listener={second} ', 'gone'), (f'store-settings destination={store} ', 'gone')):
     assert [line for line in lines if line.startswith(event) and line.endswith(f' change={change}')], (event, lines)
+
+
+FIXED = {'user': 'root', 'log': '{folder}/other-log', 'log-level': 'debug', 'threads': '2',
+         'mailbox-limit': '7', 'control': '{folder}/other-control', 'metrics': '127.0.0.1:1'}
+
+
+def of_restarts(daemon: Daemon, settings: str, listeners: str | None = None) -> list[str]:
+  """Which options need a restart after this reload, and at which listener."""
+  before = daemon.process.count('event=restart-needed')
+  daemon.reload(settings, listeners)
+  lines = daemon.process.log_lines('event=restart-needed')[before:]
+  assert all('effect="the change takes effect after a restart"' in line for line in lines), lines
+  return sorted(line.partition('option=')[2].replace(str(daemon.folder), '') for line in lines)
+
+
+def test_an_option_that_takes_a_restart_is_logged_and_no_other_is(daemon):
+  for option, value in FIXED.items():
+    assert [line.split()[0] for line in of_restarts(daemon, f'{option} = {value}\n')] == [option]
+  assert of_restarts(daemon, 'max-clients = 9\nbalance = weight\ndrain-timeout = 1s\n') == []
+
+
+def test_mode_and_owner_of_an_open_socket_take_a_restart(daemon):
+  changed = f'{FRONT}listen-mode = 0600\nlisten-owner = {os.geteuid()}\n'
+  effect = ' effect="the change takes effect after a restart" listener=unix:/front'
+  assert of_restarts(daemon, '', changed) == ['listen-mode' + effect, 'listen-owner' + effect]
+  new = f'{SECOND}listen-mode = 0600\n'
+  assert of_restarts(daemon, '', FRONT + new) == [], 'a new socket is made with its options'
 
 
 def test_listeners_come_and_go(daemon):

@@ -1,5 +1,6 @@
 """SIGTERM and its like, notifications to systemd, and possible duplicates at a client's end."""
 
+import os
 import re
 import signal
 import socket
@@ -219,33 +220,37 @@ def silent_client(request, new_daemon):
   port = free_port() if request.param == 'TCP' else 0
   daemon = new_daemon(listeners=TCP.replace('{port}', str(port)) if port else FRONT)
 
-  def send() -> Client:
+  def send() -> tuple[Client, str]:
     client = Client(f'inet:127.0.0.1:{port}') if port else daemon.dial()
     one = message()
     client.envelope(one)
     client.send(one.text() + b'.\r\n')
-    return client
+    place = (f'client=127.0.0.1 listener=inet:127.0.0.1:{port}' if port else
+             f'client=uid:{os.geteuid()} listener=unix:{daemon.folder}/front')
+    return client, f'event=reply-lost trace={one.queue_id} qid={one.queue_id} {place} error='
   return daemon, send
 
 
 def test_a_client_gone_before_its_reply_is_a_possible_duplicate(silent_client):
   daemon, send = silent_client
   daemon.store.hold.clear()
-  client = send()
+  client, line = send()
   wait_until(daemon.store.all_busy, 'the store has it')
   client.close()
   daemon.store.hold.set()
   wait_until(lambda: daemon.store.filed, 'it is filed')
   daemon.wait_for_log('possible duplicate')
+  assert line in daemon.process.log_text(), daemon.process.log_text()
 
 
 def test_a_client_gone_without_reading_its_reply_is_a_possible_duplicate(silent_client):
   daemon, send = silent_client
-  client = send()
+  client, line = send()
   daemon.wait_for_log('status=sent')
   time.sleep(0.1)
   client.close()
   daemon.wait_for_log('possible duplicate')
+  assert line in daemon.process.log_text(), daemon.process.log_text()
 
 
 def test_a_client_that_leaves_after_its_reply_is_no_possible_duplicate(daemon):

@@ -117,12 +117,6 @@ LoggedSettings log_reload(const Configuration& configuration, const PoolRegistry
     if (old == before.end() || old->second.text() != record.text()) {
       Record line = record;
       log.info(line.add("change", old == before.end() ? "new" : "changed"));
-      if (what == kDaemon) {
-        log.warning(
-            Record("restart-needed")
-                .add("effect",
-                     "control, metrics and mailbox-limit keep their values until the next start"));
-      }
       ++changes;
     }
   }

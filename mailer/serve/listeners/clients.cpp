@@ -127,7 +127,7 @@ void Clients::serve(Descriptor socket, Entries::iterator entry,
     const Settings& settings = configuration->listener(entry->address)->settings;
     ListenerDelivery agent(current_, configuration, entry->address, log_, services_);
     LmtpSession session(*channel, settings, limits_for(entry->client, settings), agent, log_,
-                        [this] { return draining(); });
+                        [this] { return draining(); }, {entry->client.text(), entry->address});
     if (session.run() == LmtpSession::End::kToldToStop) {
       session.send_421();
     }

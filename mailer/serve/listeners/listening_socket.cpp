@@ -81,6 +81,8 @@ void give_to(const Destination& address, const std::string& owner) {
 // the file.
 ListeningSocket::ListeningSocket(const Destination& address, const ListenerOptions& settings)
     : ListeningSocket(address) {
+  mode_ = settings.mode;
+  owner_ = settings.owner;
   if (address.family == Destination::Family::kUnix) {
     listen_unix(settings);
   } else {
@@ -94,6 +96,17 @@ ListeningSocket::ListeningSocket(const Destination& address, Descriptor passed)
 }
 
 ListeningSocket::~ListeningSocket() { close(); }
+
+std::vector<const char*> ListeningSocket::changed(const ListenerOptions& settings) const {
+  std::vector<const char*> made;
+  if (!path_.empty() && mode_ != settings.mode) {
+    made.push_back("listen-mode");
+  }
+  if (!path_.empty() && owner_ != settings.owner) {
+    made.push_back("listen-owner");
+  }
+  return made;
+}
 
 void ListeningSocket::close() {
   if (!path_.empty() && socket_.valid()) {

@@ -26,6 +26,9 @@ class ListeningSocket {
   const Destination& address() const { return address_; }
   // Without waiting. Invalid: no client was there, or no descriptor is free (errno).
   Descriptor accept(Client& client) const;
+  // The names of the file's options that differ from those with which it was made. None for a
+  // passed socket and for TCP, which have no such options.
+  std::vector<const char*> changed(const ListenerOptions& settings) const;
   // Accepts no more clients, and frees the address.
   void close();
 
@@ -37,6 +40,8 @@ class ListeningSocket {
   Destination address_;
   Descriptor socket_;
   std::string path_;  // the file that we have to remove; empty: none
+  mode_t mode_ = 0;
+  std::string owner_;
 };
 
 }  // namespace lmtpq::mailer

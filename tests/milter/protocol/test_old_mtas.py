@@ -95,6 +95,7 @@ class TestOldMtas(Asking):
       answer = session.ask(self.message(queue_id))
       assert answer.verdict == wire.CONTINUE
       assert forbidden not in [edit.kind for edit in answer.edits]
+      assert f' qid={queue_id} error="the MTA took no edits" ' in self.milter.said()
 
   def test_its_milter_stops_cleanly(self):
     self.stops_cleanly()

@@ -27,12 +27,12 @@ class TestOrder(Asking):
                       [('Message-ID', f'<{queue_id}@a>')])
     return self.assert_tagged(session.ask(message), queue_id, f'<{queue_id}@a>', quota)
 
-  def commands(self, session, *wanted: bytes, sender=NOTICE):
+  def commands(self, session, *wanted: bytes, sender=NOTICE, last_id='odd'):
     data = {wire.MAIL: session.command(wire.MAIL, strings(f'<{sender}>'), {'i': 'odd'}),
             wire.RCPT: session.command(wire.RCPT, strings('<c@store.test>'),
                                        {'{rcpt_mailer}': 'cyrusv2', '{rcpt_addr}': 'c'}),
             wire.HEADER: session.command(wire.HEADER, strings('X-LMTPQ-Tag', 'old')),
-            wire.EOM: session.command(wire.EOM, b'', {'i': 'odd'}),
+            wire.EOM: session.command(wire.EOM, b'', {'i': last_id}),
             wire.ABORT: packet(wire.ABORT)}
     session.wire.send(b''.join(data[one] for one in wanted))
 
@@ -68,6 +68,14 @@ class TestOrder(Asking):
     session = self.connect()
     self.assert_tagged(session.ask(Message('m1', NOTICE, to_us('c@store.test'))), 'm1', quota='*')
     self.commands(session, wire.RCPT, wire.HEADER, wire.EOM)
+    self.good(session)
+
+  def test_a_message_whose_queue_id_changes_is_not_decided(self):
+    session = self.connect()
+    self.commands(session, wire.MAIL, wire.RCPT, wire.HEADER, wire.EOM, last_id='other')
+    assert [edit.kind for edit in session.finish().edits] == [wire.CHANGE_HEADER]
+    assert (' qid=other error="the queue id changed during the message" failure=accept '
+            'tags-removed=yes') in self.milter.said()
     self.good(session)
 
   def test_end_of_message_twice(self):

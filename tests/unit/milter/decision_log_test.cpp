@@ -27,6 +27,7 @@ class DecisionLogTest : public CppUnit::TestFixture {
       // With a tag that stayed, the new one would be one of two.
       CPPUNIT_ASSERT_EQUAL(std::size_t{takes >= 2 ? 3U : 2U}, edits.calls.size());
       CPPUNIT_ASSERT(bench.logged("the MTA took no edits") == (takes < 3));
+      CPPUNIT_ASSERT(bench.logged("event=old-tags-removed") == (takes >= 2));
     }
   }
 

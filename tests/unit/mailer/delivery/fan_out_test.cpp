@@ -63,7 +63,7 @@ class RecordingAgent : public DeliveryAgent {
     if (store == "throws-odd") {
       throw 1;
     }
-    DeliveryResult made{*TraceId::parse("t"), {}};
+    DeliveryResult made{*TraceId::parse("t"), {}, *TraceId::parse("q")};
     for (std::size_t i = store == "forgets" ? 1 : 0; i < envelope.recipients.size(); ++i) {
       const std::string recipient = envelope.recipients[i].mailbox.text();
       made.outcomes.push_back(outcome_of({5, 0, 0}, recipient + " at " + store));
@@ -237,6 +237,7 @@ class FanOutTest : public CppUnit::TestFixture {
     World world({"1@throws", "2@b", "3@c"});
     world.deliver();
     CPPUNIT_ASSERT_EQUAL(std::string("t"), world.result.trace.text());
+    CPPUNIT_ASSERT_EQUAL(std::string("q"), world.result.queue_id.text());
   }
 
   void groupsAreDeliveredInParallelUpToALimit() {

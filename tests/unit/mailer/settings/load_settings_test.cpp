@@ -21,6 +21,7 @@ class LoadSettingsTest : public ScratchFileFixture {
   CPPUNIT_TEST(aStoreOfARouteWithBadSettingsIsAnError);
   CPPUNIT_TEST(secretsAreReadForEachListener);
   CPPUNIT_TEST(statusNeedsNoDestination);
+  CPPUNIT_TEST(aSectionForAnotherPortIsLoggedWithEffectAndRemedy);
   CPPUNIT_TEST(otherCommandsAcceptTheDaemonsKeysInTheFileOnly);
   CPPUNIT_TEST_SUITE_END();
 
@@ -241,6 +242,20 @@ class LoadSettingsTest : public ScratchFileFixture {
     };
     CPPUNIT_ASSERT_EQUAL(std::string("one:first"), login(0));
     CPPUNIT_ASSERT_EQUAL(std::string("two:second"), login(1));
+  }
+
+  void aSectionForAnotherPortIsLoggedWithEffectAndRemedy() {
+    const DaemonSettings made = daemon(
+        "tls = may\ndestination = a\n[listener.x]\naddress = unix:/x\n"
+        "[destination.y]\ndestination = a:25\ntls = verify\n");
+    const std::string path = folder_ + "/log";
+    warn_of_sections(made.listeners.at(0).settings, Log("test", path, LogLevel::kInfo));
+    std::string line;
+    std::getline(std::ifstream(path), line);
+    const std::string wanted =
+        " tls-level=may effect=\"the options above the sections apply\""
+        " remedy=\"correct the port of the destination or of the section\"";
+    CPPUNIT_ASSERT_MESSAGE(line, line.ends_with(wanted));
   }
 
   void statusNeedsNoDestination() {
