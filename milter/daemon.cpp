@@ -83,7 +83,7 @@ void run_daemon(const std::vector<std::string>& arguments, const Loaded& loaded)
   PidFile pid_file(settings.pid_file);
   const OpenSocket open(settings.socket);
   hand_over(socket, settings.user);
-  drop_privileges(settings.user);
+  at_place(settings.places.of("user"), [&] { drop_privileges(settings.user); });
   forbid_core_dumps();  // even without keys now: a reload may bring some
   const Launch launch = settings.foreground ? Launch::in_foreground() : Launch::into_background();
   use_batch_scheduling();

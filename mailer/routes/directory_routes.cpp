@@ -26,7 +26,8 @@ Route route_of_values(std::vector<std::string> values) {
     }
     for (const std::string& word : list_of(value)) {
       try {
-        destinations.push_back(parse_destination(word));
+        at_place('"' + escaped(word) + '"',
+                 [&] { destinations.push_back(parse_destination(word)); });
       } catch (const ConfigError& error) {
         return no_route(std::string("in the directory: ") + error.what());
       }

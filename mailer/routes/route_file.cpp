@@ -74,11 +74,8 @@ Route parse_route(std::string_view text, const std::string& place) {
   }
   std::vector<Destination> destinations;
   for (const std::string& word : list_of(text)) {
-    try {
-      destinations.push_back(parse_destination(word));
-    } catch (const ConfigError& error) {
-      throw ConfigError(place + error.what());
-    }
+    at_place(place + '"' + escaped(word) + '"',
+             [&] { destinations.push_back(parse_destination(word)); });
   }
   if (destinations.empty()) {
     throw ConfigError(place + kForm);

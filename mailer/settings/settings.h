@@ -71,6 +71,8 @@ struct Settings {
   ServeSettings serve;
   RouteSettings routes;
 
+  OptionPlaces places;
+
   // Options that count for clients as well as for stores.
   const std::string& client_hostname() const { return store_defaults.hostname; }
   std::uint64_t client_min_data_rate() const { return store_defaults.min_data_rate; }
@@ -84,5 +86,10 @@ enum class Command { kRelay, kDeliver, kProbe, kServe };
 std::vector<Option> option_table(Command command, Settings& settings);
 // The options that a `[listener.NAME]` section may set.
 std::vector<Option> listener_table(Settings& settings);
+
+// Reads the command's options into `settings`, from arguments and from lmtpq.conf.
+OptionReader option_reader(Command command, Settings& settings);
+// What `lmtpq COMMAND --help` prints after the usage.
+std::string options_help(Command command);
 
 }  // namespace lmtpq::mailer

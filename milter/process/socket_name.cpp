@@ -20,7 +20,7 @@
 namespace lmtpq::milter {
 namespace {
 
-constexpr const char* kExpected = "expected unix:PATH or inet:PORT@HOST";
+constexpr const char* kExpected = "expected unix:PATH, inet:PORT@HOST or inet6:PORT@HOST";
 
 struct FreeList {
   void operator()(addrinfo* list) const { freeaddrinfo(list); }
@@ -63,7 +63,7 @@ void check_path(const SocketName& socket) {
   const std::string folder = socket.path.substr(0, socket.path.rfind('/') + 1);
   struct stat facts {};
   if (stat(folder.c_str(), &facts) != 0) {
-    refuse(socket, std::string(std::strerror(errno)) + "; mkdir -m 755 " + folder +
+    refuse(socket, std::string(std::strerror(errno)) + "; mkdir -p -m 755 " + folder +
                        ", owned by the milter's user");
   }
   if (eaccess(folder.c_str(), W_OK | X_OK) != 0) {

@@ -82,7 +82,7 @@ int main(int argc, char** argv) {
     OptionReader config(route_option_table(settings));
     config.take_arguments({argv + 1, argv + argc});
     config.apply();
-    check(settings);
+    check(settings, config.places());
     const Log log("ask_routes", "stderr", LogLevel::kInfo);
     std::vector<std::unique_ptr<Routes>> sources;
     if (!settings.file.empty()) {

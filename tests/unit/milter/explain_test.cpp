@@ -24,7 +24,7 @@ constexpr const char* kRules =
 constexpr const char* kMessage = "Message-ID: <a@b>\nX-Notice: yes,\n sir\n\nX-Notice: no\n";
 
 Configuration configuration_of(const std::string& rules = kRules) {
-  OptionReader config({}, {"rule."});
+  OptionReader config({}, {{"rule.", rule_keys()}});
   config.take_text(rules, "test");
   Configuration made;
   made.policy = Policy(parse_rules(config.free_sections()), {"cyrusv2q"});

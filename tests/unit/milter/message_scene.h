@@ -27,7 +27,7 @@ inline constexpr const char* kTrusted =
     "[rule.carol]\nrcpt = carol@*\nquota = ignore\n";
 
 inline Configuration configuration_of(const std::string& rules) {
-  OptionReader config({}, {"rule."});
+  OptionReader config({}, {{"rule.", rule_keys()}});
   config.take_text(rules, "test");
   Configuration made;
   made.policy = Policy(parse_rules(config.free_sections()), {"cyrusv2"});

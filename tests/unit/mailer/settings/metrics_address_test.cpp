@@ -13,7 +13,7 @@ class MetricsAddressTest : public CppUnit::TestFixture {
   void anAddressAndAPortIsWanted() {
     const auto takes = [](const std::string& value) {
       Settings settings;
-      OptionReader config(option_table(Command::kServe, settings), {kStorePrefix, kListenerPrefix});
+      OptionReader config = option_reader(Command::kServe, settings);
       config.take_arguments({"--metrics=" + value});
       try {
         config.apply();

@@ -56,7 +56,7 @@ struct Connected {
 struct World {
   World(const std::vector<std::string>& arguments, std::vector<Play> plays)
       : dialer(std::move(plays)), log("test", "/dev/null", LogLevel::kInfo) {
-    OptionReader config(option_table(Command::kRelay, settings), {kStorePrefix});
+    OptionReader config = option_reader(Command::kRelay, settings);
     std::vector<Destination> destinations;
     for (const std::string& operand : config.take_arguments(arguments)) {
       destinations.push_back(parse_destination(operand));

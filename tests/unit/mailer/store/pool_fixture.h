@@ -105,7 +105,7 @@ struct World {
                  const std::vector<std::string>& destinations = {"unix:/s"},
                  const std::string& file = {})
       : log("test", "/dev/null", LogLevel::kInfo) {
-    OptionReader config(option_table(Command::kServe, settings), {kStorePrefix});
+    OptionReader config = option_reader(Command::kServe, settings);
     config.take_arguments({"--tls=none"});
     config.take_text(file, "f");
     config.apply();
