@@ -97,7 +97,7 @@ class TestBackground(Process):
   @pytest.mark.parametrize('option, value, why', [
       ('socket', 'here', 'unix:PATH'), ('user', 'no-such-user', 'user: "no-such-user": no such user on this system'),
       ('tag_keys', '/nonexistent/keys', '/nonexistent/keys'), ('failure', 'perhaps', 'failure'),
-      ('pid_file', '/nonexistent/pid', 'pid-file /nonexistent/pid'),
+      ('pid_file', '/nonexistent/pid', 'pid-file: "/nonexistent/pid": No such file'),
       ('socket', 'unix:/nonexistent/socket', 'mkdir -p -m 755 /nonexistent/')])
   def test_mistakes_end_the_parent_with_78_and_leave_no_files(self, option, value, why):
     self.configure(IGNORE, **{option: value})
@@ -115,7 +115,7 @@ class TestBackground(Process):
   def test_a_child_that_fails_is_the_parents_failure(self):
     status, output = self.failing_child(restore_signals=False)  # SIGXFSZ is ignored
     assert status == EX_CONFIG, output
-    assert f'pid-file {self.pid_file}' in output
+    assert f'pid-file: "{self.pid_file}": ' in output
     assert not self.socket.exists()
 
   def test_a_child_that_is_killed_is_the_parents_failure(self):

@@ -226,6 +226,13 @@ class TlsFactoryTest : public CppUnit::TestFixture {
            s.key_file = "key";
            s.key = Secret("invalid");
          }},
+        {"f:2: tls-ca-file: \"" + none +
+             "\": cannot read a CA certificate: No such file or directory; "
+             "name a readable PEM file",
+         [&](TlsSettings& s) {
+           s.ca_file = none;
+           s.places.add("tls-ca-file", "f:2: tls-ca-file");
+         }},
         {"--tls-protocols: ", [](TlsSettings& s) { s.least_version = 12345; }},
         {"--tls-protocols: ", [](TlsSettings& s) { s.most_version = 12345; }},
         {"--tls-protocols: ",

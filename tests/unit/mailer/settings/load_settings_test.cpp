@@ -20,6 +20,7 @@ class LoadTest : public ScratchFileFixture {
   CPPUNIT_TEST(aStoreOfARouteHasItsSectionAndPassword);
   CPPUNIT_TEST(aStoreOfARouteWithBadSettingsIsAnError);
   CPPUNIT_TEST(secretsAreReadForEachListener);
+  CPPUNIT_TEST(aUserOrKeyFileThatIsMissingIsReportedWithItsLine);
   CPPUNIT_TEST(statusNeedsNoDestination);
   CPPUNIT_TEST(otherCommandsAcceptTheDaemonsKeysInTheFileOnly);
   CPPUNIT_TEST_SUITE_END();
@@ -266,6 +267,21 @@ class LoadTest : public ScratchFileFixture {
     };
     CPPUNIT_ASSERT_EQUAL(std::string("one:first"), login(0));
     CPPUNIT_ASSERT_EQUAL(std::string("two:second"), login(1));
+  }
+
+  void aUserOrKeyFileThatIsMissingIsReportedWithItsLine() {
+    const std::string head = "destination = unix:/s\nlisten = unix:/l\n";
+    const auto read = [&](const std::string& line) {
+      DaemonSettings made = daemon(head + line);
+      return complaint([&] { read_secrets(made); });
+    };
+    CPPUNIT_ASSERT_EQUAL(std::string("FILE:3: user: \"no-such-user\": no such user on this system; "
+                                     "create it, or correct the name"),
+                         read("user = no-such-user\n"));
+    CPPUNIT_ASSERT_EQUAL("FILE:3: tag-keys: " + folder_ +
+                             "/none: No such file or directory; create it (mode 600), or correct "
+                             "the name",
+                         read("tag-keys = " + folder_ + "/none\n"));
   }
 
   void statusNeedsNoDestination() {

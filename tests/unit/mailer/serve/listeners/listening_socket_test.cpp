@@ -104,6 +104,7 @@ class ListeningTest : public ScratchFileFixture {
   CPPUNIT_TEST(aFileThatIsNoSocketIsNotReplaced);
   CPPUNIT_TEST(aFailedSetupLeavesNoFile);
   CPPUNIT_TEST(anUnusableAddressIsReported);
+  CPPUNIT_TEST(anAddressOfAnotherHostIsReportedWithTheRemedy);
   CPPUNIT_TEST(aTcpSocketReportsItsClient);
   CPPUNIT_TEST(aPortInUseIsReported);
   CPPUNIT_TEST(aPassedSocketIsFoundByNameOrAddress);
@@ -217,6 +218,11 @@ class ListeningTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_MESSAGE(
         error, error.starts_with("listener unix:FILE/below: bind: No such file or directory; its "
                                  "directory must exist"));
+  }
+
+  void anAddressOfAnotherHostIsReportedWithTheRemedy() {
+    const std::string error = error_of("inet:192.0.2.1:2424");
+    CPPUNIT_ASSERT_MESSAGE(error, error.ends_with("; name an address of this host"));
   }
 
   void aTcpSocketReportsItsClient() {
