@@ -171,7 +171,7 @@ void OptionReader::take_free_section(const std::string& section, const std::stri
   for (const FreeSection& other : free_sections_) {
     if (other.prefix == prefix && other.name == name) {
       throw ConfigError(place + section + " appears twice; it is also at " +
-                        other.place.substr(0, other.place.size() - 2));
+                        other.place.substr(0, other.place.size() - 2) + "; rename one");
     }
   }
   free_sections_.push_back({name, place, {}, prefix});

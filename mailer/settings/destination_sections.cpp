@@ -71,7 +71,7 @@ void refuse_duplicates(const std::vector<Claim>& claims) {
     });
     if (duplicate != later) {
       throw ConfigError(later->section->lines.place + later->destination.text +
-                        " has a section already: " + duplicate->section->name());
+                        " has a section already: " + duplicate->section->name() + "; remove one");
     }
   }
 }

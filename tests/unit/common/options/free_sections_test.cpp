@@ -90,21 +90,21 @@ class FreeSectionsTest : public CppUnit::TestFixture {
     const struct {
       const char* text;
       std::string error;
-    } rows[] = {
-        {"to = a\n[rule.]\n", "f:2: " + name},
-        {"[rule.a b]\n", "f:1: " + name},
-        {"[rule.\xc3\xa4]\n", "f:1: " + name},
-        {"[rule.a]]\n", "f:1: " + name},
-        {"[rule.a", "f:1: expected [name], not [rule.a"},
-        {"[rule.a] # mine\n", "f:1: expected [name], not [rule.a] # mine"},
-        {"[rule]\n", "f:1: unknown section [rule]; expected [rule.NAME]"},
-        {"[Rule.a]\n", "f:1: unknown section [Rule.a]; expected [rule.NAME]"},
-        {"[ rule.a ]\n", "f:1: unknown section [ rule.a ]; expected [rule.NAME]"},
-        {"[rules.a]\n", "f:1: unknown section [rules.a]; expected [rule.NAME]"},
-        {"[rule.a]\nclient\n", "f:2: \"client\": expected name = value"},
-        {"[rule.a]\n= x\n", "f:2: \"= x\": expected name = value"},
-        {"[rule.a]\nclient = \x1b\n", "f:2: a control character; remove it"},
-        {"[rule.a]\n[rule.b]\n[rule.a]\n", "f:3: [rule.a] appears twice; it is also at f:1"}};
+    } rows[] = {{"to = a\n[rule.]\n", "f:2: " + name},
+                {"[rule.a b]\n", "f:1: " + name},
+                {"[rule.\xc3\xa4]\n", "f:1: " + name},
+                {"[rule.a]]\n", "f:1: " + name},
+                {"[rule.a", "f:1: expected [name], not [rule.a"},
+                {"[rule.a] # mine\n", "f:1: expected [name], not [rule.a] # mine"},
+                {"[rule]\n", "f:1: unknown section [rule]; expected [rule.NAME]"},
+                {"[Rule.a]\n", "f:1: unknown section [Rule.a]; expected [rule.NAME]"},
+                {"[ rule.a ]\n", "f:1: unknown section [ rule.a ]; expected [rule.NAME]"},
+                {"[rules.a]\n", "f:1: unknown section [rules.a]; expected [rule.NAME]"},
+                {"[rule.a]\nclient\n", "f:2: \"client\": expected name = value"},
+                {"[rule.a]\n= x\n", "f:2: \"= x\": expected name = value"},
+                {"[rule.a]\nclient = \x1b\n", "f:2: a control character; remove it"},
+                {"[rule.a]\n[rule.b]\n[rule.a]\n",
+                 "f:3: [rule.a] appears twice; it is also at f:1; rename one"}};
     for (const auto& row : rows) {
       CPPUNIT_ASSERT_EQUAL(row.error, error_of(row.text));
     }

@@ -135,8 +135,8 @@ class StoreSettingsTest : public CppUnit::TestFixture {
     for (const char* twin : {"a", "A.", "inet:x, inet:a"}) {
       const std::string error = error_of("[destination.a]\n" + beside + twin + "\n");
       CPPUNIT_ASSERT_MESSAGE(error, error.starts_with("f:2: inet:"));
-      CPPUNIT_ASSERT_MESSAGE(error,
-                             error.ends_with(" has a section already: [destination.a] (f:1)"));
+      CPPUNIT_ASSERT_MESSAGE(
+          error, error.ends_with(" has a section already: [destination.a] (f:1); remove one"));
     }
     CPPUNIT_ASSERT(error_of("[destination.a]\ndestination = a:24\n" + beside + "a:024\n")
                        .starts_with("f:3: inet:a:24 has"));
@@ -190,7 +190,7 @@ class StoreSettingsTest : public CppUnit::TestFixture {
         {"[destination.z]\ndestination =\n",
          "f:2: destination: \"\": expected DEST, or several with commas"},
         {"[destination.a]\n[destination.a]\n",
-         "f:2: [destination.a] appears twice; it is also at f:1"},
+         "f:2: [destination.a] appears twice; it is also at f:1; rename one"},
         {"[destination.]\n", "f:1: expected [destination.NAME] of letters, digits and . _ -"},
         {"tls-ca-file = ca.pem\n",
          "f:1: tls-ca-file: \"ca.pem\": expected a path that begins with /"},
