@@ -18,14 +18,15 @@ void become(const std::string& name, uid_t uid, gid_t gid) {
   const bool done = seteuid(0) == 0 && initgroups(name.c_str(), gid) == 0 &&
                     setresgid(gid, gid, gid) == 0 && setresuid(uid, uid, uid) == 0;
   if (!done) {
-    throw ConfigError("cannot become user " + name + ": " + std::strerror(errno));
+    throw ConfigError('"' + name + "\": cannot become this user: " + std::strerror(errno));
   }
 }
 
 const passwd& entry_of(const std::string& user) {
   const passwd* const entry = getpwnam(user.c_str());
   if (entry == nullptr) {
-    throw ConfigError("no user " + user + " on this system (see --user)");
+    throw ConfigError('"' + user +
+                      "\": no such user on this system; create it, or correct the name");
   }
   return *entry;
 }
@@ -64,7 +65,8 @@ void drop_privileges(const std::string& user) {
     return;
   }
   if (getuid() != 0 && effective != 0) {
-    throw ConfigError("only root can become user " + user + " (see --user)");
+    throw ConfigError('"' + user +
+                      "\": only root can become another user; start as root, or as this user");
   }
   become(user, entry.pw_uid, entry.pw_gid);
 }

@@ -2,7 +2,8 @@
 //
 // Both programs do this once, before the first thread and before they read anything from outside.
 // Sendmail's F=S with U= changes the effective user only, and leaves the real uid 0 and root's
-// groups (deliver.c). Errors are ConfigError with the remedy.
+// groups (deliver.c). Errors are ConfigError: "NAME": what is wrong, and the remedy. The caller
+// puts the place of the option in front.
 #pragma once
 
 #include <unistd.h>

@@ -115,7 +115,8 @@ Secret read_secret_file(const std::string& path, uid_t reader, const char* what)
   const File file(descriptor < 0 ? nullptr : fdopen(descriptor, "r"));
   struct stat facts {};
   if (!file || fstat(descriptor, &facts) != 0) {
-    throw ConfigError(path + ": " + std::strerror(errno));
+    throw ConfigError(path + ": " + std::strerror(errno) +
+                      (errno == ENOENT ? "; create it (mode 600), or correct the name" : ""));
   }
   check_file(facts, path, reader, what);
   setvbuf(file.get(), nullptr, _IONBF, 0);  // a stdio buffer would not be wiped

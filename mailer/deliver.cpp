@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "common/escape.h"
 #include "mailer/commands.h"
 #include "mailer/delivery/delivery.h"
 #include "mailer/io/descriptor_channel.h"
@@ -96,11 +97,12 @@ int run_deliver(const Settings& settings, const Log& log,
   Envelope envelope;
   const auto sender = read_address(settings.sender);
   if (!sender) {
-    throw ConfigError("--sender: \"" + settings.sender + "\" is not an address");
+    throw ConfigError("--sender: \"" + escaped(settings.sender) +
+                      "\" is not an address; expected user@domain, or '' for bounces");
   }
   if (recipients.size() > settings.max_rcpts) {
-    throw ConfigError("more than " + std::to_string(settings.max_rcpts) +
-                      " recipients (see --max-rcpts)");
+    throw ConfigError(std::to_string(recipients.size()) + " recipients; expected at most " +
+                      std::to_string(settings.max_rcpts) + ", or raise max-rcpts");
   }
   envelope.sender = *sender;
   envelope.body = BodyType::k8BitMime;

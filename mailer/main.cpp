@@ -85,7 +85,7 @@ int run(Command command, const std::vector<std::string>& arguments, Settings& se
         const std::optional<StdioChannel>& stdio) {
   const std::vector<std::string> operands = load_settings(command, arguments, settings);
   const bool secrets = read_secrets(command, settings);
-  drop_privileges(settings.user);
+  at_place(settings.places.of("user"), [&] { drop_privileges(settings.user); });
   if (secrets) {
     forbid_core_dumps();  // a change of user allows them again (prctl(2))
   }
@@ -182,9 +182,8 @@ int run_command(int argc, char** argv) {
     return EX_OK;
   }
   if (asks(arguments, "--help")) {
-    Settings settings;
     std::printf("usage: lmtpq %s %s\n\n%s", command->name, command->operands,
-                OptionReader(option_table(command->command, settings)).help().c_str());
+                options_help(command->command).c_str());
     return EX_OK;
   }
   signal(SIGPIPE, SIG_IGN);

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 
+#include "common/escape.h"
 #include "mailer/commands.h"
 #include "mailer/probe.h"
 
@@ -11,7 +12,8 @@ namespace lmtpq::mailer {
 
 int run_probe(const Settings& settings, const Log& log) {
   if (!settings.probe_recipient.empty() && !Mailbox::parse(settings.probe_recipient)) {
-    throw ConfigError("--rcpt: \"" + settings.probe_recipient + "\" is not an address");
+    throw ConfigError("--rcpt: \"" + escaped(settings.probe_recipient) +
+                      "\" is not an address; expected user or user@domain");
   }
   SocketDialer dialer;
   const ProbeResult result = probe(settings, dialer, log);

@@ -71,10 +71,12 @@ void run_daemon(const std::vector<std::string>& arguments, const LoadedConfigura
   const SocketName socket = SocketName::parse(settings.socket);
   signal(SIGPIPE, SIG_IGN);
   block_signals();
-  PidFile pid_file(settings.pid_file);
-  const OpenSocket open(settings.socket);
-  hand_over(socket, settings.user);
-  drop_privileges(settings.user);
+  const OptionPlaces& places = settings.places;
+  PidFile pid_file = at_place(places.of("pid-file"), [&] { return PidFile(settings.pid_file); });
+  const OpenSocket open =
+      at_place(places.of("socket"), [&] { return OpenSocket(settings.socket); });
+  at_place(places.of("socket"), [&] { hand_over(socket, settings.user); });
+  at_place(places.of("user"), [&] { drop_privileges(settings.user); });
   forbid_core_dumps();  // even without keys now: a reload may bring some
   const Launch launch = settings.foreground ? Launch::in_foreground() : Launch::into_background();
   use_batch_scheduling();
@@ -85,7 +87,7 @@ void run_daemon(const std::vector<std::string>& arguments, const LoadedConfigura
   if (!settings.user.empty()) {
     warn_of_unreadable_files(arguments, settings, log);
   }
-  pid_file.write();
+  at_place(places.of("pid-file"), [&] { pid_file.write(); });
   launch.ready(settings.log == "stderr");
   start_hangup_thread([&] { reload(arguments, settings, state); }, [&] { wake(socket); });
   const bool stopped = run_libmilter(state) || stopped_by() != 0;

@@ -282,7 +282,7 @@ void open_socket(const std::string& socket) {
   umask(before);
   g_socket_file = parsed.path;
   if (!open) {
-    throw ConfigError("socket " + parsed.text() + ": libmilter cannot listen there; see syslog");
+    throw ConfigError('"' + parsed.text() + "\": libmilter cannot listen there; see syslog");
   }
 }
 

@@ -20,7 +20,10 @@ void refuse_operands(const std::vector<std::string>& operands) {
 
 Keyring read_keys(const Settings& settings, std::string& keys_error) {
   try {
-    return read_key_file_or_default(settings.tag_keys, future_user(settings.user));
+    const uid_t reader =
+        at_place(settings.places.of("user"), [&] { return future_user(settings.user); });
+    return at_place(settings.places.of("tag-keys"),
+                    [&] { return read_key_file_or_default(settings.tag_keys, reader); });
   } catch (const ConfigError& error) {
     if (settings.task != Task::kExplain) {
       throw;
@@ -35,10 +38,12 @@ Keyring read_keys(const Settings& settings, std::string& keys_error) {
 LoadedConfiguration load_configuration(const std::vector<std::string>& arguments) {
   LoadedConfiguration loaded;
   Settings& settings = loaded.settings;
-  OptionReader options(option_table(settings), {"rule."});
+  OptionReader options(option_table(settings), {{"rule.", rule_keys()}},
+                       {"lmtpq-milter --help", "lmtpq-milter(8)"});
   refuse_operands(options.take_arguments(arguments));
   options.take_file(options.argument_or_default("config"), true);
   options.apply();
+  settings.places = options.places();
   loaded.effective = options.effective();
 
   Configuration made;

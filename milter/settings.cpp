@@ -45,12 +45,11 @@ Reader field_names(std::vector<std::string>& into) {
 Reader clients(ClientSet& into) {
   return [&into](std::string_view text) {
     into = ClientSet();
-    for (const std::string& word : list_of(text)) {
+    each_word(text, [&](const std::string& word) {
       if (!into.add(word)) {
-        throw ConfigError("expected addresses, networks such as 192.0.2.0/24, or local, not " +
-                          word);
+        throw ConfigError("expected addresses, networks such as 192.0.2.0/24, or local");
       }
-    }
+    });
   };
 }
 
@@ -69,7 +68,8 @@ OptionTable program_options(Settings& s) {
                        "file with the rules and these options; the command line overrides it",
                        reader::text(s.config_file))),
        value("socket", "SOCKET", kDefaultSocket,
-             "where the MTA connects: unix:PATH or inet:PORT@HOST", socket_name(s.socket)),
+             "where the MTA connects: unix:PATH, inet:PORT@HOST or inet6:PORT@HOST",
+             socket_name(s.socket)),
        value("user", "USER", "", "change to this user and its groups once the socket is open",
              reader::text(s.user)),
        value("pid-file", "FILE", "", "write the process id to this file",
@@ -102,7 +102,7 @@ OptionTable tag_options(Settings& s) {
                       "how long a tag is valid; longer than mail may stay in the queue",
                       lifetime(s.tag_lifetime))),
        advanced(value("bind-queue-id", "SWITCH", "yes",
-                      "make a tag valid for the queue id of its message only",
+                      "make a tag valid for the queue id of its message only: yes or no",
                       reader::boolean(s.bind_queue_id))),
        value("accept-trace-from", "FIELDS", "",
              "header fields in which trusted clients send a trace id", field_names(s.trace_fields)),
@@ -116,9 +116,11 @@ OptionTable explain_options(Settings& s) {
       "Explain a decision (the message is read from standard input)",
       {argv_only(value("explain", "", "", "print which rule matches, why, and the tag",
                        task(s.task, Task::kExplain))),
-       argv_or_section(value("client", "ADDRESS", "", "the client's address; none: a local program",
+       argv_or_section(value("client", "ADDRESS", "",
+                             "the client's address; without it: a local program",
                              reader::text(s.client))),
-       argv_or_section(value("from", "ADDRESS", "", "the envelope sender; none: the null sender",
+       argv_or_section(value("from", "ADDRESS", "",
+                             "the envelope sender; without it: the null sender",
                              reader::text(s.sender))),
        argv_or_section(value("rcpt", "LIST", "", "the envelope recipients, separated by commas",
                              reader::text(s.recipients))),
@@ -143,9 +145,11 @@ std::string help() {
   Settings settings;
   return "usage: lmtpq-milter [--config FILE] [--socket SOCKET] [--foreground]\n"
          "       lmtpq-milter --check [--config FILE]\n"
-         "       lmtpq-milter --explain --client IP --from A --rcpt B [--auth U] < message\n"
+         "       lmtpq-milter --explain [--client ADDRESS] [--from ADDRESS] --rcpt LIST [more] < "
+         "message\n"
          "       lmtpq-milter --help | --version\n\n" +
-         OptionReader(option_table(settings)).help();
+         OptionReader(option_table(settings)).help() +
+         "\nEach option and the file are explained in lmtpq-milter(8).\n";
 }
 
 }  // namespace lmtpq::milter

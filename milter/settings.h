@@ -39,6 +39,8 @@ struct Settings {
   ClientSet trusted_clients;
   FailureAction failure = FailureAction::kAccept;
 
+  OptionPlaces places;
+
   // The message for --explain.
   std::string client, sender, recipients, auth, tls_subject, queue_id;
 };

@@ -31,7 +31,7 @@ std::string bare_value(const Option& option) {
 options::options_description describe(const OptionTable& table) {
   options::options_description described;
   for (const Option& option : table) {
-    if (option.owner == OptionOwner::kOtherCommand) {
+    if (!option.other_command.empty()) {
       continue;
     }
     const std::string names =
@@ -62,20 +62,9 @@ Arguments with_empty_values(Arguments arguments) {
   return arguments;
 }
 
-// The dashes and the name of an option as written, for an error.
-std::string unknown_argument(const OptionTable& table, const std::string& written) {
-  const bool is_long = written.starts_with("--");
-  return is_long ? unknown_option(table, "--", written.substr(2, written.find('=') - 2))
-                 : unknown_option(table, "-", written.substr(1, 1));
-}
-
-std::string syntax_error(const OptionTable& table, const std::string& written) {
-  const std::string name = written.substr(std::min(written.find_first_not_of('-'), written.size()));
-  return find_option(table, name) == nullptr ? unknown_option(table, "--", name)
-                                             : written + ": a value is missing";
-}
-
-std::vector<options::option> split(const Arguments& arguments, const OptionTable& table) {
+template <typename SyntaxError>
+std::vector<options::option> split(const Arguments& arguments, const OptionTable& table,
+                                   SyntaxError syntax_error) {
   const options::options_description described = describe(table);
   try {
     return options::command_line_parser(with_empty_values(arguments))
@@ -85,18 +74,10 @@ std::vector<options::option> split(const Arguments& arguments, const OptionTable
         .run()
         .options;
   } catch (const options::invalid_command_line_syntax& error) {
-    throw ConfigError(syntax_error(table, error.get_option_name()));
+    throw ConfigError(syntax_error(error.get_option_name()));
   } catch (const options::error& error) {
     throw ConfigError(escaped(error.what()));
   }
-}
-
-const std::string& operand(const options::option& word) {
-  const std::string& written = word.original_tokens.at(0);
-  if (word.value.at(0) != written) {
-    throw ConfigError("unknown option " + escaped(written));
-  }
-  return written;
 }
 
 // Whether the option's reader accepts this text. Asked only where an error follows, so what the
@@ -148,14 +129,28 @@ Taken take_option(const Option& option, const options::option& word) {
 
 }  // namespace
 
+std::string OptionReader::syntax_error(const std::string& written) const {
+  const std::string name = written.substr(std::min(written.find_first_not_of('-'), written.size()));
+  const Option* const option = find_option(table_, name);
+  return option == nullptr || !option->other_command.empty()
+             ? unknown_argument("--" + name)
+             : written + ": a value is missing" + see_help();
+}
+
 std::vector<std::string> OptionReader::take_arguments(const std::vector<std::string>& arguments) {
   std::vector<std::string> operands;
-  for (const options::option& word : split(arguments, table_)) {
+  const auto words = split(arguments, table_,
+                           [this](const std::string& written) { return syntax_error(written); });
+  for (const options::option& word : words) {
+    const std::string& written = word.original_tokens.at(0);
     if (word.unregistered) {
-      throw ConfigError(unknown_argument(table_, word.original_tokens.at(0)));
+      throw ConfigError(unknown_argument(written));
     }
     if (word.string_key.empty()) {
-      operands.push_back(operand(word));
+      if (word.value.at(0) != written) {
+        throw ConfigError("unknown option " + escaped(written) + see_help());
+      }
+      operands.push_back(written);
       continue;
     }
     const Option& option = *find_option(table_, word.string_key);

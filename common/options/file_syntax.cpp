@@ -1,6 +1,7 @@
 // OptionReader's configuration file: lines and sections.
 
 #include <fcntl.h>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -71,9 +72,15 @@ bool has_trailing_comment(std::string_view value) {
   return false;
 }
 
+// The text of a line that is no setting may be a secret, if a file of passwords or keys was named
+// by mistake: it is shown only where it begins with the name of an option.
+[[noreturn]] void refuse_line(std::string_view line, bool known, const std::string& place) {
+  throw ConfigError(place + (known ? '"' + escaped(line) + "\": " : "") + "expected name = value");
+}
+
 // The name and value of a line, as Boost reads it in its section.
 std::pair<std::string, std::string> read_line(std::string_view line, const std::string& section,
-                                              const std::string& place) {
+                                              bool known, const std::string& place) {
   std::string masked = section + '\n' + std::string(line) + '\n';
   std::replace(masked.begin(), masked.end(), '#', kHash);
   std::istringstream in(masked);
@@ -81,10 +88,10 @@ std::pair<std::string, std::string> read_line(std::string_view line, const std::
   try {
     parsed = options::parse_config_file(in, options::options_description(), true);
   } catch (const options::error&) {
-    throw ConfigError(place + "expected name = value");
+    refuse_line(line, known, place);
   }
   if (parsed.options.size() != 1 || parsed.options[0].string_key.empty()) {
-    throw ConfigError(place + "expected name = value");
+    refuse_line(line, known, place);
   }
   std::string name = parsed.options[0].string_key;
   std::string value = parsed.options[0].value.at(0);
@@ -93,16 +100,17 @@ std::pair<std::string, std::string> read_line(std::string_view line, const std::
   return {std::move(name), std::move(value)};
 }
 
-void check_place(const Option& option, const std::string& sections, const std::string& place) {
-  switch (option.place) {
-    case OptionPlace::kArgumentsAndFile:
-      return;
-    case OptionPlace::kArgumentsOnly:
-      throw ConfigError(place + option.name + ": allowed on the command line only");
-    case OptionPlace::kArgumentsAndSections:
-      throw ConfigError(place + option.name + ": allowed on the command line or in a section " +
-                        sections + " only");
+std::string unreadable(const std::string& path, int error) {
+  const std::string text = path + ": " + strerror(error);
+  if (error == ENOENT) {
+    return text + "; create it, or name another by --config";
   }
+  if (error == EACCES) {
+    const passwd* const user = getpwuid(geteuid());
+    return text + " as user " + (user == nullptr ? std::to_string(geteuid()) : user->pw_name) +
+           "; chmod 644 it, or chmod 755 its folder";
+  }
+  return text;
 }
 
 }  // namespace
@@ -114,7 +122,7 @@ void OptionReader::take_file(const std::string& path, bool must_exist) {
     if (errno == ENOENT && !must_exist) {
       return;
     }
-    throw ConfigError(path + ": " + strerror(errno));
+    throw ConfigError(unreadable(path, errno));
   }
   refuse_pipe(file.number(), path);
   take_text(read_whole(file.number(), path), path);
@@ -128,22 +136,14 @@ void OptionReader::take_text(std::string_view text, const std::string& name) {
             });
 }
 
-// Empty: the section is not a free one.
-std::string OptionReader::free_prefix(std::string_view section) const {
-  for (const std::string& prefix : free_prefixes_) {
-    if (section.starts_with('[' + prefix)) {
-      return prefix;
+// nullptr: the section is not a free one.
+const SectionKind* OptionReader::kind_of(std::string_view section) const {
+  for (const SectionKind& kind : kinds_) {
+    if (section.starts_with('[' + kind.prefix)) {
+      return &kind;
     }
   }
-  return {};
-}
-
-std::string OptionReader::free_forms() const {
-  std::string forms;
-  for (const std::string& prefix : free_prefixes_) {
-    forms += (forms.empty() ? "[" : " or [") + prefix + "NAME]";
-  }
-  return forms;
+  return nullptr;
 }
 
 void OptionReader::take_section(const std::string& section, const std::string& place) {
@@ -151,12 +151,15 @@ void OptionReader::take_section(const std::string& section, const std::string& p
     throw ConfigError(place + "expected [name], not " + escaped(section));
   }
   const std::string prefix = section.substr(1, section.size() - 2) + '.';
-  if (const std::string kind = free_prefix(section); !kind.empty()) {
-    take_free_section(section, kind, place);
+  if (const SectionKind* const free = kind_of(section)) {
+    take_free_section(section, free->prefix, place);
   } else if (std::none_of(table_.begin(), table_.end(),
                           [&](const Option& o) { return o.name.starts_with(prefix); })) {
-    throw ConfigError(place + "unknown section " + escaped(section) +
-                      (free_prefixes_.empty() ? "" : "; expected " + free_forms()));
+    std::string forms;
+    for (const SectionKind& kind : kinds_) {
+      forms += (forms.empty() ? "; expected [" : " or [") + kind.prefix + "NAME]";
+    }
+    throw ConfigError(place + "unknown section " + escaped(section) + forms);
   }
 }
 
@@ -170,7 +173,7 @@ void OptionReader::take_free_section(const std::string& section, const std::stri
   for (const FreeSection& other : free_sections_) {
     if (other.prefix == prefix && other.name == name) {
       throw ConfigError(place + section + " appears twice; it is also at " +
-                        other.place.substr(0, other.place.size() - 2));
+                        other.place.substr(0, other.place.size() - 2) + "; rename one");
     }
   }
   free_sections_.push_back({name, place, {}, prefix});
@@ -190,20 +193,22 @@ void OptionReader::take_line(std::string_view line, std::string& section,
     take_section(section, place);
     return;
   }
-  const bool free = !free_prefix(section).empty();
-  auto [name, value] = read_line(line, free ? "" : section, place);
+  const bool free = kind_of(section) != nullptr;
+  const std::string_view word = line.substr(0, line.find_first_of(" \t="));
+  const bool known = free || find_option(table_, word) != nullptr;
+  auto [name, value] = read_line(line, free ? "" : section, known, place);
+  if (!free && name.find_first_of(" \t") != std::string::npos) {
+    refuse_line(line, known, place);
+  }
   if (has_trailing_comment(value)) {
     throw ConfigError(place + escaped(name) + ": put the comment on a separate line");
   }
   if (free) {
+    check_key(name, free_sections_.back(), place);
     free_sections_.back().lines.push_back({std::move(name), std::move(value), place});
     return;
   }
-  const Option* option = find_option(table_, name);
-  if (option == nullptr) {
-    throw ConfigError(place + unknown_option(table_, "", name));
-  }
-  check_place(*option, free_forms(), place);
+  check_name(name, place);
   keep_last(from_file_, name, Given{std::move(value), place + name});
 }
 

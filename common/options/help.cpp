@@ -51,7 +51,7 @@ std::string wrapped(const std::string& head, std::string_view text) {
   return lines + line + '\n';
 }
 
-bool shown(const Option& option) { return option.owner == OptionOwner::kThisCommand; }
+bool shown(const Option& option) { return option.other_command.empty() && !option.hidden; }
 
 // In the table's order; the advanced options come last.
 std::vector<std::string> headings_of(const OptionTable& table) {

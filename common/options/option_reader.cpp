@@ -2,33 +2,11 @@
 
 #include <algorithm>
 #include <iterator>
-#include <numeric>
 #include <utility>
 
 #include "common/escape.h"
 
 namespace lmtpq {
-namespace {
-
-constexpr std::size_t kMaxName = 64;  // a longer name is similar to no option
-
-// Levenshtein distance, computed row by row.
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (std::size_t j = 0; j < b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
-    }
-  }
-  return row.back();
-}
-
-}  // namespace
 
 const Option* find_option(const OptionTable& table, std::string_view name) {
   for (const Option& option : table) {
@@ -39,29 +17,8 @@ const Option* find_option(const OptionTable& table, std::string_view name) {
   return nullptr;
 }
 
-std::string unknown_option(const OptionTable& table, const std::string& dashes,
-                           std::string_view name) {
-  std::string text = "unknown option " + dashes + escaped(name);
-  if (name.size() < 2 || name.size() > kMaxName) {
-    return text;
-  }
-  const bool in_file = dashes.empty();
-  const Option* nearest = nullptr;
-  std::size_t least = 2 + name.size() / 6;  // a larger distance is hardly a typo
-  for (const Option& option : table) {
-    const bool possible = in_file ? option.place == OptionPlace::kArgumentsAndFile
-                                  : option.owner == OptionOwner::kThisCommand;
-    const std::size_t apart = option.name.starts_with(name) ? 1 : distance(name, option.name);
-    if (possible && apart < least) {
-      least = apart;
-      nearest = &option;
-    }
-  }
-  return nearest == nullptr ? text : text + "; did you mean " + dashes + nearest->name + "?";
-}
-
-OptionReader::OptionReader(OptionTable table, std::vector<std::string> free_prefixes)
-    : table_(std::move(table)), free_prefixes_(std::move(free_prefixes)) {}
+OptionReader::OptionReader(OptionTable table, std::vector<SectionKind> kinds, OptionManuals manuals)
+    : table_(std::move(table)), kinds_(std::move(kinds)), manuals_(std::move(manuals)) {}
 
 const OptionReader::Given* OptionReader::last_given(const Givens& givens, std::string_view name) {
   for (const auto& [given_name, given] : givens) {
@@ -119,8 +76,7 @@ std::optional<OptionReader::Given> OptionReader::given(const Option& option,
 void OptionReader::apply() {
   effective_.clear();
   for (const Option& option : table_) {
-    if (const auto found =
-            option.owner == OptionOwner::kOtherCommand ? std::nullopt : given(option, {})) {
+    if (const auto found = !option.other_command.empty() ? std::nullopt : given(option, {})) {
       read(option, *found);
       effective_.emplace_back(option.name, found->value);
     }
@@ -134,18 +90,17 @@ std::vector<FreeSection> OptionReader::free_sections(std::string_view prefix) co
   return made;
 }
 
-OptionReader::Effective OptionReader::apply_section(const FreeSection& section,
-                                                    const OptionTable& table) const {
+OptionReader::Givens OptionReader::givens_of(const FreeSection& section) {
   Givens lines;
   for (const FreeSection::Line& line : section.lines) {
-    if (find_option(table, line.name) == nullptr) {
-      const bool elsewhere = find_option(table_, line.name) != nullptr;
-      throw ConfigError(line.place + (elsewhere ? line.name + ": not allowed in a section [" +
-                                                      section.prefix + "NAME]"
-                                                : unknown_option(table, "", line.name)));
-    }
     keep_last(lines, line.name, {line.value, line.place + line.name});
   }
+  return lines;
+}
+
+OptionReader::Effective OptionReader::apply_section(const FreeSection& section,
+                                                    const OptionTable& table) const {
+  const Givens lines = givens_of(section);
   Effective applied;
   for (const Option& option : table) {
     if (const auto found = given(option, lines)) {
@@ -154,6 +109,17 @@ OptionReader::Effective OptionReader::apply_section(const FreeSection& section,
     }
   }
   return applied;
+}
+
+OptionPlaces OptionReader::places(const FreeSection& section) const {
+  const Givens lines = givens_of(section);
+  OptionPlaces made;
+  for (const Givens* givens : {&from_file_, &lines, &from_arguments_}) {
+    for (const auto& [name, given] : *givens) {
+      made.add(name, given.place);
+    }
+  }
+  return made;
 }
 
 }  // namespace lmtpq

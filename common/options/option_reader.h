@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "common/config_error.h"
+#include "common/options/option_places.h"
 
 namespace lmtpq {
 
@@ -31,9 +32,6 @@ enum class OptionPlace {
   kArgumentsAndSections,
 };
 
-// Commands that share a configuration file accept each other's options there, and nowhere else.
-enum class OptionOwner { kThisCommand, kOtherCommand };
-
 struct Option {
   char letter = '\0';    // short form, '\0' for none
   std::string name;      // "connect-timeout", without dashes
@@ -43,7 +41,10 @@ struct Option {
   std::string heading;   // the group in --help; kAdvancedHeading comes last
   std::string help;      // one sentence, no final full stop
   OptionPlace place = OptionPlace::kArgumentsAndFile;
-  OptionOwner owner = OptionOwner::kThisCommand;
+  // Commands that share a configuration file accept each other's options there, and nowhere else.
+  // Not empty: the commands that have this option ("serve").
+  std::string other_command;
+  bool hidden = false;  // accepted without effect: not in --help
   // Stores the value. Throws ConfigError with what was expected ("expected a time such as 30s");
   // OptionReader puts the place in front.
   std::function<void(std::string_view)> read;
@@ -67,11 +68,24 @@ struct FreeSection {
   std::string prefix = {};  // "rule."
 };
 
+// A kind of free section.
+struct SectionKind {
+  std::string prefix;  // "rule."
+  // Other keys are errors. `header NAME` is the word header and one more word.
+  std::vector<std::string> keys;
+};
+
+// What errors refer to.
+struct OptionManuals {
+  std::string help;  // "lmtpq deliver --help"
+  std::string file;  // "lmtpq.conf(5)"
+};
+
 class OptionReader {
  public:
-  // Sections whose name begins with one of `free_prefixes` ("rule.") are not looked up in the table
-  // but collected.
-  explicit OptionReader(OptionTable table, std::vector<std::string> free_prefixes = {});
+  // Sections of one of the `kinds` are not looked up in the table but collected.
+  explicit OptionReader(OptionTable table, std::vector<SectionKind> kinds = {},
+                        OptionManuals manuals = {});
 
   // Reads argv (without the program's name and subcommand) and returns the operands in order.
   // Accepts `-Qalways`, `-Q=always`, `--ignore-quota=always` and a bare `-Q`; `--` ends the
@@ -97,9 +111,12 @@ class OptionReader {
   const Effective& effective() const { return effective_; }
 
   // Applies a free section to `table`, whose options are also options of this OptionReader. Order
-  // of precedence: command line, section, file outside of sections, default. A name that is not in
-  // `table` is an error. Returns what was applied, as effective() does.
+  // of precedence: command line, section, file outside of sections, default. Lines of other names
+  // are ignored. Returns what was applied, as effective() does.
   Effective apply_section(const FreeSection& section, const OptionTable& table) const;
+
+  // Where each value comes from: in the section, or outside of sections.
+  OptionPlaces places(const FreeSection& section = {}) const;
 
   // In the file's order; no two have the same name and prefix.
   const std::vector<FreeSection>& free_sections() const { return free_sections_; }
@@ -121,13 +138,21 @@ class OptionReader {
   void take_section(const std::string& section, const std::string& place);
   void take_free_section(const std::string& section, const std::string& prefix,
                          const std::string& place);
-  std::string free_prefix(std::string_view section) const;
-  std::string free_forms() const;
+  void check_name(const std::string& name, const std::string& place) const;
+  void check_key(const std::string& key, const FreeSection& section,
+                 const std::string& place) const;
+  std::string unknown_argument(const std::string& written) const;
+  std::string syntax_error(const std::string& written) const;
+  std::string see_help() const;
+  std::string see_file() const;
+  const SectionKind* kind_of(std::string_view section) const;
+  static Givens givens_of(const FreeSection& section);
   std::optional<Given> given(const Option& option, const Givens& section) const;
   static void read(const Option& option, const Given& given);
 
   OptionTable table_;
-  std::vector<std::string> free_prefixes_;
+  std::vector<SectionKind> kinds_;
+  OptionManuals manuals_;
   std::vector<FreeSection> free_sections_;
   Givens from_file_;
   Givens from_arguments_;
@@ -136,11 +161,6 @@ class OptionReader {
 
 // nullptr: the table has no option of this name.
 const Option* find_option(const OptionTable& table, std::string_view name);
-
-// The error text for a name that is not in the table, with the most similar one that is. `dashes`
-// are those of the command line; empty: the name is from a file.
-std::string unknown_option(const OptionTable& table, const std::string& dashes,
-                           std::string_view name);
 
 // Text of values. All throw ConfigError with what was expected.
 std::chrono::milliseconds parse_duration(std::string_view text);  // 30 30s 5m 1h 2d 1w, 500ms

@@ -4,6 +4,20 @@
 #include <iterator>
 
 namespace lmtpq {
+
+std::uint64_t parse_number_within(std::string_view text, std::uint64_t least, std::uint64_t most) {
+  try {
+    const std::uint64_t number = parse_size(text);
+    if (number >= least && number <= most) {
+      return number;
+    }
+  } catch (const ConfigError&) {
+    // Its text is about sizes.
+  }
+  throw ConfigError("expected a number from " + std::to_string(least) + " to " +
+                    std::to_string(most));
+}
+
 namespace reader {
 
 Reader text(std::string& into) {
@@ -85,9 +99,9 @@ Option argv_or_section(Option option) {
   return option;
 }
 
-OptionTable of_another_command(OptionTable options) {
+OptionTable of_command(const char* command, OptionTable options) {
   for (Option& option : options) {
-    option.owner = OptionOwner::kOtherCommand;
+    option.other_command = command;
   }
   return options;
 }

@@ -10,11 +10,15 @@
 #include <utility>
 #include <vector>
 
+#include "common/escape.h"
 #include "common/options/option_reader.h"
 
 namespace lmtpq {
 
 using Reader = std::function<void(std::string_view)>;
+
+// Throws ConfigError with the bounds.
+std::uint64_t parse_number_within(std::string_view text, std::uint64_t least, std::uint64_t most);
 
 namespace reader {
 
@@ -30,11 +34,7 @@ Reader log_place(std::string& into);  // syslog, stderr or an absolute path
 template <typename Number>
 Reader number(Number& into, std::uint64_t least, std::uint64_t most) {
   return [&into, least, most](std::string_view value) {
-    const std::uint64_t read = parse_size(value);
-    if (read < least || read > most) {
-      throw ConfigError("expected " + std::to_string(least) + " to " + std::to_string(most));
-    }
-    into = static_cast<Number>(read);
+    into = static_cast<Number>(parse_number_within(value, least, most));
   };
 }
 
@@ -61,13 +61,26 @@ Reader choice(Choice& into, std::type_identity_t<Words<Choice>> known) {
 // The words of a list that is separated by commas or blanks.
 std::vector<std::string> list_of(std::string_view text);
 
+// Calls take(word) for each of them. Of several words an error names the one at fault.
+template <typename Take>
+void each_word(std::string_view list, Take take) {
+  const std::vector<std::string> words = list_of(list);
+  for (const std::string& word : words) {
+    if (words.size() == 1) {
+      take(word);
+    } else {
+      at_place('"' + escaped(word) + '"', [&] { take(word); });
+    }
+  }
+}
+
 Option value(const char* name, const char* argument, const char* fallback, const char* help,
              Reader read);
 Option with_letter(char letter, Option option);
 Option argv_only(Option option);
 Option argv_or_section(Option option);
-// For options that this command only has to accept in the shared file.
-OptionTable of_another_command(OptionTable options);
+// For options that only the `command` has; this one has to accept them in the shared file.
+OptionTable of_command(const char* command, OptionTable options);
 Option advanced(Option option);  // listed at the end of --help
 Option bare_means(const char* implicit, Option option);
 OptionTable under(const char* heading, OptionTable options);  // options that are advanced stay so

@@ -18,7 +18,9 @@ constexpr std::chrono::seconds kBetweenChecks{1};
 
 // Perhaps for this moment only, as when there is no free descriptor: the next check tries again.
 struct Unreadable : ConfigError {
-  explicit Unreadable(const std::string& path) : ConfigError(path + ": " + std::strerror(errno)) {}
+  explicit Unreadable(const std::string& path)
+      : ConfigError(path + ": " + std::strerror(errno) +
+                    (errno == ENOENT ? "; create it, or correct the name" : "")) {}
 };
 
 constexpr long long nanoseconds(const timespec& time) {

@@ -31,8 +31,14 @@ using Bio = std::unique_ptr<BIO, Free>;
 using Certificate = std::unique_ptr<X509, Free>;
 using PrivateKey = std::unique_ptr<EVP_PKEY, Free>;
 
-[[noreturn]] void refuse(const std::string& place, const std::string& why) {
-  throw ConfigError(place + ": " + why);
+[[noreturn]] void refuse(const TlsSettings& settings, const char* option, const std::string& value,
+                         const std::string& why) {
+  throw ConfigError(settings.places.of(option) + ": \"" + value + "\": " + why);
+}
+
+[[noreturn]] void refuse_pem(const TlsSettings& settings, const char* option,
+                             const std::string& file, const std::string& why) {
+  refuse(settings, option, file, why + openssl_error() + "; name a readable PEM file");
 }
 
 // A mailer has no terminal to ask for a passphrase.
@@ -56,27 +62,28 @@ void set_versions(SSL_CTX* context, const TlsSettings& settings) {
   const int most = settings.most_version;  // 0: no bound, for OpenSSL too
   if (SSL_CTX_set_min_proto_version(context, least) != 1 ||
       SSL_CTX_set_max_proto_version(context, most) != 1 || (most != 0 && most < least)) {
-    refuse("tls-protocols", "OpenSSL does not support this range of versions");
+    throw ConfigError(settings.places.of("tls-protocols") +
+                      ": OpenSSL does not support this range of versions");
   }
 }
 
 void set_ciphers(SSL_CTX* context, const TlsSettings& settings) {
   if (!settings.ciphers.empty() &&
       SSL_CTX_set_cipher_list(context, settings.ciphers.c_str()) != 1) {
-    refuse("tls-ciphers", "\"" + settings.ciphers + "\": " + openssl_error());
+    refuse(settings, "tls-ciphers", settings.ciphers,
+           openssl_error() + "; openssl ciphers lists the names");
   }
 }
 
-void check_folder(const std::string& path) {
+void check_folder(const TlsSettings& settings) {
+  const std::string& path = settings.ca_path;
   struct stat status {};
-  if (stat(path.c_str(), &status) != 0) {
-    refuse(path, std::strerror(errno));
-  }
-  if (!S_ISDIR(status.st_mode)) {
-    refuse(path, "not a directory");
-  }
-  if (access(path.c_str(), R_OK | X_OK) != 0) {
-    refuse(path, std::strerror(errno));
+  const bool found = stat(path.c_str(), &status) == 0;
+  const bool folder = found && S_ISDIR(status.st_mode);
+  if (!folder || access(path.c_str(), R_OK | X_OK) != 0) {
+    const char* const why = found && !folder ? "not a directory" : std::strerror(errno);
+    refuse(settings, "tls-ca-path", path,
+           std::string(why) + "; name a readable folder, prepared by openssl rehash");
   }
 }
 
@@ -112,64 +119,69 @@ void trust(SSL_CTX* context, const TlsSettings& settings) {
   }
   if (!settings.ca_file.empty() &&
       SSL_CTX_load_verify_file(context, settings.ca_file.c_str()) != 1) {
-    refuse(settings.ca_file, "cannot read a CA certificate: " + openssl_error());
+    refuse_pem(settings, "tls-ca-file", settings.ca_file, "cannot read a CA certificate: ");
   }
   if (!settings.ca_path.empty()) {
-    check_folder(settings.ca_path);
+    check_folder(settings);
     if (SSL_CTX_load_verify_dir(context, settings.ca_path.c_str()) != 1) {
-      refuse(settings.ca_path, openssl_error());
+      refuse(settings, "tls-ca-path", settings.ca_path, openssl_error());
     }
   }
 }
 
-void check_revocation(SSL_CTX* context, const std::string& file) {
+void check_revocation(SSL_CTX* context, const TlsSettings& settings) {
+  const std::string& file = settings.crl_file;
   X509_STORE* store = SSL_CTX_get_cert_store(context);
   X509_LOOKUP* lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
   if (lookup == nullptr || X509_load_crl_file(lookup, file.c_str(), X509_FILETYPE_PEM) < 1) {
-    refuse(file, "cannot read a CRL: " + openssl_error());
+    refuse_pem(settings, "tls-crl-file", file, "cannot read a CRL: ");
   }
   X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
 }
 
-void use_certificates(SSL_CTX* context, BIO* source, const std::string& file) {
+void use_certificates(SSL_CTX* context, BIO* source, const TlsSettings& settings) {
+  const std::string& file = settings.certificate_file;
   bool asked = false;
   const Certificate leaf(PEM_read_bio_X509_AUX(source, nullptr, no_passphrase, &asked));
   if (!leaf) {
-    refuse(file, "cannot read a certificate: " + openssl_error());
+    refuse_pem(settings, "tls-cert", file, "cannot read a certificate: ");
   }
   if (SSL_CTX_use_certificate(context, leaf.get()) != 1) {
-    refuse(file, "cannot use the certificate: " + openssl_error());
+    refuse(settings, "tls-cert", file, "cannot use the certificate: " + openssl_error());
   }
   while (X509* issuer = PEM_read_bio_X509(source, nullptr, no_passphrase, &asked)) {
     if (SSL_CTX_add0_chain_cert(context, issuer) != 1) {
       X509_free(issuer);
-      refuse(file, openssl_error());
+      refuse(settings, "tls-cert", file, openssl_error());
     }
   }
   if (!at_end_of_pem()) {
-    refuse(file, "cannot read a certificate after the first: " + openssl_error());
+    refuse_pem(settings, "tls-cert", file, "cannot read a certificate after the first: ");
   }
   ERR_clear_error();
 }
 
 void use_key(SSL_CTX* context, BIO* source, const TlsSettings& settings) {
+  const char* const option = settings.key_file.empty() ? "tls-cert" : "tls-key";
   const std::string& file =
       settings.key_file.empty() ? settings.certificate_file : settings.key_file;
   bool asked = false;
   const PrivateKey key(PEM_read_bio_PrivateKey(source, nullptr, no_passphrase, &asked));
   if (asked) {
-    refuse(file, "the private key is encrypted; remove its passphrase (openssl pkey)");
+    refuse(settings, option, file,
+           "the private key is encrypted; remove its passphrase (openssl pkey)");
   }
   if (!key) {
-    refuse(file, "cannot read a private key: " + openssl_error());
+    refuse_pem(settings, option, file, "cannot read a private key: ");
   }
   ERR_clear_error();
   if (X509_check_private_key(SSL_CTX_get0_certificate(context), key.get()) != 1) {
-    refuse(file,
-           "the private key does not belong to the certificate in " + settings.certificate_file);
+    refuse(settings, option, file,
+           "the private key does not belong to the certificate in " + settings.certificate_file +
+               "; set tls-key to the key of that certificate");
   }
   if (SSL_CTX_use_PrivateKey(context, key.get()) != 1) {
-    refuse(file, "cannot use the private key: " + openssl_error());
+    refuse(settings, option, file, "cannot use the private key: " + openssl_error());
   }
 }
 
@@ -181,16 +193,16 @@ void use_own_certificate(SSL_CTX* context, const TlsSettings& settings) {
   const bool together = settings.key_file.empty() && !text.empty();
   Bio source = together ? bio_of(text) : Bio(BIO_new_file(file.c_str(), "r"));
   if (!source) {
-    refuse(file, openssl_error());
+    refuse_pem(settings, "tls-cert", file, "");
   }
-  use_certificates(context, source.get(), file);
+  use_certificates(context, source.get(), settings);
   if (!text.empty()) {
     source = bio_of(text);
   } else {
     const std::string& key_file = settings.key_file.empty() ? file : settings.key_file;
     source = Bio(BIO_new_file(key_file.c_str(), "r"));
     if (!source) {
-      refuse(key_file, openssl_error());
+      refuse_pem(settings, settings.key_file.empty() ? "tls-cert" : "tls-key", key_file, "");
     }
   }
   use_key(context, source.get(), settings);
@@ -202,7 +214,7 @@ TlsContext make_tls_context(const TlsSettings& settings) {
   ERR_clear_error();
   TlsContext context(SSL_CTX_new(TLS_client_method()));
   if (!context) {
-    refuse("TLS", openssl_error());
+    throw ConfigError("TLS: " + openssl_error());
   }
   SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   set_versions(context.get(), settings);
@@ -210,7 +222,7 @@ TlsContext make_tls_context(const TlsSettings& settings) {
   trust(context.get(), settings);
   ERR_clear_error();  // a system without CAs is no failure, but leaves an error in the queue
   if (!settings.crl_file.empty()) {
-    check_revocation(context.get(), settings.crl_file);
+    check_revocation(context.get(), settings);
   }
   if (!settings.certificate_file.empty()) {
     use_own_certificate(context.get(), settings);

@@ -32,14 +32,15 @@ std::string certified_name(std::string name) {
 
 void check_name(const TlsSettings& settings, const std::string& name) {
   if (settings.level == TlsLevel::kVerify && name.empty()) {
-    throw ConfigError("tls-name: missing; a unix socket has no host name to verify");
+    throw ConfigError(settings.places.of("tls") +
+                      ": \"verify\": a unix socket has no host name to verify; set tls-name");
   }
   if (std::any_of(name.begin(), name.end(), [](char c) { return c <= ' ' || c >= '\x7f'; })) {
-    throw ConfigError("tls-name: expected a DNS name in ASCII (xn--...)");
+    throw ConfigError(settings.places.of("tls-name") + ": expected a DNS name in ASCII (xn--...)");
   }
   if (name.starts_with('.')) {  // OpenSSL would accept any subdomain
-    throw ConfigError("tls-name: expected a name without a dot at its start, found \"" + name +
-                      "\"");
+    throw ConfigError(settings.places.of("tls-name") + ": \"" + name +
+                      "\": expected a name without a dot at its start");
   }
 }
 
@@ -84,7 +85,8 @@ std::unique_ptr<TlsConnection> TlsFactory::connect() {
   }
   auto layer = std::make_unique<TlsLayer>(*this, connection);
   if (!expect_name(connection, name_)) {
-    throw ConfigError("tls-name: \"" + name_ + "\" cannot be the name of a certificate");
+    throw ConfigError(settings_.places.of("tls-name") + ": \"" + name_ +
+                      "\" cannot be the name of a certificate");
   }
   return layer;
 }

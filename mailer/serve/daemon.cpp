@@ -35,7 +35,9 @@ int next_signal(timespec time) {
 
 void require_writable(const Settings& process) {
   if (process.log.starts_with('/') && eaccess(process.log.c_str(), W_OK) != 0) {
-    throw ConfigError("--log " + process.log + ": " + std::strerror(errno));
+    throw ConfigError(process.places.of("log") + ": \"" + process.log +
+                      "\": " + std::strerror(errno) +
+                      "; let the daemon's user write it, or name another file");
   }
 }
 
@@ -134,9 +136,11 @@ void Daemon::start() {
   if (!process.user.empty()) {
     warn_of_unreadable_files();
   }
-  running.control.emplace(running.parts, process.serve.control, running.log);
+  at_place(process.places.of("control"),
+           [&] { running.control.emplace(running.parts, process.serve.control, running.log); });
   if (!process.serve.metrics.empty()) {
-    running.metrics.emplace(process.serve.metrics, running.parts);
+    at_place(process.places.of("metrics"),
+             [&] { running.metrics.emplace(process.serve.metrics, running.parts); });
   }
   running.acceptor.emplace(running.clients, running.log);
   running.janitor.emplace(running.pools);

@@ -23,7 +23,8 @@ void notify_reloading() {
 // libldap must be initialized before there are threads.
 void refuse_new_directory(const DaemonSettings& now, const DaemonSettings& before) {
   if (before.process.routes.directory.uris.empty() && !now.process.routes.directory.uris.empty()) {
-    throw ConfigError("route-ldap: restart the daemon to begin with an LDAP directory");
+    throw ConfigError(now.process.places.of("route-ldap") +
+                      ": restart the daemon to begin with an LDAP directory");
   }
 }
 

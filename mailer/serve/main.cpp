@@ -55,7 +55,7 @@ void limit_thread_memory() {
 // Runs as the service user, to catch files that this user cannot read.
 int check(DaemonSettings settings) {
   read_secrets(settings);
-  drop_privileges(settings.process.user);
+  at_place(settings.process.places.of("user"), [&] { drop_privileges(settings.process.user); });
   const Log log("lmtpq", "stderr", LogLevel::kWarning);
   DeliveryEvents events;
   PoolRegistry registry(log, events);
@@ -78,6 +78,7 @@ int serve(const std::vector<std::string>& arguments, std::optional<Daemon>& daem
     return check(std::move(settings));
   }
   const std::string user = process.user;
+  const std::string place = process.places.of("user");
   limit_thread_memory();
   raise_descriptor_limit();
   if (!process.routes.directory.uris.empty()) {
@@ -85,16 +86,14 @@ int serve(const std::vector<std::string>& arguments, std::optional<Daemon>& daem
     prepare_ldap();
   }
   daemon.emplace(arguments, std::move(settings));
-  drop_privileges(user);
+  at_place(place, [&] { drop_privileges(user); });
   forbid_core_dumps();
   return daemon->run();
 }
 
 int run(const std::vector<std::string>& words, std::optional<Daemon>& daemon) {
   if (!words.empty() && words[0] == "--help") {
-    Settings settings;
-    std::printf("%s%s", kUsage,
-                OptionReader(option_table(Command::kServe, settings)).help().c_str());
+    std::printf("%s%s", kUsage, options_help(Command::kServe).c_str());
     return EX_OK;
   }
   if (!words.empty() && words[0] == "--version") {

@@ -13,7 +13,7 @@ namespace {
 uid_t uid_of(const std::string& name) {
   const passwd* const found = getpwnam(name.c_str());
   if (found == nullptr) {
-    throw ConfigError("unknown user " + name);
+    throw ConfigError("no such user on this system; create it, or correct the name");
   }
   return found->pw_uid;
 }
@@ -42,7 +42,7 @@ bool Client::on_loopback() const {
 
 ClientList ClientList::parse(std::string_view words) {
   ClientList made;
-  for (const std::string& word : list_of(words)) {
+  each_word(words, [&](const std::string& word) {
     if (word == "all") {
       made.all_ = true;
     } else if (word.starts_with("uid:")) {
@@ -55,7 +55,7 @@ ClientList ClientList::parse(std::string_view words) {
       throw ConfigError(
           "expected addresses, networks such as 192.0.2.0/24, uid:N, user:NAME or all");
     }
-  }
+  });
   return made;
 }
 

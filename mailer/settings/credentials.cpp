@@ -14,7 +14,7 @@ constexpr std::string_view kBlank = " \t";
 
 bool is_control(char c) { return (c >= 0 && c < ' ') || c == '\x7f'; }
 
-// Without the error of parse_destination(): it quotes the text, which may be a password.
+// Without the error of parse_destination(): it may quote the text, which may be a password.
 std::optional<Destination> destination_of(std::string_view word) {
   try {
     return parse_destination(word);

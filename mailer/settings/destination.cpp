@@ -16,9 +16,8 @@
 namespace lmtpq::mailer {
 namespace {
 
-[[noreturn]] void bad(std::string_view text, const std::string& why) {
-  throw ConfigError("destination \"" + escaped(text) + "\": " + why +
-                    "; expected unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]");
+[[noreturn]] void bad(const std::string& why) {
+  throw ConfigError(why + "; expected unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]");
 }
 
 bool name_character(char c) {
@@ -50,39 +49,39 @@ std::string_view unrooted(std::string_view name) {
 }
 
 // Removes leading zeros.
-void check_port(std::string_view text, std::string& port) {
+void check_port(std::string& port) {
   if (port.find_first_not_of("0123456789") != std::string::npos) {
     if (!is_name(port) || port.find('.') != std::string::npos) {
-      bad(text, "invalid port");
+      bad("invalid port");
     }
     return;
   }
   unsigned number = 0;
   const auto parsed = std::from_chars(port.data(), port.data() + port.size(), number);
   if (parsed.ec != std::errc() || number == 0 || number > 65535) {
-    bad(text, "a port is a number from 1 to 65535, or the name of a service");
+    bad("a port is a number from 1 to 65535, or the name of a service");
   }
   port = std::to_string(number);
 }
 
-Destination unix_destination(std::string_view text, std::string_view path) {
+Destination unix_destination(std::string_view path) {
   if (path.empty() || path.front() != '/') {
-    bad(text, "the path of a socket must begin with /");
+    bad("the path of a socket must begin with /");
   }
   if (path.size() >= sizeof(sockaddr_un::sun_path)) {
-    bad(text, "the path of a socket can have at most " +
-                  std::to_string(sizeof(sockaddr_un::sun_path) - 1) + " bytes");
+    bad("the path of a socket can have at most " +
+        std::to_string(sizeof(sockaddr_un::sun_path) - 1) + " bytes");
   }
   return {Destination::Family::kUnix, std::string(path), {}, "unix:" + std::string(path)};
 }
 
-Destination inet_destination(std::string_view text, std::string_view rest) {
+Destination inet_destination(std::string_view rest) {
   Destination made;
   bool bracketed = false;
   if (!rest.empty() && rest.front() == '[') {
     const std::size_t end = rest.find(']');
     if (end == std::string_view::npos) {
-      bad(text, "no ] after the address");
+      bad("no ] after the address");
     }
     made.host = rest.substr(1, end - 1);
     // The form of RFC 5321 section 4.1.3, which Sendmail uses.
@@ -100,14 +99,14 @@ Destination inet_destination(std::string_view text, std::string_view rest) {
     made.host = ipv6(made.host);
   }
   if (made.host.empty() || (!address && !is_name(made.host))) {
-    bad(text, "no valid host");
+    bad("no valid host");
   }
   if (!rest.empty()) {
     made.port = rest.substr(1);
     if (rest.front() != ':' || made.port.empty() || made.port.find(':') != std::string::npos) {
-      bad(text, bracketed ? "only :PORT may follow ]" : "an IPv6 address must be in [ ]");
+      bad(bracketed ? "only :PORT may follow ]" : "an IPv6 address must be in [ ]");
     }
-    check_port(text, made.port);
+    check_port(made.port);
   }
   made.text = "inet:" + (address ? "[" + made.host + "]" : made.host) +
               (made.port.empty() ? "" : ":" + made.port);
@@ -139,22 +138,20 @@ bool Destination::covers(const Destination& other) const {
 
 Destination parse_destination(std::string_view text) {
   if (text.starts_with("unix:")) {
-    return unix_destination(text, text.substr(5));
+    return unix_destination(text.substr(5));
   }
   if (text.starts_with("inet:")) {
-    return inet_destination(text, text.substr(5));
+    return inet_destination(text.substr(5));
   }
   if (text.starts_with("/")) {
-    bad(text, "did you mean unix:" + escaped(text) + "?");
+    throw ConfigError("did you mean unix:" + escaped(text) + "?");
   }
-  return inet_destination(text, text);
+  return inet_destination(text);
 }
 
 std::vector<Destination> parse_destinations(std::string_view list) {
   std::vector<Destination> made;
-  for (const std::string& word : list_of(list)) {
-    made.push_back(parse_destination(word));
-  }
+  each_word(list, [&](const std::string& word) { made.push_back(parse_destination(word)); });
   return made;
 }
 

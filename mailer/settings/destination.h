@@ -1,7 +1,8 @@
 // DEST, the address of a store, as the admin writes it (Postfix lmtp(8) has the same forms).
 //
 // `unix:PATH`, `inet:HOST[:PORT]`, `inet:[ADDRESS][:PORT]`, or a bare `HOST[:PORT]`. There are no
-// MX look-ups. The functions throw ConfigError with what was expected.
+// MX look-ups. The functions throw ConfigError with what was expected;
+// the caller names the text.
 #pragma once
 
 #include <string>

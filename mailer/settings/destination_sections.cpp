@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/escape.h"
 #include "common/options/option_table.h"
 
 namespace lmtpq::mailer {
@@ -18,15 +19,14 @@ struct Section {
 };
 
 void take_destinations(Section& section, std::string_view text, const std::string& place) {
-  std::vector<Destination> named;
-  try {
-    named = parse_destinations(text);
-  } catch (const ConfigError& error) {
-    throw ConfigError(place + error.what());
-  }
-  if (named.empty()) {
-    throw ConfigError(place + "destination: expected DEST, or several with commas");
-  }
+  const std::vector<Destination> named =
+      at_place(place + "destination: \"" + escaped(text) + '"', [&] {
+        std::vector<Destination> made = parse_destinations(text);
+        if (made.empty()) {
+          throw ConfigError("expected DEST, or several with commas");
+        }
+        return made;
+      });
   section.destinations.insert(section.destinations.end(), named.begin(), named.end());
 }
 
@@ -71,7 +71,7 @@ void refuse_duplicates(const std::vector<Claim>& claims) {
     });
     if (duplicate != later) {
       throw ConfigError(later->section->lines.place + later->destination.text +
-                        " has a section already: " + duplicate->section->name());
+                        " has a section already: " + duplicate->section->name() + "; remove one");
     }
   }
 }
@@ -89,6 +89,8 @@ StoreSettings settings_of(const OptionReader& options, const FreeSection& sectio
   OptionTable table = store_option_table(settings);
   append(table, pool_option_table(settings.pool));
   OptionReader::Effective applied = options.apply_section(section, table);
+  settings.places = options.places(section);
+  settings.tls.places = settings.places;
   if (effective != nullptr) {
     *effective = std::move(applied);
   }

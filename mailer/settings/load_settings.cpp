@@ -7,6 +7,7 @@
 #include <cstring>
 #include <memory>
 
+#include "common/escape.h"
 #include "common/options/option_reader.h"
 #include "common/options/option_table.h"
 #include "mailer/settings/build_features.h"
@@ -19,19 +20,49 @@ namespace {
 void require_features(const Store& store) {
   const AuthSettings& auth = store.settings.auth;
   if (auth.wanted()) {
-    require(kSasl, !auth.user.empty()            ? "--auth-user"
-                   : !auth.password_file.empty() ? "--auth-password-file"
-                                                 : "--auth-mechanisms");
+    const char* const option = !auth.user.empty()            ? "auth-user"
+                               : !auth.password_file.empty() ? "auth-password-file"
+                                                             : "auth-mechanisms";
+    require(kSasl, store.settings.places.of(option));
   }
 }
 
 void require_features(const Settings& process) {
   if (!process.routes.directory.uris.empty()) {
-    require(kLdap, "--route-ldap");
+    require(kLdap, process.places.of("route-ldap"));
   }
   if (!process.serve.metrics.empty()) {
-    require(kPrometheus, "--metrics");
+    require(kPrometheus, process.places.of("metrics"));
   }
+}
+
+std::string shown(std::chrono::milliseconds time) {
+  constexpr std::pair<int, const char*> kUnits[] = {{3'600'000, "h"}, {60'000, "m"}, {1000, "s"}};
+  for (const auto& [length, unit] : kUnits) {
+    if (time.count() % length == 0) {
+      return std::to_string(time.count() / length) + unit;
+    }
+  }
+  return std::to_string(time.count()) + "ms";
+}
+
+// Reports the place of the value that the admin has set.
+void check_timeouts(const Settings& settings, const Store& store) {
+  const auto mta = settings.timeouts.mta;
+  const auto data_done = store.settings.timeouts.data_done;
+  if (settings.timeouts.answer() > data_done) {
+    return;
+  }
+  const char* const margin =
+      " by 30s, or by a tenth of mta-timeout if that is less; raise mta-timeout, or lower "
+      "data-done-timeout";
+  if (settings.places.given("mta-timeout")) {
+    throw ConfigError(settings.places.of("mta-timeout") + ": \"" + shown(mta) +
+                      "\": must be longer than data-done-timeout (" + shown(data_done) + ')' +
+                      margin);
+  }
+  throw ConfigError(store.settings.places.of("data-done-timeout") + ": \"" + shown(data_done) +
+                    "\": must be shorter than mta-timeout (" + shown(mta) + ')' + margin);
 }
 
 void check(const Settings& settings) {
@@ -41,17 +72,15 @@ void check(const Settings& settings) {
   for (const Store& store : settings.stores) {
     check(store);
     require_features(store);
-    if (settings.timeouts.answer() <= store.settings.timeouts.data_done) {
-      throw ConfigError(
-          "--mta-timeout must be longer than --data-done-timeout, by 30s or by a tenth of itself");
-    }
+    check_timeouts(settings, store);
   }
 }
 
 std::vector<Destination> parse_all(const std::vector<std::string>& words) {
   std::vector<Destination> made;
-  std::transform(words.begin(), words.end(), std::back_inserter(made),
-                 [](const std::string& word) { return parse_destination(word); });
+  std::transform(words.begin(), words.end(), std::back_inserter(made), [](const std::string& word) {
+    return at_place("DEST \"" + escaped(word) + '"', [&] { return parse_destination(word); });
+  });
   return made;
 }
 
@@ -66,27 +95,35 @@ std::vector<std::string> load_options(OptionReader& options,
   settings.config_file = options.argument_or_default("config");
   options.take_file(settings.config_file, options.named_in_arguments("config"));
   options.apply();
+  settings.places = options.places();
   return operands;
 }
 
-// Removes the `address` lines from a listener's section, and returns their addresses.
-std::vector<Destination> take_addresses(FreeSection& section) {
-  std::vector<Destination> addresses;
-  std::erase_if(section.lines, [&](const FreeSection::Line& line) {
-    if (line.name != "address") {
-      return false;
+// "FILE:LINE: [listener.NAME]".
+std::string titled(const std::string& place, const FreeSection& section) {
+  return place + "[" + kListenerPrefix + section.name + "]";
+}
+
+struct ListenAddress {
+  Destination destination;
+  std::string place;
+};
+
+// The `address` lines of a listener's section.
+std::vector<ListenAddress> addresses_of(const FreeSection& section) {
+  std::vector<ListenAddress> addresses;
+  for (const FreeSection::Line& line : section.lines) {
+    if (line.name == "address") {
+      at_place(line.place + "address: \"" + escaped(line.value) + '"', [&] {
+        for (const Destination& named : parse_destinations(line.value)) {
+          addresses.push_back({named, titled(line.place, section)});
+        }
+      });
     }
-    try {
-      const std::vector<Destination> named = parse_destinations(line.value);
-      addresses.insert(addresses.end(), named.begin(), named.end());
-    } catch (const ConfigError& error) {
-      throw ConfigError(line.place + "address: " + error.what());
-    }
-    return true;
-  });
+  }
   if (addresses.empty()) {
-    throw ConfigError(section.place + "[" + kListenerPrefix + section.name +
-                      "]: no address; expected address = unix:PATH or inet:HOST[:PORT]");
+    throw ConfigError(titled(section.place, section) +
+                      ": no address; expected address = unix:PATH or inet:HOST[:PORT]");
   }
   return addresses;
 }
@@ -109,6 +146,7 @@ void load_listener(const OptionReader& options, const FreeSection& section,
     settings.destinations = operands;
   }
   settings.stores = find_stores(options, settings.destinations);
+  settings.places = options.places(section);
 }
 
 // "FILE:" of "FILE:LINE: ".
@@ -117,30 +155,40 @@ std::string file_of(const std::string& place) {
 }
 
 void add_listeners(const OptionReader& options, const FreeSection& section,
-                   const std::vector<Destination>& addresses,
+                   const std::vector<ListenAddress>& addresses,
                    const std::vector<Destination>& operands, DaemonSettings& made) {
-  for (const Destination& address : addresses) {
+  for (const ListenAddress& address : addresses) {
     ListenerSettings listener;
     listener.name = section.name;
-    listener.address = address;
+    listener.address = address.destination;
+    listener.place = address.place;
     try {
       load_listener(options, section, operands, listener.settings);
       check(listener.settings);
     } catch (const ConfigError& error) {
       const std::string text = error.what();
-      const bool has_place = section.name.empty() || text.starts_with(file_of(section.place));
-      throw ConfigError(
-          has_place ? text : section.place + "[" + kListenerPrefix + section.name + "]: " + text);
+      const bool has_place = section.name.empty() || text.starts_with("--") ||
+                             text.starts_with(file_of(section.place));
+      throw ConfigError(has_place ? text : titled(section.place, section) + ": " + text);
     }
     made.listeners.push_back(std::move(listener));
   }
+}
+
+// "[listener.NAME] (FILE:LINE)", or "--listen".
+std::string earlier_name(const ListenerSettings& listener) {
+  const std::size_t end = listener.place.rfind(": ");
+  return end == std::string::npos
+             ? listener.place
+             : listener.place.substr(end + 2) + " (" + listener.place.substr(0, end) + ")";
 }
 
 void refuse_duplicates(const std::vector<ListenerSettings>& listeners) {
   for (auto later = listeners.begin(); later != listeners.end(); ++later) {
     for (auto earlier = listeners.begin(); earlier != later; ++earlier) {
       if (earlier->address.text == later->address.text) {
-        throw ConfigError(later->address.text + ": two listeners have this address");
+        throw ConfigError(later->place + ": " + later->address.text +
+                          " is already the address of " + earlier_name(*earlier) + "; remove one");
       }
     }
   }
@@ -150,7 +198,7 @@ void refuse_duplicates(const std::vector<ListenerSettings>& listeners) {
 
 std::vector<std::string> load_settings(Command command, const std::vector<std::string>& arguments,
                                        Settings& settings) {
-  OptionReader options(option_table(command, settings), {kDestinationPrefix, kListenerPrefix});
+  OptionReader options = option_reader(command, settings);
   std::vector<std::string> operands = load_options(options, arguments, settings);
   if (command != Command::kDeliver && !operands.empty()) {
     settings.destinations = parse_all(operands);
@@ -172,22 +220,23 @@ std::vector<std::string> load_settings(Command command, const std::vector<std::s
 
 DaemonSettings load_daemon_settings(const std::vector<std::string>& arguments) {
   DaemonSettings made;
-  const auto file =
-      std::make_shared<OptionReader>(option_table(Command::kServe, made.process),
-                                     std::vector<std::string>{kDestinationPrefix, kListenerPrefix});
+  const auto file = std::make_shared<OptionReader>(option_reader(Command::kServe, made.process));
   OptionReader& options = *file;
   const std::vector<Destination> operands =
       parse_all(load_options(options, arguments, made.process));
   if (made.process.serve.status) {
     return made;
   }
-  add_listeners(options, {}, made.process.serve.listen, operands, made);
-  for (FreeSection& section : options.free_sections(kListenerPrefix)) {
-    const std::vector<Destination> addresses = take_addresses(section);
-    add_listeners(options, section, addresses, operands, made);
+  std::vector<ListenAddress> addresses;
+  for (const Destination& address : made.process.serve.listen) {
+    addresses.push_back({address, made.process.places.of("listen")});
+  }
+  add_listeners(options, {}, addresses, operands, made);
+  for (const FreeSection& section : options.free_sections(kListenerPrefix)) {
+    add_listeners(options, section, addresses_of(section), operands, made);
   }
   refuse_duplicates(made.listeners);
-  check(made.process.routes);
+  check(made.process.routes, made.process.places);
   require_features(made.process);
   made.store_for = [file](const Destination& destination) {
     Store store = std::move(find_stores(*file, {destination}).front());
@@ -232,7 +281,7 @@ void check_config_file(const Settings& settings) {
   const std::string& path = settings.config_file;
   if (!settings.user.empty() && eaccess(path.c_str(), R_OK) != 0 && errno != ENOENT) {
     throw ConfigError(path + ": " + std::strerror(errno) + " as user " + settings.user +
-                      "; run chmod 644 on it, or chmod 755 on its folder");
+                      "; chmod 644 it, or chmod 755 its folder");
   }
 }
 

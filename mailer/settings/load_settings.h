@@ -21,6 +21,7 @@ std::vector<std::string> load_settings(Command command, const std::vector<std::s
 struct ListenerSettings {
   std::string name;  // of its section; empty: it comes from --listen
   Destination address;
+  std::string place;  // "FILE:LINE: [listener.NAME]", or that of --listen
   Settings settings;  // for the mail that is received there
 };
 struct DaemonSettings {

@@ -15,7 +15,7 @@ bool is_ldapi(const std::string& uri) { return uri.starts_with("ldapi://"); }
 Reader uris(std::vector<std::string>& into) {
   return [&into](std::string_view text) {
     into.clear();
-    for (const std::string& word : list_of(text)) {
+    each_word(text, [&](const std::string& word) {
       const std::size_t begin = word.find("://");
       const bool known = word.starts_with("ldap://") || is_ldaps(word) || is_ldapi(word);
       const std::size_t end = known ? word.find_first_of("/?", begin + 3) : 0;
@@ -25,7 +25,7 @@ Reader uris(std::vector<std::string>& into) {
             "several with blanks");
       }
       into.push_back(word.substr(0, end));
-    }
+    });
   };
 }
 
@@ -104,21 +104,26 @@ OptionTable route_option_table(RouteSettings& settings) {
   return table;
 }
 
-void check(const RouteSettings& settings) {
+void check(const RouteSettings& settings, const OptionPlaces& places) {
   const DirectorySettings& d = settings.directory;
+  const auto refuse = [&](const char* option, const std::string& why) {
+    throw ConfigError(places.of(option) + ": " + why);
+  };
   if (!d.bind_dn.empty() && d.password_file.empty()) {
     // RFC 4513 section 5.1.2: the directory would accept it as an anonymous login.
-    throw ConfigError("--route-ldap-bind-dn needs --route-ldap-password-file");
+    refuse("route-ldap-bind-dn", "needs a password; set route-ldap-password-file");
   }
   if (d.bind_dn.empty() && !d.password_file.empty()) {
-    throw ConfigError("--route-ldap-password-file needs --route-ldap-bind-dn");
+    refuse("route-ldap-password-file", "needs an entry to log in as; set route-ldap-bind-dn");
   }
   if (d.uris.empty() && (!d.base.empty() || !d.bind_dn.empty())) {
-    throw ConfigError("--route-ldap-base and --route-ldap-bind-dn need --route-ldap");
+    refuse(d.base.empty() ? "route-ldap-bind-dn" : "route-ldap-base",
+           "needs a directory; set route-ldap");
   }
   const auto plain = [](const std::string& uri) { return !is_ldaps(uri) && !is_ldapi(uri); };
   if (d.tls == DirectoryTls::kStartTls && !std::all_of(d.uris.begin(), d.uris.end(), plain)) {
-    throw ConfigError("--route-ldap-tls=starttls needs ldap:// URIs; ldaps:// has TLS without it");
+    refuse("route-ldap-tls",
+           "\"starttls\": needs ldap:// URIs; remove it, as ldaps:// has TLS without it");
   }
 }
 

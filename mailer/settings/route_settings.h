@@ -40,7 +40,7 @@ struct RouteSettings {
 OptionTable route_option_table(RouteSettings& settings);
 
 // Checks that span several options; throws ConfigError.
-void check(const RouteSettings& settings);
+void check(const RouteSettings& settings, const OptionPlaces& places);
 
 // The password of bind_dn, or empty. `reader` is the user that lmtpq will run as.
 // Throws ConfigError.

@@ -8,14 +8,8 @@
 namespace lmtpq::mailer {
 namespace {
 
-// An error of `read` begins with the option that names the file.
-template <typename Read>
-auto read_named(const char* option, Read read) {
-  try {
-    return read();
-  } catch (const ConfigError& error) {
-    throw ConfigError(std::string(option) + ": " + error.what());
-  }
+uid_t future_user_of(const Settings& settings) {
+  return at_place(settings.places.of("user"), [&] { return future_user(settings.user); });
 }
 
 }  // namespace
@@ -24,17 +18,18 @@ void read_secrets(Store& store, uid_t reader) {
   TlsSettings& tls = store.settings.tls;
   if (!tls.certificate_file.empty() && store.wants_tls()) {
     const bool together = tls.key_file.empty();
-    const char* const option =
-        together ? "--tls-cert (with the key, as --tls-key is not set)" : "--tls-key";
-    tls.key = read_named(option, [&] {
+    const std::string place =
+        together ? tls.places.of("tls-cert") + " (with the key, as tls-key is not set)"
+                 : tls.places.of("tls-key");
+    tls.key = at_place(place, [&] {
       return read_secret_file(together ? tls.certificate_file : tls.key_file, reader, "the key");
     });
   }
   const AuthSettings& auth = store.settings.auth;
   store.login.user = auth.user;
   if (!auth.password_file.empty()) {
-    const Credentials all = read_named(
-        "--auth-password-file", [&] { return Credentials::read(auth.password_file, reader); });
+    const Credentials all = at_place(store.settings.places.of("auth-password-file"),
+                                     [&] { return Credentials::read(auth.password_file, reader); });
     if (const Login* const login = all.find(store.destination, auth.user)) {
       store.login = {login->user, Secret(login->password.text())};
     }
@@ -42,11 +37,11 @@ void read_secrets(Store& store, uid_t reader) {
 }
 
 bool read_secrets(Command command, Settings& settings) {
-  const uid_t reader = future_user(settings.user);
+  const uid_t reader = future_user_of(settings);
   const AsRoot rights;
   if (command != Command::kProbe && settings.tag_keys != "none") {
-    settings.keys = read_named("--tag-keys",
-                               [&] { return read_key_file_or_default(settings.tag_keys, reader); });
+    settings.keys = at_place(settings.places.of("tag-keys"),
+                             [&] { return read_key_file_or_default(settings.tag_keys, reader); });
   }
   bool any = !settings.keys.empty();
   for (Store& store : settings.stores) {
@@ -60,11 +55,11 @@ void read_secrets(DaemonSettings& settings) {
   for (ListenerSettings& listener : settings.listeners) {
     read_secrets(Command::kServe, listener.settings);
   }
-  const uid_t reader = future_user(settings.process.user);
+  const uid_t reader = future_user_of(settings.process);
   const AsRoot rights;
-  settings.directory_password = read_named("--route-ldap-password-file", [&] {
-    return read_directory_password(settings.process.routes.directory, reader);
-  });
+  settings.directory_password =
+      at_place(settings.process.places.of("route-ldap-password-file"),
+               [&] { return read_directory_password(settings.process.routes.directory, reader); });
 }
 
 }  // namespace lmtpq::mailer

@@ -79,8 +79,8 @@ OptionTable listener_option_table(ListenerOptions& s) {
              clients(s.clients)),
        value("trusted-clients", "LIST", "",
              "clients that may use IGNOREQUOTA and TRACE; default: none", clients(s.trusted)),
-       value("offer-pipelining", "YES", "no",
-             "offer PIPELINING to clients; not for listeners that Sendmail uses",
+       value("offer-pipelining", "SWITCH", "no",
+             "offer PIPELINING to clients: yes or no; not for listeners that Sendmail uses",
              reader::boolean(s.offers_pipelining))});
 }
 

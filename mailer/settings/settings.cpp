@@ -1,6 +1,7 @@
 #include "mailer/settings/settings.h"
 
 #include "common/options/option_table.h"
+#include "mailer/settings/destination_sections.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -43,12 +44,14 @@ OptionTable delivery_options(Settings& s) {
              reader::choice(s.trace, {{"tag", TraceSource::kTag},
                                       {"queue-id", TraceSource::kQueueId},
                                       {"off", TraceSource::kOff}})),
-       value("max-message-size", "SIZE", "",
-             "refuse larger messages with 552 5.3.4; default: 0, no limit",
-             [&s](std::string_view size) {
-               const std::uint64_t bytes = parse_size(size);
-               s.max_message_size = bytes > 0 ? std::optional(bytes) : std::nullopt;
-             }),
+       value(
+           "max-message-size", "SIZE", "",
+           "refuse larger messages, a number of bytes with k, M or G, with 552 5.3.4; default: 0, "
+           "no limit",
+           [&s](std::string_view size) {
+             const std::uint64_t bytes = parse_size(size);
+             s.max_message_size = bytes > 0 ? std::optional(bytes) : std::nullopt;
+           }),
        value("max-rcpts", "N", "1000",
              "maximum number of recipients in one transaction with the client",
              reader::number(s.max_rcpts, 1, 50'000)),
@@ -72,7 +75,7 @@ OptionTable destination_options(Settings& s) {
 
 OptionTable time_options(Timeouts& t) {
   return under(
-      "Time (a number and s, m, h, d or w)",
+      kTimeHeading,
       {value("idle-timeout", "TIME", "60s", "close a store connection after this long without use",
              reader::duration(t.idle)),
        value("input-timeout", "TIME", "10m",
@@ -108,45 +111,102 @@ OptionTable process_options(Settings& s) {
              reader::text(s.transcript_dir))});
 }
 
+OptionTable deliver_options(Settings& s) {
+  return under("The envelope",
+               {argv_only(with_letter('f', value("sender", "ADDRESS", "",
+                                                 "envelope sender; '' or '<>' for the null sender",
+                                                 reader::text(s.sender))))});
+}
+
+OptionTable json_options(Settings& s, const char* heading, const char* help) {
+  return under(heading, {argv_only(value("json", "", "", help, reader::boolean(s.json)))});
+}
+
+OptionTable probe_options(Settings& s) {
+  OptionTable table =
+      under("The probe", {argv_only(value("rcpt", "ADDRESS", "",
+                                          "also check whether this mailbox exists and is "
+                                          "over quota",
+                                          reader::text(s.probe_recipient)))});
+  append(table, json_options(s, "The probe", "print JSON"));
+  return table;
+}
+
+OptionTable serve_options(Settings& s) {
+  OptionTable table = serve_option_table(s.serve);
+  append(table, json_options(s, "The daemon", "with --status: print JSON"));
+  append(table, listener_option_table(s.serve.listener));
+  append(table, pool_option_table(s.store_defaults.pool));
+  append(table, route_option_table(s.routes));
+  return table;
+}
+
+// A probe sends no message. The options for messages are accepted, for command lines that are
+// copied from another command.
+void hide_unused_by_probe(OptionTable& table, Settings& settings) {
+  OptionTable unused = delivery_options(settings);
+  append(unused, time_options(settings.timeouts));
+  for (Option& option : table) {
+    option.hidden = option.name == "spool-dir" ||
+                    (option.name != "trace-id" && find_option(unused, option.name) != nullptr);
+  }
+}
+
+void append_new(OptionTable& table, OptionTable more) {
+  std::erase_if(more, [&](const Option& option) { return find_option(table, option.name); });
+  append(table, std::move(more));
+}
+
+std::vector<std::string> names_of(const OptionTable& table, const char* first) {
+  std::vector<std::string> names = {first};
+  for (const Option& option : table) {
+    names.push_back(option.name);
+  }
+  return names;
+}
+
+std::vector<SectionKind> section_kinds(Settings& settings) {
+  OptionTable of_stores = store_option_table(settings.store_defaults);
+  append(of_stores, pool_option_table(settings.store_defaults.pool));
+  return {{kDestinationPrefix, names_of(of_stores, "destination")},
+          {kListenerPrefix, names_of(listener_table(settings), "address")}};
+}
+
+std::string name_of(Command command) {
+  constexpr const char* kNames[] = {"relay", "deliver", "probe", "serve"};
+  return kNames[static_cast<int>(command)];
+}
+
 }  // namespace
 
 OptionTable option_table(Command command, Settings& settings) {
   OptionTable table;
   if (command == Command::kDeliver) {
-    append(table, under("The envelope",
-                        {argv_only(with_letter('f', value("sender", "ADDRESS", "",
-                                                          "envelope sender; '' or '<>' for the "
-                                                          "null sender",
-                                                          reader::text(settings.sender))))}));
-  }
-  if (command == Command::kProbe) {
-    append(table,
-           under("The probe",
-                 {argv_only(value("rcpt", "ADDRESS", "",
-                                  "also check whether this mailbox exists and is over quota",
-                                  reader::text(settings.probe_recipient))),
-                  argv_only(value("json", "", "", "print JSON", reader::boolean(settings.json)))}));
-  }
-  if (command == Command::kServe) {
+    append(table, deliver_options(settings));
+  } else if (command == Command::kProbe) {
+    append(table, probe_options(settings));
+  } else if (command == Command::kServe) {
     append(table, serve_option_table(settings.serve));
-    append(table, under("The daemon", {argv_only(value("json", "", "", "with --status: print JSON",
-                                                       reader::boolean(settings.json)))}));
-    append(table, listener_table(settings));
-  } else {
-    append(table, delivery_options(settings));
-    append(table, destination_options(settings));
+    append(table, json_options(settings, "The daemon", "with --status: print JSON"));
+    append(table, listener_option_table(settings.serve.listener));
   }
+  append(table, delivery_options(settings));
+  append(table, destination_options(settings));
   append(table, store_option_table(settings.store_defaults));
   append(table, time_options(settings.timeouts));
   append(table, process_options(settings));
-  OptionTable daemon = pool_option_table(settings.store_defaults.pool);
-  append(daemon, route_option_table(settings.routes));
-  if (command != Command::kServe) {
-    append(daemon, serve_option_table(settings.serve));
-    append(daemon, listener_option_table(settings.serve.listener));
-    daemon = of_another_command(std::move(daemon));
+  if (command == Command::kServe) {
+    append(table, pool_option_table(settings.store_defaults.pool));
+    append(table, route_option_table(settings.routes));
   }
-  append(table, std::move(daemon));
+  if (command == Command::kProbe) {
+    hide_unused_by_probe(table, settings);
+  }
+  // Of a name that several commands have, the first counts.
+  append_new(table, of_command("probe and serve", json_options(settings, "", "")));
+  append_new(table, of_command("deliver", deliver_options(settings)));
+  append_new(table, of_command("probe", probe_options(settings)));
+  append_new(table, of_command("serve", serve_options(settings)));
   return table;
 }
 
@@ -155,6 +215,17 @@ OptionTable listener_table(Settings& settings) {
   append(table, delivery_options(settings));
   append(table, destination_options(settings));
   return table;
+}
+
+OptionReader option_reader(Command command, Settings& settings) {
+  return OptionReader(option_table(command, settings), section_kinds(settings),
+                      {"lmtpq " + name_of(command) + " --help", "lmtpq.conf(5)"});
+}
+
+std::string options_help(Command command) {
+  Settings settings;
+  return option_reader(command, settings).help() +
+         "\nEach option is explained in lmtpq(8), the file in lmtpq.conf(5).\n";
 }
 
 }  // namespace lmtpq::mailer

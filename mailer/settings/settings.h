@@ -70,6 +70,8 @@ struct Settings {
   ServeSettings serve;
   RouteSettings routes;
 
+  OptionPlaces places;
+
   // Options that count for clients as well as for stores.
   const std::string& client_hostname() const { return store_defaults.hostname; }
   std::uint64_t client_min_data_rate() const { return store_defaults.min_data_rate; }
@@ -83,5 +85,10 @@ enum class Command { kRelay, kDeliver, kProbe, kServe };
 OptionTable option_table(Command command, Settings& settings);
 // The options that a `[listener.NAME]` section may set.
 OptionTable listener_table(Settings& settings);
+
+// Reads the command's options into `settings`, from arguments and from lmtpq.conf.
+OptionReader option_reader(Command command, Settings& settings);
+// What `lmtpq COMMAND --help` prints after the usage.
+std::string options_help(Command command);
 
 }  // namespace lmtpq::mailer

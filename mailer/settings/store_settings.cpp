@@ -40,7 +40,7 @@ Reader host_name(std::string& into) {
 Reader fingerprints(std::vector<std::string>& into) {
   return [&into](std::string_view text) {
     into.clear();
-    for (const std::string& word : list_of(text)) {
+    each_word(text, [&](const std::string& word) {
       std::string digits = mapped(word, ascii_lower);
       digits.erase(0, digits.starts_with("sha256:") ? 7 : 0);
       digits.erase(std::remove(digits.begin(), digits.end(), ':'), digits.end());
@@ -48,7 +48,7 @@ Reader fingerprints(std::vector<std::string>& into) {
         throw ConfigError("expected SHA-256 fingerprints of 64 hexadecimal digits");
       }
       into.push_back(std::move(digits));
-    }
+    });
   };
 }
 
@@ -80,14 +80,14 @@ Reader protocols(TlsSettings& tls) {
 Reader mechanisms(std::vector<std::string>& into) {
   return [&into](std::string_view text) {
     into.clear();
-    for (const std::string& word : list_of(text)) {
+    each_word(text, [&](const std::string& word) {
       const std::string name = mapped(word, ascii_upper);
       if (name.size() > 20 ||
           name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != std::string::npos) {
         throw ConfigError("expected names of SASL mechanisms, such as SCRAM-SHA-256");
       }
       into.push_back(name);
-    }
+    });
   };
 }
 
@@ -98,7 +98,7 @@ Reader security(unsigned& into) {
         {"nodictionary", kNoDictionary},     {"noanonymous", kNoAnonymous},
         {"forwardsecrecy", kForwardSecrecy}, {"mutual", kMutualAuth}};
     into = 0;
-    for (const std::string& word : list_of(text)) {
+    each_word(text, [&](const std::string& word) {
       const auto* const flag = std::find_if(std::begin(kFlags), std::end(kFlags),
                                             [&](const auto& f) { return f.first == word; });
       if (flag == std::end(kFlags)) {
@@ -107,7 +107,7 @@ Reader security(unsigned& into) {
             "mutual");
       }
       into |= flag->second;
-    }
+    });
   };
 }
 
@@ -126,10 +126,10 @@ OptionTable connection_options(StoreSettings& s) {
                       "sent in further transactions",
                       reader::number(s.recipient_limit, 1, 50'000))),
        advanced(value("pipelining", "SWITCH", "yes",
-                      "send several commands at once to stores that offer PIPELINING",
+                      "send several commands at once to stores that offer PIPELINING: yes or no",
                       reader::boolean(s.pipelining))),
        advanced(value("chunking", "SWITCH", "yes",
-                      "send messages with BDAT to stores that offer CHUNKING",
+                      "send messages with BDAT to stores that offer CHUNKING: yes or no",
                       reader::boolean(s.chunking)))});
 }
 
@@ -205,7 +205,7 @@ OptionTable auth_options(AuthSettings& a) {
 OptionTable time_options(StoreSettings& s) {
   StoreTimeouts& t = s.timeouts;
   return under(
-      "Time (a number and s, m, h, d or w)",
+      kTimeHeading,
       {value("connect-timeout", "TIME", "30s",
              "time limit for connecting to each address of a store",
              reader::positive_duration(t.connect)),
@@ -283,25 +283,31 @@ bool same_store(const Store& one, const Store& other) {
 
 void check(const Store& store) {
   const TlsSettings& tls = store.settings.tls;
-  const std::string place = store.destination.text + ": ";
+  const std::string& name = store.destination.text;
+  const auto refuse = [&](const char* option, const std::string& why) {
+    throw ConfigError(store.settings.places.of(option) + ": " + why);
+  };
   if (tls.level == TlsLevel::kFingerprint && tls.fingerprints.empty()) {
-    throw ConfigError(place + "--tls=fingerprint needs --tls-fingerprint; lmtpq probe prints it");
+    refuse("tls", "\"fingerprint\": " + name + " has no tls-fingerprint; lmtpq probe prints it");
   }
   if (tls.level == TlsLevel::kVerify && tls.name.empty() &&
       store.destination.family == Destination::Family::kUnix) {
-    throw ConfigError(place + "--tls=verify over a unix socket needs --tls-name");
+    refuse("tls", "\"verify\": " + name + " has no host name to verify; set tls-name");
   }
   if (tls.level != TlsLevel::kFingerprint && !tls.fingerprints.empty()) {
-    throw ConfigError(place + "--tls-fingerprint is used with --tls=fingerprint only");
+    refuse("tls-fingerprint", "not used by " + name +
+                                  " with tls = " + kTlsLevelNames[static_cast<int>(tls.level)] +
+                                  "; set tls = fingerprint");
   }
   // The value is not shown: it may contain a password after the colon.
   if (store.settings.auth.user.find(':') != std::string::npos) {
-    throw ConfigError(place +
-                      "--auth-user: expected a name without a colon; put the password into "
-                      "--auth-password-file");
+    refuse("auth-user",
+           "expected a name without a colon; put the password into auth-password-file");
   }
   if (!tls.key_file.empty() && tls.certificate_file.empty()) {
-    throw ConfigError(place + "--tls-key needs --tls-cert");
+    refuse("tls-key", '"' + tls.key_file + "\": " + name +
+                          " has no tls-cert; set it to the "
+                          "certificate of this key");
   }
 }
 

@@ -16,6 +16,9 @@
 
 namespace lmtpq::mailer {
 
+// Above the options for times in --help.
+inline constexpr const char* kTimeHeading = "Time (a number and s, m, h, d or w)";
+
 enum class ProxyProtocol { kNone, kV2 };
 
 struct StoreTimeouts {
@@ -46,6 +49,7 @@ struct StoreSettings {
   TlsSettings tls;
   AuthSettings auth;
   PoolSettings pool;
+  OptionPlaces places;
 };
 
 struct Store {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "common/options/option_places.h"
 #include "common/secret.h"
 
 namespace lmtpq::mailer {
@@ -42,6 +43,7 @@ struct TlsSettings {
   int least_version = 0;  // kTls12 and the like
   int most_version = 0;   // 0: no limit
   std::string ciphers;    // OpenSSL's list for TLS 1.2; empty: OpenSSL's default
+  OptionPlaces places;
 };
 
 }  // namespace lmtpq::mailer

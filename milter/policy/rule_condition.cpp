@@ -127,13 +127,13 @@ void RuleCondition::take_value() {
 }
 
 void RuleCondition::take_networks() {
-  for (const std::string& word :
-       words(value_, "expected addresses, networks such as 192.0.2.0/24, or local")) {
+  constexpr const char* kExpected = "expected addresses, networks such as 192.0.2.0/24, or local";
+  words(value_, kExpected);
+  each_word(value_, [this](const std::string& word) {
     if (!clients_.add(word)) {
-      throw ConfigError("expected addresses, networks such as 192.0.2.0/24, or local, not \"" +
-                        escaped(word) + '"');
+      throw ConfigError(kExpected);
     }
-  }
+  });
 }
 
 void RuleCondition::take_addresses() {

@@ -11,14 +11,6 @@
 namespace lmtpq::milter {
 namespace {
 
-std::string known_keys() {
-  std::string keys;
-  for (const char* name : kConditionNames) {
-    keys += std::string(name) + (std::string(name) == "header" ? " NAME, " : ", ");
-  }
-  return keys + "limit or quota";
-}
-
 Quota parse_quota(std::string_view value) {
   const auto known = std::find(std::begin(kQuotaNames), std::end(kQuotaNames), std::string(value));
   if (known == std::end(kQuotaNames)) {
@@ -31,6 +23,12 @@ bool same_test(const RuleCondition& a, const RuleCondition& b) {
   return a.kind() == b.kind() && same_word(a.header_name(), b.header_name());
 }
 
+// An error of `parse` begins with the value.
+template <typename Parse>
+auto at_value(const FreeSection::Line& line, Parse parse) {
+  return at_place('"' + escaped(line.value) + '"', parse);
+}
+
 // Parses one section.
 class RuleParser {
  public:
@@ -41,12 +39,8 @@ class RuleParser {
 
   Rule parse() {
     for (const FreeSection::Line& line : section_.lines) {
-      const std::string place = line.place + heading_ + ' ' + escaped(line.name) + ": ";
-      try {
-        take(line);
-      } catch (const ConfigError& error) {
-        throw ConfigError(place + '"' + escaped(line.value) + "\": " + error.what());
-      }
+      const std::string place = line.place + heading_ + ' ' + escaped(line.name);
+      at_place(place, [&] { take(line); });
     }
     check();
     return std::move(rule_);
@@ -56,20 +50,20 @@ class RuleParser {
   void take(const FreeSection::Line& line) {
     if (line.name == "quota") {
       once(quota_.has_value());
-      quota_ = parse_quota(line.value);
+      quota_ = at_value(line, [&] { return parse_quota(line.value); });
     } else if (line.name == "limit") {
       once(rule_.limit.has_value());
-      rule_.limit = Limit::parse(line.value);
+      rule_.limit = at_value(line, [&] { return Limit::parse(line.value); });
     } else {
       take_condition(line);
     }
   }
 
   void take_condition(const FreeSection::Line& line) {
-    std::optional<RuleCondition> condition = RuleCondition::parse(line.name, line.value);
+    std::optional<RuleCondition> condition =
+        at_value(line, [&] { return RuleCondition::parse(line.name, line.value); });
     if (!condition) {
-      throw ConfigError("unknown key: expected " + known_keys() +
-                        "; other options belong above the first [rule.NAME]");
+      throw ConfigError("unknown key");
     }
     once(std::any_of(rule_.conditions.begin(), rule_.conditions.end(),
                      [&](const RuleCondition& other) { return same_test(other, *condition); }));
@@ -78,7 +72,7 @@ class RuleParser {
 
   static void once(bool given) {
     if (given) {
-      throw ConfigError("appears twice in the rule");
+      throw ConfigError("appears twice in the rule; keep one of them");
     }
   }
 
@@ -103,6 +97,15 @@ class RuleParser {
 };
 
 }  // namespace
+
+std::vector<std::string> rule_keys() {
+  std::vector<std::string> keys;
+  for (const std::string name : kConditionNames) {
+    keys.push_back(name == "header" ? "header NAME" : name);
+  }
+  keys.insert(keys.end(), {"limit", "quota"});
+  return keys;
+}
 
 std::vector<Rule> parse_rules(const std::vector<FreeSection>& sections) {
   std::vector<Rule> rules;

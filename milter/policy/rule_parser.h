@@ -10,6 +10,9 @@
 
 namespace lmtpq::milter {
 
+// The keys that a section may have.
+std::vector<std::string> rule_keys();
+
 std::vector<Rule> parse_rules(const std::vector<FreeSection>& sections);
 
 }  // namespace lmtpq::milter

@@ -13,7 +13,7 @@ namespace lmtpq::milter {
 namespace {
 
 [[noreturn]] void fail(const std::string& path) {
-  throw ConfigError("pid-file " + path + ": " + std::strerror(errno));
+  throw ConfigError('"' + path + "\": " + std::strerror(errno));
 }
 
 }  // namespace
@@ -27,7 +27,7 @@ PidFile::PidFile(const std::string& path) : path_(path) {
     fail(path);
   }
   if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
-    throw ConfigError("pid-file " + path + ": locked by another lmtpq-milter; stop that one first");
+    throw ConfigError('"' + path + "\": locked by another lmtpq-milter; stop that one first");
   }
 }
 

@@ -20,7 +20,7 @@
 namespace lmtpq::milter {
 namespace {
 
-constexpr const char* kExpected = "expected unix:PATH or inet:PORT@HOST";
+constexpr const char* kExpected = "expected unix:PATH, inet:PORT@HOST or inet6:PORT@HOST";
 
 struct FreeList {
   void operator()(addrinfo* list) const { freeaddrinfo(list); }
@@ -34,7 +34,7 @@ Addresses look_up(const SocketName& socket) {
   addrinfo* list = nullptr;
   const int trouble = getaddrinfo(socket.host.c_str(), socket.port.c_str(), &hints, &list);
   if (trouble != 0) {
-    throw ConfigError("socket " + socket.text() + ": " + gai_strerror(trouble));
+    throw ConfigError('"' + socket.text() + "\": " + gai_strerror(trouble));
   }
   return Addresses(list);
 }
@@ -56,14 +56,14 @@ bool answers(const SocketName& socket) {
 }
 
 [[noreturn]] void refuse(const SocketName& socket, const std::string& why) {
-  throw ConfigError("socket " + socket.text() + ": " + why);
+  throw ConfigError('"' + socket.text() + "\": " + why);
 }
 
 void check_path(const SocketName& socket) {
   const std::string folder = socket.path.substr(0, socket.path.rfind('/') + 1);
   struct stat facts {};
   if (stat(folder.c_str(), &facts) != 0) {
-    refuse(socket, std::string(std::strerror(errno)) + "; mkdir -m 755 " + folder +
+    refuse(socket, std::string(std::strerror(errno)) + "; mkdir -p -m 755 " + folder +
                        ", owned by the milter's user");
   }
   if (eaccess(folder.c_str(), W_OK | X_OK) != 0) {
@@ -89,7 +89,10 @@ void check_port(const SocketName& socket) {
   setsockopt(tried.number(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (bind(tried.number(), list->ai_addr, list->ai_addrlen) != 0 ||
       listen(tried.number(), 1) != 0) {
-    refuse(socket, std::strerror(errno));
+    refuse(socket, std::string(std::strerror(errno)) +
+                       (errno == EACCES       ? "; ports below 1024 need root"
+                        : errno == EADDRINUSE ? "; stop the program that listens there"
+                                              : "; name a free port of this host"));
   }
 }
 

@@ -324,13 +324,14 @@ def test_without_a_daemon_the_status_is_69(daemon):
   path = f'{daemon.folder}/nowhere'
   shown = daemon.status('--control', path)
   assert (shown.returncode, shown.stdout) == (69, '')
-  assert shown.stderr == f'lmtpq: no daemon answers at {path}: No such file or directory\n'
+  assert shown.stderr == f'lmtpq: no daemon answers at {path}: No such file or directory; '\
+        'start it, or name its socket by --control\n'
 
 
 def test_an_address_that_cannot_be_used_stops_the_start(daemon):
   for options, words in {
       ('--metrics', '9024'): '"9024": expected ADDRESS:PORT',
-      ('--metrics', f'127.0.0.1:{daemon.port}'): f'--metrics: 127.0.0.1:{daemon.port}: ',
+      ('--metrics', f'127.0.0.1:{daemon.port}'): f'--metrics: "127.0.0.1:{daemon.port}": cannot listen: ',
       ('--control', f'{daemon.folder}/no/control'): '--control: listener unix:',
       ('--control', f'{daemon.folder}/control'): '--control: listener unix:',
   }.items():

@@ -82,7 +82,7 @@ int main(int argc, char** argv) {
     OptionReader options(route_option_table(settings));
     options.take_arguments({argv + 1, argv + argc});
     options.apply();
-    check(settings);
+    check(settings, options.places());
     const Log log("ask_routes", "stderr", LogLevel::kInfo);
     std::vector<std::unique_ptr<Routes>> sources;
     if (!settings.file.empty()) {

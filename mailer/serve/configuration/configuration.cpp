@@ -13,7 +13,8 @@ std::unique_ptr<Routes> make_routes(DaemonSettings& settings, const Log& log) {
   const RouteSettings& wanted = settings.process.routes;
   std::vector<std::unique_ptr<Routes>> sources;
   if (!wanted.file.empty()) {
-    sources.push_back(std::make_unique<WatchedRouteFile>(wanted.file, log));
+    at_place(settings.process.places.of("route-file"),
+             [&] { sources.push_back(std::make_unique<WatchedRouteFile>(wanted.file, log)); });
   }
   if (!wanted.directory.uris.empty()) {
     sources.push_back(ldap_routes(wanted.directory, std::move(settings.directory_password), log));

@@ -32,6 +32,19 @@ constexpr int kBacklog = 1024;
   refuse(address, std::string(call) + ": " + std::strerror(errno) + remedy);
 }
 
+const char* remedy_for(int error) {
+  switch (error) {
+    case EACCES:
+      return "; ports below 1024 need root or CAP_NET_BIND_SERVICE: start as root with --user";
+    case EADDRINUSE:
+      return "; stop the program that listens there, or choose another port";
+    case EADDRNOTAVAIL:
+      return "; name an address of this host";
+    default:
+      return "";
+  }
+}
+
 sockaddr_un unix_address(const Destination& address) {
   sockaddr_un made{};
   made.sun_family = AF_UNIX;
@@ -59,14 +72,16 @@ void give_to(const Destination& address, const std::string& owner) {
   if (!user.empty()) {
     const passwd* const found = getpwnam(user.c_str());
     if (found == nullptr) {
-      refuse(address, "listen-owner: there is no user " + user);
+      refuse(address,
+             "listen-owner: no user " + user + " on this system; create it, or correct the name");
     }
     uid = found->pw_uid;
   }
   if (!group.empty()) {
     const ::group* const found = getgrnam(group.c_str());
     if (found == nullptr) {
-      refuse(address, "listen-owner: there is no group " + group);
+      refuse(address,
+             "listen-owner: no group " + group + " on this system; create it, or correct the name");
     }
     gid = found->gr_gid;
   }
@@ -162,7 +177,7 @@ void ListeningSocket::listen_inet() {
   setsockopt(socket_.number(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (bind(socket_.number(), list->ai_addr, list->ai_addrlen) != 0 ||
       listen(socket_.number(), kBacklog) != 0) {
-    refuse(address_, "bind", "");
+    refuse(address_, "bind", remedy_for(errno));
   }
 }
 

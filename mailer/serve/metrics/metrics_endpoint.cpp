@@ -32,8 +32,8 @@ MetricsEndpoint::MetricsEndpoint(const std::string& address, const DaemonParts& 
                          prometheus::Exposer(server_options(address))}) {
   server_->exposer.RegisterCollectable(server_->metrics);
 } catch (const std::exception& error) {
-  throw ConfigError("--metrics: " + address + ": cannot listen: " + error.what() +
-                    "; expected a free HOST:PORT of this machine");
+  throw ConfigError('"' + address + "\": cannot listen: " + error.what() +
+                    "; name a free ADDRESS:PORT of this host");
 }
 
 MetricsEndpoint::~MetricsEndpoint() = default;

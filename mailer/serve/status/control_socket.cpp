@@ -35,7 +35,7 @@ void ControlSocket::listen(const std::string& path) {
     socket_.emplace(parse_destination("unix:" + path), ListenerOptions());
   } catch (const ConfigError& error) {
     if (path != kDefaultControl) {
-      throw ConfigError("--control: " + std::string(error.what()));
+      throw;
     }
     log_.warning(Record("control-socket-failed")
                      .add("error", error.what())

@@ -73,7 +73,8 @@ std::string ask(const std::string& path) {
 }
 
 std::string failure_of(const std::string& path, const std::exception& error) {
-  return "no daemon answers at " + escaped(path) + ": " + error.what();
+  return "no daemon answers at " + escaped(path) + ": " + error.what() +
+         "; start it, or name its socket by --control";
 }
 
 // The terminal without line editing, so that a q is read at once.

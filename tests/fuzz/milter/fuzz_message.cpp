@@ -20,7 +20,7 @@ using namespace lmtpq;
 using namespace lmtpq::milter;
 
 ConfigurationPtr configuration() {
-  OptionReader options({}, {"rule."});
+  OptionReader options({}, {{"rule.", rule_keys()}});
   options.take_text(
       "[rule.a]\nheader X-A = *a*b*\nquota = honour\n[rule.b]\nfrom = *@a.example <>\n"
       "rcpt = *@b.example ops*\nmax-size = 10k\nlimit = 5/second\nquota = ignore\n"

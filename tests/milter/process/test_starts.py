@@ -95,10 +95,10 @@ class TestBackground(Process):
     assert standard_files(int(self.pid_file.read_text())) == ['/dev/null'] * 3
 
   @pytest.mark.parametrize('option, value, why', [
-      ('socket', 'here', 'unix:PATH'), ('user', 'no-such-user', 'no user'),
+      ('socket', 'here', 'unix:PATH'), ('user', 'no-such-user', 'user: "no-such-user": no such user on this system'),
       ('tag_keys', '/nonexistent/keys', '/nonexistent/keys'), ('failure', 'perhaps', 'failure'),
-      ('pid_file', '/nonexistent/pid', 'pid-file /nonexistent/pid'),
-      ('socket', 'unix:/nonexistent/socket', 'mkdir -m 755 /nonexistent/')])
+      ('pid_file', '/nonexistent/pid', 'pid-file: "/nonexistent/pid": No such file'),
+      ('socket', 'unix:/nonexistent/socket', 'mkdir -p -m 755 /nonexistent/')])
   def test_mistakes_end_the_parent_with_78_and_leave_no_files(self, option, value, why):
     self.configure(IGNORE, **{option: value})
     self.refused(why)
@@ -115,7 +115,7 @@ class TestBackground(Process):
   def test_a_child_that_fails_is_the_parents_failure(self):
     status, output = self.failing_child(restore_signals=False)  # SIGXFSZ is ignored
     assert status == EX_CONFIG, output
-    assert f'pid-file {self.pid_file}' in output
+    assert f'pid-file: "{self.pid_file}": ' in output
     assert not self.socket.exists()
 
   def test_a_child_that_is_killed_is_the_parents_failure(self):
@@ -226,7 +226,7 @@ class TestIdentity(Process):
 
   def test_a_user_other_than_root_becomes_no_other_user(self):
     self.give_away()
-    self.refused('only root can become user root', '--user=root', '--tag-keys=',
+    self.refused('user: "root": only root can become another user', '--user=root', '--tag-keys=',
                  **as_other_user())
     assert list(self.run_folder.iterdir()) == []
 

@@ -73,7 +73,8 @@ class PrivilegesTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE_END();
 
   void aUserThatDoesNotExistIsAnError() {
-    CPPUNIT_ASSERT_EQUAL(std::string("no user no-such-user on this system (see --user)"),
+    CPPUNIT_ASSERT_EQUAL(std::string("\"no-such-user\": no such user on this system; create it, "
+                                     "or correct the name"),
                          complaint("no-such-user"));
   }
 
@@ -97,7 +98,8 @@ class PrivilegesTest : public CppUnit::TestFixture {
         return setgroups(3, groups) == 0 && complaint(name).empty() && wholly(user);
       }));
     } else {
-      CPPUNIT_ASSERT_EQUAL(std::string("only root can become user root (see --user)"),
+      CPPUNIT_ASSERT_EQUAL(std::string("\"root\": only root can become another user; start as "
+                                       "root, or as this user"),
                            complaint(name));
     }
   }

@@ -24,7 +24,7 @@ constexpr const char* kRules =
 constexpr const char* kMessage = "Message-ID: <a@b>\nX-Notice: yes,\n sir\n\nX-Notice: no\n";
 
 Configuration configuration_of(const std::string& rules = kRules) {
-  OptionReader options({}, {"rule."});
+  OptionReader options({}, {{"rule.", rule_keys()}});
   options.take_text(rules, "test");
   Configuration made;
   made.policy = Policy(parse_rules(options.free_sections()), {"cyrusv2q"});

@@ -148,7 +148,9 @@ class LoadConfigurationTest : public CppUnit::TestFixture {
       const char* line;
       const char* error;
     } cases[] = {
-        {"socket = /run/x", "DIR/conf:2: socket: \"/run/x\": expected unix:PATH or inet:PORT@HOST"},
+        {"socket = /run/x",
+         "DIR/conf:2: socket: \"/run/x\": expected unix:PATH, inet:PORT@HOST or "
+         "inet6:PORT@HOST"},
         {"pid-file = p", "DIR/conf:2: pid-file: \"p\": expected a path that begins with /"},
         {"failure = reject", "DIR/conf:2: failure: \"reject\": expected one of accept, tempfail"},
         {"log = file", "expected syslog, stderr or a path that begins with /"},
@@ -160,12 +162,17 @@ class LoadConfigurationTest : public CppUnit::TestFixture {
         {"bind-queue-id = maybe", "expected yes or no"},
         {"accept-trace-from = X-Trace:", "expected names of header fields, without colons"},
         {"accept-trace-from = X-Tr\xc3\xa4", "expected names of header fields, without colons"},
-        {"trusted-clients = 192.0.2.1/24", "or local, not 192.0.2.1/24"},
+        {"trusted-clients = local 192.0.2.1/24", ": \"192.0.2.1/24\": expected addresses"},
+        {"user = no-such-user",
+         "DIR/conf:2: user: \"no-such-user\": no such user on this system; create it, or correct "
+         "the name"},
         {"trusted-clients = here", "expected addresses, networks such as 192.0.2.0/24, or local"},
         {"tag-key = /x", "DIR/conf:2: unknown option tag-key; did you mean tag-keys?"},
         {"[rules]", "DIR/conf:2: unknown section [rules]"},
         {"[rule.a]\nfrom = a", "DIR/conf:2: [rule.a] has no quota"},
-        {"[rule.a]\nfroom = a", "DIR/conf:3: [rule.a] froom"},
+        {"[rule.a]\nfroom = a", "DIR/conf:3: [rule.a]: unknown key froom; did you mean from?"},
+        {"[rule.a]\ntag-keys = /x",
+         "DIR/conf:3: tag-keys: not allowed in a section [rule.NAME]; move it above the sections"},
     };
     for (const auto& one : cases) {
       const std::string got = Scratch().error_of(one.line);
@@ -215,23 +222,28 @@ class LoadConfigurationTest : public CppUnit::TestFixture {
       load_configuration({"--config=/nowhere/milter.conf"});
       CPPUNIT_FAIL("it was read");
     } catch (const ConfigError& error) {
-      CPPUNIT_ASSERT_EQUAL(std::string("/nowhere/milter.conf: No such file or directory"),
-                           std::string(error.what()));
+      CPPUNIT_ASSERT_EQUAL(
+          std::string("/nowhere/milter.conf: No such file or directory; create it, or "
+                      "name another by --config"),
+          std::string(error.what()));
     }
   }
 
   void aKeyFileThatIsNamedMustBeValid() {
     const Scratch scratch;
     chmod(scratch.path_of("keys").c_str(), 0644);
-    CPPUNIT_ASSERT_EQUAL(
-        std::string("DIR/keys: others may read or write the keys; chmod 600 DIR/keys"),
-        scratch.error_of(""));
+    CPPUNIT_ASSERT_EQUAL(std::string("DIR/conf:1: tag-keys: DIR/keys: others may read or write the "
+                                     "keys; chmod 600 DIR/keys"),
+                         scratch.error_of(""));
     chmod(scratch.path_of("keys").c_str(), 0600);
     scratch.write("keys", "# none\n");
-    CPPUNIT_ASSERT_EQUAL(std::string("DIR/keys: contains no key; make one with lmtpq keygen"),
-                         scratch.error_of(""));
+    CPPUNIT_ASSERT_EQUAL(
+        std::string("DIR/conf:1: tag-keys: DIR/keys: contains no key; make one with lmtpq keygen"),
+        scratch.error_of(""));
     unlink(scratch.path_of("keys").c_str());
-    CPPUNIT_ASSERT_EQUAL(std::string("DIR/keys: No such file or directory"), scratch.error_of(""));
+    CPPUNIT_ASSERT_EQUAL(std::string("DIR/conf:1: tag-keys: DIR/keys: No such file or directory; "
+                                     "create it (mode 600), or correct the name"),
+                         scratch.error_of(""));
   }
 
   void explainContinuesWithoutKeys() {
@@ -240,7 +252,7 @@ class LoadConfigurationTest : public CppUnit::TestFixture {
     const LoadedConfiguration loaded = scratch.load("", {"--explain"});
     CPPUNIT_ASSERT(loaded.settings.task == Task::kExplain);
     CPPUNIT_ASSERT(loaded.configuration->keys.empty());
-    CPPUNIT_ASSERT(loaded.keys_error.ends_with("/keys: No such file or directory"));
+    CPPUNIT_ASSERT(loaded.keys_error.ends_with("or correct the name"));
   }
 
   void commandLineOptionsAreRefusedInTheFile() {

@@ -27,7 +27,7 @@ inline constexpr const char* kTrusted =
     "[rule.carol]\nrcpt = carol@*\nquota = ignore\n";
 
 inline Configuration configuration_of(const std::string& rules) {
-  OptionReader options({}, {"rule."});
+  OptionReader options({}, {{"rule.", rule_keys()}});
   options.take_text(rules, "test");
   Configuration made;
   made.policy = Policy(parse_rules(options.free_sections()), {"cyrusv2"});

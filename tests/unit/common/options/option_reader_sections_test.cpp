@@ -11,7 +11,10 @@ namespace {
 // The values that the readers got.
 std::map<std::string, std::string> g_read;
 
-OptionReader make_options(std::vector<std::string> free_prefixes = {"rule."}) {
+const SectionKind kRules{"rule.", {"client", "header NAME", "quota", "to"}};
+const SectionKind kOthers{"other.", {"away", "to"}};
+
+OptionReader make_options(std::vector<SectionKind> kinds = {kRules}) {
   OptionTable table;
   for (const char* const name : {"to", "tag.keys"}) {
     Option option;
@@ -20,12 +23,12 @@ OptionReader make_options(std::vector<std::string> free_prefixes = {"rule."}) {
     option.read = [name](std::string_view text) { g_read[name] = text; };
     table.push_back(std::move(option));
   }
-  return OptionReader(std::move(table), std::move(free_prefixes));
+  return OptionReader(std::move(table), std::move(kinds));
 }
 
-std::string error_of(const std::string& text, std::vector<std::string> free_prefixes = {"rule."}) {
+std::string error_of(const std::string& text, std::vector<SectionKind> kinds = {kRules}) {
   try {
-    make_options(std::move(free_prefixes)).take_text(text, "f");
+    make_options(std::move(kinds)).take_text(text, "f");
   } catch (const ConfigError& error) {
     return error.what();
   }
@@ -39,6 +42,8 @@ class OptionReaderSectionsTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(keepTheirLinesInOrder);
   CPPUNIT_TEST(areKeptApartFromTheTable);
   CPPUNIT_TEST(errorsNameTheLine);
+  CPPUNIT_TEST(aWrongKeyIsNamedWithItsRemedy);
+  CPPUNIT_TEST(placesNameTheLineOrTheOption);
   CPPUNIT_TEST_SUITE_END();
 
  public:
@@ -71,7 +76,7 @@ class OptionReaderSectionsTest : public CppUnit::TestFixture {
   void areKeptApartFromTheTable() {
     CPPUNIT_ASSERT(make_options().free_sections().empty());
     OptionReader options = make_options();
-    options.take_text("[rule.a]\nto = x\nconfig = x\n", "f");
+    options.take_text("[rule.a]\nto = x\nquota = x\n", "f");
     options.apply();
     CPPUNIT_ASSERT_EQUAL(std::size_t{2}, options.free_sections().at(0).lines.size());
     CPPUNIT_ASSERT(!g_read.contains("to"));
@@ -85,24 +90,64 @@ class OptionReaderSectionsTest : public CppUnit::TestFixture {
     const struct {
       const char* text;
       std::string error;
-    } rows[] = {
-        {"to = a\n[rule.]\n", "f:2: " + name},
-        {"[rule.a b]\n", "f:1: " + name},
-        {"[rule.\xc3\xa4]\n", "f:1: " + name},
-        {"[rule.a]]\n", "f:1: " + name},
-        {"[rule.a", "f:1: expected [name], not [rule.a"},
-        {"[rule.a] # mine\n", "f:1: expected [name], not [rule.a] # mine"},
-        {"[rule]\n", "f:1: unknown section [rule]; expected [rule.NAME]"},
-        {"[Rule.a]\n", "f:1: unknown section [Rule.a]; expected [rule.NAME]"},
-        {"[ rule.a ]\n", "f:1: unknown section [ rule.a ]; expected [rule.NAME]"},
-        {"[rules.a]\n", "f:1: unknown section [rules.a]; expected [rule.NAME]"},
-        {"[rule.a]\nclient\n", "f:2: expected name = value"},
-        {"[rule.a]\n= x\n", "f:2: expected name = value"},
-        {"[rule.a]\nclient = \x1b\n", "f:2: a control character; remove it"},
-        {"[rule.a]\n[rule.b]\n[rule.a]\n", "f:3: [rule.a] appears twice; it is also at f:1"}};
+    } rows[] = {{"to = a\n[rule.]\n", "f:2: " + name},
+                {"[rule.a b]\n", "f:1: " + name},
+                {"[rule.\xc3\xa4]\n", "f:1: " + name},
+                {"[rule.a]]\n", "f:1: " + name},
+                {"[rule.a", "f:1: expected [name], not [rule.a"},
+                {"[rule.a] # mine\n", "f:1: expected [name], not [rule.a] # mine"},
+                {"[rule]\n", "f:1: unknown section [rule]; expected [rule.NAME]"},
+                {"[Rule.a]\n", "f:1: unknown section [Rule.a]; expected [rule.NAME]"},
+                {"[ rule.a ]\n", "f:1: unknown section [ rule.a ]; expected [rule.NAME]"},
+                {"[rules.a]\n", "f:1: unknown section [rules.a]; expected [rule.NAME]"},
+                {"[rule.a]\nclient\n", "f:2: \"client\": expected name = value"},
+                {"[rule.a]\n= x\n", "f:2: \"= x\": expected name = value"},
+                {"[rule.a]\nclient = \x1b\n", "f:2: a control character; remove it"},
+                {"[rule.a]\n[rule.b]\n[rule.a]\n",
+                 "f:3: [rule.a] appears twice; it is also at f:1; rename one"}};
     for (const auto& row : rows) {
       CPPUNIT_ASSERT_EQUAL(row.error, error_of(row.text));
     }
+  }
+
+  void aWrongKeyIsNamedWithItsRemedy() {
+    const struct {
+      const char* text;
+      std::string error;
+    } rows[] = {
+        {"[rule.a]\nclinet = x\n", "f:2: [rule.a]: unknown key clinet; did you mean client?"},
+        {"[rule.a]\nheder X-A = x\n",
+         "f:2: [rule.a]: unknown key heder X-A; did you mean header NAME?"},
+        {"[rule.a]\nclient x = x\n", "f:2: [rule.a]: unknown key client x; did you mean client?"},
+        {"[rule.a]\nsomething = x\n",
+         "f:2: [rule.a]: unknown key something; expected client, header NAME, quota or to"},
+        {"[rule.a]\ntag.keys = x\n",
+         "f:2: tag.keys: not allowed in a section [rule.NAME]; move it above the sections"},
+        {"[rule.a]\naway = x\n",
+         "f:2: away: not allowed in a section [rule.NAME]; move it into [other.NAME]"},
+        {"[other.a]\nheader X-A = x\n",
+         "f:2: header X-A: not allowed in a section [other.NAME]; move it into [rule.NAME]"},
+        {"quota = x\n", "f:1: quota: allowed in a section [rule.NAME] only"},
+        {"quotas = x\n",
+         "f:1: unknown option quotas; did you mean quota in a section [rule.NAME]?"},
+    };
+    for (const auto& row : rows) {
+      CPPUNIT_ASSERT_EQUAL(row.error, error_of(row.text, {kRules, kOthers}));
+    }
+  }
+
+  void placesNameTheLineOrTheOption() {
+    OptionReader options = make_options();
+    options.take_text("to = a\ntag.keys = b\n[rule.a]\nto = c\n", "f");
+    CPPUNIT_ASSERT_EQUAL(std::string("f:1: to"), options.places().of("to"));
+    const OptionPlaces places = options.places(options.free_sections().at(0));
+    CPPUNIT_ASSERT_EQUAL(std::string("f:4: to"), places.of("to"));
+    CPPUNIT_ASSERT_EQUAL(std::string("f:2: tag.keys"), places.of("tag.keys"));
+    CPPUNIT_ASSERT(places.given("to") && !places.given("from"));
+    CPPUNIT_ASSERT_EQUAL(std::string("--from"), places.of("from"));
+    options.take_arguments({"--to=d"});
+    CPPUNIT_ASSERT_EQUAL(std::string("--to"),
+                         options.places(options.free_sections().at(0)).of("to"));
   }
 };
 

@@ -58,7 +58,7 @@ OptionReader make_options() {
     g_read["verbose"] = lmtpq::parse_switch(text) ? "on" : "off";
   };
   table[5].place = lmtpq::OptionPlace::kArgumentsOnly;
-  return OptionReader(std::move(table));
+  return OptionReader(std::move(table), {}, {"program --help", "program.conf(5)"});
 }
 
 template <typename Action>
@@ -206,19 +206,19 @@ class OptionReaderTest : public ScratchFileFixture {
          "unknown option --conect-timeout; did you mean --connect-timeout?"},
         {{"--conect-timeout=5"},
          "unknown option --conect-timeout; did you mean --connect-timeout?"},
-        {{"--nothing-like-it"}, "unknown option --nothing-like-it"},
-        {{"-Z"}, "unknown option -Z"},
-        {{"-Zvalue"}, "unknown option -Z"},
+        {{"--nothing-like-it"}, "unknown option --nothing-like-it; see program --help"},
+        {{"-Z"}, "unknown option -Z; see program --help"},
+        {{"-Zvalue"}, "unknown option -Z; see program --help"},
         {{"--connect-timeout", "5x"},
          "--connect-timeout: \"5x\": expected a time such as 30s, 5m or 1h, 5200w at most"},
         {{"--verbose=perhaps"}, "--verbose: \"perhaps\": expected yes or no"},
-        {{"--to"}, "--to: a value is missing"},
-        {{"-d"}, "--to: a value is missing"},
-        {{"-d", "-Q"}, "--to: a value is missing"},
-        {{"--=x"}, "unknown option --=x"},
-        {{"---"}, "unknown option ---"},
+        {{"--to"}, "--to: a value is missing; see program --help"},
+        {{"-d"}, "--to: a value is missing; see program --help"},
+        {{"-d", "-Q"}, "--to: a value is missing; see program --help"},
+        {{"--=x"}, "unknown option --=x; see program --help"},
+        {{"---"}, "unknown option ---; see program --help"},
         {{"--conect-timeout="}, "unknown option --conect-timeout; did you mean --connect-timeout?"},
-        {{"--\xff\t="}, "unknown option --\\xff\\t"}};
+        {{"--\xff\t="}, "unknown option --\\xff\\t; see program --help"}};
     for (const auto& row : cases) {
       CPPUNIT_ASSERT_EQUAL(std::string(row.error), argument_error(row.arguments));
     }
@@ -296,10 +296,14 @@ class OptionReaderTest : public ScratchFileFixture {
                  {"to = a\nconnect-timeout = 5x\n",
                   "lmtpq.conf:2: connect-timeout: \"5x\": expected a time "
                   "such as 30s, 5m or 1h, 5200w at most"},
-                 {"to\n", "lmtpq.conf:1: expected name = value"},
+                 {"to\n", "lmtpq.conf:1: \"to\": expected name = value"},
+                 {"to a\n", "lmtpq.conf:1: \"to a\": expected name = value"},
+                 {"to a = b\n", "lmtpq.conf:1: \"to a = b\": expected name = value"},
+                 {"store user:secret\n", "lmtpq.conf:1: expected name = value"},
+                 {"id c2VjcmV0==\n", "lmtpq.conf:1: expected name = value"},
                  {"= a\n", "lmtpq.conf:1: expected name = value"},
                  {"config = x\n", "lmtpq.conf:1: config: allowed on the command line only"},
-                 {"confi = x\n", "lmtpq.conf:1: unknown option confi"},
+                 {"confi = x\n", "lmtpq.conf:1: unknown option confi; see program.conf(5)"},
                  {"to = a # b\n", "lmtpq.conf:1: to: put the comment on a separate line"},
                  {"to = a #\n", "lmtpq.conf:1: to: put the comment on a separate line"},
                  {"[rules]\nto = a\n", "lmtpq.conf:1: unknown section [rules]"},
@@ -319,15 +323,16 @@ class OptionReaderTest : public ScratchFileFixture {
     options.take_text("to = a\n[tag]\nkeys = /k#1\n", "f");
     options.apply();
     CPPUNIT_ASSERT_EQUAL(std::string("/k#1"), g_read.at("tag.keys"));
-    CPPUNIT_ASSERT_EQUAL(std::string("lmtpq.conf:2: unknown option tag.to"),
+    CPPUNIT_ASSERT_EQUAL(std::string("lmtpq.conf:2: unknown option tag.to; see program.conf(5)"),
                          text_error("[tag]\nto = a\n"));
   }
 
   void missingFileIsAnErrorOnlyWhereItMustExist() {
     OptionReader options = make_options();
     options.take_file(file_, false);
-    CPPUNIT_ASSERT_EQUAL(file_ + ": No such file or directory",
-                         error_of([&] { options.take_file(file_, true); }));
+    CPPUNIT_ASSERT_EQUAL(
+        file_ + ": No such file or directory; create it, or name another by --config",
+        error_of([&] { options.take_file(file_, true); }));
     std::ofstream(file_) << "to = a\ninvalid\n";
     CPPUNIT_ASSERT_EQUAL(file_ + ":2: expected name = value",
                          error_of([&] { options.take_file(file_, false); }));
@@ -357,14 +362,17 @@ class OptionReaderTest : public ScratchFileFixture {
     if (root) {
       CPPUNIT_ASSERT_EQUAL(0, seteuid(0));
     }
-    CPPUNIT_ASSERT_EQUAL(file_ + ": Permission denied", error);
+    CPPUNIT_ASSERT_MESSAGE(error, error.starts_with(file_ + ": Permission denied as user "));
+    CPPUNIT_ASSERT_MESSAGE(error, error.ends_with("; chmod 644 it, or chmod 755 its folder"));
   }
 
   void everyErrorIsOneLine() {
-    CPPUNIT_ASSERT_EQUAL(std::string("unknown option --a\\nb"), argument_error({"--a\nb"}));
+    CPPUNIT_ASSERT_EQUAL(std::string("unknown option --a\\nb; see program --help"),
+                         argument_error({"--a\nb"}));
     CPPUNIT_ASSERT_EQUAL(std::string("--verbose: \"\\x1b\\n\": expected yes or no"),
                          argument_error({"--verbose=\x1b\n"}));
-    CPPUNIT_ASSERT_EQUAL(std::string("lmtpq.conf:1: unknown option \\xff"), text_error("\xff = 1"));
+    CPPUNIT_ASSERT_EQUAL(std::string("lmtpq.conf:1: unknown option \\xff; see program.conf(5)"),
+                         text_error("\xff = 1"));
   }
 
   void helpShowsEveryOptionWithin80Columns() {

@@ -195,7 +195,9 @@ class KeyFileTest : public ScratchFileFixture {
   }
 
   void aFileThatCannotBeOpenedIsReportedWithTheReason() {
-    CPPUNIT_ASSERT_EQUAL(folder_ + "/none: No such file or directory",
+    CPPUNIT_ASSERT_EQUAL(folder_ +
+                             "/none: No such file or directory; create it (mode 600), or correct "
+                             "the name",
                          complaint(folder_ + "/none"));
     CPPUNIT_ASSERT_EQUAL(file_ + "/x: Not a directory", complaint(file_ + "/x"));
     CPPUNIT_ASSERT(!complaint("").empty());

@@ -118,7 +118,7 @@ class DirectoryRoutesTest : public CppUnit::TestFixture {
                                {"(m=@x)", {{"never"}}}};
     same(no_route + "two entries of the directory name different stores", world.find("1@x"));
     CPPUNIT_ASSERT(world.find("2@x").starts_with(
-        no_route + "in the directory: destination \"/run/l\": did you mean unix:/run/l?"));
+        no_route + "in the directory: \"/run/l\": did you mean unix:/run/l?"));
     same(no_route + "a value in the directory is longer than 1024 bytes", world.find("3@x"));
     same(no_route + "the directory names more than 16 stores for one recipient", world.find("4@x"));
     same(no_route + "two entries of the directory name different stores", world.find("5@x"));

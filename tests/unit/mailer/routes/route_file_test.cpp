@@ -149,9 +149,8 @@ class RouteFileTest : public CppUnit::TestFixture {
       std::string words;
     } rows[] = {
         {"u@x s\nv@x\n", "routes:2: no DEST after \"v@x\"; expected `PATTERN DEST"},
-        {"\n\nu@x a:b:c",
-         "routes:3: destination \"a:b:c\": an IPv6 address must be in [ ]; expected"},
-        {"u@x a, /run/s", "routes:1: destination \"/run/s\": did you mean unix:/run/s?"},
+        {"\n\nu@x a:b:c", "routes:3: \"a:b:c\": an IPv6 address must be in [ ]; expected"},
+        {"u@x a, /run/s", "routes:1: \"/run/s\": did you mean unix:/run/s?"},
         {"u@x ,", "routes:1: expected `PATTERN DEST"},
         {"<u@x> s", "routes:1: \"<u@x>\" is not an address; expected user@domain"},
         {"u@x@ s", "routes:1: \"u@x@\" is not an address"},

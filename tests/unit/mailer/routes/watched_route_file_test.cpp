@@ -176,7 +176,8 @@ class WatchedRouteFileTest : public ScratchFileFixture {
   }
 
   void atTheStartABadFileIsAnError() {
-    CPPUNIT_ASSERT_EQUAL(file_ + ": No such file or directory", refusal());
+    CPPUNIT_ASSERT_EQUAL(file_ + ": No such file or directory; create it, or correct the name",
+                         refusal());
     write("u@x\n");
     CPPUNIT_ASSERT(refusal().starts_with(file_ + ":1: no DEST after"));
     write("# nothing yet\n");

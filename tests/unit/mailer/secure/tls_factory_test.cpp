@@ -179,54 +179,68 @@ class TlsFactoryTest : public CppUnit::TestFixture {
       std::string words;
       std::function<void(TlsSettings&)> make;
     };
+    const auto in = [](const std::string& option, const std::string& value) {
+      return "--" + option + ": \"" + value + "\": ";
+    };
     const Mistake rows[] = {
-        {empty + ": ", [&](TlsSettings& s) { s.ca_file = empty; }},
-        {text + ": ", [&](TlsSettings& s) { s.ca_file = text; }},
-        {none + ": cannot read a CA certificate: No such file",
+        {in("tls-ca-file", empty), [&](TlsSettings& s) { s.ca_file = empty; }},
+        {in("tls-ca-file", text), [&](TlsSettings& s) { s.ca_file = text; }},
+        {in("tls-ca-file", none) + "cannot read a CA certificate: No such file",
          [&](TlsSettings& s) { s.ca_file = none; }},
-        {none + ": No such file", [&](TlsSettings& s) { s.ca_path = none; }},
-        {empty + ": not a directory", [&](TlsSettings& s) { s.ca_path = empty; }},
-        {empty + ": cannot read a CRL", [&](TlsSettings& s) { s.crl_file = empty; }},
-        {none + ": cannot read a CRL: No such file", [&](TlsSettings& s) { s.crl_file = none; }},
-        {w.ca + ": cannot read a CRL", [&](TlsSettings& s) { s.crl_file = w.ca; }},
-        {none + ": No such file", [&](TlsSettings& s) { s.certificate_file = none; }},
-        {empty + ": cannot read a certificate",
+        {in("tls-ca-path", none) + "No such file", [&](TlsSettings& s) { s.ca_path = none; }},
+        {in("tls-ca-path", empty) + "not a directory", [&](TlsSettings& s) { s.ca_path = empty; }},
+        {in("tls-crl-file", empty) + "cannot read a CRL",
+         [&](TlsSettings& s) { s.crl_file = empty; }},
+        {in("tls-crl-file", none) + "cannot read a CRL: No such file",
+         [&](TlsSettings& s) { s.crl_file = none; }},
+        {in("tls-crl-file", w.ca) + "cannot read a CRL",
+         [&](TlsSettings& s) { s.crl_file = w.ca; }},
+        {in("tls-cert", none) + "No such file", [&](TlsSettings& s) { s.certificate_file = none; }},
+        {in("tls-cert", empty) + "cannot read a certificate",
          [&](TlsSettings& s) { s.certificate_file = empty; }},
-        {certificate + ": cannot read a private key",
+        {in("tls-cert", certificate) + "cannot read a private key",
          [&](TlsSettings& s) { s.certificate_file = certificate; }},
-        {damaged + ": cannot read a certificate after",
+        {in("tls-cert", damaged) + "cannot read a certificate after",
          [&](TlsSettings& s) { s.certificate_file = damaged; }},
-        {none + ": No such file",
+        {in("tls-key", none) + "No such file",
          [&](TlsSettings& s) {
            s.certificate_file = certificate;
            s.key_file = none;
          }},
-        {"key: the private key does not belong to the certificate in " + certificate,
+        {in("tls-key", "key") + "the private key does not belong to the certificate in " +
+             certificate,
          [&](TlsSettings& s) {
            s.certificate_file = certificate;
            s.key_file = "key";
            s.key = Secret(w.good.key_pem());
          }},
-        {"key: the private key is encrypted",
+        {in("tls-key", "key") + "the private key is encrypted",
          [&](TlsSettings& s) {
            s.certificate_file = certificate;
            s.key_file = "key";
            s.key = Secret(w.client.key_pem("word"));
          }},
-        {"key: cannot read a private key",
+        {in("tls-key", "key") + "cannot read a private key",
          [&](TlsSettings& s) {
            s.certificate_file = certificate;
            s.key_file = "key";
            s.key = Secret("invalid");
          }},
-        {"tls-protocols: ", [](TlsSettings& s) { s.least_version = 12345; }},
-        {"tls-protocols: ", [](TlsSettings& s) { s.most_version = 12345; }},
-        {"tls-protocols: ",
+        {"f:2: tls-ca-file: \"" + none +
+             "\": cannot read a CA certificate: No such file or directory; "
+             "name a readable PEM file",
+         [&](TlsSettings& s) {
+           s.ca_file = none;
+           s.places.add("tls-ca-file", "f:2: tls-ca-file");
+         }},
+        {"--tls-protocols: ", [](TlsSettings& s) { s.least_version = 12345; }},
+        {"--tls-protocols: ", [](TlsSettings& s) { s.most_version = 12345; }},
+        {"--tls-protocols: ",
          [](TlsSettings& s) {
            s.least_version = TLS1_3_VERSION;
            s.most_version = TLS1_2_VERSION;
          }},
-        {"tls-ciphers: \"INVALID\": no cipher match",
+        {in("tls-ciphers", "INVALID") + "no cipher match",
          [](TlsSettings& s) { s.ciphers = "INVALID"; }},
     };
     for (const Mistake& row : rows) {

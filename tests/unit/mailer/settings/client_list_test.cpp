@@ -105,9 +105,10 @@ class ClientListTest : public CppUnit::TestFixture {
         "expected addresses, networks such as 192.0.2.0/24, uid:N, user:NAME or all";
     for (const char* const words : {"localhost", "192.0.2.1/24", "192.0.2", "1234", "ALL", "root",
                                     "fe80::1%lo", "192.0.2.1 everybody", "all:", "-"}) {
-      CPPUNIT_ASSERT_EQUAL_MESSAGE(words, expected, error_of(words));
+      CPPUNIT_ASSERT_MESSAGE(words, error_of(words).ends_with(expected));
     }
-    CPPUNIT_ASSERT_EQUAL(std::string("unknown user no-such-user"), error_of("user:no-such-user"));
+    CPPUNIT_ASSERT_EQUAL(std::string("no such user on this system; create it, or correct the name"),
+                         error_of("user:no-such-user"));
     for (const char* const words : {"uid:", "uid:-1", "uid:x", "uid:1x", "uid:0x10", "user:"}) {
       CPPUNIT_ASSERT_MESSAGE(words, error_of(words) != "no error");
     }

@@ -27,7 +27,8 @@ class DestinationTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(readsEveryForm);
   CPPUNIT_TEST(theCanonicalTextReadsAsTheSame);
   CPPUNIT_TEST(anInvalidDestinationIsAnErrorWithTheReason);
-  CPPUNIT_TEST(everyErrorQuotesTheTextAndNamesTheForms);
+  CPPUNIT_TEST(everyErrorNamesTheFormsOrTheOneMeant);
+  CPPUNIT_TEST(ofSeveralTheWrongOneIsNamed);
   CPPUNIT_TEST(everyErrorIsOneLine);
   CPPUNIT_TEST(bracketsHoldAnAddressOrAName);
   CPPUNIT_TEST(aSocketPathThatIsTooLongIsAnError);
@@ -137,12 +138,21 @@ class DestinationTest : public CppUnit::TestFixture {
     }
   }
 
-  void everyErrorQuotesTheTextAndNamesTheForms() {
-    for (const char* text : {"", "inet:", "store:0", "unix:x", "inet:[::1", "/x", "a:b:c", "a:+"}) {
+  void everyErrorNamesTheFormsOrTheOneMeant() {
+    for (const char* text : {"", "inet:", "store:0", "unix:x", "inet:[::1", "a:b:c", "a:+"}) {
       const std::string said = complaint(text);
-      CPPUNIT_ASSERT_MESSAGE(said, said.starts_with("destination \"" + std::string(text) + "\": "));
       CPPUNIT_ASSERT_MESSAGE(
-          said, said.ends_with("expected unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]"));
+          said, said.ends_with("; expected unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]"));
+    }
+    CPPUNIT_ASSERT_EQUAL(std::string("did you mean unix:/x?"), complaint("/x"));
+  }
+
+  void ofSeveralTheWrongOneIsNamed() {
+    try {
+      lmtpq::mailer::parse_destinations("unix:/a, /b");
+      CPPUNIT_FAIL("it was read");
+    } catch (const ConfigError& error) {
+      CPPUNIT_ASSERT_EQUAL(std::string("\"/b\": did you mean unix:/b?"), std::string(error.what()));
     }
   }
 

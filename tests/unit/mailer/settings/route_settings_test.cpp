@@ -24,7 +24,7 @@ class RouteSettingsTest : public ScratchFileFixture {
     OptionReader options(route_option_table(made));
     options.take_arguments(arguments);
     options.apply();
-    check(made);
+    check(made, options.places());
     return made;
   }
   static std::string mistake(const std::vector<std::string>& arguments) {
@@ -80,13 +80,13 @@ class RouteSettingsTest : public ScratchFileFixture {
         {{"--route-ldap-attribute="}, "--route-ldap-attribute: expected the name"},
         {{"--route-ldap-timeout=0s"}, "--route-ldap-timeout: expected more than 0s"},
         {{"--route-ldap-tls=may"}, "--route-ldap-tls: expected one of none, starttls"},
-        {{"--route-ldap-base=dc=x"}, "--route-ldap-base and --route-ldap-bind-dn need"},
+        {{"--route-ldap-base=dc=x"}, "--route-ldap-base: needs a directory; set route-ldap"},
         {{"--route-ldap=ldap://a", "--route-ldap-bind-dn=cn=x"},
-         "--route-ldap-bind-dn needs --route-ldap-password-file"},
+         "--route-ldap-bind-dn: needs a password; set route-ldap-password-file"},
         {{"--route-ldap=ldap://a", "--route-ldap-password-file=/x"},
-         "--route-ldap-password-file needs --route-ldap-bind-dn"},
+         "--route-ldap-password-file: needs an entry to log in as; set route-ldap-bind-dn"},
         {{"--route-ldap=ldap://a ldaps://b", "--route-ldap-tls=starttls"},
-         "--route-ldap-tls=starttls needs ldap:// URIs; ldaps:// has TLS without it"},
+         "--route-ldap-tls: needs ldap:// URIs; remove it, as ldaps:// has TLS without it"},
     };
     for (const auto& row : rows) {
       const std::string words = mistake(row.arguments);

@@ -14,8 +14,7 @@ class ServeSettingsTest : public CppUnit::TestFixture {
   void anAddressAndAPortIsWanted() {
     const auto takes = [](const std::string& value) {
       Settings settings;
-      OptionReader options(option_table(Command::kServe, settings),
-                           {kDestinationPrefix, kListenerPrefix});
+      OptionReader options = option_reader(Command::kServe, settings);
       options.take_arguments({"--metrics=" + value});
       try {
         options.apply();

@@ -16,7 +16,7 @@ namespace {
 
 std::vector<Store> stores_of(const std::string& file, const std::vector<std::string>& arguments) {
   Settings settings;
-  OptionReader options(option_table(Command::kRelay, settings), {kDestinationPrefix});
+  OptionReader options = option_reader(Command::kRelay, settings);
   std::vector<Destination> destinations;
   for (const std::string& operand : options.take_arguments(arguments)) {
     destinations.push_back(parse_destination(operand));
@@ -136,8 +136,8 @@ class StoreSettingsTest : public CppUnit::TestFixture {
     for (const char* twin : {"a", "A.", "inet:x, inet:a"}) {
       const std::string error = error_of("[destination.a]\n" + beside + twin + "\n");
       CPPUNIT_ASSERT_MESSAGE(error, error.starts_with("f:2: inet:"));
-      CPPUNIT_ASSERT_MESSAGE(error,
-                             error.ends_with(" has a section already: [destination.a] (f:1)"));
+      CPPUNIT_ASSERT_MESSAGE(
+          error, error.ends_with(" has a section already: [destination.a] (f:1); remove one"));
     }
     CPPUNIT_ASSERT(error_of("[destination.a]\ndestination = a:24\n" + beside + "a:024\n")
                        .starts_with("f:3: inet:a:24 has"));
@@ -177,20 +177,26 @@ class StoreSettingsTest : public CppUnit::TestFixture {
     } rows[] = {
         {"[destination.z]\ntls = verfy\n",
          "f:2: tls: \"verfy\": expected one of none, may, encrypt, verify, fingerprint"},
-        {"[destination.z]\ntls-nam = x\n", "f:2: unknown option tls-nam; did you mean tls-name?"},
+        {"[destination.z]\ntls-nam = x\n",
+         "f:2: [destination.z]: unknown key tls-nam; did you mean tls-name?"},
+        {"[destination.z]\nsomething-else = x\n",
+         "f:2: [destination.z]: unknown key something-else; see lmtpq.conf(5)"},
         {"[destination.z]\nline-limit = 80\n",
-         "f:2: line-limit: not allowed in a section [destination.NAME]"},
+         "f:2: line-limit: not allowed in a section [destination.NAME]; move it above the "
+         "sections, "
+         "or into [listener.NAME]"},
         {"[destination.z]\ndestination = unix:s\n",
-         "f:2: destination \"unix:s\": the path of a socket must begin with /; expected "
+         "f:2: destination: \"unix:s\": the path of a socket must begin with /; expected "
          "unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]"},
         {"[destination.z]\ndestination =\n",
-         "f:2: destination: expected DEST, or several with commas"},
+         "f:2: destination: \"\": expected DEST, or several with commas"},
         {"[destination.a]\n[destination.a]\n",
-         "f:2: [destination.a] appears twice; it is also at f:1"},
+         "f:2: [destination.a] appears twice; it is also at f:1; rename one"},
         {"[destination.]\n", "f:1: expected [destination.NAME] of letters, digits and . _ -"},
         {"tls-ca-file = ca.pem\n",
          "f:1: tls-ca-file: \"ca.pem\": expected a path that begins with /"},
-        {"[stores]\n", "f:1: unknown section [stores]; expected [destination.NAME]"},
+        {"[stores]\n",
+         "f:1: unknown section [stores]; expected [destination.NAME] or [listener.NAME]"},
     };
     for (const auto& row : rows) {
       CPPUNIT_ASSERT_EQUAL(std::string(row.error), error_of(row.file));
@@ -240,20 +246,26 @@ class StoreSettingsTest : public CppUnit::TestFixture {
 
   void contradictingOptionsAreAnError() {
     CPPUNIT_ASSERT_EQUAL(
-        std::string("inet:a: --tls=fingerprint needs --tls-fingerprint; lmtpq probe prints it"),
+        std::string("--tls: \"fingerprint\": inet:a has no tls-fingerprint; lmtpq probe prints it"),
         error_of("", {"--tls=fingerprint", "inet:a"}));
-    CPPUNIT_ASSERT_EQUAL(std::string("unix:/s: --tls=verify over a unix socket needs --tls-name"),
-                         error_of("", {"--tls=verify", "unix:/s"}));
+    CPPUNIT_ASSERT_EQUAL(
+        std::string("--tls: \"verify\": unix:/s has no host name to verify; set tls-name"),
+        error_of("", {"--tls=verify", "unix:/s"}));
+    CPPUNIT_ASSERT_EQUAL(
+        std::string("f:3: tls: \"verify\": unix:/s has no host name to verify; set tls-name"),
+        error_of("[destination.a]\ndestination = unix:/s\ntls = verify\n", {"unix:/s"}));
     CPPUNIT_ASSERT_EQUAL(std::string("no error"),
                          error_of("", {"--tls=verify", "--tls-name=a", "unix:/s"}));
     CPPUNIT_ASSERT_EQUAL(
-        std::string("inet:a: --tls-fingerprint is used with --tls=fingerprint only"),
+        std::string(
+            "--tls-fingerprint: not used by inet:a with tls = verify; set tls = fingerprint"),
         error_of("", {"--tls=verify", "--tls-fingerprint=" + std::string(64, 'a'), "inet:a"}));
     CPPUNIT_ASSERT(error_of("", {"--auth-user=mx:secret", "inet:a"}).find("secret") ==
                    std::string::npos);
     CPPUNIT_ASSERT(error_of("", {"--auth-user=mx:secret", "inet:a"}).find("without a colon") !=
                    std::string::npos);
-    CPPUNIT_ASSERT_EQUAL(std::string("inet:a: --tls-key needs --tls-cert"),
+    CPPUNIT_ASSERT_EQUAL(std::string("--tls-key: \"/k\": inet:a has no tls-cert; set it to the "
+                                     "certificate of this key"),
                          error_of("", {"--tls-key=/k", "inet:a"}));
   }
 

@@ -57,7 +57,7 @@ struct Connected {
 struct World {
   World(const std::vector<std::string>& arguments, std::vector<Play> plays)
       : dialer(std::move(plays)), log("test", "/dev/null", LogLevel::kInfo) {
-    OptionReader options(option_table(Command::kRelay, settings), {kDestinationPrefix});
+    OptionReader options = option_reader(Command::kRelay, settings);
     std::vector<Destination> destinations;
     for (const std::string& operand : options.take_arguments(arguments)) {
       destinations.push_back(parse_destination(operand));

@@ -106,7 +106,7 @@ struct World {
                  const std::vector<std::string>& destinations = {"unix:/s"},
                  const std::string& file = {})
       : log("test", "/dev/null", LogLevel::kInfo) {
-    OptionReader options(option_table(Command::kServe, settings), {kDestinationPrefix});
+    OptionReader options = option_reader(Command::kServe, settings);
     options.take_arguments({"--tls=none"});
     options.take_text(file, "f");
     options.apply();

@@ -21,7 +21,7 @@ class RuleParserTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE_END();
 
   static std::vector<Rule> read(const std::string& text) {
-    lmtpq::OptionReader options({}, {"rule."});
+    lmtpq::OptionReader options({}, {{"rule.", lmtpq::milter::rule_keys()}});
     options.take_text(text, "milter.conf");
     return lmtpq::milter::parse_rules(options.free_sections());
   }
@@ -95,47 +95,47 @@ class RuleParserTest : public CppUnit::TestFixture {
     const std::string limit =
         "expected 1 or more per second, minute, hour or day, such as 100/hour";
     const std::string client = "expected addresses, networks such as 192.0.2.0/24, or local";
-    const std::string once = "appears twice in the rule";
+    const std::string once = "appears twice in the rule; keep one of them";
     const struct {
       const char* lines;
       std::string error;
     } cases[] = {
         {"quota = Ignore", "2: [rule.a] quota: \"Ignore\": expected ignore or honour"},
         {"quota =", "2: [rule.a] quota: \"\": expected ignore or honour"},
-        {"quota = ignore\nquota = ignore", "3: [rule.a] quota: \"ignore\": " + once},
+        {"quota = ignore\nquota = ignore", "3: [rule.a] quota: " + once},
         {"limit = many", "2: [rule.a] limit: \"many\": " + limit},
         {"limit =", "2: [rule.a] limit: \"\": " + limit},
-        {"limit = 1/s\nlimit = 2/s", "3: [rule.a] limit: \"2/s\": " + once},
+        {"limit = 1/s\nlimit = 2/s", "3: [rule.a] limit: " + once},
         {"client =", "2: [rule.a] client: \"\": " + client},
-        {"client = 10.0.0.1/8",
-         "2: [rule.a] client: \"10.0.0.1/8\": " + client + ", not \"10.0.0.1/8\""},
-        {"client = 10.0.0.0/8\nclient = local", "3: [rule.a] client: \"local\": " + once},
+        {"client = 10.0.0.1/8", "2: [rule.a] client: \"10.0.0.1/8\": " + client},
+        {"client = local 10.0.0.1/8",
+         "2: [rule.a] client: \"local 10.0.0.1/8\": \"10.0.0.1/8\": " + client},
+        {"client = 10.0.0.0/8\nclient = local", "3: [rule.a] client: " + once},
         {"auth =", "2: [rule.a] auth: \"\": expected names or patterns such as backup-*"},
-        {"auth = a\nauth = b", "3: [rule.a] auth: \"b\": " + once},
+        {"auth = a\nauth = b", "3: [rule.a] auth: " + once},
         {"tls-subject =",
          "2: [rule.a] tls-subject: \"\": expected one pattern such as */CN=notice.example.org"},
-        {"tls-subject = a\ntls-subject = b", "3: [rule.a] tls-subject: \"b\": " + once},
+        {"tls-subject = a\ntls-subject = b", "3: [rule.a] tls-subject: " + once},
         {"from =",
          "2: [rule.a] from: \"\": expected addresses, patterns such as *@example.org, or <>"},
-        {"from = a\nfrom = b", "3: [rule.a] from: \"b\": " + once},
+        {"from = a\nfrom = b", "3: [rule.a] from: " + once},
         {"rcpt = <>",
          "2: [rule.a] rcpt: \"<>\": expected addresses or patterns such as *@example.org"},
-        {"rcpt = a\nrcpt = b", "3: [rule.a] rcpt: \"b\": " + once},
+        {"rcpt = a\nrcpt = b", "3: [rule.a] rcpt: " + once},
         {"header X-A =", "2: [rule.a] header X-A: \"\": expected one pattern such as yes*"},
         {"header = yes",
          "2: [rule.a] header: \"yes\": expected header NAME, one field's name without a colon"},
         {"header X-A: = yes",
          "2: [rule.a] header X-A:: \"yes\": expected header NAME, one field's name without a "
          "colon"},
-        {"header X-A = a\nheader x-a = b", "3: [rule.a] header x-a: \"b\": " + once},
+        {"header X-A = a\nheader x-a = b", "3: [rule.a] header x-a: " + once},
         {"max-size = big",
          "2: [rule.a] max-size: \"big\": expected a size such as 4096, 64k or 30M"},
-        {"max-size = 1\nmax-size = 1", "3: [rule.a] max-size: \"1\": " + once},
+        {"max-size = 1\nmax-size = 1", "3: [rule.a] max-size: " + once},
         {"sender = \"a\"",
-         "2: [rule.a] sender: \"\\\"a\\\"\": unknown key: expected client, auth, tls-subject, "
-         "from, rcpt, header NAME, max-size, limit or quota; other options belong above the "
-         "first "
-         "[rule.NAME]"},
+         "2: [rule.a]: unknown key sender; expected client, auth, tls-subject, from, rcpt, header "
+         "NAME, max-size, limit or quota"},
+        {"clinet = local", "2: [rule.a]: unknown key clinet; did you mean client?"},
         {"", "1: [rule.a] has no quota; add quota = ignore or quota = honour"},
         {"from = *\nlimit = 1/s", "1: [rule.a] has no quota; add quota = ignore or quota = honour"},
         {"from = *\nlimit = 1/s\nquota = honour",

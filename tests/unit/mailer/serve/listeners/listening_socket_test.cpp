@@ -33,6 +33,7 @@ class ListeningSocketTest : public ScratchFileFixture {
   CPPUNIT_TEST(aFileThatIsNoSocketIsNotReplaced);
   CPPUNIT_TEST(aFailedSetupLeavesNoFile);
   CPPUNIT_TEST(anUnusableAddressIsReported);
+  CPPUNIT_TEST(anAddressOfAnotherHostIsReportedWithTheRemedy);
   CPPUNIT_TEST(aTcpSocketReportsItsClient);
   CPPUNIT_TEST(aPortInUseIsReported);
   CPPUNIT_TEST(aPassedSocketsFileIsNotRemoved);
@@ -133,8 +134,7 @@ class ListeningSocketTest : public ScratchFileFixture {
       ListenerOptions settings;
       settings.owner = owner;
       const std::string error = error_of("unix:" + file_, settings);
-      CPPUNIT_ASSERT_MESSAGE(error,
-                             error.starts_with("listener unix:FILE: listen-owner: there is no "));
+      CPPUNIT_ASSERT_MESSAGE(error, error.starts_with("listener unix:FILE: listen-owner: no "));
       CPPUNIT_ASSERT_MESSAGE(owner, !exists());
     }
   }
@@ -144,6 +144,11 @@ class ListeningSocketTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_MESSAGE(
         error, error.starts_with("listener unix:FILE/below: bind: No such file or directory; its "
                                  "directory must exist"));
+  }
+
+  void anAddressOfAnotherHostIsReportedWithTheRemedy() {
+    const std::string error = error_of("inet:192.0.2.1:2424");
+    CPPUNIT_ASSERT_MESSAGE(error, error.ends_with("; name an address of this host"));
   }
 
   void aTcpSocketReportsItsClient() {
@@ -165,7 +170,9 @@ class ListeningSocketTest : public ScratchFileFixture {
     const Descriptor taken = bound_inet(port);
     CPPUNIT_ASSERT_EQUAL(0, listen(taken.number(), 1));
     const std::string address = "inet:127.0.0.1:" + std::to_string(port);
-    CPPUNIT_ASSERT_EQUAL("listener " + address + ": bind: Address already in use",
+    CPPUNIT_ASSERT_EQUAL("listener " + address +
+                             ": bind: Address already in use; stop the program that listens "
+                             "there, or choose another port",
                          error_of(address));
   }
 
