@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <exception>
+#include <optional>
 
 #include "common/descriptor.h"
 #include "common/log.h"
@@ -73,8 +74,8 @@ void run_daemon(const std::vector<std::string>& arguments, const LoadedConfigura
   block_signals();
   const OptionPlaces& places = settings.places;
   PidFile pid_file = at_place(places.of("pid-file"), [&] { return PidFile(settings.pid_file); });
-  const OpenSocket open =
-      at_place(places.of("socket"), [&] { return OpenSocket(settings.socket); });
+  std::optional<OpenSocket> open;
+  at_place(places.of("socket"), [&] { open.emplace(settings.socket); });
   at_place(places.of("socket"), [&] { hand_over(socket, settings.user); });
   at_place(places.of("user"), [&] { drop_privileges(settings.user); });
   forbid_core_dumps();  // even without keys now: a reload may bring some

@@ -101,7 +101,7 @@ std::pair<std::string, std::string> read_line(std::string_view line, const std::
 }
 
 std::string unreadable(const std::string& path, int error) {
-  const std::string text = path + ": " + strerror(error);
+  std::string text = path + ": " + strerror(error);
   if (error == ENOENT) {
     return text + "; create it, or name another by --config";
   }
