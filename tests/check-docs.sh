@@ -221,7 +221,7 @@ done <"$scratch/paths")"
 # The samples of README.md: the suites of make test, and what make demo prints between the log lines.
 verdict "README.md has the suites of make test, in their order" "$(
   grep -hvE '^(#|jobs:|$)' tests/check.suites tests/e2e.suites | sed 's/:.*//' >"$scratch/suites"
-  sed -n '/^    \$ make test$/,/^$/s/^    \(.*[^ 0-9]\) *[0-9]* passed  *[0-9]* failed  *[0-9.]* s$/\1/p' README.md |
+  sed -n '/^    \$ make test$/,/^$/s/^    \(.*[^ 0-9]\) *[0-9]* passed  *[0-9]* failed  *[0-9.]* s\( [0-9]* skipped\)*$/\1/p' README.md |
     diff "$scratch/suites" -)"
 sed -n '/^    \$ make demo$/,/^`/s/^    \([^ $]\)/\1/p' README.md |
   sed 's/^[0-9]\. //; s/ \.\.\..*//; s/, in [0-9.]* s\. \| hands its mail to /\n/; s/\.$//; s/: client = .*//' >"$scratch/sentences"
