@@ -73,14 +73,16 @@ bool has_trailing_comment(std::string_view value) {
 }
 
 // The text of a line that is no setting may be a secret, if a file of passwords or keys was named
-// by mistake: it is shown only where it begins with the name of an option.
-[[noreturn]] void refuse_line(std::string_view line, bool known, const std::string& place) {
-  throw ConfigError(place + (known ? '"' + escaped(line) + "\": " : "") + "expected name = value");
+// or pasted by mistake: no more of it is shown than the name of an option. `known`: that name, or
+// empty.
+[[noreturn]] void refuse_line(std::string_view known, const std::string& place) {
+  throw ConfigError(place + (known.empty() ? "" : std::string(known) + ": ") +
+                    "expected name = value");
 }
 
 // The name and value of a line, as Boost reads it in its section.
 std::pair<std::string, std::string> read_line(std::string_view line, const std::string& section,
-                                              bool known, const std::string& place) {
+                                              std::string_view known, const std::string& place) {
   std::string masked = section + '\n' + std::string(line) + '\n';
   std::replace(masked.begin(), masked.end(), '#', kHash);
   std::istringstream in(masked);
@@ -88,10 +90,10 @@ std::pair<std::string, std::string> read_line(std::string_view line, const std::
   try {
     parsed = options::parse_config_file(in, options::options_description(), true);
   } catch (const options::error&) {
-    refuse_line(line, known, place);
+    refuse_line(known, place);
   }
   if (parsed.options.size() != 1 || parsed.options[0].string_key.empty()) {
-    refuse_line(line, known, place);
+    refuse_line(known, place);
   }
   std::string name = parsed.options[0].string_key;
   std::string value = parsed.options[0].value.at(0);
@@ -195,10 +197,17 @@ void OptionReader::take_line(std::string_view line, std::string& section,
   }
   const bool free = kind_of(section) != nullptr;
   const std::string_view word = line.substr(0, line.find_first_of(" \t="));
-  const bool known = free || find_option(table_, word) != nullptr;
+  const std::string_view known = is_name(word) ? word : std::string_view();
   auto [name, value] = read_line(line, free ? "" : section, known, place);
-  if (!free && name.find_first_of(" \t") != std::string::npos) {
-    refuse_line(line, known, place);
+  if (name.find_first_of(" \t") != std::string::npos && !is_name(name)) {
+    std::string dashed = name;
+    std::replace(dashed.begin(), dashed.end(), ' ', '-');
+    if (is_name(dashed)) {
+      throw ConfigError(place + "unknown option " + name + "; did you mean " + dashed + "?");
+    }
+    if (!free) {
+      refuse_line(known, place);
+    }
   }
   if (has_trailing_comment(value)) {
     throw ConfigError(place + escaped(name) + ": put the comment on a separate line");

@@ -86,6 +86,18 @@ Names in_file(const std::vector<Option>& table) {
 
 std::string did_you_mean(const std::string& name) { return "; did you mean " + name + "?"; }
 
+// An unknown name may be a secret, if a file of keys was named by mistake: it is shown only if it
+// looks like the name of an option.
+std::string shown(std::string_view name, const std::string& meant) {
+  if (!meant.empty()) {
+    const std::string_view word = first_word(name);
+    return " " + escaped(word) + (word.size() < name.size() ? " ..." : "");
+  }
+  const bool plain =
+      name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-.") == std::string_view::npos;
+  return plain ? " " + escaped(name) : "";
+}
+
 std::string listed(const Names& names) {
   std::string text;
   for (std::size_t i = 0; i < names.size(); ++i) {
@@ -123,6 +135,10 @@ std::string OptionReader::unknown_argument(const std::string& written) const {
   return "unknown option " + shown + (meant.empty() ? see_help() : did_you_mean("--" + meant));
 }
 
+bool OptionReader::is_name(std::string_view word) const {
+  return find_option(table_, word) != nullptr || !homes_of(kinds_, word).empty();
+}
+
 void OptionReader::check_name(const std::string& name, const std::string& place) const {
   const std::string homes = homes_of(kinds_, name);
   const Option* const option = find_option(table_, name);
@@ -144,7 +160,7 @@ void OptionReader::check_name(const std::string& name, const std::string& place)
   const std::string meant = nearest(names, name);
   const bool in_section = !meant.empty() && find_option(table_, meant) == nullptr;
   throw ConfigError(
-      place + "unknown option " + escaped(name) +
+      place + "unknown option" + shown(name, meant) +
       (meant.empty()
            ? see_file()
            : did_you_mean(meant + (in_section ? " in a section " + homes_of(kinds_, meant) : ""))));
@@ -169,7 +185,8 @@ void OptionReader::check_key(const std::string& key, const FreeSection& section,
                       (homes.empty() ? "" : "into " + homes));
   }
   const std::string meant = nearest(kind.keys, key);
-  throw ConfigError(place + '[' + section.prefix + section.name + "]: unknown key " + escaped(key) +
+  throw ConfigError(place + '[' + section.prefix + section.name + "]: unknown key" +
+                    shown(key, meant) +
                     (!meant.empty()                   ? did_you_mean(meant)
                      : kind.keys.size() <= kMaxListed ? "; expected " + listed(kind.keys)
                                                       : see_file()));

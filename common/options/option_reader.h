@@ -138,6 +138,8 @@ class OptionReader {
   void take_section(const std::string& section, const std::string& place);
   void take_free_section(const std::string& section, const std::string& prefix,
                          const std::string& place);
+  // Whether an option, or a key of any kind of section, has this name.
+  bool is_name(std::string_view word) const;
   void check_name(const std::string& name, const std::string& place) const;
   void check_key(const std::string& key, const FreeSection& section,
                  const std::string& place) const;

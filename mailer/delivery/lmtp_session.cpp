@@ -12,7 +12,8 @@ namespace {
 constexpr std::size_t kMaxOutput = 16 * 1024;
 constexpr std::size_t kPiece = 4 * 1024;
 
-// How long a client that got a reply to LHLO or RSET may take to send MAIL although we stop.
+// How long a client that got a reply to LHLO or RSET may take to send MAIL after we were told to
+// stop.
 constexpr std::chrono::seconds kNextMail{3};
 
 }  // namespace
@@ -133,8 +134,8 @@ bool LmtpSession::wait_for_input() {
       return false;
     }
     Deadline wake = agent_.has_idle() ? std::min(hold, deadline) : deadline;
-    if (stopping_() && idle()) {
-      wake = std::min(wake, answered_ + kNextMail);
+    if (told_ && idle()) {
+      wake = std::min(wake, *told_ + kNextMail);
     }
     switch (client_.exchange(nothing, input_, wake)) {
       case IoStatus::kProgress:
@@ -153,6 +154,10 @@ bool LmtpSession::wait_for_input() {
         ended(client_.failure());
         return false;
       case IoStatus::kClosed:
+        // Our side may have been cut: the client still reads the 421.
+        if (told_ && idle()) {
+          end_ = End::kToldToStop;
+        }
         ended(client_.failure());
         return false;
     }
@@ -166,7 +171,10 @@ bool LmtpSession::told_to_stop() {
     return false;
   }
   server_.drain();
-  if (!idle() || (server_.awaits_mail() && Clock::now() < answered_ + kNextMail)) {
+  if (!told_) {
+    told_ = Clock::now();
+  }
+  if (!idle() || (server_.awaits_mail() && Clock::now() < *told_ + kNextMail)) {
     return false;
   }
   end_ = End::kToldToStop;

@@ -74,9 +74,10 @@ class LmtpSession {
   // The message whose outcomes were the last thing written, until the client sends more.
   std::optional<MessageIds> last_reply_;
   std::optional<MailData> data_;
-  Clock::time_point begun_;     // of the current message
-  std::uint64_t read_ = 0;      // bytes of the current message
-  Clock::time_point answered_;  // our latest reply
+  Clock::time_point begun_;                // of the current message
+  std::uint64_t read_ = 0;                 // bytes of the current message
+  Clock::time_point answered_;             // our latest reply
+  std::optional<Clock::time_point> told_;  // when we saw that we are to stop
   End end_ = End::kByClient;
 };
 

@@ -1,5 +1,6 @@
 """SIGTERM and its like, notifications to systemd, and possible duplicates at a client's end."""
 
+import contextlib
 import os
 import re
 import signal
@@ -65,6 +66,29 @@ def test_a_client_that_has_begun_its_next_message_may_send_it_to_a_daemon_that_s
     assert client.line().startswith(b'421 4.3.2 ')
   assert daemon.process.wait() == 0, 'status'
   assert daemon.store.boxes() == ['alice'], 'filed once'
+
+
+def test_commands_without_a_message_do_not_hold_up_the_stop(new_daemon):
+  daemon = new_daemon(PATIENT)
+  with daemon.dial() as client:
+    daemon.process.terminate()
+    daemon.wait_for_log('event=draining')
+    client.stage = 'NOOP until the daemon ends the session'
+    with contextlib.suppress(Gone):
+      while True:
+        client.send(b'NOOP\r\n')
+        if client.line().startswith(b'421 4.3.2 '):
+          break
+        time.sleep(0.1)
+    assert daemon.process.wait() == 0, 'status'
+
+
+def test_an_idle_client_that_is_cut_is_answered_421(new_daemon):
+  daemon = new_daemon('drain-timeout = 0\n')
+  with daemon.dial() as client:
+    daemon.process.terminate()
+    assert client.line().startswith(b'421 4.3.2 ')
+    assert daemon.process.wait() == 0, 'status'
 
 
 def test_while_it_drains_new_clients_are_refused_temporarily(daemon):
