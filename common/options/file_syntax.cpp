@@ -11,6 +11,7 @@
 #include <boost/program_options/parsers.hpp>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <sstream>
 #include <utility>
 
@@ -72,17 +73,9 @@ bool has_trailing_comment(std::string_view value) {
   return false;
 }
 
-// The text of a line that is no setting may be a secret, if a file of passwords or keys was named
-// or pasted by mistake: no more of it is shown than the name of an option. `known`: that name, or
-// empty.
-[[noreturn]] void refuse_line(std::string_view known, const std::string& place) {
-  throw ConfigError(place + (known.empty() ? "" : std::string(known) + ": ") +
-                    "expected name = value");
-}
-
-// The name and value of a line, as Boost reads it in its section.
-std::pair<std::string, std::string> read_line(std::string_view line, const std::string& section,
-                                              std::string_view known, const std::string& place) {
+// The name and value of a line, as Boost reads it in its section. Nothing: it is no setting.
+std::optional<std::pair<std::string, std::string>> read_line(std::string_view line,
+                                                             const std::string& section) {
   std::string masked = section + '\n' + std::string(line) + '\n';
   std::replace(masked.begin(), masked.end(), '#', kHash);
   std::istringstream in(masked);
@@ -90,16 +83,16 @@ std::pair<std::string, std::string> read_line(std::string_view line, const std::
   try {
     parsed = options::parse_config_file(in, options::options_description(), true);
   } catch (const options::error&) {
-    refuse_line(known, place);
+    return std::nullopt;
   }
   if (parsed.options.size() != 1 || parsed.options[0].string_key.empty()) {
-    refuse_line(known, place);
+    return std::nullopt;
   }
   std::string name = parsed.options[0].string_key;
   std::string value = parsed.options[0].value.at(0);
   std::replace(name.begin(), name.end(), kHash, '#');
   std::replace(value.begin(), value.end(), kHash, '#');
-  return {std::move(name), std::move(value)};
+  return std::pair(std::move(name), std::move(value));
 }
 
 std::string unreadable(const std::string& path, int error) {
@@ -141,7 +134,7 @@ void OptionReader::take_text(std::string_view text, const std::string& name) {
 // nullptr: the section is not a free one.
 const SectionKind* OptionReader::kind_of(std::string_view section) const {
   for (const SectionKind& kind : kinds_) {
-    if (section.starts_with('[' + kind.prefix)) {
+    if (section.starts_with('[' + kind.prefix())) {
       return &kind;
     }
   }
@@ -154,12 +147,12 @@ void OptionReader::take_section(const std::string& section, const std::string& p
   }
   const std::string prefix = section.substr(1, section.size() - 2) + '.';
   if (const SectionKind* const free = kind_of(section)) {
-    take_free_section(section, free->prefix, place);
+    take_free_section(section, free->prefix(), place);
   } else if (std::none_of(table_.begin(), table_.end(),
                           [&](const Option& o) { return o.name.starts_with(prefix); })) {
     std::string forms;
     for (const SectionKind& kind : kinds_) {
-      forms += (forms.empty() ? "; expected [" : " or [") + kind.prefix + "NAME]";
+      forms += (forms.empty() ? "; expected " : " or ") + kind.form();
     }
     throw ConfigError(place + "unknown section " + escaped(section) + forms);
   }
@@ -181,6 +174,30 @@ void OptionReader::take_free_section(const std::string& section, const std::stri
   free_sections_.push_back({name, place, {}, prefix});
 }
 
+// The text of a line that is no setting may be a secret, if a file of passwords or keys was named
+// or pasted by mistake: no more of it is shown than the name of an option.
+void OptionReader::refuse_line(std::string_view line, const std::string& place) const {
+  const std::string_view word = line.substr(0, line.find_first_of(" \t="));
+  throw ConfigError(place + (is_name(word) ? std::string(word) + ": " : "") +
+                    "expected name = value");
+}
+
+// A name with a blank is no option's; in a free section check_key() has the last word.
+void OptionReader::check_blanks(const std::string& name, std::string_view line, bool free,
+                                const std::string& place) const {
+  if (name.find_first_of(" \t") == std::string::npos || is_name(name)) {
+    return;
+  }
+  std::string dashed = name;
+  std::replace(dashed.begin(), dashed.end(), ' ', '-');
+  if (is_name(dashed)) {
+    throw ConfigError(place + "unknown option " + name + "; did you mean " + dashed + "?");
+  }
+  if (!free) {
+    refuse_line(line, place);
+  }
+}
+
 void OptionReader::take_line(std::string_view line, std::string& section,
                              const std::string& place) {
   if (line.empty() || line[0] == '#' || line[0] == ';') {
@@ -196,19 +213,12 @@ void OptionReader::take_line(std::string_view line, std::string& section,
     return;
   }
   const bool free = kind_of(section) != nullptr;
-  const std::string_view word = line.substr(0, line.find_first_of(" \t="));
-  const std::string_view known = is_name(word) ? word : std::string_view();
-  auto [name, value] = read_line(line, free ? "" : section, known, place);
-  if (name.find_first_of(" \t") != std::string::npos && !is_name(name)) {
-    std::string dashed = name;
-    std::replace(dashed.begin(), dashed.end(), ' ', '-');
-    if (is_name(dashed)) {
-      throw ConfigError(place + "unknown option " + name + "; did you mean " + dashed + "?");
-    }
-    if (!free) {
-      refuse_line(known, place);
-    }
+  auto setting = read_line(line, free ? "" : section);
+  if (!setting) {
+    refuse_line(line, place);
   }
+  auto& [name, value] = *setting;
+  check_blanks(name, line, free, place);
   if (has_trailing_comment(value)) {
     throw ConfigError(place + escaped(name) + ": put the comment on a separate line");
   }

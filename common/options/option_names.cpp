@@ -9,7 +9,7 @@
 namespace lmtpq {
 namespace {
 
-using Names = std::vector<std::string>;
+using Names = SectionKind::Names;
 
 constexpr std::size_t kMaxName = 64;    // a longer name is similar to no option
 constexpr std::size_t kMaxListed = 12;  // more names are in the manual
@@ -54,27 +54,18 @@ std::string nearest(const Names& names, std::string_view written) {
   return found;
 }
 
-bool is_key(const SectionKind& kind, std::string_view written) {
-  const std::string_view word = first_word(written);
-  return std::any_of(kind.keys.begin(), kind.keys.end(), [&](const std::string& key) {
-    return key == written || (word == first_word(key) && word.size() < key.size());
-  });
-}
-
-std::string form(const SectionKind& kind) { return "[" + kind.prefix + "NAME]"; }
-
 // "[a.NAME] or [b.NAME]": the sections that may have the key; empty: none.
 std::string homes_of(const std::vector<SectionKind>& kinds, std::string_view key) {
   std::string homes;
   for (const SectionKind& kind : kinds) {
-    if (is_key(kind, key)) {
-      homes += (homes.empty() ? "" : " or ") + form(kind);
+    if (kind.has(key)) {
+      homes += (homes.empty() ? "" : " or ") + kind.form();
     }
   }
   return homes;
 }
 
-Names in_file(const std::vector<Option>& table) {
+Names in_file(const OptionTable& table) {
   Names names;
   for (const Option& option : table) {
     if (option.place == OptionPlace::kArgumentsAndFile) {
@@ -108,6 +99,20 @@ std::string listed(const Names& names) {
 
 }  // namespace
 
+const SectionKind::Names& SectionKind::keys() const {
+  if (!keys_) {
+    keys_ = make_keys_();
+  }
+  return *keys_;
+}
+
+bool SectionKind::has(std::string_view key) const {
+  const std::string_view word = first_word(key);
+  return std::any_of(keys().begin(), keys().end(), [&](const std::string& known) {
+    return known == key || (word == first_word(known) && word.size() < known.size());
+  });
+}
+
 std::string OptionReader::see_help() const {
   return manuals_.help.empty() ? "" : "; see " + manuals_.help;
 }
@@ -127,7 +132,7 @@ std::string OptionReader::unknown_argument(const std::string& written) const {
     if (same && !option.other_command.empty()) {
       return shown + " is an option of " + option.other_command + " only";
     }
-    if (option.other_command.empty()) {
+    if (option.other_command.empty() && !option.hidden) {
       names.push_back(option.name);
     }
   }
@@ -140,7 +145,6 @@ bool OptionReader::is_name(std::string_view word) const {
 }
 
 void OptionReader::check_name(const std::string& name, const std::string& place) const {
-  const std::string homes = homes_of(kinds_, name);
   const Option* const option = find_option(table_, name);
   if (option != nullptr && option->place == OptionPlace::kArgumentsAndFile) {
     return;
@@ -148,6 +152,7 @@ void OptionReader::check_name(const std::string& name, const std::string& place)
   if (option != nullptr && option->place == OptionPlace::kArgumentsOnly) {
     throw ConfigError(place + name + ": allowed on the command line only");
   }
+  const std::string homes = homes_of(kinds_, name);
   if (option != nullptr || !homes.empty()) {
     throw ConfigError(place + escaped(name) + ": allowed " +
                       (option == nullptr ? "" : "on the command line or ") + "in a section " +
@@ -155,7 +160,7 @@ void OptionReader::check_name(const std::string& name, const std::string& place)
   }
   Names names = in_file(table_);
   for (const SectionKind& kind : kinds_) {
-    names.insert(names.end(), kind.keys.begin(), kind.keys.end());
+    names.insert(names.end(), kind.keys().begin(), kind.keys().end());
   }
   const std::string meant = nearest(names, name);
   const bool in_section = !meant.empty() && find_option(table_, meant) == nullptr;
@@ -169,7 +174,7 @@ void OptionReader::check_name(const std::string& name, const std::string& place)
 void OptionReader::check_key(const std::string& key, const FreeSection& section,
                              const std::string& place) const {
   const SectionKind& kind = *kind_of("[" + section.prefix);
-  if (is_key(kind, key)) {
+  if (kind.has(key)) {
     return;
   }
   const Option* const option = find_option(table_, key);
@@ -179,17 +184,17 @@ void OptionReader::check_key(const std::string& key, const FreeSection& section,
   const bool above = option != nullptr && option->place == OptionPlace::kArgumentsAndFile;
   const std::string homes = homes_of(kinds_, key);
   if (above || !homes.empty()) {
-    throw ConfigError(place + escaped(key) + ": not allowed in a section " + form(kind) +
+    throw ConfigError(place + escaped(key) + ": not allowed in a section " + kind.form() +
                       "; move it " + (above ? "above the sections" : "") +
                       (above && !homes.empty() ? ", or " : "") +
                       (homes.empty() ? "" : "into " + homes));
   }
-  const std::string meant = nearest(kind.keys, key);
+  const std::string meant = nearest(kind.keys(), key);
   throw ConfigError(place + '[' + section.prefix + section.name + "]: unknown key" +
                     shown(key, meant) +
-                    (!meant.empty()                   ? did_you_mean(meant)
-                     : kind.keys.size() <= kMaxListed ? "; expected " + listed(kind.keys)
-                                                      : see_file()));
+                    (!meant.empty()                     ? did_you_mean(meant)
+                     : kind.keys().size() <= kMaxListed ? "; expected " + listed(kind.keys())
+                                                        : see_file()));
 }
 
 }  // namespace lmtpq

@@ -68,11 +68,26 @@ struct FreeSection {
   std::string prefix = {};  // "rule."
 };
 
-// A kind of free section.
-struct SectionKind {
-  std::string prefix;  // "rule."
-  // Other keys are errors. `header NAME` is the word header and one more word.
-  std::vector<std::string> keys;
+// A kind of free section: its prefix ("rule."), and the keys that its lines may have; others are
+// errors. `header NAME` is the word header and one more word.
+class SectionKind {
+ public:
+  using Names = std::vector<std::string>;
+
+  SectionKind(std::string prefix, Names keys) : prefix_(std::move(prefix)), keys_(keys) {}
+  // `make_keys` is called when keys are first asked for. Most files need none of them.
+  SectionKind(std::string prefix, std::function<Names()> make_keys)
+      : prefix_(std::move(prefix)), make_keys_(std::move(make_keys)) {}
+
+  const std::string& prefix() const { return prefix_; }
+  const Names& keys() const;
+  bool has(std::string_view key) const;
+  std::string form() const { return "[" + prefix_ + "NAME]"; }
+
+ private:
+  std::string prefix_;
+  std::function<Names()> make_keys_;
+  mutable std::optional<Names> keys_;
 };
 
 // What errors refer to.
@@ -138,6 +153,9 @@ class OptionReader {
   void take_section(const std::string& section, const std::string& place);
   void take_free_section(const std::string& section, const std::string& prefix,
                          const std::string& place);
+  [[noreturn]] void refuse_line(std::string_view line, const std::string& place) const;
+  void check_blanks(const std::string& name, std::string_view line, bool free,
+                    const std::string& place) const;
   // Whether an option, or a key of any kind of section, has this name.
   bool is_name(std::string_view word) const;
   void check_name(const std::string& name, const std::string& place) const;

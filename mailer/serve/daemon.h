@@ -41,7 +41,7 @@ class Daemon {
   // Reports files that root could read at start, but the daemon's user cannot read at a SIGHUP.
   void warn_of_unreadable_files() const;
   // Logs each option that the reload cannot change.
-  void warn_of_restart() const;
+  void warn_of_restart(const DaemonSettings& settings) const;
   int drain();
   void wait_for_clients(Deadline deadline);
   std::vector<std::shared_ptr<ListeningSocket>> listening() const;

@@ -63,16 +63,15 @@ void Daemon::reload() {
   notify_service_manager("READY=1");
 }
 
-void Daemon::warn_of_restart() const {
+void Daemon::warn_of_restart(const DaemonSettings& settings) const {
   const Running& running = *running_;
-  const auto configuration = running.current.get();
-  const FixedOptions wanted = fixed_options(configuration->settings().process);
+  const FixedOptions wanted = fixed_options(settings.process);
   for (const auto& [option, value] : running.fixed) {
     if (wanted.at(option) != value) {
       running.log.warning(restart_needed(option));
     }
   }
-  for (const ListenerSettings& listener : configuration->settings().listeners) {
+  for (const ListenerSettings& listener : settings.listeners) {
     const std::string& address = listener.address.text;
     for (const char* option : sockets_.at(address)->changed(listener.settings.serve.listener)) {
       running.log.warning(restart_needed(option).add("listener", address));
@@ -93,7 +92,7 @@ void Daemon::load() {
   running.acceptor->use(listening());
   running.counters.reloaded(true);
   const auto configuration = running.current.get();
-  warn_of_restart();
+  warn_of_restart(configuration->settings());
   running.logged = log_reload(*configuration, running.pools, running.logged, running.log);
   warn_of_daemon_settings(configuration->settings(), running.log);
 }

@@ -89,8 +89,6 @@ StoreSettings settings_of(const OptionReader& options, const FreeSection& sectio
   OptionTable table = store_option_table(settings);
   append(table, pool_option_table(settings.pool));
   OptionReader::Effective applied = options.apply_section(section, table);
-  settings.places = options.places(section);
-  settings.tls.places = settings.places;
   if (effective != nullptr) {
     *effective = std::move(applied);
   }
@@ -113,6 +111,8 @@ Store make_store(const OptionReader& options, const std::vector<Claim>& claims,
     }
   }
   store.settings = settings_of(options, lines, &store.effective);
+  store.settings.places = options.places(lines);
+  store.settings.tls.places = store.settings.places;
   if (store.section.empty()) {
     const Section* const near =
         first_that(claims, [&](const Destination& named) { return named.same_host(destination); });

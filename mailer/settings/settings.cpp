@@ -166,10 +166,13 @@ std::vector<std::string> names_of(const OptionTable& table, const char* first) {
 }
 
 std::vector<SectionKind> section_kinds(Settings& settings) {
-  OptionTable of_stores = store_option_table(settings.store_defaults);
-  append(of_stores, pool_option_table(settings.store_defaults.pool));
-  return {{kDestinationPrefix, names_of(of_stores, "destination")},
-          {kListenerPrefix, names_of(listener_table(settings), "address")}};
+  const auto of_stores = [&settings] {
+    OptionTable table = store_option_table(settings.store_defaults);
+    append(table, pool_option_table(settings.store_defaults.pool));
+    return names_of(table, "destination");
+  };
+  const auto of_listeners = [&settings] { return names_of(listener_table(settings), "address"); };
+  return {{kDestinationPrefix, of_stores}, {kListenerPrefix, of_listeners}};
 }
 
 std::string name_of(Command command) {
