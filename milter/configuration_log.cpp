@@ -24,8 +24,8 @@ void log_rules(const Configuration& configuration, const Log& log) {
   if (configuration.keys.empty()) {
     log.warning(Record("no-keys")
                     .add("effect", "no tag is written, every quota is honoured")
-                    .add("remedy", "(umask 077; lmtpq keygen >> " + std::string(kDefaultKeyFile) +
-                                       "), then restart; copy the file to the hosts of lmtpq"));
+                    .add("remedy", std::string(kMakeKeyFile) +
+                                       ", then restart; copy the file to the hosts of lmtpq"));
   }
 }
 

@@ -75,8 +75,10 @@ void run_daemon(const std::vector<std::string>& arguments, const LoadedConfigura
   const OptionPlaces& places = settings.places;
   PidFile pid_file = at_place(places.of("pid-file"), [&] { return PidFile(settings.pid_file); });
   std::optional<OpenSocket> open;
-  at_place(places.of("socket"), [&] { open.emplace(settings.socket); });
-  at_place(places.of("socket"), [&] { hand_over(socket, settings.user); });
+  at_place(places.of("socket"), [&] {
+    open.emplace(settings.socket);
+    hand_over(socket, settings.user);
+  });
   at_place(places.of("user"), [&] { drop_privileges(settings.user); });
   forbid_core_dumps();  // even without keys now: a reload may bring some
   const Launch launch = settings.foreground ? Launch::in_foreground() : Launch::into_background();

@@ -179,7 +179,7 @@ std::string missing_tag(const LoadedConfiguration& loaded, const Message& messag
     return "cannot be signed: " + loaded.keys_error;
   }
   if (configuration.keys.empty()) {
-    return none + "no keys; (umask 077; lmtpq keygen >> " + kDefaultKeyFile + ")";
+    return none + "no keys; " + kMakeKeyFile;
   }
   const char* why = no_tag(configuration, message.facts(), verdict);
   return why == nullptr ? "" : none + why;

@@ -43,14 +43,7 @@ Reader field_names(std::vector<std::string>& into) {
 }
 
 Reader clients(ClientSet& into) {
-  return [&into](std::string_view text) {
-    into = ClientSet();
-    each_word(text, [&](const std::string& word) {
-      if (!into.add(word)) {
-        throw ConfigError("expected addresses, networks such as 192.0.2.0/24, or local");
-      }
-    });
-  };
+  return [&into](std::string_view text) { into = ClientSet::parse(text); };
 }
 
 Reader task(Task& into, Task meant) {

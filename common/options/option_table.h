@@ -61,16 +61,22 @@ Reader choice(Choice& into, std::type_identity_t<Words<Choice>> known) {
 // The words of a list that is separated by commas or blanks.
 std::vector<std::string> list_of(std::string_view text);
 
-// Calls take(word) for each of them. Of several words an error names the one at fault.
+// Calls take(word) for each of them; an error begins with the word.
+template <typename Take>
+void each_named_word(std::string_view list, Take take) {
+  for (const std::string& word : list_of(list)) {
+    at_place('"' + escaped(word) + '"', [&] { take(word); });
+  }
+}
+
+// The same for a list that the error shows already: its only word is not named again.
 template <typename Take>
 void each_word(std::string_view list, Take take) {
   const std::vector<std::string> words = list_of(list);
-  for (const std::string& word : words) {
-    if (words.size() == 1) {
-      take(word);
-    } else {
-      at_place('"' + escaped(word) + '"', [&] { take(word); });
-    }
+  if (words.size() == 1) {
+    take(words.front());
+  } else {
+    each_named_word(list, take);
   }
 }
 

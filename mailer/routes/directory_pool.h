@@ -5,7 +5,7 @@
 // reason of the last failure, so that a dead directory does not hold every thread for its timeout.
 // Then one look-up tries again (mailer/store/retry_backoff.h).
 //
-// May be used by several threads. All failures are Answers of kind kLost with a reason.
+// May be used by several threads. All failures are Results of kind kLost with a reason.
 #pragma once
 
 #include <condition_variable>

@@ -5,8 +5,6 @@
 #include <utility>
 
 #include "common/config_error.h"
-#include "common/escape.h"
-#include "common/options/option_table.h"
 #include "mailer/io/waiting.h"
 #include "mailer/routes/route_address.h"
 
@@ -26,13 +24,11 @@ Route route_of_values(std::vector<std::string> values) {
     if (value.size() > kMaxValue) {
       return no_route("a value in the directory is longer than 1024 bytes");
     }
-    for (const std::string& word : list_of(value)) {
-      try {
-        at_place('"' + escaped(word) + '"',
-                 [&] { destinations.push_back(parse_destination(word)); });
-      } catch (const ConfigError& error) {
-        return no_route(std::string("in the directory: ") + error.what());
-      }
+    try {
+      const std::vector<Destination> named = parse_named_destinations(value);
+      destinations.insert(destinations.end(), named.begin(), named.end());
+    } catch (const ConfigError& error) {
+      return no_route(std::string("in the directory: ") + error.what());
     }
   }
   if (destinations.size() > kMaxDestinations) {

@@ -7,7 +7,6 @@
 #include "common/escape.h"
 #include "common/glob.h"
 #include "common/options/lines.h"
-#include "common/options/option_table.h"
 #include "common/tag/tag_format.h"
 
 namespace lmtpq::mailer {
@@ -73,9 +72,10 @@ Route parse_route(std::string_view text, const std::string& place) {
     return parse_error_route(text.substr(kError.size()), place);
   }
   std::vector<Destination> destinations;
-  for (const std::string& word : list_of(text)) {
-    at_place(place + '"' + escaped(word) + '"',
-             [&] { destinations.push_back(parse_destination(word)); });
+  try {
+    destinations = parse_named_destinations(text);
+  } catch (const ConfigError& error) {
+    throw ConfigError(place + error.what());
   }
   if (destinations.empty()) {
     throw ConfigError(place + kForm);

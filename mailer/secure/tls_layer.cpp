@@ -2,18 +2,17 @@
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/x509_vfy.h>
 
 #include <algorithm>
 #include <array>
 #include <new>
-#include <utility>
 
 #include "mailer/secure/openssl_error.h"
 #include "mailer/secure/tls_certificate.h"
 #include "mailer/secure/tls_factory.h"
 
 namespace lmtpq::mailer {
+
 TlsLayer::TlsLayer(TlsFactory& factory, SSL* connection)
     : factory_(factory),
       connection_(connection),

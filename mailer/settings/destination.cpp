@@ -155,4 +155,10 @@ std::vector<Destination> parse_destinations(std::string_view list) {
   return made;
 }
 
+std::vector<Destination> parse_named_destinations(std::string_view list) {
+  std::vector<Destination> made;
+  each_named_word(list, [&](const std::string& word) { made.push_back(parse_destination(word)); });
+  return made;
+}
+
 }  // namespace lmtpq::mailer

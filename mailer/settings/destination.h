@@ -29,5 +29,7 @@ struct Destination {
 Destination parse_destination(std::string_view text);
 // Several, separated by commas or blanks.
 std::vector<Destination> parse_destinations(std::string_view list);
+// The same where nobody names the text: an error begins with the word at fault.
+std::vector<Destination> parse_named_destinations(std::string_view list);
 
 }  // namespace lmtpq::mailer

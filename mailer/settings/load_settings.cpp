@@ -134,8 +134,7 @@ void load_listener(const OptionReader& options, const FreeSection& section,
   const OptionTable of_listeners = listener_table(settings);
   OptionTable others = option_table(Command::kServe, settings);
   std::erase_if(others, [&](const Option& option) {
-    return std::any_of(of_listeners.begin(), of_listeners.end(),
-                       [&](const Option& one) { return one.name == option.name; });
+    return find_option(of_listeners, option.name) != nullptr;
   });
   options.apply_section({}, others);
   options.apply_section(section, of_listeners);

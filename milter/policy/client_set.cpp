@@ -2,18 +2,22 @@
 
 #include <algorithm>
 
+#include "common/options/option_table.h"
+
 namespace lmtpq::milter {
 
-bool ClientSet::add(std::string_view word) {
-  if (word == "local") {
-    local = true;
-    return true;
-  }
-  const std::optional<Network> network = Network::parse(word);
-  if (network) {
-    networks.push_back(*network);
-  }
-  return network.has_value();
+ClientSet ClientSet::parse(std::string_view list) {
+  ClientSet made;
+  each_word(list, [&](const std::string& word) {
+    if (word == "local") {
+      made.local = true;
+    } else if (const std::optional<Network> network = Network::parse(word)) {
+      made.networks.push_back(*network);
+    } else {
+      throw ConfigError(kClientsExpected);
+    }
+  });
+  return made;
 }
 
 bool ClientSet::contains(const std::optional<Address>& client) const {

@@ -10,11 +10,15 @@
 
 namespace lmtpq::milter {
 
+inline constexpr const char* kClientsExpected =
+    "expected addresses, networks such as 192.0.2.0/24, or local";
+
 struct ClientSet {
   std::vector<Network> networks;
   bool local = false;
 
-  bool add(std::string_view word);  // false: not an address, network or `local`
+  // Throws ConfigError with what was expected.
+  static ClientSet parse(std::string_view list);
   bool contains(const std::optional<Address>& client) const;
 };
 

@@ -127,13 +127,8 @@ void RuleCondition::take_value() {
 }
 
 void RuleCondition::take_networks() {
-  constexpr const char* kExpected = "expected addresses, networks such as 192.0.2.0/24, or local";
-  words(value_, kExpected);
-  each_word(value_, [this](const std::string& word) {
-    if (!clients_.add(word)) {
-      throw ConfigError(kExpected);
-    }
-  });
+  words(value_, kClientsExpected);
+  clients_ = ClientSet::parse(value_);
 }
 
 void RuleCondition::take_addresses() {

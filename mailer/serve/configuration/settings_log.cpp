@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <set>
 
 #include "common/options/option_table.h"
@@ -54,11 +53,9 @@ Record record_of(const Store& store) {
   Record made("store-settings");
   made.add("destination", store.destination.text);
   for (const auto& setting : store.effective) {
-    const std::string& name = setting.first;
-    const auto option =
-        std::find_if(table.begin(), table.end(), [&](const Option& o) { return o.name == name; });
-    if (option != table.end() && option->fallback != setting.second) {
-      made.add(name, setting.second);
+    const Option* const option = find_option(table, setting.first);
+    if (option != nullptr && option->fallback != setting.second) {
+      made.add(setting.first, setting.second);
     }
   }
   return made;
