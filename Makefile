@@ -157,7 +157,7 @@ say    = $(if $(V),,@echo "$(1)";)
 quoted = '$(subst ','\'',$(1))'
 
 FLOORS_KEPT := $(BUILD)/floors-kept
-$(FLOORS_KEPT): folders.txt tests/floors.sh $(foreach folder,$(FOLDERS),$(wildcard $(folder)/*.h $(folder)/*.cpp))
+$(FLOORS_KEPT): folders.txt tests/floors.sh $(shell find common mailer milter -name '*.h' -o -name '*.cpp')
 	@mkdir -p $(@D)
 	@tests/floors.sh
 	@touch $@
@@ -348,7 +348,7 @@ EACH_INSTALLED = @set -e; for entry in $(INSTALLED); do \
   kind=$${entry%%:*}; target=$${entry\#\#*:}; file=$${entry\#*:}; file=$${file%:*};
 
 TO_PREFIX := s|/usr/local|$(PREFIX)|g
-TO_LINKS  := s|](docs/|](|g; s|](\(\.\./\)*cf/|](../../lmtpq/cf/|g
+TO_LINKS  := s~\[\(docs/\(ARCHITECTURE\|HACKING\)\.md\)\]([^)]*)~\1 of the source~g; s|](docs/|](|g; s|](\(\.\./\)*cf/|](../../lmtpq/cf/|g
 
 INSTALL_FLAGS :=
 install-strip: INSTALL_FLAGS := -s --strip-program=$(STRIP)

@@ -218,6 +218,14 @@ verdict "every path in the documents exists" "$(while read -r path; do
   [ -e "$path" ] || [ -e "$path.h" ] || [ -e "$path.cpp" ] || echo "$path"
 done <"$scratch/paths")"
 
+verdict "every fuzz target has its suite" "$(for file in tests/fuzz/fuzz_*.cpp tests/fuzz/milter/fuzz_*.cpp; do
+  name=$(basename "$file" .cpp)
+  grep -q "/replay_${name#fuzz_} " tests/check.suites || echo "$file"
+done)"
+verdict "the example of tests/dialogues/README.md is the dialogue" "$(
+  sed -n '/^    # One refusal/,/^$/s/^    //p' tests/dialogues/README.md |
+    diff - tests/dialogues/replies/one_552_for_all.dlg)"
+
 # The samples of README.md: the suites of make test, and what make demo prints between the log lines.
 verdict "README.md has the suites of make test, in their order" "$(
   grep -hvE '^(#|jobs:|$)' tests/check.suites tests/e2e.suites | sed 's/:.*//' >"$scratch/suites"

@@ -61,6 +61,11 @@ first_id=$(id mailer/io/secure_loader.cpp)
 verdict "lmtpq and lmtpq-secure.so have one build id" \
   "$([ -n "$first_id" ] && [ "$first_id" = "$(id mailer/secure/plugin.cpp)" ] || echo "$first_id, $(id mailer/secure/plugin.cpp)")"
 verdict "what is up to date is left alone" "$(compile; cat "$notes")"
+mkdir "$tree/common/attic"
+echo >"$tree/common/attic/a.cpp"
+verdict "a folder that is not listed is refused though all is up to date" \
+  "$(compile | grep -q 'attic/a.cpp: its folder is not in folders.txt' || echo "accepted: $(compile)")"
+rm -r "$tree/common/attic"
 verdict "WERROR=1 alone compiles nothing again" "$(compile WERROR=1; cat "$notes")"
 verdict "other CXXFLAGS compile and link all of it again" \
   "$(compile CXXFLAGS=-O3; [ "$(compiled) $(linked)" = "$all 4" ] || echo "$(compiled) of $all, $(linked) linked")"
