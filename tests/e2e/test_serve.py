@@ -91,6 +91,7 @@ class ServeCases:
     mail.wait_for_log('stat=Sent', 20)
     interrupt()
     wait_until(lambda: run.child.poll() is not None, 'the queue run ends')
+    self.serve.wait_until_stores_are_up()
     mail.sendmail.run_queue()
     mail.assert_queue_empty()
     filed = Counter(mail.store.message_ids(user))

@@ -6,8 +6,6 @@ Called by: the tests; the fixtures `daemon` and `new_daemon` of conftest.py make
 Failure: AssertionError; Gone when a client's connection ends.
 """
 
-import json
-import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -87,10 +85,7 @@ class Daemon:
     return delivery
 
   def status(self) -> dict:
-    shown = subprocess.run([self.process.program, 'serve', '--config', '/dev/null', '--status',
-                            '--json', '--control', self.process.folder / 'control'], check=True,
-                           capture_output=True, timeout=60)
-    return json.loads(shown.stdout)
+    return self.process.status()
 
   def wait_for_waiting(self, for_connections: int = 0, for_mailboxes: int = 0):
     """Until this many deliveries wait."""
