@@ -30,7 +30,7 @@ std::optional<Mailbox> read_address(std::string_view text) {
 // Reads standard input up to its end. False: it failed before, for the reason in `failure`.
 bool read_message(const Settings& settings, MailData& data, std::string& failure) {
   DescriptorChannel input{Descriptor(dup(STDIN_FILENO))};
-  CanonicalLines canonical(settings.line_limit);
+  CanonicalLines canonical(text_rules(settings));
   std::string bytes;
   std::string message;
   std::string_view nothing;
@@ -52,7 +52,7 @@ bool read_message(const Settings& settings, MailData& data, std::string& failure
     }
     data.append(message);
     if (status == IoStatus::kClosed) {
-      data.finish();
+      data.finish(canonical.report());
       return true;
     }
   }

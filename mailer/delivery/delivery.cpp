@@ -54,7 +54,10 @@ void Delivery::decide(const DeliveryRequest& request, MessageState& message,
     }
   }
   const MessageSpool& body = message.body();
-  if (body.state() == MessageSpool::State::kTooLarge) {
+  const std::uint64_t nuls = message.text().nuls;
+  if (nuls > 0 && settings_.nul == NulPolicy::kRefuse) {
+    message.decide_rest(Trouble::kNul, std::to_string(nuls) + " (see --nul)");
+  } else if (body.state() == MessageSpool::State::kTooLarge) {
     message.decide_rest(Trouble::kTooLarge, std::to_string(body.size()) + " bytes; the limit is " +
                                                 std::to_string(*settings_.max_message_size));
   } else if (body.state() == MessageSpool::State::kUnspooled) {

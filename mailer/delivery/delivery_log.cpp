@@ -25,6 +25,19 @@ void add_connection(const Upstream& upstream, Record& record) {
   record.add("tls", tls_summary(upstream)).add("auth", mechanism.empty() ? "none" : mechanism);
 }
 
+// What is not as the client sent it, or may be why the store refuses it.
+void add_text(const TextReport& text, Record& record) {
+  if (text.folded_lines > 0) {
+    record.add("folded-lines", static_cast<long long>(text.folded_lines));
+  }
+  if (text.nuls > 0) {
+    record.add("nul", static_cast<long long>(text.nuls));
+  }
+  if (text.nuls_stripped > 0) {
+    record.add("nul-stripped", static_cast<long long>(text.nuls_stripped));
+  }
+}
+
 }  // namespace
 
 void DeliveryLog::tags(const MessageState& message) const {
@@ -102,6 +115,7 @@ void DeliveryLog::outcome(const MessageState& message, std::size_t recipient,
     record.add("tls", "none").add("auth", "none");
   }
   record.add("tag-key", message.tags().valid ? message.tags().valid->key_id() : "");
+  add_text(message.text(), record);
   if (upstream != nullptr && upstream->mechanism().empty() && asks_for_login(outcome)) {
     record.add("hint", "no login is configured for this destination");
   }

@@ -23,7 +23,7 @@ ServerLimits server_limits(const Settings& settings) {
   limits.name = settings.client_hostname();
   limits.max_recipients = settings.max_rcpts;
   limits.max_size = settings.max_message_size;
-  limits.line_limit = settings.line_limit;
+  limits.text = text_rules(settings);
   return limits;
 }
 
@@ -203,7 +203,7 @@ bool LmtpSession::deliver() {
   if (!data_) {
     data_.emplace(settings_.spool_dir, settings_.max_message_size);
   }
-  data_->finish();
+  data_->finish(server_.text_report());
   const DeliveryResult result = agent_.deliver({server_.envelope(), *data_, begun_, Clock::now()});
   data_.reset();
   check_client();

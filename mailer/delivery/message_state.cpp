@@ -64,6 +64,7 @@ MessageState::MessageState(const Envelope& envelope, const MailData& data, const
                            OnDecided on_decided)
     : envelope_(envelope),
       body_(data.body()),
+      text_(data.text()),
       settings_(settings),
       on_decided_(std::move(on_decided)),
       queue_id_(mailer::queue_id(body_.head())),

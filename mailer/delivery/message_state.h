@@ -51,6 +51,7 @@ class MessageState {
 
   const Envelope& envelope() const { return envelope_; }
   const MessageSpool& body() const { return body_; }
+  const TextReport& text() const { return text_; }
   const TagVerdict& tags() const { return tags_; }
   const TraceId& trace() const { return trace_; }
   const TraceId& queue_id() const { return queue_id_; }
@@ -74,6 +75,7 @@ class MessageState {
 
   const Envelope& envelope_;
   const MessageSpool& body_;
+  const TextReport& text_;
   const Settings& settings_;
   OnDecided on_decided_;
   TraceId queue_id_;

@@ -1,8 +1,9 @@
-// Line ends and line lengths: any message bytes become CRLF lines of a bounded length.
+// Line ends, line lengths and NULs: any message bytes become CRLF lines of a bounded length.
 //
-// A lone LF or CR becomes CRLF. A run of CRs before an LF is one line end, as Cyrus reads it. A
-// line over the limit is broken with CRLF SP, never inside a UTF-8 sequence. NUL and 8-bit bytes
-// pass. One object per message; any bytes have a canonical form, so it cannot fail.
+// A lone LF becomes CRLF. A lone CR becomes a space in the header, so that it makes no field which
+// nobody saw before us, and CRLF in the body. A run of CRs before an LF, or at the end, is one line
+// end, as Cyrus reads it. Lines over the limit are broken (line_folder.h). 8-bit bytes pass, NULs
+// as the rules have it. One object per message; any bytes have a canonical form: it cannot fail.
 //
 // RFC 5321 sections 2.3.8 and 4.5.3.1.6 (CRLF only; 998 bytes and CRLF). Stores are more lenient
 // about where a line or a message ends, so nothing that they could misread may reach them.
@@ -12,28 +13,32 @@
 #include <string>
 #include <string_view>
 
+#include "mailer/lmtp/line_folder.h"
+#include "mailer/lmtp/text_rules.h"
+
 namespace lmtpq::mailer {
 
 class CanonicalLines {
  public:
-  static constexpr std::size_t kDefaultLineLimit = 998;
-  explicit CanonicalLines(std::size_t line_limit = kDefaultLineLimit) : limit_(line_limit) {}
+  explicit CanonicalLines(TextRules rules = {}) : rules_(rules), folder_(rules.line_limit) {}
 
   void feed(std::string_view bytes, std::string& out);
-  // At the start of a line: the length of the line at the front of `bytes` if feed() would pass it
-  // unchanged, otherwise 0. May return 0 for a clean line (conservative), never the reverse.
+  // At the start of a line, for bytes without NUL: the length of the line at the front of `bytes`
+  // if feed() would pass it unchanged and change nothing here, otherwise 0. May return 0 for a
+  // clean line (conservative), never the reverse.
   std::size_t clean_line(std::string_view bytes) const;
   // At the end of the input: an open line gets its CRLF.
   void finish(std::string& out);
 
- private:
-  void text(std::string_view bytes, std::string& out);
-  void last_columns(char c, std::string& out);
-  void bare_returns(std::string& out);
-  void end_line(std::string& out);
+  TextReport report() const;
 
-  std::size_t limit_;
-  std::size_t column_ = 0;
+ private:
+  std::size_t text(std::string_view bytes, std::string& out);
+  void bare_returns(std::string& out);
+
+  TextRules rules_;
+  LineFolder folder_;
+  std::uint64_t nuls_ = 0;   // kept or stripped
   std::size_t returns_ = 0;  // CRs held back: the next byte decides what they mean
 };
 

@@ -1,9 +1,15 @@
 #include "mailer/lmtp/dot_stuffing.h"
 
+#include <algorithm>
+
 namespace lmtpq::mailer {
 
 // Most of a message are clean lines: they are copied in one piece.
 std::size_t DataDecoder::clean_lines(std::string_view input, std::string& out) {
+  if (without_nul_ == 0) {
+    without_nul_ = std::min(input.find('\0'), input.size());
+  }
+  input = input.substr(0, without_nul_);
   std::size_t end = 0;
   for (std::size_t line = 1; line > 0 && end < input.size() && input[end] != '.'; end += line) {
     line = canonical_.clean_line(input.substr(end));
@@ -19,6 +25,7 @@ std::size_t DataDecoder::text(std::string_view input, std::string& out) {
 }
 
 bool DataDecoder::decode(std::string_view& input, std::string& out) {
+  without_nul_ = 0;
   while (!input.empty()) {
     const char c = input.front();
     std::size_t taken = 1;
@@ -62,6 +69,7 @@ bool DataDecoder::decode(std::string_view& input, std::string& out) {
         break;
     }
     input.remove_prefix(taken);
+    without_nul_ -= std::min(taken, without_nul_);
   }
   return false;
 }

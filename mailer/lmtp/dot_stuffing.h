@@ -5,7 +5,7 @@
 // fail. A message that never ends is stopped by the caller's deadline.
 //
 // Dots are removed where the *wire* has a line start (after CRLF), and added where the *canonical*
-// message has one. Between the two, lone CRs and LFs became CRLF: a dot after a lone LF was text on
+// message has one. Between the two, lone line ends became CRLF: a dot after a lone LF was text on
 // the way in and is stuffed on the way out, so no store can take it for the end.
 #pragma once
 
@@ -18,11 +18,12 @@ namespace lmtpq::mailer {
 
 class DataDecoder {
  public:
-  explicit DataDecoder(std::size_t line_limit) : canonical_(line_limit) {}
+  explicit DataDecoder(TextRules rules) : canonical_(rules) {}
 
   // Consumes wire bytes from `input`, appends message bytes to `out`. Returns true when the final
   // CRLF . CRLF was consumed; what follows it stays in `input`.
   bool decode(std::string_view& input, std::string& out);
+  TextReport report() const { return canonical_.report(); }
 
  private:
   enum class State {
@@ -38,6 +39,7 @@ class DataDecoder {
 
   CanonicalLines canonical_;
   State state_ = State::kLineStart;
+  std::size_t without_nul_ = 0;  // bytes at the front of the input that have no NUL
 };
 
 class DataEncoder {

@@ -224,7 +224,7 @@ void LmtpServer::rcpt(std::string_view argument) {
 }
 
 void LmtpServer::data(std::string_view) {
-  decoder_.emplace(limits_.line_limit);
+  decoder_.emplace(limits_.text);
   envelope_.trace = trace_;
   idle_commands_ = 0;
   state_ = ServerState::kData;
@@ -278,6 +278,7 @@ void LmtpServer::answer(const std::vector<std::string>& replies) {
     output_ += line;
   }
   envelope_ = {};
+  decoder_.reset();
   state_ = ServerState::kReady;
 }
 

@@ -50,7 +50,7 @@ struct ServerLimits {
   std::string name;                       // ours, for the greeting and LHLO
   std::size_t max_recipients = 1000;      // more get 452 4.5.3
   std::optional<std::uint64_t> max_size;  // offered as SIZE when set
-  std::size_t line_limit = CanonicalLines::kDefaultLineLimit;
+  TextRules text{};
   Offers offers{};
   // This many commands may come in a row without a message; the next one gets 421 4.7.0. RCPT in a
   // transaction counts only if it is malformed. 0: no limit.
@@ -67,6 +67,8 @@ class LmtpServer {
   std::string& output() { return output_; }
   // Canonical message bytes since the last kBody; the caller clears it.
   std::string& body() { return body_; }
+  // Of the complete message, until answer().
+  TextReport text_report() const { return decoder_ ? decoder_->report() : TextReport(); }
   const Envelope& envelope() const { return envelope_; }
   // Reply lines for all recipients in the envelope's order, each made by reply_line().
   void answer(const std::vector<std::string>& replies);

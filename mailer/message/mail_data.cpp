@@ -2,6 +2,10 @@
 
 namespace lmtpq::mailer {
 
+TextRules text_rules(const Settings& settings) {
+  return {settings.line_limit, settings.nul == NulPolicy::kStrip};
+}
+
 void MailData::append(std::string_view bytes) {
   if (!filter_.in_header()) {
     body_.append(bytes);
@@ -12,7 +16,8 @@ void MailData::append(std::string_view bytes) {
   body_.append(kept_);
 }
 
-void MailData::finish() {
+void MailData::finish(const TextReport& text) {
+  text_ = text;
   kept_.clear();
   filter_.finish(kept_);
   body_.append(kept_);

@@ -9,10 +9,14 @@
 #include <string>
 #include <string_view>
 
+#include "mailer/lmtp/text_rules.h"
 #include "mailer/message/message_spool.h"
 #include "mailer/message/tag_filter.h"
+#include "mailer/settings/settings.h"
 
 namespace lmtpq::mailer {
+
+TextRules text_rules(const Settings& settings);
 
 class MailData {
  public:
@@ -20,15 +24,18 @@ class MailData {
       : body_(std::move(spool_dir), max_size) {}
 
   void append(std::string_view bytes);  // canonical (CRLF line ends)
-  void finish();                        // the message is complete
+  // The message is complete; `text` is about its bytes before they were canonical.
+  void finish(const TextReport& text = {});
 
   const MessageSpool& body() const { return body_; }
   const TagFilter& tags() const { return filter_; }
+  const TextReport& text() const { return text_; }
 
  private:
   TagFilter filter_;
   MessageSpool body_;
   std::string kept_;
+  TextReport text_;
 };
 
 }  // namespace lmtpq::mailer

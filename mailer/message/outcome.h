@@ -39,12 +39,14 @@ enum class Trouble {
   kTooLarge,       // over a size limit, ours or the store's
   kNeedsUtf8,      // an address or the header needs SMTPUTF8, which the store does not support
   kBadAddress,     // an argument is not an address
+  kNul,            // the message has NUL bytes, which are refused
 };
 
-inline constexpr const char* kTroubleNames[] = {
-    "unreachable",    "tls",        "login",         "busy",     "lost",     "uncertain",
-    "protocol-error", "spool",      "configuration", "unrouted", "internal", "too-large",
-    "needs-utf8",     "bad-address"};
+inline constexpr const char* kTroubleNames[] = {"unreachable",    "tls",         "login",
+                                                "busy",           "lost",        "uncertain",
+                                                "protocol-error", "spool",       "configuration",
+                                                "unrouted",       "internal",    "too-large",
+                                                "needs-utf8",     "bad-address", "nul"};
 
 struct Outcome {
   Fate fate = Fate::kTemporary;

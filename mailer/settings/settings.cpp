@@ -60,9 +60,16 @@ OptionTable delivery_options(Settings& s) {
                       "SMTPUTF8: allow, or refuse if its header contains UTF-8",
                       reader::choice(s.utf8_headers, {{"allow", Utf8Headers::kAllow},
                                                       {"refuse", Utf8Headers::kRefuse}}))),
-       advanced(value("line-limit", "BYTES", "998",
-                      "break lines longer than this with CRLF and a space",
-                      reader::number(s.line_limit, 72, 1'000'000)))});
+       advanced(value("nul", "POLICY", "pass",
+                      "NUL bytes in a message: pass (the store decides), strip (remove them), "
+                      "refuse (the message, with 554 5.6.0)",
+                      reader::choice(s.nul, {{"pass", NulPolicy::kPass},
+                                             {"strip", NulPolicy::kStrip},
+                                             {"refuse", NulPolicy::kRefuse}}))),
+       advanced(value("line-limit", "BYTES", "8000",
+                      "break lines longer than this, before a blank if there is one; 998 to 8000, "
+                      "since stores read lines through buffers of 8 KiB",
+                      reader::number(s.line_limit, 998, 8000)))});
 }
 
 OptionTable destination_options(Settings& s) {

@@ -28,6 +28,7 @@ namespace lmtpq::mailer {
 enum class IgnoreQuota { kAlways, kTagged, kNever };
 enum class TraceSource { kTag, kQueueId, kOff };
 enum class Utf8Headers { kAllow, kRefuse };
+enum class NulPolicy { kPass, kStrip, kRefuse };
 
 struct Timeouts {
   using Time = std::chrono::milliseconds;
@@ -53,6 +54,7 @@ struct Settings {
   std::optional<std::uint64_t> max_message_size;
   std::size_t max_rcpts = 0;
   std::size_t line_limit = 0;
+  NulPolicy nul = NulPolicy::kPass;
   std::string spool_dir;
   std::string config_file;  // was read if it exists
   std::string user;         // to switch to; empty: the user that Sendmail set (U=)

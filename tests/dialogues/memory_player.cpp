@@ -197,7 +197,7 @@ int deliver(const Script& script, const std::vector<std::string>& operands,
   for (const std::string& recipient : operands) {
     envelope.recipients.push_back({lmtpq::Mailbox::parse(recipient).value()});
   }
-  lmtpq::mailer::CanonicalLines canonical(settings.line_limit);
+  lmtpq::mailer::CanonicalLines canonical(text_rules(settings));
   std::string message;
   for (const Step& step : script.client) {
     canonical.feed(step.text, message);
@@ -205,7 +205,7 @@ int deliver(const Script& script, const std::vector<std::string>& operands,
   canonical.finish(message);
   lmtpq::mailer::MailData data(settings.spool_dir, settings.max_message_size);
   data.append(message);
-  data.finish();
+  data.finish(canonical.report());
   const auto delivered = delivery.deliver({envelope, data, Clock::now(), Clock::now()});
   delivery.close_idle();
   return lmtpq::mailer::exit_status(delivered.outcomes);

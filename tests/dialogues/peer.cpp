@@ -172,7 +172,7 @@ void ScriptedPeer::check_reply(const std::string& line) {
 }
 
 bool ScriptedPeer::expect_message(const Step& step) {
-  constexpr std::size_t kLongestLine = 998;
+  constexpr std::size_t kLongestLine = 8000;
   std::string line;
   while (take_line(line) && !stage_.failed()) {
     if (line == ".") {

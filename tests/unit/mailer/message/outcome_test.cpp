@@ -213,15 +213,16 @@ class OutcomeTest : public CppUnit::TestFixture {
         {Trouble::kTooLarge, "refused 552 5.3.4"},
         {Trouble::kNeedsUtf8, "refused 550 5.6.7"},
         {Trouble::kBadAddress, "refused 553 5.1.3"},
+        {Trouble::kNul, "refused 554 5.6.0"},
     };
-    CPPUNIT_ASSERT_EQUAL(static_cast<std::size_t>(Trouble::kBadAddress) + 1, std::size(rows));
+    CPPUNIT_ASSERT_EQUAL(std::size(kTroubleNames), std::size(rows));
     for (const auto& row : rows) {
       CPPUNIT_ASSERT_EQUAL(std::string(row.becomes), verdict(outcome_of(row.trouble, "detail")));
     }
   }
 
   void aTroubleTextHasItsDetail() {
-    for (int i = 0; i <= static_cast<int>(Trouble::kBadAddress); ++i) {
+    for (int i = 0; i < static_cast<int>(std::size(kTroubleNames)); ++i) {
       const Outcome outcome = outcome_of(static_cast<Trouble>(i), "the detail");
       CPPUNIT_ASSERT(outcome.text.ends_with("the detail"));
       CPPUNIT_ASSERT(outcome.store_reply.empty());
@@ -327,6 +328,7 @@ class OutcomeTest : public CppUnit::TestFixture {
         {{outcome_of(Trouble::kNeedsUtf8, "")}, EX_DATAERR},
         {{outcome_of(Trouble::kTooLarge, "")}, EX_UNAVAILABLE},
         {{outcome_of(Trouble::kBadAddress, "")}, EX_NOUSER},
+        {{outcome_of(Trouble::kNul, "")}, EX_DATAERR},
     };
     for (const auto& row : rows) {
       CPPUNIT_ASSERT_EQUAL(row.status, exit_status(row.outcomes));

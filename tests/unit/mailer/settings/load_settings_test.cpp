@@ -91,15 +91,16 @@ class LoadSettingsTest : public ScratchFileFixture {
 
   void theCommandLineOverridesTheSectionAndTheSectionOverridesTheTop() {
     const DaemonSettings made = daemon(
-        "destination = unix:/s\nmax-rcpts = 5\nline-limit = 500\nignore-quota = never\n"
-        "[listener.a]\naddress = unix:/a\nline-limit = 600\nignore-quota = always\n"
+        "destination = unix:/s\nmax-rcpts = 5\nline-limit = 1500\nignore-quota = never\n"
+        "[listener.a]\naddress = unix:/a\nline-limit = 1600\nnul = strip\nignore-quota = always\n"
         "[listener.b]\naddress = unix:/b\n",
         {"--ignore-quota=tagged"});
     const Settings& a = made.listeners.at(0).settings;
     const Settings& b = made.listeners.at(1).settings;
     CPPUNIT_ASSERT(a.ignore_quota == IgnoreQuota::kTagged);
-    CPPUNIT_ASSERT_EQUAL(std::size_t{600}, a.line_limit);
-    CPPUNIT_ASSERT_EQUAL(std::size_t{500}, b.line_limit);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1600}, a.line_limit);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1500}, b.line_limit);
+    CPPUNIT_ASSERT(a.nul == NulPolicy::kStrip && b.nul == NulPolicy::kPass);
     CPPUNIT_ASSERT_EQUAL(std::size_t{5}, a.max_rcpts);
   }
 

@@ -69,7 +69,8 @@ class SettingsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(s.utf8_headers == Utf8Headers::kAllow);
     CPPUNIT_ASSERT(!s.max_message_size);
     CPPUNIT_ASSERT_EQUAL(std::size_t{1000}, s.max_rcpts);
-    CPPUNIT_ASSERT_EQUAL(std::size_t{998}, s.line_limit);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{8000}, s.line_limit);
+    CPPUNIT_ASSERT(s.nul == NulPolicy::kPass);
     CPPUNIT_ASSERT(s.destinations.empty());
     CPPUNIT_ASSERT(s.store_defaults.pipelining);
     CPPUNIT_ASSERT(s.store_defaults.timeouts.connect == 30s);
@@ -162,6 +163,8 @@ class SettingsTest : public CppUnit::TestFixture {
                          *read({"--max-message-size=50M"}).max_message_size);
     CPPUNIT_ASSERT_EQUAL(std::size_t{7}, read({"--max-rcpts=7"}).max_rcpts);
     CPPUNIT_ASSERT_EQUAL(std::size_t{2000}, read({"--line-limit=2000"}).line_limit);
+    CPPUNIT_ASSERT(read({"--nul=strip"}).nul == NulPolicy::kStrip);
+    CPPUNIT_ASSERT(read({"--nul=refuse"}).nul == NulPolicy::kRefuse);
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{1024},
                          read({"--min-data-rate=1k"}).store_defaults.min_data_rate);
     CPPUNIT_ASSERT_EQUAL(std::string("mx.example.org"),
@@ -203,7 +206,8 @@ class SettingsTest : public CppUnit::TestFixture {
         {"--trace-id=", "expected 1 to 255 of the characters A-Z a-z 0-9 - _ ."},
         {"--max-message-size=big", "expected a size such as 4096, 64k or 30M"},
         {"--max-rcpts=0", "expected a number from 1 to 50000"},
-        {"--line-limit=10", "expected a number from 72 to 1000000"},
+        {"--line-limit=10", "expected a number from 998 to 8000"},
+        {"--nul=drop", "expected one of pass, strip, refuse"},
         {"--min-data-rate=0", "expected a number from 1 to 1000000000"},
         {"--pipelining=maybe", "expected yes or no"},
         {"--hostname=", "expected a host name or [address]"},
@@ -225,16 +229,16 @@ class SettingsTest : public CppUnit::TestFixture {
   }
 
   void numbersHaveTheirLimits() {
-    for (const char* good : {"--max-rcpts=1", "--max-rcpts=50000", "--line-limit=72",
-                             "--line-limit=1000000", "--min-data-rate=1", "--quit-timeout=0s"}) {
+    for (const char* good : {"--max-rcpts=1", "--max-rcpts=50000", "--line-limit=998",
+                             "--line-limit=8000", "--min-data-rate=1", "--quit-timeout=0s"}) {
       CPPUNIT_ASSERT_EQUAL_MESSAGE(good, std::string(), complaint(good));
     }
     const std::string name(255, 'a');
     CPPUNIT_ASSERT_EQUAL(std::string(), complaint("--hostname=" + name));
     CPPUNIT_ASSERT_EQUAL(std::string(), complaint("--trace-id=" + name));
     for (const std::string& bad :
-         {std::string("--max-rcpts=50001"), std::string("--line-limit=71"),
-          std::string("--line-limit=1000001"), std::string("--max-rcpts=-1"),
+         {std::string("--max-rcpts=50001"), std::string("--line-limit=997"),
+          std::string("--line-limit=8001"), std::string("--max-rcpts=-1"),
           "--hostname=" + name + "a", "--trace-id=" + name + "a"}) {
       CPPUNIT_ASSERT_MESSAGE(bad, !complaint(bad).empty());
     }

@@ -181,7 +181,7 @@ class StoreSettingsTest : public CppUnit::TestFixture {
          "f:2: [destination.z]: unknown key tls-nam; did you mean tls-name?"},
         {"[destination.z]\nsomething-else = x\n",
          "f:2: [destination.z]: unknown key something-else; see lmtpq.conf(5)"},
-        {"[destination.z]\nline-limit = 80\n",
+        {"[destination.z]\nline-limit = 998\n",
          "f:2: line-limit: not allowed in a section [destination.NAME]; move it above the "
          "sections, "
          "or into [listener.NAME]"},
