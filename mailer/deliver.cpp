@@ -10,7 +10,7 @@
 #include "mailer/commands.h"
 #include "mailer/delivery/delivery.h"
 #include "mailer/io/descriptor_channel.h"
-#include "mailer/lmtp/canonical_lines.h"
+#include "mailer/message/message_input.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -28,11 +28,9 @@ std::optional<Mailbox> read_address(std::string_view text) {
 }
 
 // Reads standard input up to its end. False: it failed before, for the reason in `failure`.
-bool read_message(const Settings& settings, MailData& data, std::string& failure) {
+bool read_message(const Settings& settings, MessageInput& message, std::string& failure) {
   DescriptorChannel input{Descriptor(dup(STDIN_FILENO))};
-  CanonicalLines canonical(text_rules(settings));
   std::string bytes;
-  std::string message;
   std::string_view nothing;
   for (;;) {
     bytes.clear();
@@ -45,14 +43,9 @@ bool read_message(const Settings& settings, MailData& data, std::string& failure
       failure = "standard input: " + input.failure();
       return false;
     }
-    message.clear();
-    canonical.feed(bytes, message);
+    message.append(bytes);
     if (status == IoStatus::kClosed) {
-      canonical.finish(message);
-    }
-    data.append(message);
-    if (status == IoStatus::kClosed) {
-      data.finish(canonical.report());
+      message.finish();
       return true;
     }
   }
@@ -105,19 +98,19 @@ int run_deliver(const Settings& settings, const Log& log,
                       std::to_string(settings.max_rcpts) + ", or raise max-rcpts");
   }
   envelope.sender = *sender;
-  envelope.body = BodyType::k8BitMime;
   Addressed addressed = address(recipients, envelope, log);
 
-  MailData data(settings.spool_dir, settings.max_message_size);
+  MessageInput message(settings);
   std::string failure;
-  if (!read_message(settings, data, failure)) {
+  if (!read_message(settings, message, failure)) {
     throw ConfigError(failure);
   }
+  envelope.body = message.body_type();
   SocketDialer dialer;
   PoolList pools(settings, dialer, log);
   Delivery delivery(settings, pools, log);
   if (!envelope.recipients.empty()) {
-    const DeliveryResult result = delivery.deliver({envelope, data, begun, Clock::now()});
+    const DeliveryResult result = delivery.deliver({envelope, message.data(), begun, Clock::now()});
     for (std::size_t k = 0; k < addressed.valid.size(); ++k) {
       addressed.outcomes[addressed.valid[k]] = result.outcomes[k];
     }

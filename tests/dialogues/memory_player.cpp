@@ -8,7 +8,7 @@
 #include "common/tag/key_file.h"
 #include "mailer/delivery/delivery.h"
 #include "mailer/delivery/lmtp_session.h"
-#include "mailer/lmtp/canonical_lines.h"
+#include "mailer/message/message_input.h"
 #include "mailer/settings/destination_sections.h"
 #include "tests/dialogues/scratch.h"
 
@@ -193,20 +193,16 @@ int deliver(const Script& script, const std::vector<std::string>& operands,
             const lmtpq::mailer::Settings& settings, lmtpq::mailer::Delivery& delivery) {
   lmtpq::mailer::Envelope envelope;
   envelope.sender = lmtpq::Mailbox::parse(settings.sender).value_or(lmtpq::Mailbox());
-  envelope.body = lmtpq::mailer::BodyType::k8BitMime;
   for (const std::string& recipient : operands) {
     envelope.recipients.push_back({lmtpq::Mailbox::parse(recipient).value()});
   }
-  lmtpq::mailer::CanonicalLines canonical(text_rules(settings));
-  std::string message;
+  lmtpq::mailer::MessageInput message(settings);
   for (const Step& step : script.client) {
-    canonical.feed(step.text, message);
+    message.append(step.text);
   }
-  canonical.finish(message);
-  lmtpq::mailer::MailData data(settings.spool_dir, settings.max_message_size);
-  data.append(message);
-  data.finish(canonical.report());
-  const auto delivered = delivery.deliver({envelope, data, Clock::now(), Clock::now()});
+  message.finish();
+  envelope.body = message.body_type();
+  const auto delivered = delivery.deliver({envelope, message.data(), Clock::now(), Clock::now()});
   delivery.close_idle();
   return lmtpq::mailer::exit_status(delivered.outcomes);
 }
