@@ -71,12 +71,27 @@ class ContentCases:
     filed = self.deliver(mail, raw.removesuffix(b'\r\n'))
     assert body_of(filed) == b''
 
-  def test_a_line_over_998_bytes_is_broken_and_loses_nothing(self, mail):
-    body = b'first\r\n' + b'0123456789' * 1500 + b'.\r\nlast\r\n'
+  def test_lines_up_to_8000_bytes_are_filed_unchanged(self, mail):
+    body = b''.join(b'.' + b'0123456789' * (length // 10) + b'.' * (length % 10 - 1) + b'\r\n'
+                    for length in (999, 2047, 4096, 7999)) + b'.' * 8000 + b'\r\nlast\r\n'
+    assert max(len(line) for line in body.split(b'\r\n')) == 8000
+    assert body_of(self.deliver(mail, message(body))) == body
+
+  def test_a_longer_line_is_broken_and_loses_nothing(self, mail):
+    words = b' '.join(b'<https://www.example.test/%04d?token=3D>' % n for n in range(300))
+    body = b'first\r\n' + b'0123456789' * 1500 + b'.\r\n' + words + b'\r\nlast\r\n'
     filed = self.deliver(mail, message(body))
     lines = body_of(filed).split(b'\r\n')
-    assert max(len(line) for line in lines) <= 998
-    assert body_of(filed).replace(b'\r\n ', b'') == body
+    assert max(len(line) for line in lines) <= 8000
+    assert body_of(filed).replace(b'\r\n <', b' <').replace(b'\r\n ', b'') == body
+    assert [line['folded-lines'] for line in mail.lmtpq_lines() if 'folded-lines' in line] == ['2']
+
+  def test_a_long_field_is_filed_unchanged(self, mail):
+    # Sendmail itself cuts a field off after some 2 kB.
+    field = b'References: ' + b' '.join(b'<%06d@mail.example>' % n for n in range(85))
+    assert len(field) > 1700
+    filed = self.deliver(mail, message(headers=field + b'\r\n'))
+    assert b'\r\n' + field + b'\r\n' in filed
 
   def test_a_bare_cr_before_a_dot_never_ends_the_message(self, mail):
     mail.with_lmtpq()
