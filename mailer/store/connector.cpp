@@ -148,7 +148,7 @@ bool Connector::log_in(Connection& connection, Deadline latest) {
 std::string Connector::proxy_hint(const Upstream& upstream) const {
   const bool early = upstream.offered().empty();
   return early && store_.settings.proxy_protocol == ProxyProtocol::kV2
-             ? "; proxy-protocol is v2: does the store expect it (lmtpd -H)?"
+             ? "; proxy-protocol is v2: does the store expect it (lmtpd -H -U 1)?"
              : "";
 }
 

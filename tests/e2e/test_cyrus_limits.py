@@ -1,4 +1,8 @@
-"""Limits and refusals that only Cyrus has reach the right recipients."""
+"""What only Cyrus has: its limits and refusals reach the right recipients, and our log has the
+id of its session.
+"""
+
+import re
 
 import pytest
 
@@ -60,3 +64,15 @@ class TestCyrusLimits:
     for qid in qids:
       mail.assert_sent(qid, user)
     assert mail.store.message_ids(user) == [message_id(raw)]
+
+  def test_the_session_id_of_our_log_leads_to_the_line_of_its_audit_log(self, mail):
+    """What there is without TRACE: docs/man/lmtpq.8, Without TRACE."""
+    mail.with_lmtpq()
+    user, full = mail.mailbox('alice'), mail.full_mailbox()
+    qids = [mail.send(message(), user), mail.send(message(), user), mail.send(message(), full)]
+    mail.sendmail.run_queue()
+    sessions = [line['sessionid'] for qid in qids for line in mail.recipient_lines(qid)]
+    assert len(set(sessions)) == len(qids), 'each message has another, on one connection too'
+    appended = re.findall(rf'auditlog: append sessionid=<(\S+)> mailbox=<user\.{user}>',
+                          mail.store.log_text())
+    assert sorted(appended) == sorted(sessions[:2])
