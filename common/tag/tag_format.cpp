@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <optional>
 
 #include "common/ascii.h"
@@ -14,6 +15,7 @@ namespace {
 constexpr std::size_t kDigestBytes = 8;
 constexpr std::size_t kDigestLength = 11;  // of 8 bytes in base64url
 constexpr std::size_t kFoldAt = 76;
+constexpr std::size_t kRecipientBytes = 2 * (kDigestLength + 1);  // two names, and commas
 
 std::string mac(const Key& key, std::string_view text) {
   const Mac bytes = key.mac(text);
@@ -60,6 +62,36 @@ std::string quota_field(const TagClaims& claims, const Key& key) {
   return list;
 }
 
+// A group is its policy's code, a colon and digests: "d259200:DIGEST,DIGEST,r:DIGEST".
+std::string over_quota_field(const TagClaims& claims, const Key& key) {
+  if (claims.over_quota) {
+    return claims.over_quota->code();
+  }
+  // Of a name that two groups have, the first counts.
+  std::map<std::string, std::size_t> group_of;
+  for (std::size_t group = 0; group < claims.over_quota_groups.size(); ++group) {
+    for (const TagClaims::Recipient& member : claims.over_quota_groups[group].members) {
+      for (const std::string& name : {member.given, member.resolved}) {
+        if (!name.empty()) {
+          group_of.emplace(recipient_digest(key, name), group);
+        }
+      }
+    }
+  }
+  std::vector<std::string> lists(claims.over_quota_groups.size());
+  for (const auto& [digest, group] : group_of) {
+    lists[group] += (lists[group].empty() ? "" : ",") + digest;
+  }
+  std::string field;
+  for (std::size_t group = 0; group < lists.size(); ++group) {
+    if (!lists[group].empty()) {
+      field += (field.empty() ? "" : ",") + claims.over_quota_groups[group].policy.code() + ':' +
+               lists[group];
+    }
+  }
+  return field;
+}
+
 // Breaks lines after semicolons and commas, where every mail program leaves blanks alone.
 std::string folded(std::string_view value) {
   std::string text;
@@ -100,6 +132,7 @@ struct Parsed {
   std::string_view key_id;
   TraceId trace;
   std::string_view quota;
+  std::optional<std::string_view> over_quota;
   std::int64_t expiry = 0;
   std::optional<std::string_view> message_id;
   std::optional<std::string_view> queue_id;
@@ -115,6 +148,7 @@ std::optional<Parsed> parse(std::string_view text) {
   const auto key_id = take(rest, "k");
   const auto trace = take(rest, "t");
   const auto quota = take(rest, "q");
+  parsed.over_quota = take(rest, "o");
   const auto expiry = take(rest, "x");
   parsed.message_id = take(rest, "m");
   parsed.queue_id = take(rest, "i");
@@ -152,6 +186,28 @@ bool read_list(std::string_view list, std::vector<std::string>& digests) {
   }
 }
 
+// false: not a list of policies and digests.
+bool read_groups(std::string_view list,
+                 std::vector<std::pair<std::string, OverQuotaPolicy>>& listed) {
+  std::optional<OverQuotaPolicy> policy;
+  while (true) {
+    const std::size_t end = std::min(list.find(','), list.size());
+    std::string_view digest = list.substr(0, end);
+    if (const std::size_t colon = digest.find(':'); colon != std::string_view::npos) {
+      policy = OverQuotaPolicy::decode(digest.substr(0, colon));
+      digest.remove_prefix(colon + 1);
+    }
+    if (!policy || digest.size() != kDigestLength) {
+      return false;
+    }
+    listed.emplace_back(digest, *policy);
+    if (end == list.size()) {
+      return true;
+    }
+    list.remove_prefix(end + 1);
+  }
+}
+
 bool fits(const Key& key, std::string_view kind, const std::optional<std::string_view>& wanted,
           std::string_view text) {
   const std::string bare = without_blanks(text);
@@ -174,9 +230,31 @@ std::string comparable_address(std::string_view address) {
   return text;
 }
 
+bool TagClaims::list_over_quota(const OverQuotaPolicy& policy, Recipient recipient) {
+  std::size_t used = std::min(listed.size(), kMaxListed) * kRecipientBytes + kRecipientBytes;
+  PolicyGroup* group = nullptr;
+  for (PolicyGroup& one : over_quota_groups) {
+    used += one.policy.code().size() + 1 + one.members.size() * kRecipientBytes;
+    group = one.policy == policy ? &one : group;
+  }
+  used += group == nullptr ? policy.code().size() + 1 : 0;
+  if (used > kMaxLists) {
+    return false;
+  }
+  if (group == nullptr) {
+    group = &over_quota_groups.emplace_back(PolicyGroup{policy, {}});
+  }
+  group->members.push_back(std::move(recipient));
+  return true;
+}
+
 std::string sign_tag(const TagClaims& claims, const Key& key) {
-  std::string text = "v=1;k=" + key.id() + ";t=" + claims.trace.text() +
-                     ";q=" + quota_field(claims, key) + ";x=" + std::to_string(claims.expiry) + ';';
+  std::string text =
+      "v=1;k=" + key.id() + ";t=" + claims.trace.text() + ";q=" + quota_field(claims, key) + ';';
+  if (const std::string field = over_quota_field(claims, key); !field.empty()) {
+    text += "o=" + field + ';';
+  }
+  text += "x=" + std::to_string(claims.expiry) + ';';
   if (const std::string id = without_blanks(claims.message_id); !id.empty()) {
     text += "m=" + digest(key, "message-id", id) + ';';
   }
@@ -220,6 +298,9 @@ std::variant<Tag, TagFault> Tag::verify(std::string_view value, const Keyring& k
   if (tag.quota_ == QuotaScope::kListed && !read_list(parsed->quota, tag.listed_)) {
     return TagFault::kMalformed;
   }
+  if (parsed->over_quota && !tag.read_over_quota(*parsed->over_quota)) {
+    return TagFault::kMalformed;
+  }
   if (parsed->expiry < now) {
     return TagFault::kExpired;
   }
@@ -229,6 +310,28 @@ std::variant<Tag, TagFault> Tag::verify(std::string_view value, const Keyring& k
   }
   std::sort(tag.listed_.begin(), tag.listed_.end());
   return tag;
+}
+
+bool Tag::read_over_quota(std::string_view field) {
+  over_quota_ = OverQuotaPolicy::decode(field);
+  if (over_quota_) {
+    return true;
+  }
+  const bool good = read_groups(field, over_quota_listed_);
+  std::stable_sort(over_quota_listed_.begin(), over_quota_listed_.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  return good;
+}
+
+std::optional<OverQuotaPolicy> Tag::over_quota(std::string_view address) const {
+  if (over_quota_listed_.empty()) {
+    return over_quota_;
+  }
+  const std::string wanted = recipient_digest(*key_, address);
+  const auto found = std::lower_bound(over_quota_listed_.begin(), over_quota_listed_.end(), wanted,
+                                      [](const auto& a, const auto& b) { return a.first < b; });
+  return found != over_quota_listed_.end() && found->first == wanted ? std::optional(found->second)
+                                                                     : std::nullopt;
 }
 
 bool Tag::ignores_quota(std::string_view address) const {

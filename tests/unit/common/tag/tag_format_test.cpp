@@ -19,6 +19,10 @@ class TagFormatTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(blanksAndFoldsAreIgnored);
   CPPUNIT_TEST(linesAreShortAndBrokenWithLfTab);
   CPPUNIT_TEST(atMostAThousandRecipientsAreListed);
+  CPPUNIT_TEST(eachRecipientHasTheOverQuotaPolicyOfItsGroup);
+  CPPUNIT_TEST(ofTwoPoliciesForOneNameTheFirstCounts);
+  CPPUNIT_TEST(aMalformedPolicyIsAMalformedTag);
+  CPPUNIT_TEST(policiesAreListedAsLongAsThereIsRoom);
   CPPUNIT_TEST(anOldKeyVerifiesAsLongAsItIsKept);
   CPPUNIT_TEST(theClaimedKeyIsFoundInValidAndInvalidTags);
   CPPUNIT_TEST(anAddressMatchesInEveryForm);
@@ -28,6 +32,27 @@ class TagFormatTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aTagRevealsNeitherSecretNorAddress);
   CPPUNIT_TEST_SUITE_END();
 
+  static TagClaims old_is_refused() {
+    TagClaims made = claims(QuotaScope::kNobody);
+    made.over_quota = OverQuotaPolicy::parse("defer:3d");
+    return made;
+  }
+
+  // Alice's is refused, Bob's deferred.
+  static TagClaims with_policies() {
+    TagClaims made = claims(QuotaScope::kEverybody);
+    const std::vector<TagClaims::Recipient> both = claims(QuotaScope::kListed).listed;
+    CPPUNIT_ASSERT(made.list_over_quota(OverQuotaPolicy::parse("refuse"), both[0]));
+    CPPUNIT_ASSERT(made.list_over_quota(OverQuotaPolicy::parse("defer"), both[1]));
+    return made;
+  }
+
+  // "refuse", or "-" where the tag says nothing.
+  static std::string policy_of(const Tag& tag, const std::string& address) {
+    const auto policy = tag.over_quota(address);
+    return policy ? policy->text() : "-";
+  }
+
   void signaturesAreThoseOfOpenssl() {
     TagClaims bare = claims(QuotaScope::kNobody);
     bare.message_id.clear();
@@ -35,8 +60,11 @@ class TagFormatTest : public CppUnit::TestFixture {
     unbound.queue_id.clear();
     const Key& key = ring().signer();
     const std::string made[] = {sign_tag(claims(QuotaScope::kEverybody), key),
-                                sign_tag(claims(QuotaScope::kListed), key), sign_tag(bare, key),
+                                sign_tag(claims(QuotaScope::kListed), key),
+                                sign_tag(bare, key),
                                 sign_tag(unbound, key),
+                                sign_tag(old_is_refused(), key),
+                                sign_tag(with_policies(), key),
                                 sign_tag(claims(QuotaScope::kEverybody), *ring().find("2025b"))};
     for (std::size_t i = 0; i < std::size(kVectors); ++i) {
       CPPUNIT_ASSERT_EQUAL(squeezed(kVectors[i]), squeezed(made[i]));
@@ -44,8 +72,10 @@ class TagFormatTest : public CppUnit::TestFixture {
   }
 
   void verifiesSignaturesOfOpenssl() {
-    const QuotaScope scopes[] = {QuotaScope::kEverybody, QuotaScope::kListed, QuotaScope::kNobody,
-                                 QuotaScope::kEverybody, QuotaScope::kEverybody};
+    const QuotaScope scopes[] = {QuotaScope::kEverybody, QuotaScope::kListed,
+                                 QuotaScope::kNobody,    QuotaScope::kEverybody,
+                                 QuotaScope::kNobody,    QuotaScope::kEverybody,
+                                 QuotaScope::kEverybody};
     for (std::size_t i = 0; i < std::size(kVectors); ++i) {
       const Tag tag = believed(kVectors[i]);
       CPPUNIT_ASSERT_EQUAL(std::string("6213AB7c012345.9f3kq0vb"), tag.trace().text());
@@ -126,6 +156,103 @@ class TagFormatTest : public CppUnit::TestFixture {
       CPPUNIT_ASSERT(tag.ignores_quota(std::string(name) + "1"));
       CPPUNIT_ASSERT(tag.ignores_quota(std::string(name) + "1000"));
       CPPUNIT_ASSERT(!tag.ignores_quota(std::string(name) + "1001"));
+    }
+  }
+
+  void eachRecipientHasTheOverQuotaPolicyOfItsGroup() {
+    const Tag grouped = believed(kWithPolicies);
+    const Tag one = believed(kRefusedWhenOld);
+    for (const char* const name : {"alice", "ALICE@example.org", "<\"alice\"@example.org>"}) {
+      CPPUNIT_ASSERT_EQUAL(std::string("refuse"), policy_of(grouped, name));
+      CPPUNIT_ASSERT_EQUAL(std::string("defer:3d"), policy_of(one, name));
+      CPPUNIT_ASSERT_EQUAL(std::string("-"), policy_of(believed(kToEverybody), name));
+    }
+    CPPUNIT_ASSERT_EQUAL(std::string("defer"), policy_of(grouped, "bob+news"));
+    CPPUNIT_ASSERT_EQUAL(std::string("-"), policy_of(grouped, "bob"));
+    CPPUNIT_ASSERT_EQUAL(std::string("-"), policy_of(grouped, ""));
+    CPPUNIT_ASSERT_EQUAL(std::string("defer:3d"), policy_of(one, "anyone"));
+    CPPUNIT_ASSERT(grouped.ignores_quota("anyone") && !one.ignores_quota("alice"));
+  }
+
+  void ofTwoPoliciesForOneNameTheFirstCounts() {
+    TagClaims twice = claims(QuotaScope::kNobody);
+    CPPUNIT_ASSERT(twice.list_over_quota(OverQuotaPolicy::parse("defer"), {"a@x", "info"}));
+    CPPUNIT_ASSERT(twice.list_over_quota(OverQuotaPolicy::parse("refuse"), {"b@x", "info"}));
+    const Tag tag = believed(sign_tag(twice, ring().signer()));
+    CPPUNIT_ASSERT_EQUAL(std::string("defer"), policy_of(tag, "info"));
+    CPPUNIT_ASSERT_EQUAL(std::string("refuse"), policy_of(tag, "b@x"));
+    const std::string digest_of_a = digest("rcpt:a@x");
+    const Tag written = believed(with_over_quota("r:" + digest_of_a + ",d:" + digest_of_a));
+    CPPUNIT_ASSERT_EQUAL(std::string("refuse"), policy_of(written, "a@x"));
+  }
+
+  void aMalformedPolicyIsAMalformedTag() {
+    const std::string one = digest("rcpt:a");
+    const std::pair<std::string, const char*> rows[] = {
+        {"s", "good"},
+        {"d", "good"},
+        {"d1", "good"},
+        {"d3144960000", "good"},
+        {"r", "good"},
+        {"r:" + one, "good"},
+        {"s:" + one + ',' + one + ",d5:" + one, "good"},
+        {"", "malformed"},
+        {"x", "malformed"},
+        {"ss", "malformed"},
+        {"*", "malformed"},
+        {"-", "malformed"},
+        {"d0", "malformed"},
+        {"d-1", "malformed"},
+        {"d+1", "malformed"},
+        {"d1x", "malformed"},
+        {"d3144960001", "malformed"},
+        {"d99999999999999999999999", "malformed"},
+        {one, "malformed"},
+        {':' + one, "malformed"},
+        {"r:", "malformed"},
+        {"r:" + one + ',', "malformed"},
+        {"r:," + one, "malformed"},
+        {"r:" + one.substr(1), "malformed"},
+        {"r:" + one + 'A', "malformed"},
+        {"r:" + one + ",r", "malformed"},
+        {"r:" + one + ",x:" + one, "malformed"},
+        {"r:r:" + one, "malformed"},
+    };
+    for (const auto& [field, expected] : rows) {
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(field, std::string(expected), verdict(with_over_quota(field)));
+    }
+    const std::string elsewhere = "v=1;k=2026a;t=t1;q=-;x=1772971200;o=r;i=4GROmIcZ_LQ;";
+    CPPUNIT_ASSERT_EQUAL(std::string("malformed"), verdict(sealed(elsewhere)));
+  }
+
+  // Whatever the rules and the recipients, a tag of ours is never too long.
+  void policiesAreListedAsLongAsThereIsRoom() {
+    const Key longest(std::string(Key::kMaxId, 'k'), std::string(32, 's'));
+    for (const bool listed : {true, false}) {
+      for (const std::size_t policies : {std::size_t{1}, 2 * kMaxListed}) {
+        TagClaims many = claims(listed ? QuotaScope::kListed : QuotaScope::kEverybody);
+        many.trace = *TraceId::parse(std::string(TraceId::kMaxLength, 't'));
+        many.listed.clear();
+        for (std::size_t i = 0; listed && i < kMaxListed; ++i) {
+          many.listed.push_back({"given" + std::to_string(i), "resolved" + std::to_string(i)});
+        }
+        std::size_t room = 0;
+        const auto policy = [&](std::size_t i) {
+          return OverQuotaPolicy{OverQuotaAction::kDefer,
+                                 std::chrono::seconds(3'144'900'000 + i % policies)};
+        };
+        while (many.list_over_quota(policy(room),
+                                    {"g" + std::to_string(room), "r" + std::to_string(room)})) {
+          ++room;
+        }
+        CPPUNIT_ASSERT(room >= (listed ? 160 : 800));
+        CPPUNIT_ASSERT(sign_tag(many, longest).size() <= kMaxTagLength);
+        const Tag tag = believed(sign_tag(many, ring().signer()));
+        for (const char* const name : {"g", "r"}) {
+          CPPUNIT_ASSERT(tag.over_quota(name + std::to_string(room - 1)) == policy(room - 1));
+          CPPUNIT_ASSERT(!tag.over_quota(name + std::to_string(room)));
+        }
+      }
     }
   }
 

@@ -29,11 +29,19 @@ inline constexpr std::string_view kToNobody =
 inline constexpr std::string_view kWithoutQueueId =
     "v=1; k=2026a; t=6213AB7c012345.9f3kq0vb; q=*; x=1772971200; m=n0gPkA12ca0; "
     "b=BAGptz_XKWKoHMzKQrHuuaCk7GTOk0cn2BGl7_rCJBg";
+inline constexpr std::string_view kRefusedWhenOld =
+    "v=1; k=2026a; t=6213AB7c012345.9f3kq0vb; q=-; o=d259200; x=1772971200; m=n0gPkA12ca0; "
+    "i=4GROmIcZ_LQ; b=owhZ5i31an6jR_Yt8MuTSRfLcPhwWjLhH6AAuaKC5a8";
+inline constexpr std::string_view kWithPolicies =
+    "v=1; k=2026a; t=6213AB7c012345.9f3kq0vb; q=*; "
+    "o=r:1jpmIAv8eso,nJMdJAvHkFw,d:4S13tsgzGqM,o0FXMoJ8M3c; x=1772971200; m=n0gPkA12ca0; "
+    "i=4GROmIcZ_LQ; b=WttfnKoqPTDkeqtA4oBXKdfy-0t5-tXi4h12JvW1HaM";
 inline constexpr std::string_view kOfTheOldKey =
     "v=1; k=2025b; t=6213AB7c012345.9f3kq0vb; q=*; x=1772971200; m=ehUL8IRPkb4; i=reVzSJB4nrI; "
     "b=QfJB4qixLlUvPQ_03vbcljeQ0xQaZUiZd8xQlZ9g0nk";
-inline constexpr std::string_view kVectors[] = {kToEverybody, kToTheListed, kToNobody,
-                                                kWithoutQueueId, kOfTheOldKey};
+inline constexpr std::string_view kVectors[] = {kToEverybody,    kToTheListed,    kToNobody,
+                                                kWithoutQueueId, kRefusedWhenOld, kWithPolicies,
+                                                kOfTheOldKey};
 
 inline constexpr std::string_view kNewKeyLine =
     "2026a AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n";
@@ -97,6 +105,10 @@ inline std::string digest(const std::string& text) {
 
 inline std::string with_quota(const std::string& quota) {
   return sealed("v=1;k=2026a;t=t1;q=" + quota + ";x=1772971200;i=4GROmIcZ_LQ;");
+}
+
+inline std::string with_over_quota(const std::string& over_quota) {
+  return sealed("v=1;k=2026a;t=t1;q=-;o=" + over_quota + ";x=1772971200;i=4GROmIcZ_LQ;");
 }
 
 inline std::string with_expiry(const std::string& expiry) {
