@@ -1,5 +1,6 @@
 #include "mailer/probe.h"
 
+#include "mailer/message/over_quota.h"
 #include "mailer/store/connector.h"
 
 namespace lmtpq::mailer {
@@ -24,7 +25,7 @@ const char* quota_words(const Reply& reply) {
   if (reply.code == 0) {
     return "not answered";
   }
-  if (reply.status && over_quota(*reply.status)) {
+  if (over_quota(reply)) {
     return "over quota";
   }
   return reply.positive() ? "accepted" : "refused";

@@ -72,8 +72,6 @@ std::optional<EnhancedStatus> EnhancedStatus::take(std::string_view& text) {
   return EnhancedStatus{klass, *subject, *detail};
 }
 
-bool over_quota(const EnhancedStatus& status) { return status.subject == 2 && status.detail == 2; }
-
 std::string Reply::text() const {
   std::string first;
   std::string rest;

@@ -23,9 +23,6 @@ struct EnhancedStatus {  // RFC 3463: class "." subject "." detail
   static std::optional<EnhancedStatus> take(std::string_view& text);
 };
 
-// X.2.2: the mailbox is full (RFC 3463 section 3.3).
-bool over_quota(const EnhancedStatus& status);
-
 struct Reply {
   int code = 0;
   std::optional<EnhancedStatus> status;  // only one whose class fits the code

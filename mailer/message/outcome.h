@@ -2,7 +2,7 @@
 //
 // outcome_of() alone decides what a store's reply (outcome_of_reply.cpp) or a local problem
 // (outcome.cpp) means for the client (an SMTP-like reply) and for a script (an exit status of
-// sysexits.h).
+// sysexits.h); only an over-quota policy (over_quota.h) changes it afterwards.
 //
 // Rules: RFC 5321 section 4.2, RFC 3463, and what Sendmail does with a reply after end of data
 // (usersmtp.c, smtpgetstat): 55x bounces the mail, any other 5xx becomes "Remote protocol error",
@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/tag/over_quota_policy.h"
 #include "common/tag/trace_id.h"
 #include "mailer/lmtp/lmtp_client.h"
 #include "mailer/lmtp/reply.h"
@@ -56,6 +57,8 @@ struct Outcome {
   std::string store_reply;  // code, status and text as the store sent them; empty: no reply
   int store_code = 0;       // that code
   std::optional<Trouble> trouble = std::nullopt;  // none: it is the store's reply
+  // What --over-quota, or a tag, made of the store's refusal; kStore: its reply stands.
+  OverQuotaAction over_quota = OverQuotaAction::kStore;
 };
 
 Outcome outcome_of(const Answer& answer);
