@@ -81,8 +81,14 @@ void Delivery::ask_stores(PoolList& pools, MessageState& message, Attempt& attem
       message.decide_rest(attempt.trouble, attempt.trouble_text);
       return;
     }
-    transact(message, attempt);
-    if (attempt.trouble == Trouble::kLost && attempt.connection.reused()) {
+    // Recipients that need another transaction stay in this session, which another delivery could
+    // take otherwise.
+    do {
+      transact(message, attempt);
+    } while (message.undecided() && attempt.trouble != Trouble::kLost &&
+             attempt.connection->alive());
+    const bool used = attempt.connection.reused() || attempt.connection->transactions() > 1;
+    if (attempt.trouble == Trouble::kLost && used) {
       // Other idle connections may be as dead, or the message may be what kills them.
       attempt.which = ConnectionPool::Which::kNew;
     } else if (attempt.trouble == Trouble::kLost) {

@@ -109,6 +109,9 @@ void DeliveryLog::outcome(const MessageState& message, std::size_t recipient,
       .add("conn-use", upstream != nullptr ? upstream->transactions() : 0)
       .add("ignorequota",
            kIgnoreQuotaUseNames[static_cast<int>(message.ignore_quota_use(recipient))]);
+  if (outcome.over_quota != OverQuotaAction::kStore) {
+    record.add("over-quota", kFateNames[static_cast<int>(outcome.fate)]);
+  }
   if (upstream != nullptr) {
     add_connection(*upstream, record);
   } else {

@@ -5,6 +5,8 @@
 #include <set>
 
 #include "common/ascii.h"
+#include "mailer/message/message_age.h"
+#include "mailer/message/over_quota.h"
 #include "mailer/message/queue_id.h"
 
 namespace lmtpq::mailer {
@@ -105,10 +107,25 @@ bool MessageState::wants_ignore_quota(std::size_t recipient) const {
       return true;
     case IgnoreQuota::kTagged:
       return to.ignore_quota || (tags_.valid && tags_.valid->ignores_quota(to.mailbox.text()));
+    case IgnoreQuota::kRetry:
+      return recipients_[recipient].full;
     case IgnoreQuota::kNever:
       break;
   }
   return false;
+}
+
+IgnoreQuotaUse MessageState::next_ignore_quota_use(std::size_t recipient,
+                                                   const Capabilities& store) const {
+  const IgnoreQuotaUse last = recipients_[recipient].ignore_quota_use;
+  if (!wants_ignore_quota(recipient) || last == IgnoreQuotaUse::kRefused) {
+    return last;
+  }
+  if (!store.offers("IGNOREQUOTA")) {
+    return IgnoreQuotaUse::kNotOffered;
+  }
+  return settings_.ignore_quota == IgnoreQuota::kRetry ? IgnoreQuotaUse::kRetried
+                                                       : IgnoreQuotaUse::kSent;
 }
 
 bool MessageState::needs_utf8() const {
@@ -166,12 +183,9 @@ std::optional<Transaction> MessageState::next_transaction(const Capabilities& st
         !domains.take(envelope_.recipients[i].mailbox.domain())) {
       continue;
     }
-    if (wants_ignore_quota(i) && recipient.ignore_quota_use != IgnoreQuotaUse::kRefused) {
-      recipient.ignore_quota_use =
-          store.offers("IGNOREQUOTA") ? IgnoreQuotaUse::kSent : IgnoreQuotaUse::kNotOffered;
-    }
+    recipient.ignore_quota_use = next_ignore_quota_use(i, store);
     transaction.recipients.push_back(
-        {envelope_.recipients[i].mailbox, recipient.ignore_quota_use == IgnoreQuotaUse::kSent});
+        {envelope_.recipients[i].mailbox, recipient.sends_ignore_quota()});
     asked_.push_back(i);
   }
   return asked_.empty() ? std::nullopt : std::optional(std::move(transaction));
@@ -179,12 +193,50 @@ std::optional<Transaction> MessageState::next_transaction(const Capabilities& st
 
 // draft-murchison-lmtp-ignorequota defines no reply for a client that may not use IGNOREQUOTA.
 // Whatever 5xx the store sends, the extension must not cost the recipient the message.
-bool MessageState::refuses_ignore_quota(const Recipient& recipient, const Answer& answer) const {
+bool MessageState::refuses_ignore_quota(const Recipient& recipient, const Answer& answer) {
   const Reply& reply = answer.reply;
-  return recipient.ignore_quota_use == IgnoreQuotaUse::kSent && answer.stage == Awaited::kRcpt &&
-         reply.klass() == 5 &&
+  return recipient.sends_ignore_quota() && answer.stage == Awaited::kRcpt && reply.klass() == 5 &&
          (reply.code < 510 || reply.code == 555 ||
           (reply.status && (reply.status->subject == 5 || reply.status->subject == 7)));
+}
+
+// Whether the recipient goes into another transaction because of this reply: without IGNOREQUOTA,
+// as the store refused that, or with it, as the mailbox is over quota. Each happens once.
+bool MessageState::changes_ignore_quota(Recipient& recipient, const Answer& answer,
+                                        const Capabilities& store) const {
+  if (refuses_ignore_quota(recipient, answer)) {
+    recipient.ignore_quota_use = IgnoreQuotaUse::kRefused;
+    return true;
+  }
+  if (settings_.ignore_quota != IgnoreQuota::kRetry || recipient.full || !over_quota(answer)) {
+    return false;
+  }
+  recipient.full = store.offers("IGNOREQUOTA");
+  if (!recipient.full) {
+    recipient.ignore_quota_use = IgnoreQuotaUse::kNotOffered;
+  }
+  return recipient.full;
+}
+
+// The most specific policy counts: the tag is about this message and recipient, the listener's
+// section about this kind of mail, the store's settings about all of it.
+Outcome MessageState::outcome_for(std::size_t recipient, const Answer& answer,
+                                  const StoreSettings& store) {
+  Outcome outcome = outcome_of(answer);
+  if (!over_quota(answer)) {
+    return outcome;
+  }
+  if (recipients_[recipient].sends_ignore_quota()) {
+    recipients_[recipient].ignore_quota_use = IgnoreQuotaUse::kIgnored;
+  }
+  const auto tagged = tags_.valid
+                          ? tags_.valid->over_quota(envelope_.recipients[recipient].mailbox.text())
+                          : std::nullopt;
+  const OverQuotaPolicy policy = tagged.value_or(settings_.over_quota.value_or(store.over_quota));
+  const bool aged = policy.age.count() > 0;
+  return apply(policy,
+               aged ? message_age(body_.head(), std::time(nullptr)) : std::chrono::seconds(),
+               std::move(outcome));
 }
 
 // Cyrus's strtoul() check can reject a good SIZE (it reads a stale errno), so the transaction is
@@ -196,32 +248,28 @@ bool MessageState::misjudged_size(const Answer& answer, const Capabilities& stor
 }
 
 // Worth another transaction, on this connection or the next: a recipient whose IGNOREQUOTA was
-// refused (without it), recipients over the store's limit for one transaction (as long as each
-// transaction completes at least one recipient), a message whose size was refused although it is
-// below the store's own limit.
+// refused (without it), or who is over quota (with it, for --ignore-quota=retry), recipients over
+// the store's limit for one transaction (as long as each transaction completes at least one
+// recipient), a message whose size was refused although it is below the store's own limit.
 bool MessageState::take_answers(const Upstream& upstream) {
   const auto& answers = upstream.client().answers();
   std::vector<std::size_t> too_many;
   unanswered_.clear();
-  bool any_decided = false;
+  bool progress = false;
   bool retry_without_size = false;
   for (std::size_t k = 0; k < asked_.size(); ++k) {
     Recipient& recipient = recipients_[asked_[k]];
     if (!answers[k]) {
       unanswered_.push_back(asked_[k]);
-    } else if (refuses_ignore_quota(recipient, *answers[k])) {
-      recipient.ignore_quota_use = IgnoreQuotaUse::kRefused;
+    } else if (changes_ignore_quota(recipient, *answers[k], upstream.client().capabilities())) {
+      progress = true;
     } else if (misjudged_size(*answers[k], upstream.client().capabilities())) {
       retry_without_size = true;
     } else if (too_many_recipients(*answers[k])) {
       too_many.push_back(k);
     } else {
-      Outcome outcome = outcome_of(*answers[k]);
-      if (recipient.ignore_quota_use == IgnoreQuotaUse::kSent && over_quota(outcome.status)) {
-        recipient.ignore_quota_use = IgnoreQuotaUse::kIgnored;
-      }
-      decide(asked_[k], std::move(outcome));
-      any_decided = true;
+      decide(asked_[k], outcome_for(asked_[k], *answers[k], upstream.settings()));
+      progress = true;
     }
   }
   declare_size_ = declare_size_ && !retry_without_size;
@@ -234,7 +282,7 @@ bool MessageState::take_answers(const Upstream& upstream) {
     most_recipients_ = 2 * std::max<std::size_t>(1, taken);
   }
   for (const std::size_t k : too_many) {
-    if (!any_decided) {
+    if (!progress) {
       decide(asked_[k], outcome_of(*answers[k]));
     }
   }

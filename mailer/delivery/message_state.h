@@ -21,9 +21,9 @@
 namespace lmtpq::mailer {
 
 // What became of IGNOREQUOTA for one recipient, for the log.
-enum class IgnoreQuotaUse { kNotAsked, kSent, kNotOffered, kRefused, kIgnored };
-inline constexpr const char* kIgnoreQuotaUseNames[] = {"no", "sent", "not-offered", "refused",
-                                                       "ignored"};
+enum class IgnoreQuotaUse { kNotAsked, kSent, kNotOffered, kRefused, kIgnored, kRetried };
+inline constexpr const char* kIgnoreQuotaUseNames[] = {"no",      "sent",    "not-offered",
+                                                       "refused", "ignored", "retried"};
 
 class MessageState {
  public:
@@ -64,13 +64,23 @@ class MessageState {
  private:
   struct Recipient {
     IgnoreQuotaUse ignore_quota_use = IgnoreQuotaUse::kNotAsked;
+    bool full = false;  // over quota without IGNOREQUOTA, which --ignore-quota=retry sends next
     std::optional<Outcome> outcome;
+
+    bool sends_ignore_quota() const {
+      return ignore_quota_use == IgnoreQuotaUse::kSent ||
+             ignore_quota_use == IgnoreQuotaUse::kRetried;
+    }
   };
   void refuse_utf8(const Capabilities& store);
   bool wants_ignore_quota(std::size_t recipient) const;
   bool needs_utf8() const;
   bool header_has_utf8() const;
-  bool refuses_ignore_quota(const Recipient& recipient, const Answer& answer) const;
+  IgnoreQuotaUse next_ignore_quota_use(std::size_t recipient, const Capabilities& store) const;
+  static bool refuses_ignore_quota(const Recipient& recipient, const Answer& answer);
+  bool changes_ignore_quota(Recipient& recipient, const Answer& answer,
+                            const Capabilities& store) const;
+  Outcome outcome_for(std::size_t recipient, const Answer& answer, const StoreSettings& store);
   bool misjudged_size(const Answer& answer, const Capabilities& store) const;
 
   const Envelope& envelope_;

@@ -138,11 +138,15 @@ void load_listener(const OptionReader& options, const FreeSection& section,
   });
   options.apply_section({}, others);
   options.apply_section(section, of_listeners);
-  const bool named =
-      std::any_of(section.lines.begin(), section.lines.end(),
-                  [](const FreeSection::Line& line) { return line.name == "destination"; });
-  if (!named && !operands.empty()) {
+  const auto has = [&](std::string_view key) {
+    return std::any_of(section.lines.begin(), section.lines.end(),
+                       [&](const FreeSection::Line& line) { return line.name == key; });
+  };
+  if (!has("destination") && !operands.empty()) {
     settings.destinations = operands;
+  }
+  if (has("over-quota")) {
+    settings.over_quota = settings.store_defaults.over_quota;
   }
   settings.stores = find_stores(options, settings.destinations);
   settings.places = options.places(section);

@@ -28,10 +28,13 @@ OptionTable delivery_options(Settings& s) {
            with_letter('Q',
                        value("ignore-quota", "WHO", "tagged",
                              "deliver although the mailbox is over quota: always, tagged "
-                             "(if a valid tag of lmtpq-milter allows it), never",
+                             "(if a valid tag of lmtpq-milter allows it), retry (always, but "
+                             "only after the store has refused it), never",
                              reader::choice(s.ignore_quota, {{"always", IgnoreQuota::kAlways},
                                                              {"tagged", IgnoreQuota::kTagged},
+                                                             {"retry", IgnoreQuota::kRetry},
                                                              {"never", IgnoreQuota::kNever}})))),
+       over_quota_option(s.store_defaults.over_quota),
        with_letter('t', value("trace-id", "ID", "", "send this trace id with every message",
                               trace_id(s.trace_id))),
        value("tag-keys", "FILE", "",
@@ -202,7 +205,7 @@ OptionTable option_table(Command command, Settings& settings) {
   }
   append(table, delivery_options(settings));
   append(table, destination_options(settings));
-  append(table, store_option_table(settings.store_defaults));
+  append_new(table, store_option_table(settings.store_defaults));
   append(table, time_options(settings.timeouts));
   append(table, process_options(settings));
   if (command == Command::kServe) {

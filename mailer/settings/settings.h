@@ -25,7 +25,8 @@
 
 namespace lmtpq::mailer {
 
-enum class IgnoreQuota { kAlways, kTagged, kNever };
+// kRetry: only for recipients whose mail the store has refused as over quota.
+enum class IgnoreQuota { kAlways, kTagged, kRetry, kNever };
 enum class TraceSource { kTag, kQueueId, kOff };
 enum class Utf8Headers { kAllow, kRefuse };
 enum class NulPolicy { kPass, kStrip, kRefuse };
@@ -45,6 +46,8 @@ struct Settings {
   std::vector<Store> stores;     // one for each destination, with the settings of its section
   StoreSettings store_defaults;  // what is set for every store; a section may override it
   IgnoreQuota ignore_quota = IgnoreQuota::kTagged;
+  // Of the listener's section; none: that of the store's settings.
+  std::optional<OverQuotaPolicy> over_quota;
   std::string tag_keys;  // a file, or "none"; empty: the default file, if it exists
   Keyring keys;
   TraceId trace_id;

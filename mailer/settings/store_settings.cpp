@@ -264,9 +264,16 @@ OptionTable pool_option_table(PoolSettings& s) {
              reader::number(s.weight, 1, 1000))});
 }
 
+Option over_quota_option(OverQuotaPolicy& policy) {
+  return value("over-quota", "POLICY", "store",
+               "answer when a mailbox is over quota: store (the store's reply), defer (452), "
+               "defer:AGE (452, and 552 for a message of that age), refuse (552)",
+               [&policy](std::string_view text) { policy = OverQuotaPolicy::parse(text); });
+}
+
 OptionTable store_option_table(StoreSettings& settings) {
   settings.hostname = system_hostname();
-  OptionTable table;
+  OptionTable table = under("Messages", {over_quota_option(settings.over_quota)});
   append(table, connection_options(settings));
   append(table, tls_options(settings.tls));
   append(table, auth_options(settings.auth));

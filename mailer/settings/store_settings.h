@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/options/option_reader.h"
+#include "common/tag/over_quota_policy.h"
 #include "mailer/settings/auth_settings.h"
 #include "mailer/settings/destination.h"
 #include "mailer/settings/tls_settings.h"
@@ -44,6 +45,7 @@ struct StoreSettings {
   std::string hostname;
   std::size_t recipient_limit = 0;  // in one transaction
   ProxyProtocol proxy_protocol = ProxyProtocol::kNone;
+  OverQuotaPolicy over_quota;
   std::uint64_t min_data_rate = 0;  // bytes a second
   StoreTimeouts timeouts;
   TlsSettings tls;
@@ -74,6 +76,8 @@ struct Store {
 // The tables; their readers write into `settings`, which must outlive them.
 OptionTable store_option_table(StoreSettings& settings);
 OptionTable pool_option_table(PoolSettings& settings);
+// This option may be in a listener's section as well.
+Option over_quota_option(OverQuotaPolicy& policy);
 
 // Whether a connection to one can be used for the other: the same DEST, settings and login.
 bool same_store(const Store& one, const Store& other);

@@ -12,7 +12,7 @@ namespace {
 
 constexpr const char* kDaemon = "daemon";
 constexpr const char* kBalanceNames[] = {"reuse", "order", "weight", "least-used"};
-constexpr const char* kIgnoreQuotaNames[] = {"always", "tagged", "never"};
+constexpr const char* kIgnoreQuotaNames[] = {"always", "tagged", "retry", "never"};
 
 std::string names_of(const std::vector<Destination>& destinations) {
   std::string made;
@@ -40,8 +40,11 @@ Record record_of(const ListenerSettings& listener) {
     made.add("name", listener.name);
   }
   made.add("destination", names_of(listener.settings.destinations))
-      .add("ignore-quota", kIgnoreQuotaNames[static_cast<int>(listener.settings.ignore_quota)])
-      .add("tag-keys", listener.settings.keys.empty() ? "none" : "yes");
+      .add("ignore-quota", kIgnoreQuotaNames[static_cast<int>(listener.settings.ignore_quota)]);
+  if (listener.settings.over_quota) {
+    made.add("over-quota", listener.settings.over_quota->text());
+  }
+  made.add("tag-keys", listener.settings.keys.empty() ? "none" : "yes");
   return made;
 }
 

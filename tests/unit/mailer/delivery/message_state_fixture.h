@@ -39,6 +39,7 @@ class MessageStateFixture {
   }
 
   Envelope& envelope() { return envelope_; }
+  Settings& settings() { return settings_; }
 
   MessageState& state() {
     if (!state_) {

@@ -12,6 +12,7 @@ class LoadSettingsTest : public ScratchFileFixture {
   CPPUNIT_TEST_SUITE(LoadSettingsTest);
   CPPUNIT_TEST(listenersComeFromTheCommandLineAndFromSections);
   CPPUNIT_TEST(theCommandLineOverridesTheSectionAndTheSectionOverridesTheTop);
+  CPPUNIT_TEST(anOverQuotaPolicyIsTheListenersBeforeTheStores);
   CPPUNIT_TEST(aListenerSectionSetsListenerOptionsOnly);
   CPPUNIT_TEST(errorsNameFileAndLine);
   CPPUNIT_TEST(twoListenersWithTheSameAddressAreAnError);
@@ -104,6 +105,28 @@ class LoadSettingsTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_EQUAL(std::size_t{5}, a.max_rcpts);
   }
 
+  // Whatever the store's section says, a listener's is about this kind of mail.
+  void anOverQuotaPolicyIsTheListenersBeforeTheStores() {
+    const std::string file =
+        "over-quota = defer\ndestination = inet:a:24, inet:b:24\n"
+        "[destination.a]\nover-quota = refuse\n"
+        "[listener.x]\naddress = unix:/x\nover-quota = defer:3d\n"
+        "[listener.y]\naddress = unix:/y\n";
+    const auto told = [](const Settings& s) {
+      std::string made = s.over_quota ? s.over_quota->text() : "-";
+      for (const Store& store : s.stores) {
+        made += ' ' + store.settings.over_quota.text();
+      }
+      return made;
+    };
+    const DaemonSettings made = daemon(file);
+    CPPUNIT_ASSERT_EQUAL(std::string("defer:3d refuse defer"), told(made.listeners[0].settings));
+    CPPUNIT_ASSERT_EQUAL(std::string("- refuse defer"), told(made.listeners[1].settings));
+    const DaemonSettings overruled = daemon(file, {"--over-quota=store"});
+    CPPUNIT_ASSERT_EQUAL(std::string("store store store"), told(overruled.listeners[0].settings));
+    CPPUNIT_ASSERT_EQUAL(std::string("- store store"), told(overruled.listeners[1].settings));
+  }
+
   void aListenerSectionSetsListenerOptionsOnly() {
     const DaemonSettings made = daemon(
         "destination = unix:/s\nspool-dir = /spool\n"
@@ -165,7 +188,7 @@ class LoadSettingsTest : public ScratchFileFixture {
          "inet:HOST[:PORT]"},
         {head + "address = unix:/a\naddress = unix:\n", "FILE:4: address: "},
         {head + "address = unix:/a\nignore-quota = sometimes\n",
-         "FILE:4: ignore-quota: \"sometimes\": expected one of always, tagged, never"},
+         "FILE:4: ignore-quota: \"sometimes\": expected one of always, tagged, retry, never"},
         {head + "address = unix:/a\nlisten-mode = rw\n",
          "FILE:4: listen-mode: \"rw\": expected a mode such as 0660"},
         {head + "address = unix:/a\nclients = localhost\n",

@@ -137,6 +137,12 @@ class SettingsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(read({"--ignore-quota=always"}).ignore_quota == IgnoreQuota::kAlways);
     CPPUNIT_ASSERT(read({"-Q", "--ignore-quota=tagged"}).ignore_quota == IgnoreQuota::kTagged);
     CPPUNIT_ASSERT(read({"--ignore-quota=never"}).ignore_quota == IgnoreQuota::kNever);
+    CPPUNIT_ASSERT(read({"--ignore-quota=retry"}).ignore_quota == IgnoreQuota::kRetry);
+    for (const char* policy : {"store", "defer", "defer:3d", "refuse"}) {
+      CPPUNIT_ASSERT_EQUAL(
+          std::string(policy),
+          read({"--over-quota=" + std::string(policy)}).store_defaults.over_quota.text());
+    }
     CPPUNIT_ASSERT(read({"--trace=queue-id"}).trace == TraceSource::kQueueId);
     CPPUNIT_ASSERT(read({"--trace=off"}).trace == TraceSource::kOff);
     CPPUNIT_ASSERT(read({"--trace=off", "--trace=tag"}).trace == TraceSource::kTag);
@@ -198,8 +204,8 @@ class SettingsTest : public CppUnit::TestFixture {
       const char* argument;
       const char* expected;
     } rows[] = {
-        {"--ignore-quota=sometimes", "expected one of always, tagged, never"},
-        {"--ignore-quota=Always", "expected one of always, tagged, never"},
+        {"--ignore-quota=sometimes", "expected one of always, tagged, retry, never"},
+        {"--ignore-quota=Always", "expected one of always, tagged, retry, never"},
         {"--trace=id", "expected one of tag, queue-id, off"},
         {"--utf8-headers=no", "expected one of allow, refuse"},
         {"--trace-id=a b", "expected 1 to 255 of the characters A-Z a-z 0-9 - _ ."},
