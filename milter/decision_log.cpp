@@ -61,6 +61,19 @@ const char* quota_word(const Verdict& verdict) {
   return std::cmp_equal(count, verdict.recipients.size()) ? "ignore" : "mixed";
 }
 
+// Empty: no rule says anything.
+std::string over_quota_word(const Verdict& verdict) {
+  switch (verdict.over_quota) {
+    case QuotaScope::kEverybody:
+      return verdict.recipients.front().over_quota()->text();
+    case QuotaScope::kListed:
+      return "mixed";
+    case QuotaScope::kNobody:
+      break;
+  }
+  return "";
+}
+
 std::string client_word(const ClientFacts& client) {
   return client.address ? client.address->text() : "local";
 }
@@ -81,6 +94,11 @@ long long ignoring(const Verdict& verdict) {
                        [](const Decision& decision) { return decision.quota == Quota::kIgnore; });
 }
 
+long long with_policy(const Verdict& verdict) {
+  return std::count_if(verdict.recipients.begin(), verdict.recipients.end(),
+                       [](const Decision& decision) { return decision.over_quota().has_value(); });
+}
+
 void log_decision(const Log& log, const Message& message, const Verdict& verdict,
                   const TraceId& trace, const Tagging& tagging) {
   const MessageFacts& facts = message.facts();
@@ -92,8 +110,11 @@ void log_decision(const Log& log, const Message& message, const Verdict& verdict
       .add("from", '<' + facts.sender + '>')
       .add("rcpts", message.recipients())
       .add("rule", rule_names(verdict))
-      .add("quota", quota_word(verdict))
-      .add("reason", message.incomplete() ? "too much header" : reasons(verdict))
+      .add("quota", quota_word(verdict));
+  if (const std::string word = over_quota_word(verdict); !word.empty()) {
+    record.add("over-quota", word);
+  }
+  record.add("reason", message.incomplete() ? "too much header" : reasons(verdict))
       .add("tagged", tagging.written ? "yes" : "no");
   if (!tagging.written) {
     record.add("no-tag", tagging.missing != nullptr ? tagging.missing : kNoEdits);
@@ -102,6 +123,9 @@ void log_decision(const Log& log, const Message& message, const Verdict& verdict
   const long long not_kept = message.recipients() - static_cast<long long>(facts.recipients.size());
   if (not_kept + tagging.unlisted > 0) {
     record.add("rcpts-beyond-limit", not_kept + tagging.unlisted);
+  }
+  if (tagging.without_policy > 0) {
+    record.add("over-quota-beyond-limit", tagging.without_policy);
   }
   record.add("old-tags", message.old_tags())
       .add("size", facts.size ? std::to_string(*facts.size) : "-");

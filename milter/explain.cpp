@@ -133,6 +133,14 @@ void print_decision(const Decision& decision, bool incomplete, std::ostream& out
   out << '\n';
 }
 
+// Nothing where the rules say nothing.
+void print_over_quota(const Decision& decision, bool incomplete, std::ostream& out) {
+  if (decision.over_quota() && !incomplete) {
+    out << "  => where it is over quota: " << decision.over_quota()->text() << ", by rule "
+        << decision.rule->name << '\n';
+  }
+}
+
 void print_recipients(const Message& message, const Verdict& verdict, std::ostream& out) {
   const auto& recipients = message.facts().recipients;
   for (std::size_t i = 0; i < recipients.size(); ++i) {
@@ -141,6 +149,7 @@ void print_recipients(const Message& message, const Verdict& verdict, std::ostre
       print_rules(message.configuration().policy, message.facts(), recipients[i], out);
     }
     print_decision(verdict.recipients[i], message.incomplete(), out);
+    print_over_quota(verdict.recipients[i], message.incomplete(), out);
   }
 }
 
@@ -154,6 +163,18 @@ const char* scope_words(QuotaScope scope) {
       break;
   }
   return "the quota is ignored for no recipient";
+}
+
+const char* over_quota_words(QuotaScope scope) {
+  switch (scope) {
+    case QuotaScope::kEverybody:
+      return "the rules decide for all recipients, members of aliases included";
+    case QuotaScope::kListed:
+      return "the rules decide for some recipients, the mailer's --over-quota for the others";
+    case QuotaScope::kNobody:
+      break;
+  }
+  return "the mailer's --over-quota decides";
 }
 
 TraceId print_trace(const Message& message, std::ostream& out) {
@@ -189,6 +210,9 @@ void print_tag(const LoadedConfiguration& loaded, const Message& message, const 
                std::int64_t now, std::ostream& out) {
   const Configuration& configuration = message.configuration();
   out << "\nverdict   " << scope_words(verdict.scope) << '\n';
+  if (verdict.over_quota != QuotaScope::kNobody) {
+    out << "over quota " << over_quota_words(verdict.over_quota) << '\n';
+  }
   const TraceId trace = print_trace(message, out);
   const std::string missing = missing_tag(loaded, message, verdict);
   if (!missing.empty()) {

@@ -18,6 +18,36 @@ std::string_view trimmed_name(std::string_view name) {
   return name.substr(0, name.find_last_not_of(" \t\r\n") + 1);
 }
 
+TagClaims::Recipient named(const RecipientFacts& recipient) {
+  return {recipient.given, recipient.resolved.empty() ? recipient.given : recipient.resolved};
+}
+
+void list_quota(const MessageFacts& facts, const Verdict& verdict, TagClaims& claims) {
+  const std::size_t count = std::min(verdict.recipients.size(), facts.recipients.size());
+  for (std::size_t i = 0; i < count && claims.listed.size() < kMaxListed; ++i) {
+    if (verdict.recipients[i].quota == Quota::kIgnore && !facts.recipients[i].given.empty()) {
+      claims.listed.push_back(named(facts.recipients[i]));
+    }
+  }
+}
+
+void list_over_quota(const MessageFacts& facts, const Verdict& verdict, TagClaims& claims) {
+  const std::size_t count = std::min(verdict.recipients.size(), facts.recipients.size());
+  bool room = true;
+  for (std::size_t i = 0; i < count && room; ++i) {
+    const auto& policy = verdict.recipients[i].over_quota();
+    room = !policy || claims.list_over_quota(*policy, named(facts.recipients[i]));
+  }
+}
+
+long long with_policy(const TagClaims& claims) {
+  long long count = 0;
+  for (const TagClaims::PolicyGroup& group : claims.over_quota_groups) {
+    count += static_cast<long long>(group.members.size());
+  }
+  return count;
+}
+
 }  // namespace
 
 Message::Message(ConfigurationPtr configuration, MessageFacts facts)
@@ -90,11 +120,13 @@ void Message::take_size(std::optional<std::uint64_t> size) {
 
 Verdict Message::judge(Limiter* limiter, Limiter::Time now) const {
   Verdict verdict = configuration_->policy.decide(facts_, incomplete() ? nullptr : limiter, now);
-  if (incomplete()) {
-    verdict.scope = QuotaScope::kNobody;
-  } else if (verdict.scope == QuotaScope::kEverybody &&
-             std::cmp_greater(recipients_, facts_.recipients.size())) {
-    verdict.scope = QuotaScope::kListed;
+  const bool all_known = std::cmp_equal(recipients_, facts_.recipients.size());
+  for (QuotaScope* const scope : {&verdict.scope, &verdict.over_quota}) {
+    if (incomplete()) {
+      *scope = QuotaScope::kNobody;
+    } else if (*scope == QuotaScope::kEverybody && !all_known) {
+      *scope = QuotaScope::kListed;
+    }
   }
   return verdict;
 }
@@ -122,6 +154,8 @@ bool Message::decide(SharedState& state, HeaderEdits& edits, std::int64_t now,
     tagging.unlisted = verdict.scope == QuotaScope::kListed
                            ? ignoring(verdict) - static_cast<long long>(claims.listed.size())
                            : 0;
+    tagging.without_policy =
+        verdict.over_quota == QuotaScope::kListed ? with_policy(verdict) - with_policy(claims) : 0;
   }
   try {
     log_decision(state.log(), *this, verdict, trace, tagging);
@@ -156,16 +190,13 @@ TagClaims claims_for(const Configuration& configuration, const MessageFacts& fac
   claims.expiry = now + configuration.tag_lifetime.count();
   claims.message_id = facts.message_id;
   claims.queue_id = configuration.bind_queue_id ? facts.queue_id : "";
-  if (verdict.scope != QuotaScope::kListed) {
-    return claims;
+  if (verdict.scope == QuotaScope::kListed) {
+    list_quota(facts, verdict, claims);
   }
-  const std::size_t count = std::min(verdict.recipients.size(), facts.recipients.size());
-  for (std::size_t i = 0; i < count && claims.listed.size() < kMaxListed; ++i) {
-    const RecipientFacts& recipient = facts.recipients[i];
-    if (verdict.recipients[i].quota == Quota::kIgnore && !recipient.given.empty()) {
-      claims.listed.push_back(
-          {recipient.given, recipient.resolved.empty() ? recipient.given : recipient.resolved});
-    }
+  if (verdict.over_quota == QuotaScope::kEverybody) {
+    claims.over_quota = verdict.recipients.front().over_quota();
+  } else if (verdict.over_quota == QuotaScope::kListed) {
+    list_over_quota(facts, verdict, claims);
   }
   return claims;
 }

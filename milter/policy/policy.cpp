@@ -92,6 +92,18 @@ QuotaScope scope(const std::vector<Decision>& decisions) {
                                                                 : QuotaScope::kListed;
 }
 
+QuotaScope over_quota_scope(const std::vector<Decision>& decisions) {
+  const auto decided = [](const Decision& d) { return d.over_quota().has_value(); };
+  if (std::none_of(decisions.begin(), decisions.end(), decided)) {
+    return QuotaScope::kNobody;
+  }
+  const auto same = [&](const Decision& d) {
+    return d.over_quota() == decisions.front().over_quota();
+  };
+  return std::all_of(decisions.begin(), decisions.end(), same) ? QuotaScope::kEverybody
+                                                               : QuotaScope::kListed;
+}
+
 // No name twice.
 std::vector<std::string> header_names_of(const std::vector<Rule>& rules) {
   std::vector<std::string> names;
@@ -110,6 +122,11 @@ std::vector<std::string> header_names_of(const std::vector<Rule>& rules) {
 }
 
 }  // namespace
+
+const std::optional<OverQuotaPolicy>& Decision::over_quota() const {
+  static const std::optional<OverQuotaPolicy> kNone;
+  return rule == nullptr ? kNone : rule->over_quota;
+}
 
 Policy::Policy(std::vector<Rule> rules, std::vector<std::string> tag_mailers)
     : rules_(std::move(rules)),
@@ -141,6 +158,7 @@ Verdict Policy::decide(const MessageFacts& message, Limiter* limiter, Limiter::T
     }
   }
   verdict.scope = scope(verdict.recipients);
+  verdict.over_quota = over_quota_scope(verdict.recipients);
   return verdict;
 }
 

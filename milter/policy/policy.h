@@ -1,9 +1,11 @@
-// Decides which recipients of a message may ignore the quota: of the ordered rules, the first that
-// matches decides. Where none matches, the quota is honoured.
+// Decides which recipients of a message may ignore the quota, and what becomes of their mail where
+// they are over quota: of the ordered rules, the first that matches decides. Where none matches,
+// the quota is honoured, and the mailer's options say what over quota means.
 //
 // A Policy has all rules of one configuration. It is immutable and shared by all threads.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +26,8 @@ struct Decision {
   Quota quota = Quota::kHonour;
   Why why = Why::kNoRule;
   const Rule* rule = nullptr;  // the rule that matched; lives as long as the policy
+
+  const std::optional<OverQuotaPolicy>& over_quota() const;  // of the rule, also over its limit
 };
 
 struct Verdict {
@@ -32,6 +36,8 @@ struct Verdict {
   // kEverybody only when every recipient ignores the quota and has a mailer that reads tags. Such a
   // tag is valid for members of aliases too, which the milter does not see.
   QuotaScope scope = QuotaScope::kNobody;
+  // Whose over-quota policy the rules decide; kEverybody: that of all, and it is the same one.
+  QuotaScope over_quota = QuotaScope::kNobody;
 };
 
 class Policy {

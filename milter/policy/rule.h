@@ -1,5 +1,6 @@
 // One rule: its conditions, what it decides about the quota, and its limit.
 //
+// The limit is for mail that ignores the quota; the over-quota policy holds beyond it too.
 // Immutable once read from its section (rule_parser.h); used from several threads.
 #pragma once
 
@@ -7,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "common/tag/over_quota_policy.h"
 #include "milter/policy/limiter.h"
 #include "milter/policy/message_facts.h"
 #include "milter/policy/rule_condition.h"
@@ -19,12 +21,13 @@ inline constexpr const char* kQuotaNames[] = {"honour", "ignore"};
 struct Rule {
   std::string name;
   Quota quota = Quota::kHonour;
+  std::optional<OverQuotaPolicy> over_quota;  // none: the mailer's options decide
   std::optional<Limit> limit;
   std::vector<RuleCondition> conditions;
 
   // The first condition that does not hold; nullptr: the rule matches.
   const RuleCondition* mismatch(const MessageFacts& message, const RecipientFacts& recipient) const;
-  // "ignore: client = 192.0.2.1, from = notice@*, limit = 100/hour", for the log at start.
+  // "ignore: client = 192.0.2.1, limit = 100/hour, over-quota = refuse", for the log at start.
   std::string summary() const;
   // The rule ignores the quota, and no condition proves who the client is.
   bool anyone_can_match() const;

@@ -51,6 +51,9 @@ class RuleParser {
     if (line.name == "quota") {
       once(quota_.has_value());
       quota_ = at_value(line, [&] { return parse_quota(line.value); });
+    } else if (line.name == "over-quota") {
+      once(rule_.over_quota.has_value());
+      rule_.over_quota = at_value(line, [&] { return OverQuotaPolicy::parse(line.value); });
     } else if (line.name == "limit") {
       once(rule_.limit.has_value());
       rule_.limit = at_value(line, [&] { return Limit::parse(line.value); });
@@ -103,7 +106,7 @@ std::vector<std::string> rule_keys() {
   for (const std::string name : kConditionNames) {
     keys.push_back(name == "header" ? "header NAME" : name);
   }
-  keys.insert(keys.end(), {"limit", "quota"});
+  keys.insert(keys.end(), {"limit", "over-quota", "quota"});
   return keys;
 }
 
@@ -125,7 +128,10 @@ std::string Rule::summary() const {
   if (limit) {
     text += std::exchange(separator, ", ") + "limit = " + limit->text();
   }
-  return conditions.empty() && !limit ? text + ": every message" : text;
+  if (over_quota) {
+    text += std::exchange(separator, ", ") + "over-quota = " + over_quota->text();
+  }
+  return separator == ": " ? text + ": every message" : text;
 }
 
 }  // namespace lmtpq::milter

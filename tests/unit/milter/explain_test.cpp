@@ -69,6 +69,7 @@ class ExplainTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(ExplainTest);
   CPPUNIT_TEST(everyRuleIsShownUpToTheOneThatDecides);
   CPPUNIT_TEST(eachRecipientHasItsOwnDecision);
+  CPPUNIT_TEST(theOverQuotaPolicyIsShown);
   CPPUNIT_TEST(aMessageWithoutAMatchIsExplained);
   CPPUNIT_TEST(theTagIsTheOneThatWouldBeWritten);
   CPPUNIT_TEST(aQueueIdBindsTheTag);
@@ -104,6 +105,24 @@ class ExplainTest : public CppUnit::TestFixture {
     assert_says(text, "rule carol:   yes\n  => quota IGNORED, by rule carol\n");
     assert_says(text, "=> quota honoured, because no rule matches\n");
     assert_says(text, "for these recipients only");
+  }
+
+  void theOverQuotaPolicyIsShown() {
+    LoadedConfiguration loaded = asked(configuration_of(
+        kRules + std::string("over-quota = defer:3d\n[rule.all]\nquota = honour\nover-quota = "
+                             "refuse\n")));
+    loaded.settings.client = "198.51.100.1";
+    loaded.settings.recipients = "bob@example.org, carol@example.org";
+    const std::string text = told(loaded);
+    assert_says(
+        text, "=> quota honoured, by rule all\n  => where it is over quota: refuse, by rule all\n");
+    assert_says(text, "=> where it is over quota: defer:3d, by rule carol\n");
+    assert_says(text, "\nover quota the rules decide for some recipients");
+    assert_says(text, "o=r:");
+    loaded.settings.recipients = "bob@example.org";
+    assert_says(told(loaded), "\nover quota the rules decide for all recipients");
+    assert_says(told(loaded), "q=-; o=r; ");
+    CPPUNIT_ASSERT(told(asked()).find("over quota") == std::string::npos);
   }
 
   void aMessageWithoutAMatchIsExplained() {

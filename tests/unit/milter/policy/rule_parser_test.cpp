@@ -46,15 +46,18 @@ class RuleParserTest : public CppUnit::TestFixture {
         "header X-Notice = yes*\n"
         "max-size = 64k\n"
         "limit = 100/hour\n"
+        "over-quota = defer:36h\n"
         "quota = ignore\n");
     CPPUNIT_ASSERT_EQUAL(std::size_t{1}, rules.size());
     CPPUNIT_ASSERT_EQUAL(std::string("notices"), rules[0].name);
     CPPUNIT_ASSERT(rules[0].quota == Quota::kIgnore);
     CPPUNIT_ASSERT(rules[0].limit && rules[0].limit->count == 100);
+    CPPUNIT_ASSERT(rules[0].over_quota == lmtpq::OverQuotaPolicy::parse("defer:36h"));
     CPPUNIT_ASSERT_EQUAL(
         std::string("ignore: client = 127.0.0.1 192.0.2.0/24, auth = backup, tls-subject = "
                     "/O=Example, Inc./CN=notice, from = notice@example.org, rcpt = *@example.org, "
-                    "header X-Notice = yes*, max-size = 64k, limit = 100/hour"),
+                    "header X-Notice = yes*, max-size = 64k, limit = 100/hour, over-quota = "
+                    "defer:36h"),
         rules[0].summary());
   }
 
@@ -134,7 +137,13 @@ class RuleParserTest : public CppUnit::TestFixture {
         {"max-size = 1\nmax-size = 1", "3: [rule.a] max-size: " + once},
         {"sender = \"a\"",
          "2: [rule.a]: unknown key sender; expected client, auth, tls-subject, from, rcpt, header "
-         "NAME, max-size, limit or quota"},
+         "NAME, max-size, limit, over-quota or quota"},
+        {"over-quota = bounce\nquota = honour",
+         "2: [rule.a] over-quota: \"bounce\": expected store, defer, defer:AGE (such as defer:3d) "
+         "or refuse"},
+        {"over-quota = store\nover-quota = store\nquota = honour",
+         "3: [rule.a] over-quota: appears twice in the rule; keep one of them"},
+        {"over-quota = store", "1: [rule.a] has no quota; add quota = ignore or quota = honour"},
         {"clinet = local", "2: [rule.a]: unknown key clinet; did you mean client?"},
         {"", "1: [rule.a] has no quota; add quota = ignore or quota = honour"},
         {"from = *\nlimit = 1/s", "1: [rule.a] has no quota; add quota = ignore or quota = honour"},
