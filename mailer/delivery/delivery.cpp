@@ -187,7 +187,7 @@ void Delivery::transact(MessageState& message, Attempt& attempt) const {
     attempt.trouble = Trouble::kLost;
     attempt.trouble_text = reason;
     if (attempt.connection.reused() || upstream.ended_at_trace()) {
-      log_.connection_lost(message, attempt, reason);
+      log_.connection_lost(message, attempt, client.reason());
     } else {
       log_.store_failed(message, attempt.connection.store(), reason);
     }
