@@ -1,7 +1,8 @@
 // What a delivery writes to the log and reports to the metrics.
 //
 // A line for each recipient's outcome, for each tag that is rejected, for a store or a connection
-// that could not be used and for a store that refuses the trace id. Failures of the log never affect mail.
+// that could not be used and for a store that refuses the trace id. Failures of the log never
+// affect mail.
 #pragma once
 
 #include <string>

@@ -18,9 +18,8 @@ bool names_session(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(), ascii_lower);
   constexpr std::array<std::string_view, 4> kWords{"session", "connection", "too many messages",
                                                    "too many mails"};
-  return std::any_of(kWords.begin(), kWords.end(), [&](std::string_view words) {
-    return text.find(words) != std::string::npos;
-  });
+  return std::any_of(kWords.begin(), kWords.end(),
+                     [&](std::string_view words) { return text.find(words) != std::string::npos; });
 }
 
 bool refuses_session_for_now(const Reply& reply) {

@@ -32,8 +32,7 @@ ConnectionStack::List ConnectionStack::take_all() { return std::exchange(connect
 
 bool ConnectionStack::expired(const PooledConnection& connection, Clock::time_point now) const {
   return (uses_ > 0 && connection.upstream->transactions() >= uses_) ||
-         now >= connection.end_of_life ||
-         (idle_ && now - connection.last_used >= *idle_);
+         now >= connection.end_of_life || (idle_ && now - connection.last_used >= *idle_);
 }
 
 Clock::time_point ConnectionStack::end_of_life(unsigned number, Clock::time_point now) const {

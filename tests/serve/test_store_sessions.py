@@ -147,7 +147,7 @@ def test_a_store_that_goes_down_and_comes_back_is_logged_once_each(new_daemon):
   for _ in range(5):
     all_start(daemon.deliver(), '451 4.4.1')
   dials = len(daemon.store.connections)
-  wait_until(lambda: len(daemon.store.connections) > dials, 'it is dialled again in vain')
+  wait_until(lambda: len(daemon.store.connections) > dials, 'it is dialled again, and refuses')
   assert downs_and_ups(daemon) == ['store-down']
   daemon.store.greeting = '220 store.test'
   daemon.wait_for_log('event=store-up ')

@@ -20,7 +20,9 @@ namespace {
 class Logged {
  public:
   explicit Logged(ConnectionPool::Limits limits, const char* name = "/tmp/lmtpq-pool-test")
-      : path_(name + std::to_string(getpid())), log_("test", path_, LogLevel::kInfo), world(limits) {
+      : path_(name + std::to_string(getpid())),
+        log_("test", path_, LogLevel::kInfo),
+        world(limits) {
     world.shared = {std::make_shared<ConnectionPool>(
         std::make_unique<Connector>(world.settings.stores[0], world.settings, world.dialer, log_),
         limits, nullptr, [this] { return world.now.load(); })};
@@ -151,8 +153,7 @@ class ConnectionPoolEndsTest : public CppUnit::TestFixture {
         pool.world.later(seconds(20));
       }
       CPPUNIT_ASSERT_EQUAL(
-          std::string(
-              "store-down destination=unix:/s error=\"unix:/s: Connection refused\"\n"),
+          std::string("store-down destination=unix:/s error=\"unix:/s: Connection refused\"\n"),
           pool.said());
       pool.world.dialer.refuses = false;
       pool.world.later(milliseconds(500));
