@@ -42,9 +42,25 @@ struct Attempt {
     return connection && connection->dot_sent() && connection->dot_time() >= started;
   }
 
+  // The time of each stage up to `now`, the transaction at hand included.
+  StageTimes stages(Clock::time_point now) const {
+    StageTimes all = spent;
+    if (connection) {
+      all += connection->stages(started, now);
+    }
+    return all;
+  }
+  // Its connection may be kept for another one.
+  void end_transaction() {
+    const Clock::time_point now = Clock::now();
+    spent = stages(now);
+    started = now;
+  }
+
   const Clock::time_point begun;     // as in the request
   const Clock::time_point complete;  // as in the request
   Clock::duration connecting{};      // waits for the mailbox's turn and for connections, together
+  StageTimes spent;                  // on dials and transactions that are over
   Clock::time_point started;         // of the transaction
   const Deadline latest_answer;      // the client may give up soon after
   std::shared_ptr<PoolList> routed;  // the route's pools; they outlive the connection

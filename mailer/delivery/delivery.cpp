@@ -85,16 +85,26 @@ void Delivery::ask_stores(PoolList& pools, MessageState& message, Attempt& attem
     // take otherwise.
     do {
       transact(message, attempt);
+      attempt.end_transaction();
     } while (message.undecided() && attempt.trouble != Trouble::kLost &&
              attempt.connection->alive());
-    const bool used = attempt.connection.reused() || attempt.connection->transactions() > 1;
-    if (attempt.trouble == Trouble::kLost && used) {
-      // Other idle connections may be as dead, or the message may be what kills them.
-      attempt.which = ConnectionPool::Which::kNew;
-    } else if (attempt.trouble == Trouble::kLost) {
-      attempt.stores.remove_first();
+    if (attempt.trouble == Trouble::kLost) {
+      after_loss(attempt);
     }
     attempt.connection.give_back();
+  }
+}
+
+// Where the message goes after its connection was lost.
+void Delivery::after_loss(Attempt& attempt) {
+  Lease& lost = attempt.connection;
+  if (lost.reused() || lost->transactions() > 1) {
+    // Other idle connections may be as dead, or the message may be what kills them.
+    attempt.which = ConnectionPool::Which::kNew;
+  } else if (lost->ended_at_trace()) {
+    lost.pause_trace();  // then the same store again
+  } else {
+    attempt.stores.remove_first();
   }
 }
 
@@ -133,6 +143,7 @@ Lease Delivery::lease(PoolList& pools, const MessageState& message, Attempt& att
     made = pool.take(latest, failure, std::exchange(attempt.which, ConnectionPool::Which::kAny));
     if (!made) {
       attempt.stores.remove_first();
+      attempt.spent += failure.spent;
       attempt.trouble = failure.trouble;
       attempt.trouble_text = failure.reason;
       log_.store_failed(message, pool.store(), failure.reason);
@@ -141,6 +152,9 @@ Lease Delivery::lease(PoolList& pools, const MessageState& message, Attempt& att
   if (!made && attempt.trouble_text.empty()) {
     attempt.trouble = Trouble::kBusy;
     attempt.trouble_text = "no time is left to wait for a store's reply";
+  }
+  if (made) {
+    attempt.spent += made.opening();
   }
   attempt.connecting += Clock::now() - start;
   return made;
@@ -156,16 +170,21 @@ void Delivery::transact(MessageState& message, Attempt& attempt) const {
   if (!transaction) {
     return;
   }
+  if (!attempt.connection.may_trace()) {
+    transaction->trace = TraceId();
+  }
   upstream.transact(std::move(*transaction), message.body(),
                     attempt.latest_answer - upstream.settings().timeouts.data_done,
                     attempt.latest_answer);
-  if (upstream.client().trace_refusal()) {
+  // A connection that could not be used at all may have refused TRACE for the same reason.
+  const LmtpClient& client = upstream.client();
+  if (client.trace_refusal() && client.state() != ClientState::kBroken) {
     log_.trace_refused(message, upstream);
   }
   if (!message.take_answers(upstream)) {
     return;
   }
-  const std::string reason = upstream.peer() + ": " + upstream.client().reason();
+  const std::string reason = upstream.peer() + ": " + client.reason();
   if (upstream.dot_sent()) {
     message.decide_unanswered(Trouble::kUncertain, reason);
   } else if (!upstream.spool_failure().empty()) {
@@ -173,7 +192,11 @@ void Delivery::transact(MessageState& message, Attempt& attempt) const {
   } else {
     attempt.trouble = Trouble::kLost;
     attempt.trouble_text = reason;
-    log_.store_failed(message, attempt.connection.store(), reason);
+    if (attempt.connection.reused() || upstream.transactions() > 1 || upstream.ended_at_trace()) {
+      log_.connection_lost(message, attempt, client.reason());
+    } else {
+      log_.store_failed(message, attempt.connection.store(), reason);
+    }
   }
 }
 

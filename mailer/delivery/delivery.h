@@ -52,6 +52,7 @@ class Delivery : public DeliveryAgent {
   Claim claim_mailboxes(const MessageState& message, Attempt& attempt) const;
   Lease lease(PoolList& pools, const MessageState& message, Attempt& attempt) const;
   void transact(MessageState& message, Attempt& attempt) const;
+  static void after_loss(Attempt& attempt);
 
   const Settings& settings_;
   PoolList& pools_;

@@ -1,18 +1,23 @@
 #include "mailer/delivery/delivery_log.h"
 
-#include <algorithm>
-
 #include "mailer/store/connector.h"
 
 namespace lmtpq::mailer {
 namespace {
 
-// "0.003"
-std::string seconds(Clock::duration span) {
-  const auto milliseconds = std::chrono::round<std::chrono::milliseconds>(span).count();
-  const std::string digits = std::to_string(milliseconds);
-  const std::string padded = std::string(4 - std::min<std::size_t>(4, digits.size()), '0') + digits;
-  return padded.substr(0, padded.size() - 3) + '.' + padded.substr(padded.size() - 3);
+// read/queue/connect/lhlo/tls/auth/envelope/data/reply. Whatever no other stage accounts for is in
+// `queue`, so that the sum is all the time from the client's MAIL.
+std::string delays(const Attempt& attempt, Clock::time_point now) {
+  const StageTimes stages = attempt.stages(now);
+  std::string text;
+  append_seconds(text, attempt.complete - attempt.begun);
+  text += '/';
+  append_seconds(text, now - attempt.complete - stages.total());
+  for (const Clock::duration spent : stages) {
+    text += '/';
+    append_seconds(text, spent);
+  }
+  return text;
 }
 
 Record tag_record(const MessageState& message) {
@@ -76,6 +81,20 @@ void DeliveryLog::store_failed(const MessageState& message, const Store& store,
                    .add("error", reason));
 }
 
+void DeliveryLog::connection_lost(const MessageState& message, const Attempt& attempt,
+                                  const std::string& reason) const {
+  const Lease& lost = attempt.connection;
+  log_.info(Record("connection-lost")
+                .add("trace", message.trace().text())
+                .add("qid", message.queue_id().text())
+                .add("destination", lost.store().destination.text)
+                .add("relay", lost->peer())
+                .add("idle", seconds_text(lost.idle()))
+                .add("spent", seconds_text(Clock::now() - attempt.started))
+                .add("conn-use", lost->transactions())
+                .add("error", reason));
+}
+
 void DeliveryLog::trace_refused(const MessageState& message, const Upstream& upstream) const {
   log_.warning(Record("trace-refused")
                    .add("trace", message.trace().text())
@@ -89,11 +108,6 @@ void DeliveryLog::outcome(const MessageState& message, std::size_t recipient,
   const Upstream* const upstream = attempt.connection ? &*attempt.connection : nullptr;
   const Clock::time_point now = Clock::now();
   const Clock::time_point end_of_data = attempt.message_sent() ? upstream->dot_time() : now;
-  const Clock::duration sending =
-      upstream != nullptr ? end_of_data - attempt.started : Clock::duration();
-  const std::string delays = seconds(attempt.complete - attempt.begun) + '/' +
-                             seconds(attempt.connecting) + '/' + seconds(sending) + '/' +
-                             seconds(now - end_of_data);
   Record record("delivery");
   record.add("trace", message.trace().text())
       .add("qid", message.queue_id().text())
@@ -104,7 +118,7 @@ void DeliveryLog::outcome(const MessageState& message, std::size_t recipient,
       .add("status", kFateNames[static_cast<int>(outcome.fate)])
       .add("dsn", outcome.status.text())
       .add("reply", reply_text(outcome))
-      .add("delays", delays)
+      .add("delays", delays(attempt, now))
       .add("size", static_cast<long long>(message.body().size()))
       .add("conn-use", upstream != nullptr ? upstream->transactions() : 0)
       .add("ignorequota",

@@ -1,7 +1,8 @@
 // What a delivery writes to the log and reports to the metrics.
 //
-// A line for each recipient's outcome, for each tag that is rejected, for a store that could not be
-// used and for a store that refuses the trace id. Failures of the log never affect mail.
+// A line for each recipient's outcome, for each tag that is rejected, for a store or a connection
+// that could not be used and for a store that refuses the trace id. Failures of the log never
+// affect mail.
 #pragma once
 
 #include <string>
@@ -22,6 +23,9 @@ class DeliveryLog {
   void tags(const MessageState& message) const;
   void store_failed(const MessageState& message, const Store& store,
                     const std::string& reason) const;
+  // A connection that was idle before, and could not be used for this message.
+  void connection_lost(const MessageState& message, const Attempt& attempt,
+                       const std::string& reason) const;
   void trace_refused(const MessageState& message, const Upstream& upstream) const;
   // At the moment at which it is decided: the line has the time that each stage took.
   void outcome(const MessageState& message, std::size_t recipient, const Attempt& attempt) const;

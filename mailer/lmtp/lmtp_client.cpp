@@ -17,6 +17,10 @@ void LmtpClient::lost(std::string reason) {
   if (state_ != ClientState::kBroken) {
     state_ = ClientState::kBroken;
     reason_ = std::move(reason);
+    lost_at_ = awaited();
+    if (transaction_.session_refused) {
+      transaction_.answers.assign(transaction_.answers.size(), std::nullopt);
+    }
   }
   expected_.clear();
   unsent_.clear();
@@ -117,6 +121,7 @@ void LmtpClient::handle(const Reply& reply) {
   }
   if (reply.code == 421 && expected.reply != Awaited::kFinal) {
     broken_by(reply, "the store closes the connection");
+    lost_at_ = expected.reply;
     return;
   }
   dispatch(expected, reply);

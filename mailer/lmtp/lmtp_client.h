@@ -16,6 +16,8 @@
 // - RFC 3030: one reply per BDAT chunk; the last chunk gets one per accepted recipient, or
 //   a single one if there is none.
 // - Cyrus's TRACE: RSET clears the id, so RSET begins every transaction but the first.
+// - A refusal of MAIL that is about the session (refuses_session()) breaks a connection that had a
+//   transaction before, and nobody has an answer: the message has not been tried yet.
 #pragma once
 
 #include <cstdint>
@@ -142,7 +144,8 @@ class LmtpClient {
   void end_of_chunk();
   // False: wait for the replies to the chunks that were sent.
   bool may_send_chunk() const { return expected_.size() < window(); }
-  // In one flight: the message's last byte was written, so the store may have filed the message.
+  // In one flight: the message's last byte was written, so the store may have filed the message,
+  // unless it has replied since that it discarded it.
   bool flight_out() const {
     return transaction_.flight && output_.written() >= transaction_.flight->end;
   }
@@ -158,6 +161,8 @@ class LmtpClient {
 
   ClientState state() const { return state_; }
   const std::string& reason() const { return reason_; }
+  // Which reply was the next when the connection broke, or broke it by a 421; nullopt: none.
+  const std::optional<Awaited>& lost_at() const { return lost_at_; }
   // The reply that broke the connection, if a reply did.
   const std::optional<Reply>& breaking_reply() const { return breaking_reply_; }
   std::optional<Awaited> awaited() const;           // the oldest expected reply
@@ -207,6 +212,10 @@ class LmtpClient {
     std::vector<std::optional<Answer>> answers;
     std::optional<Span> flight;  // from when the message of one flight is in the output
     std::optional<Reply> trace_refusal;
+    bool follows_another = false;  // on the same connection
+    // MAIL was refused because of the session, after the message went out in one flight. The
+    // answers do not count: the connection ends, and the message can go over a new one.
+    bool session_refused = false;
     // All replies before the end of data came, and in step: later trouble leaves their answers.
     bool envelope_done = false;
     std::size_t finals = 0;                // replies to the end of data so far
@@ -265,6 +274,7 @@ class LmtpClient {
   ReplyParser parser_;
   std::size_t replies_ = 0;
   std::string reason_;
+  std::optional<Awaited> lost_at_;
   std::optional<Reply> breaking_reply_;
 
   Reply greeting_;

@@ -4,17 +4,9 @@
 
 #include "mailer/lmtp/command.h"
 #include "mailer/lmtp/lmtp_client.h"
+#include "mailer/lmtp/refusal.h"
 
 namespace lmtpq::mailer {
-namespace {
-
-// Replies with which Cyrus refuses a message for all recipients at once.
-bool refuses_message(const Reply& reply) {
-  return reply.code == 552 &&
-         (reply.status == EnhancedStatus{5, 2, 3} || reply.status == EnhancedStatus{5, 3, 4});
-}
-
-}  // namespace
 
 // Keeps the memory of the last transaction's lists.
 void LmtpClient::Progress::begin(const Transaction& transaction, MessageForm chosen) {
@@ -24,6 +16,7 @@ void LmtpClient::Progress::begin(const Transaction& transaction, MessageForm cho
   answers.assign(transaction.recipients.size(), std::nullopt);
   flight.reset();
   trace_refusal.reset();
+  session_refused = false;
   envelope_done = false;
   finals = 0;
   message_refusal.reset();
@@ -62,6 +55,7 @@ void LmtpClient::begin(Transaction transaction) {
                                   : window() > 1
                                       ? transaction.form
                                       : std::min(transaction.form, MessageForm::kChunks));
+  transaction_.follows_another = used_;
   queue_envelope(transaction);
   if (transaction.purpose == Transaction::Purpose::kDeliver) {
     queue_message(transaction);
@@ -141,7 +135,18 @@ void LmtpClient::handle_trace(const Reply& reply) {
   }
 }
 
+// A refusal that is about the session says nothing about this message, unless the session is new.
 void LmtpClient::handle_mail(const Reply& reply) {
+  if (transaction_.follows_another && refuses_session(reply)) {
+    const std::string reason = "MAIL refused on a used connection";
+    if (!flight_out()) {
+      broken_by(reply, reason);
+      return;
+    }
+    // The message is on its way: only the reply to BDAT shows that the store has discarded it.
+    transaction_.session_refused = true;
+    transaction_.closing = reason + ": " + reply.summary();
+  }
   if (reply.negative()) {
     transaction_.answer_remaining(Awaited::kMail, reply);
   } else if (!reply.positive()) {
@@ -178,7 +183,9 @@ void LmtpClient::handle_data(const Reply& reply) {
 void LmtpClient::handle_bdat(const Reply& reply) {
   if (state_ == ClientState::kEnvelope) {
     // In one flight, and no recipient was accepted: the store has read and discarded the message.
-    if (!reply.negative()) {
+    if (reply.negative()) {
+      transaction_.flight.reset();
+    } else {
       broken_by(reply, "BDAT accepted without a recipient");
     }
   } else if (reply.negative()) {

@@ -1,5 +1,6 @@
 // What a store's reply means for the recipient.
 
+#include "mailer/lmtp/refusal.h"
 #include "mailer/message/outcome.h"
 
 namespace lmtpq::mailer {
@@ -23,11 +24,6 @@ EnhancedStatus status_of_code(Awaited stage, int code) {
     default:
       return code / 100 == 2 ? EnhancedStatus{2, 1, 5} : EnhancedStatus{code / 100, 0, 0};
   }
-}
-
-// We did not log in, or not well enough; the message is not at fault.
-bool asks_for_login(int code) {
-  return code == 430 || code == 530 || code == 534 || code == 535 || code == 538;
 }
 
 // The store objects to our command, not to the recipient or the message.
@@ -57,6 +53,7 @@ Outcome outcome_of(const Answer& answer) {
                capped(reply.text()),
                shown,
                reply.code};
+  // We did not log in, or not well enough; the message is not at fault.
   if (reply.klass() == 5 && asks_for_login(reply.code)) {
     made.fate = Fate::kTemporary;
     made.code = 451;

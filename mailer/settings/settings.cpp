@@ -86,7 +86,8 @@ OptionTable destination_options(Settings& s) {
 OptionTable time_options(Timeouts& t) {
   return under(
       kTimeHeading,
-      {value("idle-timeout", "TIME", "60s", "close a store connection after this long without use",
+      {value("idle-timeout", "TIME", "60s",
+             "close a store connection after this long without use; 0s: keep none",
              reader::duration(t.idle)),
        value("input-timeout", "TIME", "10m",
              "time limit for the client, or standard input, to send more",

@@ -6,6 +6,9 @@
 namespace lmtpq::mailer {
 namespace {
 
+// A store that hangs up on TRACE may be another program after this time.
+constexpr std::chrono::hours kTracePause{1};
+
 std::string security_of(const Upstream& upstream) {
   return "tls=" + tls_summary(upstream) +
          " auth=" + (upstream.mechanism().empty() ? "none" : upstream.mechanism());
@@ -26,7 +29,8 @@ ConnectionPool::ConnectionPool(std::unique_ptr<Connector> connector, Limits limi
       events_(events),
       now_(std::move(now)),
       idle_(limits.uses, limits.lifetime, limits.idle),
-      backoff_(limits.backoff, limits.max_backoff) {}
+      backoff_(limits.backoff, limits.max_backoff),
+      log_(connector_->log(), connector_->store().destination.text) {}
 
 ConnectionPool::~ConnectionPool() = default;
 
@@ -87,23 +91,25 @@ void ConnectionPool::wake_next() {
   }
 }
 
-Lease ConnectionPool::lend(PooledConnection connection, Lease::Origin origin) {
+Lease ConnectionPool::lend(PooledConnection connection, const Lease::Past& past) {
   leased_.push_back(connection.upstream.get());
   if (cut_) {
     connection.upstream->cut();  // it was not leased yet when cut() broke the others
   }
-  return Lease(*this, std::move(connection), origin);
+  return Lease(*this, std::move(connection), past);
 }
 
 // Empty if the connection was dead or expired; its place is free then.
 Lease ConnectionPool::lend_idle(Lock& lock) {
   PooledConnection connection = idle_.take_latest();
-  const bool expired = idle_.expired(connection, now_());
+  const Clock::time_point now = now_();
+  const bool expired = idle_.expired(connection, now);
   lock.unlock();
   const bool usable = !expired && connection.upstream->alive();
   lock.lock();
   if (usable) {
-    return lend(std::move(connection), Lease::Origin::kIdle);
+    const Clock::duration idle = now - connection.last_used;
+    return lend(std::move(connection), {Lease::Origin::kIdle, idle});
   }
   close_one(lock, std::move(connection));
   return {};
@@ -127,31 +133,42 @@ Lease ConnectionPool::dial(Lock& lock, Deadline latest, Failure& failure) {
   const RetryBackoff::Try attempt = begin_dial();
   lock.unlock();
   Connection connection;
+  DialResult result = DialResult::kUnknown;
   try {
     connection = connect(latest);
+    // A dial that used up the caller's time says nothing about the store.
+    result = connection.ready         ? DialResult::kReady
+             : Clock::now() >= latest ? DialResult::kUnknown
+                                      : DialResult::kFailed;
+    log_dial(connection, result);
   } catch (...) {
     lock.lock();
     end_dial(attempt, DialResult::kUnknown);
     throw;
   }
-  // A dial that used up the caller's time says nothing about the store.
-  const DialResult result = connection.ready         ? DialResult::kReady
-                            : Clock::now() >= latest ? DialResult::kUnknown
-                                                     : DialResult::kFailed;
   lock.lock();
   if (!connection.ready) {
-    failure = {connection.trouble, connection.failure};
+    failure = {connection.trouble, connection.failure, connection.spent};
   }
   if (result != DialResult::kUnknown) {
-    last_failure_ = connection.ready ? Failure() : failure;
+    last_failure_ = connection.ready ? Failure() : Failure{failure.trouble, failure.reason};
   }
   end_dial(attempt, result);
   if (!connection.ready) {
     return {};
   }
   security_ = security_of(*connection.upstream);
-  return lend({std::move(connection.upstream), idle_.end_of_life(made_++, now_()), {}},
-              Lease::Origin::kDialled);
+  const Clock::time_point now = now_();
+  return lend({std::move(connection.upstream), now, idle_.end_of_life(made_++, now), now},
+              {Lease::Origin::kDialled, {}, connection.spent});
+}
+
+void ConnectionPool::log_dial(const Connection& connection, DialResult result) {
+  if (result == DialResult::kReady) {
+    log_.dial_succeeded(now_());
+  } else if (result == DialResult::kFailed) {
+    log_.dial_failed(connection.failure, now_());
+  }
 }
 
 Connection ConnectionPool::connect(Deadline latest) {
@@ -233,6 +250,8 @@ void ConnectionPool::close(ConnectionStack::List connections) {
   for (PooledConnection& connection : connections) {
     if (connection.upstream->alive()) {
       connection.upstream->quit(latest);
+    } else {
+      log_.lost(connection, now_());
     }
     connection.upstream.reset();
   }
@@ -249,11 +268,11 @@ void ConnectionPool::close_idle() {
   close(std::move(closed));
 }
 
-void ConnectionPool::close_expired() {
+void ConnectionPool::close_unusable() {
   ConnectionStack::List closed;
   {
     const std::lock_guard lock(mutex_);
-    closed = idle_.take_expired(now_());
+    closed = idle_.take_unusable(now_());
     open_ -= closed.size();
     wake_next();
   }
@@ -282,6 +301,22 @@ void ConnectionPool::cut() {
   for (Upstream* const upstream : leased_) {
     upstream->cut();
   }
+}
+
+bool ConnectionPool::may_trace(const PooledConnection& connection) const {
+  const std::lock_guard lock(mutex_);
+  return connection.made >= trace_from_;
+}
+
+void ConnectionPool::pause_trace(const PooledConnection& connection) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (cut_ || connection.made < trace_from_) {
+      return;  // we ended the connection, or another delivery met the same at the same time
+    }
+    trace_from_ = now_() + kTracePause;
+  }
+  log_.trace_paused(*connection.upstream);
 }
 
 bool ConnectionPool::has_idle() const {

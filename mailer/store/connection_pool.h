@@ -7,7 +7,8 @@
 // A store that cannot be dialled is down. It is not dialled again until the backoff is over, and
 // then by one caller at a time (mailer/store/retry_backoff.h). Until then take() fails at once with
 // the reason of the last dial. The daemon's PoolJanitor probes stores that are down, so that no
-// message has to wait for the connect timeout, and closes expired idle connections.
+// message has to wait for the connect timeout, and closes idle connections that expired or that
+// their store has ended.
 //
 // May be used by several threads. A Lease belongs to one thread or fiber, and must end before its
 // pool does. Only connections in a clean state are kept; all others are closed when they come back.
@@ -17,6 +18,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +27,7 @@
 #include "mailer/store/connection_stack.h"
 #include "mailer/store/connector.h"
 #include "mailer/store/lease.h"
+#include "mailer/store/pool_log.h"
 #include "mailer/store/retry_backoff.h"
 
 namespace lmtpq::mailer {
@@ -35,7 +38,8 @@ class ConnectionPool {
     std::size_t connections = 1;            // leased, idle and being dialled
     int uses = 0;                           // transactions on one connection; 0: no limit
     std::chrono::milliseconds lifetime{0};  // since the dial, give or take a tenth; 0: no limit
-    std::chrono::milliseconds idle{0};      // without use; 0: no limit
+    // Without use; 0: no connection is kept; nullopt: no limit.
+    std::optional<std::chrono::milliseconds> idle = std::nullopt;
     // After a failed dial; doubles with each further one up to the maximum. 0: no backoff.
     std::chrono::milliseconds backoff{0};
     std::chrono::milliseconds max_backoff{30'000};
@@ -44,6 +48,7 @@ class ConnectionPool {
   struct Failure {
     Trouble trouble = Trouble::kUnreachable;
     std::string reason;
+    StageTimes spent{};  // on the dial
   };
   struct Figures {
     std::size_t leased = 0;
@@ -82,7 +87,8 @@ class ConnectionPool {
   std::string security() const;
 
   void close_idle();
-  void close_expired();
+  // Closes idle connections that are over a limit or that the store has ended.
+  void close_unusable();
   // Dials a store that is down, if its backoff is over and nobody else does.
   void probe(Deadline latest);
   // Breaks all leased connections at once, whatever their state, and lends no more. For the end of
@@ -99,11 +105,14 @@ class ConnectionPool {
   bool available() const { return !idle_.empty() || open_ < limits_.connections; }
   bool wait_until_available(Lock& lock, Deadline latest, Place place);
   void wake_next();
-  Lease lend(PooledConnection connection, Lease::Origin origin);
+  bool may_trace(const PooledConnection& connection) const;
+  void pause_trace(const PooledConnection& connection);
+  Lease lend(PooledConnection connection, const Lease::Past& past);
   Lease lend_idle(Lock& lock);
   Lease take_new(Lock& lock, Deadline latest, Failure& failure);
   Lease dial(Lock& lock, Deadline latest, Failure& failure);
   Connection connect(Deadline latest);
+  void log_dial(const Connection& connection, DialResult result);
   RetryBackoff::Try begin_dial();
   void end_dial(RetryBackoff::Try attempt, DialResult result);
   void keep(PooledConnection connection);
@@ -125,7 +134,9 @@ class ConnectionPool {
   RetryBackoff backoff_;
   Failure last_failure_;  // of the store while it is down
   std::string security_;
+  Clock::time_point trace_from_ = Clock::time_point::min();  // connections made since may send it
   bool cut_ = false;
+  PoolLog log_;
 };
 
 }  // namespace lmtpq::mailer

@@ -19,10 +19,10 @@ PooledConnection ConnectionStack::take_oldest() {
   return taken;
 }
 
-ConnectionStack::List ConnectionStack::take_expired(Clock::time_point now) {
-  const auto first =
-      std::stable_partition(connections_.begin(), connections_.end(),
-                            [&](const PooledConnection& one) { return !expired(one, now); });
+ConnectionStack::List ConnectionStack::take_unusable(Clock::time_point now) {
+  const auto first = std::stable_partition(
+      connections_.begin(), connections_.end(),
+      [&](const PooledConnection& one) { return !expired(one, now) && one.upstream->alive(); });
   List taken(std::make_move_iterator(first), std::make_move_iterator(connections_.end()));
   connections_.erase(first, connections_.end());
   return taken;
@@ -32,8 +32,7 @@ ConnectionStack::List ConnectionStack::take_all() { return std::exchange(connect
 
 bool ConnectionStack::expired(const PooledConnection& connection, Clock::time_point now) const {
   return (uses_ > 0 && connection.upstream->transactions() >= uses_) ||
-         now >= connection.end_of_life ||
-         (idle_.count() > 0 && now - connection.last_used >= idle_);
+         now >= connection.end_of_life || (idle_ && now - connection.last_used >= *idle_);
 }
 
 Clock::time_point ConnectionStack::end_of_life(unsigned number, Clock::time_point now) const {

@@ -2,12 +2,13 @@
 //
 // Nothing here closes a connection: the pool takes it out of the stack and closes it without its
 // lock, because QUIT may have to wait for the store. Expired connections are taken out once
-// a second (PoolJanitor calls ConnectionPool::close_expired()), and when one is about to be used.
+// a second (PoolJanitor calls ConnectionPool::close_unusable()), and when one is about to be used.
 // Not thread-safe, except expired() and end_of_life(): the pool calls the rest under its lock.
 #pragma once
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "mailer/store/upstream.h"
@@ -17,6 +18,7 @@ namespace lmtpq::mailer {
 // An open connection as the pool knows it, leased or idle.
 struct PooledConnection {
   std::unique_ptr<Upstream> upstream;
+  Clock::time_point made;
   Clock::time_point end_of_life;
   Clock::time_point last_used;
 };
@@ -25,8 +27,10 @@ class ConnectionStack {
  public:
   using List = std::vector<PooledConnection>;
 
-  // A limit of 0 is no limit. `lifetime` is from the dial, `idle` from the last use.
-  ConnectionStack(int uses, std::chrono::milliseconds lifetime, std::chrono::milliseconds idle)
+  // Uses or a lifetime of 0 are no limit. `lifetime` is from the dial; `idle` is from the last use,
+  // and 0 keeps no connection.
+  ConnectionStack(int uses, std::chrono::milliseconds lifetime,
+                  std::optional<std::chrono::milliseconds> idle)
       : uses_(uses), lifetime_(lifetime), idle_(idle) {}
 
   bool empty() const { return connections_.empty(); }
@@ -36,7 +40,8 @@ class ConnectionStack {
   // unused and expire: each of them occupies a process at the store.
   PooledConnection take_latest();
   PooledConnection take_oldest();
-  List take_expired(Clock::time_point now);
+  // Those over a limit, and those that the store has ended.
+  List take_unusable(Clock::time_point now);
   List take_all();
 
   // Whether a connection is over one of the limits.
@@ -48,7 +53,7 @@ class ConnectionStack {
  private:
   const int uses_;
   const std::chrono::milliseconds lifetime_;
-  const std::chrono::milliseconds idle_;
+  const std::optional<std::chrono::milliseconds> idle_;
   List connections_;  // the most recently used last
 };
 

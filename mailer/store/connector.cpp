@@ -15,8 +15,10 @@ Connection Connector::connect(Deadline latest) {
     warn_without_tls(connection.failure, "connecting again without TLS");
     const std::string why = connection.failure;
     const TlsFacts facts = connection.upstream->tls_facts();
+    const StageTimes spent = connection.spent;
     connection = Connection();  // closed first: the store may allow one connection only
     connection = attempt(latest, StartTls::kSkip);
+    connection.spent += spent;
     connection.without_tls = why;
     connection.failed_tls = facts;
   }
@@ -35,7 +37,9 @@ void Connector::warn_without_tls(const std::string& failure, const char* effect)
 
 Connection Connector::attempt(Deadline latest, StartTls start_tls) {
   Connection made;
+  Lap lap;
   Dialled dialled = dialer_.dial(store_.destination, store_.settings.timeouts.connect, latest);
+  made.spent[Stage::kConnect] = lap();
   if (!dialled.channel) {
     made.failure = dialled.failure;
     return made;
@@ -48,8 +52,12 @@ Connection Connector::attempt(Deadline latest, StartTls start_tls) {
       upstream.precede(proxy_v2_header(dialled.source, dialled.target),
                        std::min(Clock::now() + store_.settings.timeouts.lhlo, latest));
     }
-    made.ready = upstream.open(latest) && (start_tls == StartTls::kSkip || secure(made, latest)) &&
-                 log_in(made, latest);
+    made.ready = upstream.open(latest);
+    made.spent[Stage::kLhlo] = lap();
+    made.ready = made.ready && (start_tls == StartTls::kSkip || secure(made, latest));
+    made.spent[Stage::kTls] = lap();
+    made.ready = made.ready && log_in(made, latest);
+    made.spent[Stage::kAuth] = lap();
   } catch (const ConfigError& error) {
     made.trouble = Trouble::kConfiguration;
     made.failure = error.what();

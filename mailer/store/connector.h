@@ -26,6 +26,7 @@ struct Connection {
   bool ready = false;
   Trouble trouble = Trouble::kUnreachable;
   std::string failure;
+  StageTimes spent;  // of all attempts
   // At level `may`: why there is no TLS although it was offered, and what the handshake showed.
   std::string without_tls;
   TlsFacts failed_tls;
@@ -37,6 +38,7 @@ class Connector {
 
   Connection connect(Deadline latest);
   const Store& store() const { return store_; }
+  const Log& log() const { return log_; }
   // Reads the TLS files again, for later connections. Throws ConfigError if they cannot be used;
   // the previous ones stay in use then.
   void renew_tls();

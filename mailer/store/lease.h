@@ -25,7 +25,17 @@ class Lease {
   const Store& store() const;
   // The connection was idle before. If it breaks, that says nothing about the store: many stores
   // close idle connections.
-  bool reused() const { return origin_ == Origin::kIdle; }
+  bool reused() const { return past_.origin == Origin::kIdle; }
+  // How long it was idle before.
+  Clock::duration idle() const { return past_.idle; }
+  // How long the dial took; nothing if it was idle.
+  const StageTimes& opening() const { return past_.opening; }
+
+  // False: the store hung up on TRACE, and this connection is to send none.
+  bool may_trace() const;
+  // The store hung up on the TRACE of this connection: sends it none for an hour, and then only on
+  // connections that are new.
+  void pause_trace() const;
 
   // Keeps the connection in the pool for the next delivery if its state is clean; closes it
   // otherwise. The Lease is empty afterwards.
@@ -34,12 +44,17 @@ class Lease {
  private:
   friend class ConnectionPool;
   enum class Origin { kDialled, kIdle };
-  Lease(ConnectionPool& pool, PooledConnection connection, Origin origin);
+  struct Past {  // before this lease
+    Origin origin = Origin::kDialled;
+    Clock::duration idle{};
+    StageTimes opening{};
+  };
+  Lease(ConnectionPool& pool, PooledConnection connection, const Past& past);
   void close();
 
   ConnectionPool* pool_ = nullptr;
   PooledConnection connection_;
-  Origin origin_ = Origin::kDialled;
+  Past past_;
 };
 
 }  // namespace lmtpq::mailer

@@ -6,6 +6,7 @@ namespace lmtpq::mailer {
 
 PoolList::PoolList(const Settings& settings, Dialer& dialer, const Log& log,
                    ConnectionPool::Limits limits) {
+  limits.idle = settings.timeouts.idle;
   for (const Store& store : settings.stores) {
     pools_.push_back(std::make_shared<ConnectionPool>(
         std::make_unique<Connector>(store, settings, dialer, log), limits));

@@ -15,7 +15,8 @@ namespace lmtpq::mailer {
 
 class PoolList {
  public:
-  // For one client: a pool for each store of the settings (Balance::kReuse).
+  // For one client: a pool for each store of the settings (Balance::kReuse). The limit of the idle
+  // time is that of the settings.
   PoolList(const Settings& settings, Dialer& dialer, const Log& log,
            ConnectionPool::Limits limits = {});
   PoolList(SharedPools pools, Balance balance) : pools_(std::move(pools)), balance_(balance) {}

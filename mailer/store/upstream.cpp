@@ -52,6 +52,25 @@ bool Upstream::reusable() const {
 
 bool Upstream::alive() { return reusable() && channel_->quiet(); }
 
+std::string Upstream::why_dead() {
+  if (client_.state() != ClientState::kBroken) {
+    exchange_commands(Clock::now());  // what it sent last, which may be a 421, or its end
+  }
+  return client_.reason();
+}
+
+StageTimes Upstream::stages(Clock::time_point begun, Clock::time_point now) const {
+  StageTimes spent;
+  const Clock::time_point envelope_end = envelope_end_ >= begun ? envelope_end_ : now;
+  // A message of one flight is sent before the envelope is answered.
+  const Clock::time_point data_end =
+      dot_sent_ && dot_time_ >= begun ? std::max(dot_time_, envelope_end) : now;
+  spent[Stage::kEnvelope] = envelope_end - begun;
+  spent[Stage::kData] = data_end - envelope_end;
+  spent[Stage::kReply] = now - data_end;
+  return spent;
+}
+
 void Upstream::transact(Transaction transaction, const MessageSpool& body, Deadline latest_dot,
                         Deadline latest_answer) {
   dot_sent_ = false;
@@ -63,6 +82,9 @@ void Upstream::transact(Transaction transaction, const MessageSpool& body, Deadl
   ++transactions_;
   client_.begin(std::move(transaction));
   converse_while(ClientState::kEnvelope, latest_dot);
+  envelope_end_ = Clock::now();
+  // In one flight the store may have read the message and discarded it.
+  dot_sent_ = dot_sent_ && client_.flight_out();
   if (client_.state() == ClientState::kBody) {
     send_message(body, latest_dot);
   }
@@ -181,10 +203,12 @@ void Upstream::take_input(const std::string& in, IoStatus status, std::optional<
   }
   const std::string when =
       awaited ? std::string(" before the reply to ") + kAwaitedNames[static_cast<int>(*awaited)]
-              : " in the middle of the message";
+      : client_.state() == ClientState::kReady ? " while it was idle"
+                                               : " in the middle of the message";
   if (client_.message_refused()) {
     client_.conclude_refused();
   } else if (status == IoStatus::kTimeout) {
+    timed_out_ = true;
     client_.lost("timed out" + when);
   } else {
     client_.lost(channel_->failure() + when);

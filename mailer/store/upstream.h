@@ -18,6 +18,7 @@
 #include "mailer/lmtp/lmtp_client.h"
 #include "mailer/message/message_spool.h"
 #include "mailer/settings/settings.h"
+#include "mailer/store/stage_times.h"
 
 namespace lmtpq::mailer {
 
@@ -39,6 +40,8 @@ class Upstream {
   bool reusable() const;
   // Whether an idle connection can be used. A byte or a close that came while it was idle means no.
   bool alive();
+  // Of an idle connection that is not alive: what the store did to it, for the log.
+  std::string why_dead();
   // Breaks the connection at once. May be called from another thread.
   void cut() { channel_->cut(); }
   // One transaction (upstream_message.cpp). The end of data is not sent after `latest_dot`, and the
@@ -64,6 +67,11 @@ class Upstream {
   const StoreSettings& settings() const { return settings_; }
   const std::string& peer() const { return peer_; }
   bool dot_sent() const { return dot_sent_; }
+  // Envelope, data and reply of the transaction that began at `begun`, the current or the last one,
+  // up to `now`.
+  StageTimes stages(Clock::time_point begun, Clock::time_point now) const;
+  // The connection ended in place of the reply to TRACE, by the store's act: no time limit passed.
+  bool ended_at_trace() const { return client_.lost_at() == Awaited::kTrace && !timed_out_; }
   const std::string& spool_failure() const { return spool_failure_; }
   int transactions() const { return transactions_; }
   Clock::time_point dot_time() const { return dot_time_; }
@@ -100,6 +108,8 @@ class Upstream {
   std::uint64_t message_size_ = 0;
   bool dot_sent_ = false;  // the final dot, or the last byte of BDAT LAST
   Clock::time_point dot_time_;
+  Clock::time_point envelope_end_;
+  bool timed_out_ = false;
   Clock::time_point last_input_;  // when the store last sent something
   std::string spool_failure_;
   int transactions_ = 0;

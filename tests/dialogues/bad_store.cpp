@@ -158,6 +158,14 @@ class BadStore : public Peer {
         ending_ = Ending::kClosed;
         mute_ = true;
         return false;
+      case Fault::k503:
+        answer_well("503 5.5.1 LHLO first");
+        // On a used connection MAIL is refused because of the session, and must cost no message.
+        if (trial_.point != Point::kMail || !trial_.reused) {
+          refuse(recipient);
+        }
+        ledger_[recipient].kept -= final ? 1 : 0;
+        return false;
       case Fault::k554:
         answer_well("554 5.3.0 no");
         refuse(recipient);

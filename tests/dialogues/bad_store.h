@@ -39,9 +39,10 @@ inline constexpr const char* kPointNames[] = {"greeting",
                                               "the dot, first reply",
                                               "the dot, second reply"};
 
-enum class Fault { kClose, kAbort, kStall, k421, k554, kGarbage, kHugeLine, kNuls, kLie };
-inline constexpr const char* kFaultNames[] = {"a close", "a reset",        "a stall", "421",  "554",
-                                              "garbage", "a line of 1 MB", "NULs",    "a lie"};
+enum class Fault { kClose, kAbort, kStall, k421, k503, k554, kGarbage, kHugeLine, kNuls, kLie };
+inline constexpr const char* kFaultNames[] = {"a close", "a reset", "a stall", "421",
+                                              "503",     "554",     "garbage", "a line of 1 MB",
+                                              "NULs",    "a lie"};
 
 struct Trial {
   Point point;

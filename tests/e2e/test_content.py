@@ -46,7 +46,7 @@ class ContentCases:
     assert user in line['to']
     assert line['dsn'].startswith('2.'), line['line']
     assert line['reply'].startswith('250'), line['line']
-    assert re.search(r'^[\d.]+/[\d.]+/[\d.]+/[\d.]+$', line['delays'])
+    assert re.search(r'^\d+\.\d{3}(/\d+\.\d{3}){8}$', line['delays'])
     assert line['trace'] == qid, 'the trace id is the queue id'
     assert mail.store.address.partition(':')[2] in line['relay']
 

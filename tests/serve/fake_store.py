@@ -9,6 +9,7 @@ Threads and lifetimes: one thread accepts, one for each connection; stop() ends 
 """
 
 import socket
+import ssl
 import threading
 import time
 from pathlib import Path
@@ -44,6 +45,8 @@ class FakeStore:
     self.hold.set()
     self.at_rcpt = self.at_final = lambda _: ''
     self.at_command = lambda connection, line: ''
+    self.tls: ssl.SSLContext | None = None  # for STARTTLS, which `offers` must list
+    self.before_handshake = lambda: None
     self.connections: list[Connection] = []
     self.filed: list[tuple[str, bytes]] = []  # mailbox, message
     self.lock = threading.Lock()
@@ -123,6 +126,12 @@ class FakeStore:
         if recipients:
           self._file(connection, lines, recipients)
           recipients = []
+      elif verb == 'STARTTLS' and self.tls:
+        connection.send('220 2.0.0 go')
+        self.before_handshake()
+        connection.socket = self.tls.wrap_socket(connection.socket, server_side=True)
+        with connection.socket, connection.socket.makefile('rb') as within:
+          return self._serve(connection, within)
       elif verb == 'QUIT':
         connection.send('221 2.0.0 bye')
         return

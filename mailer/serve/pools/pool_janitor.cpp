@@ -31,7 +31,7 @@ void PoolJanitor::run() {
 }
 
 void PoolJanitor::clean(const std::shared_ptr<ConnectionPool>& pool) {
-  pool->close_expired();
+  pool->close_unusable();
   if (pool->up()) {
     return;
   }

@@ -69,6 +69,7 @@ class LmtpClientChunksTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aFormThatIsNotOfferedFallsBack);
   CPPUNIT_TEST(oneFlightEndsAsTheStoreReplies);
   CPPUNIT_TEST(aRefusedRsetDoesNotStopTheMessageInFlight);
+  CPPUNIT_TEST(aSessionThatIsRefusedInOneFlight);
   CPPUNIT_TEST(theMessageCountsAsSentWithItsLastByte);
   CPPUNIT_TEST(aReplyBeforeTheLastByteBreaks);
   CPPUNIT_TEST(theMessageWaitsForRoomInTheWindow);
@@ -173,6 +174,40 @@ class LmtpClientChunksTest : public CppUnit::TestFixture {
       check(accepted ? "broken: end of data 250 in" : "broken: RCPT 550 b", end_of(client));
       check("RSET refused: 554 no", client.reason());
     }
+  }
+
+  // Only the reply to BDAT shows that the store has not filed the message.
+  void aSessionThatIsRefusedInOneFlight() {  // trap: session-refused-at-mail
+    const struct {
+      const char* replies;
+      const char* end;
+      bool may_be_filed;
+    } rows[] = {{"250 r/503 LHLO first/503 a/503 b", "broken: -", false},
+                {"250 r/452 4.5.3 many/250 a/554 none", "broken: -", false},
+                {"250 r/501 5.5.4 what?/250 a/250 in", "broken: -", true},
+                {"250 r/503 m/503 a", "broken: -", true},
+                {"250 r/550 5.7.1 not you/503 a/503 b", "ready: MAIL 550 5.7.1 not you", false}};
+    for (const auto& row : rows) {
+      LmtpClient client = opened();
+      begin(client, 1, MessageForm::kOneFlight);
+      hear(client, lines("250 a/250 b/250 in"));
+      begin(client, 1, MessageForm::kOneFlight);
+      hear(client, lines(row.replies));
+      if (client.state() == kEnvelope) {
+        client.lost("closed");
+      }
+      check(row.end, end_of(client), row.replies);
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(row.replies, row.may_be_filed, client.flight_out());
+    }
+    // A part of the message was written: it cannot be filed.
+    LmtpClient client = opened();
+    begin(client, 1, MessageForm::kOneFlight);
+    hear(client, lines("250 a/250 b/250 in"));
+    client.begin(message_to(1, MessageForm::kOneFlight));
+    client.output().erase(0, client.output().size() - 1);
+    client.receive(lines("250 r/503 m"));
+    check("broken: -", end_of(client));
+    CPPUNIT_ASSERT(!client.flight_out());
   }
 
   void theMessageCountsAsSentWithItsLastByte() {

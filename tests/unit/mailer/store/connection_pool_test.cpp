@@ -161,7 +161,7 @@ class ConnectionPoolTest : public CppUnit::TestFixture {
     one.give_back();
     world.later(milliseconds(40));
     two.give_back();
-    world.pool().close_expired();
+    world.pool().close_unusable();
     CPPUNIT_ASSERT(world.dialer.lives.at(0)->closed);
     CPPUNIT_ASSERT(world.dialer.lives.at(0)->play.heard.back() == "QUIT");
     CPPUNIT_ASSERT(!world.dialer.lives.at(1)->closed);
@@ -241,13 +241,13 @@ class ConnectionPoolTest : public CppUnit::TestFixture {
       lease.give_back();
     }
     world.later(milliseconds(899));
-    world.pool().close_expired();
+    world.pool().close_unusable();
     CPPUNIT_ASSERT_EQUAL(std::size_t{5}, world.pool().open());
     std::size_t moments = 0;  // at which connections expired
     for (int i = 0; i < 201; ++i) {
       const std::size_t before = world.pool().open();
       world.later(milliseconds(1));
-      world.pool().close_expired();
+      world.pool().close_unusable();
       moments += world.pool().open() < before ? 1 : 0;
     }
     CPPUNIT_ASSERT_EQUAL(std::size_t{0}, world.pool().open());

@@ -42,6 +42,8 @@ class StoresDialer : public Dialer {
     Play play;
     bool closed = false;
     bool cut = false;
+    bool hangs_up = false;
+    std::string last_words;  // they are there to be read
   };
 
   Dialled dial(const Destination& destination, std::chrono::milliseconds, Deadline) override {
@@ -90,9 +92,23 @@ class StoresDialer : public Dialer {
       --dialer_.open_;
     }
     void cut() override { life_.cut = true; }
-    bool quiet() override { return !life_.play.replies.empty() && ScriptedChannel::quiet(); }
+    bool quiet() override {
+      return !life_.hangs_up && life_.last_words.empty() && !life_.play.replies.empty() &&
+             ScriptedChannel::quiet();
+    }
+    IoStatus exchange(std::string_view& out, std::string& in, Deadline deadline) override {
+      if (!life_.last_words.empty()) {
+        in += std::exchange(life_.last_words, {});
+        return IoStatus::kProgress;
+      }
+      return life_.hangs_up ? IoStatus::kClosed : ScriptedChannel::exchange(out, in, deadline);
+    }
+    const std::string& failure() const override {
+      return life_.hangs_up ? kClosed : ScriptedChannel::failure();
+    }
 
    private:
+    inline static const std::string kClosed = "the peer closed the connection";
     StoresDialer& dialer_;
     Life& life_;
   };
