@@ -9,6 +9,12 @@
 #include "common/config_error.h"
 
 namespace lmtpq::mailer {
+namespace {
+
+// From the end of data to a connection: less than this is no wait.
+constexpr std::chrono::milliseconds kNoWait{1};
+
+}  // namespace
 
 Delivery::Delivery(const Settings& settings, PoolList& pools, const Log& log,
                    DeliveryServices services, PoolsOfRoute pools_of_route)
@@ -23,6 +29,10 @@ DeliveryResult Delivery::deliver(const DeliveryRequest& request) {
   MessageState message(request.envelope, request.data, settings_,
                        [&](const MessageState& state, std::size_t recipient) {
                          log_.outcome(state, recipient, attempt);
+                         if (attempt.client != nullptr) {
+                           attempt.client->decided(recipient, state.outcome(recipient),
+                                                   state.trace());
+                         }
                        });
   log_.tags(message);
   try {
@@ -69,6 +79,9 @@ void Delivery::decide(const DeliveryRequest& request, MessageState& message,
 
 void Delivery::ask_stores(PoolList& pools, MessageState& message, Attempt& attempt) const {
   const Claim claim = claim_mailboxes(message, attempt);
+  if (!claim && client_left(message, attempt)) {
+    return;
+  }
   if (!claim) {
     message.decide_rest(Trouble::kBusy,
                         "one of these mailboxes is at its limit (see --mailbox-limit)");
@@ -76,7 +89,11 @@ void Delivery::ask_stores(PoolList& pools, MessageState& message, Attempt& attem
   }
   attempt.stores = StoresToTry(pools.order());
   while (message.undecided()) {
+    attempt.pass_on();
     attempt.connection = lease(pools, message, attempt);
+    if (client_left(message, attempt)) {
+      return;
+    }
     if (!attempt.connection) {
       message.decide_rest(attempt.trouble, attempt.trouble_text);
       return;
@@ -88,8 +105,26 @@ void Delivery::ask_stores(PoolList& pools, MessageState& message, Attempt& attem
     } else if (attempt.trouble == Trouble::kLost) {
       attempt.stores.remove_first();
     }
+    if (attempt.connection.ends()) {
+      attempt.pass_on();  // before QUIT, to which the store may be slow to reply
+    }
     attempt.connection.give_back();
   }
+}
+
+// Only a delivery that has waited looks: for one that has not, the system call would cost more than
+// it saves.
+bool Delivery::client_left(MessageState& message, Attempt& attempt) const {
+  const bool waited = Clock::now() - attempt.complete >= kNoWait;
+  if (attempt.first_try && !waited) {
+    return false;
+  }
+  if (!attempt.client_gone()) {
+    return false;
+  }
+  attempt.connection.give_back();
+  message.decide_rest(Trouble::kClientGone, "the message was not sent to the store");
+  return true;
 }
 
 // Claimed before a connection is leased: a connection must not be held while we wait here.
@@ -106,7 +141,7 @@ Claim Delivery::claim_mailboxes(const MessageState& message, Attempt& attempt) c
   const Clock::time_point start = Clock::now();
   // A later grant would leave no time for the store's reply.
   const Deadline latest = attempt.latest_answer - settings_.store_defaults.timeouts.data_done;
-  Claim made = mailboxes_->claim(std::move(names), latest);
+  Claim made = mailboxes_->claim(std::move(names), attempt.patience(latest));
   attempt.connecting += Clock::now() - start;
   return made;
 }
@@ -124,7 +159,11 @@ Lease Delivery::lease(PoolList& pools, const MessageState& message, Attempt& att
       continue;
     }
     ConnectionPool::Failure failure;
-    made = pool.take(latest, failure, std::exchange(attempt.which, ConnectionPool::Which::kAny));
+    made = pool.take(attempt.patience(latest), failure,
+                     std::exchange(attempt.which, ConnectionPool::Which::kAny));
+    if (!made && attempt.client_gone()) {
+      break;
+    }
     if (!made) {
       attempt.stores.remove_first();
       attempt.trouble = failure.trouble;
@@ -143,6 +182,7 @@ Lease Delivery::lease(PoolList& pools, const MessageState& message, Attempt& att
 // One transaction on the leased connection, which has just proved alive.
 void Delivery::transact(MessageState& message, Attempt& attempt) const {
   Upstream& upstream = *attempt.connection;
+  attempt.first_try = false;
   attempt.trouble = Trouble::kUnreachable;
   attempt.started = Clock::now();
   auto transaction = message.next_transaction(upstream.client().capabilities(),
@@ -150,9 +190,13 @@ void Delivery::transact(MessageState& message, Attempt& attempt) const {
   if (!transaction) {
     return;
   }
+  attempt.pass_on();
   upstream.transact(std::move(*transaction), message.body(),
                     attempt.latest_answer - upstream.settings().timeouts.data_done,
-                    attempt.latest_answer);
+                    attempt.latest_answer, [&message, &attempt] {
+                      message.take_early_answers(*attempt.connection);
+                      attempt.pass_on();
+                    });
   if (upstream.client().trace_refusal()) {
     log_.trace_refused(message, upstream);
   }

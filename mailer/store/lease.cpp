@@ -21,6 +21,10 @@ Lease::~Lease() { close(); }
 
 const Store& Lease::store() const { return pool_->store(); }
 
+bool Lease::ends() {
+  return connection_.upstream && connection_.upstream->reusable() && pool_->retires(connection_);
+}
+
 void Lease::give_back() {
   if (connection_.upstream && connection_.upstream->reusable()) {
     pool_->keep(std::move(connection_));

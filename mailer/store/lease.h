@@ -27,6 +27,8 @@ class Lease {
   // close idle connections.
   bool reused() const { return origin_ == Origin::kIdle; }
 
+  // give_back() will close the connection, and wait for the store's reply to QUIT.
+  bool ends();
   // Keeps the connection in the pool for the next delivery if its state is clean; closes it
   // otherwise. The Lease is empty afterwards.
   void give_back();
