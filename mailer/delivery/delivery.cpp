@@ -89,6 +89,9 @@ void Delivery::ask_stores(PoolList& pools, MessageState& message, Attempt& attem
   }
   attempt.stores = StoresToTry(pools.order());
   while (message.undecided()) {
+    if (!attempt.first_try && client_left(message, attempt)) {
+      return;
+    }
     attempt.pass_on();
     attempt.connection = lease(pools, message, attempt);
     if (client_left(message, attempt)) {

@@ -1,9 +1,9 @@
 // The client of an LmtpSession while one of its messages is delivered: gets the replies that are
 // decided, without the session having to wait for the others, and can be asked whether it has gone.
 //
-// decided(), pass_on() and gone() may be called by several threads at once, as FanOut does; the
-// rest is for the session, before or after the delivery. Meanwhile the session must not use its
-// channel. Nothing here waits: what a client does not take at once is left for the session.
+// decided(), pass_on() and gone() may be called by several threads at once, as FanOut does, while
+// the session does not use its channel; the rest is for the session, before or after the delivery.
+// Nothing here waits: what a client does not take at once is left for the session.
 #pragma once
 
 #include <functional>
