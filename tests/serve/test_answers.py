@@ -86,7 +86,7 @@ def test_a_recipient_that_the_routes_refuse_waits_for_no_store(new_daemon):
 
 
 def test_an_answer_does_not_wait_for_the_reply_to_quit(new_daemon):
-  daemon = new_daemon('connection-uses = 1\n')
+  daemon = new_daemon('connection-uses = 1\nquit-timeout = 1h\n')
   gate = threading.Event()
   daemon.store.at_command = lambda _, line: '' if line != 'QUIT' else gate.wait(60) and ''
   with daemon.dial() as client:
