@@ -31,7 +31,8 @@ class StoresToTry {
 
 struct Attempt {
   Attempt(const DeliveryRequest& request, std::chrono::milliseconds time_to_answer)
-      : begun(request.begun),
+      : client(request.client),
+        begun(request.begun),
         complete(request.complete),
         started(Clock::now()),
         latest_answer(complete + time_to_answer) {}
@@ -57,6 +58,19 @@ struct Attempt {
     started = now;
   }
 
+  // The replies that are due go out before each wait.
+  void pass_on() const {
+    if (client != nullptr) {
+      client->pass_on();
+    }
+  }
+  bool client_gone() const { return client != nullptr && client->gone(); }
+  Patience patience(Deadline latest) const {
+    return client == nullptr ? Patience(latest)
+                             : Patience(latest, [who = client] { return who->gone(); });
+  }
+
+  MessageClient* const client;       // as in the request
   const Clock::time_point begun;     // as in the request
   const Clock::time_point complete;  // as in the request
   Clock::duration connecting{};      // waits for the mailbox's turn and for connections, together
@@ -66,6 +80,7 @@ struct Attempt {
   std::shared_ptr<PoolList> routed;  // the route's pools; they outlive the connection
   StoresToTry stores;
   Lease connection;
+  bool first_try = true;                                      // no transaction has begun
   ConnectionPool::Which which = ConnectionPool::Which::kAny;  // connection is leased next
   // Why the remaining recipients are still undelivered.
   Trouble trouble = Trouble::kUnreachable;

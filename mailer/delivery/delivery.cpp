@@ -9,6 +9,12 @@
 #include "common/config_error.h"
 
 namespace lmtpq::mailer {
+namespace {
+
+// From the end of data to a connection: less than this is no wait.
+constexpr std::chrono::milliseconds kNoWait{1};
+
+}  // namespace
 
 Delivery::Delivery(const Settings& settings, PoolList& pools, const Log& log,
                    DeliveryServices services, PoolsOfRoute pools_of_route)
@@ -23,6 +29,10 @@ DeliveryResult Delivery::deliver(const DeliveryRequest& request) {
   MessageState message(request.envelope, request.data, settings_,
                        [&](const MessageState& state, std::size_t recipient) {
                          log_.outcome(state, recipient, attempt);
+                         if (attempt.client != nullptr) {
+                           attempt.client->decided(recipient, state.outcome(recipient),
+                                                   state.trace());
+                         }
                        });
   log_.tags(message);
   try {
@@ -69,6 +79,9 @@ void Delivery::decide(const DeliveryRequest& request, MessageState& message,
 
 void Delivery::ask_stores(PoolList& pools, MessageState& message, Attempt& attempt) const {
   const Claim claim = claim_mailboxes(message, attempt);
+  if (!claim && client_left(message, attempt)) {
+    return;
+  }
   if (!claim) {
     message.decide_rest(Trouble::kBusy,
                         "one of these mailboxes is at its limit (see --mailbox-limit)");
@@ -76,7 +89,14 @@ void Delivery::ask_stores(PoolList& pools, MessageState& message, Attempt& attem
   }
   attempt.stores = StoresToTry(pools.order());
   while (message.undecided()) {
+    if (!attempt.first_try && client_left(message, attempt)) {
+      return;
+    }
+    attempt.pass_on();
     attempt.connection = lease(pools, message, attempt);
+    if (client_left(message, attempt)) {
+      return;
+    }
     if (!attempt.connection) {
       message.decide_rest(attempt.trouble, attempt.trouble_text);
       return;
@@ -87,9 +107,12 @@ void Delivery::ask_stores(PoolList& pools, MessageState& message, Attempt& attem
       transact(message, attempt);
       attempt.end_transaction();
     } while (message.undecided() && attempt.trouble != Trouble::kLost &&
-             attempt.connection->alive());
+             attempt.connection->alive() && !attempt.client_gone());
     if (attempt.trouble == Trouble::kLost) {
       after_loss(attempt);
+    }
+    if (attempt.connection.ends()) {
+      attempt.pass_on();  // before QUIT, to which the store may be slow to reply
     }
     attempt.connection.give_back();
   }
@@ -108,6 +131,21 @@ void Delivery::after_loss(Attempt& attempt) {
   }
 }
 
+// Only a delivery that has waited looks: for one that has not, the system call would cost more than
+// it saves.
+bool Delivery::client_left(MessageState& message, Attempt& attempt) const {
+  const bool waited = Clock::now() - attempt.complete >= kNoWait;
+  if (attempt.first_try && !waited) {
+    return false;
+  }
+  if (!attempt.client_gone()) {
+    return false;
+  }
+  attempt.connection.give_back();
+  message.decide_rest(Trouble::kClientGone, "the message was not sent to the store");
+  return true;
+}
+
 // Claimed before a connection is leased: a connection must not be held while we wait here.
 Claim Delivery::claim_mailboxes(const MessageState& message, Attempt& attempt) const {
   if (mailboxes_ == nullptr) {
@@ -122,7 +160,7 @@ Claim Delivery::claim_mailboxes(const MessageState& message, Attempt& attempt) c
   const Clock::time_point start = Clock::now();
   // A later grant would leave no time for the store's reply.
   const Deadline latest = attempt.latest_answer - settings_.store_defaults.timeouts.data_done;
-  Claim made = mailboxes_->claim(std::move(names), latest);
+  Claim made = mailboxes_->claim(std::move(names), attempt.patience(latest));
   attempt.connecting += Clock::now() - start;
   return made;
 }
@@ -140,7 +178,11 @@ Lease Delivery::lease(PoolList& pools, const MessageState& message, Attempt& att
       continue;
     }
     ConnectionPool::Failure failure;
-    made = pool.take(latest, failure, std::exchange(attempt.which, ConnectionPool::Which::kAny));
+    made = pool.take(attempt.patience(latest), failure,
+                     std::exchange(attempt.which, ConnectionPool::Which::kAny));
+    if (!made && attempt.client_gone()) {
+      break;
+    }
     if (!made) {
       attempt.stores.remove_first();
       attempt.spent += failure.spent;
@@ -163,6 +205,7 @@ Lease Delivery::lease(PoolList& pools, const MessageState& message, Attempt& att
 // One transaction on the leased connection, which has just proved alive.
 void Delivery::transact(MessageState& message, Attempt& attempt) const {
   Upstream& upstream = *attempt.connection;
+  attempt.first_try = false;
   attempt.trouble = Trouble::kUnreachable;
   attempt.started = Clock::now();
   auto transaction = message.next_transaction(upstream.client().capabilities(),
@@ -173,9 +216,13 @@ void Delivery::transact(MessageState& message, Attempt& attempt) const {
   if (!attempt.connection.may_trace()) {
     transaction->trace = TraceId();
   }
+  attempt.pass_on();
   upstream.transact(std::move(*transaction), message.body(),
                     attempt.latest_answer - upstream.settings().timeouts.data_done,
-                    attempt.latest_answer);
+                    attempt.latest_answer, [&message, &attempt] {
+                      message.take_early_answers(*attempt.connection);
+                      attempt.pass_on();
+                    });
   // A connection that could not be used at all may have refused TRACE for the same reason.
   const LmtpClient& client = upstream.client();
   if (client.trace_refusal() && client.state() != ClientState::kBroken) {

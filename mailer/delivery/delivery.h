@@ -3,7 +3,8 @@
 // It leases a connection, idle or new, and runs a transaction on it. Recipients that are still
 // undecided go into another transaction: on a new connection, at the next store, or they get a
 // temporary outcome. Before end of data a lost connection is replaced; after it never, since the
-// store may have the message (docs/DECISIONS.md, "Rules that every change keeps").
+// store may have the message (docs/DECISIONS.md, "Rules that every change keeps"). A client that
+// has disconnected during a wait gets nothing delivered.
 //
 // Has no state of a message, so that several threads may deliver parts at once. Settings, pools,
 // log and services must outlive it.
@@ -51,6 +52,7 @@ class Delivery : public DeliveryAgent {
   void ask_stores(PoolList& pools, MessageState& message, Attempt& attempt) const;
   Claim claim_mailboxes(const MessageState& message, Attempt& attempt) const;
   Lease lease(PoolList& pools, const MessageState& message, Attempt& attempt) const;
+  bool client_left(MessageState& message, Attempt& attempt) const;
   void transact(MessageState& message, Attempt& attempt) const;
   static void after_loss(Attempt& attempt);
 

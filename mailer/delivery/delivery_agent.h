@@ -6,7 +6,8 @@
 // Delivery.
 //
 // deliver() throws nothing once it has begun: every failure is an Outcome. FanOut calls it on
-// several threads at once, for parts of one message; the rest is for the session's thread.
+// several threads at once, for parts of one message; the rest is for the session's thread. The
+// outcomes are in the result, and each is reported to the MessageClient as soon as it is decided.
 #pragma once
 
 #include <vector>
@@ -20,6 +21,22 @@
 
 namespace lmtpq::mailer {
 
+// The client that waits for the outcomes of one message. Called by several threads at once if the
+// message has several routes. Recipients are numbered as in the request's envelope.
+class MessageClient {
+ public:
+  virtual ~MessageClient() = default;
+  // As soon as the outcome is decided, and only once. An outcome that was not reported here is
+  // taken from the result.
+  virtual void decided(std::size_t recipient, const Outcome& outcome, const TraceId& trace) = 0;
+  // The delivery is about to wait: passes on the replies that are due, as far as the client takes
+  // them at once.
+  virtual void pass_on() noexcept = 0;
+  // The client has disconnected, so that nothing should be delivered any more. Costs a system call
+  // until it is true; then it stays true.
+  virtual bool gone() = 0;
+};
+
 // One message, or the part of it whose recipients take the same route.
 struct DeliveryRequest {
   const Envelope& envelope;
@@ -31,6 +48,7 @@ struct DeliveryRequest {
   // What the routes decided for each recipient. No store is asked then; the outcomes are logged and
   // counted as others are. nullptr: nothing is decided yet.
   const std::vector<Outcome>* decided = nullptr;
+  MessageClient* client = nullptr;  // nullptr: only the result counts
 };
 
 struct DeliveryResult {

@@ -22,6 +22,22 @@ struct FanOut::Group {
   std::exception_ptr failure;
 };
 
+// The client, to which the recipients of a group have their places in the whole envelope.
+class FanOut::GroupClient : public MessageClient {
+ public:
+  GroupClient(MessageClient& client, const std::vector<std::size_t>& members)
+      : client_(client), members_(members) {}
+  void decided(std::size_t recipient, const Outcome& outcome, const TraceId& trace) override {
+    client_.decided(members_[recipient], outcome, trace);
+  }
+  void pass_on() noexcept override { client_.pass_on(); }
+  bool gone() override { return client_.gone(); }
+
+ private:
+  MessageClient& client_;
+  const std::vector<std::size_t>& members_;
+};
+
 namespace {
 
 // Routes with the same name are one group.
@@ -90,21 +106,11 @@ DeliveryResult FanOut::deliver_groups(const DeliveryRequest& request) const {
   all.outcomes.resize(request.envelope.recipients.size());
   std::vector<Group> groups = group(request.envelope);
   if (groups.size() == 1) {
-    deliver_group(groups[0], request.envelope, request);
+    deliver_group(groups[0], request.envelope, request, request.client);
   } else {
     Envelope head = request.envelope;
     head.recipients.clear();
-    const auto deliver_one = [&](std::size_t i) {
-      try {
-        Envelope part = head;
-        for (const std::size_t member : groups[i].members) {
-          part.recipients.push_back(request.envelope.recipients[member]);
-        }
-        deliver_group(groups[i], part, request);
-      } catch (...) {
-        groups[i].failure = std::current_exception();
-      }
-    };
+    const auto deliver_one = [&](std::size_t i) { deliver_apart(groups[i], head, request); };
     run_blocking([&] { run_parallel(groups.size(), kMaxAtOnce, deliver_one); });
   }
   collect(groups, all);
@@ -139,12 +145,32 @@ Route FanOut::find(const Mailbox& recipient) const {
   }
 }
 
-void FanOut::deliver_group(Group& group, const Envelope& part,
+// As a separate message. `head` is the envelope without recipients.
+void FanOut::deliver_apart(Group& group, const Envelope& head,
                            const DeliveryRequest& request) const {
+  try {
+    Envelope part = head;
+    for (const std::size_t member : group.members) {
+      part.recipients.push_back(request.envelope.recipients[member]);
+    }
+    if (request.client == nullptr) {
+      deliver_group(group, part, request, nullptr);
+      return;
+    }
+    GroupClient client(*request.client, group.members);
+    deliver_group(group, part, request, &client);
+    client.pass_on();  // the other groups may have to wait
+  } catch (...) {
+    group.failure = std::current_exception();
+  }
+}
+
+void FanOut::deliver_group(Group& group, const Envelope& part, const DeliveryRequest& request,
+                           MessageClient* client) const {
   try {
     group.result =
         agent_.deliver({part, request.data, request.begun, request.complete, group.route.get(),
-                        group.decided.empty() ? nullptr : &group.decided});
+                        group.decided.empty() ? nullptr : &group.decided, client});
   } catch (...) {
     group.failure = std::current_exception();
   }

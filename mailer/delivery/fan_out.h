@@ -5,7 +5,8 @@
 // the envelope's order.
 //
 // May be used by several threads. A message with several groups uses up to kMaxAtOnce threads,
-// which end before deliver() returns; where no thread can be had, the groups follow each other.
+// which end before deliver() returns; where no thread can be had, the groups follow each other. The
+// MessageClient gets each outcome when it is decided, whatever the other groups wait for.
 // An exception from one group is a temporary outcome for the recipients of that group alone.
 #pragma once
 
@@ -28,11 +29,14 @@ class FanOut : public DeliveryAgent {
 
  private:
   struct Group;
+  class GroupClient;
 
   DeliveryResult deliver_groups(const DeliveryRequest& request) const;
   std::vector<Group> group(const Envelope& envelope) const;
   Route find(const Mailbox& recipient) const;
-  void deliver_group(Group& group, const Envelope& part, const DeliveryRequest& request) const;
+  void deliver_group(Group& group, const Envelope& part, const DeliveryRequest& request,
+                     MessageClient* client) const;
+  void deliver_apart(Group& group, const Envelope& head, const DeliveryRequest& request) const;
   static void collect(std::vector<Group>& groups, DeliveryResult& all);
   static void fail(const Group& group, DeliveryResult& all);
 

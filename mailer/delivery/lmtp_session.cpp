@@ -16,6 +16,23 @@ constexpr std::size_t kPiece = 4 * 1024;
 // stop.
 constexpr std::chrono::seconds kNextMail{3};
 
+// A store has the message for this recipient, or may have it.
+bool filed(const Outcome& outcome) {
+  return outcome.fate == Fate::kDelivered || outcome.trouble == Trouble::kUncertain;
+}
+
+// Those from the `first` on, as many as a log line shows.
+std::string filed(const Envelope& envelope, const std::vector<Outcome>& outcomes,
+                  std::size_t first) {
+  std::string all;
+  for (std::size_t i = first; i < outcomes.size() && all.size() <= Record::kMaxValue; ++i) {
+    if (filed(outcomes[i])) {
+      all += (all.empty() ? "" : " ") + envelope.recipients[i].mailbox.path();
+    }
+  }
+  return all;
+}
+
 }  // namespace
 
 ServerLimits server_limits(const Settings& settings) {
@@ -148,8 +165,9 @@ bool LmtpSession::wait_for_input() {
         agent_.close_idle();
         break;
       case IoStatus::kFailed:
-        if (last_reply_) {
-          reply_lost(*last_reply_, client_.failure() + " after the reply; possible duplicate");
+        if (last_reply_ && last_reply_->filed) {
+          reply_lost(*last_reply_, last_reply_->recipients,
+                     client_.failure() + " after the reply; possible duplicate", "");
         }
         ended(client_.failure());
         return false;
@@ -183,16 +201,36 @@ bool LmtpSession::told_to_stop() {
 }
 
 bool LmtpSession::flush() {
-  const Deadline deadline = Clock::now() + settings_.timeouts.input;
-  if (!write_all(client_, server_.output(), pending_, deadline, &client_ended_)) {
-    ended("the client does not read our reply");
+  std::string_view left = server_.output();
+  if (!write(left)) {
     return false;
-  }
-  if (!server_.output().empty()) {
-    answered_ = Clock::now();
   }
   server_.output().clear();
   return true;
+}
+
+// What was written is removed from the front of `bytes`.
+bool LmtpSession::write(std::string_view& bytes) {
+  if (bytes.empty()) {
+    return true;
+  }
+  const Deadline deadline = Clock::now() + settings_.timeouts.input;
+  if (!write_front(client_, bytes, pending_, deadline, &client_ended_)) {
+    ended("the client does not read our reply");
+    return false;
+  }
+  answered_ = Clock::now();
+  return true;
+}
+
+// Input that was read and is not processed yet.
+bool LmtpSession::unread() const { return !piece_.empty() || !rest_.empty() || !pending_.empty(); }
+
+bool LmtpSession::has_command() const {
+  const auto has_end = [](std::string_view text) {
+    return text.find('\n') != std::string_view::npos;
+  };
+  return has_end(piece_) || has_end(rest_) || has_end(pending_);
 }
 
 bool LmtpSession::deliver() {
@@ -204,28 +242,43 @@ bool LmtpSession::deliver() {
     data_.emplace(settings_.spool_dir, settings_.max_message_size);
   }
   data_->finish(server_.text_report());
-  const DeliveryResult result = agent_.deliver({server_.envelope(), *data_, begun_, Clock::now()});
+  SessionClient client(client_, server_.envelope().recipients.size(), has_command(), stopping_);
+  const DeliveryResult result =
+      agent_.deliver({server_.envelope(), *data_, begun_, Clock::now(), nullptr, nullptr, &client});
   data_.reset();
   check_client();
-  const MessageIds ids{result.trace, result.queue_id};
-  std::vector<std::string> lines;
-  for (const Outcome& outcome : result.outcomes) {
-    lines.push_back(reply_line(outcome, result.trace));
-  }
-  server_.answer(lines);
+  client.finish(result);
   // The next message may already be in the same piece of input.
   begun_ = Clock::now();
   read_ = 0;
-  if (!flush()) {
-    reply_lost(ids, "disconnected before the reply was sent; possible duplicate");
-    return false;
+  return send_replies(client, result);
+}
+
+// Those that the delivery has not passed on.
+bool LmtpSession::send_replies(SessionClient& client, const DeliveryResult& result) {
+  const Envelope envelope = server_.answered();
+  const std::size_t recipients = envelope.recipients.size();
+  Replied message{result.trace, result.queue_id, recipients,
+                  std::any_of(result.outcomes.begin(), result.outcomes.end(),
+                              [](const Outcome& one) { return filed(one); })};
+  std::string_view left = client.due();
+  const bool sent = write(left);
+  if (!client_ended_) {
+    client.written(client.due().size() - left.size());
   }
-  if (client_ended_ && piece_.empty() && rest_.empty() && pending_.empty()) {
-    // Over TCP a client that has gone looks like one that has only finished sending.
-    reply_lost(ids, "closed before the reply was sent; possible duplicate");
+  // Over TCP a client that has gone looks like one that has only finished sending.
+  if (const bool gone = client_ended_ && !unread(); !sent || gone) {
+    const std::string lost = filed(envelope, result.outcomes, client.answered());
+    if (!lost.empty()) {
+      reply_lost(message, client.answered(),
+                 sent ? "closed before the reply was sent; possible duplicate"
+                      : "disconnected before the reply was sent; possible duplicate",
+                 lost);
+    }
   }
-  last_reply_ = ids;
-  return true;
+  answered_ = Clock::now();
+  last_reply_ = std::move(message);
+  return sent;
 }
 
 // Before the outcomes are written, since TCP accepts a write to a peer that has gone.
@@ -238,12 +291,16 @@ void LmtpSession::check_client() {
 }
 
 // The client will send the message again, also for recipients that were delivered.
-void LmtpSession::reply_lost(const MessageIds& ids, const std::string& reason) {
+void LmtpSession::reply_lost(const Replied& message, std::size_t written, const std::string& reason,
+                             const std::string& to) {
   agent_.reply_lost();
   Record record("reply-lost");
-  record.add("trace", ids.trace.text()).add("qid", ids.queue_id.text());
+  record.add("trace", message.trace.text()).add("qid", message.queue_id.text());
   add_client(record);
-  log_.warning(record.add("error", reason));
+  log_.warning(record.add("error", reason)
+                   .add("recipients", static_cast<long long>(message.recipients))
+                   .add("written", static_cast<long long>(written))
+                   .add("to", to));
 }
 
 void LmtpSession::add_client(Record& record) const {

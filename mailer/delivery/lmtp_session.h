@@ -12,6 +12,7 @@
 #include <string>
 
 #include "mailer/delivery/delivery_agent.h"
+#include "mailer/delivery/session_client.h"
 #include "mailer/io/channel.h"
 #include "mailer/lmtp/lmtp_server.h"
 #include "mailer/message/mail_data.h"
@@ -48,14 +49,22 @@ class LmtpSession {
   bool told_to_stop();
   Deadline input_deadline(Clock::time_point now) const;
   bool flush();
+  bool write(std::string_view& bytes);
   bool idle() const;
+  bool unread() const;
+  bool has_command() const;
   bool deliver();
+  bool send_replies(SessionClient& client, const DeliveryResult& result);
   void check_client();
-  struct MessageIds {
+  // A message that is answered, as far as a log line about lost replies needs it.
+  struct Replied {
     TraceId trace;
     TraceId queue_id;
+    std::size_t recipients = 0;
+    bool filed = false;  // a store has it, or may have it, for one of them
   };
-  void reply_lost(const MessageIds& ids, const std::string& reason);
+  void reply_lost(const Replied& message, std::size_t written, const std::string& reason,
+                  const std::string& to);
   void add_client(Record& record) const;
   void ended(const std::string& reason);
 
@@ -72,7 +81,7 @@ class LmtpSession {
   std::string_view rest_;      // of input_: after piece_
   bool client_ended_ = false;  // the client will send no more; seen while we wrote
   // The message whose outcomes were the last thing written, until the client sends more.
-  std::optional<MessageIds> last_reply_;
+  std::optional<Replied> last_reply_;
   std::optional<MailData> data_;
   Clock::time_point begun_;                // of the current message
   std::uint64_t read_ = 0;                 // bytes of the current message

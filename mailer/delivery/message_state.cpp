@@ -176,6 +176,7 @@ std::optional<Transaction> MessageState::next_transaction(const Capabilities& st
   transaction.size = declare_size_ ? std::optional(body_.size()) : std::nullopt;
   transaction.trace = trace_;
   asked_.clear();
+  progress_ = {};
   Domains domains(store.rcpt_domain_max());
   for (std::size_t i = 0; i < recipients_.size(); ++i) {
     Recipient& recipient = recipients_[i];
@@ -251,29 +252,51 @@ bool MessageState::misjudged_size(const Answer& answer, const Capabilities& stor
 // refused (without it), or who is over quota (with it, for --ignore-quota=retry), recipients over
 // the store's limit for one transaction (as long as each transaction completes at least one
 // recipient), a message whose size was refused although it is below the store's own limit.
+void MessageState::take_answer(std::size_t asked, const Upstream& upstream) {
+  const Answer& answer = *upstream.client().answers()[asked];
+  const Capabilities& store = upstream.client().capabilities();
+  const std::size_t recipient = asked_[asked];
+  if (changes_ignore_quota(recipients_[recipient], answer, store)) {
+    progress_.any = true;
+  } else if (misjudged_size(answer, store)) {
+    progress_.retry_without_size = true;
+  } else if (too_many_recipients(answer)) {
+    progress_.too_many.push_back(asked);
+  } else {
+    progress_.any = true;
+    decide(recipient, outcome_for(recipient, answer, upstream.settings()));
+  }
+}
+
+void MessageState::take_early_answers(const Upstream& upstream) {
+  if (upstream.client().state() != ClientState::kFinal) {
+    return;
+  }
+  const auto& answers = upstream.client().answers();
+  while (progress_.taken < asked_.size() && answers[progress_.taken]) {
+    take_answer(progress_.taken++, upstream);
+  }
+}
+
 bool MessageState::take_answers(const Upstream& upstream) {
   const auto& answers = upstream.client().answers();
-  std::vector<std::size_t> too_many;
   unanswered_.clear();
-  bool progress = false;
-  bool retry_without_size = false;
-  for (std::size_t k = 0; k < asked_.size(); ++k) {
-    Recipient& recipient = recipients_[asked_[k]];
-    if (!answers[k]) {
-      unanswered_.push_back(asked_[k]);
-    } else if (changes_ignore_quota(recipient, *answers[k], upstream.client().capabilities())) {
-      progress = true;
-    } else if (misjudged_size(*answers[k], upstream.client().capabilities())) {
-      retry_without_size = true;
-    } else if (too_many_recipients(*answers[k])) {
-      too_many.push_back(k);
+  while (progress_.taken < asked_.size()) {
+    const std::size_t k = progress_.taken++;
+    if (answers[k]) {
+      take_answer(k, upstream);
     } else {
-      decide(asked_[k], outcome_for(asked_[k], *answers[k], upstream.settings()));
-      progress = true;
+      unanswered_.push_back(asked_[k]);
     }
   }
-  declare_size_ = declare_size_ && !retry_without_size;
-  if (!too_many.empty()) {
+  end_transaction(upstream);
+  return !unanswered_.empty();
+}
+
+void MessageState::end_transaction(const Upstream& upstream) {
+  const auto& answers = upstream.client().answers();
+  declare_size_ = declare_size_ && !progress_.retry_without_size;
+  if (!progress_.too_many.empty()) {
     // Without a limit, naming all the others again each time would be quadratic in their number.
     const auto refused = std::count_if(answers.begin(), answers.end(), [](const auto& answer) {
       return answer && answer->stage == Awaited::kRcpt;
@@ -281,12 +304,11 @@ bool MessageState::take_answers(const Upstream& upstream) {
     const std::size_t taken = answers.size() - static_cast<std::size_t>(refused);
     most_recipients_ = 2 * std::max<std::size_t>(1, taken);
   }
-  for (const std::size_t k : too_many) {
-    if (!progress) {
+  for (const std::size_t k : progress_.too_many) {
+    if (!progress_.any) {
       decide(asked_[k], outcome_of(*answers[k]));
     }
   }
-  return !unanswered_.empty();
 }
 
 void MessageState::decide_unanswered(Trouble trouble, std::string_view detail) {

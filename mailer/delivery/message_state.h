@@ -43,9 +43,12 @@ class MessageState {
   std::optional<Transaction> next_transaction(
       const Capabilities& store,
       std::size_t recipient_limit = std::numeric_limits<std::size_t>::max());
-  // After the transaction: decides the recipients that the store answered for, except those that
-  // are worth another transaction (see the .cpp). True: the store left some unanswered, because the
-  // connection was lost.
+  // While the store files the message: decides the recipients whose answers have come, up to the
+  // first that has none, except those that are worth another transaction (see the .cpp). Does
+  // nothing before the end of data, where an answer may still turn out to be another's.
+  void take_early_answers(const Upstream& upstream);
+  // After the transaction: the same for all others. True: the store left some unanswered, because
+  // the connection was lost.
   bool take_answers(const Upstream& upstream);
   void decide_unanswered(Trouble trouble, std::string_view detail);
 
@@ -72,6 +75,15 @@ class MessageState {
              ignore_quota_use == IgnoreQuotaUse::kRetried;
     }
   };
+  // What the answers of the current transaction have brought so far.
+  struct Progress {
+    std::size_t taken = 0;              // how many of asked_ need no further look
+    std::vector<std::size_t> too_many;  // indices in asked_: over the store's limit
+    bool any = false;                   // a recipient is decided, or asked differently next
+    bool retry_without_size = false;
+  };
+  void take_answer(std::size_t asked, const Upstream& upstream);
+  void end_transaction(const Upstream& upstream);
   void refuse_utf8(const Capabilities& store);
   bool wants_ignore_quota(std::size_t recipient) const;
   bool needs_utf8() const;
@@ -92,7 +104,8 @@ class MessageState {
   TagVerdict tags_;
   TraceId trace_;
   std::vector<Recipient> recipients_;
-  std::vector<std::size_t> asked_;       // the recipients of the current transaction
+  std::vector<std::size_t> asked_;  // the recipients of the current transaction
+  Progress progress_;
   std::vector<std::size_t> unanswered_;  // those of them without a reply
   bool declare_size_ = true;
   std::size_t most_recipients_ = std::numeric_limits<std::size_t>::max();  // in one transaction

@@ -2,8 +2,8 @@
 
 namespace lmtpq::mailer {
 
-bool write_all(Channel& channel, std::string_view bytes, std::string& in, Deadline deadline,
-               bool* ended) {
+bool write_front(Channel& channel, std::string_view& bytes, std::string& in, Deadline deadline,
+                 bool* ended) {
   bool end_seen = false;
   while (!bytes.empty()) {
     const IoStatus status = channel.exchange(bytes, in, deadline);
@@ -17,6 +17,11 @@ bool write_all(Channel& channel, std::string_view bytes, std::string& in, Deadli
     }
   }
   return true;
+}
+
+bool write_all(Channel& channel, std::string_view bytes, std::string& in, Deadline deadline,
+               bool* ended) {
+  return write_front(channel, bytes, in, deadline, ended);
 }
 
 }  // namespace lmtpq::mailer

@@ -23,6 +23,13 @@ enum class IoStatus {
   kFailed,    // a system call failed
 };
 
+// Whether a peer that waits for us is there.
+enum class Presence {
+  kThere,     // as far as can be known
+  kFinished,  // it will send no more, and no complete line of it is unread; it may still read
+  kGone,      // it reads nothing any more
+};
+
 class Channel {
  public:
   virtual ~Channel() = default;
@@ -36,6 +43,13 @@ class Channel {
   // For a connection that should be idle. False: the peer has closed it or sent something.
   virtual bool quiet() = 0;
 
+  // For a client that waits for replies. Neither waits nor reads, so that another thread may call
+  // them while the channel's own does not use it. write_now() removes from the front of `out` what
+  // the peer takes at once; errors show at the next exchange(). Two pipes have a kFinished peer
+  // never: a script's input may end long before it has read our replies.
+  virtual Presence presence() const { return Presence::kThere; }
+  virtual void write_now(std::string_view& /*out*/) noexcept {}
+
   // Ends it at once, from another thread: a waiting exchange() returns as if the peer had closed
   // it.
   virtual void cut() {}
@@ -45,7 +59,9 @@ class Channel {
 
 // Writes all of `bytes`, even to a peer that will send no more; what it sends in the meantime goes
 // to `in`. False: the peer did not take everything by the deadline. `ended` is set if the peer
-// turns out to have ended its side.
+// turns out to have ended its side. write_front() removes what was written from `bytes`.
+bool write_front(Channel& channel, std::string_view& bytes, std::string& in, Deadline deadline,
+                 bool* ended = nullptr);
 bool write_all(Channel& channel, std::string_view bytes, std::string& in, Deadline deadline,
                bool* ended = nullptr);
 

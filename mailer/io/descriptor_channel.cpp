@@ -189,12 +189,16 @@ IoStatus DescriptorChannel::received(ssize_t count, std::string& in) {
   return try_again(errno) ? IoStatus::kProgress : failed("read");
 }
 
+// A pipe that polls writable takes PIPE_BUF bytes without blocking. Our pipes are Sendmail's, so we
+// do not set O_NONBLOCK on them.
+ssize_t DescriptorChannel::send_some(std::string_view out) const {
+  return out_.is_socket
+             ? send(out_.number, out.data(), out.size(), MSG_DONTWAIT | MSG_NOSIGNAL)
+             : write(out_.number, out.data(), std::min<std::size_t>(out.size(), PIPE_BUF));
+}
+
 IoStatus DescriptorChannel::write_some(std::string_view& out) {
-  // A pipe that polls writable takes PIPE_BUF bytes without blocking. Our pipes are Sendmail's, so
-  // we do not set O_NONBLOCK on them.
-  const ssize_t count =
-      out_.is_socket ? send(out_.number, out.data(), out.size(), MSG_DONTWAIT | MSG_NOSIGNAL)
-                     : write(out_.number, out.data(), std::min<std::size_t>(out.size(), PIPE_BUF));
+  const ssize_t count = send_some(out);
   if (count >= 0) {
     out.remove_prefix(static_cast<std::size_t>(count));
     if (quick_acks_ > 0) {
@@ -216,6 +220,31 @@ IoStatus DescriptorChannel::write_some(std::string_view& out) {
 }
 
 bool DescriptorChannel::quiet() { return wait_for(in_.number, POLLIN, Clock::now()) == 0; }
+
+Presence DescriptorChannel::presence() const {
+  if (out_descriptor_.valid()) {
+    return wait_for(out_.number, 0, Clock::now()) == 0 ? Presence::kThere : Presence::kGone;
+  }
+  const short happened = wait_for(in_.number, POLLRDHUP, Clock::now());
+  if (happened != POLLRDHUP) {
+    return happened == 0 ? Presence::kThere : Presence::kGone;
+  }
+  // No command is longer (RFC 5321 section 4.5.3.1.4, and our own limit).
+  std::array<char, 4096> unread;
+  const ssize_t count = recv(in_.number, unread.data(), unread.size(), MSG_PEEK | MSG_DONTWAIT);
+  const bool has_line =
+      std::memchr(unread.data(), '\n', static_cast<std::size_t>(std::max<ssize_t>(count, 0))) !=
+      nullptr;
+  return has_line ? Presence::kThere : Presence::kFinished;
+}
+
+void DescriptorChannel::write_now(std::string_view& out) noexcept {
+  if (!out_.open || (!out_.is_socket && wait_for(out_.number, POLLOUT, Clock::now()) != POLLOUT)) {
+    return;
+  }
+  const ssize_t count = send_some(out);
+  out.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+}
 
 void DescriptorChannel::cut() {
   shutdown(in_.number, SHUT_RDWR);

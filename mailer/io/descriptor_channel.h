@@ -32,6 +32,8 @@ class DescriptorChannel : public Channel {
 
   IoStatus exchange(std::string_view& out, std::string& in, Deadline deadline) override;
   bool quiet() override;
+  Presence presence() const override;
+  void write_now(std::string_view& out) noexcept override;
   void cut() override;
   const std::string& failure() const override { return failure_; }
 
@@ -54,6 +56,7 @@ class DescriptorChannel : public Channel {
   bool limit_receive(Deadline deadline);
   IoStatus read_some(std::string& in);
   ssize_t receive(int flags);
+  ssize_t send_some(std::string_view out) const;
   IoStatus received(ssize_t count, std::string& in);
   IoStatus write_some(std::string_view& out);
   IoStatus failed(const char* what);

@@ -12,6 +12,8 @@
 namespace lmtpq::mailer {
 namespace {
 
+constexpr std::chrono::seconds kLookInterval{1};
+
 thread_local Scheduler* t_current = nullptr;
 
 }  // namespace
@@ -20,8 +22,30 @@ Scheduler* Scheduler::current() { return t_current; }
 
 void Scheduler::set_current(Scheduler* scheduler) { t_current = scheduler; }
 
-bool Waiter::wait_until(std::unique_lock<std::mutex>& lock, Deadline deadline,
+bool Waiter::wait_until(std::unique_lock<std::mutex>& lock, const Patience& patience,
                         const std::function<bool()>& due) {
+  if (!patience.given_up) {
+    return wait_for_call(lock, patience.latest, due);
+  }
+  for (;;) {
+    const Deadline look = std::min(patience.latest, Clock::now() + kLookInterval);
+    if (wait_for_call(lock, look, due)) {
+      return true;
+    }
+    if (look == patience.latest) {
+      return false;
+    }
+    lock.unlock();
+    const bool given_up = patience.given_up();
+    lock.lock();
+    if (given_up) {
+      return due();
+    }
+  }
+}
+
+bool Waiter::wait_for_call(std::unique_lock<std::mutex>& lock, Deadline deadline,
+                           const std::function<bool()>& due) {
   Scheduler* const scheduler = Scheduler::current();
   if (scheduler == nullptr) {
     return condition_.wait_until(lock, deadline, due);

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <utility>
 
 #include "mailer/io/channel.h"
 
@@ -47,15 +48,28 @@ class Scheduler {
   static void set_current(Scheduler* scheduler);
 };
 
+// How long to wait for a turn: until the deadline, or until `given_up` is true, which is asked once
+// a second, without the lock.
+struct Patience {
+  Patience(Deadline deadline, std::function<bool()> asked = nullptr)  // NOLINT(*-explicit-*)
+      : latest(deadline), given_up(std::move(asked)) {}
+
+  Deadline latest;
+  std::function<bool()> given_up;
+};
+
 // A thread or fiber that waits for its turn under a lock: std::condition_variable for both.
 class Waiter {
  public:
-  // Waits until `due` holds. False: the deadline came first.
-  bool wait_until(std::unique_lock<std::mutex>& lock, Deadline deadline,
+  // Waits until `due` holds. False: the deadline came first, or the wait was given up.
+  bool wait_until(std::unique_lock<std::mutex>& lock, const Patience& patience,
                   const std::function<bool()>& due);
   void call();  // `due` may hold now; the caller holds the lock
 
  private:
+  bool wait_for_call(std::unique_lock<std::mutex>& lock, Deadline deadline,
+                     const std::function<bool()>& due);
+
   std::condition_variable condition_;
   Scheduler::Sleeper sleeper_;
 };

@@ -1,6 +1,7 @@
 #include "mailer/lmtp/lmtp_server.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace lmtpq::mailer {
 namespace {
@@ -273,13 +274,10 @@ void LmtpServer::close(const EnhancedStatus& status, std::string_view text) {
   }
 }
 
-void LmtpServer::answer(const std::vector<std::string>& replies) {
-  for (const std::string& line : replies) {
-    output_ += line;
-  }
-  envelope_ = {};
+Envelope LmtpServer::answered() {
   decoder_.reset();
   state_ = ServerState::kReady;
+  return std::exchange(envelope_, {});
 }
 
 }  // namespace lmtpq::mailer

@@ -1,9 +1,10 @@
 // The server's side of an LMTP session (RFC 2033), towards Sendmail and other clients. Bytes in;
 // reply bytes and events out.
 //
-// A table of verbs and states. MAIL, RCPT and DATA are answered at once; each recipient's outcome
-// is reported after the end of data, by answer(). One object per client connection, one thread. It
-// cannot fail: a client's error gets a reply, and the session goes on.
+// A table of verbs and states. MAIL, RCPT and DATA are answered at once; the replies to the end of
+// data, one for each recipient, are the caller's, which then calls answered(). One object per
+// client connection, one thread. It cannot fail: a client's error gets a reply, and the session
+// goes on.
 //
 // RFC 2033, RFC 5321 section 4.1. Because of Sendmail:
 // - DATA is never refused with 5xx while there is a recipient;
@@ -33,7 +34,7 @@ enum class ServerState {
   kMail,      // there is a sender
   kRcpt,      // there is at least one recipient
   kData,      // message bytes are arriving
-  kDeciding,  // the message is complete; answer() is awaited
+  kDeciding,  // the message is complete; answered() is awaited
   kClosed,    // QUIT was answered, or 421 was sent
 };
 inline constexpr const char* kServerStateNames[] = {"greeted", "ready",    "mail",  "rcpt",
@@ -42,7 +43,7 @@ inline constexpr const char* kServerStateNames[] = {"greeted", "ready",    "mail
 enum class ServerEvent {
   kNeedInput,  // all input is consumed: write output(), then read
   kBody,       // message bytes are in body(): take them, then go on
-  kMessage,    // the message is complete: deliver envelope(), then call answer()
+  kMessage,    // the message is complete: deliver envelope(), then call answered()
   kClosed,     // write output() and close the connection
 };
 
@@ -70,8 +71,9 @@ class LmtpServer {
   // Of the complete message, until answer().
   TextReport text_report() const { return decoder_ ? decoder_->report() : TextReport(); }
   const Envelope& envelope() const { return envelope_; }
-  // Reply lines for all recipients in the envelope's order, each made by reply_line().
-  void answer(const std::vector<std::string>& replies);
+  // The caller has the replies for all recipients, and writes them before other output. Returns the
+  // message's envelope.
+  Envelope answered();
   // We are stopping: the next MAIL or RSET gets 421 4.3.2. An open transaction continues to its
   // end, and a client that is between LHLO or RSET and MAIL may still send that message: Sendmail
   // tests a connection by RSET, and defers the mail when MAIL gets 421.

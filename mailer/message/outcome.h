@@ -41,13 +41,13 @@ enum class Trouble {
   kNeedsUtf8,      // an address or the header needs SMTPUTF8, which the store does not support
   kBadAddress,     // an argument is not an address
   kNul,            // the message has NUL bytes, which are refused
+  kClientGone,     // the client disconnected before the message was sent to a store
 };
 
-inline constexpr const char* kTroubleNames[] = {"unreachable",    "tls",         "login",
-                                                "busy",           "lost",        "uncertain",
-                                                "protocol-error", "spool",       "configuration",
-                                                "unrouted",       "internal",    "too-large",
-                                                "needs-utf8",     "bad-address", "nul"};
+inline constexpr const char* kTroubleNames[] = {
+    "unreachable",    "tls",         "login",         "busy",       "lost",     "uncertain",
+    "protocol-error", "spool",       "configuration", "unrouted",   "internal", "too-large",
+    "needs-utf8",     "bad-address", "nul",           "client-gone"};
 
 struct Outcome {
   Fate fate = Fate::kTemporary;

@@ -34,12 +34,14 @@ ConnectionPool::ConnectionPool(std::unique_ptr<Connector> connector, Limits limi
 
 ConnectionPool::~ConnectionPool() = default;
 
-Lease ConnectionPool::take(Deadline latest, Failure& failure, Which which) {
-  const Deadline patience =
-      limits_.wait.count() > 0 ? std::min(latest, Clock::now() + limits_.wait) : latest;
+Lease ConnectionPool::take(const Patience& patience, Failure& failure, Which which) {
+  const Deadline latest = patience.latest;
+  const Patience in_line{
+      limits_.wait.count() > 0 ? std::min(latest, Clock::now() + limits_.wait) : latest,
+      patience.given_up};
   Lock lock(mutex_);
   for (Place place = Place::kLast;; place = Place::kFirst) {
-    if (!wait_until_available(lock, patience, place)) {
+    if (!wait_until_available(lock, in_line, place)) {
       failure = {Trouble::kBusy, "all " + std::to_string(limits_.connections) + " connections to " +
                                      store().destination.text + " are in use"};
       return {};
@@ -69,14 +71,14 @@ Lease ConnectionPool::take_idle() {
   return {};
 }
 
-bool ConnectionPool::wait_until_available(Lock& lock, Deadline latest, Place place) {
+bool ConnectionPool::wait_until_available(Lock& lock, const Patience& patience, Place place) {
   if (available() && (waiting_.empty() || place == Place::kFirst)) {
     return true;
   }
   Waiter self;
   waiting_.insert(place == Place::kFirst ? waiting_.begin() : waiting_.end(), &self);
   const bool served = self.wait_until(
-      lock, latest, [&] { return cut_ || (waiting_.front() == &self && available()); });
+      lock, patience, [&] { return cut_ || (waiting_.front() == &self && available()); });
   std::erase(waiting_, &self);
   if (!served) {
     wake_next();
@@ -209,9 +211,14 @@ void ConnectionPool::end_dial(RetryBackoff::Try attempt, DialResult result) {
   wake_next();
 }
 
-void ConnectionPool::keep(PooledConnection connection) {
+// After its use: it is over a limit, and is not kept.
+bool ConnectionPool::retires(PooledConnection& connection) const {
   connection.last_used = now_();
-  if (idle_.expired(connection, connection.last_used)) {
+  return idle_.expired(connection, connection.last_used);
+}
+
+void ConnectionPool::keep(PooledConnection connection) {
+  if (retires(connection)) {
     connection.upstream->quit();
     discard(std::move(connection));
     return;

@@ -74,7 +74,7 @@ class ConnectionPool {
     kNew,  // dial even if there are idle connections; if need be, the oldest of them is closed
   };
   // Leases a connection. An empty Lease: there is none, and `failure` says why.
-  Lease take(Deadline latest, Failure& failure, Which which = Which::kAny);
+  Lease take(const Patience& patience, Failure& failure, Which which = Which::kAny);
   // Leases an idle connection that is alive; an empty Lease if there is none.
   Lease take_idle();
 
@@ -103,7 +103,7 @@ class ConnectionPool {
   enum class DialResult { kReady, kFailed, kUnknown };
 
   bool available() const { return !idle_.empty() || open_ < limits_.connections; }
-  bool wait_until_available(Lock& lock, Deadline latest, Place place);
+  bool wait_until_available(Lock& lock, const Patience& patience, Place place);
   void wake_next();
   bool may_trace(const PooledConnection& connection) const;
   void pause_trace(const PooledConnection& connection);
@@ -115,6 +115,7 @@ class ConnectionPool {
   void log_dial(const Connection& connection, DialResult result);
   RetryBackoff::Try begin_dial();
   void end_dial(RetryBackoff::Try attempt, DialResult result);
+  bool retires(PooledConnection& connection) const;
   void keep(PooledConnection connection);
   void discard(PooledConnection connection);
   void close_one(Lock& lock, PooledConnection connection);

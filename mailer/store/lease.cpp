@@ -25,6 +25,10 @@ bool Lease::may_trace() const { return pool_->may_trace(connection_); }
 
 void Lease::pause_trace() const { pool_->pause_trace(connection_); }
 
+bool Lease::ends() {
+  return connection_.upstream && connection_.upstream->reusable() && pool_->retires(connection_);
+}
+
 void Lease::give_back() {
   if (connection_.upstream && connection_.upstream->reusable()) {
     pool_->keep(std::move(connection_));

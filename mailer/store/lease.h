@@ -37,6 +37,8 @@ class Lease {
   // connections that are new.
   void pause_trace() const;
 
+  // give_back() will close the connection, and wait for the store's reply to QUIT.
+  bool ends();
   // Keeps the connection in the pool for the next delivery if its state is clean; closes it
   // otherwise. The Lease is empty afterwards.
   void give_back();

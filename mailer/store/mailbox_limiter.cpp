@@ -86,7 +86,7 @@ void MailboxLimiter::grant_next(const std::vector<std::string>& mailboxes) {
   }
 }
 
-Claim MailboxLimiter::claim(std::vector<std::string> mailboxes, Deadline latest) {
+Claim MailboxLimiter::claim(std::vector<std::string> mailboxes, const Patience& patience) {
   if (limit_ == 0 || mailboxes.empty()) {
     return Claim::unneeded();
   }
@@ -103,7 +103,7 @@ Claim MailboxLimiter::claim(std::vector<std::string> mailboxes, Deadline latest)
     grant(self);
   }
   ++waiting_;
-  self.turn.wait_until(lock, latest, [&] { return self.granted; });
+  self.turn.wait_until(lock, patience, [&] { return self.granted; });
   --waiting_;
   made.granted_ = self.granted;
   if (made.granted_) {

@@ -5,8 +5,8 @@
 // claims its mailboxes before it takes a connection. A claim gets all its mailboxes at once; claims
 // on the same mailbox are granted in the order of asking.
 //
-// Used by several threads. A Claim must end before its limiter does. A Claim is empty if its
-// deadline came first.
+// Used by several threads. A Claim must end before its limiter does. A Claim is empty if patience
+// ended first.
 #pragma once
 
 #include <deque>
@@ -40,7 +40,7 @@ class Claim {
 class MailboxLimiter {
  public:
   explicit MailboxLimiter(std::size_t limit = 0) : limit_(limit) {}  // 0: no limit
-  Claim claim(std::vector<std::string> mailboxes, Deadline latest);
+  Claim claim(std::vector<std::string> mailboxes, const Patience& patience);
   std::size_t waiting() const;
 
  private:

@@ -72,10 +72,10 @@ StageTimes Upstream::stages(Clock::time_point begun, Clock::time_point now) cons
 }
 
 void Upstream::transact(Transaction transaction, const MessageSpool& body, Deadline latest_dot,
-                        Deadline latest_answer) {
+                        Deadline latest_answer, const std::function<void()>& before_wait) {
   dot_sent_ = false;
   message_size_ = body.size();
-  transaction.form = form_for(body);
+  transaction.form = form_for(body, transaction.recipients.size());
   if (transaction.form == MessageForm::kOneFlight && !read_whole(body, transaction.message)) {
     transaction.form = MessageForm::kChunks;
   }
@@ -91,7 +91,7 @@ void Upstream::transact(Transaction transaction, const MessageSpool& body, Deadl
   while (client_.state() == ClientState::kFinal && !client_.output().empty()) {
     exchange_commands(std::min(reply_deadline(), latest_dot));
   }
-  converse_while(ClientState::kFinal, latest_answer);
+  converse_while(ClientState::kFinal, latest_answer, before_wait);
 }
 
 void Upstream::ask(Transaction transaction, Deadline latest) {
@@ -109,9 +109,13 @@ void Upstream::quit(Deadline latest) {
   transcript_.ended("closed by us");
 }
 
-void Upstream::converse_while(ClientState state, Deadline latest) {
+void Upstream::converse_while(ClientState state, Deadline latest,
+                              const std::function<void()>& before_wait) {
   timed_reply_ = client_.replies() + 1;
   while (client_.state() == state) {
+    if (before_wait) {
+      before_wait();
+    }
     exchange_commands(std::min(reply_deadline(), latest));
   }
 }

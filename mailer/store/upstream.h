@@ -8,6 +8,7 @@
 // whether the store may have filed the message.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -45,9 +46,10 @@ class Upstream {
   // Breaks the connection at once. May be called from another thread.
   void cut() { channel_->cut(); }
   // One transaction (upstream_message.cpp). The end of data is not sent after `latest_dot`, and the
-  // replies are awaited until `latest_answer`.
+  // replies are awaited until `latest_answer`. From the end of data on, `before_wait` is called
+  // before each wait: client().answers() may have more of them.
   void transact(Transaction transaction, const MessageSpool& body, Deadline latest_dot,
-                Deadline latest_answer);
+                Deadline latest_answer, const std::function<void()>& before_wait = nullptr);
   // MAIL and RCPT without a message, for probe. Returns after their replies.
   void ask(Transaction transaction, Deadline latest);
   // Sends QUIT and awaits the reply, at most until `latest`.
@@ -79,8 +81,9 @@ class Upstream {
  private:
   bool await_offer(Deadline latest);
   bool exchange_login(SaslExchange& sasl, const Secret& password, Deadline latest);
-  void converse_while(ClientState state, Deadline latest);
-  MessageForm form_for(const MessageSpool& body) const;
+  void converse_while(ClientState state, Deadline latest,
+                      const std::function<void()>& before_wait = nullptr);
+  MessageForm form_for(const MessageSpool& body, std::size_t recipients) const;
   void send_message(const MessageSpool& body, Deadline latest);
   class MessageWriter;
   void note_message_sent(std::uint64_t bytes);

@@ -8,12 +8,13 @@
 // One flight has a disadvantage: if the connection breaks before any reply, the store may have
 // filed the message, so that it cannot be sent to another store as after a MAIL without a reply.
 // Besides, no 354 separates the envelope's replies from the message's, so that an extra reply
-// would be taken for the message's. Therefore one flight is used only on a connection that
-// delivered a message before and from which we received something within kActive. Under load,
-// where the round trip matters, these are all connections. On a connection that was idle, and may
-// have been dropped by a firewall or a dead host, MAIL and RCPT are sent first. A connection that
-// the store has closed is found by alive(); if the store closes it just now, our write usually
-// fails before the last byte, and the message is sent again as usual.
+// would be taken for the message's. With several recipients that would be seen only after the first
+// of them had its reply passed on. Therefore one flight is used only for one recipient, and only on
+// a connection that delivered a message before and from which we received something within kActive.
+// Under load, where the round trip matters, these are all connections. On a connection that was
+// idle, and may have been dropped by a firewall or a dead host, MAIL and RCPT are sent first. A
+// connection that the store has closed is found by alive(); if the store closes it just now, our
+// write usually fails before the last byte, and the message is sent again as usual.
 
 #include <algorithm>
 
@@ -29,12 +30,13 @@ constexpr std::chrono::seconds kActive{1};
 
 }  // namespace
 
-MessageForm Upstream::form_for(const MessageSpool& body) const {
+MessageForm Upstream::form_for(const MessageSpool& body, std::size_t recipients) const {
   if (!settings_.chunking) {
     return MessageForm::kData;
   }
   const bool active = transactions_ > 0 && Clock::now() - last_input_ <= kActive;
-  return active && body.size() <= kPieceSize ? MessageForm::kOneFlight : MessageForm::kChunks;
+  return active && recipients == 1 && body.size() <= kPieceSize ? MessageForm::kOneFlight
+                                                                : MessageForm::kChunks;
 }
 
 // The message in the form in which it is sent, piece by piece.

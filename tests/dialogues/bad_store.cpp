@@ -6,8 +6,12 @@ namespace dialogues {
 namespace {
 
 std::vector<std::string> recipients(const Trial& trial) {
-  return trial.reused ? std::vector<std::string>{"<v1@example.org>", "<v2@example.org>"}
-                      : std::vector<std::string>{"<u1@example.org>", "<u2@example.org>"};
+  const std::string letter = trial.reused ? "v" : "u";
+  std::vector<std::string> made{"<" + letter + "1@example.org>"};
+  if (!trial.alone) {
+    made.push_back("<" + letter + "2@example.org>");
+  }
+  return made;
 }
 
 class BadStore : public Peer {
@@ -221,7 +225,8 @@ class BadStore : public Peer {
 std::string Trial::name() const {
   return std::string("whatever the store does: ") + kFaultNames[static_cast<int>(fault)] + " at " +
          kPointNames[static_cast<int>(point)] + (pipelining ? ", pipelining" : ", one at a time") +
-         (chunking ? ", chunking" : "") + (reused ? ", used connection" : ", fresh connection");
+         (chunking ? ", chunking" : "") + (reused ? ", used connection" : ", fresh connection") +
+         (alone ? ", one recipient" : "");
 }
 
 Script Trial::script() const {
@@ -229,8 +234,10 @@ Script Trial::script() const {
       "mta: sends a@example.org to w1@example.org, w2@example.org\n"
       "mta: writes message id W1\n"
       "mta 2x< 250 2.1.5 *\n";
-  const std::string to =
-      reused ? "v1@example.org, v2@example.org" : "u1@example.org, u2@example.org";
+  std::string to;
+  for (const std::string& path : recipients(*this)) {
+    to += (to.empty() ? "" : ", ") + path.substr(1, path.size() - 2);
+  }
   std::string options;
   for (const char* name : {"lhlo", "mail", "rcpt", "data-init", "data-xfer", "data-done", "rset"}) {
     options +=
@@ -239,13 +246,14 @@ Script Trial::script() const {
   const std::string transport = fault == Fault::kAbort ? "\ntransport: inet" : "";
   return parse_script("# " + name() + transport + "\noptions:" + options + "\nmta: opens\n" +
                           (reused ? first : "") + "mta: sends a@example.org to " + to +
-                          "\nmta: writes message\nmta 2x< *\nmta: quits\n",
+                          "\nmta: writes message\nmta " + std::to_string(recipients(*this).size()) +
+                          "x< *\nmta: quits\n",
                       "(the matrix)");
 }
 
 namespace {
 
-// On a fresh and on a used connection, where the point exists there.
+// On a fresh and on a used connection, where the point exists there; and in one flight.
 void add_trials(Trial trial, std::vector<Trial>& to) {
   // With chunks there is no DATA; without pipelining they make no other difference.
   if (trial.chunking &&
@@ -258,6 +266,10 @@ void add_trials(Trial trial, std::vector<Trial>& to) {
   if (trial.point >= Point::kRset) {
     trial.reused = true;
     to.push_back(trial);
+    trial.alone = true;
+    if (trial.one_flight() && trial.point != Point::kRcpt2 && trial.point != Point::kFinal2) {
+      to.push_back(trial);
+    }
   }
 }
 
@@ -292,7 +304,7 @@ std::string BadCast::judge(const Played& played) const {
   // Whether end of data was sent when the fault came is a race that only lmtpq sees.
   const bool unclear = trial_.point == Point::kBody || trial_.one_flight();
   bool duplicate_possible = false;
-  std::size_t at = played.heard.size() - 3;
+  std::size_t at = played.heard.size() - 1 - recipients(trial_).size();
   for (const std::string& recipient : recipients(trial_)) {
     const auto found = ledger_.find(recipient);
     const Fortune fortune = found == ledger_.end() ? Fortune() : found->second;

@@ -50,10 +50,11 @@ struct Trial {
   bool pipelining;
   bool chunking;
   bool reused;
+  bool alone = false;  // one recipient instead of two
   std::string name() const;
   Script script() const;  // of the MTA
   // The message is sent together with its commands, before they are answered.
-  bool one_flight() const { return pipelining && chunking && reused; }
+  bool one_flight() const { return pipelining && chunking && reused && alone; }
 };
 
 // Without kLie, which sends 250 and keeps nothing: judge() must notice that.

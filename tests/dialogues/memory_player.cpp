@@ -101,6 +101,22 @@ class MemoryChannel : public lmtpq::mailer::Channel {
 
   const std::string& failure() const override { return failure_; }
 
+  // As with two pipes: only a peer that has closed both is gone.
+  lmtpq::mailer::Presence presence() const override {
+    theatre_.advance();
+    const bool gone =
+        peer_.ending() == Peer::Ending::kClosed || peer_.ending() == Peer::Ending::kAborted;
+    return gone ? lmtpq::mailer::Presence::kGone : lmtpq::mailer::Presence::kThere;
+  }
+
+  void write_now(std::string_view& out) noexcept override {
+    if (!peer_.deaf()) {
+      peer_.receive(out);
+      out = {};
+      theatre_.advance();
+    }
+  }
+
  private:
   bool has_left() const {
     return peer_.ending() == Peer::Ending::kClosed || peer_.ending() == Peer::Ending::kHalfClosed ||

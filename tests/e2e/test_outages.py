@@ -9,7 +9,8 @@ import pytest
 
 from fixtures.cyrus import Cyrus
 from fixtures.dovecot import Dovecot
-from fixtures.process import Server, wait_until
+from fixtures.messages import message
+from fixtures.process import Server, states, wait_until
 
 
 class OutageCases:
@@ -155,6 +156,35 @@ class TestOutagesOfStore(OutageCases):
     mail.assert_sent(qid, user)
     assert identity in mail.store.message_ids(user)
     assert len(mail.store.messages(user)) <= 2
+
+  def test_an_lmtpq_that_is_killed_between_two_answers_keeps_the_first(self, mail):
+    mail.store.options = ['--delay-final', '5000']
+    mail.store.restart()
+    mail.at_end(mail.store.restart)
+    mail.at_end(setattr, mail.store, 'options', [])
+    mail.with_lmtpq()
+    users = {mail.mailbox(name) for name in ('alice', 'bob', 'carol')}
+    qid = mail.send(message(), *users)
+    run = mail.sendmail.start_queue_run()
+    pid = mail.wait_for_dialled_lmtpq()
+    wait_until(lambda: mail.lmtpq_lines('status=sent'), 'the first has its outcome')
+    # It waits for the store again, which waits before it files for the second: the answer is out.
+    wait_until(lambda: states()[pid][0] == 'S', 'lmtpq waits')
+    os.kill(pid, signal.SIGKILL)
+    assert len(mail.lmtpq_lines('status=sent')) == 1, mail.lmtpq_lines()
+    wait_until(lambda: run.child.poll() is not None, 'the queue run ends')
+    sent = {one.to.partition('@')[0].strip('<') for one in mail.sendmail.deliveries(qid)
+            if one.stat.startswith('Sent')}
+    assert len(sent) == 1, mail.sendmail.log_lines(qid)
+    for user in users - sent:
+      mail.assert_deferred(qid, user, '4.')
+    mail.store.options = []
+    mail.store.restart()
+    mail.sendmail.run_queue()
+    mail.assert_queue_empty()
+    assert len(mail.store.messages(sent.pop())) == 1, 'not delivered again'
+    for user in users:
+      assert mail.store.messages(user), f'{user} has it'
 
   def test_a_store_that_never_answers_the_dot_is_given_up_at_the_deadline(self, mail):
     mail.store.options = ['--delay-final', '60000']

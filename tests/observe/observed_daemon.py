@@ -25,14 +25,17 @@ NOBODY = 4_000_000  # a uid that no test runs as
 
 
 class DyingStore:
-  """Speaks LMTP without extensions. It closes the connection after the end of data; when `slow` is
-  set, it waits for `answer` and replies 250."""
+  """Speaks LMTP without extensions. It greets when `greets` is set, and closes the connection after
+  the end of data; when `slow` is set, it sets `taken`, waits for `answer` and replies 250."""
 
   def __init__(self):
     self.listener = socket.create_server(('127.0.0.1', 0))
     self.address = 'inet:127.0.0.1:%d' % self.listener.getsockname()[1]
     self.slow = threading.Event()  # set: the final reply waits for `answer`
     self.answer = threading.Event()
+    self.taken = threading.Event()
+    self.greets = threading.Event()
+    self.greets.set()
     threading.Thread(target=self.run, daemon=True).start()
 
   def run(self):
@@ -54,6 +57,7 @@ class DyingStore:
       def say(text):
         lines.write(text + b'\r\n')
         lines.flush()
+      self.greets.wait(LIMIT)
       say(b'220 fake')
       for line in lines:
         verb = line[:4].upper()
@@ -63,6 +67,7 @@ class DyingStore:
             pass
           if not self.slow.is_set():
             return
+          self.taken.set()
           self.answer.wait(LIMIT)
         say(b'221 bye' if verb == b'QUIT' else b'250 ok')
 

@@ -139,12 +139,30 @@ def test_a_store_that_dies_after_the_end_of_data_is_a_possible_duplicate(daemon)
   assert daemon.process.log_text().count('possible duplicate') == 2
 
 
+def test_a_client_that_has_gone_before_mail_is_a_reason_and_no_lost_reply(daemon):
+  daemon.dying.greets.clear()
+  client, message = daemon.dial('dying'), Message(['alice'])
+  client.envelope(message)
+  client.send(message.text() + b'.\r\n')
+  daemon.received += len(message.text())
+  wait_until(lambda: daemon.scrape().get(
+      'lmtpq_pool_connections', destination=daemon.dying.address, state='dialling') == 1,
+             'the store is dialled')
+  client.close()
+  daemon.dying.greets.set()
+  wait_until(lambda: daemon.scrape().get(
+      'lmtpq_deliveries_total', destination='none', outcome='deferred', reason='client_gone') == 1,
+             'it is counted')
+  check(daemon.scrape(), {'lmtpq_replies_lost_total': 0})
+
+
 def test_gauges_follow_a_message_in_progress(daemon):
   daemon.dying.slow.set()
   client, message = daemon.dial('dying'), Message(['alice'])
   client.envelope(message)
   client.send(message.text() + b'.\r\n')
   daemon.received += len(message.text())
+  assert daemon.dying.taken.wait(LIMIT)
   dying = f'destination={daemon.dying.address}'
   listener = f'listener=unix:{daemon.folder}/dying'
   wait_until(lambda: daemon.scrape().get(
@@ -177,7 +195,7 @@ def test_the_table_has_the_figures(daemon):
   lines = [' '.join(line.split()) for line in text.splitlines()]
   assert re.fullmatch(rf'lmtpq 0\.1 pid {daemon.process.pid} up \d\d:\d\d:\d\d reloads 0', lines[0])
   size = f'{daemon.received / 1024:.1f} KiB'
-  assert lines[1] == f'messages 7 ({size}, 1 spooled) waiting for a mailbox 0'
+  assert lines[1] == f'messages 8 ({size}, 1 spooled) waiting for a mailbox 0'
   assert lines[2] == 'possible duplicates 2 replies lost 1'
   assert lines[4:12] == [
       'LISTENER CLIENTS', 'plain unix:plain 0', 'quota unix:quota 0', 'dead unix:dead 0',
@@ -185,7 +203,7 @@ def test_the_table_has_the_figures(daemon):
   wanted = {
       'DYING up tls=none auth=none': '0 1 0 7 0 1 2 0 RATES',
       'unix:store/lmtp up tls=none auth=none': '0 1 0 7 0 3 1 1 RATES',
-      'none up': '0 0 0 0 0 0 2 0 RATES',
+      'none up': '0 0 0 0 0 0 3 0 RATES',
   }
   for head, figures in wanted.items():
     assert head in lines, f'{head!r} is not among {lines}'
@@ -201,7 +219,7 @@ def test_the_table_has_the_figures(daemon):
 def test_json_has_the_same(daemon):
   shown = json.loads(daemon.status('--json').stdout)
   store = next(store for store in shown['stores'] if store['destination'] == daemon.store.address)
-  assert (shown['messages'], shown['clients'], shown['most_clients']) == (7, 0, 50)
+  assert (shown['messages'], shown['clients'], shown['most_clients']) == (8, 0, 50)
   assert (store['sent'], store['deferred'], store['refused']) == (3, 1, 1)
   assert (store['limit'], store['up'], store['failure']) == (7, True, '')
   down = next(store for store in shown['stores']

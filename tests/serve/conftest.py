@@ -1,10 +1,12 @@
-"""A daemon for each test of this suite."""
+"""A daemon or a relay for each test of this suite."""
 
 import itertools
 
 import pytest
 
 from .daemon import Daemon
+from .fake_store import FakeStore
+from .relay import Relay
 
 
 @pytest.fixture
@@ -25,3 +27,20 @@ def new_daemon(scratch, lmtpq):
 def daemon(new_daemon) -> Daemon:
   """With the default settings and one listener."""
   return new_daemon()
+
+
+@pytest.fixture
+def new_relay(scratch, lmtpq):
+  """new_relay(): a relay, and its store."""
+  made: list[tuple[Relay, FakeStore]] = []
+  numbers = itertools.count(1)
+
+  def new() -> tuple[Relay, FakeStore]:
+    folder = scratch.folder(f'relay{next(numbers)}')
+    store = FakeStore(folder / 'store')
+    made.append((Relay(lmtpq, folder, store.address), store))
+    return made[-1]
+  yield new
+  for relay, store in made:
+    relay.kill()
+    store.stop()

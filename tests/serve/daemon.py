@@ -125,6 +125,14 @@ def message(*users: str, **parts) -> Message:
   return Message([f'{user}@store.test' for user in users or ('alice',)], **parts)
 
 
+def send(client: Client, *users: str):
+  """A message to them, whose final replies the caller reads."""
+  one = message(*users)
+  replies = client.envelope(one)
+  assert replies[-1].startswith('354'), replies
+  client.send(one.text() + b'.\r\n')
+
+
 def all_start(replies: list[str], with_this: str):
   odd = [reply for reply in replies if not reply.startswith(with_this)]
   assert replies and not odd, f'{with_this} expected of {len(replies)} replies: {odd[:3]}'

@@ -69,6 +69,18 @@ class FakeStore:
   def all_busy(self) -> int:
     return sum(self.busy.values())
 
+  def hold_for(self, *users: str) -> threading.Event:
+    """Final replies for these users wait until the event is set."""
+    gate = threading.Event()
+
+    def at_final(address: str) -> str:
+      if address.partition('@')[0] in users:
+        while not gate.wait(0.1) and not self.over.is_set():
+          pass
+      return f'250 2.1.5 {address} has it'
+    self.at_final = at_final
+    return gate
+
   def stop(self):
     self.over.set()
     self.hold.set()

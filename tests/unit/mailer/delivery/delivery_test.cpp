@@ -12,6 +12,24 @@ namespace {
 using namespace lmtpq;
 using namespace lmtpq::mailer;
 
+class FakeClient : public MessageClient {
+ public:
+  explicit FakeClient(bool gone) : gone_(gone) {}
+  void decided(std::size_t, const Outcome& outcome, const TraceId&) override {
+    heard = reply_text(outcome);
+  }
+  void pass_on() noexcept override {}
+  bool gone() override {
+    ++asked;
+    return gone_;
+  }
+  std::string heard;
+  int asked = 0;
+
+ private:
+  const bool gone_;
+};
+
 // A store that accepts everything until `fails_at` is written; then the next read throws.
 class FailingChannel : public Channel {
  public:
@@ -50,7 +68,9 @@ class FailingDialer : public Dialer {
   std::string fails_at_;
 };
 
-std::string reply_when_memory_fails_after(const std::string& command) {
+// The reply when `waited` has passed since the end of data, and the store fails after `command`.
+std::string reply_of_failing_store(const std::string& command, MessageClient* client = nullptr,
+                                   std::chrono::milliseconds waited = {}) {
   Settings settings;
   OptionReader options(option_table(Command::kRelay, settings));
   options.apply();
@@ -63,9 +83,11 @@ std::string reply_when_memory_fails_after(const std::string& command) {
   envelope.recipients.push_back({*Mailbox::parse("u@x")});
   MailData data("/tmp", std::nullopt);
   data.append("Subject: x\r\n\r\nhi\r\n");
-  const DeliveryResult result = delivery.deliver({envelope, data, Clock::now(), Clock::now()});
+  const Clock::time_point complete = Clock::now() - waited;
+  const DeliveryResult result =
+      delivery.deliver({envelope, data, complete, complete, nullptr, nullptr, client});
   CPPUNIT_ASSERT_EQUAL(std::size_t{1}, result.outcomes.size());
-  CPPUNIT_ASSERT(!delivery.has_idle());
+  CPPUNIT_ASSERT(client != nullptr || !delivery.has_idle());
   return reply_text(result.outcomes[0]);
 }
 
@@ -75,19 +97,38 @@ class DeliveryTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(DeliveryTest);
   CPPUNIT_TEST(anExceptionBeforeEndOfDataIsTemporary);
   CPPUNIT_TEST(anExceptionAfterEndOfDataIsAPossibleDuplicate);
+  CPPUNIT_TEST(nothingIsDeliveredForAClientThatHasGone);  // trap: gone-before-mail
+  CPPUNIT_TEST(theClientIsToldTheOutcome);
   CPPUNIT_TEST_SUITE_END();
 
   void anExceptionBeforeEndOfDataIsTemporary() {
     for (const char* command : {"LHLO", "MAIL", "RCPT", "DATA"}) {
-      const std::string words = reply_when_memory_fails_after(command);
+      const std::string words = reply_of_failing_store(command);
       CPPUNIT_ASSERT_MESSAGE(words, words.starts_with("451 4.3.0 "));
     }
   }
 
   void anExceptionAfterEndOfDataIsAPossibleDuplicate() {
-    const std::string words = reply_when_memory_fails_after("Subject");
+    const std::string words = reply_of_failing_store("Subject");
     CPPUNIT_ASSERT_MESSAGE(words, words.starts_with("451 4.4.2 "));
     CPPUNIT_ASSERT_MESSAGE(words, words.find("possible duplicate") != std::string::npos);
+  }
+
+  void nothingIsDeliveredForAClientThatHasGone() {
+    FakeClient gone(true);
+    const std::string words = reply_of_failing_store("MAIL", &gone, std::chrono::minutes(1));
+    CPPUNIT_ASSERT_MESSAGE(words, words.starts_with("451 4.4.2 Client disconnected: "));
+    CPPUNIT_ASSERT_EQUAL(words, gone.heard);
+    FakeClient there(false);
+    const std::string other = reply_of_failing_store("MAIL", &there, std::chrono::minutes(1));
+    CPPUNIT_ASSERT_MESSAGE(other, other.starts_with("451 4.3.0 "));  // MAIL was sent
+    CPPUNIT_ASSERT_EQUAL(1, there.asked);
+  }
+
+  void theClientIsToldTheOutcome() {
+    FakeClient client(false);
+    const std::string words = reply_of_failing_store("DATA", &client);
+    CPPUNIT_ASSERT_EQUAL(words, client.heard);
   }
 };
 

@@ -51,6 +51,9 @@ class RecordingAgent : public DeliveryAgent {
       note("decided", request);
       at_once -= 1;
       CPPUNIT_ASSERT_EQUAL(envelope.recipients.size(), request.decided->size());
+      for (std::size_t i = 0; i < request.decided->size(); ++i) {
+        report(request, i, (*request.decided)[i]);
+      }
       return {*TraceId::parse("t"), *request.decided};
     }
     const std::string store = request.route == nullptr ? "default" : request.route->front().host;
@@ -67,8 +70,16 @@ class RecordingAgent : public DeliveryAgent {
     for (std::size_t i = store == "forgets" ? 1 : 0; i < envelope.recipients.size(); ++i) {
       const std::string recipient = envelope.recipients[i].mailbox.text();
       made.outcomes.push_back(outcome_of({5, 0, 0}, recipient + " at " + store));
+      report(request, i, made.outcomes.back());
     }
     return made;
+  }
+
+  static void report(const DeliveryRequest& request, std::size_t recipient,
+                     const Outcome& outcome) {
+    if (request.client != nullptr) {
+      request.client->decided(recipient, outcome, TraceId());
+    }
   }
 
   // Until `wanted_at_once` groups have been in deliver() at the same time.
@@ -107,6 +118,22 @@ class RecordingAgent : public DeliveryAgent {
   std::set<std::thread::id> threads;
   std::atomic<int> at_once = 0;
   std::atomic<int> most_at_once = 0;
+
+ private:
+  std::mutex mutex_;
+};
+
+class RecordingClient : public MessageClient {
+ public:
+  void decided(std::size_t recipient, const Outcome& outcome, const TraceId&) override {
+    const std::lock_guard lock(mutex_);
+    texts[recipient] += outcome.text;
+  }
+  void pass_on() noexcept override { ++passed; }
+  bool gone() override { return true; }
+
+  std::map<std::size_t, std::string> texts;
+  std::atomic<int> passed = 0;
 
  private:
   std::mutex mutex_;
@@ -161,6 +188,7 @@ class FanOutTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(noStoreIsAskedForRecipientsThatTheMapRefuses);
   CPPUNIT_TEST(anExceptionOfTheMapDefersThatRecipient);
   CPPUNIT_TEST(anExceptionInOneGroupDoesNotAffectOthers);
+  CPPUNIT_TEST(theClientGetsEachOutcomeFromItsGroup);
   CPPUNIT_TEST(theResultHasOneTraceId);
   CPPUNIT_TEST(groupsAreDeliveredInParallelUpToALimit);
   CPPUNIT_TEST(withoutThreadsGroupsFollowEachOther);
@@ -231,6 +259,26 @@ class FanOutTest : public CppUnit::TestFixture {
           "451 4.3.0 lmtpq: unknown exception"},
          world.deliver());
     same({"451 4.3.0 lmtpq: out of order"}, World({"1@throws"}).deliver());
+  }
+
+  void theClientGetsEachOutcomeFromItsGroup() {
+    World world({"1@a", "2@b", "3@refused", "4@a", "5@throws"});
+    RecordingClient client;
+    DeliveryRequest request = world.request();
+    request.client = &client;
+    FanOut fan_out(&world.routes, world.agent);
+    fan_out.deliver(request);
+    const std::map<std::size_t, std::string> expected = {
+        {0, "1@a at a"}, {1, "2@b at b"}, {2, "3@refused"}, {3, "4@a at a"}};
+    CPPUNIT_ASSERT(expected == client.texts);
+    CPPUNIT_ASSERT_EQUAL(4, client.passed.load());  // whenever a group is done
+    World one({"1@a", "2@a"});
+    RecordingClient own;
+    DeliveryRequest plain = one.request();
+    plain.client = &own;
+    FanOut(&one.routes, one.agent).deliver(plain);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{2}, own.texts.size());
+    CPPUNIT_ASSERT_EQUAL(0, own.passed.load());
   }
 
   void theResultHasOneTraceId() {

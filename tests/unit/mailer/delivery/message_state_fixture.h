@@ -67,12 +67,24 @@ class MessageStateFixture {
   bool transact() {
     auto transaction = state().next_transaction(upstream_->client().capabilities());
     CPPUNIT_ASSERT(transaction.has_value());
-    upstream_->transact(std::move(*transaction), data_.body(), Deadline::max(), Deadline::max());
+    upstream_->transact(std::move(*transaction), data_.body(), Deadline::max(), Deadline::max(),
+                        [this] {
+                          state().take_early_answers(*upstream_);
+                          told_at_waits_.push_back(told_.size());
+                        });
     return state().take_answers(*upstream_);
   }
 
   Upstream& upstream() { return *upstream_; }
   const std::vector<std::size_t>& told() const { return told_; }
+  // How many recipients were decided at each wait after the end of data: "0 1".
+  std::string told_at_waits() const {
+    std::string all;
+    for (const std::size_t number : told_at_waits_) {
+      all += (all.empty() ? "" : " ") + std::to_string(number);
+    }
+    return all;
+  }
 
   std::string heard() const {
     std::string all;
@@ -101,6 +113,7 @@ class MessageStateFixture {
   MailData data_{"/nowhere", std::nullopt};
   std::optional<MessageState> state_;
   std::vector<std::size_t> told_;
+  std::vector<std::size_t> told_at_waits_;
   Play play_;
   std::optional<Upstream> upstream_;
 };

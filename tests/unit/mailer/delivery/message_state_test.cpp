@@ -23,6 +23,9 @@ class MessageStateTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(onlyTheEnhancedCodeMeansTooManyRecipients);
   CPPUNIT_TEST(aConnectionLostBeforeEndOfDataLeavesUnansweredRecipientsForAnother);
   CPPUNIT_TEST(aConnectionLostAfterEndOfDataKeepsTheRepliesThatWereRead);
+  CPPUNIT_TEST(anAnswerIsTakenWhileOthersAreAwaited);
+  CPPUNIT_TEST(noAnswerIsTakenEarlyThatAnotherTransactionMayReplace);
+  CPPUNIT_TEST(noAnswerIsTakenBeforeTheEndOfData);
   CPPUNIT_TEST(oneRefusalOfTheMessageCountsForAllRecipients);
   CPPUNIT_TEST(troubleDecidesOnlyTheUndecidedRecipients);
   CPPUNIT_TEST_SUITE_END();
@@ -306,6 +309,39 @@ class MessageStateTest : public CppUnit::TestFixture {
     check("alice sent 2.1.5 no, bob deferred 4.4.2 no, carol deferred 4.4.2 no", fixture.fates());
     CPPUNIT_ASSERT(fixture.state().outcome(2).text.find("possible duplicate") != std::string::npos);
     CPPUNIT_ASSERT(!fixture.state().undecided());
+  }
+
+  void anAnswerIsTakenWhileOthersAreAwaited() {  // trap: replies-held-back
+    MessageStateFixture fixture;
+    fixture.meet({kOk, kOk, "550 5.1.1 unknown\r\n", kOk, kOk, kGo, kSent});
+    CPPUNIT_ASSERT(fixture.transact());
+    check("1 2", fixture.told_at_waits());
+    check("alice refused 5.1.1 no, bob sent 2.1.5 no", fixture.fates());
+    fixture.state().decide_unanswered(Trouble::kUncertain, "test: time was up");
+    check("alice refused 5.1.1 no, bob sent 2.1.5 no, carol deferred 4.4.2 no", fixture.fates());
+  }
+
+  void noAnswerIsTakenEarlyThatAnotherTransactionMayReplace() {
+    MessageStateFixture fixture({"-Q", "--trace=off"});
+    fixture.meet({kOk, "501 5.5.4 no IGNOREQUOTA\r\n", kOk, "452 4.5.3 too many\r\n", kGo, kSent});
+    CPPUNIT_ASSERT(!fixture.transact());
+    check("0", fixture.told_at_waits());
+    check("bob sent 2.1.5 sent", fixture.fates());
+    fixture.hear({kOk, kOk, kOk, kOk, kGo, kSent + kSent});
+    CPPUNIT_ASSERT(!fixture.transact());
+    check(
+        "RSET | MAIL FROM:<sender@example.org> SIZE=44 | RCPT TO:<alice> | "
+        "RCPT TO:<carol> IGNOREQUOTA | DATA",
+        fixture.heard());
+    check("bob sent 2.1.5 sent, alice sent 2.1.5 refused, carol sent 2.1.5 sent", fixture.fates());
+  }
+
+  void noAnswerIsTakenBeforeTheEndOfData() {
+    MessageStateFixture fixture({"--trace=off"});
+    fixture.meet({kOk, "550 5.1.1 unknown\r\n", kOk, kOk, "354 go\r\n250 2.0.0 what\r\n"});
+    CPPUNIT_ASSERT(fixture.transact());
+    check("", fixture.told_at_waits());
+    check("", fixture.fates());  // one of the replies was one too many, and nobody knows which
   }
 
   void oneRefusalOfTheMessageCountsForAllRecipients() {  // trap: one-552-for-all

@@ -106,6 +106,10 @@ class DescriptorChannelTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(writingToAPeerThatHasClosedFailsWithoutASignal);
   CPPUNIT_TEST(anEndlessPeerFillsABoundedAmountOfMemory);
   CPPUNIT_TEST(quietMeansNoBytesAndNoEnd);
+  CPPUNIT_TEST(whatAClientTakesAtOnceIsWrittenWithoutAWait);
+  CPPUNIT_TEST(aClientThatHasClosedIsGone);
+  CPPUNIT_TEST(theEndOfInputSaysNothingAboutTheReaderOfAPipe);
+  CPPUNIT_TEST(aSocketsClientThatEndedItsSideIsThereWhileItsLastLineIsUnread);
   CPPUNIT_TEST(aSystemErrorIsReportedWithItsText);
   CPPUNIT_TEST(destructionClosesBothDirections);
   CPPUNIT_TEST(aDescriptorIsOwnedOnce);
@@ -337,6 +341,73 @@ class DescriptorChannelTest : public CppUnit::TestFixture {
       Pair closed = kind();
       closed.close_all();
       CPPUNIT_ASSERT(!closed.channel->quiet());
+    }
+  }
+
+  void whatAClientTakesAtOnceIsWrittenWithoutAWait() {
+    for (const auto kind : {over_pipes, over_socket, over_tcp}) {
+      Pair pair = kind();
+      std::string_view out = "250 2.1.5 ok\r\n";
+      pair.channel->write_now(out);
+      CPPUNIT_ASSERT(out.empty());
+      CPPUNIT_ASSERT_EQUAL(std::string("250 2.1.5 ok\r\n"), hear(pair));
+      const std::string much(20'000'000, 'x');
+      for (std::size_t left = much.size() + 1; out.size() < left;) {
+        left = out.empty() ? left : out.size();
+        out = out.empty() ? std::string_view(much) : out;
+        pair.channel->write_now(out);
+      }
+      CPPUNIT_ASSERT(out.size() > 1'000'000);  // nobody reads
+      pair.close_all();
+      const std::size_t left = out.size();
+      pair.channel->write_now(out);
+      pair.channel->write_now(out);
+      CPPUNIT_ASSERT_EQUAL(left, out.size());
+    }
+  }
+
+  static void check_presence(Presence expected, const Pair& pair) {
+    CPPUNIT_ASSERT_EQUAL(static_cast<int>(expected), static_cast<int>(pair.channel->presence()));
+  }
+
+  void aClientThatHasClosedIsGone() {
+    for (const auto kind : kKinds) {
+      Pair pair = kind();
+      check_presence(Presence::kThere, pair);
+      say(pair, "QUIT\r\n");
+      check_presence(Presence::kThere, pair);
+      pair.close_all();
+      check_presence(Presence::kGone, pair);
+    }
+    Pair tcp = over_tcp();
+    check_presence(Presence::kThere, tcp);
+    std::string_view out = "unread";
+    tcp.channel->write_now(out);
+    tcp.close_all();  // with unread bytes: RST
+    check_presence(Presence::kGone, tcp);
+  }
+
+  void theEndOfInputSaysNothingAboutTheReaderOfAPipe() {
+    Pair pair = over_pipes();
+    pair.close_writing();
+    check_presence(Presence::kThere, pair);
+    pair.from_us = Descriptor();
+    check_presence(Presence::kGone, pair);
+  }
+
+  void aSocketsClientThatEndedItsSideIsThereWhileItsLastLineIsUnread() {
+    for (const auto kind : {over_socket, over_tcp}) {
+      const struct {
+        const char* unread;
+        Presence presence;
+      } rows[] = {
+          {"", Presence::kFinished}, {"QUI", Presence::kFinished}, {"QUIT\r\n", Presence::kThere}};
+      for (const auto& row : rows) {
+        Pair pair = kind();
+        say(pair, row.unread);
+        pair.close_writing();
+        check_presence(row.presence, pair);
+      }
     }
   }
 

@@ -56,6 +56,7 @@ class WaitingTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(WaitingTest);
   CPPUNIT_TEST(aConditionThatHoldsIsNotWaitedFor);
   CPPUNIT_TEST(aWaitEndsAtItsDeadline);
+  CPPUNIT_TEST(aWaitThatIsGivenUpEndsBeforeItsDeadline);
   CPPUNIT_TEST(aCallEndsTheWait);
   CPPUNIT_TEST(aSpuriousWakeUpDoesNotEndTheWait);
   CPPUNIT_TEST(aCallWithoutAWaitHasNoEffect);
@@ -89,6 +90,33 @@ class WaitingTest : public CppUnit::TestFixture {
       CPPUNIT_ASSERT(!turn.wait_until(lock, deadline, [] { return false; }));
       CPPUNIT_ASSERT(Clock::now() >= deadline);
       CPPUNIT_ASSERT(lock.owns_lock());
+    }
+  }
+
+  void aWaitThatIsGivenUpEndsBeforeItsDeadline() {
+    for (const bool with_scheduler : {false, true}) {
+      const auto scheduler = with_scheduler ? std::make_unique<ThreadScheduler>() : nullptr;
+      std::mutex mutex;
+      std::unique_lock lock(mutex);
+      Waiter turn;
+      int asked = 0;
+      bool due = false;
+      const auto given_up = [&] {
+        CPPUNIT_ASSERT(mutex.try_lock());  // others may take their turn in the meantime
+        mutex.unlock();
+        return ++asked == 2;
+      };
+      const Clock::time_point start = Clock::now();
+      CPPUNIT_ASSERT(!turn.wait_until(lock, {start + seconds(60), given_up}, [&] { return due; }));
+      CPPUNIT_ASSERT_EQUAL(2, asked);
+      CPPUNIT_ASSERT(Clock::now() < start + seconds(60));
+      CPPUNIT_ASSERT(lock.owns_lock());
+      CPPUNIT_ASSERT(
+          !turn.wait_until(lock, {Clock::now() + milliseconds(10), given_up}, [&] { return due; }));
+      due = true;
+      CPPUNIT_ASSERT(
+          turn.wait_until(lock, {Clock::now() + seconds(60), given_up}, [&] { return due; }));
+      CPPUNIT_ASSERT_EQUAL(2, asked);
     }
   }
 

@@ -214,6 +214,7 @@ class OutcomeTest : public CppUnit::TestFixture {
         {Trouble::kNeedsUtf8, "refused 550 5.6.7"},
         {Trouble::kBadAddress, "refused 553 5.1.3"},
         {Trouble::kNul, "refused 554 5.6.0"},
+        {Trouble::kClientGone, "deferred 451 4.4.2"},
     };
     CPPUNIT_ASSERT_EQUAL(std::size(kTroubleNames), std::size(rows));
     for (const auto& row : rows) {
