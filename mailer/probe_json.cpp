@@ -100,6 +100,10 @@ std::string to_json(const ProbeResult& result, const std::string& recipient) {
   for (const char* extension : {"IGNOREQUOTA", "TRACE"}) {
     out[extension] = result.offered.back().offers(extension);
   }
+  if (!result.trace.empty()) {
+    out["trace_id"] = result.trace.text();
+    out["trace_reply"] = result.trace_reply;
+  }
   add_mailbox(result, recipient, out);
   return text_of(out);
 }

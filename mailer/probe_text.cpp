@@ -100,6 +100,10 @@ std::string describe(const ProbeResult& result, const std::string& recipient) {
   for (const char* extension : {"IGNOREQUOTA", "TRACE"}) {
     out += row(extension, result.offered.back().offers(extension) ? "yes" : "no");
   }
+  if (!result.trace.empty()) {
+    out += row("  id", result.trace.text());
+    out += row("  reply", result.trace_reply);
+  }
   if (result.recipient) {
     out += row("mailbox", recipient + ": " + quota_words(*result.recipient));
     out += row("RCPT", result.recipient->summary());

@@ -76,7 +76,8 @@ enum class MessageForm {
 struct Transaction {
   enum class Purpose {
     kDeliver,
-    kAsk,  // MAIL and RCPT only; the reply to RCPT is the recipient's answer
+    kAsk,    // MAIL and RCPT only; the reply to RCPT is the recipient's answer
+    kTrace,  // TRACE only, and RSET, which clears the id
   };
   Mailbox sender;
   BodyType body = BodyType::kUnstated;
@@ -172,6 +173,8 @@ class LmtpClient {
   const Capabilities& capabilities() const { return capabilities_; }
   const std::string& session() const { return session_; }  // the latest SESSIONID
   const std::optional<Reply>& trace_refusal() const { return transaction_.trace_refusal; }
+  // Of a transaction of kTrace: the reply to TRACE, also if it is positive.
+  const std::optional<Reply>& trace_reply() const { return transaction_.trace_reply; }
   // One entry per recipient of the transaction, in order.
   const std::vector<std::optional<Answer>>& answers() const { return transaction_.answers; }
 
@@ -207,6 +210,7 @@ class LmtpClient {
     std::vector<std::optional<Answer>> answers;
     std::optional<Span> flight;  // from when the message of one flight is in the output
     std::optional<Reply> trace_refusal;
+    std::optional<Reply> trace_reply;
     // All replies before the end of data came, and in step: later trouble leaves their answers.
     bool envelope_done = false;
     std::size_t finals = 0;                // replies to the end of data so far

@@ -45,7 +45,7 @@ class Upstream {
   // replies are awaited until `latest_answer`.
   void transact(Transaction transaction, const MessageSpool& body, Deadline latest_dot,
                 Deadline latest_answer);
-  // MAIL and RCPT without a message, for probe. Returns after their replies.
+  // A transaction without a message, for probe: of kAsk or kTrace. Returns after the replies.
   void ask(Transaction transaction, Deadline latest);
   // Sends QUIT and awaits the reply, at most until `latest`.
   void quit(Deadline latest = Deadline::max());

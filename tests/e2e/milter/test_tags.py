@@ -150,7 +150,7 @@ class TestTagsInStore(QuotaByTag):
     qid = mail.notify(f'{alice}@store.test', raw=raw)
     tag, = tags.tags_in_queue(mail.sendmail, qid)
     parts = tags.parts_of(tag)
-    assert re.search(rf'^{qid}\.[\w-]+$', parts['t'])
+    assert re.search(rf'^{qid}-[\w-]+$', parts['t'])
     assert (tag
             == tags.signed(mail.milter.key, parts['t'], '*', int(parts['x']), message_id(raw), qid))
 
