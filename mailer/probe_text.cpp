@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "common/escape.h"
 #include "mailer/probe.h"
 
 namespace lmtpq::mailer {
@@ -10,7 +11,7 @@ namespace {
 std::string row(const std::string& name, const std::string& value) {
   std::string line = name;
   line.resize(std::max<std::size_t>(line.size() + 1, 19), ' ');
-  return line + value + "\n";
+  return line + displayed(value) + "\n";
 }
 
 std::string offers_rows(const char* title, const Capabilities& offered) {

@@ -63,6 +63,7 @@ class ProbeTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(onlyTheEnhancedCodeMeansOverQuota);
   CPPUNIT_TEST(aStoreThatRequiresALoginIsReported);
   CPPUNIT_TEST(jsonIsEscaped);
+  CPPUNIT_TEST(whatControlsATerminalIsEscaped);
   CPPUNIT_TEST_SUITE_END();
 
   void anUnreachableStoreIsReported() {
@@ -252,6 +253,18 @@ class ProbeTest : public CppUnit::TestFixture {
     ProbeResult result;
     result.peer = "unix:/a\"b\\c\nd";
     CPPUNIT_ASSERT(has(to_json(result, ""), "\"peer\":\"unix:/a\\\"b\\\\c\\nd\""));
+  }
+
+  void whatControlsATerminalIsEscaped() {
+    ProbeResult result;
+    result.offered.emplace_back();
+    result.tls_failure =
+        "CN=\x1b[2J\xe2\x80\xae\xc2\x9b"
+        "a";
+    const std::string text = describe(result, "");
+    CPPUNIT_ASSERT_MESSAGE(text, has(text, "CN=\\x1b[2J\\xe2\\x80\\xae\\xc2\\x9ba;"));
+    const std::string json = to_json(result, "");
+    CPPUNIT_ASSERT_MESSAGE(json, has(json, "\"CN=\\u001b[2J\\u202e\\u009ba\""));
   }
 };
 
