@@ -11,6 +11,7 @@
 namespace lmtpq {
 namespace {
 
+constexpr std::size_t kMaxDigestedId = 998;  // of a Message-ID, without blanks
 constexpr std::size_t kDigestBytes = 8;
 constexpr std::size_t kDigestLength = 11;  // of 8 bytes in base64url
 constexpr std::size_t kFoldAt = 76;
@@ -32,6 +33,12 @@ std::string without_blanks(std::string_view text) {
     return std::string_view(" \t\r\n").find(c) == std::string_view::npos;
   });
   return kept;
+}
+
+// What the digest `m` is about; empty: the message has no id. Sendmail cuts a field after 2 kB when
+// it sends the message, so the mailer sees less of a long id than the milter.
+std::string digested_message_id(std::string_view id) {
+  return without_blanks(id).substr(0, kMaxDigestedId);
 }
 
 std::string recipient_digest(const Key& key, std::string_view address) {
@@ -153,9 +160,8 @@ bool read_list(std::string_view list, std::vector<std::string>& digests) {
 }
 
 bool fits(const Key& key, std::string_view kind, const std::optional<std::string_view>& wanted,
-          std::string_view text) {
-  const std::string bare = without_blanks(text);
-  return !wanted || (!bare.empty() && same_secret(*wanted, digest(key, kind, bare)));
+          const std::string& text) {
+  return !wanted || (!text.empty() && same_secret(*wanted, digest(key, kind, text)));
 }
 
 }  // namespace
@@ -177,7 +183,7 @@ std::string comparable_address(std::string_view address) {
 std::string sign_tag(const TagClaims& claims, const Key& key) {
   std::string text = "v=1;k=" + key.id() + ";t=" + claims.trace.text() +
                      ";q=" + quota_field(claims, key) + ";x=" + std::to_string(claims.expiry) + ';';
-  if (const std::string id = without_blanks(claims.message_id); !id.empty()) {
+  if (const std::string id = digested_message_id(claims.message_id); !id.empty()) {
     text += "m=" + digest(key, "message-id", id) + ';';
   }
   if (const std::string id = without_blanks(claims.queue_id); !id.empty()) {
@@ -223,8 +229,8 @@ std::variant<Tag, TagFault> Tag::verify(std::string_view value, const Keyring& k
   if (parsed->expiry < now) {
     return TagFault::kExpired;
   }
-  if (!fits(*key, "message-id", parsed->message_id, message.message_id) ||
-      !fits(*key, "queue-id", parsed->queue_id, message.queue_id)) {
+  if (!fits(*key, "message-id", parsed->message_id, digested_message_id(message.message_id)) ||
+      !fits(*key, "queue-id", parsed->queue_id, without_blanks(message.queue_id))) {
     return TagFault::kWrongMessage;
   }
   std::sort(tag.listed_.begin(), tag.listed_.end());
