@@ -77,6 +77,18 @@ bool is_control(std::string_view sequence) {
   return first == 0xC2 && sequence.size() == 2 && byte_at(sequence, 1) < 0xA0;
 }
 
+bool controls_display(std::string_view sequence) {
+  if (sequence == "\xD8\x9C") {  // U+061C
+    return true;
+  }
+  if (sequence.size() != 3 || byte_at(sequence, 0) != 0xE2) {
+    return is_control(sequence);
+  }
+  const unsigned last = byte_at(sequence, 2);
+  return byte_at(sequence, 1) == 0x80 ? between(last, 0x8E, 0x8F) || between(last, 0xA8, 0xAE)
+                                      : byte_at(sequence, 1) == 0x81 && between(last, 0xA6, 0xAF);
+}
+
 std::string take_escaped(std::string_view& rest) {
   const std::size_t length = utf8_length(rest);
   const std::string_view taken = rest.substr(0, length == 0 ? 1 : length);
@@ -95,7 +107,7 @@ std::string take_escaped(std::string_view& rest) {
     default:
       break;
   }
-  if (length == 0 || is_control(taken)) {
+  if (length == 0 || controls_display(taken)) {
     return hexadecimal(taken);
   }
   return std::string(taken);
@@ -105,6 +117,16 @@ std::string escaped(std::string_view text) {
   std::string shown;
   while (!text.empty()) {
     shown += take_escaped(text);
+  }
+  return shown;
+}
+
+std::string displayed(std::string_view text) {
+  std::string shown;
+  while (!text.empty()) {
+    const char first = text.front();
+    const std::string piece = take_escaped(text);
+    shown += first == '"' || first == '\\' ? std::string(1, first) : piece;
   }
   return shown;
 }

@@ -17,10 +17,18 @@ std::size_t utf8_length(std::string_view text);
 // Whether the sequence (as measured by utf8_length) is a control: U+0000..1F, U+007F..9F.
 bool is_control(std::string_view sequence);
 
+// Whether a terminal or an editor obeys the sequence instead of showing it: a control, a line or
+// paragraph separator (U+2028..9), or a control of the direction of text (U+061C, U+200E..F,
+// U+202A..E, U+2066..F), which can show the words of a line in another order.
+bool controls_display(std::string_view sequence);
+
 // Takes one sequence, or one byte that is not UTF-8, from the front of `rest`, and returns its
-// escaped form: itself, or \n \r \t \" \\, or \xNN for each byte of a control or invalid byte.
+// escaped form: itself, or \n \r \t \" \\, or \xNN for each byte of a sequence that controls the
+// display, and for an invalid byte.
 std::string take_escaped(std::string_view& rest);
 
 std::string escaped(std::string_view text);
+// For people and their terminals: as escaped(), but quotes and backslashes stay.
+std::string displayed(std::string_view text);
 
 }  // namespace lmtpq

@@ -21,33 +21,6 @@ std::size_t field_length(std::string_view text) {
   return end;
 }
 
-// How many bytes a comment takes; `text` begins with its parenthesis (RFC 5322 section 3.2.2).
-std::size_t comment_length(std::string_view text) {
-  std::size_t depth = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\') {
-      ++i;
-    } else if (text[i] == '(') {
-      ++depth;
-    } else if (text[i] == ')' && --depth == 0) {
-      return i + 1;
-    }
-  }
-  return text.size();
-}
-
-// How many bytes a quoted string takes, quotes included (RFC 5322 section 3.2.4).
-std::size_t quoted_length(std::string_view text) {
-  for (std::size_t i = 1; i < text.size(); ++i) {
-    if (text[i] == '\\') {
-      ++i;
-    } else if (text[i] == '"') {
-      return i + 1;
-    }
-  }
-  return text.size();
-}
-
 }  // namespace
 
 std::optional<Field> HeaderReader::next() {
@@ -92,27 +65,6 @@ std::string unfold(std::string_view value) {
     return "";
   }
   return text.substr(begin, text.find_last_not_of(kBlank) + 1 - begin);
-}
-
-std::string without_comments(std::string_view value) {
-  std::string text;
-  while (!value.empty()) {
-    std::size_t length = 1;
-    if (value[0] == '(') {
-      length = comment_length(value);
-      text += ' ';
-    } else {
-      if (value[0] == '"') {
-        length = quoted_length(value);
-      }
-      if (value[0] == '\\' && value.size() > 1) {
-        length = 2;
-      }
-      text += value.substr(0, length);
-    }
-    value.remove_prefix(length);
-  }
-  return text;
 }
 
 }  // namespace lmtpq

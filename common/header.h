@@ -31,8 +31,6 @@ class HeaderReader {
 // field-name = 1*ftext: printable ASCII without blanks and the colon (RFC 5322 section 3.6.8).
 bool is_field_name(std::string_view text);
 
-std::string unfold(std::string_view value);            // without CR and LF; trimmed
-std::string without_comments(std::string_view value);  // each ( ... ), nested or not, is a space;
-                                                       // quoted strings are respected
+std::string unfold(std::string_view value);  // without CR and LF; trimmed
 
 }  // namespace lmtpq

@@ -19,9 +19,10 @@ class Record {
   // Every line begins with `event=NAME`. The name is in kebab-case and means one thing.
   explicit Record(std::string_view event);
 
-  // Keys are in kebab-case. In a value, control characters, quotes, backslashes and invalid UTF-8
-  // are escaped (\n, \", \x1b). A value is quoted when it is empty or has a space, an equals sign
-  // or an escape. It is cut after kMaxValue bytes, between characters, and "..." follows.
+  // Keys are in kebab-case. In a value, what controls_display() (common/escape.h), quotes,
+  // backslashes and invalid UTF-8 are escaped (\n, \", \x1b). A value is quoted when it is empty or
+  // has a space, an equals sign or an escape. It is cut after kMaxValue bytes, between characters,
+  // and "..." follows.
   static constexpr std::size_t kMaxValue = 512;
   Record& add(std::string_view key, std::string_view value);
   Record& add(std::string_view key, long long number);

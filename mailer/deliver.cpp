@@ -52,8 +52,8 @@ bool read_message(const Settings& settings, MessageInput& message, std::string& 
 }
 
 void print(const std::string& recipient, const Outcome& outcome) {
-  std::printf("%s: %s (%s)\n", recipient.c_str(), kFateNames[static_cast<int>(outcome.fate)],
-              reply_text(outcome).c_str());
+  std::printf("%s: %s (%s)\n", displayed(recipient).c_str(),
+              kFateNames[static_cast<int>(outcome.fate)], displayed(reply_text(outcome)).c_str());
 }
 
 struct Addressed {

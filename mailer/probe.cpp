@@ -9,6 +9,7 @@ namespace {
 // The reply to RCPT. Without one: code 0 and the reason.
 Reply ask(Upstream& upstream, const Settings& settings, bool ignore_quota) {
   Transaction transaction;
+  transaction.purpose = Transaction::Purpose::kAsk;
   transaction.trace = settings.trace_id;
   transaction.recipients.push_back(
       {Mailbox::parse(settings.probe_recipient).value_or(Mailbox()), ignore_quota});
@@ -17,6 +18,19 @@ Reply ask(Upstream& upstream, const Settings& settings, bool ignore_quota) {
   Reply none;
   none.lines.push_back(upstream.client().reason());
   return answer ? answer->reply : none;
+}
+
+// An id of the kind that mail gets: the milter's, or that of --trace-id. Last on the connection, as
+// a store may close it instead of replying.
+void ask_trace(Upstream& upstream, const TraceId& given, ProbeResult& result) {
+  Transaction transaction;
+  transaction.purpose = Transaction::Purpose::kTrace;
+  transaction.trace = given.empty() ? TraceId::make("probe") : given;
+  result.trace = transaction.trace;
+  upstream.ask(std::move(transaction), Deadline::max());
+  const LmtpClient& client = upstream.client();
+  const auto& reply = client.trace_reply() ? client.trace_reply() : client.breaking_reply();
+  result.trace_reply = reply ? reply->summary() : "none: " + client.reason();
 }
 
 }  // namespace
@@ -74,6 +88,9 @@ ProbeResult probe(const Settings& settings, Dialer& dialer, const Log& log) {
     if (upstream.client().reusable() && result.offered.back().offers("IGNOREQUOTA")) {
       result.with_ignorequota = ask(upstream, settings, true);
     }
+  }
+  if (upstream.client().reusable() && result.offered.back().offers("TRACE")) {
+    ask_trace(upstream, settings.trace_id, result);
   }
   if (upstream.client().reusable()) {
     upstream.quit();

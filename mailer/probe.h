@@ -39,6 +39,8 @@ struct ProbeResult {
   std::string session;
   std::optional<Reply> recipient;         // to RCPT, if one was asked for
   std::optional<Reply> with_ignorequota;  // the same with IGNOREQUOTA, where offered
+  TraceId trace;                          // sent to a store that offers TRACE
+  std::string trace_reply;                // to it; without a reply: why there is none
 };
 
 ProbeResult probe(const Settings& settings, Dialer& dialer, const Log& log);

@@ -23,7 +23,7 @@ int run_probe(const Settings& settings, const Log& log) {
     std::fputs(describe(result, settings.probe_recipient).c_str(), stdout);
   }
   if (!settings.json && result.reached != ProbeResult::Reached::kStore) {
-    std::fprintf(stderr, "lmtpq: %s\n", result.failure.c_str());
+    std::fprintf(stderr, "lmtpq: %s\n", displayed(result.failure).c_str());
   }
   switch (result.reached) {
     case ProbeResult::Reached::kNothing:

@@ -10,9 +10,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// A destination's path need not be UTF-8.
+// A destination's path need not be UTF-8; and what a store sends may hold controls of the display,
+// so that only ASCII is printed.
 std::string text_of(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json.dump(-1, ' ', true, Json::error_handler_t::replace) + "\n";
 }
 
 Json offers_json(const Capabilities& offered) {
@@ -99,6 +100,10 @@ std::string to_json(const ProbeResult& result, const std::string& recipient) {
   out["session"] = result.session;
   for (const char* extension : {"IGNOREQUOTA", "TRACE"}) {
     out[extension] = result.offered.back().offers(extension);
+  }
+  if (!result.trace.empty()) {
+    out["trace_id"] = result.trace.text();
+    out["trace_reply"] = result.trace_reply;
   }
   add_mailbox(result, recipient, out);
   return text_of(out);

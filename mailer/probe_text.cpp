@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "common/escape.h"
 #include "mailer/probe.h"
 
 namespace lmtpq::mailer {
@@ -10,7 +11,7 @@ namespace {
 std::string row(const std::string& name, const std::string& value) {
   std::string line = name;
   line.resize(std::max<std::size_t>(line.size() + 1, 19), ' ');
-  return line + value + "\n";
+  return line + displayed(value) + "\n";
 }
 
 std::string offers_rows(const char* title, const Capabilities& offered) {
@@ -99,6 +100,10 @@ std::string describe(const ProbeResult& result, const std::string& recipient) {
   }
   for (const char* extension : {"IGNOREQUOTA", "TRACE"}) {
     out += row(extension, result.offered.back().offers(extension) ? "yes" : "no");
+  }
+  if (!result.trace.empty()) {
+    out += row("  id", result.trace.text());
+    out += row("  reply", result.trace_reply);
   }
   if (result.recipient) {
     out += row("mailbox", recipient + ": " + quota_words(*result.recipient));

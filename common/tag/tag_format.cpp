@@ -12,6 +12,7 @@
 namespace lmtpq {
 namespace {
 
+constexpr std::size_t kMaxDigestedId = 998;  // of a Message-ID, without blanks
 constexpr std::size_t kDigestBytes = 8;
 constexpr std::size_t kDigestLength = 11;  // of 8 bytes in base64url
 constexpr std::size_t kFoldAt = 76;
@@ -34,6 +35,12 @@ std::string without_blanks(std::string_view text) {
     return std::string_view(" \t\r\n").find(c) == std::string_view::npos;
   });
   return kept;
+}
+
+// What the digest `m` is about; empty: the message has no id. Sendmail cuts a field after 2 kB when
+// it sends the message, so the mailer sees less of a long id than the milter.
+std::string digested_message_id(std::string_view id) {
+  return without_blanks(id).substr(0, kMaxDigestedId);
 }
 
 std::string recipient_digest(const Key& key, std::string_view address) {
@@ -209,9 +216,8 @@ bool read_groups(std::string_view list,
 }
 
 bool fits(const Key& key, std::string_view kind, const std::optional<std::string_view>& wanted,
-          std::string_view text) {
-  const std::string bare = without_blanks(text);
-  return !wanted || (!bare.empty() && same_secret(*wanted, digest(key, kind, bare)));
+          const std::string& text) {
+  return !wanted || (!text.empty() && same_secret(*wanted, digest(key, kind, text)));
 }
 
 }  // namespace
@@ -255,7 +261,7 @@ std::string sign_tag(const TagClaims& claims, const Key& key) {
     text += "o=" + field + ';';
   }
   text += "x=" + std::to_string(claims.expiry) + ';';
-  if (const std::string id = without_blanks(claims.message_id); !id.empty()) {
+  if (const std::string id = digested_message_id(claims.message_id); !id.empty()) {
     text += "m=" + digest(key, "message-id", id) + ';';
   }
   if (const std::string id = without_blanks(claims.queue_id); !id.empty()) {
@@ -304,8 +310,8 @@ std::variant<Tag, TagFault> Tag::verify(std::string_view value, const Keyring& k
   if (parsed->expiry < now) {
     return TagFault::kExpired;
   }
-  if (!fits(*key, "message-id", parsed->message_id, message.message_id) ||
-      !fits(*key, "queue-id", parsed->queue_id, message.queue_id)) {
+  if (!fits(*key, "message-id", parsed->message_id, digested_message_id(message.message_id)) ||
+      !fits(*key, "queue-id", parsed->queue_id, without_blanks(message.queue_id))) {
     return TagFault::kWrongMessage;
   }
   std::sort(tag.listed_.begin(), tag.listed_.end());

@@ -8,10 +8,12 @@
 namespace lmtpq {
 namespace {
 
-bool allowed(char c) {
+bool allowed_everywhere(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
-         c == '_' || c == '.';
+         c == '_';
 }
+
+bool allowed(char c) { return allowed_everywhere(c) || c == '.'; }
 
 }  // namespace
 
@@ -31,8 +33,8 @@ TraceId TraceId::make(std::string_view queue_id) {
   [[maybe_unused]] const ssize_t got = getrandom(random.data(), random.size(), GRND_NONBLOCK);
   std::string text;
   if (!queue_id.empty() && queue_id.size() < kMaxLength - random.size() &&
-      std::all_of(queue_id.begin(), queue_id.end(), allowed)) {
-    text = std::string(queue_id) + '.';
+      std::all_of(queue_id.begin(), queue_id.end(), allowed_everywhere)) {
+    text = std::string(queue_id) + '-';
   }
   for (const unsigned char byte : random) {
     text += kLetters[byte % kLetters.size()];

@@ -1,6 +1,8 @@
 // The id of a delivery in the logs of all components: empty, or valid for the TRACE command.
 //
-// 1 to 255 bytes of A-Z a-z 0-9 - _ . (Cyrus, docsrc/reference/extensions/lmtp.md). Immutable.
+// 1 to 255 bytes of A-Z a-z 0-9 - _ . (Cyrus, docsrc/reference/extensions/lmtp.md). Cyrus 3.13.1 to
+// 3.13.4 refuse a dot (lib/sessionid.h, TRACE_ID_GOODCHARS): ids of others may have one, ours have
+// none. Immutable.
 #pragma once
 
 #include <optional>
@@ -15,8 +17,8 @@ class TraceId {
 
   TraceId() = default;
   static std::optional<TraceId> parse(std::string_view text);  // nothing: not a valid id
-  // `<queue id>.<random>`: a queue id alone is used again after some years, and on other hosts.
-  // Without a usable queue id only the random part.
+  // `<queue id>-<random>`: a queue id alone is used again after some years, and on other hosts.
+  // Without a usable queue id only the random part. No dot is in it.
   static TraceId make(std::string_view queue_id);
 
   bool empty() const { return text_.empty(); }

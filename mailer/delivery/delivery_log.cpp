@@ -132,6 +132,9 @@ void DeliveryLog::outcome(const MessageState& message, std::size_t recipient,
     record.add("tls", "none").add("auth", "none");
   }
   record.add("tag-key", message.tags().valid ? message.tags().valid->key_id() : "");
+  if (!message.reliefs(recipient).empty()) {
+    record.add("relief", names_of(message.reliefs(recipient)));
+  }
   add_text(message.text(), record);
   if (upstream != nullptr && upstream->mechanism().empty() && asks_for_login(outcome)) {
     record.add("hint", "no login is configured for this destination");
@@ -150,7 +153,8 @@ void DeliveryLog::count_outcome(const MessageState& message, std::size_t recipie
       message.outcome(recipient),
       kIgnoreQuotaUseNames[static_cast<int>(message.ignore_quota_use(recipient))],
       attempt.connecting,
-      {}};
+      {},
+      message.reliefs(recipient)};
   if (attempt.connection) {
     fact.destination = attempt.connection.store().destination.text;
   }

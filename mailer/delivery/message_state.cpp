@@ -12,10 +12,6 @@
 namespace lmtpq::mailer {
 namespace {
 
-bool eight_bit(std::string_view text) {
-  return std::any_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; });
-}
-
 // A trace id of the client's own MAIL command comes before one from the message's tag.
 TraceId trace_for(const Settings& settings, const TraceId& clients, const TagVerdict& tags,
                   const TraceId& queue_id) {
@@ -69,6 +65,7 @@ MessageState::MessageState(const Envelope& envelope, const MailData& data, const
       text_(data.text()),
       settings_(settings),
       on_decided_(std::move(on_decided)),
+      eight_bit_parts_(body_),
       queue_id_(mailer::queue_id(body_.head())),
       tags_(judge_tags(data, queue_id_, settings.keys, std::time(nullptr))),
       trace_(trace_for(settings, envelope.trace, tags_, queue_id_)),
@@ -177,6 +174,7 @@ std::optional<Transaction> MessageState::next_transaction(const Capabilities& st
   transaction.trace = trace_;
   asked_.clear();
   progress_ = {};
+  const std::vector<Relief> reliefs = eight_bit_parts_.reliefs_at(store);
   Domains domains(store.rcpt_domain_max());
   for (std::size_t i = 0; i < recipients_.size(); ++i) {
     Recipient& recipient = recipients_[i];
@@ -185,6 +183,7 @@ std::optional<Transaction> MessageState::next_transaction(const Capabilities& st
       continue;
     }
     recipient.ignore_quota_use = next_ignore_quota_use(i, store);
+    recipient.reliefs = reliefs;
     transaction.recipients.push_back(
         {envelope_.recipients[i].mailbox, recipient.sends_ignore_quota()});
     asked_.push_back(i);

@@ -14,6 +14,7 @@
 #include "mailer/lmtp/envelope.h"
 #include "mailer/message/mail_data.h"
 #include "mailer/message/outcome.h"
+#include "mailer/message/relief.h"
 #include "mailer/message/tag_validation.h"
 #include "mailer/settings/settings.h"
 #include "mailer/store/upstream.h"
@@ -62,12 +63,17 @@ class MessageState {
   IgnoreQuotaUse ignore_quota_use(std::size_t recipient) const {
     return recipients_[recipient].ignore_quota_use;
   }
+  // What the store that was last asked for this recipient did not offer.
+  const std::vector<Relief>& reliefs(std::size_t recipient) const {
+    return recipients_[recipient].reliefs;
+  }
   std::vector<Outcome> outcomes() const;
 
  private:
   struct Recipient {
     IgnoreQuotaUse ignore_quota_use = IgnoreQuotaUse::kNotAsked;
     bool full = false;  // over quota without IGNOREQUOTA, which --ignore-quota=retry sends next
+    std::vector<Relief> reliefs;
     std::optional<Outcome> outcome;
 
     bool sends_ignore_quota() const {
@@ -100,6 +106,7 @@ class MessageState {
   const TextReport& text_;
   const Settings& settings_;
   OnDecided on_decided_;
+  EightBitParts eight_bit_parts_;
   TraceId queue_id_;
   TagVerdict tags_;
   TraceId trace_;

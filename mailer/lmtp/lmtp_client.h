@@ -78,7 +78,8 @@ enum class MessageForm {
 struct Transaction {
   enum class Purpose {
     kDeliver,
-    kAsk,  // MAIL and RCPT only; the reply to RCPT is the recipient's answer
+    kAsk,    // MAIL and RCPT only; the reply to RCPT is the recipient's answer
+    kTrace,  // TRACE only, and RSET, which clears the id
   };
   Mailbox sender;
   BodyType body = BodyType::kUnstated;
@@ -177,6 +178,8 @@ class LmtpClient {
   const Capabilities& capabilities() const { return capabilities_; }
   const std::string& session() const { return session_; }  // the latest SESSIONID
   const std::optional<Reply>& trace_refusal() const { return transaction_.trace_refusal; }
+  // Of a transaction of kTrace: the reply to TRACE, also if it is positive.
+  const std::optional<Reply>& trace_reply() const { return transaction_.trace_reply; }
   // One entry per recipient of the transaction, in order.
   const std::vector<std::optional<Answer>>& answers() const { return transaction_.answers; }
 
@@ -212,6 +215,7 @@ class LmtpClient {
     std::vector<std::optional<Answer>> answers;
     std::optional<Span> flight;  // from when the message of one flight is in the output
     std::optional<Reply> trace_refusal;
+    std::optional<Reply> trace_reply;
     bool follows_another = false;  // on the same connection
     // MAIL was refused because of the session, after the message went out in one flight. The
     // answers do not count: the connection ends, and the message can go over a new one.

@@ -16,6 +16,7 @@ void LmtpClient::Progress::begin(const Transaction& transaction, MessageForm cho
   answers.assign(transaction.recipients.size(), std::nullopt);
   flight.reset();
   trace_refusal.reset();
+  trace_reply.reset();
   session_refused = false;
   envelope_done = false;
   finals = 0;
@@ -71,6 +72,10 @@ void LmtpClient::queue_envelope(const Transaction& transaction) {
   }
   if (!transaction.trace.empty() && capabilities_.offers("TRACE")) {
     unsent_.push_back({Awaited::kTrace, trace_line(transaction.trace)});
+  }
+  if (transaction.purpose == Transaction::Purpose::kTrace) {
+    unsent_.push_back({Awaited::kRset, "RSET\r\n"});
+    return;
   }
   const BodyType body = capabilities_.offers("8BITMIME") ? transaction.body : BodyType::kUnstated;
   const AddressCharset charset =
@@ -130,6 +135,9 @@ void LmtpClient::handle_rset(const Reply& reply) {
 
 // A refusal never stops mail. No older id remains, as the RSET before TRACE has cleared it.
 void LmtpClient::handle_trace(const Reply& reply) {
+  if (transaction_.purpose == Transaction::Purpose::kTrace) {
+    transaction_.trace_reply = reply;
+  }
   if (!reply.positive()) {
     transaction_.trace_refusal = reply;
   }

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "mailer/message/outcome.h"
+#include "mailer/message/relief.h"
 
 namespace lmtpq::mailer {
 
@@ -41,6 +42,7 @@ class DeliveryEvents {
     std::string_view ignorequota;      // kIgnoreQuotaUseNames
     Time waited;                       // for the mailbox's turn and for a connection
     std::optional<Transfer> transfer;  // none: the message was not sent completely
+    std::vector<Relief> reliefs{};
   };
 
   virtual ~DeliveryEvents() = default;

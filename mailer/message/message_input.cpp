@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "mailer/message/relief.h"
+
 namespace lmtpq::mailer {
 namespace {
 
@@ -50,8 +52,7 @@ bool MessageInput::take_top(char c) {
 }
 
 void MessageInput::pass(std::string_view bytes) {
-  if (body_type_ != BodyType::k8BitMime &&
-      std::any_of(bytes.begin(), bytes.end(), [](char c) { return (c & 0x80) != 0; })) {
+  if (body_type_ != BodyType::k8BitMime && eight_bit(bytes)) {
     body_type_ = BodyType::k8BitMime;
   }
   made_.clear();

@@ -1,7 +1,9 @@
 #include "mailer/message/queue_id.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "common/ascii.h"
 #include "common/header.h"
@@ -9,12 +11,82 @@
 namespace lmtpq::mailer {
 namespace {
 
-std::string_view take_word(std::string_view& text) {
-  constexpr std::string_view kSpace = " \t\r\n";
-  text.remove_prefix(std::min(text.find_first_not_of(kSpace), text.size()));
-  const std::string_view word = text.substr(0, text.find_first_of(kSpace));
-  text.remove_prefix(word.size());
-  return word;
+constexpr std::string_view kBlank = " \t\r\n";
+// Sendmail cuts a line of a field after 2 kB (headers.c), and we may break one of over 998 bytes.
+// With a long protocol name (sendmail -oMr) that would remove or split Sendmail's own `id`.
+constexpr std::size_t kMaxField = 998;
+
+bool is_blank(char c) { return kBlank.find(c) != std::string_view::npos; }
+
+// The words of a field's value outside comments; a quoted string is part of a word, a semicolon is
+// a word. A backslash takes the meaning from the next character in comments, in strings and outside
+// alike. So a string that a client opens before Sendmail's part of the field stays open at the end:
+// after it there is only the recipient's address, whose quotation marks come in pairs.
+class Words {
+ public:
+  // Nothing: a comment or quoted string is not closed, or a comment is closed that is not open.
+  static std::optional<std::vector<std::string>> of(std::string_view value) {
+    Words words;
+    for (std::size_t i = 0; i < value.size(); ++i) {
+      const bool escaped = value[i] == '\\' && i + 1 < value.size() && !is_blank(value[i + 1]);
+      if (escaped) {
+        words.put(value[++i]);
+      } else if (!words.take(value[i])) {
+        return std::nullopt;
+      }
+    }
+    words.end_word();
+    return words.depth_ == 0 && !words.quoted_ ? std::optional(std::move(words.done_))
+                                               : std::nullopt;
+  }
+
+ private:
+  bool take(char c) {
+    if (c == '"' && depth_ == 0) {
+      quoted_ = !quoted_;
+      put(c);
+    } else if (c == '(' && !quoted_) {
+      end_word();
+      ++depth_;
+    } else if (c == ')' && !quoted_) {
+      return depth_-- > 0;
+    } else if (is_blank(c) && !quoted_) {
+      end_word();
+    } else if (c == ';' && !quoted_) {
+      end_word();
+      put(c);
+      end_word();
+    } else {
+      put(c);
+    }
+    return true;
+  }
+  void put(char c) {
+    if (depth_ == 0) {
+      word_ += c;
+    }
+  }
+  void end_word() {
+    if (!word_.empty()) {
+      done_.push_back(std::move(word_));
+      word_.clear();
+    }
+  }
+
+  std::vector<std::string> done_;
+  std::string word_;
+  std::size_t depth_ = 0;  // of nested comments
+  bool quoted_ = false;
+};
+
+// The index of the only word `name`; nothing: there is none, or more than one.
+std::optional<std::size_t> only(const std::vector<std::string>& words, std::string_view name) {
+  const auto is_name = [name](const std::string& word) { return same_word(word, name); };
+  const auto found = std::find_if(words.begin(), words.end(), is_name);
+  if (found == words.end() || std::any_of(found + 1, words.end(), is_name)) {
+    return std::nullopt;
+  }
+  return static_cast<std::size_t>(found - words.begin());
 }
 
 }  // namespace
@@ -25,23 +97,19 @@ TraceId queue_id(std::string_view message_head) {
   while (field && !same_word(field->name, "Received")) {
     field = fields.next();
   }
-  if (!field) {
+  if (!field || field->raw.size() > kMaxField) {
     return {};
   }
-  const std::string value = without_comments(unfold(field->value));
-  std::string_view rest = value;
-  // The part after "from" is controlled by the client; our Sendmail writes the part after "by".
-  bool ours = false;
-  for (std::string_view word = take_word(rest); !word.empty(); word = take_word(rest)) {
-    if (ours && same_word(word, "with")) {
-      take_word(rest);  // the protocol, which a local user can set to "id" (sendmail -p)
-    } else if (ours && same_word(word, "id")) {
-      const std::string_view id = take_word(rest);
-      return TraceId::parse(id.substr(0, id.find(';'))).value_or(TraceId());
-    }
-    ours = ours || same_word(word, "by");
+  const auto words = Words::of(field->value);
+  if (!words) {
+    return {};
   }
-  return {};
+  const auto by = only(*words, "by");
+  const auto id = only(*words, "id");
+  if (!by || !id || *id < *by || *id + 1 == words->size()) {
+    return {};
+  }
+  return TraceId::parse((*words)[*id + 1]).value_or(TraceId());
 }
 
 }  // namespace lmtpq::mailer

@@ -95,7 +95,6 @@ void Upstream::transact(Transaction transaction, const MessageSpool& body, Deadl
 }
 
 void Upstream::ask(Transaction transaction, Deadline latest) {
-  transaction.purpose = Transaction::Purpose::kAsk;
   client_.begin(std::move(transaction));
   converse_while(ClientState::kEnvelope, latest);
 }

@@ -50,7 +50,7 @@ class Upstream {
   // before each wait: client().answers() may have more of them.
   void transact(Transaction transaction, const MessageSpool& body, Deadline latest_dot,
                 Deadline latest_answer, const std::function<void()>& before_wait = nullptr);
-  // MAIL and RCPT without a message, for probe. Returns after their replies.
+  // A transaction without a message, for probe: of kAsk or kTrace. Returns after the replies.
   void ask(Transaction transaction, Deadline latest);
   // Sends QUIT and awaits the reply, at most until `latest`.
   void quit(Deadline latest = Deadline::max());

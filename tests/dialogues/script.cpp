@@ -105,7 +105,7 @@ class Parser {
   void setting(const std::string& key, const std::string& extra, std::string_view value) {
     const auto append = [&](std::vector<std::string>& list) {
       for (const std::string& word : words(value)) {
-        list.push_back(word);
+        list.push_back(unescape(word));
       }
     };
     if (key == "options") {

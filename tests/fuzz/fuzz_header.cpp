@@ -13,7 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::string sum;
   while (const auto field = reader.next()) {
     sum += field->raw;
-    const std::string value = lmtpq::unfold(lmtpq::without_comments(field->value));
+    const std::string value = lmtpq::unfold(field->value);
     const bool one_line = value.find_first_of("\r\n") == std::string::npos;
     const bool plain_name = field->name.find_first_of(" \t\r\n:") == std::string_view::npos;
     if (!one_line || !plain_name || !field->raw.ends_with("\r\n")) {

@@ -60,7 +60,8 @@ def test_everything_begins_at_zero(daemon):
 
 
 def test_outcomes_count_by_reason(daemon):
-  assert daemon.deliver('plain', 'alice', 'nobody', 'full') == ['250', '550', '452']
+  assert (daemon.deliver('plain', 'alice', 'nobody', 'full', header='X-Word: grün\r\n'.encode())
+          == ['250', '550', '452'])
   assert daemon.deliver('quota', 'full') == ['250']
   store = f'destination={daemon.store.address}'
   check(daemon.scrape(), {
@@ -69,6 +70,8 @@ def test_outcomes_count_by_reason(daemon):
       f'lmtpq_deliveries_total{{{store},outcome=refused,reason=user_unknown}}': 1,
       'lmtpq_ignorequota_total{result=no}': 3,
       'lmtpq_ignorequota_total{result=sent}': 1,
+      'lmtpq_reliefs_total{kind=utf8_headers}': 3,
+      'lmtpq_reliefs_total{kind=8bit}': 0,
       'lmtpq_messages_total': 2,
       f'lmtpq_dials_total{{{store},result=ready}}': 1,
       f'lmtpq_dial_seconds_count{{{store}}}': 1,
@@ -129,12 +132,14 @@ def test_tls_that_fails_counts(daemon):
 
 
 def test_a_store_that_dies_after_the_end_of_data_is_a_possible_duplicate(daemon):
-  assert daemon.deliver('dying', 'alice', 'bob') == ['451', '451']
+  assert daemon.deliver('dying', 'alice', 'bob', body=b'gr\xfcn\r\n') == ['451', '451']
   dying = f'destination={daemon.dying.address}'
   check(daemon.scrape(), {
       f'lmtpq_possible_duplicates_total{{{dying}}}': 2,
       f'lmtpq_deliveries_total{{{dying},outcome=deferred,reason=uncertain}}': 2,
       'lmtpq_replies_lost_total': 0,
+      'lmtpq_reliefs_total{kind=utf8_headers}': 3,
+      'lmtpq_reliefs_total{kind=8bit}': 2,
   })
   assert daemon.process.log_text().count('possible duplicate') == 2
 

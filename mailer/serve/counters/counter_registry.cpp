@@ -50,6 +50,9 @@ void CounterRegistry::decided(const Fact& fact) {
   const bool sent = fact.outcome.fate == Fate::kDelivered;
   const std::size_t reason = sent ? 0 : reason_of(fact.outcome);
   own_.ignorequota.add(fact.ignorequota);
+  for (const Relief relief : fact.reliefs) {
+    own_.reliefs.add(static_cast<std::size_t>(relief));
+  }
   change(fact.destination, [&](Counters& counters) {
     counters.outcomes[static_cast<std::size_t>(fact.outcome.fate)].add(reason);
     if (fact.outcome.trouble == Trouble::kUncertain) {

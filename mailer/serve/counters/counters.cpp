@@ -43,6 +43,11 @@ const Values& ignore_quota_uses() {
   return made;
 }
 
+const Values& relief_names() {
+  static const Values made = values_of({}, kReliefNames);
+  return made;
+}
+
 const Values& tag_verdicts() {
   static const Values made = values_of({"valid"}, kTagFaultNames);
   return made;
@@ -110,6 +115,9 @@ RecentRates::Sample Counters::sample(Clock::time_point now) const {
 }
 
 DaemonCounters::DaemonCounters()
-    : ignorequota(ignore_quota_uses()), tags(tag_verdicts()), refused(refusals()) {}
+    : ignorequota(ignore_quota_uses()),
+      reliefs(relief_names()),
+      tags(tag_verdicts()),
+      refused(refusals()) {}
 
 }  // namespace lmtpq::mailer

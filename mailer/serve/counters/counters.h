@@ -91,6 +91,7 @@ struct DaemonCounters {
   Counter failed_reloads = 0;
   Histogram input;
   LabelCounters ignorequota;
+  LabelCounters reliefs;
   LabelCounters tags;
   LabelCounters refused;
 };

@@ -38,6 +38,9 @@ inline constexpr MetricName kClientsRefused{"lmtpq_clients_refused_total",
                                             "Client connections refused, by reason"};
 inline constexpr MetricName kIgnorequota{"lmtpq_ignorequota_total",
                                          "Recipients by use of IGNOREQUOTA"};
+inline constexpr MetricName kReliefs{
+    "lmtpq_reliefs_total",
+    "Recipients whose message needs SMTPUTF8 or 8BITMIME and was sent to a store without it"};
 inline constexpr MetricName kTags{"lmtpq_tags_total",
                                   "Tags in messages: valid, or why they were rejected"};
 inline constexpr MetricName kReloads{"lmtpq_reloads_total",

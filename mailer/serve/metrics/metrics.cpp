@@ -85,6 +85,7 @@ void add_daemon(const DaemonCounters& own, Families& families) {
   plain(metric_names::kClientsAdmitted, own.admitted);
   sorted(metric_names::kClientsRefused, "reason", own.refused);
   sorted(metric_names::kIgnorequota, "result", own.ignorequota);
+  sorted(metric_names::kReliefs, "kind", own.reliefs);
   sorted(metric_names::kTags, "verdict", own.tags);
   MetricFamily reloads = counter(metric_names::kReloads);
   reloads.add({{"result", "good"}}, own.reloads);

@@ -18,7 +18,7 @@ std::string without_controls(std::string_view text) {
   while (!text.empty()) {
     const std::size_t length = utf8_length(text);
     const std::string_view piece = text.substr(0, std::max<std::size_t>(length, 1));
-    made += length == 0 || is_control(piece) ? "?" : piece;
+    made += length == 0 || controls_display(piece) ? "?" : piece;
     text.remove_prefix(piece.size());
   }
   return made;

@@ -150,7 +150,7 @@ class TestTagsInStore(QuotaByTag):
     qid = mail.notify(f'{alice}@store.test', raw=raw)
     tag, = tags.tags_in_queue(mail.sendmail, qid)
     parts = tags.parts_of(tag)
-    assert re.search(rf'^{qid}\.[\w-]+$', parts['t'])
+    assert re.search(rf'^{qid}-[\w-]+$', parts['t'])
     assert (tag
             == tags.signed(mail.milter.key, parts['t'], '*', int(parts['x']), message_id(raw), qid))
 
@@ -168,6 +168,23 @@ class TestTagsInStore(QuotaByTag):
     mail.sendmail.run_queue()
     mail.assert_sent(qid, full)
     assert mail.rejected(qid) == []
+
+  @pytest.mark.parametrize('size', [998, 2_100, 3_000, 20_000])
+  def test_a_long_message_id_which_sendmail_cuts_keeps_the_tag_valid(self, mail, size):
+    """trap: message-id-cut"""
+    mail.with_milter()
+    full = mail.full_mailbox()
+    local = 'x' * (size - len('<@mail.test>'))
+    raw = re.sub(rb'<[^>]*>\r\n\r\n', f'<{local}@mail.test>\r\n\r\n'.encode(),
+                 message(sender=mail.notice), count=1)
+    assert len(message_id(raw)) == size
+    qid = mail.notify(f'{full}@store.test', raw=raw)
+    assert 'm' in mail.tag_in_queue(qid)
+    mail.sendmail.run_queue()
+    mail.assert_sent(qid, full)
+    assert mail.rejected(qid) == []
+    filed, = mail.store.messages(full)
+    assert b'x' * 970 in filed
 
   def test_mail_by_the_submission_program_passes_the_milter(self, mail):
     mail.with_milter()

@@ -117,6 +117,35 @@ class TestForgeries:
       mail.assert_deferred(qid, full, '4.2.2')
       assert mail.rejected(qid) == ['wrong message']
 
+  def test_the_queue_id_of_the_notice_in_what_sendmail_is_told_of_the_client(self, mail):
+    """root sets host and protocol of the Received field: before Sendmail's own queue id, as the
+    beginning of a comment, a string or an escape that hides it, and long enough that it is cut off
+    (trap: two-ids-in-received)."""
+    mail.with_milter()
+    alice = mail.mailbox('alice')
+    raw = message(sender=mail.notice)
+    notice = mail.notify(f'{alice}@store.test', raw=raw)
+    tag, = tags.tags_in_queue(mail.sendmail, notice)
+    forged = tags.field(tag) + raw
+    old = f'x by mail.test with ESMTP id {notice}'
+    for number, (host, protocol) in enumerate([
+        (old, 'SMTP'), (f'{old} (', 'SMTP'), (f'{old} for "', 'SMTP'), (f'{old} ;', 'SMTP'),
+        (f'{old} (', ')'), (f'{old} (', ') for "'), (f'{old} \\', 'SMTP'),
+        ('x', f'SMTP id {notice}'), ('x', f'SMTP id {notice} ('), ('x', f'SMTP id {notice} for'),
+        ('x', f'SMTP id {notice} for "'), ('x', f'SMTP id {notice} \\'),
+        ('x', f'SMTP id {notice} for <{"z" * 900}>'), ('x', f'SMTP id {notice} for <{"z" * 3000}>'),
+        ('x', f'SMTP id {notice} ' + 'z ' * 1500)]):
+      full = mail.full_mailbox(f'full{number}-')
+      qid = mail.sendmail.submit_by_program(
+          forged, f'{full}@store.test', sender=mail.notice,
+          options=(f'-oMs{host}', f'-oMr{protocol}'))
+      mail.sendmail.run_queue()
+      mail.assert_deferred(qid, full, '4.2.2')
+      lines = [line for line in mail.lmtpq_lines() if full in line.get('to', '')]
+      assert lines and notice not in {line['qid'] for line in lines}, (host, protocol)
+    assert [line for line in mail.lmtpq_lines('event=tag-rejected')
+            if line['reason'] == 'wrong message']
+
   def test_a_tag_that_has_expired_in_the_queue(self, mail):
     mail.with_milter(milter_options='tag-lifetime = 1s\n')
     full = mail.full_mailbox()

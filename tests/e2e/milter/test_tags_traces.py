@@ -1,7 +1,9 @@
 """Each message has its own trace id, and it is the same in every log."""
 
+import json
 import re
 import smtplib
+import subprocess
 
 from fixtures.messages import message, message_id
 from fixtures.tagged_mail import NOTICES
@@ -18,7 +20,7 @@ class TestTraces:
     qid = mail.notify(f'{alice}@store.test', raw=raw)
     mail.sendmail.run_queue()
     trace = mail.milter.decision_on(qid)['trace']
-    assert re.search(rf'^{qid}\.[\w-]{{6,}}$', trace)
+    assert re.search(rf'^{qid}-[\w-]{{6,}}$', trace)
     assert [line['trace'] for line in mail.recipient_lines(qid)] == [trace]
     assert mail.traces_of_store()[message_id(raw)] == trace
     # With the tag that it inserts; to= lines have an id when a delivery is deferred or refused.
@@ -98,6 +100,40 @@ class TestTraces:
     mail.with_milter(NOTICES, TRUST)
     self.assert_trace(mail, b'X-Trace-Id: stolen\r\n', '', client='127.0.0.2')
 
+  def test_a_store_that_refuses_dots_takes_the_ids_of_the_milter(self, mail):
+    """Cyrus 3.13.1 to 3.13.4 (trap: dot-in-trace-id). Another's id with a dot costs nothing else."""
+    self.store_without_dots(mail)
+    mail.with_milter(NOTICES, TRUST)
+    self.assert_trace(mail, b'', '')
+    self.assert_trace(mail, b'X-Trace-Id: job-1\r\n', 'job-1')
+    assert mail.lmtpq_lines('event=trace-refused') == []
+    alice = mail.mailbox('alice')
+    raw = message(headers=b'X-Trace-Id: job.1\r\n')
+    qid = mail.send(raw, alice)
+    mail.sendmail.run_queue()
+    mail.assert_sent(qid, alice)
+    assert mail.traces_of_store()[message_id(raw)] == ''
+    refused, = mail.lmtpq_lines('event=trace-refused')
+    assert refused['trace'] == 'job.1'
+
+  def test_probe_says_whether_the_store_takes_our_ids(self, mail):
+    self.store_without_dots(mail)
+    for given, reply in (((), '250 2.0.0 Ok'), (('--trace-id=a.b',), '501 5.5.4 Invalid TRACE id.')):
+      said = subprocess.run([mail.lmtpq, 'probe', '--config', '/dev/null', '--json', *given,
+                             mail.store.address], capture_output=True, text=True, check=True)
+      told = json.loads(said.stdout)
+      assert told['trace_reply'].startswith(reply), said
+      assert told['trace_id'] == 'a.b' or re.fullmatch(r'probe-\w{8}', told['trace_id']), said
+    # The session is left without an id.
+    lines = mail.store.log_text().splitlines()
+    assert [line for line in lines if 'Trace id cleared' in line and 'previous=<probe-' in line]
+
+  def store_without_dots(self, mail):
+    mail.store.options = ['--no-dots-in-trace-ids']
+    mail.store.restart()
+    mail.at_end(mail.store.restart)
+    mail.at_end(setattr, mail.store, 'options', [])
+
   def assert_trace(self, mail, headers: bytes, trace: str, client: str = '127.0.0.1'):
     """trace is what the store must have; empty: one made from the queue id."""
     alice = mail.mailbox(f'alice-{len(mail.sendmail.qids())}-')
@@ -106,4 +142,4 @@ class TestTraces:
     mail.sendmail.run_queue()
     assert len(mail.store.messages(alice)) == 1
     seen = mail.traces_of_store()[message_id(raw)]
-    assert re.search(rf'^{trace}$' if trace else rf'^{qid}\.[\w-]+$', seen)
+    assert re.search(rf'^{trace}$' if trace else rf'^{qid}-[\w-]+$', seen)

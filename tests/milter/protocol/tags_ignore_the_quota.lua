@@ -16,7 +16,7 @@ headers(conn, {{"Subject", "x"}, {"Message-ID", "<1@example.org>"}})
 holds("a message is accepted", finish(conn) == CONT, mt.getreply(conn))
 holds("all: *", part(tag(conn), "q") == "*", tag(conn))
 holds("the version comes first", string.match(tag(conn) or "", "^v=1;k=test%-key;t="), tag(conn))
-holds("the trace id begins with the queue id", string.match(tag(conn) or "", ";t=q1%.[%w]+;"),
+holds("the trace id begins with the queue id", string.match(tag(conn) or "", ";t=q1%-[%w]+;"),
       tag(conn))
 verified("a signed tag for all", conn, "q1", "<1@example.org>")
 holds("no field is added below", not mt.eom_check(conn, MT_HDRADD), "a field")

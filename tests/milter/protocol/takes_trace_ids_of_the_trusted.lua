@@ -18,7 +18,7 @@ local function trace(client, name, expected, ...)
   if expected then
     holds(name .. " is taken", got == expected, got)
   else
-    holds(name .. " is ignored", string.match(got or "", "^" .. qid .. "%.[%w]+$"), got)
+    holds(name .. " is ignored", string.match(got or "", "^" .. qid .. "%-[%w]+$"), got)
   end
   verified(name .. ": signed", conn, qid, "<1@a>")
   mt.disconnect(conn)

@@ -128,7 +128,7 @@ class Version:
 
   def check_trace(self, client: str, message: Message, trace: str):
     sent = dict(message.fields).get('X-Trace-Id') if within(client, self.trusted) else None
-    if sent is None and not trace.startswith(message.queue_id + '.'):
+    if sent is None and not trace.startswith(message.queue_id + '-'):
       raise Deviation(f'trace {trace} of {message.queue_id}')
     if sent is not None and trace != sent:
       raise Deviation(f'trace {trace}, expected {sent}')

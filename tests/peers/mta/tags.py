@@ -19,6 +19,7 @@ NAME = 'X-LMTPQ-Tag'
 VALUE = re.compile(r'v=1;k=([A-Za-z0-9._-]{1,64});t=([A-Za-z0-9._-]{1,255});q=([*-]|[\w,-]+);'
                    r'x=(\d+);(?:m=([\w-]{11});)?(?:i=([\w-]{11});)?b=([\w-]{43})')
 LONGEST_LINE = 998  # RFC 5322
+LONGEST_ID = 998  # of a Message-ID, so much is digested
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ def digest(secret: bytes, kind: str, text: str) -> str:
 
 
 def id_digest(secret: bytes, kind: str, text: str) -> str:
-  return digest(secret, kind, re.sub('[ \t\r\n]', '', text))
+  bare = re.sub('[ \t\r\n]', '', text)
+  return digest(secret, kind, bare[:LONGEST_ID] if kind == 'message-id' else bare)
 
 
 def comparable(address: str) -> str:

@@ -82,6 +82,8 @@ constexpr OptionRow kOptions[] = {
     {"max-message-size", "BYTES", "the largest message (default 0: any)",
      [](Options& o, std::string_view v) { o.max_message_size = number(v); }},
     {"without", "KEYWORD", "do without this LHLO keyword; may be repeated", set_without},
+    {"no-dots-in-trace-ids", nullptr, "refuse trace ids with a dot, as Cyrus 3.13.1 to 3.13.4 do",
+     [](Options& o, std::string_view) { o.dots_in_trace_ids = false; }},
     {"no-duplicate-suppression", nullptr, "file a message again that the mailbox already has",
      [](Options& o, std::string_view) { o.suppress_duplicates = false; }},
     {"delay-final", "MS", "wait before filing and answering each recipient after the dot",

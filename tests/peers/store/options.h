@@ -35,6 +35,7 @@ struct Options {
   bool over_quota_is_permanent = false;
   std::uint64_t max_message_size = 0;  // 0: none
   Extensions extensions;
+  bool dots_in_trace_ids = true;
   bool suppress_duplicates = true;
   std::chrono::milliseconds delay_final{0};
   std::chrono::seconds idle_timeout{360};

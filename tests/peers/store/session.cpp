@@ -177,7 +177,8 @@ void Session::trace(std::string_view argument) {
     log(event("Trace id cleared").add("previous", std::exchange(trace_id_, "")));
     return reply("250 2.0.0 Ok " + session_id_text() + " TRACEID=<(null)>");
   }
-  if (!valid_trace_id(argument)) {
+  const bool dots = argument.find('.') != std::string_view::npos;
+  if (!valid_trace_id(argument) || (dots && !house_.options.dots_in_trace_ids)) {
     log(event("Trace id refused").add("id", argument));
     return reply("501 5.5.4 Invalid TRACE id.");
   }

@@ -7,6 +7,8 @@ class EscapeTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(measuresWellFormedSequences);
   CPPUNIT_TEST(measuresZeroForMalformedSequences);
   CPPUNIT_TEST(keepsUtf8AndEscapesTheOthers);
+  CPPUNIT_TEST(escapesWhatControlsTheDisplay);
+  CPPUNIT_TEST(displaysQuotesAndBackslashesAsTheyAre);
   CPPUNIT_TEST_SUITE_END();
 
   void measuresWellFormedSequences() {
@@ -47,6 +49,37 @@ class EscapeTest : public CppUnit::TestFixture {
     for (const auto& row : cases) {
       CPPUNIT_ASSERT_EQUAL(std::string(row.shown), lmtpq::escaped(row.text));
     }
+  }
+
+  // The C1 controls, and those of the Unicode property Bidi_Control; U+2028, U+2029; the deprecated
+  // U+206A to U+206F. Their neighbours are shown.
+  void escapesWhatControlsTheDisplay() {
+    const auto utf8 = [](unsigned code) {
+      std::string text;
+      if (code < 0x800) {
+        text += static_cast<char>(0xC0 | code >> 6);
+      } else {
+        text += static_cast<char>(0xE0 | code >> 12);
+        text += static_cast<char>(0x80 | (code >> 6 & 0x3F));
+      }
+      return text + static_cast<char>(0x80 | (code & 0x3F));
+    };
+    const auto obeyed = [](unsigned code) {
+      return code <= 0x9F || code == 0x61C || code == 0x200E || code == 0x200F ||
+             (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x206F);
+    };
+    for (unsigned code = 0x80; code < 0xD800; ++code) {
+      const std::string shown = lmtpq::escaped(utf8(code));
+      CPPUNIT_ASSERT_MESSAGE(shown, obeyed(code) == shown.starts_with("\\x"));
+      CPPUNIT_ASSERT_EQUAL(obeyed(code), lmtpq::controls_display(utf8(code)));
+    }
+    CPPUNIT_ASSERT_EQUAL(std::string("gpj.\\xe2\\x80\\xaeexe"), lmtpq::escaped("gpj.\xe2\x80\xae"
+                                                                               "exe"));
+  }
+
+  void displaysQuotesAndBackslashesAsTheyAre() {
+    CPPUNIT_ASSERT_EQUAL(std::string("CN=\"a\\b\" \\n\\x1b\\xe2\\x81\\xa7"),
+                         lmtpq::displayed("CN=\"a\\b\" \n\x1b\xe2\x81\xa7"));
   }
 };
 

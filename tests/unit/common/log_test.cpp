@@ -122,7 +122,8 @@ class LogTest : public ScratchFileFixture {
                  {"say \"hi\"", "k=\"say \\\"hi\\\"\""},
                  {"\"", "k=\"\\\"\""},
                  {"a\\b", "k=\"a\\\\b\""},
-                 {"gr\xc3\xbc\xc3\x9f", "k=gr\xc3\xbc\xc3\x9f"}};
+                 {"gr\xc3\xbc\xc3\x9f", "k=gr\xc3\xbc\xc3\x9f"},
+                 {"a\xe2\x80\xae@b", "k=\"a\\xe2\\x80\\xae@b\""}};
     for (const auto& row : cases) {
       CPPUNIT_ASSERT_EQUAL("event=x " + std::string(row.text),
                            Record("x").add("k", row.value).text());

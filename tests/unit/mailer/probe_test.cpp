@@ -27,6 +27,7 @@ class ScriptedDialer : public Dialer {
 const std::string kGreeting = "220 store LMTP Cyrus ready\r\n";
 const std::string kOffers =
     "250-store\r\n250-SIZE 1000\r\n250-IGNOREQUOTA\r\n250 Ok SESSIONID=<s-1>\r\n";
+const std::string kTraceOffer = "250-store\r\n250 TRACE\r\n";
 const std::string kOk = "250 2.0.0 Ok\r\n";
 const std::string kFull = "452 4.2.2 Over quota SESSIONID=<s-1>\r\n";
 
@@ -55,10 +56,14 @@ class ProbeTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aMailboxIsProbedWithAndWithoutIgnoreQuota);
   CPPUNIT_TEST(aMailboxIsProbedOnceWhereIgnoreQuotaIsNotOffered);
   CPPUNIT_TEST(noMessageIsEverSent);
+  CPPUNIT_TEST(aStoreThatOffersTraceIsAskedWithAnIdOfOurs);
+  CPPUNIT_TEST(aGivenTraceIdIsTried);
+  CPPUNIT_TEST(aStoreThatHangsUpOnTraceIsReported);
   CPPUNIT_TEST(aLostConnectionIsNoRefusalOfTheMailbox);
   CPPUNIT_TEST(onlyTheEnhancedCodeMeansOverQuota);
   CPPUNIT_TEST(aStoreThatRequiresALoginIsReported);
   CPPUNIT_TEST(jsonIsEscaped);
+  CPPUNIT_TEST(whatControlsATerminalIsEscaped);
   CPPUNIT_TEST_SUITE_END();
 
   void anUnreachableStoreIsReported() {
@@ -156,6 +161,53 @@ class ProbeTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(play.message.empty());
   }
 
+  // The session is left without an id, and the mailbox is asked about first.
+  void aStoreThatOffersTraceIsAskedWithAnIdOfOurs() {
+    Play play;
+    play.replies = {kGreeting, kTraceOffer, kOk, kFull, kOk, "250 2.0.0 Ok TRACEID=<p>\r\n",
+                    kOk,       kOk};
+    const ProbeResult result = probed(&play, {"--rcpt=bob"});
+    CPPUNIT_ASSERT_MESSAGE(result.trace.text(), result.trace.text().starts_with("probe-"));
+    CPPUNIT_ASSERT_MESSAGE(result.trace.text(), !has(result.trace.text(), "."));
+    const std::vector<std::string> after_rcpt(play.heard.begin() + 3, play.heard.end());
+    const std::vector<std::string> expected = {"RSET", "TRACE " + result.trace.text(), "RSET",
+                                               "QUIT"};
+    CPPUNIT_ASSERT(after_rcpt == expected);
+    const std::string text = describe(result, "bob");
+    CPPUNIT_ASSERT_MESSAGE(text, has(text, "TRACE              yes\n  id               probe-"));
+    CPPUNIT_ASSERT_MESSAGE(text, has(text, "\n  reply            250 2.0.0 Ok TRACEID=<p>\n"));
+    const std::string json = to_json(result, "bob");
+    CPPUNIT_ASSERT_MESSAGE(json, has(json, "\"TRACE\":true,\"trace_id\":\"probe-"));
+    CPPUNIT_ASSERT_MESSAGE(json, has(json, "\"trace_reply\":\"250 2.0.0 Ok TRACEID=<p>\","));
+  }
+
+  void aGivenTraceIdIsTried() {
+    Play play;
+    play.replies = {kGreeting, kTraceOffer, "501 5.5.4 Invalid TRACE id.\r\n", kOk, kOk};
+    const ProbeResult result = probed(&play, {"--trace-id=a.b", "--hostname=me"});
+    CPPUNIT_ASSERT(
+        (play.heard == std::vector<std::string>{"LHLO me", "TRACE a.b", "RSET", "QUIT"}));
+    CPPUNIT_ASSERT_EQUAL(std::string("501 5.5.4 Invalid TRACE id."), result.trace_reply);
+    CPPUNIT_ASSERT(result.reached == ProbeResult::Reached::kStore);
+  }
+
+  void aStoreThatHangsUpOnTraceIsReported() {
+    const struct {
+      const char* last;
+      const char* shown;
+    } rows[] = {
+        {Play::kClose, "none: the peer closed the connection before the reply to TRACE"},
+        {"", "none: timed out before the reply to TRACE"},
+        {"421 4.3.2 shutting down\r\n", "421 4.3.2 shutting down"},
+    };
+    for (const auto& row : rows) {
+      Play play;
+      play.replies = {kGreeting, kTraceOffer, row.last};
+      const ProbeResult result = probed(&play, {});
+      CPPUNIT_ASSERT_EQUAL(std::string(row.shown), result.trace_reply);
+    }
+  }
+
   void aLostConnectionIsNoRefusalOfTheMailbox() {
     for (const char* last : {"", Play::kClose, "421 4.3.2 shutting down\r\n"}) {
       Play play;
@@ -201,6 +253,18 @@ class ProbeTest : public CppUnit::TestFixture {
     ProbeResult result;
     result.peer = "unix:/a\"b\\c\nd";
     CPPUNIT_ASSERT(has(to_json(result, ""), "\"peer\":\"unix:/a\\\"b\\\\c\\nd\""));
+  }
+
+  void whatControlsATerminalIsEscaped() {
+    ProbeResult result;
+    result.offered.emplace_back();
+    result.tls_failure =
+        "CN=\x1b[2J\xe2\x80\xae\xc2\x9b"
+        "a";
+    const std::string text = describe(result, "");
+    CPPUNIT_ASSERT_MESSAGE(text, has(text, "CN=\\x1b[2J\\xe2\\x80\\xae\\xc2\\x9ba;"));
+    const std::string json = to_json(result, "");
+    CPPUNIT_ASSERT_MESSAGE(json, has(json, "\"CN=\\u001b[2J\\u202e\\u009ba\""));
   }
 };
 

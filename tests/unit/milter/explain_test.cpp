@@ -154,7 +154,7 @@ class ExplainTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(std::holds_alternative<Tag>(Tag::verify(tag, keys, {"<a@b>", "4AL93Q"}, kNow)));
     CPPUNIT_ASSERT(
         std::holds_alternative<TagFault>(Tag::verify(tag, keys, {"<a@b>", "other"}, kNow)));
-    assert_says(text, "trace id  4AL93Q.");
+    assert_says(text, "trace id  4AL93Q-");
     CPPUNIT_ASSERT(text.find("QUEUE-ID") == std::string::npos);
   }
 

@@ -90,7 +90,7 @@ class MessageTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(decide(message, bench, edits));
     const auto tag = verified(edits, *configuration);
     CPPUNIT_ASSERT(scope_of(tag) == QuotaScope::kEverybody);
-    CPPUNIT_ASSERT(std::get<Tag>(tag).trace().text().starts_with("4AL93Qxa012345."));
+    CPPUNIT_ASSERT(std::get<Tag>(tag).trace().text().starts_with("4AL93Qxa012345-"));
     CPPUNIT_ASSERT_EQUAL(std::string(kTagName), edits.fields[0].name);
   }
 

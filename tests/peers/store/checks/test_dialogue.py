@@ -127,6 +127,12 @@ def test_TRACE_takes_255_of_its_characters_and_tells_them(store):
   client.play('TRACE', SYNTAX, 'TRACE ', '250 2.0.0 Ok SESSIONID=<*> TRACEID=<(null)>')
 
 
+@pytest.mark.store_options('--no-dots-in-trace-ids')
+def test_TRACE_refuses_dots_where_the_option_says_so(store):
+  store.client().play('TRACE a.b', '501 5.5.4 Invalid TRACE id.',
+                      'TRACE a-b_9', '250 2.0.0 Ok SESSIONID=<*> TRACEID=<a-b_9>')
+
+
 @pytest.mark.store_options('--no-duplicate-suppression')
 def test_only_RSET_clears_the_trace_id(store):
   client = store.client()

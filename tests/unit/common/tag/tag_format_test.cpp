@@ -16,6 +16,7 @@ class TagFormatTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(signaturesAreThoseOfOpenssl);
   CPPUNIT_TEST(verifiesSignaturesOfOpenssl);
   CPPUNIT_TEST(theDocumentHasTheseVectorsKeysAndFaults);
+  CPPUNIT_TEST(ofALongMessageIdTheBeginningIsDigested);
   CPPUNIT_TEST(blanksAndFoldsAreIgnored);
   CPPUNIT_TEST(linesAreShortAndBrokenWithLfTab);
   CPPUNIT_TEST(atMostAThousandRecipientsAreListed);
@@ -97,7 +98,9 @@ class TagFormatTest : public CppUnit::TestFixture {
         others.insert(line.starts_with("| ") ? line.substr(0, line.find(" |", 2)) : line + '\n');
       }
     }
-    CPPUNIT_ASSERT_EQUAL(std::size(kVectors), vectors.size());
+    CPPUNIT_ASSERT_EQUAL(std::size(kVectors) + 1, vectors.size());
+    CPPUNIT_ASSERT_EQUAL(std::string(kOfALongId), vectors.back());
+    vectors.pop_back();
     for (std::size_t i = 0; i < vectors.size(); ++i) {
       CPPUNIT_ASSERT_EQUAL(std::string(kVectors[i]), vectors[i]);
     }
@@ -106,6 +109,26 @@ class TagFormatTest : public CppUnit::TestFixture {
     for (const char* const fault : kTagFaultNames) {
       CPPUNIT_ASSERT_MESSAGE(fault, others.contains(std::string("| ") + fault));
     }
+  }
+
+  // trap: message-id-cut
+  void ofALongMessageIdTheBeginningIsDigested() {
+    TagClaims made = claims(QuotaScope::kEverybody);
+    made.trace = *TraceId::parse("6213AB7c012345-9f3kq0vb");
+    made.message_id = long_id();
+    CPPUNIT_ASSERT_EQUAL(squeezed(kOfALongId), squeezed(sign_tag(made, ring().signer())));
+    const std::string id = long_id();
+    const auto verdict_of = [](const std::string& seen) {
+      return verdict(kOfALongId, {seen, kQueueId});
+    };
+    for (const std::size_t seen : {3000, 2200, 2047, 999, 998}) {
+      CPPUNIT_ASSERT_EQUAL(std::string("good"), verdict_of(id.substr(0, seen)));
+    }
+    CPPUNIT_ASSERT_EQUAL(std::string("wrong message"), verdict_of(id.substr(0, 997)));
+    CPPUNIT_ASSERT_EQUAL(std::string("wrong message"), verdict_of("<y" + id.substr(2)));
+    // Blanks and folds do not count, wherever a line was broken.
+    CPPUNIT_ASSERT_EQUAL(std::string("good"),
+                         verdict_of(" " + id.substr(0, 500) + "\r\n \t" + id.substr(500)));
   }
 
   void blanksAndFoldsAreIgnored() {

@@ -43,6 +43,11 @@ inline constexpr std::string_view kVectors[] = {kToEverybody,    kToTheListed,  
                                                 kWithoutQueueId, kRefusedWhenOld, kWithPolicies,
                                                 kOfTheOldKey};
 
+// Of a Message-ID of 3,000 bytes, long_id(); the document's last.
+inline constexpr std::string_view kOfALongId =
+    "v=1; k=2026a; t=6213AB7c012345-9f3kq0vb; q=*; x=1772971200; m=2-mlm-PgCZE; i=4GROmIcZ_LQ; "
+    "b=-8FCiZ-SCUDK-6c8ns8DZ7w3JHL-icTKQS4Isu8Ydo0";
+
 inline constexpr std::string_view kNewKeyLine =
     "2026a AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n";
 inline constexpr std::string_view kOldKeyLine =
@@ -70,6 +75,8 @@ inline TagClaims claims(QuotaScope quota) {
   made.queue_id = kQueueId;
   return made;
 }
+
+inline std::string long_id() { return '<' + std::string(2986, 'x') + "@example.org>"; }
 
 inline std::string squeezed(std::string_view text) {
   std::string kept;

@@ -15,6 +15,7 @@ class TraceIdTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aGeneratedIdIsTheQueueIdAndARandomPart);
   CPPUNIT_TEST(aGeneratedIdWithoutAUsableQueueIdIsRandom);
   CPPUNIT_TEST(aGeneratedIdIsNeverTooLong);
+  CPPUNIT_TEST(aGeneratedIdIsValidInEveryCyrusThatHasTrace);
   CPPUNIT_TEST(generatedIdsAreDifferent);
   CPPUNIT_TEST_SUITE_END();
 
@@ -49,9 +50,9 @@ class TraceIdTest : public CppUnit::TestFixture {
   }
 
   void aGeneratedIdIsTheQueueIdAndARandomPart() {
-    for (const std::string queue_id : {"58GCx1Rk012345", "6213AB7c012345-1", "a", "."}) {
+    for (const std::string queue_id : {"58GCx1Rk012345", "6213AB7c012345-1", "4bWx_z", "a"}) {
       const TraceId id = TraceId::make(queue_id);
-      CPPUNIT_ASSERT_MESSAGE(id.text(), id.text().starts_with(queue_id + '.'));
+      CPPUNIT_ASSERT_MESSAGE(id.text(), id.text().starts_with(queue_id + '-'));
       CPPUNIT_ASSERT_EQUAL_MESSAGE(id.text(), queue_id.size() + 9, id.text().size());
       CPPUNIT_ASSERT_MESSAGE(id.text(), TraceId::parse(id.text()) == id);
     }
@@ -59,7 +60,8 @@ class TraceIdTest : public CppUnit::TestFixture {
 
   void aGeneratedIdWithoutAUsableQueueIdIsRandom() {
     const std::string_view unusable[] = {"",    " ",        "a b", "a\r\nRSET", "58GCx1Rk012345\n",
-                                         "a/b", "\xc3\xa4", "<a>", {"a\0b", 3}};
+                                         "a/b", "\xc3\xa4", "<a>", {"a\0b", 3}, ".",
+                                         "a.b"};
     for (const std::string_view queue_id : unusable) {
       const TraceId id = TraceId::make(queue_id);
       CPPUNIT_ASSERT_EQUAL_MESSAGE(id.text(), std::size_t{8}, id.text().size());
@@ -74,6 +76,19 @@ class TraceIdTest : public CppUnit::TestFixture {
       CPPUNIT_ASSERT_EQUAL(fits ? length + 9 : std::size_t{8}, id.text().size());
     }
     CPPUNIT_ASSERT_EQUAL(std::size_t{8}, TraceId::make(std::string(1'000'000, 'q')).text().size());
+  }
+
+  // Cyrus 3.13.1 to 3.13.4 refuse an id with a dot (trap: dot-in-trace-id).
+  void aGeneratedIdIsValidInEveryCyrusThatHasTrace() {
+    constexpr std::string_view kAllowed =
+        "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
+    for (const std::string_view queue_id : {"58GCx1Rk012345", "", "a.b", ".", "a b"}) {
+      for (int i = 0; i < 100; ++i) {
+        const TraceId id = TraceId::make(queue_id);
+        CPPUNIT_ASSERT_MESSAGE(id.text(),
+                               id.text().find_first_not_of(kAllowed) == std::string::npos);
+      }
+    }
   }
 
   void generatedIdsAreDifferent() {

@@ -52,7 +52,7 @@ class TraceOriginTest : public CppUnit::TestFixture {
   }
 
   static void check_made(const std::string& text) {
-    CPPUNIT_ASSERT_MESSAGE(text, text.starts_with("Q1.") && text.size() == 11);
+    CPPUNIT_ASSERT_MESSAGE(text, text.starts_with("Q1-") && text.size() == 11);
   }
 
   void takesTheIdOfATrustedClient() {

@@ -78,6 +78,11 @@ class CounterRegistryTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{2}, count_of(registry.own().ignorequota, "no"));
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, count_of(registry.own().ignorequota, "sent"));
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, count_of(registry.own().ignorequota, "ignored"));
+    const std::vector<Relief> both = {Relief::kUtf8Headers, Relief::k8Bit};
+    registry.decided({"a", kDelivered, "no", milliseconds(3), std::nullopt, both});
+    registry.decided({"a", kFull, "no", milliseconds(3), std::nullopt, {Relief::k8Bit}});
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, count_of(registry.own().reliefs, "utf8-headers"));
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{2}, count_of(registry.own().reliefs, "8bit"));
   }
 
   void onlySentMessagesHaveTransferTimes() {

@@ -110,7 +110,7 @@ class StatusOutputTest : public CppUnit::TestFixture {
   void controlCharactersDoNotReachTheTerminal() {
     Snapshot snapshot = some();
     const std::string evil =
-        "a\x1b[2J\n\xc2\x9b\xff"
+        "a\x1b[2J\n\xc2\x9b\xff\xe2\x80\xae"
         "b\xc3\xa4";
     for (std::string* const text : {&snapshot.version, &snapshot.stores[0].destination,
                                     &snapshot.stores[0].security, &snapshot.stores[1].failure,
@@ -120,8 +120,7 @@ class StatusOutputTest : public CppUnit::TestFixture {
     const std::string table = status_table(snapshot);
     CPPUNIT_ASSERT_EQUAL(table.npos, table.find_first_of("\x1b\xff\r"));
     CPPUNIT_ASSERT_EQUAL(table.npos, table.find("\xc2\x9b"));
-    CPPUNIT_ASSERT(table.find("a?[2J????b\xc3\xa4") != table.npos ||
-                   table.find("a?[2J???b\xc3\xa4") != table.npos);
+    CPPUNIT_ASSERT(table.find("a?[2J????b\xc3\xa4") != table.npos);
     in_eighty_columns(table);
   }
 
