@@ -173,6 +173,9 @@ void LmtpServer::lhlo(std::string_view name) {
   if (limits_.max_size) {
     output_ += "250-SIZE " + std::to_string(*limits_.max_size) + "\r\n";
   }
+  if (limits_.offers.has(Offer::kLimits)) {
+    output_ += "250-LIMITS RCPTMAX=" + std::to_string(limits_.max_recipients) + "\r\n";
+  }
   output_ += "250 SMTPUTF8\r\n";
   state_ = ServerState::kReady;
   awaits_mail_ = !draining_;

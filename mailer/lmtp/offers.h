@@ -2,15 +2,16 @@
 // session.
 //
 // PIPELINING (RFC 2920) must never be offered to Sendmail: its 8.17 can credit a pipelined reply to
-// the wrong recipient. IGNOREQUOTA and TRACE are for clients that may overfill a mailbox, or name a
-// delivery in our logs.
+// the wrong recipient. Other clients may insist on it (RFC 2033 section 5). LIMITS (RFC 9422) names
+// the limits that we enforce. IGNOREQUOTA and TRACE are for clients that may overfill a mailbox, or
+// name a delivery in our logs.
 #pragma once
 
 #include <initializer_list>
 
 namespace lmtpq::mailer {
 
-enum class Offer : unsigned { kPipelining = 1, kIgnoreQuota = 2, kTrace = 4 };
+enum class Offer : unsigned { kPipelining = 1, kIgnoreQuota = 2, kTrace = 4, kLimits = 8 };
 
 class Offers {
  public:

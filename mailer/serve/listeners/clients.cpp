@@ -16,7 +16,9 @@ namespace {
 ServerLimits limits_for(const Client& client, const Settings& settings) {
   ServerLimits limits = server_limits(settings);
   limits.max_idle_commands = settings.serve.max_idle_commands;
-  if (settings.serve.listener.offers_pipelining) {
+  limits.offers.add(Offer::kLimits);
+  const bool over_tcp = client.address.has_value();
+  if (settings.serve.listener.offers_pipelining.value_or(over_tcp)) {
     limits.offers.add(Offer::kPipelining);
   }
   if (settings.serve.listener.trusted.contains(client)) {

@@ -417,6 +417,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
         {{Offer::kTrace}, "250-TRACE\r\n"},
         {{Offer::kPipelining, Offer::kIgnoreQuota, Offer::kTrace},
          "250-PIPELINING\r\n250-IGNOREQUOTA\r\n250-TRACE\r\n"}};
+        {{Offer::kLimits}, "250-LIMITS RCPTMAX=1000\r\n"},  // RFC 9422
     for (const auto& [offers, lines] : rows) {
       check(head + lines + "250 SMTPUTF8\r\n", Session(offering(offers)).say("LHLO a\r\n"));
       // A verb that is not offered is unknown.
