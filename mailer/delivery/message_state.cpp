@@ -158,6 +158,7 @@ std::optional<Transaction> MessageState::next_transaction(const Capabilities& st
   transaction.charset = needs_utf8() ? AddressCharset::kUtf8 : AddressCharset::kAscii;
   transaction.size = declare_size_ ? std::optional(body_.size()) : std::nullopt;
   transaction.trace = trace_;
+  transaction.hops = envelope_.hops;
   asked_.clear();
   Domains domains(store.rcpt_domain_max());
   for (std::size_t i = 0; i < recipients_.size(); ++i) {

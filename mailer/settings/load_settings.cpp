@@ -141,11 +141,12 @@ void load_listener(const OptionReader& options, const FreeSection& section,
   const bool named =
       std::any_of(section.lines.begin(), section.lines.end(),
                   [](const FreeSection::Line& line) { return line.name == "destination"; });
+  settings.places = options.places(section);
   if (!named && !operands.empty()) {
     settings.destinations = operands;
+    settings.places.add("destination", "DEST");
   }
   settings.stores = find_stores(options, settings.destinations);
-  settings.places = options.places(section);
 }
 
 // "FILE:" of "FILE:LINE: ".
@@ -174,20 +175,12 @@ void add_listeners(const OptionReader& options, const FreeSection& section,
   }
 }
 
-// "[listener.NAME] (FILE:LINE)", or "--listen".
-std::string earlier_name(const ListenerSettings& listener) {
-  const std::size_t end = listener.place.rfind(": ");
-  return end == std::string::npos
-             ? listener.place
-             : listener.place.substr(end + 2) + " (" + listener.place.substr(0, end) + ")";
-}
-
 void refuse_duplicates(const std::vector<ListenerSettings>& listeners) {
   for (auto later = listeners.begin(); later != listeners.end(); ++later) {
     for (auto earlier = listeners.begin(); earlier != later; ++earlier) {
       if (earlier->address.text == later->address.text) {
         throw ConfigError(later->place + ": " + later->address.text +
-                          " is already the address of " + earlier_name(*earlier) + "; remove one");
+                          " is already the address of " + name_of(*earlier) + "; remove one");
       }
     }
   }
@@ -215,6 +208,13 @@ std::vector<std::string> load_settings(Command command, const std::vector<std::s
     throw ConfigError("no sender; expected -f ADDRESS, or -f '' for none");
   }
   return operands;
+}
+
+std::string name_of(const ListenerSettings& listener) {
+  const std::size_t end = listener.place.rfind(": ");
+  return end == std::string::npos
+             ? listener.place
+             : listener.place.substr(end + 2) + " (" + listener.place.substr(0, end) + ")";
 }
 
 DaemonSettings load_daemon_settings(const std::vector<std::string>& arguments) {

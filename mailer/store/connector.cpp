@@ -48,8 +48,8 @@ Connection Connector::attempt(Deadline latest, StartTls start_tls) {
       upstream.precede(proxy_v2_header(dialled.source, dialled.target),
                        std::min(Clock::now() + store_.settings.timeouts.lhlo, latest));
     }
-    made.ready = upstream.open(latest) && (start_tls == StartTls::kSkip || secure(made, latest)) &&
-                 log_in(made, latest);
+    made.ready = upstream.open(latest) && is_other_process(made) &&
+                 (start_tls == StartTls::kSkip || secure(made, latest)) && log_in(made, latest);
   } catch (const ConfigError& error) {
     made.trouble = Trouble::kConfiguration;
     made.failure = error.what();
@@ -62,6 +62,24 @@ Connection Connector::attempt(Deadline latest, StartTls start_tls) {
     made.failure = why + proxy_hint(upstream) + " (" + upstream.peer() + ")";
   }
   return made;
+}
+
+// Found at the greeting, before a message could wait for itself.
+bool Connector::is_other_process(Connection& connection) {
+  if (!is_own(connection.upstream->client().greeting())) {
+    looped_ = false;
+    return true;
+  }
+  connection.trouble = Trouble::kLoop;
+  connection.failure = "the store is this lmtpq itself";
+  if (!looped_.exchange(true)) {
+    log_.error(Record("store-is-own-listener")
+                   .add("destination", store_.destination.text)
+                   .add("error", connection.failure)
+                   .add("effect", "its mail is deferred")
+                   .add("remedy", "correct the destination, or where its address leads"));
+  }
+  return false;
 }
 
 std::shared_ptr<Tls> Connector::read_tls() const {
