@@ -143,6 +143,7 @@ ifdef(`_LMTPQ_FAILED_', `', `ifdef(`confTO_DATAFINAL',
 		`_LMTPQ_DATAFINAL_(_LMTPQ_SECONDS_(confTO_DATAFINAL, `', `0'))')')')
 
 dnl ---- LMTPQ_DAEMON, in place of the program ----
+dnl A unix socket only. A listener that Sendmail dials over TCP needs `offer-pipelining = no'.
 dnl Sendmail finds a connection by the path alone: with a macro in it, mail for one host could go
 dnl down the connection of another.  107: as much as sun_path holds.
 define(`_LMTPQ_PATH_CHARACTERS_',

@@ -146,9 +146,12 @@ bool Delivery::client_left(MessageState& message, Attempt& attempt) const {
   return true;
 }
 
-// Claimed before a connection is leased: a connection must not be held while we wait here.
+// Claimed before a connection is leased: a connection must not be held while we wait here. A
+// message that came back through another lmtpq has its mailboxes already, and would wait for
+// itself.
 Claim Delivery::claim_mailboxes(const MessageState& message, Attempt& attempt) const {
-  if (mailboxes_ == nullptr) {
+  const Hops& hops = message.envelope().hops;
+  if (mailboxes_ == nullptr || hops.came_back()) {
     return Claim::unneeded();
   }
   std::vector<std::string> names;
@@ -159,7 +162,12 @@ Claim Delivery::claim_mailboxes(const MessageState& message, Attempt& attempt) c
   }
   const Clock::time_point start = Clock::now();
   // A later grant would leave no time for the store's reply.
-  const Deadline latest = attempt.latest_answer - settings_.store_defaults.timeouts.data_done;
+  Deadline latest = attempt.latest_answer - settings_.store_defaults.timeouts.data_done;
+  const auto wait = settings_.store_defaults.pool.wait;
+  if (hops.count() > 1 && wait.count() > 0) {
+    // In a mail loop two lmtpqs could wait for each other, and hold connections that others need.
+    latest = std::min(latest, start + wait);
+  }
   Claim made = mailboxes_->claim(std::move(names), attempt.patience(latest));
   attempt.connecting += Clock::now() - start;
   return made;
@@ -188,7 +196,9 @@ Lease Delivery::lease(PoolList& pools, const MessageState& message, Attempt& att
       attempt.spent += failure.spent;
       attempt.trouble = failure.trouble;
       attempt.trouble_text = failure.reason;
-      log_.store_failed(message, pool.store(), failure.reason);
+      if (failure.trouble != Trouble::kLoop) {  // that is logged once for all messages
+        log_.store_failed(message, pool.store(), failure.reason);
+      }
     }
   }
   if (!made && attempt.trouble_text.empty()) {

@@ -41,6 +41,7 @@ ServerLimits server_limits(const Settings& settings) {
   limits.max_recipients = settings.max_rcpts;
   limits.max_size = settings.max_message_size;
   limits.text = text_rules(settings);
+  limits.mark = instance_mark();
   return limits;
 }
 

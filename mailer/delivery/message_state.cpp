@@ -172,6 +172,7 @@ std::optional<Transaction> MessageState::next_transaction(const Capabilities& st
   transaction.charset = needs_utf8() ? AddressCharset::kUtf8 : AddressCharset::kAscii;
   transaction.size = declare_size_ ? std::optional(body_.size()) : std::nullopt;
   transaction.trace = trace_;
+  transaction.hops = envelope_.hops;
   asked_.clear();
   progress_ = {};
   const std::vector<Relief> reliefs = eight_bit_parts_.reliefs_at(store);

@@ -69,6 +69,12 @@ bool read_mail_parameter(std::string_view parameter, MailArguments& mail) {
     mail.body = same_word(value, "8BITMIME") ? BodyType::k8BitMime : BodyType::k7Bit;
     return mail.body == BodyType::k8BitMime || same_word(value, "7BIT");
   }
+  if (same_word(keyword, "XLMTPQ")) {
+    const auto hops = Hops::parse(value);
+    const bool first = mail.hops.empty();
+    mail.hops = hops.value_or(Hops());
+    return hops && first;
+  }
   mail.charset = AddressCharset::kUtf8;
   return same_word(parameter, "SMTPUTF8");
 }
@@ -127,7 +133,7 @@ std::variant<Recipient, Refusal> parse_rcpt(std::string_view argument) {
 std::string lhlo_line(std::string_view name) { return "LHLO " + std::string(name) + "\r\n"; }
 
 std::string mail_line(const Mailbox& sender, BodyType body, AddressCharset charset,
-                      std::optional<std::uint64_t> size) {
+                      std::optional<std::uint64_t> size, const Hops& hops) {
   std::string line = "MAIL FROM:" + sender.path();
   if (size) {
     line += " SIZE=" + std::to_string(*size);
@@ -137,6 +143,9 @@ std::string mail_line(const Mailbox& sender, BodyType body, AddressCharset chars
   }
   if (charset == AddressCharset::kUtf8) {
     line += " SMTPUTF8";
+  }
+  if (!hops.empty()) {
+    line += " XLMTPQ=" + hops.text();
   }
   return line + "\r\n";
 }

@@ -5,7 +5,7 @@
 // which is ready to be sent.
 //
 // RFC 5321 section 4.1.1, RFC 2033 section 4.1; RFC 1870 (SIZE), 6152 (BODY), 6531 (SMTPUTF8),
-// draft-murchison-lmtp-ignorequota, RFC 3030 (BDAT), Cyrus's TRACE.
+// draft-murchison-lmtp-ignorequota, RFC 3030 (BDAT), Cyrus's TRACE; our XLMTPQ (hops.h).
 #pragma once
 
 #include <cstdint>
@@ -16,6 +16,7 @@
 
 #include "common/tag/trace_id.h"
 #include "mailer/lmtp/envelope.h"
+#include "mailer/lmtp/hops.h"
 #include "mailer/lmtp/reply.h"
 
 namespace lmtpq::mailer {
@@ -39,10 +40,11 @@ struct MailArguments {
   BodyType body = BodyType::kUnstated;
   AddressCharset charset = AddressCharset::kAscii;
   std::optional<std::uint64_t> size;
+  Hops hops;
 };
 // `FROM:<...> [parameters]`, `TO:<...>`; in any case, with or without spaces around the colon.
+// XLMTPQ and IGNOREQUOTA are accepted; the caller checks whether this client may use them.
 std::variant<MailArguments, Refusal> parse_mail(std::string_view argument);
-// Accepts IGNOREQUOTA; the caller checks whether this client may use it.
 std::variant<Recipient, Refusal> parse_rcpt(std::string_view argument);
 inline constexpr Refusal kBadParameter{555, {5, 5, 4}, "Parameter not recognized or not offered"};
 
@@ -53,7 +55,7 @@ inline constexpr std::size_t kMaxCommandLine = 2048;
 std::string lhlo_line(std::string_view name);
 // Parameters that are unstated or empty are not written.
 std::string mail_line(const Mailbox& sender, BodyType body, AddressCharset charset,
-                      std::optional<std::uint64_t> size);
+                      std::optional<std::uint64_t> size, const Hops& hops = {});
 // IGNOREQUOTA must be the last bytes of the line: Cyrus compares up to the line's end.
 std::string rcpt_line(const Mailbox& recipient, bool ignore_quota);
 std::string trace_line(const TraceId& id);

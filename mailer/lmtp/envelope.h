@@ -9,6 +9,7 @@
 
 #include "common/mailbox.h"
 #include "common/tag/trace_id.h"
+#include "mailer/lmtp/hops.h"
 
 namespace lmtpq::mailer {
 
@@ -34,6 +35,7 @@ struct Envelope {
   AddressCharset charset = AddressCharset::kAscii;
   std::vector<Recipient> recipients;
   TraceId trace;  // the client's TRACE; empty: none
+  Hops hops;      // the listeners that the message has passed, the one that received it included
 };
 
 }  // namespace lmtpq::mailer

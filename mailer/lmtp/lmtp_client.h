@@ -86,6 +86,7 @@ struct Transaction {
   AddressCharset charset = AddressCharset::kAscii;
   std::optional<std::uint64_t> size;  // to declare; sent to a server that offers SIZE
   TraceId trace;                      // empty: none
+  Hops hops;                          // sent to a server that offers XLMTPQ
   std::vector<Recipient> recipients;
   Purpose purpose = Purpose::kDeliver;
   MessageForm form = MessageForm::kData;

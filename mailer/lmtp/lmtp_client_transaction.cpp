@@ -81,7 +81,8 @@ void LmtpClient::queue_envelope(const Transaction& transaction) {
   const AddressCharset charset =
       capabilities_.offers("SMTPUTF8") ? transaction.charset : AddressCharset::kAscii;
   const auto size = capabilities_.offers("SIZE") ? transaction.size : std::nullopt;
-  unsent_.push_back({Awaited::kMail, mail_line(transaction.sender, body, charset, size)});
+  const Hops hops = capabilities_.offers("XLMTPQ") ? transaction.hops : Hops();
+  unsent_.push_back({Awaited::kMail, mail_line(transaction.sender, body, charset, size, hops)});
   const bool offered = capabilities_.offers("IGNOREQUOTA");
   for (std::size_t i = 0; i < transaction.recipients.size(); ++i) {
     const Recipient& to = transaction.recipients[i];

@@ -46,7 +46,7 @@ const LmtpServer::Rule LmtpServer::kRules[] = {
 };
 
 LmtpServer::LmtpServer(ServerLimits limits) : limits_(std::move(limits)) {
-  output_ = "220 " + limits_.name + " LMTP lmtpq\r\n";
+  output_ = "220 " + limits_.name + " LMTP lmtpq" + greeting_end(limits_.mark) + "\r\n";
 }
 
 ServerEvent LmtpServer::advance(std::string_view& input) {
@@ -174,6 +174,12 @@ void LmtpServer::lhlo(std::string_view name) {
   if (limits_.max_size) {
     output_ += "250-SIZE " + std::to_string(*limits_.max_size) + "\r\n";
   }
+  if (!limits_.mark.empty()) {
+    output_ += "250-XLMTPQ\r\n";
+  }
+  if (limits_.offers.has(Offer::kLimits)) {
+    output_ += "250-LIMITS RCPTMAX=" + std::to_string(limits_.max_recipients) + "\r\n";
+  }
   output_ += "250 SMTPUTF8\r\n";
   state_ = ServerState::kReady;
   awaits_mail_ = !draining_;
@@ -196,10 +202,35 @@ void LmtpServer::mail(std::string_view argument) {
     reply(552, {5, 3, 4}, "Message is larger than " + std::to_string(*limits_.max_size) + " bytes");
     return;
   }
-  envelope_ = {mail.sender, mail.body, mail.charset, {}, {}};
+  if (!mail.hops.empty() && limits_.mark.empty()) {
+    refuse(kBadParameter);
+    return;
+  }
+  if (loops(mail)) {
+    return;
+  }
+  envelope_ = {mail.sender, mail.body, mail.charset, {}, {}, mail.hops};
+  if (!limits_.mark.empty()) {
+    envelope_.hops.add(limits_.mark);
+  }
   state_ = ServerState::kMail;
   awaits_mail_ = false;
   reply(250, {2, 1, 0}, "Sender ok");
+}
+
+// Refused here, before a connection to a store is needed: those may all be in use by deliveries
+// that wait for this reply.
+bool LmtpServer::loops(const MailArguments& mail) {
+  if (mail.hops.contains(limits_.mark)) {
+    reply(451, {4, 4, 6}, "Mail loop: this listener has had the message before");
+    return true;
+  }
+  if (mail.hops.count() >= Hops::kMaxHops) {
+    reply(451, {4, 4, 6},
+          "Mail loop: the message has passed " + std::to_string(mail.hops.count()) + " lmtpqs");
+    return true;
+  }
+  return false;
 }
 
 void LmtpServer::rcpt(std::string_view argument) {

@@ -16,6 +16,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,7 +25,6 @@
 #include "mailer/lmtp/command.h"
 #include "mailer/lmtp/dot_stuffing.h"
 #include "mailer/lmtp/envelope.h"
-#include "mailer/lmtp/offers.h"
 
 namespace lmtpq::mailer {
 
@@ -47,12 +47,38 @@ enum class ServerEvent {
   kClosed,     // write output() and close the connection
 };
 
+// The extensions that a client is offered beyond those that every client gets: a set, chosen per
+// session.
+//
+// PIPELINING (RFC 2920) must never be offered to Sendmail: its 8.17 can credit a pipelined reply to
+// the wrong recipient. Other clients may insist on it (RFC 2033 section 5). LIMITS (RFC 9422) names
+// the limits that we enforce. IGNOREQUOTA and TRACE are for clients that may overfill a mailbox, or
+// name a delivery in our logs.
+enum class Offer : unsigned { kPipelining = 1, kIgnoreQuota = 2, kTrace = 4, kLimits = 8 };
+
+class Offers {
+ public:
+  constexpr Offers() = default;
+  constexpr Offers(std::initializer_list<Offer> offers) {
+    for (const Offer offer : offers) {
+      add(offer);
+    }
+  }
+  constexpr void add(Offer offer) { bits_ |= static_cast<unsigned>(offer); }
+  constexpr bool has(Offer offer) const { return (bits_ & static_cast<unsigned>(offer)) != 0; }
+  bool operator==(const Offers&) const = default;
+
+ private:
+  unsigned bits_ = 0;
+};
+
 struct ServerLimits {
   std::string name;                       // ours, for the greeting and LHLO
   std::size_t max_recipients = 1000;      // more get 452 4.5.3
   std::optional<std::uint64_t> max_size;  // offered as SIZE when set
   TextRules text{};
   Offers offers{};
+  std::string mark;  // for loop detection (hops.h); empty: none, and XLMTPQ is not offered
   // This many commands may come in a row without a message; the next one gets 421 4.7.0. RCPT in a
   // transaction counts only if it is malformed. 0: no limit.
   std::size_t max_idle_commands = 0;
@@ -109,6 +135,7 @@ class LmtpServer {
   void lhlo(std::string_view name);
   void helo(std::string_view name);
   void mail(std::string_view argument);
+  bool loops(const MailArguments& mail);
   void rcpt(std::string_view argument);
   void data(std::string_view argument);
   void rset(std::string_view argument);

@@ -20,6 +20,7 @@ constexpr std::array<TroubleRule, 16> kTroubles{{
     {Trouble::kUnreachable, Fate::kTemporary, 451, {4, 4, 1}, "Store unreachable: "},
     {Trouble::kTls, Fate::kTemporary, 451, {4, 7, 5}, "TLS failed: "},
     {Trouble::kLogin, Fate::kTemporary, 451, {4, 7, 8}, ""},
+    {Trouble::kLoop, Fate::kTemporary, 451, {4, 4, 6}, "Mail loop: "},
     {Trouble::kBusy, Fate::kTemporary, 451, {4, 4, 5}, "Too many deliveries in progress: "},
     {Trouble::kLost, Fate::kTemporary, 451, {4, 4, 2}, "Connection to the store lost: "},
     {Trouble::kUncertain,

@@ -29,6 +29,7 @@ enum class Trouble {
   kUnreachable,    // the store could not be dialled, or did not greet us with 220
   kTls,            // TLS failed, and the level requires it
   kLogin,          // the store refused the login, or requires one
+  kLoop,           // the store is this process itself
   kBusy,           // no connection or no turn for the mailbox within the time limit
   kLost,           // the connection broke or timed out before end of data
   kUncertain,      // the same after end of data: the store may have filed the message
@@ -45,9 +46,9 @@ enum class Trouble {
 };
 
 inline constexpr const char* kTroubleNames[] = {
-    "unreachable",    "tls",         "login",         "busy",       "lost",     "uncertain",
-    "protocol-error", "spool",       "configuration", "unrouted",   "internal", "too-large",
-    "needs-utf8",     "bad-address", "nul",           "client-gone"};
+    "unreachable",    "tls",   "login",         "loop",     "busy",     "lost",      "uncertain",
+    "protocol-error", "spool", "configuration", "unrouted", "internal", "too-large", "needs-utf8",
+    "bad-address",    "nul",   "client-gone"};
 
 struct Outcome {
   Fate fate = Fate::kTemporary;

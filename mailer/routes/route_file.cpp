@@ -66,7 +66,7 @@ Outcome parse_error_route(std::string_view text, const std::string& place) {
                     text.empty() ? "User unknown" : std::string_view(text));
 }
 
-Route parse_route(std::string_view text, const std::string& place) {
+Route parse_route(std::string_view text, const std::string& place, const RouteFile::Check& check) {
   constexpr std::string_view kError = "error:";
   if (same_word(text.substr(0, kError.size()), kError)) {
     return parse_error_route(text.substr(kError.size()), place);
@@ -74,6 +74,9 @@ Route parse_route(std::string_view text, const std::string& place) {
   std::vector<Destination> destinations;
   try {
     destinations = parse_named_destinations(text);
+    if (check) {
+      std::for_each(destinations.begin(), destinations.end(), check);
+    }
   } catch (const ConfigError& error) {
     throw ConfigError(place + error.what());
   }
@@ -93,7 +96,7 @@ std::string shortened(std::string_view pattern) {
 
 class RouteFile::Parser {
  public:
-  explicit Parser(RouteFile& file) : file_(file) {}
+  Parser(RouteFile& file, const Check& check) : file_(file), check_(check) {}
 
   void take(std::string_view line, const std::string& place) {
     ++number_;
@@ -123,7 +126,7 @@ class RouteFile::Parser {
     if (known != known_.end()) {
       return known->second;
     }
-    file_.routes_.push_back(parse_route(text, place));
+    file_.routes_.push_back(parse_route(text, place, check_));
     return known_[text] = static_cast<std::uint32_t>(file_.routes_.size() - 1);
   }
 
@@ -151,13 +154,14 @@ class RouteFile::Parser {
   }
 
   RouteFile& file_;
+  const Check& check_;
   std::uint32_t number_ = 0;
   std::unordered_map<std::string_view, std::uint32_t> known_;
 };
 
-RouteFile RouteFile::parse(std::string_view text, const std::string& name) {
+RouteFile RouteFile::parse(std::string_view text, const std::string& name, const Check& check) {
   RouteFile file;
-  Parser parser(file);
+  Parser parser(file, check);
   each_line(without_byte_order_mark(text), name,
             [&](std::string_view line, const std::string& place) { parser.take(line, place); });
   return file;

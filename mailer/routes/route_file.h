@@ -18,6 +18,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -33,7 +34,10 @@ class RouteFile {
   static constexpr std::size_t kMaxLine = 4096;
   static constexpr std::size_t kMaxGlobs = 1000;  // each of them is compared with each recipient
 
-  static RouteFile parse(std::string_view text, const std::string& name);
+  // Throws ConfigError with what is wrong with a destination; an empty function accepts all.
+  using Check = std::function<void(const Destination&)>;
+
+  static RouteFile parse(std::string_view text, const std::string& name, const Check& check = {});
 
   Route find(const Mailbox& recipient) const;
   std::size_t size() const { return keys_.size() + globs_.size(); }  // number of lines with a route

@@ -84,31 +84,33 @@ bool WatchedRouteFile::Stamp::young(WallClock::time_point now) const {
   return age > -100'000'000 && age < 1'000'000'000;
 }
 
-WatchedRouteFile::WatchedRouteFile(std::string path, const Log& log, Now now, WallNow wall_now)
+WatchedRouteFile::WatchedRouteFile(std::string path, const Log& log, RouteFile::Check check,
+                                   Now now, WallNow wall_now)
     : path_(std::move(path)),
       log_(log),
+      check_(std::move(check)),
       now_(std::move(now)),
       wall_now_(std::move(wall_now)),
       next_check_(now_() + kBetweenChecks) {
-  Loaded loaded = load(path_);
+  Loaded loaded = load();
   current_ = std::move(loaded.file);
   if (!loaded.stamp.young(wall_now_())) {
     checked_ = loaded.stamp;
   }
 }
 
-WatchedRouteFile::Loaded WatchedRouteFile::load(const std::string& path) {
-  const Descriptor opened(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
-  const struct stat status = status_of(opened.number(), path);
-  check_file(status, path);
+WatchedRouteFile::Loaded WatchedRouteFile::load() const {
+  const Descriptor opened(open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  const struct stat status = status_of(opened.number(), path_);
+  check_file(status, path_);
   const std::string text =
-      read_all(opened.number(), static_cast<std::size_t>(status.st_size), path);
-  auto file = std::make_shared<const RouteFile>(RouteFile::parse(text, path));
+      read_all(opened.number(), static_cast<std::size_t>(status.st_size), path_);
+  auto file = std::make_shared<const RouteFile>(RouteFile::parse(text, path_, check_));
   if (file->size() == 0) {
     // Most likely the disk was full when the file was written.
-    throw ConfigError(path + ": no route in it; add one, or remove --route-file");
+    throw ConfigError(path_ + ": no route in it; add one, or remove --route-file");
   }
-  return {std::move(file), Stamp(status_of(opened.number(), path))};
+  return {std::move(file), Stamp(status_of(opened.number(), path_))};
 }
 
 WatchedRouteFile::FilePtr WatchedRouteFile::current() {
@@ -147,7 +149,7 @@ void WatchedRouteFile::reload_if_changed() {
     return;
   }
   checked_ = stamp;
-  Loaded loaded = load(path_);
+  Loaded loaded = load();
   if (!(loaded.stamp == stamp)) {
     checked_.reset();
     return;

@@ -31,9 +31,10 @@ class WatchedRouteFile : public Routes {
   using WallClock = std::chrono::system_clock;
   using WallNow = std::function<WallClock::time_point()>;
 
-  // `now` is for the time between two checks, `wall_now` for the age of the file.
-  WatchedRouteFile(std::string path, const Log& log, Now now = &Clock::now,
-                   WallNow wall_now = &WallClock::now);
+  // `check` may refuse a destination, here and at each change of the file. `now` is for the time
+  // between two checks of the file, `wall_now` for its age.
+  WatchedRouteFile(std::string path, const Log& log, RouteFile::Check check = {},
+                   Now now = &Clock::now, WallNow wall_now = &WallClock::now);
 
   Route find(const Mailbox& recipient) override { return current()->find(recipient); }
   std::size_t size() { return current()->size(); }
@@ -57,13 +58,14 @@ class WatchedRouteFile : public Routes {
     Stamp stamp;
   };
 
-  static Loaded load(const std::string& path);
+  Loaded load() const;
   FilePtr current();
   void reload_if_changed();
   void keep_previous(const std::string& reason);
 
   const std::string path_;
   const Log& log_;
+  const RouteFile::Check check_;
   const Now now_;
   const WallNow wall_now_;
   std::mutex mutex_;

@@ -142,14 +142,15 @@ void load_listener(const OptionReader& options, const FreeSection& section,
     return std::any_of(section.lines.begin(), section.lines.end(),
                        [&](const FreeSection::Line& line) { return line.name == key; });
   };
+  settings.places = options.places(section);
   if (!has("destination") && !operands.empty()) {
     settings.destinations = operands;
+    settings.places.add("destination", "DEST");
   }
   if (has("over-quota")) {
     settings.over_quota = settings.store_defaults.over_quota;
   }
   settings.stores = find_stores(options, settings.destinations);
-  settings.places = options.places(section);
 }
 
 // "FILE:" of "FILE:LINE: ".
@@ -178,20 +179,12 @@ void add_listeners(const OptionReader& options, const FreeSection& section,
   }
 }
 
-// "[listener.NAME] (FILE:LINE)", or "--listen".
-std::string earlier_name(const ListenerSettings& listener) {
-  const std::size_t end = listener.place.rfind(": ");
-  return end == std::string::npos
-             ? listener.place
-             : listener.place.substr(end + 2) + " (" + listener.place.substr(0, end) + ")";
-}
-
 void refuse_duplicates(const std::vector<ListenerSettings>& listeners) {
   for (auto later = listeners.begin(); later != listeners.end(); ++later) {
     for (auto earlier = listeners.begin(); earlier != later; ++earlier) {
       if (earlier->address.text == later->address.text) {
         throw ConfigError(later->place + ": " + later->address.text +
-                          " is already the address of " + earlier_name(*earlier) + "; remove one");
+                          " is already the address of " + name_of(*earlier) + "; remove one");
       }
     }
   }
@@ -219,6 +212,13 @@ std::vector<std::string> load_settings(Command command, const std::vector<std::s
     throw ConfigError("no sender; expected -f ADDRESS, or -f '' for none");
   }
   return operands;
+}
+
+std::string name_of(const ListenerSettings& listener) {
+  const std::size_t end = listener.place.rfind(": ");
+  return end == std::string::npos
+             ? listener.place
+             : listener.place.substr(end + 2) + " (" + listener.place.substr(0, end) + ")";
 }
 
 DaemonSettings load_daemon_settings(const std::vector<std::string>& arguments) {

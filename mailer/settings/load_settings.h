@@ -24,6 +24,9 @@ struct ListenerSettings {
   std::string place;  // "FILE:LINE: [listener.NAME]", or that of --listen
   Settings settings;  // for the mail that is received there
 };
+// "[listener.NAME] (FILE:LINE)", or "--listen".
+std::string name_of(const ListenerSettings& listener);
+
 struct DaemonSettings {
   Settings process;  // for all listeners
   std::vector<ListenerSettings> listeners;

@@ -79,9 +79,10 @@ OptionTable listener_option_table(ListenerOptions& s) {
              clients(s.clients)),
        value("trusted-clients", "LIST", "",
              "clients that may use IGNOREQUOTA and TRACE; default: none", clients(s.trusted)),
-       value("offer-pipelining", "SWITCH", "no",
-             "offer PIPELINING to clients: yes or no; not for listeners that Sendmail uses",
-             reader::boolean(s.offers_pipelining))});
+       value("offer-pipelining", "SWITCH", "",
+             "offer PIPELINING to clients: yes or no; no is for listeners that Sendmail uses; "
+             "default: yes over TCP, no over a unix socket",
+             [&s](std::string_view text) { s.offers_pipelining = parse_switch(text); })});
 }
 
 OptionTable serve_option_table(ServeSettings& s) {

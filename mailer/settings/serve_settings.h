@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,7 +29,7 @@ struct ListenerOptions {
   std::string owner;   // USER, USER:GROUP or :GROUP; empty: the user that starts the daemon
   ClientList clients;  // empty: loopback over TCP; those that the mode admits on a unix socket
   ClientList trusted;  // may use IGNOREQUOTA and TRACE
-  bool offers_pipelining = false;
+  std::optional<bool> offers_pipelining;  // empty: over TCP, not over a unix socket
 };
 
 struct ServeSettings {

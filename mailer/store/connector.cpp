@@ -52,7 +52,7 @@ Connection Connector::attempt(Deadline latest, StartTls start_tls) {
       upstream.precede(proxy_v2_header(dialled.source, dialled.target),
                        std::min(Clock::now() + store_.settings.timeouts.lhlo, latest));
     }
-    made.ready = upstream.open(latest);
+    made.ready = upstream.open(latest) && is_other_process(made);
     made.spent[Stage::kLhlo] = lap();
     made.ready = made.ready && (start_tls == StartTls::kSkip || secure(made, latest));
     made.spent[Stage::kTls] = lap();
@@ -70,6 +70,24 @@ Connection Connector::attempt(Deadline latest, StartTls start_tls) {
     made.failure = why + proxy_hint(upstream) + " (" + upstream.peer() + ")";
   }
   return made;
+}
+
+// Found at the greeting, before a message could wait for itself.
+bool Connector::is_other_process(Connection& connection) {
+  if (!is_own(connection.upstream->client().greeting())) {
+    looped_ = false;
+    return true;
+  }
+  connection.trouble = Trouble::kLoop;
+  connection.failure = "the store is this lmtpq itself";
+  if (!looped_.exchange(true)) {
+    log_.error(Record("store-is-own-listener")
+                   .add("destination", store_.destination.text)
+                   .add("error", connection.failure)
+                   .add("effect", "its mail is deferred")
+                   .add("remedy", "correct the destination, or where its address leads"));
+  }
+  return false;
 }
 
 std::shared_ptr<Tls> Connector::read_tls() const {

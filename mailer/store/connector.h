@@ -4,10 +4,12 @@
 // ConnectionPool and probe use it. It keeps the TLS session of one connection for the next. At
 // level encrypt and above, nothing but LHLO and STARTTLS is ever sent without TLS.
 //
-// A Connection that is not ready has a trouble and a failure text; the caller logs them. May be
+// A Connection that is not ready has a trouble and a failure text; the caller logs them. Only a
+// store that turns out to be this process itself is logged here, once until it is another. May be
 // used by several threads. Store, settings, dialer and log must outlive it.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -50,6 +52,7 @@ class Connector {
   std::shared_ptr<Tls> tls();
   bool secure(Connection& connection, Deadline latest);
   bool log_in(Connection& connection, Deadline latest);
+  bool is_other_process(Connection& connection);
   void warn_without_tls(const std::string& failure, const char* effect) const;
   std::string proxy_hint(const Upstream& upstream) const;
   SaslSurroundings surroundings(const Upstream& upstream) const;
@@ -60,7 +63,8 @@ class Connector {
   Dialer& dialer_;
   const Log& log_;
   std::mutex mutex_;
-  std::shared_ptr<Tls> tls_;  // created at the first use
+  std::shared_ptr<Tls> tls_;          // created at the first use
+  std::atomic<bool> looped_ = false;  // it is this process; that was logged
 };
 
 // For the log: "none", or "TLSv1.3/verified".

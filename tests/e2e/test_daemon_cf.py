@@ -5,18 +5,22 @@ import contextlib
 import shutil
 import socket
 import subprocess
+import textwrap
 import time
 
 import pytest
 
 from e2e.daemon_mail import ACCOUNT, CountingSocket, DaemonMail
+from fixtures import mailers
 from fixtures.authority import Authority
 from fixtures.cyrus import Cyrus
+from fixtures.lmtp_client import Client
 from fixtures.mail import running
 from fixtures.messages import message, message_id
 from fixtures.milter import Milter, filter_lines
-from fixtures.paths import LMTPQ
+from fixtures.paths import LMTPQ, ROOT
 from fixtures.process import wait_until
+from fixtures.scratch import free_port
 from fixtures.secure_mail import PASSWORD, USER, CyrusMail, secured_cyrus
 from fixtures.tagged_mail import NOTICES, TaggedMail
 
@@ -67,6 +71,27 @@ class TestDaemonForSendmail:
     assert counted.connections == 1
     uses = sorted(int(line['conn-use']) for qid in sent for line in mail.recipient_lines(qid))
     assert uses == list(range(1, 21))
+
+  def test_over_tcp_the_stock_mailer_delivers_to_the_listener_of_the_readme(self, mail):
+    port = free_port()
+    shown = (ROOT / 'cf/README.md').read_text().partition('# lmtpq.conf on that host\n')[2]
+    listener = textwrap.dedent(shown.partition('\n\n')[0])
+    listener = listener.replace('192.0.2.1:24', f'127.0.0.1:{port}').replace('192.0.2.25', '127.0.0.1')
+    mail.with_daemon(options=listener)
+    mail.with_mailers(mailers.stock(f'inet:[127.0.0.1]:{port}'))
+    with Client(f'inet:127.0.0.1:{port}') as client:
+      assert '250-PIPELINING' not in client.offers, 'Sendmail must not see it'
+      assert {'250-XLMTPQ', '250-LIMITS RCPTMAX=1000'} <= set(client.offers), 'it does not mind these'
+    user, other, full = mail.mailbox('alice'), mail.mailbox('bob'), mail.full_mailbox()
+    sent = mail.send_many(3, user)
+    raw = message()
+    qid = mail.sendmail.submit(raw, f'{user}@store.test', f'{full}@store.test', f'{other}@store.test',
+                               f'nobody{mail.number}@store.test', sender=mail.sender)
+    mail.sendmail.run_queue()
+    mail.assert_filed_once(user, sent | {qid: message_id(raw)})
+    assert mail.store.message_ids(other) == [message_id(raw)]
+    mail.assert_deferred(qid, full, '4.2.2', mail.store.over_quota)
+    mail.assert_bounced(qid, f'nobody{mail.number}', '5.1.1', 'Mailbox unknown')
 
   def test_the_next_queue_run_finds_the_connection_of_the_last_one(self, mail):
     mail.with_daemon()

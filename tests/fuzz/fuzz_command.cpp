@@ -38,10 +38,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view argument = parse_command(line).argument;
   const auto mail = parse_mail(argument);
   if (const auto* const taken = std::get_if<MailArguments>(&mail)) {
-    const auto written = mail_line(taken->sender, taken->body, taken->charset, taken->size);
+    const Hops hops = taken->hops.count() <= Hops::kMaxHops ? taken->hops : Hops();
+    const auto written = mail_line(taken->sender, taken->body, taken->charset, taken->size, hops);
     const auto again = std::get<MailArguments>(parse_mail(argument_of(written, Verb::kMail)));
     check(again.sender.text() == taken->sender.text() && again.body == taken->body);
     check(again.charset == taken->charset && again.size == taken->size);
+    check(again.hops.text() == hops.text() && again.hops.count() == hops.count());
   } else {
     check_refusal(std::get<Refusal>(mail));
   }

@@ -48,6 +48,7 @@ std::string deliver(LmtpServer& server, const ServerLimits& limits) {
                     [](const Recipient& r) { return r.ignore_quota; });
   check(limits.offers.has(Offer::kIgnoreQuota) || with_ignore_quota == 0);
   check(limits.offers.has(Offer::kTrace) || envelope.trace.empty());
+  check(envelope.hops.count() <= Hops::kMaxHops && envelope.hops.empty() == limits.mark.empty());
   check(server.state() == ServerState::kDeciding && count > 0 && count <= 3);
   const std::string trace = envelope.trace.text();
   check(server.answered().recipients.size() == count && server.envelope().recipients.empty());
@@ -64,8 +65,9 @@ ServerLimits usual() {
 
 ServerLimits everything() {
   ServerLimits limits = usual();
-  limits.offers = {Offer::kPipelining, Offer::kIgnoreQuota, Offer::kTrace};
+  limits.offers = {Offer::kPipelining, Offer::kIgnoreQuota, Offer::kTrace, Offer::kLimits};
   limits.max_idle_commands = 5;
+  limits.mark = "m.here";
   return limits;
 }
 

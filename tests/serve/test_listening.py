@@ -141,3 +141,71 @@ def test_a_passed_socket_that_no_listener_uses_is_logged(new_daemon):
                         'effect="clients that connect to it wait" remedy="add a [listener.NAME] '
                         'with this address, or remove the socket unit"')
     all_start(daemon.deliver(), '250')
+
+
+def offers(address: str) -> set[str]:
+  with Client(address) as client:
+    return {line[4:] for line in client.offers[1:]}
+
+
+# trap: pipelining-refused
+def test_pipelining_is_offered_over_tcp_and_not_over_a_unix_socket(new_daemon):
+  """RFC 2033 section 5 wants it, and Sendmail, which usually dials a unix socket, does not bear it."""
+  ports = {switch: free_port() for switch in ('', 'yes', 'no')}
+  listeners = ''
+  for switch, port in ports.items():
+    line = f'offer-pipelining = {switch}\n' if switch else ''
+    listeners += (f'[listener.tcp{switch}]\naddress = inet:127.0.0.1:{port}\n{line}'
+                  f'[listener.unix{switch}]\naddress = unix:{{folder}}/front{switch}\n{line}')
+  daemon = new_daemon('', listeners)
+  for switch, port in ports.items():
+    over_tcp, over_unix = offers(f'inet:127.0.0.1:{port}'), offers(f'unix:{daemon.folder}/front{switch}')
+    assert ('PIPELINING' in over_tcp) == (switch != 'no'), (switch, over_tcp)
+    assert ('PIPELINING' in over_unix) == (switch == 'yes'), (switch, over_unix)
+    # What RFC 2033 and amavisd-new want besides.
+    assert {'ENHANCEDSTATUSCODES', '8BITMIME'} <= over_tcp, over_tcp
+
+
+def test_a_passed_tcp_socket_offers_pipelining(new_daemon):
+  port = free_port()
+  daemon = new_daemon('', f'[listener.tcp]\naddress = inet:127.0.0.1:{port}\n', start=False)
+  with socket.socket() as listener:
+    listener.bind(('127.0.0.1', port))
+    listener.listen(16)
+    start_with(daemon, listener, 'some.socket')
+    assert 'PIPELINING' in offers(f'inet:127.0.0.1:{port}')
+
+
+def test_the_limit_that_is_offered_is_the_one_that_holds(new_daemon):
+  daemon = new_daemon('max-rcpts = 2\n', FRONT + FRONT.replace('front', 'large') + 'max-rcpts = 50000\n')
+  assert 'LIMITS RCPTMAX=50000' in offers(f'unix:{daemon.folder}/large')
+  with daemon.dial() as client:
+    assert '250-LIMITS RCPTMAX=2' in client.offers, client.offers
+    replies = client.deliver(message('a', 'b', 'c'))
+    all_start(replies[:2], '250')
+    all_start(replies[2:], '452 4.5.3')
+
+
+FLIGHT = (b'MAIL FROM:<s@mail.test>\r\nRCPT TO:<alice@store.test>\r\nRCPT TO:<nobody@store.test>\r\n'
+          b'RCPT TO:<no@end\r\nRCPT TO:<bob@store.test>\r\nDATA\r\n')
+EXPECTED = ['250 2.1.0', '250 2.1.5', '250 2.1.5', '553 5.1.3', '250 2.1.5', '354']
+
+
+def test_a_pipelined_flight_in_any_segments_is_answered_in_order(new_daemon):
+  port = free_port()
+  daemon = new_daemon('', f'[listener.tcp]\naddress = inet:127.0.0.1:{port}\n')
+  daemon.store.at_rcpt = lambda address: '550 5.1.1 User unknown' if 'nobody' in address else ''
+  with Client(f'inet:127.0.0.1:{port}') as client:
+    # Each segment is a packet: Client sets TCP_NODELAY. The last round is one packet a byte.
+    for cut in (len(FLIGHT), 90, 31, 7, 1):
+      for start in range(0, len(FLIGHT), cut):
+        client.send(FLIGHT[start:start + cut])
+      replies = [client.reply() for _ in EXPECTED]
+      for reply, expected in zip(replies, EXPECTED):
+        assert reply.startswith(expected), (cut, replies)
+      # The message, and more commands after it, before any reply is read.
+      client.send(b'Subject: x\r\n\r\nhello\r\n.\r\nRSET\r\nNOOP\r\n')
+      finals = [client.reply() for _ in range(5)]
+      for reply, expected in zip(finals, ('250 2.1.5', '550 5.1.1', '250 2.1.5', '250 2.0.0', '250 2.0.0')):
+        assert reply.startswith(expected), (cut, finals)
+  assert daemon.store.boxes() == ['alice', 'bob'] * 5, daemon.store.boxes()

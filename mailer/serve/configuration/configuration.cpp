@@ -3,18 +3,35 @@
 #include <utility>
 
 #include "mailer/routes/watched_route_file.h"
+#include "mailer/serve/configuration/own_listeners.h"
 #include "mailer/serve/ldap/ldap_directory.h"
 
 namespace lmtpq::mailer {
 
 namespace {
 
+// Before a pool is made for one of them.
+std::shared_ptr<const OwnListeners> check_destinations(const DaemonSettings& settings) {
+  auto own = std::make_shared<const OwnListeners>(settings.listeners);
+  for (const ListenerSettings& listener : settings.listeners) {
+    at_place(listener.settings.places.of("destination"), [&] {
+      for (const Destination& destination : listener.settings.destinations) {
+        own->refuse(destination);
+      }
+    });
+  }
+  return own;
+}
+
 std::unique_ptr<Routes> make_routes(DaemonSettings& settings, const Log& log) {
+  const auto own = check_destinations(settings);
   const RouteSettings& wanted = settings.process.routes;
   std::vector<std::unique_ptr<Routes>> sources;
   if (!wanted.file.empty()) {
-    at_place(settings.process.places.of("route-file"),
-             [&] { sources.push_back(std::make_unique<WatchedRouteFile>(wanted.file, log)); });
+    at_place(settings.process.places.of("route-file"), [&] {
+      sources.push_back(std::make_unique<WatchedRouteFile>(
+          wanted.file, log, [own](const Destination& destination) { own->refuse(destination); }));
+    });
   }
   if (!wanted.directory.uris.empty()) {
     sources.push_back(ldap_routes(wanted.directory, std::move(settings.directory_password), log));

@@ -13,10 +13,14 @@
 namespace lmtpq::mailer {
 namespace {
 
-ServerLimits limits_for(const Client& client, const Settings& settings) {
+ServerLimits limits_for(const Client& client, const std::string& address,
+                        const Settings& settings) {
   ServerLimits limits = server_limits(settings);
+  limits.mark = listener_mark(address);
   limits.max_idle_commands = settings.serve.max_idle_commands;
-  if (settings.serve.listener.offers_pipelining) {
+  limits.offers.add(Offer::kLimits);
+  const bool over_tcp = client.address.has_value();
+  if (settings.serve.listener.offers_pipelining.value_or(over_tcp)) {
     limits.offers.add(Offer::kPipelining);
   }
   if (settings.serve.listener.trusted.contains(client)) {
@@ -126,8 +130,9 @@ void Clients::serve(Descriptor socket, Entries::iterator entry,
     channel.emplace(std::move(socket), DescriptorChannel::Order::kWriteFirst);
     const Settings& settings = configuration->listener(entry->address)->settings;
     ListenerDelivery agent(current_, configuration, entry->address, log_, services_);
-    LmtpSession session(*channel, settings, limits_for(entry->client, settings), agent, log_,
-                        [this] { return draining(); }, {entry->client.text(), entry->address});
+    LmtpSession session(*channel, settings, limits_for(entry->client, entry->address, settings),
+                        agent, log_, [this] { return draining(); },
+                        {entry->client.text(), entry->address});
     if (session.run() == LmtpSession::End::kToldToStop) {
       session.send_421();
     }

@@ -22,7 +22,8 @@ std::string mail(std::string_view argument) {
     return refusal_of(*refusal);
   }
   const auto& taken = std::get<MailArguments>(parsed);
-  const std::string line = mail_line(taken.sender, taken.body, taken.charset, taken.size);
+  const std::string line =
+      mail_line(taken.sender, taken.body, taken.charset, taken.size, taken.hops);
   return line.substr(10, line.size() - 12);
 }
 
@@ -93,6 +94,8 @@ class CommandTest : public CppUnit::TestFixture {
         {"FROM:<@x,@y:a@b>", "<a@b>"},
         {"FROM:<\"a> SIZE=1\"@b>", "<\"a> SIZE=1\"@b>"},
         {"FROM:<j\xc3\xb6rg@x> SMTPUTF8", "<j\xc3\xb6rg@x> SMTPUTF8"},
+        {"FROM:<a> xlmtpq=Ab-_9.c SIZE=1", "<a> SIZE=1 XLMTPQ=Ab-_9.c"},
+        {"FROM:<a> XLMTPQ=a,b,c", "<a> XLMTPQ=a,b,c"},
     };
     for (const auto& [argument, line] : rows) {
       check(line, mail(argument), argument);
@@ -111,12 +114,28 @@ class CommandTest : public CppUnit::TestFixture {
   }
 
   void refusesAnUnknownMailParameter() {
-    for (const char* argument :
-         {"FROM:<a> SIZE", "FROM:<a> SIZE=", "FROM:<a> SIZE=x", "FROM:<a> SIZE=-1",
-          "FROM:<a> SIZE=+1", "FROM:<a> SIZE=1.5", "FROM:<a> SIZE=999999999999999999999",
-          "FROM:<a> SIZE =5", "FROM:<a> BODY", "FROM:<a> BODY=", "FROM:<a> BODY=BINARYMIME",
-          "FROM:<a> SMTPUTF8=1", "FROM:<a> RET=HDRS", "FROM:<a> SIZE=1,BODY=7BIT",
-          "FROM:<a> SIZE=1\tBODY=7BIT", "FROM:<a> =", "FROM:<a> SIZE=1 x"}) {
+    for (const char* argument : {"FROM:<a> SIZE",
+                                 "FROM:<a> SIZE=",
+                                 "FROM:<a> SIZE=x",
+                                 "FROM:<a> SIZE=-1",
+                                 "FROM:<a> SIZE=+1",
+                                 "FROM:<a> SIZE=1.5",
+                                 "FROM:<a> SIZE=999999999999999999999",
+                                 "FROM:<a> SIZE =5",
+                                 "FROM:<a> BODY",
+                                 "FROM:<a> BODY=",
+                                 "FROM:<a> BODY=BINARYMIME",
+                                 "FROM:<a> SMTPUTF8=1",
+                                 "FROM:<a> RET=HDRS",
+                                 "FROM:<a> SIZE=1,BODY=7BIT",
+                                 "FROM:<a> SIZE=1\tBODY=7BIT",
+                                 "FROM:<a> =",
+                                 "FROM:<a> SIZE=1 x",
+                                 "FROM:<a> XLMTPQ",
+                                 "FROM:<a> XLMTPQ=",
+                                 "FROM:<a> XLMTPQ=a,",
+                                 "FROM:<a> XLMTPQ=a=b",
+                                 "FROM:<a> XLMTPQ=a XLMTPQ=b"}) {
       check("555 5.5.4", mail(argument), argument);
     }
   }
@@ -191,8 +210,13 @@ class CommandTest : public CppUnit::TestFixture {
   void theLongestLinesStayUnderTheLimit() {  // trap: long-command
     const Mailbox longest = Mailbox::parse(std::string(Mailbox::kMaxLength, 'x')).value();
     const TraceId id = TraceId::parse(std::string(TraceId::kMaxLength, 'x')).value();
+    Hops hops;
+    for (std::size_t i = 0; i < Hops::kMaxHops; ++i) {
+      hops.add(std::string(64, 'x'));
+    }
+    CPPUNIT_ASSERT(Hops::parse(hops.text()));
     CPPUNIT_ASSERT(
-        mail_line(longest, BodyType::k8BitMime, AddressCharset::kUtf8, UINT64_MAX).size() <
+        mail_line(longest, BodyType::k8BitMime, AddressCharset::kUtf8, UINT64_MAX, hops).size() <
         kMaxCommandLine);
     CPPUNIT_ASSERT(rcpt_line(longest, true).size() < kMaxCommandLine);
     CPPUNIT_ASSERT(trace_line(id).size() < kMaxCommandLine);

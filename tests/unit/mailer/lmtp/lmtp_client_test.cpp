@@ -272,12 +272,15 @@ class LmtpClientTest : public CppUnit::TestFixture {
          "TRACE t1.x\r\nMAIL FROM:<s@x> SIZE=4321 BODY=8BITMIME\r\n"
          "RCPT TO:<u1> IGNOREQUOTA\r\nRCPT TO:<u2>\r\nDATA\r\n"},
         {"250-x\r\n250-PIPELINING\r\n250-XIGNOREQUOTA\r\n250 TRACES\r\n",
-         "MAIL FROM:<s@x>\r\nRCPT TO:<u1>\r\nRCPT TO:<u2>\r\nDATA\r\n"}};
+         "MAIL FROM:<s@x>\r\nRCPT TO:<u1>\r\nRCPT TO:<u2>\r\nDATA\r\n"},
+        {"250-x\r\n250-PIPELINING\r\n250 XLMTPQ\r\n",
+         "MAIL FROM:<s@x> XLMTPQ=a.b\r\nRCPT TO:<u1>\r\nRCPT TO:<u2>\r\nDATA\r\n"}};
     for (const auto& [lhlo, flight] : rows) {
       LmtpClient client = opened(lhlo);
       Transaction transaction = message_to(2, "t1.x");
       transaction.body = BodyType::k8BitMime;
       transaction.size = 4321;
+      transaction.hops.add("a.b");
       transaction.recipients[0].ignore_quota = true;
       check(flight, begin(client, transaction));
     }

@@ -96,6 +96,8 @@ class LmtpServerTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(traceIsAnsweredInEveryStateBeforeData);
   CPPUNIT_TEST(anInvalidTraceLeavesThePreviousId);
   CPPUNIT_TEST(aPipelinedSessionIsTheSameAtEveryCut);
+  CPPUNIT_TEST(aServerWithAMarkShowsItAndPassesItOn);
+  CPPUNIT_TEST(aMessageThatWasHereBeforeIsDeferredAtMail);
   CPPUNIT_TEST(drainingRefusesOnlyTheNextMail);
   CPPUNIT_TEST(drainingLetsAClientSendTheMessageThatItHasBegun);
   CPPUNIT_TEST(drainingAnswersRsetBy421SoThatTheClientDialsAgain);
@@ -417,6 +419,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
         {{Offer::kPipelining}, "250-PIPELINING\r\n"},
         {{Offer::kIgnoreQuota}, "250-IGNOREQUOTA\r\n"},
         {{Offer::kTrace}, "250-TRACE\r\n"},
+        {{Offer::kLimits}, "250-LIMITS RCPTMAX=1000\r\n"},  // RFC 9422
         {{Offer::kPipelining, Offer::kIgnoreQuota, Offer::kTrace},
          "250-PIPELINING\r\n250-IGNOREQUOTA\r\n250-TRACE\r\n"}};
     for (const auto& [offers, lines] : rows) {
@@ -514,6 +517,50 @@ class LmtpServerTest : public CppUnit::TestFixture {
       check(whole, play(input, cut, input.size(), offering(all)), "cut at " + std::to_string(cut));
     }
     check(whole, play(input, 1, 1, offering(all)), "byte by byte");
+  }
+
+  static ServerLimits marked(const char* mark) {
+    ServerLimits made = limits();
+    made.mark = mark;
+    return made;
+  }
+
+  void aServerWithAMarkShowsItAndPassesItOn() {
+    check("220 here LMTP lmtpq instance=me\r\n", LmtpServer(marked("me.a")).output());
+    Session session(marked("me.a"));
+    check("250-here\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-XLMTPQ\r\n250 SMTPUTF8\r\n",
+          session.say("LHLO a\r\n"));
+    // What the client said counts for one message.
+    for (const auto& [parameter, hops] :
+         {std::pair(" XLMTPQ=you,them.b", "you,them.b,me.a"), std::pair("", "me.a")}) {
+      check("250 250 354",
+            session.codes(std::string("MAIL FROM:<>") + parameter + "\r\nRCPT TO:<u>\r\nDATA\r\n"));
+      session.say(".\r\n");
+      check(hops, session.server.envelope().hops.text());
+      session.server.answer({"250 2.1.5 in\r\n"});
+      session.say("");
+    }
+    // Not offered: not accepted, and nothing is passed on.
+    Session plain;
+    check("250 555 250", plain.codes("LHLO a\r\nMAIL FROM:<> XLMTPQ=you\r\nMAIL FROM:<>\r\n"));
+    CPPUNIT_ASSERT(plain.server.envelope().hops.empty());
+  }
+
+  void aMessageThatWasHereBeforeIsDeferredAtMail() {  // trap: own-listener
+    Session session(marked("me.a"));
+    session.say("LHLO a\r\n");
+    for (const char* looped :
+         {"me.a", "you,me.a", "me.a,you", "1,2,3,4,5,6,7,8", "1,2,3,4,5,6,7,8,9"}) {
+      check("451 4.4.6 Mail loop: ",
+            session.say("MAIL FROM:<> XLMTPQ=" + std::string(looped) + "\r\n").substr(0, 21),
+            looped);
+      check("ready", session.state(), looped);
+    }
+    // Another listener of the same process, and one hop less than the limit.
+    for (const char* good : {"me.b", "me", "x.me.a", "1,2,3,4,5,6,7"}) {
+      check("250 250", session.codes("MAIL FROM:<> XLMTPQ=" + std::string(good) + "\r\nRSET\r\n"),
+            good);
+    }
   }
 
   void drainingRefusesOnlyTheNextMail() {

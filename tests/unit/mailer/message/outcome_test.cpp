@@ -202,6 +202,7 @@ class OutcomeTest : public CppUnit::TestFixture {
         {Trouble::kUnreachable, "deferred 451 4.4.1"},
         {Trouble::kTls, "deferred 451 4.7.5"},
         {Trouble::kLogin, "deferred 451 4.7.8"},
+        {Trouble::kLoop, "deferred 451 4.4.6"},
         {Trouble::kBusy, "deferred 451 4.4.5"},
         {Trouble::kLost, "deferred 451 4.4.2"},
         {Trouble::kUncertain, "deferred 451 4.4.2"},

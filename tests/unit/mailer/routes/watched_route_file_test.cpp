@@ -60,7 +60,7 @@ class WatchedRouteFileTest : public ScratchFileFixture {
     World(const std::string& file, const std::string& folder)
         : log("test", folder + "/log", LogLevel::kInfo),
           routes(
-              file, log, [this] { return now; }, [this] { return wall; }) {}
+              file, log, {}, [this] { return now; }, [this] { return wall; }) {}
     std::string find(const std::string& address = "u@x") {
       return route_text(routes.find(recipient(address)));
     }
@@ -194,7 +194,7 @@ class WatchedRouteFileTest : public ScratchFileFixture {
     write_old("u@x a\nv@x a\n");
     std::atomic<long> seconds = 0;
     const Log log("test", "/dev/null", LogLevel::kInfo);
-    WatchedRouteFile routes(file_, log,
+    WatchedRouteFile routes(file_, log, {},
                             [&] { return Clock::time_point(std::chrono::seconds(++seconds)); });
     std::atomic<bool> strange = false;
     std::vector<std::thread> threads;

@@ -142,7 +142,7 @@ class LoadSettingsTest : public ScratchFileFixture {
     CPPUNIT_ASSERT(a.serve.listener.clients.contains({std::nullopt, 5}));
     CPPUNIT_ASSERT(!a.serve.listener.clients.contains({std::nullopt, 6}));
     CPPUNIT_ASSERT(a.serve.listener.trusted.contains({std::nullopt, 6}));
-    CPPUNIT_ASSERT(a.serve.listener.offers_pipelining);
+    CPPUNIT_ASSERT(a.serve.listener.offers_pipelining.value());
     CPPUNIT_ASSERT(a.ignore_quota == IgnoreQuota::kAlways);
     CPPUNIT_ASSERT_EQUAL(std::string("none"), a.tag_keys);
     CPPUNIT_ASSERT(a.trace == TraceSource::kOff);

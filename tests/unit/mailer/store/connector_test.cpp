@@ -1,8 +1,14 @@
 #include "mailer/store/connector.h"
 
 #include <cppunit/extensions/HelperMacros.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
 
 #include "mailer/delivery/delivery.h"
+#include "mailer/lmtp/hops.h"
 #include "mailer/settings/destination_sections.h"
 #include "tests/unit/mailer/io/scripted_channel.h"
 
@@ -96,6 +102,8 @@ class ConnectorTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(theReasonComesFirst);
   CPPUNIT_TEST(aProxyHeaderComesFirst);
   CPPUNIT_TEST(aFailedConnectionIsClosedBeforeTheNextDial);
+  CPPUNIT_TEST(aStoreThatIsThisProcessIsRefusedAtItsGreeting);
+  CPPUNIT_TEST(itIsLoggedOnceUntilTheStoreIsAnother);
   CPPUNIT_TEST_SUITE_END();
 
   void fromLevelEncryptOnStartTlsMustBeOffered() {
@@ -173,6 +181,45 @@ class ConnectorTest : public CppUnit::TestFixture {
     data.finish();
     delivery.deliver({envelope, data, Clock::now(), Clock::now()});
     CPPUNIT_ASSERT((world.dialer.seen_open == std::vector<int>{0, 0}));
+  }
+
+  static std::string own_greeting() {
+    return "220 here LMTP lmtpq" + greeting_end(listener_mark("unix:/l")) + "\r\n";
+  }
+
+  // trap: own-listener
+  void aStoreThatIsThisProcessIsRefusedAtItsGreeting() {
+    const Connected made = connect({"--tls=encrypt", "--auth-user=mx", "inet:a"},
+                                   play({own_greeting(), "250-here\r\n250 STARTTLS\r\n"}));
+    CPPUNIT_ASSERT(!made.connection.ready && made.connection.trouble == Trouble::kLoop);
+    CPPUNIT_ASSERT_EQUAL(std::string("the store is this lmtpq itself (inet:a)"),
+                         made.connection.failure);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, made.heard.size());  // LHLO
+    const Connected other =
+        connect({"--tls=none", "unix:/s"},
+                play({"220 here LMTP lmtpq" + greeting_end("other") + "\r\n", "250 here\r\n"}));
+    CPPUNIT_ASSERT(other.connection.ready);
+  }
+
+  void itIsLoggedOnceUntilTheStoreIsAnother() {
+    const Play own = play({own_greeting(), kNoAuth});
+    const Play another = play({kGreeting, kNoAuth});
+    World world({"--tls=none", "inet:a"}, {own, own, own, another, own, own});
+    char path[] = "/tmp/lmtpq-connector-XXXXXX";
+    CPPUNIT_ASSERT(close(mkstemp(path)) == 0);
+    const Log log("test", path, LogLevel::kInfo);
+    Connector connector(world.settings.stores.at(0), world.settings, world.dialer, log);
+    for (const bool ready : {false, false, false, true, false, false}) {
+      CPPUNIT_ASSERT_EQUAL(ready, connector.connect(Deadline::max()).ready);
+    }
+    std::ifstream file(path);
+    const std::string text(std::istreambuf_iterator<char>(file), {});
+    unlink(path);
+    const std::string line = "event=store-is-own-listener destination=inet:a ";
+    const std::size_t first = text.find(line);
+    const std::size_t second = text.find(line, first + 1);
+    CPPUNIT_ASSERT_MESSAGE(text, first != std::string::npos && second != std::string::npos);
+    CPPUNIT_ASSERT_MESSAGE(text, text.find(line, second + 1) == std::string::npos);
   }
 };
 
