@@ -62,7 +62,7 @@ const char* quota_word(const Verdict& verdict) {
 }
 
 std::string client_word(const ClientFacts& client) {
-  return client.address ? client.address->text() : "local";
+  return client.address ? client.address->shown() : "local";
 }
 
 void log_old_tags(const Log& log, const Message& message) {
