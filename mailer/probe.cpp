@@ -78,8 +78,10 @@ ProbeResult probe(const Settings& settings, Dialer& dialer, const Log& log) {
   result.user = store.login.user;
   result.layer_bits = upstream.layer_bits();
   if (!connection.ready) {
-    result.reached =
-        result.met() ? ProbeResult::Reached::kUnsecured : ProbeResult::Reached::kProtocolError;
+    // TLS from the start, and what it protects is no greeting.
+    const bool refused = result.offered.empty() && result.in_tls;
+    result.reached = result.met() && !refused ? ProbeResult::Reached::kUnsecured
+                                              : ProbeResult::Reached::kProtocolError;
     return result;
   }
   result.reached = ProbeResult::Reached::kStore;

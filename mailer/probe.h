@@ -43,7 +43,7 @@ struct ProbeResult {
   std::optional<Answer> recipient;
   std::optional<Answer> with_ignorequota;  // the same with IGNOREQUOTA, where offered
 
-  // What answered was a server: there is something to describe.
+  // Something is known of who answered: there is something to describe.
   bool met() const { return !offered.empty() || !tls.chain.empty(); }
 };
 

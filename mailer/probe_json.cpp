@@ -98,7 +98,7 @@ std::string to_json(const ProbeResult& result, const std::string& recipient) {
     out["login"] = {
         {"mechanism", result.mechanism}, {"user", result.user}, {"layer_bits", result.layer_bits}};
   }
-  if (result.reached == ProbeResult::Reached::kUnsecured) {
+  if (result.reached != ProbeResult::Reached::kStore) {
     return text_of(out);
   }
   out["session"] = result.session;

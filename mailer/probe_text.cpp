@@ -94,7 +94,7 @@ std::string describe(const ProbeResult& result, const std::string& recipient) {
              result.offered.back().offers("AUTH")) {
     out += row("login", "none configured; the store offers AUTH");
   }
-  if (result.reached == ProbeResult::Reached::kUnsecured) {
+  if (result.reached != ProbeResult::Reached::kStore) {
     return out;
   }
   if (!result.session.empty()) {

@@ -15,6 +15,16 @@ std::string reply_in(std::string_view bytes) {
                                                                                 : std::string();
 }
 
+void note_first(const std::string& received, std::string& first) {
+  first += received.substr(0, kMaxGreeting - std::min(first.size(), kMaxGreeting));
+}
+
+void name_reply(const std::string& first, std::string* in_clear) {
+  if (in_clear != nullptr) {
+    *in_clear = reply_in(first);
+  }
+}
+
 std::string loss(const Channel& channel, Deadline deadline) {
   const bool late = Clock::now() >= deadline || channel.failure().empty();
   return (late ? "timed out" : channel.failure()) + " during the TLS handshake";
@@ -28,16 +38,14 @@ bool shake_hands(TlsConnection& connection, Channel& channel, Deadline deadline,
   std::string to_send;
   std::string first;
   for (;;) {
-    first += received.substr(0, kMaxGreeting - std::min(first.size(), kMaxGreeting));
+    note_first(received, first);
     const TlsConnection::Handshake state = connection.handshake(received, to_send);
     received.clear();
     if (state == TlsConnection::Handshake::kFailed) {
       // The alert is optional: do not wait for the peer to take it.
       write_all(channel, to_send, received, Clock::now());
       failure = connection.failure();
-      if (in_clear != nullptr) {
-        *in_clear = reply_in(first);
-      }
+      name_reply(first, in_clear);
       return false;
     }
     if (!write_all(channel, to_send, received, deadline)) {
@@ -46,6 +54,8 @@ bool shake_hands(TlsConnection& connection, Channel& channel, Deadline deadline,
       if (state == TlsConnection::Handshake::kNeedMore &&
           connection.handshake(received, to_send) == TlsConnection::Handshake::kFailed) {
         failure = connection.failure();
+        note_first(received, first);
+        name_reply(first, in_clear);
       }
       return false;
     }

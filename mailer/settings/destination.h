@@ -25,6 +25,11 @@ struct Destination {
 
   // 0: there is no such service.
   int port_number() const { return port_number(lmtp_port); }
+  // Whether lmtp_port can be that port.
+  bool follows_lmtp_port() const {
+    return family == Family::kInet &&
+           (port == "lmtp" || (port.empty() && protocol == Protocol::kLmtp));
+  }
   bool same_host(const Destination& other) const;
   // Whether a section or line for this destination holds for `other`. Without a port it holds for
   // every port of the host; one for another protocol never holds.

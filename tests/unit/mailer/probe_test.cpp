@@ -211,6 +211,9 @@ class ProbeTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_MESSAGE(text, !has(text, "greeting"));
     const std::string json = to_json(result, "");
     CPPUNIT_ASSERT_MESSAGE(json, has(json, "\"from_start\":true"));
+    result.reached = ProbeResult::Reached::kProtocolError;
+    CPPUNIT_ASSERT_EQUAL(text, describe(result, ""));
+    CPPUNIT_ASSERT(has(to_json(result, ""), "\"reached\":\"protocol-error\""));
     CPPUNIT_ASSERT_MESSAGE(json, !has(json, "greeting"));
   }
 

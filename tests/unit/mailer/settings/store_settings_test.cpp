@@ -294,7 +294,12 @@ class StoreSettingsTest : public CppUnit::TestFixture {
       CPPUNIT_ASSERT_EQUAL_MESSAGE(text, ports[i], stores[i].destination.port_number());
       CPPUNIT_ASSERT_EQUAL_MESSAGE(text, limits[i], stores[i].settings.recipient_limit);
     }
-    CPPUNIT_ASSERT(!same_store(stores[0], stores_of(file, {"a"}).at(0)));
+    const std::vector<Store> others = stores_of(file, {"a", "a:24", "a:lmtp", "b", "smtp:a"});
+    const bool same[] = {false, true, false, false, true};
+    for (std::size_t i = 0; i < stores.size(); ++i) {
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(stores[i].destination.text, same[i],
+                                   same_store(stores[i], others[i]));
+    }
     CPPUNIT_ASSERT(error_of("tcp-port = 2003\n[destination.x]\ndestination = a:lmtp\n"
                             "[destination.y]\ndestination = a:2003\n")
                        .find("has a section already") != std::string::npos);
