@@ -161,8 +161,8 @@ bool Connector::log_in(Connection& connection, Deadline latest) {
          !upstream.client().refusal();
 }
 
-// A store that does not expect the PROXY header fails at the greeting; one that expects TLS says
-// nothing and waits.
+// A store that does not expect the PROXY header fails at the greeting; one that expects TLS or that
+// header says nothing and waits.
 std::string Connector::hint(const Upstream& upstream) const {
   if (!upstream.offered().empty()) {
     return "";
@@ -170,10 +170,11 @@ std::string Connector::hint(const Upstream& upstream) const {
   if (store_.settings.proxy_protocol == ProxyProtocol::kV2) {
     return "; proxy-protocol is v2: does the store expect it (lmtpd -H -U 1)?";
   }
-  const bool may_wait_for_tls = store_.destination.family == Destination::Family::kInet &&
-                                !store_.settings.tls.wrapper && !upstream.heard_from();
-  return may_wait_for_tls
-             ? "; it sent nothing: if it speaks TLS from the start, set tls-wrapper = yes"
+  const bool may_wait_for_us = store_.destination.family == Destination::Family::kInet &&
+                               !store_.settings.tls.wrapper && !upstream.heard_from();
+  return may_wait_for_us
+             ? "; it sent nothing: does it wait for TLS (tls-wrapper = yes) or for a PROXY header "
+               "(proxy-protocol = v2)?"
              : "";
 }
 

@@ -243,7 +243,7 @@ class TestTlsFromTheStart:
     lines = [*mail.tls(), 'lhlo-timeout = 1s']
     status, _, error = self.run(mail, 'probe', mail.store.wrapped_address, lines=lines)
     assert status == 76
-    assert 'if it speaks TLS from the start, set tls-wrapper = yes' in error
+    assert 'it sent nothing: does it wait for TLS (tls-wrapper = yes)' in error
 
   def test_probe_with_the_option_at_the_other_port_names_it(self, mail):
     status, _, error = self.run(mail, 'probe', mail.store.tcp_address, lines=self.lines(mail))

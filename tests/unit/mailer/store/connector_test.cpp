@@ -144,7 +144,8 @@ class ConnectorTest : public CppUnit::TestFixture {
       return connect(arguments, play(std::move(replies))).connection.failure;
     };
     const char* const hint =
-        "it sent nothing: if it speaks TLS from the start, set tls-wrapper = yes";
+        "it sent nothing: does it wait for TLS (tls-wrapper = yes) or for a PROXY header "
+        "(proxy-protocol = v2)?";
     for (const char* const said : {"", Play::kClose}) {
       const std::string words = failure({"inet:a"}, {said});
       CPPUNIT_ASSERT_MESSAGE(words, words.find(hint) != std::string::npos);
