@@ -38,6 +38,11 @@ unsigned char mask(unsigned prefix, std::size_t index) {
 
 }  // namespace
 
+std::string bracketed(std::string_view host) {
+  const bool six = host.find(':') != std::string_view::npos;
+  return (six ? "[" : "") + std::string(host) + (six ? "]" : "");
+}
+
 std::optional<Address> Address::parse(std::string_view text) {
   constexpr std::string_view kTag = "IPv6:";  // RFC 5321 section 4.1.3
   const bool tagged = same_word(text.substr(0, kTag.size()), kTag);

@@ -45,7 +45,8 @@ constexpr const char* kUsage =
     "       lmtpq keygen                                     print a new key for the tag key file\n"
     "       lmtpq COMMAND --help | --version\n"
     "\n"
-    "DEST is unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]; several are tried in order.\n";
+    "DEST is unix:PATH, inet:HOST[:PORT], inet:[ADDRESS][:PORT] or smtp:HOST[:PORT]; several are\n"
+    "tried in order.\n";
 
 struct CommandName {
   const char* name;

@@ -6,18 +6,26 @@
 namespace lmtpq::mailer {
 namespace {
 
-// The reply to RCPT. Without one: code 0 and the reason.
-Reply ask(Upstream& upstream, const Settings& settings, bool ignore_quota) {
+constexpr int kClosing = 421;
+
+// A 421 ends the connection instead of answering the command.
+Answer ask(Upstream& upstream, const Settings& settings, bool ignore_quota) {
   Transaction transaction;
   transaction.purpose = Transaction::Purpose::kAsk;
   transaction.trace = settings.trace_id;
   transaction.recipients.push_back(
       {Mailbox::parse(settings.probe_recipient).value_or(Mailbox()), ignore_quota});
   upstream.ask(std::move(transaction), Deadline::max());
-  const auto& answer = upstream.client().answers().at(0);
+  const LmtpClient& client = upstream.client();
+  if (const auto& answer = client.answers().at(0)) {
+    return *answer;
+  }
+  if (client.goodbye()) {
+    return *client.goodbye();
+  }
   Reply none;
-  none.lines.push_back(upstream.client().reason());
-  return answer ? answer->reply : none;
+  none.lines.push_back(client.reason());
+  return {Awaited::kRcpt, none};
 }
 
 // An id of the kind that mail gets: the milter's, or that of --trace-id. Last on the connection, as
@@ -35,8 +43,14 @@ void ask_trace(Upstream& upstream, const TraceId& given, ProbeResult& result) {
 
 }  // namespace
 
+bool answered(const Reply& reply) { return reply.code != 0 && reply.code != kClosing; }
+
+std::string reply_words(const Reply& reply) {
+  return reply.code == 0 ? "no reply: " + reply.text() : reply.summary();
+}
+
 const char* quota_words(const Reply& reply) {
-  if (reply.code == 0) {
+  if (!answered(reply)) {
     return "not answered";
   }
   if (over_quota(reply)) {
@@ -46,7 +60,7 @@ const char* quota_words(const Reply& reply) {
 }
 
 bool asks_for_login(const ProbeResult& result) {
-  return result.recipient && asks_for_login(*result.recipient);
+  return result.recipient && asks_for_login(result.recipient->reply);
 }
 
 bool is_capability(const std::string& parameters) {
@@ -71,6 +85,7 @@ ProbeResult probe(const Settings& settings, Dialer& dialer, const Log& log) {
   result.offered = upstream.offered();
   result.session = upstream.client().session();
   result.in_tls = upstream.tls() != nullptr;
+  result.tls_first = store.settings.tls.wrapper;
   result.tls_failure = connection.without_tls;
   result.tls =
       result.in_tls || result.tls_failure.empty() ? upstream.tls_facts() : connection.failed_tls;
@@ -78,8 +93,10 @@ ProbeResult probe(const Settings& settings, Dialer& dialer, const Log& log) {
   result.user = store.login.user;
   result.layer_bits = upstream.layer_bits();
   if (!connection.ready) {
-    result.reached = result.offered.empty() ? ProbeResult::Reached::kProtocolError
-                                            : ProbeResult::Reached::kUnsecured;
+    // TLS from the start, and what it protects is no greeting.
+    const bool refused = result.offered.empty() && result.in_tls;
+    result.reached = result.met() && !refused ? ProbeResult::Reached::kUnsecured
+                                              : ProbeResult::Reached::kProtocolError;
     return result;
   }
   result.reached = ProbeResult::Reached::kStore;

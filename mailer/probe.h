@@ -19,8 +19,8 @@ namespace lmtpq::mailer {
 struct ProbeResult {
   enum class Reached {
     kNothing,        // no connection
-    kProtocolError,  // a connection, but no LMTP server that accepts us
-    kUnsecured,      // an LMTP server, but not the TLS or the login that is configured
+    kProtocolError,  // a connection, but no server that accepts us
+    kUnsecured,      // a server, but not the TLS or the login that is configured
     kStore,
   };
   Reached reached = Reached::kNothing;
@@ -31,22 +31,32 @@ struct ProbeResult {
   std::vector<Capabilities> offered;  // the reply to each LHLO: first, in TLS, after the login
   std::string settings;               // the sections that apply to this destination
   bool in_tls = false;
+  bool tls_first = false;   // TLS was spoken from the start (tls-wrapper)
   std::string tls_failure;  // at level `may`: why there is no TLS although it was offered
   TlsFacts tls;             // also of a handshake that failed
   std::string mechanism;    // of the login; empty: none
   std::string user;
   unsigned layer_bits = 0;
   std::string session;
-  std::optional<Reply> recipient;         // to RCPT, if one was asked for
-  std::optional<Reply> with_ignorequota;  // the same with IGNOREQUOTA, where offered
-  TraceId trace;                          // sent to a store that offers TRACE
-  std::string trace_reply;                // to it; without a reply: why there is none
+  // To RCPT, or to the MAIL before it, if a mailbox was asked for. Without a reply: code 0 and the
+  // reason.
+  std::optional<Answer> recipient;
+  std::optional<Answer> with_ignorequota;  // the same with IGNOREQUOTA, where offered
+  TraceId trace;                           // sent to a store that offers TRACE
+  std::string trace_reply;                 // to it; without a reply: why there is none
+
+  // Something is known of who answered: there is something to describe.
+  bool met() const { return !offered.empty() || !tls.chain.empty(); }
 };
 
 ProbeResult probe(const Settings& settings, Dialer& dialer, const Log& log);
 
-// Over quota by the enhanced status code alone.
+// Over quota by the enhanced status code alone. Neither no reply nor 421, with which a store ends
+// the connection, says anything about the mailbox.
+bool answered(const Reply& reply);
 const char* quota_words(const Reply& reply);
+// The reply as the store sent it, or why there is none.
+std::string reply_words(const Reply& reply);
 // False for the last line of Cyrus's list, "Ok SESSIONID=<...>".
 bool is_capability(const std::string& parameters);
 

@@ -19,7 +19,7 @@ int run_probe(const Settings& settings, const Log& log) {
   const ProbeResult result = probe(settings, dialer, log);
   if (settings.json) {
     std::fputs(to_json(result, settings.probe_recipient).c_str(), stdout);
-  } else if (!result.offered.empty()) {
+  } else if (result.met()) {
     std::fputs(describe(result, settings.probe_recipient).c_str(), stdout);
   }
   if (!settings.json && result.reached != ProbeResult::Reached::kStore) {
@@ -34,7 +34,7 @@ int run_probe(const Settings& settings, const Log& log) {
     case ProbeResult::Reached::kStore:
       break;
   }
-  const bool unanswered = result.recipient && result.recipient->code == 0;
+  const bool unanswered = result.recipient && !answered(result.recipient->reply);
   return unanswered || asks_for_login(result) ? EX_PROTOCOL : EX_OK;
 }
 

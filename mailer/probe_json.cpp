@@ -42,6 +42,7 @@ Json tls_json(const ProbeResult& result) {
     chain.push_back(certificate_json(certificate));
   }
   return {{"established", result.in_tls},
+          {"from_start", result.tls_first},
           {"protocol", result.tls.protocol},
           {"cipher", result.tls.cipher},
           {"trust", kTlsTrustNames[static_cast<int>(result.tls.trust)]},
@@ -50,6 +51,9 @@ Json tls_json(const ProbeResult& result) {
 }
 
 void add_offers(const ProbeResult& result, Json& out) {
+  if (result.offered.empty()) {
+    return;
+  }
   out["greeting"] = result.greeting.summary();
   // The last list is the one in effect; the earlier ones came before TLS or the login.
   out["offers"] = offers_json(result.offered.back());
@@ -61,11 +65,12 @@ void add_offers(const ProbeResult& result, Json& out) {
 void add_mailbox(const ProbeResult& result, const std::string& recipient, Json& out) {
   if (result.recipient) {
     out["mailbox"] = recipient;
-    out["state"] = quota_words(*result.recipient);
-    out["rcpt"] = result.recipient->summary();
+    out["state"] = quota_words(result.recipient->reply);
+    out[result.recipient->stage == Awaited::kMail ? "mail" : "rcpt"] =
+        reply_words(result.recipient->reply);
   }
   if (result.with_ignorequota) {
-    out["rcpt_ignorequota"] = result.with_ignorequota->summary();
+    out["rcpt_ignorequota"] = reply_words(result.with_ignorequota->reply);
   }
 }
 
@@ -79,7 +84,7 @@ std::string to_json(const ProbeResult& result, const std::string& recipient) {
   if (!result.failure.empty()) {
     out["failure"] = result.failure;
   }
-  if (result.offered.empty()) {
+  if (!result.met()) {
     return text_of(out);
   }
   out["settings"] = result.settings;
@@ -94,7 +99,7 @@ std::string to_json(const ProbeResult& result, const std::string& recipient) {
     out["login"] = {
         {"mechanism", result.mechanism}, {"user", result.user}, {"layer_bits", result.layer_bits}};
   }
-  if (result.reached == ProbeResult::Reached::kUnsecured) {
+  if (result.reached != ProbeResult::Reached::kStore) {
     return text_of(out);
   }
   out["session"] = result.session;

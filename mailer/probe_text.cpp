@@ -65,6 +65,13 @@ std::string tls_rows(const ProbeResult& result) {
   return out;
 }
 
+std::string greeting_rows(const ProbeResult& result) {
+  return result.offered.empty()
+             ? std::string()
+             : row("greeting", result.greeting.summary()) +
+                   offers_rows(result.tls_first ? "offers in TLS" : "offers", result.offered[0]);
+}
+
 }  // namespace
 
 std::string describe(const ProbeResult& result, const std::string& recipient) {
@@ -72,13 +79,9 @@ std::string describe(const ProbeResult& result, const std::string& recipient) {
   std::snprintf(connected, sizeof connected, " in %.1f ms", result.connect_seconds * 1000);
   std::string out = row("connected", result.peer + connected);
   out += row("settings", result.settings.empty() ? "no section matches" : result.settings);
-  out += row("greeting", result.greeting.summary());
-  const std::size_t stages = result.offered.size();
-  if (stages > 0) {
-    out += offers_rows("offers", result.offered[0]);
-  }
-  out += tls_rows(result);
-  if (result.in_tls && stages > 1) {
+  out += result.tls_first ? tls_rows(result) + greeting_rows(result)
+                          : greeting_rows(result) + tls_rows(result);
+  if (result.in_tls && !result.tls_first && result.offered.size() > 1) {
     out += offers_rows("offers in TLS", result.offered[1]);
   }
   if (!result.mechanism.empty()) {
@@ -92,7 +95,7 @@ std::string describe(const ProbeResult& result, const std::string& recipient) {
              result.offered.back().offers("AUTH")) {
     out += row("login", "none configured; the store offers AUTH");
   }
-  if (result.reached == ProbeResult::Reached::kUnsecured) {
+  if (result.reached != ProbeResult::Reached::kStore) {
     return out;
   }
   if (!result.session.empty()) {
@@ -106,11 +109,12 @@ std::string describe(const ProbeResult& result, const std::string& recipient) {
     out += row("  reply", result.trace_reply);
   }
   if (result.recipient) {
-    out += row("mailbox", recipient + ": " + quota_words(*result.recipient));
-    out += row("RCPT", result.recipient->summary());
+    out += row("mailbox", recipient + ": " + quota_words(result.recipient->reply));
+    out += row(kAwaitedNames[static_cast<int>(result.recipient->stage)],
+               reply_words(result.recipient->reply));
   }
   if (result.with_ignorequota) {
-    out += row("  with IGNOREQUOTA", result.with_ignorequota->summary());
+    out += row("  with IGNOREQUOTA", reply_words(result.with_ignorequota->reply));
   }
   return out;
 }

@@ -75,7 +75,7 @@ std::string over_quota_word(const Verdict& verdict) {
 }
 
 std::string client_word(const ClientFacts& client) {
-  return client.address ? client.address->text() : "local";
+  return client.address ? client.address->shown() : "local";
 }
 
 void log_old_tags(const Log& log, const Message& message) {

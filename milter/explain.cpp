@@ -85,7 +85,7 @@ std::string shown(const std::string& fact) { return fact.empty() ? "-" : escaped
 void print_message(const Message& message, std::ostream& out) {
   const MessageFacts& facts = message.facts();
   out << "message   from <" << escaped(facts.sender) << ">, client "
-      << (facts.client.address ? facts.client.address->text() : "local") << ", auth "
+      << (facts.client.address ? facts.client.address->shown() : "local") << ", auth "
       << shown(facts.auth) << ", tls-subject " << shown(facts.tls_subject) << ",\n          "
       << facts.size.value_or(0) << " bytes, Message-ID " << shown(facts.message_id) << '\n';
   if (message.old_tags() > 0) {

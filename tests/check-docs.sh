@@ -116,7 +116,7 @@ awk -v into="$scratch/shown." '/^```ini$/ {n++; on=1; next} /^```/ {on=0} on {pr
 awk -v into="$scratch/shown.daemon" '/^```ini$/ {n++; on=1; next} /^```/ {on=0} on {print >(into n)}' docs/DAEMON.md
 awk -v into="$scratch/block." '/^\.Bd/ {n++; on=1; next} /^\.Ed/ {on=0} on {print >(into n)}' $page
 for file in $(grep -l '^\[listener' "$scratch"/block.*); do mv "$file" "$scratch/shown.page.${file##*.}"; done
-awk -v into="$scratch/shown.man" '/^\.Bd/ {n++; on=1; next} /^\.Ed/ {on=0} on {print >(into n)}' $conf_page
+awk -v into="$scratch/shown.man" '/^\.Bd/ {n++; on=1; next} /^\.Ed/ {on=0} {sub(/^\\&/, "")} on {print >(into n)}' $conf_page
 cp cf/examples/lmtpq.conf "$scratch/shown.example"
 cp cf/examples/daemon.conf "$scratch/shown.example.daemon"
 awk '/^```passwords$/ {on=1; next} /^```/ {on=0} on' docs/TLS.md >"$scratch/passwords.TLS"

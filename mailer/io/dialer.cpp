@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "common/network.h"
 #include "mailer/io/descriptor_channel.h"
 #include "mailer/io/waiting.h"
 
@@ -59,15 +60,15 @@ void look_up_name(Lookup* lookup, Deadline deadline, Addresses& found) {
     status = gai_error(&lookup->request);
   }
   if (status == EAI_INPROGRESS) {
-    found.failure = "look-up of " + lookup->host + " timed out";
+    found.failure = "look-up of " + bracketed(lookup->host) + " timed out";
     if (gai_cancel(&lookup->request) == EAI_NOTCANCELED) {
       return;
     }
   } else if (status == 0) {
     found.list = lookup->request.ar_result;
   } else {
-    found.failure =
-        "look-up of " + lookup->host + " port " + lookup->port + ": " + gai_strerror(status);
+    found.failure = "look-up of " + bracketed(lookup->host) + " port " + lookup->port + ": " +
+                    gai_strerror(status);
   }
   delete lookup;
 }
@@ -135,7 +136,10 @@ std::string describe(const Destination& destination, const addrinfo& address) {
   std::array<char, NI_MAXSERV> port{};
   getnameinfo(address.ai_addr, address.ai_addrlen, host.data(), host.size(), port.data(),
               port.size(), NI_NUMERICHOST | NI_NUMERICSERV);
-  return "inet:" + destination.host + "[" + host.data() + "]:" + port.data();
+  const std::string scheme(destination.text, 0, destination.text.find(':') + 1);
+  const std::string shown = bracketed(destination.host);
+  const std::string numeric = std::string("[") + host.data() + "]";
+  return scheme + shown + (shown == numeric ? "" : numeric) + ":" + port.data();
 }
 
 Dialled dial_address(const Destination& destination, const addrinfo& address, Deadline deadline) {

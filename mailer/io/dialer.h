@@ -18,7 +18,7 @@ namespace lmtpq::mailer {
 
 struct Dialled {
   std::unique_ptr<Channel> channel;  // null: `failure` says why
-  std::string peer;                  // for the log: unix:PATH or inet:HOST[ADDRESS]:PORT
+  std::string peer;  // for the log: unix:PATH, inet:HOST[ADDRESS]:PORT, inet:[IPv6]:PORT
   std::string failure;
   sockaddr_storage source{};  // our end of the connection
   sockaddr_storage target{};  // the store's

@@ -23,6 +23,7 @@ struct SaslSurroundings {
   std::string external_identity;  // for EXTERNAL, if we showed a certificate; otherwise empty
   std::string binding_type;       // "tls-unique" ...; empty: none
   std::string binding;            // its bytes
+  std::string service = "lmtp";   // the name of the service (RFC 4422 section 3.1)
 };
 
 class SaslExchange {

@@ -43,8 +43,9 @@ class Tls {
 };
 
 // The whole handshake over `channel`, by the deadline. False: `failure` has the reason. Bytes that
-// came after the handshake stay in the connection.
+// came after the handshake stay in the connection. `in_clear`: the line that a peer sent that
+// greets us instead of speaking TLS; else empty.
 bool shake_hands(TlsConnection& connection, Channel& channel, Deadline deadline,
-                 std::string& failure);
+                 std::string& failure, std::string* in_clear = nullptr);
 
 }  // namespace lmtpq::mailer

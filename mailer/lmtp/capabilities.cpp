@@ -56,6 +56,10 @@ bool Capabilities::offers(std::string_view keyword) const {
                      [&](const auto& entry) { return entry.first == keyword; });
 }
 
+void Capabilities::ignore(std::string_view keyword) {
+  std::erase_if(all_, [&](const auto& entry) { return entry.first == keyword; });
+}
+
 std::optional<std::uint64_t> Capabilities::size_limit() const {
   for (const auto& [keyword, parameters] : all_) {
     if (keyword != "SIZE") {

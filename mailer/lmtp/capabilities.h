@@ -1,4 +1,4 @@
-// What a server offers, from its reply to LHLO: keywords with parameters (RFC 5321
+// What a server offers, from its reply to LHLO or EHLO: keywords with parameters (RFC 5321
 // section 4.1.1.1).
 //
 // A value that belongs to one connection. Never keep it over STARTTLS or AUTH, and never share it
@@ -23,6 +23,8 @@ class Capabilities {
   explicit Capabilities(const Reply& lhlo);
 
   bool offers(std::string_view keyword) const;  // upper case
+  // As if it were not offered.
+  void ignore(std::string_view keyword);
   // The largest message in bytes; empty when SIZE is missing, has no number, or is 0 (RFC 1870: no
   // fixed limit).
   std::optional<std::uint64_t> size_limit() const;

@@ -132,6 +132,8 @@ std::variant<Recipient, Refusal> parse_rcpt(std::string_view argument) {
 
 std::string lhlo_line(std::string_view name) { return "LHLO " + std::string(name) + "\r\n"; }
 
+std::string ehlo_line(std::string_view name) { return "EHLO " + std::string(name) + "\r\n"; }
+
 std::string mail_line(const Mailbox& sender, BodyType body, AddressCharset charset,
                       std::optional<std::uint64_t> size, const Hops& hops) {
   std::string line = "MAIL FROM:" + sender.path();

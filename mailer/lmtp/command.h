@@ -53,6 +53,7 @@ inline constexpr Refusal kBadParameter{555, {5, 5, 4}, "Parameter not recognized
 inline constexpr std::size_t kMaxCommandLine = 2048;
 
 std::string lhlo_line(std::string_view name);
+std::string ehlo_line(std::string_view name);
 // Parameters that are unstated or empty are not written.
 std::string mail_line(const Mailbox& sender, BodyType body, AddressCharset charset,
                       std::optional<std::uint64_t> size, const Hops& hops = {});

@@ -3,14 +3,28 @@
 #include <algorithm>
 
 namespace lmtpq::mailer {
+namespace {
 
-LmtpClient::LmtpClient(std::string name, std::size_t window)
-    : name_(std::move(name)), window_(window) {
+// An alert or a handshake record (RFC 8446 section 5.1). No reply begins so.
+bool begins_tls(std::string_view bytes) {
+  return (bytes[0] == '\x15' || bytes[0] == '\x16') && (bytes.size() == 1 || bytes[1] == '\x03');
+}
+
+}  // namespace
+
+LmtpClient::LmtpClient(std::string name, std::size_t window, Protocol protocol)
+    : name_(std::move(name)), window_(window), protocol_(protocol) {
   expected_.push_back({Awaited::kGreeting});
 }
 
 std::optional<Awaited> LmtpClient::awaited() const {
   return expected_.empty() ? std::nullopt : std::optional(expected_.front().reply);
+}
+
+const char* LmtpClient::name_of(Awaited reply) const {
+  return reply == Awaited::kLhlo && protocol_ == Protocol::kSmtp
+             ? "EHLO"
+             : kAwaitedNames[static_cast<int>(reply)];
 }
 
 void LmtpClient::lost(std::string reason) {
@@ -82,6 +96,10 @@ bool LmtpClient::pointless(const Command& command) const {
 
 void LmtpClient::receive(std::string_view bytes) {
   while (!bytes.empty() && state_ != ClientState::kBroken) {
+    if (awaited() == Awaited::kGreeting && !parser_.amid() && begins_tls(bytes)) {
+      out_of_step("the store seems to speak TLS from the start: set tls-wrapper = yes");
+      return;
+    }
     if (state_ == ClientState::kHandshake) {
       // An attacker between us and the server could inject them, and we would read them as said
       // within TLS.
@@ -120,6 +138,7 @@ void LmtpClient::handle(const Reply& reply) {
     return;
   }
   if (reply.code == 421 && expected.reply != Awaited::kFinal) {
+    goodbye_ = Answer{expected.reply, reply};
     broken_by(reply, "the store closes the connection");
     lost_at_ = expected.reply;
     return;

@@ -1,4 +1,5 @@
-// The client's side of an LMTP session (RFC 2033), towards the store. Bytes in, bytes out.
+// The client's side of an LMTP session (RFC 2033), or of an ESMTP session (RFC 5321), towards the
+// store. Bytes in, bytes out.
 //
 // The client keeps a queue of the replies that the store owes us. A command that is sent adds one,
 // the end of data adds one per accepted recipient, and each reply removes the oldest. A reply to an
@@ -10,7 +11,8 @@
 //
 // Rules that are easy to break:
 // - RFC 3207, RFC 4954: what the server said before STARTTLS or AUTH does not count after it.
-// - RFC 2033 section 4.2: one final reply per accepted recipient, in order.
+// - RFC 2033 section 4.2: one final reply per accepted recipient, in order. By ESMTP it is one for
+//   all of them.
 // - RFC 2920: a 354 although no recipient was accepted breaks the connection; Cyrus would file an
 //   empty message if we sent a lone dot.
 // - RFC 3030: one reply per BDAT chunk; the last chunk gets one per accepted recipient, or
@@ -34,6 +36,11 @@
 #include "mailer/lmtp/reply.h"
 
 namespace lmtpq::mailer {
+
+enum class Protocol {
+  kLmtp,
+  kSmtp,  // EHLO, and neither TRACE nor IGNOREQUOTA, whatever is offered
+};
 
 enum class Awaited {
   kGreeting,
@@ -106,7 +113,8 @@ class LmtpClient {
   static constexpr std::size_t kPipelineWindow = 100;
 
   // `window` 1: one command at a time, whatever is offered.
-  explicit LmtpClient(std::string name, std::size_t window = kPipelineWindow);
+  explicit LmtpClient(std::string name, std::size_t window = kPipelineWindow,
+                      Protocol protocol = Protocol::kLmtp);
 
   void receive(std::string_view bytes);
   // Bytes to write. The caller erases what it has written from the front; the rest counts as not
@@ -167,7 +175,10 @@ class LmtpClient {
   const std::optional<Awaited>& lost_at() const { return lost_at_; }
   // The reply that broke the connection, if a reply did.
   const std::optional<Reply>& breaking_reply() const { return breaking_reply_; }
+  // The 421 with which the server ended the connection, and the command that it answered.
+  const std::optional<Answer>& goodbye() const { return goodbye_; }
   std::optional<Awaited> awaited() const;           // the oldest expected reply
+  const char* name_of(Awaited reply) const;         // for texts: "RCPT"
   std::size_t replies() const { return replies_; }  // received so far; a new one restarts timers
   bool used() const { return used_; }               // had a transaction: RSET comes before the next
   // Another transaction may begin. Not after a part of a reply, which would be read as its first.
@@ -252,6 +263,7 @@ class LmtpClient {
 
   void handle(const Reply& reply);
   void dispatch(const Expected& expected, const Reply& reply);
+  void say_hello();
   void handle_greeting(const Reply& reply);
   void handle_lhlo(const Reply& reply);
   void handle_starttls(const Reply& reply);
@@ -271,6 +283,7 @@ class LmtpClient {
 
   std::string name_;
   std::size_t window_;
+  Protocol protocol_;
   ClientState state_ = ClientState::kOpening;
   bool used_ = false;
   std::deque<Command> unsent_;
@@ -281,6 +294,7 @@ class LmtpClient {
   std::string reason_;
   std::optional<Awaited> lost_at_;
   std::optional<Reply> breaking_reply_;
+  std::optional<Answer> goodbye_;
 
   Reply greeting_;
   Capabilities capabilities_;

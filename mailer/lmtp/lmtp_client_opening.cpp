@@ -10,7 +10,14 @@ namespace {
 // RFC 4954 section 4: a longer initial response is sent after the server's empty challenge.
 constexpr std::size_t kMaxAuthLine = 512;
 
+// The server does not know the command at all.
+bool unknown_command(const Reply& reply) { return reply.code >= 500 && reply.code <= 504; }
+
 }  // namespace
+
+void LmtpClient::say_hello() {
+  send({Awaited::kLhlo, protocol_ == Protocol::kSmtp ? ehlo_line(name_) : lhlo_line(name_)});
+}
 
 void LmtpClient::handle_greeting(const Reply& reply) {
   if (!reply.positive()) {
@@ -18,15 +25,24 @@ void LmtpClient::handle_greeting(const Reply& reply) {
     return;
   }
   greeting_ = reply;
-  send({Awaited::kLhlo, lhlo_line(name_)});
+  say_hello();
 }
 
 void LmtpClient::handle_lhlo(const Reply& reply) {
   if (!reply.positive()) {
-    broken_by(reply, "LHLO refused");
+    broken_by(reply, std::string(name_of(Awaited::kLhlo)) + " refused");
+    if (unknown_command(reply)) {
+      reason_ += protocol_ == Protocol::kSmtp
+                     ? "; a store that speaks LMTP is inet:HOST, not smtp:HOST"
+                     : "; a store that speaks SMTP is smtp:HOST, not inet:HOST";
+    }
     return;
   }
   capabilities_ = Capabilities(reply);
+  if (protocol_ == Protocol::kSmtp) {
+    capabilities_.ignore("IGNOREQUOTA");
+    capabilities_.ignore("TRACE");
+  }
   state_ = ClientState::kReady;
 }
 
@@ -129,7 +145,7 @@ void LmtpClient::start_over() {
   capabilities_ = Capabilities();
   session_.clear();
   state_ = ClientState::kOpening;
-  send({Awaited::kLhlo, lhlo_line(name_)});
+  say_hello();
 }
 
 }  // namespace lmtpq::mailer

@@ -216,6 +216,9 @@ void LmtpClient::expect_finals() {
   for (std::size_t i = 0; i < transaction_.accepted.size(); ++i) {
     if (transaction_.awaits_final(i)) {
       expected_.push_back({Awaited::kFinal, i, end});
+      if (protocol_ == Protocol::kSmtp) {
+        break;
+      }
     }
   }
 }
@@ -225,7 +228,11 @@ void LmtpClient::handle_final(std::size_t recipient, const Reply& reply) {
     broken_by(reply, "invalid reply to the end of data");
     return;
   }
-  transaction_.answers[recipient] = Answer{Awaited::kFinal, capped(reply)};
+  if (protocol_ == Protocol::kSmtp) {
+    transaction_.answer_remaining(Awaited::kFinal, reply);
+  } else {
+    transaction_.answers[recipient] = Answer{Awaited::kFinal, capped(reply)};
+  }
   if (++transaction_.finals == 1 && refuses_message(reply)) {
     transaction_.message_refusal = reply;
   }

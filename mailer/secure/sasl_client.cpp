@@ -164,7 +164,8 @@ int SaslClient::Library::open(const AuthSettings& settings, const SaslSurroundin
                               bool bind) {
   const char* const server = surroundings.server.empty() ? nullptr : surroundings.server.c_str();
   [[maybe_unused]] const ShortLookups bounded;
-  int result = sasl_client_new("lmtp", server, nullptr, nullptr, callbacks.data(), 0, &connection);
+  int result = sasl_client_new(surroundings.service.c_str(), server, nullptr, nullptr,
+                               callbacks.data(), 0, &connection);
   sasl_security_properties_t properties{};
   properties.max_ssf = surroundings.external_bits > 0 ? 0 : kMaxLayerBits;
   properties.maxbufsize = SaslLayer::kMaxRecord;

@@ -4,7 +4,7 @@
 // steps. start() and answer() may block without limit for Kerberos, which asks the DNS and a KDC
 // (krb5.conf(5)).
 //
-// RFC 4954 (AUTH), RFC 5802 and 7677 (SCRAM), 4616, 2195, 2831, 4752; service name `lmtp`.
+// RFC 4954 (AUTH), RFC 5802 and 7677 (SCRAM), 4616, 2195, 2831, 4752.
 #pragma once
 
 #include <memory>

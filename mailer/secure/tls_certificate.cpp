@@ -10,6 +10,8 @@
 #include <memory>
 #include <string_view>
 
+#include "common/network.h"
+
 namespace lmtpq::mailer {
 namespace {
 
@@ -77,7 +79,7 @@ std::vector<std::string> names_of(const X509* certificate) {
     if (name->type == GEN_DNS) {
       names.push_back("DNS:" + printable(bytes_of(name->d.dNSName)));
     } else if (name->type == GEN_IPADD) {
-      names.push_back("IP:" + address(bytes_of(name->d.iPAddress)));
+      names.push_back("IP:" + bracketed(address(bytes_of(name->d.iPAddress))));
     }
   }
   return names;

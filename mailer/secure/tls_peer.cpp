@@ -7,6 +7,7 @@
 #include <ctime>
 #include <memory>
 
+#include "common/network.h"
 #include "mailer/secure/tls_certificate.h"
 
 namespace lmtpq::mailer {
@@ -91,7 +92,7 @@ std::string TlsPeer::objection() const {
                                    ? " (it has no subjectAltName; the CN is not used)"
                                    : "";
   return "certificate of " + (culprit_.empty() ? facts_.chain.front().subject : culprit_) + ": " +
-         facts_.verification + (by_name ? ", expected " + name_ : "") + nameless;
+         facts_.verification + (by_name ? ", expected " + bracketed(name_) : "") + nameless;
 }
 
 std::string TlsPeer::fingerprint_objection() const {

@@ -30,7 +30,7 @@ uid_t parse_uid(std::string_view text) {
 }  // namespace
 
 std::string Client::text() const {
-  return address ? address->text() : "uid:" + std::to_string(uid);
+  return address ? address->shown() : "uid:" + std::to_string(uid);
 }
 
 bool Client::on_loopback() const {

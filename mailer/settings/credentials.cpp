@@ -17,7 +17,7 @@ bool is_control(char c) { return (c >= 0 && c < ' ') || c == '\x7f'; }
 // Without the error of parse_destination(): it may quote the text, which may be a password.
 std::optional<Destination> destination_of(std::string_view word) {
   try {
-    return parse_destination(word);
+    return parse_destination_or_domain(word);
   } catch (const ConfigError&) {
     return std::nullopt;
   }
@@ -76,11 +76,24 @@ std::optional<Credentials::Line> Credentials::parse_line(std::string_view line,
   if (!destination) {
     throw ConfigError(
         place +
-        "no DEST at the beginning (unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]); "
+        "no DEST at the beginning (unix:PATH, inet:HOST[:PORT], inet:[ADDRESS][:PORT], "
+        "smtp:HOST[:PORT] or .DOMAIN[:PORT]); "
         "expected `DEST user:password`");
   }
   return Line{std::move(*destination),
               parse_login(without_leading_blanks(line.substr(word.size())), place)};
+}
+
+// What is said of one host counts more than what is said of a domain, a longer domain more than a
+// shorter one, and with a port more than without.
+std::tuple<bool, std::size_t, bool> Credentials::Line::rank() const {
+  const std::string& domain = destination.host;
+  const std::size_t labels =
+      destination.is_domain()
+          ? static_cast<std::size_t>(std::count(domain.begin(), domain.end(), '.')) -
+                (domain.ends_with('.') ? 1 : 0)
+          : 0;
+  return {!destination.is_domain(), labels, !destination.port.empty()};
 }
 
 const Login* Credentials::find(const Destination& destination, std::string_view user) const {
@@ -88,8 +101,7 @@ const Login* Credentials::find(const Destination& destination, std::string_view 
   for (const Line& line : lines_) {
     const bool fits =
         line.destination.covers(destination) && (user.empty() || user == line.login.user);
-    if (fits &&
-        (found == nullptr || (found->destination.port.empty() && !line.destination.port.empty()))) {
+    if (fits && (found == nullptr || line.rank() > found->rank())) {
       found = &line;
     }
   }

@@ -11,13 +11,23 @@
 #include "common/ascii.h"
 #include "common/config_error.h"
 #include "common/escape.h"
+#include "common/network.h"
 #include "common/options/option_table.h"
 
 namespace lmtpq::mailer {
 namespace {
 
+using Protocol = Destination::Protocol;
+
+constexpr int kSmtpPort = 25;
+
+// What may stand where a host is expected.
+enum class HostForm { kHost, kHostOrDomain };
+
 [[noreturn]] void bad(const std::string& why) {
-  throw ConfigError(why + "; expected unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]");
+  throw ConfigError(why +
+                    "; expected unix:PATH, inet:HOST[:PORT], inet:[ADDRESS][:PORT] or "
+                    "smtp:HOST[:PORT]");
 }
 
 bool name_character(char c) {
@@ -26,8 +36,23 @@ bool name_character(char c) {
 }
 
 bool is_name(std::string_view text) {
-  return !text.empty() && text.front() != '-' &&
+  return !text.empty() && text.front() != '-' && text.front() != '.' &&
          std::all_of(text.begin(), text.end(), name_character);
+}
+
+// Without the dot at the end of a complete name.
+std::string_view unrooted(std::string_view name) {
+  return name.substr(0, name.size() - (name.size() > 1 && name.ends_with('.') ? 1 : 0));
+}
+
+// `.example.org`. A last label that begins with a digit would be the end of an IPv4 address.
+bool is_domain(std::string_view text) {
+  if (!text.starts_with('.') || !is_name(text.substr(1))) {
+    return false;
+  }
+  const std::string_view name = unrooted(text);
+  const std::size_t last = name.rfind('.') + 1;
+  return last < name.size() && (name[last] < '0' || name[last] > '9');
 }
 
 // The canonical form (RFC 5952), with its zone (RFC 4007) as in fe80::1%eth0. Empty: no address.
@@ -41,11 +66,6 @@ std::string ipv6(const std::string& text) {
   std::array<char, INET6_ADDRSTRLEN> written{};
   inet_ntop(AF_INET6, &address, written.data(), written.size());
   return written.data() + text.substr(zone);
-}
-
-// Without the dot at the end of a complete name.
-std::string_view unrooted(std::string_view name) {
-  return name.substr(0, name.size() - (name.size() > 1 && name.ends_with('.') ? 1 : 0));
 }
 
 // Removes leading zeros.
@@ -75,9 +95,22 @@ Destination unix_destination(std::string_view path) {
   return {Destination::Family::kUnix, std::string(path), {}, "unix:" + std::string(path)};
 }
 
-Destination inet_destination(std::string_view rest) {
+bool is_below(const Destination& destination, std::string_view domain) {
+  const std::string_view host = unrooted(destination.host);
+  domain = unrooted(domain);
+  return destination.family == Destination::Family::kInet &&
+         host.find(':') == std::string_view::npos && host.size() > domain.size() &&
+         same_word(host.substr(host.size() - domain.size()), domain);
+}
+
+bool is_host(std::string_view text, HostForm form) {
+  return is_name(text) || (form == HostForm::kHostOrDomain && is_domain(text));
+}
+
+Destination inet_destination(std::string_view rest, Protocol protocol, HostForm form) {
   Destination made;
-  bool bracketed = false;
+  made.protocol = protocol;
+  bool in_brackets = false;
   if (!rest.empty() && rest.front() == '[') {
     const std::size_t end = rest.find(']');
     if (end == std::string_view::npos) {
@@ -88,7 +121,7 @@ Destination inet_destination(std::string_view rest) {
     if (made.host.size() > 5 && (made.host.compare(0, 5, "IPv6:") == 0)) {
       made.host.erase(0, 5);
     }
-    bracketed = true;
+    in_brackets = true;
     rest.remove_prefix(end + 1);
   } else {
     made.host = rest.substr(0, rest.find(':'));
@@ -98,31 +131,59 @@ Destination inet_destination(std::string_view rest) {
   if (address) {
     made.host = ipv6(made.host);
   }
-  if (made.host.empty() || (!address && !is_name(made.host))) {
+  if (made.host.empty() || (!address && !is_host(made.host, form))) {
     bad("no valid host");
   }
   if (!rest.empty()) {
     made.port = rest.substr(1);
     if (rest.front() != ':' || made.port.empty() || made.port.find(':') != std::string::npos) {
-      bad(bracketed ? "only :PORT may follow ]" : "an IPv6 address must be in [ ]");
+      bad(in_brackets ? "only :PORT may follow ]" : "an IPv6 address must be in [ ]");
     }
     check_port(made.port);
   }
-  made.text = "inet:" + (address ? "[" + made.host + "]" : made.host) +
+  made.text = (protocol == Protocol::kSmtp ? "smtp:" : "inet:") + bracketed(made.host) +
               (made.port.empty() ? "" : ":" + made.port);
   return made;
 }
 
+// `smtp:25` was a host named smtp before there was a protocol of that name.
+Destination smtp_destination(std::string_view rest, HostForm form) {
+  if (!rest.empty() && rest.find_first_not_of("0123456789") == std::string_view::npos) {
+    throw ConfigError("did you mean inet:smtp:" + std::string(rest) +
+                      " or smtp:HOST:" + std::string(rest) + "?");
+  }
+  return inet_destination(rest, Protocol::kSmtp, form);
+}
+
+Destination parse(std::string_view text, HostForm form) {
+  if (text.starts_with("unix:")) {
+    return unix_destination(text.substr(5));
+  }
+  if (text.starts_with("inet:")) {
+    return inet_destination(text.substr(5), Protocol::kLmtp, form);
+  }
+  if (text.starts_with("smtp:")) {
+    return smtp_destination(text.substr(5), form);
+  }
+  if (text.starts_with("/")) {
+    throw ConfigError("did you mean unix:" + escaped(text) + "?");
+  }
+  return inet_destination(text, Protocol::kLmtp, form);
+}
+
 }  // namespace
 
-int Destination::port_number() const {
-  const std::string name = port.empty() ? "lmtp" : port;
+int Destination::port_number(int of_lmtp) const {
+  const bool smtp = protocol == Protocol::kSmtp;
+  const std::string name = !port.empty() ? port : smtp ? "smtp" : "lmtp";
   if (name.find_first_not_of("0123456789") == std::string::npos) {
     return std::stoi(name);
   }
   const servent* const service = getservbyname(name.c_str(), "tcp");
-  return service != nullptr ? ntohs(static_cast<std::uint16_t>(service->s_port))
-                            : (name == "lmtp" ? 24 : 0);
+  if (service != nullptr) {
+    return ntohs(static_cast<std::uint16_t>(service->s_port));
+  }
+  return name == "lmtp" ? of_lmtp : name == "smtp" ? kSmtpPort : 0;
 }
 
 bool Destination::same_host(const Destination& other) const {
@@ -132,26 +193,35 @@ bool Destination::same_host(const Destination& other) const {
 }
 
 bool Destination::covers(const Destination& other) const {
-  return same_host(other) &&
-         (port.empty() || family == Family::kUnix || port_number() == other.port_number());
+  const bool host_fits = is_domain() ? is_below(other, host) : same_host(other);
+  return host_fits && protocol == other.protocol &&
+         (port.empty() || family == Family::kUnix ||
+          port_number(other.lmtp_port) == other.port_number());
 }
 
-Destination parse_destination(std::string_view text) {
-  if (text.starts_with("unix:")) {
-    return unix_destination(text.substr(5));
+Destination parse_destination(std::string_view text) { return parse(text, HostForm::kHost); }
+
+Destination parse_destination_or_domain(std::string_view text) {
+  return parse(text, HostForm::kHostOrDomain);
+}
+
+Destination parse_listen_address(std::string_view text) {
+  Destination made = parse(text, HostForm::kHost);
+  if (made.protocol != Protocol::kLmtp) {
+    throw ConfigError("a listener speaks LMTP; expected unix:PATH or inet:HOST[:PORT]");
   }
-  if (text.starts_with("inet:")) {
-    return inet_destination(text.substr(5));
-  }
-  if (text.starts_with("/")) {
-    throw ConfigError("did you mean unix:" + escaped(text) + "?");
-  }
-  return inet_destination(text);
+  return made;
 }
 
 std::vector<Destination> parse_destinations(std::string_view list) {
   std::vector<Destination> made;
   each_word(list, [&](const std::string& word) { made.push_back(parse_destination(word)); });
+  return made;
+}
+
+std::vector<Destination> parse_listen_addresses(std::string_view list) {
+  std::vector<Destination> made;
+  each_word(list, [&](const std::string& word) { made.push_back(parse_listen_address(word)); });
   return made;
 }
 

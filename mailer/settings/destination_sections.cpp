@@ -51,11 +51,12 @@ struct Claim {
   const Section* section;
 };
 
-std::vector<Claim> claims_of(const std::vector<Section>& sections) {
+std::vector<Claim> claims_of(const std::vector<Section>& sections, int lmtp_port) {
   std::vector<Claim> claims;
   for (const Section& section : sections) {
     for (const Destination& destination : section.destinations) {
       claims.push_back({destination, &section});
+      claims.back().destination.lmtp_port = lmtp_port;
     }
   }
   return claims;
@@ -111,6 +112,8 @@ Store make_store(const OptionReader& options, const std::vector<Claim>& claims,
     }
   }
   store.settings = settings_of(options, lines, &store.effective);
+  TlsSettings& tls = store.settings.tls;
+  tls.level = tls.wrapper && tls.level == TlsLevel::kMay ? TlsLevel::kEncrypt : tls.level;
   store.settings.places = options.places(lines);
   store.settings.tls.places = store.settings.places;
   if (store.section.empty()) {
@@ -124,18 +127,20 @@ Store make_store(const OptionReader& options, const std::vector<Claim>& claims,
 }  // namespace
 
 std::vector<Store> find_stores(const OptionReader& options,
-                               const std::vector<Destination>& destinations) {
+                               const std::vector<Destination>& destinations, int lmtp_port) {
   std::vector<Section> sections;
   for (const FreeSection& section : options.free_sections(kDestinationPrefix)) {
     sections.push_back(read_section(section));
     settings_of(options, sections.back().lines);
   }
-  const std::vector<Claim> claims = claims_of(sections);
+  const std::vector<Claim> claims = claims_of(sections, lmtp_port);
   refuse_duplicates(claims);
   std::vector<Store> stores;
   stores.reserve(destinations.size());
   for (const Destination& destination : destinations) {
-    stores.push_back(make_store(options, claims, destination));
+    Destination dialled = destination;
+    dialled.lmtp_port = lmtp_port;
+    stores.push_back(make_store(options, claims, dialled));
   }
   return stores;
 }

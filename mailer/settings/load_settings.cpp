@@ -67,7 +67,7 @@ void check_timeouts(const Settings& settings, const Store& store) {
 
 void check(const Settings& settings) {
   if (settings.stores.empty()) {
-    throw ConfigError("no destination; expected unix:PATH or inet:HOST[:PORT]");
+    throw ConfigError("no destination; expected unix:PATH, inet:HOST[:PORT] or smtp:HOST[:PORT]");
   }
   for (const Store& store : settings.stores) {
     check(store);
@@ -115,7 +115,7 @@ std::vector<ListenAddress> addresses_of(const FreeSection& section) {
   for (const FreeSection::Line& line : section.lines) {
     if (line.name == "address") {
       at_place(line.place + "address: \"" + escaped(line.value) + '"', [&] {
-        for (const Destination& named : parse_destinations(line.value)) {
+        for (const Destination& named : parse_listen_addresses(line.value)) {
           addresses.push_back({named, titled(line.place, section)});
         }
       });
@@ -150,7 +150,7 @@ void load_listener(const OptionReader& options, const FreeSection& section,
   if (has("over-quota")) {
     settings.over_quota = settings.store_defaults.over_quota;
   }
-  settings.stores = find_stores(options, settings.destinations);
+  settings.stores = find_stores(options, settings.destinations, settings.tcp_port);
 }
 
 // "FILE:" of "FILE:LINE: ".
@@ -203,7 +203,7 @@ std::vector<std::string> load_settings(Command command, const std::vector<std::s
   if (command == Command::kProbe && settings.destinations.size() > 1) {
     throw ConfigError("expected one DEST; found " + std::to_string(settings.destinations.size()));
   }
-  settings.stores = find_stores(options, settings.destinations);
+  settings.stores = find_stores(options, settings.destinations, settings.tcp_port);
   check(settings);
   if (command == Command::kDeliver && operands.empty()) {
     throw ConfigError("no recipient; expected lmtpq deliver -d DEST -f SENDER RCPT...");
@@ -241,8 +241,8 @@ DaemonSettings load_daemon_settings(const std::vector<std::string>& arguments) {
   refuse_duplicates(made.listeners);
   check(made.process.routes, made.process.places);
   require_features(made.process);
-  made.store_for = [file](const Destination& destination) {
-    Store store = std::move(find_stores(*file, {destination}).front());
+  made.store_for = [file, port = made.process.tcp_port](const Destination& destination) {
+    Store store = std::move(find_stores(*file, {destination}, port).front());
     check(store);
     require_features(store);
     read_secrets(store, geteuid());
@@ -268,7 +268,7 @@ void warn_of_sections(const Settings& settings, const Log& log) {
                       .add("near", store.near_miss)
                       .add("tls-level", kTlsLevelNames[static_cast<int>(store.settings.tls.level)])
                       .add("effect", "the options above the sections apply")
-                      .add("remedy", "correct the port of the destination or of the section"));
+                      .add("remedy", "correct the destination or the name of the section"));
     }
   }
 }

@@ -91,7 +91,7 @@ OptionTable serve_option_table(ServeSettings& s) {
       {value("listen", "ADDRESS", "",
              "listen on unix:PATH or inet:HOST[:PORT]; several with commas; more in sections "
              "[listener.NAME] of the file",
-             [&s](std::string_view list) { s.listen = parse_destinations(list); }),
+             [&s](std::string_view list) { s.listen = parse_listen_addresses(list); }),
        value("balance", "HOW", "order",
              "which of several DESTs gets a message: order (the first that is up), weight (at "
              "random, in proportion to --weight), least-used (fewest connections in use for its "

@@ -78,9 +78,16 @@ OptionTable delivery_options(Settings& s) {
 OptionTable destination_options(Settings& s) {
   return under("The store",
                {with_letter('d', value("destination", "DEST", "",
-                                       "deliver to unix:PATH or inet:HOST[:PORT]; several with "
-                                       "commas, tried in order",
+                                       "deliver to unix:PATH, inet:HOST[:PORT] or, by ESMTP, "
+                                       "smtp:HOST[:PORT]; several with commas, tried in order",
                                        destinations(s.destinations)))});
+}
+
+OptionTable port_options(Settings& s) {
+  return under("The store", {value("tcp-port", "PORT", "24",
+                                   "port of inet:HOST without one, on systems whose services(5) "
+                                   "does not have the service lmtp",
+                                   reader::number(s.tcp_port, 1, 65'535))});
 }
 
 OptionTable time_options(Timeouts& t) {
@@ -206,6 +213,7 @@ OptionTable option_table(Command command, Settings& settings) {
   }
   append(table, delivery_options(settings));
   append(table, destination_options(settings));
+  append(table, port_options(settings));
   append_new(table, store_option_table(settings.store_defaults));
   append(table, time_options(settings.timeouts));
   append(table, process_options(settings));

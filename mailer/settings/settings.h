@@ -44,6 +44,7 @@ struct Timeouts {
 struct Settings {
   std::vector<Destination> destinations;
   std::vector<Store> stores;     // one for each destination, with the settings of its section
+  int tcp_port = kLmtpPort;      // of DESTs without a port, on a system without the service lmtp
   StoreSettings store_defaults;  // what is set for every store; a section may override it
   IgnoreQuota ignore_quota = IgnoreQuota::kTagged;
   // Of the listener's section; none: that of the store's settings.

@@ -145,6 +145,11 @@ OptionTable tls_options(TlsSettings& t) {
                                       {"encrypt", TlsLevel::kEncrypt},
                                       {"verify", TlsLevel::kVerify},
                                       {"fingerprint", TlsLevel::kFingerprint}})),
+       value(
+           "tls-wrapper", "SWITCH", "no",
+           "begin TLS right after connecting, without STARTTLS: yes or no; with yes, --tls=may is "
+           "as encrypt",
+           reader::boolean(t.wrapper)),
        value("tls-ca-file", "FILE", "", "trusted CA certificates (PEM); default: the system's",
              reader::absolute_path(t.ca_file)),
        value("tls-ca-path", "DIR", "",
@@ -282,8 +287,10 @@ OptionTable store_option_table(StoreSettings& settings) {
 }
 
 bool same_store(const Store& one, const Store& other) {
-  return one.destination.text == other.destination.text && one.effective == other.effective &&
-         one.login.user == other.login.user &&
+  return one.destination.text == other.destination.text &&
+         (!one.destination.follows_lmtp_port() ||
+          one.destination.lmtp_port == other.destination.lmtp_port) &&
+         one.effective == other.effective && one.login.user == other.login.user &&
          same_secret(one.login.password.text(), other.login.password.text()) &&
          same_secret(one.settings.tls.key.text(), other.settings.tls.key.text());
 }
@@ -305,6 +312,10 @@ void check(const Store& store) {
     refuse("tls-fingerprint", "not used by " + name +
                                   " with tls = " + kTlsLevelNames[static_cast<int>(tls.level)] +
                                   "; set tls = fingerprint");
+  }
+  if (tls.wrapper && tls.level == TlsLevel::kNone) {
+    refuse("tls-wrapper", "\"yes\": " + name +
+                              " has tls = none; set tls to encrypt or higher, or tls-wrapper = no");
   }
   // The value is not shown: it may contain a password after the colon.
   if (store.settings.auth.user.find(':') != std::string::npos) {

@@ -61,8 +61,8 @@ struct Store {
   OptionReader::Effective effective;  // what the settings were read from, for comparison
   // Where the settings come from, for people: "[destination.a] (FILE:3)"; empty: no section fits.
   std::string section;
-  // No section fits, but this one is for another port of the host. Likely a typo, which leaves the
-  // store with less TLS than intended.
+  // No section fits, but this one is for another port or protocol of the host. Likely a typo, which
+  // leaves the store with less TLS than intended.
   std::string near_miss;
 
   // At level `may` a unix socket needs no TLS: it is as private.

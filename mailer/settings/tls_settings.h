@@ -26,6 +26,9 @@ inline constexpr int kTls13 = 0x0304;
 
 struct TlsSettings {
   TlsLevel level = TlsLevel::kMay;
+  // TLS from the first byte, without STARTTLS. `may` then means kEncrypt: such a store has no
+  // other way to be reached.
+  bool wrapper = false;
   // Trusted CAs, PEM. If both are empty, the system's: OpenSSL's folder if it is hashed, its bundle
   // otherwise.
   std::string ca_file;

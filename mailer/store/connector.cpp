@@ -4,6 +4,13 @@
 #include "mailer/io/secure_loader.h"
 
 namespace lmtpq::mailer {
+namespace {
+
+bool is_smtp(const Store& store) {
+  return store.destination.protocol == Destination::Protocol::kSmtp;
+}
+
+}  // namespace
 
 Connector::Connector(const Store& store, const Settings& process, Dialer& dialer, const Log& log)
     : store_(store), process_(process), dialer_(dialer), log_(log) {}
@@ -45,17 +52,20 @@ Connection Connector::attempt(Deadline latest, StartTls start_tls) {
     return made;
   }
   made.upstream = std::make_unique<Upstream>(std::move(dialled.channel), dialled.peer,
-                                             store_.settings, process_, log_);
+                                             store_.settings, process_, log_,
+                                             is_smtp(store_) ? Protocol::kSmtp : Protocol::kLmtp);
   Upstream& upstream = *made.upstream;
   try {
     if (store_.settings.proxy_protocol == ProxyProtocol::kV2) {
       upstream.precede(proxy_v2_header(dialled.source, dialled.target),
                        std::min(Clock::now() + store_.settings.timeouts.lhlo, latest));
     }
-    made.ready = upstream.open(latest) && is_other_process(made);
+    made.ready = wrap(made, latest);
+    made.spent[Stage::kTls] = lap();
+    made.ready = made.ready && upstream.open(latest) && is_other_process(made);
     made.spent[Stage::kLhlo] = lap();
     made.ready = made.ready && (start_tls == StartTls::kSkip || secure(made, latest));
-    made.spent[Stage::kTls] = lap();
+    made.spent[Stage::kTls] += lap();
     made.ready = made.ready && log_in(made, latest);
     made.spent[Stage::kAuth] = lap();
   } catch (const ConfigError& error) {
@@ -67,7 +77,7 @@ Connection Connector::attempt(Deadline latest, StartTls start_tls) {
   } else {
     // The reason comes first: mailq(1) shows about 60 characters of a reply.
     const std::string why = made.failure.empty() ? upstream.client().reason() : made.failure;
-    made.failure = why + proxy_hint(upstream) + " (" + upstream.peer() + ")";
+    made.failure = why + hint(upstream) + " (" + upstream.peer() + ")";
   }
   return made;
 }
@@ -113,11 +123,19 @@ std::shared_ptr<Tls> Connector::tls() {
   return tls_;
 }
 
+bool Connector::wrap(Connection& connection, Deadline latest) {
+  if (store_.settings.tls.wrapper && !connection.upstream->begin_with_tls(tls(), latest)) {
+    connection.trouble = Trouble::kTls;
+    return false;
+  }
+  return true;
+}
+
 bool Connector::secure(Connection& connection, Deadline latest) {
-  if (!store_.wants_tls()) {
+  Upstream& upstream = *connection.upstream;
+  if (!store_.wants_tls() || upstream.tls() != nullptr) {
     return true;
   }
-  Upstream& upstream = *connection.upstream;
   const bool must = store_.settings.tls.level >= TlsLevel::kEncrypt;
   if (!upstream.client().capabilities().offers("STARTTLS")) {
     if (must) {
@@ -170,16 +188,26 @@ bool Connector::log_in(Connection& connection, Deadline latest) {
          !upstream.client().refusal();
 }
 
-// A store that does not expect the header fails at the greeting.
-std::string Connector::proxy_hint(const Upstream& upstream) const {
-  const bool early = upstream.offered().empty();
-  return early && store_.settings.proxy_protocol == ProxyProtocol::kV2
-             ? "; proxy-protocol is v2: does the store expect it (lmtpd -H -U 1)?"
+// A store that does not expect the PROXY header fails at the greeting; one that expects TLS or that
+// header says nothing and waits.
+std::string Connector::hint(const Upstream& upstream) const {
+  if (!upstream.offered().empty()) {
+    return "";
+  }
+  if (store_.settings.proxy_protocol == ProxyProtocol::kV2) {
+    return "; proxy-protocol is v2: does the store expect it (lmtpd -H -U 1)?";
+  }
+  const bool may_wait_for_us = store_.destination.family == Destination::Family::kInet &&
+                               !store_.settings.tls.wrapper && !upstream.heard_from();
+  return may_wait_for_us
+             ? "; it sent nothing: does it wait for TLS (tls-wrapper = yes) or for a PROXY header "
+               "(proxy-protocol = v2)?"
              : "";
 }
 
 SaslSurroundings Connector::surroundings(const Upstream& upstream) const {
   SaslSurroundings made;
+  made.service = is_smtp(store_) ? "smtp" : "lmtp";
   const TlsSettings& tls = store_.settings.tls;
   const bool unix_socket = store_.destination.family == Destination::Family::kUnix;
   made.server = !tls.name.empty() ? tls.name

@@ -1,5 +1,5 @@
-// Opens a connection to one store, as the settings say: dial, PROXY header, greeting, STARTTLS,
-// login.
+// Opens a connection to one store, as the settings say: dial, PROXY header, TLS if the store speaks
+// it from the start, greeting, STARTTLS, login.
 //
 // ConnectionPool and probe use it. It keeps the TLS session of one connection for the next. At
 // level encrypt and above, nothing but LHLO and STARTTLS is ever sent without TLS.
@@ -50,11 +50,12 @@ class Connector {
   Connection attempt(Deadline latest, StartTls start_tls);
   std::shared_ptr<Tls> read_tls() const;
   std::shared_ptr<Tls> tls();
+  bool wrap(Connection& connection, Deadline latest);
   bool secure(Connection& connection, Deadline latest);
   bool log_in(Connection& connection, Deadline latest);
   bool is_other_process(Connection& connection);
   void warn_without_tls(const std::string& failure, const char* effect) const;
-  std::string proxy_hint(const Upstream& upstream) const;
+  std::string hint(const Upstream& upstream) const;
   SaslSurroundings surroundings(const Upstream& upstream) const;
   void log_security(const Upstream& upstream) const;
 

@@ -38,11 +38,12 @@ bool listed(const std::vector<std::string>& names, const std::string& peer) {
 }  // namespace
 
 Upstream::Upstream(std::unique_ptr<Channel> channel, std::string peer,
-                   const StoreSettings& settings, const Settings& process, const Log& log)
+                   const StoreSettings& settings, const Settings& process, const Log& log,
+                   Protocol protocol)
     : channel_(std::move(channel)),
       peer_(std::move(peer)),
       settings_(settings),
-      client_(settings.hostname, settings.pipelining ? LmtpClient::kPipelineWindow : 1),
+      client_(settings.hostname, settings.pipelining ? LmtpClient::kPipelineWindow : 1, protocol),
       transcript_(process.transcript_dir, listed(process.debug_peers, peer_), peer_, log) {}
 
 bool Upstream::reusable() const {
@@ -205,7 +206,7 @@ void Upstream::take_input(const std::string& in, IoStatus status, std::optional<
     return;
   }
   const std::string when =
-      awaited ? std::string(" before the reply to ") + kAwaitedNames[static_cast<int>(*awaited)]
+      awaited ? std::string(" before the reply to ") + client_.name_of(*awaited)
       : client_.state() == ClientState::kReady ? " while it was idle"
                                                : " in the middle of the message";
   if (client_.message_refused()) {

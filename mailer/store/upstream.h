@@ -26,10 +26,13 @@ namespace lmtpq::mailer {
 class Upstream {
  public:
   Upstream(std::unique_ptr<Channel> channel, std::string peer, const StoreSettings& settings,
-           const Settings& process, const Log& log);
+           const Settings& process, const Log& log, Protocol protocol = Protocol::kLmtp);
 
   // Waits for the greeting and sends LHLO. False: client().reason() says why.
   bool open(Deadline latest);
+  // Before open(): the handshake of a store that speaks TLS from the start (tls-wrapper). False:
+  // client().reason() says why. Throws as start_tls() does.
+  bool begin_with_tls(std::shared_ptr<Tls> tls, Deadline latest);
   // STARTTLS, the handshake, and LHLO again. False: refused (client().state() is kReady, and there
   // is a refusal()) or broken. Throws ConfigError if the TLS files cannot be used.
   bool start_tls(std::shared_ptr<Tls> tls, Deadline latest);
@@ -58,6 +61,8 @@ class Upstream {
   // Writes bytes before the LMTP dialogue: the PROXY header.
   bool precede(std::string_view bytes, Deadline deadline);
 
+  // Whether the store has sent anything.
+  bool heard_from() const { return last_input_ != Clock::time_point(); }
   const LmtpClient& client() const { return client_; }
   // What the store offered after each LHLO: the first, within TLS, after the login.
   const std::vector<Capabilities>& offered() const { return offered_; }
@@ -80,6 +85,7 @@ class Upstream {
 
  private:
   bool await_offer(Deadline latest);
+  bool secure_channel(std::unique_ptr<TlsConnection> connection, Deadline latest);
   bool exchange_login(SaslExchange& sasl, const Secret& password, Deadline latest);
   void converse_while(ClientState state, Deadline latest,
                       const std::function<void()>& before_wait = nullptr);

@@ -9,7 +9,12 @@ namespace lmtpq::mailer {
 bool Upstream::precede(std::string_view bytes, Deadline deadline) {
   std::string in;
   const bool written = write_all(*channel_, bytes, in, deadline);
-  client_.receive(in);
+  if (settings_.tls.wrapper && !in.empty()) {
+    // An attacker could inject it, and we would read it as said within TLS.
+    client_.lost("the store spoke before TLS began: is tls-wrapper right?");
+  } else {
+    client_.receive(in);
+  }
   return written;
 }
 
@@ -24,6 +29,12 @@ bool Upstream::await_offer(Deadline latest) {
   return true;
 }
 
+bool Upstream::begin_with_tls(std::shared_ptr<Tls> tls, Deadline latest) {
+  std::unique_ptr<TlsConnection> connection = tls->connect();
+  secured_by_ = std::move(tls);
+  return client_.state() == ClientState::kOpening && secure_channel(std::move(connection), latest);
+}
+
 bool Upstream::start_tls(std::shared_ptr<Tls> tls, Deadline latest) {
   std::unique_ptr<TlsConnection> connection = tls->connect();
   secured_by_ = std::move(tls);
@@ -32,11 +43,24 @@ bool Upstream::start_tls(std::shared_ptr<Tls> tls, Deadline latest) {
   if (client_.state() != ClientState::kHandshake) {
     return false;
   }
+  if (!secure_channel(std::move(connection), latest)) {
+    return false;
+  }
+  client_.start_over();
+  return await_offer(latest);
+}
+
+bool Upstream::secure_channel(std::unique_ptr<TlsConnection> connection, Deadline latest) {
   std::string failure;
+  std::string in_clear;
   const bool done =
       shake_hands(*connection, *channel_,
-                  std::min(Clock::now() + settings_.timeouts.starttls, latest), failure);
+                  std::min(Clock::now() + settings_.timeouts.starttls, latest), failure, &in_clear);
   tls_facts_ = connection->facts();
+  if (settings_.tls.wrapper && !in_clear.empty()) {
+    failure = "the store does not speak TLS from the start: set tls-wrapper = no; it sent \"" +
+              printable(in_clear) + '"';
+  }
   if (!done) {
     client_.lost(failure);
     transcript_.ended(client_.reason());
@@ -45,8 +69,7 @@ bool Upstream::start_tls(std::shared_ptr<Tls> tls, Deadline latest) {
   transcript_.note(tls_facts_.protocol + " " + tls_facts_.cipher);
   tls_ = connection.get();
   channel_ = std::make_unique<LayeredChannel>(std::move(channel_), std::move(connection));
-  client_.start_over();
-  return await_offer(latest);
+  return true;
 }
 
 bool Upstream::log_in(std::unique_ptr<SaslExchange> sasl, const Login& login, Deadline latest) {

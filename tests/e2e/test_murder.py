@@ -1,7 +1,9 @@
 """A Cyrus Murder: its frontend takes each recipient to a backend, and IGNOREQUOTA with it; what a
 session id leads to; what dies in the middle of a queue run loses nothing."""
 
+import json
 import re
+import subprocess
 from collections import Counter
 
 import pytest
@@ -41,6 +43,18 @@ class TestMurder:
       mail.assert_deferred(ordinary, full, '4.2.2', mail.store.over_quota)
       mail.assert_sent(ignoring, full)
       assert mail.store.message_ids(full) == [message_id(notice)]
+
+  def probed(self, mail, server: str, user: str) -> dict:
+    ran = subprocess.run([mail.lmtpq, 'probe', '--config=/dev/null', '--log=stderr', '--json',
+                          f'--rcpt={user}', server], capture_output=True, timeout=60)
+    return json.loads(ran.stdout)
+
+  def test_probe_learns_from_a_frontend_who_is_known_and_not_who_is_full(self, mail):
+    full = mail.full_mailbox('one')
+    told = self.probed(mail, mail.store.address, full)
+    assert (told['state'], told['IGNOREQUOTA']) == ('accepted', True), told
+    assert self.probed(mail, mail.store.address, 'nobody.here')['state'] == 'refused'
+    assert self.probed(mail, mail.store.homes[full].address, full)['state'] == 'over quota'
 
   def test_an_unknown_user_bounces(self, mail):
     mail.with_lmtpq()

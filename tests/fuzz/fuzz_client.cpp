@@ -1,7 +1,8 @@
 // Any bytes from a store, line by line, over three transactions: no mail counts as delivered before
 // the end of data, nothing is sent on a broken connection, and nothing that came unencrypted counts
 // after STARTTLS. The first byte chooses the number of recipients, the window, whether quota is
-// ignored, whether TLS and a login come first, and the form of the messages.
+// ignored, whether TLS and a login come first, and the form of the messages. A first line `#smtp`
+// chooses ESMTP.
 
 #include <algorithm>
 #include <cstdint>
@@ -24,8 +25,9 @@ void check(bool holds) {
 
 class Player {
  public:
-  explicit Player(unsigned choice)
-      : recipients_(choice % 4),
+  Player(unsigned choice, Protocol protocol)
+      : protocol_(protocol),
+        recipients_(choice % 4),
         ignore_quota_(choice % 8 > 3),
         window_(choice % 16 > 7 ? 3 : 1),
         tls_(choice % 32 > 15),
@@ -33,7 +35,7 @@ class Player {
         form_(choice % 128 < 64 ? MessageForm::kData
               : choice < 192    ? MessageForm::kChunks
                                 : MessageForm::kOneFlight),
-        client_("here", window_) {}
+        client_("here", window_, protocol) {}
 
   void hear(std::string_view line) {
     const bool was_broken = client_.state() == ClientState::kBroken;
@@ -127,6 +129,9 @@ class Player {
       check((end < kMaxCommandLine || client_.confidential()) && line != ".");
       check(line.find("IGNOREQUOTA") == line.npos || client_.confidential() ||
             (client_.capabilities().offers("IGNOREQUOTA") && line.ends_with("> IGNOREQUOTA")));
+      check(protocol_ == Protocol::kLmtp || client_.confidential() ||
+            (!line.starts_with("LHLO ") && !line.starts_with("TRACE ") &&
+             line.find("IGNOREQUOTA") == line.npos));
       output.remove_prefix(end + 2);
       ++sent_;
     }
@@ -141,6 +146,7 @@ class Player {
           sent_ + 1 <= client_.replies() + window_);
   }
 
+  Protocol protocol_;
   std::size_t recipients_;
   bool ignore_quota_;
   std::size_t window_;
@@ -157,9 +163,12 @@ class Player {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  Player player(size == 0 ? 0u : data[0]);
   std::string_view input(reinterpret_cast<const char*>(data), size);
   input.remove_prefix(std::min<std::size_t>(1, size));
+  constexpr std::string_view kSmtp = "#smtp\n";
+  const bool smtp = input.starts_with(kSmtp);
+  input.remove_prefix(smtp ? kSmtp.size() : 0);
+  Player player(size == 0 ? 0u : data[0], smtp ? Protocol::kSmtp : Protocol::kLmtp);
   while (!input.empty()) {
     const std::size_t length = std::min(input.find('\n'), input.size() - 1) + 1;
     player.hear(input.substr(0, length));

@@ -28,9 +28,8 @@ bool is_known_error(std::string_view said) {
   said.remove_prefix(std::min(said.find_first_not_of("0123456789"), said.size()));
   for (const std::string_view known :
        {": expected `DEST user:password`",
-        ": no DEST at the beginning (unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]); "
-        "expected `DEST "
-        "user:password`",
+        ": no DEST at the beginning (unix:PATH, inet:HOST[:PORT], inet:[ADDRESS][:PORT], "
+        "smtp:HOST[:PORT] or .DOMAIN[:PORT]); expected `DEST user:password`",
         ": no user before the colon; expected `DEST user:password`",
         ": no password after the colon; expected `DEST user:password`",
         ": control character in user or password"}) {
@@ -48,7 +47,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   try {
     const lmtpq::mailer::Credentials credentials =
         lmtpq::mailer::Credentials::parse(text, "corpus");
-    for (const char* const asked : {"h", "h:24", "unix:/s", "inet:[2001:db8::1]"}) {
+    for (const char* const asked :
+         {"h", "h:24", "unix:/s", "inet:[2001:db8::1]", "a.b.c", "smtp:a.b"}) {
       const lmtpq::mailer::Login* const login =
           credentials.find(lmtpq::mailer::parse_destination(asked), "");
       if (login != nullptr &&

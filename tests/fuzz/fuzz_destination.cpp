@@ -14,7 +14,7 @@ bool reads_as_itself(const lmtpq::mailer::Destination& made) {
   try {
     const lmtpq::mailer::Destination again = lmtpq::mailer::parse_destination(made.text);
     return !made.host.empty() && again.family == made.family && again.host == made.host &&
-           again.port == made.port && again.text == made.text;
+           again.port == made.port && again.text == made.text && again.protocol == made.protocol;
   } catch (const lmtpq::ConfigError&) {
     return false;
   }
@@ -31,7 +31,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
   } catch (const lmtpq::ConfigError& error) {
     const std::string_view words = error.what();
-    const bool remedy = words.ends_with("[ADDRESS][:PORT]") || words.starts_with("did you mean ");
+    const bool remedy = words.ends_with("smtp:HOST[:PORT]") || words.starts_with("did you mean ");
     if (!remedy || words.find('\n') != std::string_view::npos) {
       std::abort();
     }

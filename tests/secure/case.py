@@ -44,7 +44,9 @@ class Case:
   commands: tuple[str, ...] = ()  # each must match one that a store got; with a leading `!`, none
   least: float = 0.0  # seconds that it takes
   longest: float = 25.0  # well below what it would take without the limit under test
+  seen: bool = False  # it arrived completely, and was refused
   unix: bool = False
+  smtp: bool = False  # the DEST is smtp:HOST
   fronts: tuple[str, ...] = ('deliver',)
 
 
@@ -85,7 +87,9 @@ class CaseRunner:
     given = {word.partition('=')[0] for word in options}
     fixed = ['--config=/dev/null', '--tag-keys=none', '--log=stderr', '--hostname=client.test',
              f'--spool-dir={own}', f'--transcript-dir={own}', '--debug-peer=all', *PATIENT]
-    fixed += ['--destination=' + ','.join(store.address for store in stores)]
+    addresses = (store.address.replace('inet:', 'smtp:' if case.smtp else 'inet:')
+                 for store in stores)
+    fixed += ['--destination=' + ','.join(addresses)]
     return [self.lmtpq, *(word for word in fixed if word.partition('=')[0] not in given), *options]
 
   def play(self, case: Case, front: str):

@@ -26,7 +26,7 @@ def make_files(folder: Path, authority: Authority):
     (folder / name).write_bytes(content)
     (folder / name).chmod(mode)
 
-  file('passwords', b'# of the store\n' + LINE)
+  file('passwords', b'# of the store\n' + LINE + LINE.replace(b'inet:', b'smtp:'))
   file('open.passwords', LINE, 0o644)
   file('bad.passwords', LINE + b'127.0.0.1 ' + USER + b' ' + PASSWORD + b'\n')
   file('other.passwords', LINE.replace(b'127.0.0.1', b'192.0.2.1'))

@@ -2,7 +2,10 @@
 
 import contextlib
 import os
+import socket
 import time
+
+import pytest
 
 from fixtures.lmtp_client import Client, Gone
 from fixtures.process import wait_until
@@ -28,6 +31,28 @@ def test_a_client_that_is_not_listed_gets_421(new_daemon):
   all_start(daemon.deliver(name='second'), '250')
   with Client(f'inet:127.0.0.1:{port}') as client:
     assert client.greeting.startswith('421 4.7.1 127.0.0.1 '), client.greeting
+
+
+@pytest.mark.may_skip('no IPv6')
+def test_ipv6_addresses_are_in_brackets(new_daemon):
+  port = free_port()
+  with socket.socket(socket.AF_INET6) as probe:
+    try:
+      probe.bind(('::1', 0))
+    except OSError:
+      pytest.skip('no IPv6 on this host')
+  daemon = new_daemon('', f'[listener.six]\naddress = inet:[0::1]:{port}\nclients = all\n')
+  with Client(f'inet:::1:{port}') as client:
+    assert client.greeting.startswith('220')
+    client.ask('MAIL FROM:<s@x>')
+  wait_until(lambda: daemon.process.count('event=client-lost'), 'its loss is logged')
+  place = f'client=[::1] listener=inet:[::1]:{port} '
+  line, = daemon.process.log_lines('event=client-lost')
+  assert place in line, line
+  line, = daemon.process.log_lines('event=listener-settings')
+  assert f'listener=inet:[::1]:{port} ' in line, line
+  listener, = daemon.process.status()['listeners']
+  assert listener['address'] == f'inet:[::1]:{port}'
 
 
 def test_a_client_that_pipelines_without_reading_costs_little_memory(new_daemon):

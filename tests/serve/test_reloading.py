@@ -87,6 +87,18 @@ def test_the_log_says_which_settings_are_new_changed_or_gone(daemon):
     assert [line for line in lines if line.startswith(event) and line.endswith(f' change={change}')], (event, lines)
 
 
+def test_another_tcp_port_is_another_store_for_those_without_a_port(daemon):
+  elsewhere = f'{FRONT}{SECOND}destination = inet:127.0.0.1, smtp:127.0.0.1, inet:127.0.0.1:24\n'
+  for port in (2003, 2004):
+    daemon.reload(f'tcp-port = {port}\n', elsewhere)
+  stores = [line.partition('destination=')[2]
+            for line in daemon.process.log_lines('event=store-settings') if '127.0.0.1' in line]
+  assert sorted(stores) == ['inet:127.0.0.1 tcp-port=2003 change=new',
+                            'inet:127.0.0.1 tcp-port=2004 change=changed',
+                            'inet:127.0.0.1:24 change=new', 'smtp:127.0.0.1 change=new']
+  all_start(daemon.deliver(), '250')
+
+
 FIXED = {'user': 'root', 'log': '{folder}/other-log', 'log-level': 'debug', 'threads': '2',
          'mailbox-limit': '7', 'control': '{folder}/other-control', 'metrics': '127.0.0.1:1'}
 

@@ -55,6 +55,9 @@ Record record_of(const Store& store) {
   append(table, pool_option_table(settings.pool));
   Record made("store-settings");
   made.add("destination", store.destination.text);
+  if (store.destination.follows_lmtp_port() && store.destination.lmtp_port != kLmtpPort) {
+    made.add("tcp-port", static_cast<long long>(store.destination.lmtp_port));
+  }
   for (const auto& setting : store.effective) {
     const Option* const option = find_option(table, setting.first);
     if (option != nullptr && option->fallback != setting.second) {

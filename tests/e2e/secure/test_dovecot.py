@@ -1,14 +1,19 @@
 """Real Sendmail, lmtpq, and Dovecot's lmtpd over TCP, at every level of TLS."""
 
 import contextlib
+import json
 import re
+import subprocess
 
 import pytest
 
 from fixtures.authority import Authority, Leaf
 from fixtures.dovecot import Dovecot
+from fixtures.lmtp_client import Client, Message
 from fixtures.mail import running
+from fixtures.messages import message
 from fixtures.secure_mail import SecureMail
+from fixtures.serve import Serve
 
 # The store's key is not an RSA key.
 NO_COMMON_CIPHER = ('tls-protocols = TLSv1.2-TLSv1.2', 'tls-ciphers = ECDHE-RSA-AES256-GCM-SHA384')
@@ -167,3 +172,95 @@ class TestTlsOfDovecot:
   def test_encrypt_defers_when_the_handshake_fails(self, mail):
     mail.with_conf('tls = encrypt', *NO_COMMON_CIPHER)
     mail.assert_waits('handshake')
+
+
+@pytest.mark.weight(2)
+class TestTlsFromTheStart:
+  """Dovecot's listener with `ssl = yes`."""
+
+  @pytest.fixture(scope='class')
+  def store(self, scratch, authority):
+    store = Dovecot(scratch)
+    store.use_tls(authority.leaf('server'))
+    with running(store) as one:
+      yield one
+
+  @pytest.fixture
+  def mail(self, scratch, store, authority):
+    with contextlib.closing(SecureMail(scratch, store, authority)) as one:
+      yield one
+
+  def lines(self, mail, *more: str) -> list[str]:
+    return [*mail.tls('verify', 'tls-wrapper = yes', 'lhlo-timeout = 2s', *more)]
+
+  def run(self, mail, command: str, *words: str, lines: list[str], given: bytes = b''):
+    conf = mail.scratch.path / f'command{mail.number}.conf'
+    conf.write_text('\n'.join([*lines, 'tag-keys = none', f'log = {mail.log}', '']))
+    ran = subprocess.run([mail.lmtpq, command, f'--config={conf}', *words], input=given,
+                         capture_output=True, timeout=60)
+    return ran.returncode, ran.stdout.decode(), ran.stderr.decode()
+
+  def protocol_of(self, raw: bytes) -> str:
+    return re.search(rb'with (LMTPS?)', raw).group(1).decode()
+
+  def test_relay(self, mail):
+    user = mail.mailbox('bob')
+    mail.with_conf(*self.lines(mail), address=mail.store.wrapped_address)
+    mail.deliver_one(user)
+    raw, = mail.store.messages(user)
+    assert self.protocol_of(raw) == 'LMTPS'
+    assert mail.connection()['tls'] == 'TLSv1.3/verified'
+
+  def test_deliver(self, mail):
+    user = mail.mailbox('bob')
+    status, _, _ = self.run(mail, 'deliver', '-d', mail.store.wrapped_address, '-f', mail.sender,
+                            '--', user, lines=self.lines(mail), given=message())
+    assert status == 0
+    raw, = mail.store.messages(user)
+    assert self.protocol_of(raw) == 'LMTPS'
+
+  def test_probe(self, mail):
+    user = mail.mailbox('bob')
+    status, said, error = self.run(mail, 'probe', '--json', '--rcpt', user,
+                                   mail.store.wrapped_address, lines=self.lines(mail))
+    assert status == 0, error
+    told = json.loads(said)
+    assert told['tls']['from_start']
+    assert told['tls']['trust'] == 'verified'
+    assert told['state'] == 'accepted'
+    assert 'offered_before' not in told
+    assert 'STARTTLS' not in told['offers']
+
+  def test_probe_of_another_name_shows_the_certificate(self, mail):
+    status, said, error = self.run(mail, 'probe', mail.store.wrapped_address,
+                                   lines=self.lines(mail, 'tls-name = elsewhere.test'))
+    assert status == 76
+    assert 'hostname mismatch, expected elsewhere.test' in error
+    assert 'certificate        CN=store.test' in said
+    assert 'greeting' not in said
+
+  def test_probe_without_the_option_names_it(self, mail):
+    lines = [*mail.tls(), 'lhlo-timeout = 1s']
+    status, _, error = self.run(mail, 'probe', mail.store.wrapped_address, lines=lines)
+    assert status == 76
+    assert 'it sent nothing: does it wait for TLS (tls-wrapper = yes)' in error
+
+  def test_probe_with_the_option_at_the_other_port_names_it(self, mail):
+    status, _, error = self.run(mail, 'probe', mail.store.tcp_address, lines=self.lines(mail))
+    assert status == 76
+    assert 'does not speak TLS from the start: set tls-wrapper = no; it sent "220 ' in error
+
+  def test_serve(self, mail):
+    user = mail.mailbox('bob')
+    serve = Serve(mail.scratch.path / f'serve{mail.number}')
+    front = f'unix:{serve.folder}/front'
+    serve.write('\n'.join([*self.lines(mail), f'destination = {mail.store.wrapped_address}',
+                           '[listener.front]', f'address = {front}', '']))
+    serve.start()
+    mail.at_end(serve.stop)
+    with Client(front) as client:
+      for _ in range(2):
+        assert [reply[:3] for reply in client.deliver(Message([user]))] == ['250']
+    assert [self.protocol_of(raw) for raw in mail.store.messages(user)] == ['LMTPS', 'LMTPS']
+    assert serve.count('event=connection-secured') == 1
+    assert serve.sanitizers() == ''

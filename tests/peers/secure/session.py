@@ -46,6 +46,7 @@ class Session:
   words_in_tls: tuple[str, ...] = (*MAIL_WORDS, 'AUTH PLAIN LOGIN')
   words_logged_in: tuple[str, ...] = MAIL_WORDS
   wants_login = False
+  greeting = b'220 store.test LMTP Cyrus 3.13 server ready\r\n'
   starttls_reply = b'220 2.0.0 Begin TLS negotiation now\r\n'
   password = PASSWORD  # what the store accepts
   refusal = b'501 5.5.4 authentication failure\r\n'
@@ -92,7 +93,7 @@ class Session:
   # The dialogue, in its order.
 
   def greet(self):
-    self.reply(b'220 store.test LMTP Cyrus 3.13 server ready\r\n')
+    self.reply(self.greeting)
 
   def words(self) -> tuple[str, ...]:
     return (self.words_logged_in if self.user

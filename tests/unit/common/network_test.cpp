@@ -14,12 +14,20 @@ class NetworkTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(readsAddressesOfBothFamilies);
   CPPUNIT_TEST(aMappedAddressIsTheIpv4Address);
   CPPUNIT_TEST(refusesInvalidAddresses);
+  CPPUNIT_TEST(anIpv6AddressIsShownInBrackets);
   CPPUNIT_TEST(readsAddressesOfSockets);
   CPPUNIT_TEST(otherSocketsHaveNoAddress);
   CPPUNIT_TEST(aNetworkContainsTheAddressesOfItsPrefix);
   CPPUNIT_TEST(refusesInvalidNetworks);
   CPPUNIT_TEST(aPrefixOfNoBitsIsEverything);
   CPPUNIT_TEST_SUITE_END();
+
+  void anIpv6AddressIsShownInBrackets() {
+    CPPUNIT_ASSERT_EQUAL(std::string("[2001:db8::1]"), address("2001:DB8::1").shown());
+    CPPUNIT_ASSERT_EQUAL(std::string("192.0.2.1"), address("::ffff:192.0.2.1").shown());
+    CPPUNIT_ASSERT_EQUAL(std::string("[fe80::1%eth0]"), lmtpq::bracketed("fe80::1%eth0"));
+    CPPUNIT_ASSERT_EQUAL(std::string("store.test"), lmtpq::bracketed("store.test"));
+  }
 
   static Address address(std::string_view text) {
     const auto made = Address::parse(text);

@@ -59,6 +59,8 @@ class ProbeTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aStoreThatOffersTraceIsAskedWithAnIdOfOurs);
   CPPUNIT_TEST(aGivenTraceIdIsTried);
   CPPUNIT_TEST(aStoreThatHangsUpOnTraceIsReported);
+  CPPUNIT_TEST(theStoresOwnReplyIsPrinted);
+  CPPUNIT_TEST(whatIsKnownOfTlsIsPrintedWithoutAGreeting);
   CPPUNIT_TEST(aLostConnectionIsNoRefusalOfTheMailbox);
   CPPUNIT_TEST(onlyTheEnhancedCodeMeansOverQuota);
   CPPUNIT_TEST(aStoreThatRequiresALoginIsReported);
@@ -206,6 +208,65 @@ class ProbeTest : public CppUnit::TestFixture {
       const ProbeResult result = probed(&play, {});
       CPPUNIT_ASSERT_EQUAL(std::string(row.shown), result.trace_reply);
     }
+  }
+
+  void theStoresOwnReplyIsPrinted() {
+    const struct {
+      std::deque<std::string> replies;
+      const char* text;
+      const char* json;
+    } rows[] = {
+        {{kGreeting, kOffers, kOk, "421 4.3.2 shutting down\r\n"},
+         "bob: not answered\nRCPT               421 4.3.2 shutting down\n",
+         "\"state\":\"not answered\",\"rcpt\":\"421 4.3.2 shutting down\"}"},
+        {{kGreeting, kOffers, "421 4.3.2 shutting down\r\n"},
+         "bob: not answered\nMAIL               421 4.3.2 shutting down\n",
+         "\"state\":\"not answered\",\"mail\":\"421 4.3.2 shutting down\"}"},
+        {{kGreeting, kOffers, "530 5.7.0 log in\r\n"},
+         "bob: refused\nMAIL               530 5.7.0 log in\n",
+         "\"state\":\"refused\",\"mail\":\"530 5.7.0 log in\""},
+        {{kGreeting, kOffers, kOk, kFull, "421 4.3.2 enough\r\n"},
+         "RCPT               452 4.2.2 Over quota SESSIONID=<s-1>\n"
+         "  with IGNOREQUOTA 421 4.3.2 enough\n",
+         "\"rcpt_ignorequota\":\"421 4.3.2 enough\"}"},
+        {{kGreeting, kOffers, kOk, kFull, kOk, kOk, "421 4.3.2 enough\r\n"},
+         "  with IGNOREQUOTA 421 4.3.2 enough\n",
+         "\"rcpt_ignorequota\":\"421 4.3.2 enough\"}"},
+        {{kGreeting, kOffers, kOk, Play::kClose},
+         "RCPT               no reply: the peer closed the connection before the reply to RCPT\n",
+         "\"rcpt\":\"no reply: the peer closed the connection before the reply to RCPT\"}"},
+        {{kGreeting, kOffers, kOk, "354 what\r\n"},
+         "RCPT               no reply: invalid reply to RCPT: 354 what\n",
+         "\"rcpt\":\"no reply: invalid reply to RCPT: 354 what\"}"},
+    };
+    for (const auto& row : rows) {
+      Play play;
+      play.replies = row.replies;
+      const ProbeResult result = probed(&play, {"--rcpt=bob"});
+      const std::string text = describe(result, "bob");
+      CPPUNIT_ASSERT_MESSAGE(text + row.text, has(text, row.text));
+      CPPUNIT_ASSERT_MESSAGE(text, !has(text, "RCPT               0"));
+      const std::string json = to_json(result, "bob");
+      CPPUNIT_ASSERT_MESSAGE(json + row.json, has(json, row.json));
+    }
+  }
+
+  void whatIsKnownOfTlsIsPrintedWithoutAGreeting() {
+    ProbeResult result;
+    result.reached = ProbeResult::Reached::kUnsecured;
+    result.tls_first = true;
+    result.tls.verification = "certificate has expired";
+    result.tls.chain.emplace_back().subject = "CN=store";
+    CPPUNIT_ASSERT(result.met());
+    const std::string text = describe(result, "");
+    CPPUNIT_ASSERT_MESSAGE(text, has(text, "verification       certificate has expired\n"));
+    CPPUNIT_ASSERT_MESSAGE(text, !has(text, "greeting"));
+    const std::string json = to_json(result, "");
+    CPPUNIT_ASSERT_MESSAGE(json, has(json, "\"from_start\":true"));
+    result.reached = ProbeResult::Reached::kProtocolError;
+    CPPUNIT_ASSERT_EQUAL(text, describe(result, ""));
+    CPPUNIT_ASSERT(has(to_json(result, ""), "\"reached\":\"protocol-error\""));
+    CPPUNIT_ASSERT_MESSAGE(json, !has(json, "greeting"));
   }
 
   void aLostConnectionIsNoRefusalOfTheMailbox() {

@@ -9,6 +9,7 @@ class DecisionLogTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(DecisionLogTest);
   CPPUNIT_TEST(anMtaThatRefusesEditsIsLogged);
   CPPUNIT_TEST(everyMessageHasOneLogLine);
+  CPPUNIT_TEST(anIpv6AddressIsInBrackets);
   CPPUNIT_TEST(aMessageOverTheLimitIsAWarning);
   CPPUNIT_TEST(textFromTheClientCannotBreakALogLine);
   CPPUNIT_TEST_SUITE_END();
@@ -49,6 +50,17 @@ class DecisionLogTest : public CppUnit::TestFixture {
         "size=1234\n"));
     CPPUNIT_ASSERT(bench.logged("trace=4AL93Qxa012345-"));
     CPPUNIT_ASSERT(!bench.logged("level="));
+  }
+
+  void anIpv6AddressIsInBrackets() {
+    const auto configuration = shared(configuration_of(kTrusted));
+    MessageFacts facts = mail();
+    facts.client.address = Address::parse("2001:db8::1");
+    Scene scene(configuration, facts);
+    auto& [bench, edits, message] = scene;
+    message.take_recipient(to("bob@x"));
+    CPPUNIT_ASSERT(decide(message, bench, edits));
+    CPPUNIT_ASSERT_MESSAGE(bench.log(), bench.logged(" client=[2001:db8::1] "));
   }
 
   void aMessageOverTheLimitIsAWarning() {

@@ -137,6 +137,7 @@ class DialerTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(connectsToAUnixSocket);
   CPPUNIT_TEST(connectsToAnAddressWithoutLookingItUp);
   CPPUNIT_TEST(thePortDefaultsTo24);
+  CPPUNIT_TEST(anIpv6AddressIsInBrackets);
   CPPUNIT_TEST(aRefusedConnectionIsReportedWithItsAddress);
   CPPUNIT_TEST(aMissingUnixSocketIsReported);
   CPPUNIT_TEST(aFullUnixBacklogIsWaitedForUntilTheDeadline);
@@ -177,6 +178,18 @@ class DialerTest : public CppUnit::TestFixture {
 
   void thePortDefaultsTo24() {
     CPPUNIT_ASSERT_EQUAL(std::string("inet:127.0.0.1[127.0.0.1]:24"), dial("127.0.0.1").peer);
+  }
+
+  // Whether or not this host has IPv6, and whether or not anything listens there.
+  void anIpv6AddressIsInBrackets() {
+    CPPUNIT_ASSERT_EQUAL(std::string("inet:[::1]:9"), dial("inet:[0::1]:9").peer);
+    CPPUNIT_ASSERT_EQUAL(std::string("smtp:[::1]:9"), dial("smtp:[::1]:9").peer);
+    const std::string failure = dial("inet:[::1]:9").failure;
+    CPPUNIT_ASSERT_MESSAGE(failure, failure.starts_with("inet:[::1]:9: "));
+    CPPUNIT_ASSERT_EQUAL(std::string("smtp:127.0.0.1[127.0.0.1]:25"), dial("smtp:127.0.0.1").peer);
+    g_lookup.addresses = {"::1"};
+    g_lookup.status = 0;
+    CPPUNIT_ASSERT_EQUAL(std::string("inet:store.test[::1]:9"), dial("store.test:9").peer);
   }
 
   void aRefusedConnectionIsReportedWithItsAddress() {

@@ -52,6 +52,7 @@ void check(ClientState expected, const LmtpClient& client, const std::string& ab
 
 class LmtpClientOpeningTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(LmtpClientOpeningTest);
+  CPPUNIT_TEST(aGreetingThatIsTlsIsNamed);
   CPPUNIT_TEST(onlyA220LeadsToTheHandshake);
   CPPUNIT_TEST(unencryptedBytesAfterThe220EndTheConnection);
   CPPUNIT_TEST(anIncompleteReplyBeforeTlsEndsTheConnection);
@@ -68,6 +69,30 @@ class LmtpClientOpeningTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(otherTextOfARefusalIsKept);
   CPPUNIT_TEST(theExchangeIsConfidentialToItsEnd);
   CPPUNIT_TEST_SUITE_END();
+
+  void aGreetingThatIsTlsIsNamed() {
+    using namespace std::string_literals;
+    const struct {
+      std::string bytes;
+      bool is_tls;
+    } rows[] = {{"\x15\x03\x03\x00\x02\x02\x28"s, true},
+                {"\x16\x03\x01\x02"s, true},
+                {"\x15"s, true},
+                {"\x16\x02\r\n"s, false},
+                {"\x17\x03\r\n"s, false}};
+    for (const auto& row : rows) {
+      LmtpClient client("here", 1);
+      CPPUNIT_ASSERT_EQUAL(std::string(), hear(client, row.bytes));
+      check(kBroken, client, row.bytes);
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(
+          client.reason(), row.is_tls,
+          client.reason() == "the store seems to speak TLS from the start: set tls-wrapper = yes");
+    }
+    LmtpClient later("here", 1);
+    hear(later, "220 hello\r\n");
+    hear(later, "\x15\x03\r\n");
+    CPPUNIT_ASSERT_MESSAGE(later.reason(), later.reason().starts_with("protocol error"));
+  }
 
   void onlyA220LeadsToTheHandshake() {
     const struct {

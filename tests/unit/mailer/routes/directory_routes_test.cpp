@@ -82,15 +82,17 @@ class DirectoryRoutesTest : public CppUnit::TestFixture {
 
   void valuesAreDestinations() {
     World world;
-    world.directory.entries = {{"(m=1@x)", {{"imap:2003"}}},     {"(m=2@x)", {{"unix:/run/l"}}},
-                               {"(m=3@x)", {{"c", "a", "b"}}},   {"(m=4@x)", {{"b, a:24"}}},
-                               {"(m=5@x)", {{"[2001:DB8::1]"}}}, {"(m=6@x)", {{" "}}}};
+    world.directory.entries = {{"(m=1@x)", {{"imap:2003"}}},        {"(m=2@x)", {{"unix:/run/l"}}},
+                               {"(m=3@x)", {{"c", "a", "b"}}},      {"(m=4@x)", {{"b, a:24"}}},
+                               {"(m=5@x)", {{"[2001:DB8::1]"}}},    {"(m=6@x)", {{" "}}},
+                               {"(m=7@x)", {{"smtp:mx:587, imap"}}}};
     same("inet:imap:2003", world.find("1@x"));
     same("unix:/run/l", world.find("2@x"));
     same("inet:a, inet:b, inet:c", world.find("3@x"));
     same("inet:b, inet:a:24", world.find("4@x"));
     same("inet:[2001:db8::1]", world.find("5@x"));
     same("default", world.find("6@x"));
+    same("smtp:mx:587, inet:imap", world.find("7@x"));
   }
 
   void entriesThatNameTheSameStoreAgree() {

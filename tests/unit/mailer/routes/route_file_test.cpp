@@ -69,11 +69,12 @@ class RouteFileTest : public CppUnit::TestFixture {
   }
 
   void theFirstPatternWithAStarCounts() {
-    check("*@a.example.org a\n*@*.example.org sub\n?ob@* short\n* rest\n",
+    check("*@a.example.org a\n*@*.example.org sub\n?ob@* short\nm* smtp:mx\n* rest\n",
           {{"u@a.example.org", "inet:a"},
            {"u@b.example.org", "inet:sub"},
            {"bob@b.example.org", "inet:sub"},
            {"bob@x", "inet:short"},
+           {"mary@x", "smtp:mx"},
            {"u@x", "inet:rest"},
            {"u", "inet:rest"}});
   }

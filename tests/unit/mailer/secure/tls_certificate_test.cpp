@@ -86,7 +86,7 @@ class TlsCertificateTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string(kSubject), facts.issuer);
     CPPUNIT_ASSERT_EQUAL(std::string(kSubject), subject_of(from_pem(kPem).get()));
     const std::vector<std::string> names = {"DNS:imap.example.org", "DNS:*.example.org",
-                                            "IP:192.0.2.1", "IP:2001:db8::1"};
+                                            "IP:192.0.2.1", "IP:[2001:db8::1]"};
     CPPUNIT_ASSERT(names == facts.names);
     CPPUNIT_ASSERT_EQUAL(std::string("2036-11-18T15:47:16Z"), facts.not_after);
     CPPUNIT_ASSERT_EQUAL(std::string(kFingerprint), facts.fingerprint);

@@ -5,6 +5,7 @@
 
 #include <cstdio>
 
+#include "common/network.h"
 #include "tests/unit/mailer/secure/tls_fixture.h"
 
 using namespace lmtpq;
@@ -178,7 +179,7 @@ class TlsPeerTest : public CppUnit::TestFixture {
       if (!meeting.done) {
         check(row.host,
               "certificate of CN=store: " + std::string(row.verification) + ", expected " +
-                  factory.name(),
+                  lmtpq::bracketed(factory.name()),
               meeting.failure);
       }
     }

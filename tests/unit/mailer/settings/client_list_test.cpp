@@ -124,7 +124,7 @@ class ClientListTest : public CppUnit::TestFixture {
 
   void aClientIsLoggedAsAddressOrUid() {
     CPPUNIT_ASSERT_EQUAL(std::string("192.0.2.1"), from("192.0.2.1").text());
-    CPPUNIT_ASSERT_EQUAL(std::string("2001:db8::1"), from("2001:db8::1").text());
+    CPPUNIT_ASSERT_EQUAL(std::string("[2001:db8::1]"), from("2001:db8::1").text());
     CPPUNIT_ASSERT_EQUAL(std::string("uid:1000"), over_unix(1000).text());
   }
 

@@ -35,6 +35,7 @@ std::string complaint(const std::string& text) {
 class CredentialsTest : public ScratchFileFixture {
   CPPUNIT_TEST_SUITE(CredentialsTest);
   CPPUNIT_TEST(theLineOfTheDestinationIsFound);
+  CPPUNIT_TEST(theNearestLineIsFound);
   CPPUNIT_TEST(theUserNarrowsTheChoice);
   CPPUNIT_TEST(thePasswordIsEverythingAfterTheFirstColon);
   CPPUNIT_TEST(blankLinesAndCommentsAreSkipped);
@@ -80,6 +81,39 @@ class CredentialsTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("none"), found(Credentials::parse("", "x"), "imap1"));
   }
 
+  void theNearestLineIsFound() {
+    const Credentials credentials = Credentials::parse(
+        ".example.org one:1\n"
+        ".imap.example.org two:2\n"
+        ".imap.example.org:24 three:3\n"
+        "a.imap.example.org four:4\n"
+        "a.imap.example.org:2003 five:5\n"
+        "smtp:.example.org six:6\n"
+        "smtp:mx.example.org:465 seven:7\n"
+        ".org eight:8\n"
+        ".example.org nine:9\n"
+        ".example.org.:25 ten:10\n",
+        "passwords");
+    const struct {
+      const char* destination;
+      const char* expected;
+    } rows[] = {
+        {"a.imap.example.org:2003", "five 5"},  {"a.imap.example.org", "four 4"},
+        {"b.imap.example.org", "three 3"},      {"B.IMAP.example.org.:24", "three 3"},
+        {"b.imap.example.org:25", "two 2"},     {"imap.example.org", "one 1"},
+        {"x.y.example.org:25", "ten 10"},       {"example.org", "eight 8"},
+        {"smtp:mx.example.org", "six 6"},       {"smtp:mx.example.org:465", "seven 7"},
+        {"smtp:mail.example.org:465", "six 6"}, {"smtp:example.org", "none"},
+        {"inet:[2001:db8::1]", "none"},         {"127.0.0.1", "none"},
+        {"unix:/a.imap.example.org", "none"},   {"org", "none"},
+    };
+    for (const auto& row : rows) {
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(row.destination, std::string(row.expected),
+                                   found(credentials, row.destination));
+    }
+    CPPUNIT_ASSERT_EQUAL(std::string("nine 9"), found(credentials, "b.imap.example.org", "nine"));
+  }
+
   void theUserNarrowsTheChoice() {
     const Credentials credentials =
         Credentials::parse("imap1 one:1\nimap2 two:2\nimap1 three:3\nimap1 three:4\n", "passwords");
@@ -121,8 +155,8 @@ class CredentialsTest : public ScratchFileFixture {
 
   void anErrorNamesTheLineAndNeverQuotesIt() {
     const std::string dest =
-        "no DEST at the beginning (unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]); expected "
-        "`DEST "
+        "no DEST at the beginning (unix:PATH, inet:HOST[:PORT], inet:[ADDRESS][:PORT], "
+        "smtp:HOST[:PORT] or .DOMAIN[:PORT]); expected `DEST "
         "user:password`";
     const std::string form = "expected `DEST user:password`";
     const std::string user = "no user before the colon; " + form;

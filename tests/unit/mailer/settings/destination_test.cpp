@@ -7,6 +7,7 @@
 using lmtpq::ConfigError;
 using lmtpq::mailer::Destination;
 using lmtpq::mailer::parse_destination;
+using lmtpq::mailer::parse_destination_or_domain;
 
 namespace {
 
@@ -31,6 +32,10 @@ class DestinationTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(ofSeveralTheWrongOneIsNamed);
   CPPUNIT_TEST(everyErrorIsOneLine);
   CPPUNIT_TEST(bracketsHoldAnAddressOrAName);
+  CPPUNIT_TEST(aPortThatIsNotSaidIsThatOfTheProtocol);
+  CPPUNIT_TEST(oneProtocolsDestinationCoversNoOther);
+  CPPUNIT_TEST(aDomainCoversTheHostsBelowIt);
+  CPPUNIT_TEST(aListenerSpeaksLmtp);
   CPPUNIT_TEST(aSocketPathThatIsTooLongIsAnError);
   CPPUNIT_TEST_SUITE_END();
 
@@ -70,6 +75,10 @@ class DestinationTest : public CppUnit::TestFixture {
        "inet:[2001:db8::7]:24"},
       {"inet:[::ffff:192.0.2.1]:1", Destination::Family::kInet, "::ffff:192.0.2.1", "1",
        "inet:[::ffff:192.0.2.1]:1"},
+      {"smtp:mx.example.org", Destination::Family::kInet, "mx.example.org", "",
+       "smtp:mx.example.org"},
+      {"smtp:[::0001]:025", Destination::Family::kInet, "::1", "25", "smtp:[::1]:25"},
+      {"inet:smtp:24", Destination::Family::kInet, "smtp", "24", "inet:smtp:24"},
       {"inet:[fe80::1%eth0]:24", Destination::Family::kInet, "fe80::1%eth0", "24",
        "inet:[fe80::1%eth0]:24"},
   };
@@ -130,6 +139,12 @@ class DestinationTest : public CppUnit::TestFixture {
         {"unix:lmtp", "the path of a socket must begin with /"},
         {"unix: /lmtp", "the path of a socket must begin with /"},
         {"/run/lmtp", "did you mean unix:/run/lmtp?"},
+        {"smtp:", "no valid host"},
+        {"smtp:25", "did you mean inet:smtp:25 or smtp:HOST:25?"},
+        {"smtp:/run/lmtp", "no valid host"},
+        {"smtp:mx:0", "a port is a number from 1 to 65535"},
+        {".example.org", "no valid host"},
+        {"inet:.example.org:24", "no valid host"},
     };
     for (const auto& row : rows) {
       const std::string said = complaint(row.text);
@@ -142,7 +157,8 @@ class DestinationTest : public CppUnit::TestFixture {
     for (const char* text : {"", "inet:", "store:0", "unix:x", "inet:[::1", "a:b:c", "a:+"}) {
       const std::string said = complaint(text);
       CPPUNIT_ASSERT_MESSAGE(
-          said, said.ends_with("; expected unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]"));
+          said, said.ends_with("; expected unix:PATH, inet:HOST[:PORT], inet:[ADDRESS][:PORT] or "
+                               "smtp:HOST[:PORT]"));
     }
     CPPUNIT_ASSERT_EQUAL(std::string("did you mean unix:/x?"), complaint("/x"));
   }
@@ -160,7 +176,7 @@ class DestinationTest : public CppUnit::TestFixture {
     for (const std::string& text : {std::string("store\n"), std::string("sto\0re", 6),
                                     std::string("a:b\x1b[1m"), std::string("unix:\r\n250 ok")}) {
       const std::string said = complaint(text);
-      CPPUNIT_ASSERT_MESSAGE(said, said.ends_with("[ADDRESS][:PORT]"));
+      CPPUNIT_ASSERT_MESSAGE(said, said.ends_with("smtp:HOST[:PORT]"));
       for (const char c : said) {
         CPPUNIT_ASSERT_MESSAGE(said, c >= ' ' && c != '\x7f');
       }
@@ -173,6 +189,65 @@ class DestinationTest : public CppUnit::TestFixture {
          {"inet:[:]", "inet:[a:b]:24", "inet:[::1 ]", "inet:[1:2:3]", "inet:[::g]", "inet:[::1/64]",
           "inet:[a:b\n]", "inet:[IPv6:IPv6:::1]", "inet:[IPv6:]", "inet:[/run:x]"}) {
       CPPUNIT_ASSERT_MESSAGE(std::string(text) + " was taken", !complaint(text).empty());
+    }
+  }
+
+  void aPortThatIsNotSaidIsThatOfTheProtocol() {
+    const auto port = [](const char* text, int lmtp_port) {
+      Destination made = parse_destination(text);
+      made.lmtp_port = lmtp_port;
+      return made.port_number();
+    };
+    CPPUNIT_ASSERT_EQUAL(24, port("store", 24));
+    CPPUNIT_ASSERT_EQUAL(2003, port("store", 2003));
+    CPPUNIT_ASSERT_EQUAL(2003, port("store:lmtp", 2003));
+    CPPUNIT_ASSERT_EQUAL(24, port("store:24", 2003));
+    CPPUNIT_ASSERT_EQUAL(25, port("smtp:mx", 2003));
+    CPPUNIT_ASSERT_EQUAL(2003, port("smtp:mx:lmtp", 2003));
+    CPPUNIT_ASSERT_EQUAL(465, port("smtp:mx:465", 2003));
+  }
+
+  void oneProtocolsDestinationCoversNoOther() {
+    const auto covers = [](const char* one, const char* other) {
+      return parse_destination(one).covers(parse_destination(other));
+    };
+    CPPUNIT_ASSERT(covers("smtp:mx", "smtp:MX:587"));
+    CPPUNIT_ASSERT(covers("smtp:mx:25", "smtp:mx"));
+    CPPUNIT_ASSERT(!covers("mx", "smtp:mx"));
+    CPPUNIT_ASSERT(!covers("smtp:mx", "mx:25"));
+    CPPUNIT_ASSERT(parse_destination("mx").same_host(parse_destination("smtp:mx")));
+  }
+
+  void aDomainCoversTheHostsBelowIt() {
+    const auto covers = [](const char* domain, const char* host) {
+      return parse_destination_or_domain(domain).covers(parse_destination(host));
+    };
+    CPPUNIT_ASSERT(covers(".example.org", "imap1.example.org:2003"));
+    CPPUNIT_ASSERT(covers(".Example.ORG.", "a.b.example.org."));
+    CPPUNIT_ASSERT(covers("smtp:.example.org:25", "smtp:mx.example.org"));
+    CPPUNIT_ASSERT(!covers(".example.org", "example.org"));
+    CPPUNIT_ASSERT(!covers(".example.org", "imap1.example.org.evil.test"));
+    CPPUNIT_ASSERT(!covers(".example.org", "imap1example.org"));
+    CPPUNIT_ASSERT(!covers(".example.org:25", "imap1.example.org:24"));
+    CPPUNIT_ASSERT(!covers(".example.org", "smtp:mx.example.org"));
+    CPPUNIT_ASSERT(!covers(".example.org", "unix:/imap1.example.org"));
+    CPPUNIT_ASSERT(!covers(".org", "inet:[fe80::1%eth0.org]"));
+    for (const char* text : {".", "..", "..example.org", ".0.0.1", ".example.7", ".-x", ".a b"}) {
+      CPPUNIT_ASSERT_THROW_MESSAGE(text, lmtpq::mailer::parse_destination_or_domain(text),
+                                   ConfigError);
+    }
+  }
+
+  void aListenerSpeaksLmtp() {
+    CPPUNIT_ASSERT_EQUAL(std::string("inet:[::1]:24"),
+                         lmtpq::mailer::parse_listen_address("[::1]:24").text);
+    try {
+      lmtpq::mailer::parse_listen_addresses("unix:/a, smtp:localhost");
+      CPPUNIT_FAIL("it was read");
+    } catch (const ConfigError& error) {
+      CPPUNIT_ASSERT_EQUAL(std::string("\"smtp:localhost\": a listener speaks LMTP; expected "
+                                       "unix:PATH or inet:HOST[:PORT]"),
+                           std::string(error.what()));
     }
   }
 

@@ -18,6 +18,7 @@ class LoadSettingsTest : public ScratchFileFixture {
   CPPUNIT_TEST(twoListenersWithTheSameAddressAreAnError);
   CPPUNIT_TEST(operandsAreForListenersWithoutADestination);
   CPPUNIT_TEST(aListenerWithoutADestinationIsAnError);
+  CPPUNIT_TEST(tcpPortIsForDestinationsOnly);
   CPPUNIT_TEST(aStoreOfARouteHasItsSectionAndPassword);
   CPPUNIT_TEST(aStoreOfARouteWithBadSettingsIsAnError);
   CPPUNIT_TEST(secretsAreReadForEachListener);
@@ -202,7 +203,8 @@ class LoadSettingsTest : public ScratchFileFixture {
         {head + "address = unix:/a\nadress = unix:/b\n",
          "FILE:4: [listener.a]: unknown key adress; did you mean address?"},
         {"[listener.a]\naddress = unix:/a\ndestination =\n",
-         "FILE:1: [listener.a]: no destination; expected unix:PATH or inet:HOST[:PORT]"},
+         "FILE:1: [listener.a]: no destination; expected unix:PATH, inet:HOST[:PORT] or "
+         "smtp:HOST[:PORT]"},
         {head + "address = unix:/a\n[listener.a]\naddress = unix:/b\n", "FILE:4: "},
         {head + "address = unix:/a\n[destination.x]\ntls = perhaps\n",
          "FILE:5: tls: \"perhaps\": expected"},
@@ -236,8 +238,18 @@ class LoadSettingsTest : public ScratchFileFixture {
   }
 
   void aListenerWithoutADestinationIsAnError() {
-    CPPUNIT_ASSERT_EQUAL(std::string("no destination; expected unix:PATH or inet:HOST[:PORT]"),
-                         error_of("", {"--listen=unix:/l"}));
+    CPPUNIT_ASSERT_EQUAL(
+        std::string("no destination; expected unix:PATH, inet:HOST[:PORT] or smtp:HOST[:PORT]"),
+        error_of("", {"--listen=unix:/l"}));
+  }
+
+  void tcpPortIsForDestinationsOnly() {
+    const DaemonSettings made = daemon("tcp-port = 2003\n", {"--listen=inet:127.0.0.1", "inet:a"});
+    CPPUNIT_ASSERT_EQUAL(24, made.listeners.at(0).address.port_number());
+    CPPUNIT_ASSERT_EQUAL(2003,
+                         made.listeners.at(0).settings.stores.at(0).destination.port_number());
+    CPPUNIT_ASSERT_EQUAL(
+        2003, made.store_for(parse_destination("inet:routed")).destination.port_number());
   }
 
   void aStoreOfARouteHasItsSectionAndPassword() {
@@ -304,7 +316,7 @@ class LoadSettingsTest : public ScratchFileFixture {
     std::getline(std::ifstream(path), line);
     const std::string wanted =
         " tls-level=may effect=\"the options above the sections apply\""
-        " remedy=\"correct the port of the destination or of the section\"";
+        " remedy=\"correct the destination or the name of the section\"";
     CPPUNIT_ASSERT_MESSAGE(line, line.ends_with(wanted));
   }
 

@@ -221,7 +221,7 @@ class SettingsTest : public CppUnit::TestFixture {
         {"--hostname=a\r\nQUIT", "expected a host name or [address]"},
         {"--mail-timeout=soon", "expected a time such as 30s, 5m or 1h"},
         {"--log-level=loud", "expected error, warning, info or debug"},
-        {"--destination=unix:x", "expected unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]"},
+        {"--destination=unix:x", "expected unix:PATH, inet:HOST[:PORT], inet:[ADDRESS][:PORT] or "},
         {"--destination=unix:/a,/b", "did you mean unix:/b?"},
     };
     for (const auto& row : rows) {

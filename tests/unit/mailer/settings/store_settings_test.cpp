@@ -23,7 +23,7 @@ std::vector<Store> stores_of(const std::string& file, const std::vector<std::str
   }
   options.take_text(file, "f");
   options.apply();
-  return find_stores(options, destinations);
+  return find_stores(options, destinations, settings.tcp_port);
 }
 
 StoreSettings only(const std::string& file, const std::vector<std::string>& arguments) {
@@ -59,6 +59,9 @@ class StoreSettingsTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(fingerprintsAreReadInEveryForm);
   CPPUNIT_TEST(securityPropertiesAreFlags);
   CPPUNIT_TEST(contradictingOptionsAreAnError);
+  CPPUNIT_TEST(tcpPortIsThePortThatIsNotSaid);
+  CPPUNIT_TEST(aWrapperMakesTlsMandatory);
+  CPPUNIT_TEST(aSectionForSmtpIsForSmtpOnly);
   CPPUNIT_TEST(levelMayUsesNoTlsOverAUnixSocket);
   CPPUNIT_TEST_SUITE_END();
 
@@ -187,7 +190,7 @@ class StoreSettingsTest : public CppUnit::TestFixture {
          "or into [listener.NAME]"},
         {"[destination.z]\ndestination = unix:s\n",
          "f:2: destination: \"unix:s\": the path of a socket must begin with /; expected "
-         "unix:PATH, inet:HOST[:PORT] or inet:[ADDRESS][:PORT]"},
+         "unix:PATH, inet:HOST[:PORT], inet:[ADDRESS][:PORT] or smtp:HOST[:PORT]"},
         {"[destination.z]\ndestination =\n",
          "f:2: destination: \"\": expected DEST, or several with commas"},
         {"[destination.a]\n[destination.a]\n",
@@ -267,6 +270,72 @@ class StoreSettingsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("--tls-key: \"/k\": inet:a has no tls-cert; set it to the "
                                      "certificate of this key"),
                          error_of("", {"--tls-key=/k", "inet:a"}));
+    CPPUNIT_ASSERT_EQUAL(std::string("--tls-wrapper: \"yes\": inet:a has tls = none; set tls to "
+                                     "encrypt or higher, or tls-wrapper = no"),
+                         error_of("", {"--tls-wrapper=yes", "--tls=none", "inet:a"}));
+    CPPUNIT_ASSERT_EQUAL(
+        std::string("f:1: tls-wrapper: \"yes\": unix:/s has tls = none; set tls to encrypt or "
+                    "higher, or tls-wrapper = no"),
+        error_of("tls-wrapper = yes\n[destination.a]\ndestination = unix:/s\ntls = none\n",
+                 {"unix:/s"}));
+  }
+
+  void tcpPortIsThePortThatIsNotSaid() {
+    const char* const file =
+        "[destination.x]\ndestination = a:24\nrecipient-limit = 1\n"
+        "[destination.y]\ndestination = a:2003\nrecipient-limit = 2\n"
+        "[destination.z]\ndestination = b:lmtp\nrecipient-limit = 3\n";
+    const std::vector<Store> stores =
+        stores_of(file, {"--tcp-port=2003", "a", "a:24", "a:lmtp", "b", "smtp:a"});
+    const int ports[] = {2003, 24, 2003, 2003, 25};
+    const std::size_t limits[] = {2, 1, 2, 3, 1000};
+    for (std::size_t i = 0; i < stores.size(); ++i) {
+      const std::string& text = stores[i].destination.text;
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(text, ports[i], stores[i].destination.port_number());
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(text, limits[i], stores[i].settings.recipient_limit);
+    }
+    const std::vector<Store> others = stores_of(file, {"a", "a:24", "a:lmtp", "b", "smtp:a"});
+    const bool same[] = {false, true, false, false, true};
+    for (std::size_t i = 0; i < stores.size(); ++i) {
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(stores[i].destination.text, same[i],
+                                   same_store(stores[i], others[i]));
+    }
+    CPPUNIT_ASSERT(error_of("tcp-port = 2003\n[destination.x]\ndestination = a:lmtp\n"
+                            "[destination.y]\ndestination = a:2003\n")
+                       .find("has a section already") != std::string::npos);
+    CPPUNIT_ASSERT(error_of("tcp-port = 0\n").starts_with("f:1: tcp-port: "));
+    CPPUNIT_ASSERT(error_of("[destination.a]\ntcp-port = 2003\n").starts_with("f:2: "));
+  }
+
+  void aWrapperMakesTlsMandatory() {
+    const Store store =
+        std::move(stores_of("[destination.a]\ntls-wrapper = yes\n", {"a", "b"}).at(0));
+    CPPUNIT_ASSERT(store.settings.tls.wrapper && store.wants_tls());
+    CPPUNIT_ASSERT(store.settings.tls.level == TlsLevel::kEncrypt);
+    const Store other =
+        std::move(stores_of("[destination.a]\ntls-wrapper = yes\n", {"a", "b"}).at(1));
+    CPPUNIT_ASSERT(!other.settings.tls.wrapper && other.settings.tls.level == TlsLevel::kMay);
+    const Store verified =
+        std::move(stores_of("", {"--tls-wrapper=yes", "--tls=verify", "a"}).at(0));
+    CPPUNIT_ASSERT(verified.settings.tls.level == TlsLevel::kVerify);
+    CPPUNIT_ASSERT(stores_of("", {"--tls-wrapper=yes", "unix:/s"}).at(0).wants_tls());
+  }
+
+  void aSectionForSmtpIsForSmtpOnly() {
+    const char* const file =
+        "[destination.mx]\nrecipient-limit = 1\n"
+        "[destination.x]\ndestination = smtp:mx\nrecipient-limit = 2\n"
+        "[destination.y]\ndestination = smtp:mx:587\nrecipient-limit = 3\n";
+    const std::vector<Store> stores =
+        stores_of(file, {"mx:24", "smtp:mx", "smtp:mx:587", "smtp:other", "inet:mx:587"});
+    const std::size_t limits[] = {1, 2, 3, 1000, 1};
+    for (std::size_t i = 0; i < stores.size(); ++i) {
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(stores[i].destination.text, limits[i],
+                                   stores[i].settings.recipient_limit);
+    }
+    // Likely a typo: the admin wanted these settings for the host.
+    const Store near = std::move(stores_of("[destination.mx]\ntls = verify\n", {"smtp:mx"}).at(0));
+    CPPUNIT_ASSERT_EQUAL(std::string("[destination.mx] (f:1)"), near.near_miss);
   }
 
   void levelMayUsesNoTlsOverAUnixSocket() {

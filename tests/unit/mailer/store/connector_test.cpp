@@ -99,6 +99,8 @@ class ConnectorTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(ConnectorTest);
   CPPUNIT_TEST(fromLevelEncryptOnStartTlsMustBeOffered);
   CPPUNIT_TEST(aLoginIsRequiredOverTcpAndOptionalOverAUnixSocket);
+  CPPUNIT_TEST(aSilentStoreMayExpectTls);
+  CPPUNIT_TEST(anSmtpStoreIsSpokenToByEhlo);
   CPPUNIT_TEST(theReasonComesFirst);
   CPPUNIT_TEST(aProxyHeaderComesFirst);
   CPPUNIT_TEST(aFailedConnectionIsClosedBeforeTheNextDial);
@@ -142,6 +144,37 @@ class ConnectorTest : public CppUnit::TestFixture {
     }
     const Connected unasked = connect({"--tls=none", "inet:a"}, play({kGreeting, kAuth}));
     CPPUNIT_ASSERT(unasked.connection.ready);
+  }
+
+  void aSilentStoreMayExpectTls() {
+    const auto failure = [](const std::vector<std::string>& arguments,
+                            std::deque<std::string> replies) {
+      return connect(arguments, play(std::move(replies))).connection.failure;
+    };
+    const char* const hint =
+        "it sent nothing: does it wait for TLS (tls-wrapper = yes) or for a PROXY header "
+        "(proxy-protocol = v2)?";
+    for (const char* const said : {"", Play::kClose}) {
+      const std::string words = failure({"inet:a"}, {said});
+      CPPUNIT_ASSERT_MESSAGE(words, words.find(hint) != std::string::npos);
+    }
+    CPPUNIT_ASSERT_EQUAL(std::string::npos, failure({"unix:/s"}, {""}).find("tls-wrapper"));
+    CPPUNIT_ASSERT_EQUAL(std::string::npos, failure({"inet:a"}, {"220-x\r\n"}).find("tls-wrapper"));
+    CPPUNIT_ASSERT_EQUAL(std::string::npos,
+                         failure({"inet:a"}, {kGreeting, ""}).find("tls-wrapper"));
+    CPPUNIT_ASSERT_EQUAL(
+        std::string("the store seems to speak TLS from the start: set tls-wrapper = yes (inet:a)"),
+        failure({"inet:a"}, {"\x15\x03\x03\x02\x02\x28"}));
+  }
+
+  void anSmtpStoreIsSpokenToByEhlo() {
+    const Connected made =
+        connect({"--tls=none", "--hostname=me", "smtp:a"}, play({kGreeting, kNoAuth}));
+    CPPUNIT_ASSERT_MESSAGE(made.connection.failure, made.connection.ready);
+    CPPUNIT_ASSERT_EQUAL(std::string("EHLO me"), made.heard.at(0));
+    const Connected silent = connect({"--tls=none", "smtp:a"}, play({kGreeting, ""}));
+    CPPUNIT_ASSERT_MESSAGE(silent.connection.failure, silent.connection.failure.starts_with(
+                                                          "timed out before the reply to EHLO"));
   }
 
   void theReasonComesFirst() {
