@@ -23,7 +23,7 @@
 #include <vector>
 
 #include "mailer/lmtp/command.h"
-#include "mailer/lmtp/dot_stuffing.h"
+#include "mailer/lines/dot_stuffing.h"
 #include "mailer/lmtp/envelope.h"
 
 namespace lmtpq::mailer {

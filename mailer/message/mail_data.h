@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "mailer/lmtp/text_rules.h"
+#include "mailer/lines/text_rules.h"
 #include "mailer/message/message_spool.h"
 #include "mailer/message/tag_filter.h"
 #include "mailer/settings/settings.h"

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "mailer/lmtp/canonical_lines.h"
+#include "mailer/lines/canonical_lines.h"
 #include "mailer/lmtp/envelope.h"
 #include "mailer/message/mail_data.h"
 #include "mailer/settings/settings.h"

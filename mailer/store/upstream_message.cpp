@@ -19,7 +19,7 @@
 #include <algorithm>
 
 #include "mailer/lmtp/command.h"
-#include "mailer/lmtp/dot_stuffing.h"
+#include "mailer/lines/dot_stuffing.h"
 #include "mailer/store/upstream.h"
 
 namespace lmtpq::mailer {

@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "mailer/lmtp/dot_stuffing.h"
+#include "mailer/lines/dot_stuffing.h"
 
 namespace {
 

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "mailer/lmtp/canonical_lines.h"
+#include "mailer/lines/canonical_lines.h"
 #include "mailer/message/tag_filter.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -537,8 +537,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
             session.codes(std::string("MAIL FROM:<>") + parameter + "\r\nRCPT TO:<u>\r\nDATA\r\n"));
       session.say(".\r\n");
       check(hops, session.server.envelope().hops.text());
-      session.server.answer({"250 2.1.5 in\r\n"});
-      session.say("");
+      session.server.answered();
     }
     // Not offered: not accepted, and nothing is passed on.
     Session plain;

@@ -1,4 +1,4 @@
-#include "mailer/lmtp/line_folder.h"
+#include "mailer/lines/line_folder.h"
 
 #include <algorithm>
 #include <utility>

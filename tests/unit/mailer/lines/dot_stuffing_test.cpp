@@ -1,4 +1,4 @@
-#include "mailer/lmtp/dot_stuffing.h"
+#include "mailer/lines/dot_stuffing.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 

@@ -1,4 +1,4 @@
-#include "mailer/lmtp/canonical_lines.h"
+#include "mailer/lines/canonical_lines.h"
 
 namespace lmtpq::mailer {
 namespace {

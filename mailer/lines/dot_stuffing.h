@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-#include "mailer/lmtp/canonical_lines.h"
+#include "mailer/lines/canonical_lines.h"
 
 namespace lmtpq::mailer {
 

@@ -13,8 +13,8 @@
 #include <string>
 #include <string_view>
 
-#include "mailer/lmtp/line_folder.h"
-#include "mailer/lmtp/text_rules.h"
+#include "mailer/lines/line_folder.h"
+#include "mailer/lines/text_rules.h"
 
 namespace lmtpq::mailer {
 

@@ -1,4 +1,4 @@
-#include "mailer/lmtp/canonical_lines.h"
+#include "mailer/lines/canonical_lines.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 
