@@ -16,7 +16,7 @@ struct TroubleRule {
   std::string_view prefix;  // of the reply's text
 };
 
-constexpr std::array<TroubleRule, 16> kTroubles{{
+constexpr auto kTroubles = std::to_array<TroubleRule>({
     {Trouble::kUnreachable, Fate::kTemporary, 451, {4, 4, 1}, "Store unreachable: "},
     {Trouble::kTls, Fate::kTemporary, 451, {4, 7, 5}, "TLS failed: "},
     {Trouble::kLogin, Fate::kTemporary, 451, {4, 7, 8}, ""},
@@ -38,7 +38,8 @@ constexpr std::array<TroubleRule, 16> kTroubles{{
     {Trouble::kBadAddress, Fate::kPermanent, 553, {5, 1, 3}, "Invalid address: "},
     {Trouble::kNul, Fate::kPermanent, 554, {5, 6, 0}, "Message contains NUL bytes: "},
     {Trouble::kClientGone, Fate::kTemporary, 451, {4, 4, 2}, "Client disconnected: "},
-}};
+});
+static_assert(kTroubles.size() == std::size(kTroubleNames));
 
 }  // namespace
 
