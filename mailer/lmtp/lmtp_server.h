@@ -22,8 +22,8 @@
 #include <string_view>
 #include <vector>
 
-#include "mailer/lmtp/command.h"
 #include "mailer/lines/dot_stuffing.h"
+#include "mailer/lmtp/command.h"
 #include "mailer/lmtp/envelope.h"
 
 namespace lmtpq::mailer {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "common/ascii.h"
-#include "common/header.h"
+#include "mailer/message/received_field.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -86,18 +86,19 @@ std::optional<int> zone(std::string_view text) {
 }
 
 std::optional<std::int64_t> received_date(std::string_view head) {
-  HeaderReader fields(head);
-  std::optional<Field> field = fields.next();
-  while (field && !same_word(field->name, "Received")) {
-    field = fields.next();
-  }
-  if (!field) {
+  const auto words = received_words(head);
+  if (!words) {
     return std::nullopt;
   }
-  const std::string value = without_comments(unfold(field->value));
-  const std::size_t semicolon = value.rfind(';');
-  return semicolon == std::string::npos ? std::nullopt
-                                        : parse_date(std::string_view(value).substr(semicolon + 1));
+  const auto semicolon = std::find(words->rbegin(), words->rend(), ";");
+  if (semicolon == words->rend()) {
+    return std::nullopt;
+  }
+  std::string date;
+  for (auto word = semicolon.base(); word != words->end(); ++word) {
+    date += *word + ' ';
+  }
+  return parse_date(date);
 }
 
 }  // namespace

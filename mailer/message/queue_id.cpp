@@ -6,78 +6,10 @@
 #include <vector>
 
 #include "common/ascii.h"
-#include "common/header.h"
+#include "mailer/message/received_field.h"
 
 namespace lmtpq::mailer {
 namespace {
-
-constexpr std::string_view kBlank = " \t\r\n";
-// Sendmail cuts a line of a field after 2 kB (headers.c), and we may break one of over 998 bytes.
-// With a long protocol name (sendmail -oMr) that would remove or split Sendmail's own `id`.
-constexpr std::size_t kMaxField = 998;
-
-bool is_blank(char c) { return kBlank.find(c) != std::string_view::npos; }
-
-// The words of a field's value outside comments; a quoted string is part of a word, a semicolon is
-// a word. A backslash takes the meaning from the next character in comments, in strings and outside
-// alike. So a string that a client opens before Sendmail's part of the field stays open at the end:
-// after it there is only the recipient's address, whose quotation marks come in pairs.
-class Words {
- public:
-  // Nothing: a comment or quoted string is not closed, or a comment is closed that is not open.
-  static std::optional<std::vector<std::string>> of(std::string_view value) {
-    Words words;
-    for (std::size_t i = 0; i < value.size(); ++i) {
-      const bool escaped = value[i] == '\\' && i + 1 < value.size() && !is_blank(value[i + 1]);
-      if (escaped) {
-        words.put(value[++i]);
-      } else if (!words.take(value[i])) {
-        return std::nullopt;
-      }
-    }
-    words.end_word();
-    return words.depth_ == 0 && !words.quoted_ ? std::optional(std::move(words.done_))
-                                               : std::nullopt;
-  }
-
- private:
-  bool take(char c) {
-    if (c == '"' && depth_ == 0) {
-      quoted_ = !quoted_;
-      put(c);
-    } else if (c == '(' && !quoted_) {
-      end_word();
-      ++depth_;
-    } else if (c == ')' && !quoted_) {
-      return depth_-- > 0;
-    } else if (is_blank(c) && !quoted_) {
-      end_word();
-    } else if (c == ';' && !quoted_) {
-      end_word();
-      put(c);
-      end_word();
-    } else {
-      put(c);
-    }
-    return true;
-  }
-  void put(char c) {
-    if (depth_ == 0) {
-      word_ += c;
-    }
-  }
-  void end_word() {
-    if (!word_.empty()) {
-      done_.push_back(std::move(word_));
-      word_.clear();
-    }
-  }
-
-  std::vector<std::string> done_;
-  std::string word_;
-  std::size_t depth_ = 0;  // of nested comments
-  bool quoted_ = false;
-};
 
 // The index of the only word `name`; nothing: there is none, or more than one.
 std::optional<std::size_t> only(const std::vector<std::string>& words, std::string_view name) {
@@ -92,15 +24,7 @@ std::optional<std::size_t> only(const std::vector<std::string>& words, std::stri
 }  // namespace
 
 TraceId queue_id(std::string_view message_head) {
-  HeaderReader fields(message_head);
-  std::optional<Field> field = fields.next();
-  while (field && !same_word(field->name, "Received")) {
-    field = fields.next();
-  }
-  if (!field || field->raw.size() > kMaxField) {
-    return {};
-  }
-  const auto words = Words::of(field->value);
+  const auto words = received_words(message_head);
   if (!words) {
     return {};
   }

@@ -60,13 +60,13 @@ Connection Connector::attempt(Deadline latest, StartTls start_tls) {
       upstream.precede(proxy_v2_header(dialled.source, dialled.target),
                        std::min(Clock::now() + store_.settings.timeouts.lhlo, latest));
     }
-    made.ready = wrap(made, latest);
+    const bool wrapped = wrap(made, latest);
     made.spent[Stage::kTls] = lap();
-    made.ready = made.ready && upstream.open(latest) && is_other_process(made);
+    const bool opened = wrapped && upstream.open(latest) && is_other_process(made);
     made.spent[Stage::kLhlo] = lap();
-    made.ready = made.ready && (start_tls == StartTls::kSkip || secure(made, latest));
+    const bool secured = opened && (start_tls == StartTls::kSkip || secure(made, latest));
     made.spent[Stage::kTls] += lap();
-    made.ready = made.ready && log_in(made, latest);
+    made.ready = secured && log_in(made, latest);
     made.spent[Stage::kAuth] = lap();
   } catch (const ConfigError& error) {
     made.trouble = Trouble::kConfiguration;

@@ -18,8 +18,8 @@
 
 #include <algorithm>
 
-#include "mailer/lmtp/command.h"
 #include "mailer/lines/dot_stuffing.h"
+#include "mailer/lmtp/command.h"
 #include "mailer/store/upstream.h"
 
 namespace lmtpq::mailer {

@@ -142,6 +142,7 @@ def test_the_sum_is_the_time_from_mail_to_the_reply(daemon):
   began = time.monotonic()
   all_start(daemon.deliver('u1', 'u2', 'u3'), '250')
   took = time.monotonic() - began
-  for user in ('u1', 'u2', 'u3'):
+  # LHLO, three RCPT and DATA; each recipient's reply goes out when it is there.
+  for user, least in (('u1', 0.6), ('u2', 0.7), ('u3', 0.8)):
     total = sum(delays(daemon, user).values())
-    assert 0.7 - 0.01 <= total <= took + 0.01, (user, delays(daemon, user), took)
+    assert least - 0.01 <= total <= took + 0.01, (user, delays(daemon, user), took)
