@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from e2e.daemon_mail import ACCOUNT, CountingSocket, DaemonMail
+from e2e.daemon_mail import ACCOUNT, CountingSocket, Daemon, DaemonMail
 from fixtures import mailers
 from fixtures.authority import Authority
 from fixtures.cyrus import Cyrus
@@ -77,7 +77,8 @@ class TestDaemonForSendmail:
     shown = (ROOT / 'cf/README.md').read_text().partition('# lmtpq.conf on that host\n')[2]
     listener = textwrap.dedent(shown.partition('\n\n')[0])
     listener = listener.replace('192.0.2.1:24', f'127.0.0.1:{port}').replace('192.0.2.25', '127.0.0.1')
-    mail.with_daemon(options=listener)
+    mail.daemon = Daemon(mail.scratch, f'daemon{mail.number}', mail.store.address, listener)
+    mail.daemon.start()
     mail.with_mailers(mailers.stock(f'inet:[127.0.0.1]:{port}'))
     with Client(f'inet:127.0.0.1:{port}') as client:
       assert '250-PIPELINING' not in client.offers, 'Sendmail must not see it'
