@@ -180,7 +180,7 @@ class TestGaps(Refused):
     self.start(failure)
     stages = list(STAGES)
     for first, last in itertools.combinations_with_replacement(stages, 2):
-      message = replace(MESSAGE, queue_id=f'{first}.{last}')
+      message = replace(MESSAGE, queue_id=f'{first}-{last}')
       before = self.memory.refused
       session, answer = self.through(message, first, last)
       if last != 'connect' or first == 'negotiate':  # which alone needs none
@@ -194,7 +194,7 @@ class TestGaps(Refused):
         why = 'a callback failed, as logged' if first != 'negotiate' else 'MAIL was not taken in'
         if last != 'eom':
           assert self.logged('event=not-decided', f'qid={message.queue_id} error="{why}" ')
-      self.assert_serves(session, f'after.{first}.{last}')
+      self.assert_serves(session, f'after-{first}-{last}')
 
   def test_a_message_keeps_the_failure_action_that_it_began_with(self):
     self.start('tempfail')

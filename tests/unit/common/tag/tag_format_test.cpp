@@ -121,7 +121,7 @@ class TagFormatTest : public CppUnit::TestFixture {
     const auto verdict_of = [](const std::string& seen) {
       return verdict(kOfALongId, {seen, kQueueId});
     };
-    for (const std::size_t seen : {3000, 2200, 2047, 999, 998}) {
+    for (const std::size_t seen : {3000U, 2200U, 2047U, 999U, 998U}) {
       CPPUNIT_ASSERT_EQUAL(std::string("good"), verdict_of(id.substr(0, seen)));
     }
     CPPUNIT_ASSERT_EQUAL(std::string("wrong message"), verdict_of(id.substr(0, 997)));

@@ -220,7 +220,7 @@ class CanonicalLinesTest : public CppUnit::TestFixture {
       CPPUNIT_ASSERT_MESSAGE(text, line == 0 || text.find('\n') + 1 == line);
     }
     CPPUNIT_ASSERT(clean > 2'000);
-    for (const std::size_t limit : {998, 8000}) {
+    for (const std::size_t limit : {998U, 8000U}) {
       const CanonicalLines filter({limit});
       CPPUNIT_ASSERT_EQUAL(limit + 2, filter.clean_line(std::string(limit, 'x') + "\r\n"));
       CPPUNIT_ASSERT_EQUAL(std::size_t{0}, filter.clean_line(std::string(limit + 1, 'x') + "\r\n"));

@@ -82,7 +82,7 @@ class MessageInputTest : public CppUnit::TestFixture {
         {"From \xe4\nA: b\n", BodyType::kUnstated},
     };
     for (const auto& [in, type] : rows) {
-      for (const std::size_t piece : {1, 100}) {
+      for (const std::size_t piece : {1U, 100U}) {
         MessageInput input(settings());
         feed(input, in, piece);
         CPPUNIT_ASSERT_MESSAGE(in, type == input.body_type());
