@@ -1,5 +1,6 @@
 #include "common/descriptor.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -19,6 +20,17 @@ Descriptor::~Descriptor() {
 }
 
 int Descriptor::release() { return std::exchange(number_, -1); }
+
+// For writing only: a message that cannot be read is not an empty one.
+void fill_standard_descriptors() {
+  int descriptor = 0;
+  do {
+    descriptor = open("/dev/null", O_WRONLY);
+  } while (descriptor >= 0 && descriptor <= STDERR_FILENO);
+  if (descriptor >= 0) {
+    close(descriptor);
+  }
+}
 
 void raise_descriptor_limit() {
   rlimit limit{};

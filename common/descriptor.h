@@ -1,5 +1,5 @@
-// File descriptors: an owner that closes one, moved and never copied; and how many the process may
-// have.
+// File descriptors: an owner that closes one, moved and never copied; how many the process may
+// have, and that the first three are in use.
 #pragma once
 
 namespace lmtpq {
@@ -17,6 +17,11 @@ class Descriptor {
  private:
   int number_;
 };
+
+// At the start of a program. Where descriptor 0, 1 or 2 is closed, a socket or a file would get its
+// number, and what is printed or logged would be written there. Afterwards reading from 0 fails,
+// and what is written to 1 and 2 is discarded.
+void fill_standard_descriptors();
 
 // As many descriptors as the hard limit allows.
 void raise_descriptor_limit();

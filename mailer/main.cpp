@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 
+#include "common/descriptor.h"
 #include "common/log.h"
 #include "common/options/option_reader.h"
 #include "common/privileges.h"
@@ -155,6 +156,7 @@ int become_daemon(char** words) {
 }
 
 int run_command(int argc, char** argv) {
+  fill_standard_descriptors();
   const std::vector<std::string> words(argv + 1, argv + argc);
   if (words.empty() || asks(words, "--help")) {
     std::fputs(kUsage, words.empty() ? stderr : stdout);

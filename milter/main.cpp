@@ -1,6 +1,5 @@
 // lmtpq-milter: chooses the task, and turns errors into messages and exit codes.
 
-#include <fcntl.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include <iostream>
 
 #include "common/config_error.h"
+#include "common/descriptor.h"
 #include "common/log.h"
 #include "milter/daemon.h"
 #include "milter/explain.h"
@@ -88,18 +88,6 @@ int run(Words arguments) {
   } catch (const std::exception& error) {
     report(error.what(), arguments);
     return EX_CONFIG;
-  }
-}
-
-// Without standard descriptors, the socket or the pid file would get their numbers, and error
-// messages would be written there.
-void fill_standard_descriptors() {
-  int descriptor = 0;
-  do {
-    descriptor = open("/dev/null", O_RDWR);
-  } while (descriptor >= 0 && descriptor <= STDERR_FILENO);
-  if (descriptor >= 0) {
-    close(descriptor);
   }
 }
 

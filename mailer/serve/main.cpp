@@ -113,6 +113,7 @@ int run(const std::vector<std::string>& words, std::optional<Daemon>& daemon) {
 }  // namespace lmtpq::mailer
 
 int main(int argc, char** argv) {
+  lmtpq::fill_standard_descriptors();
   std::optional<lmtpq::mailer::Daemon> daemon;
   const int status = lmtpq::mailer::run(std::vector<std::string>(argv + 1, argv + argc), daemon);
   std::fflush(stdout);

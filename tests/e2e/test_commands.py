@@ -25,6 +25,27 @@ class CommandCases:
     return self.lmtpq_run(mail, 'deliver', *options, '-d', mail.store.address, '-f', mail.sender,
                           '--', *users, given=raw.replace(b'\r\n', b'\n'))
 
+  def closed(self, mail, redirection: str, *words: str, given: bytes = b'') -> int:
+    """The exit status of deliver, started with descriptors closed."""
+    script = f'exec "$@" {redirection}'
+    return subprocess.run(['sh', '-c', script, 'sh', mail.lmtpq, 'deliver', '--config=/dev/null',
+                           *words], input=given, timeout=60, check=False).returncode
+
+  @pytest.mark.parametrize('redirection', ['>&-', '2>&-', '>&- 2>&-'])
+  def test_deliver_with_closed_descriptors_says_nothing_to_the_store(self, mail, redirection):
+    users = [mail.mailbox('alice'), mail.mailbox('bob')]
+    raw = message()
+    status = self.closed(mail, redirection, '--log=stderr', '--recipient-limit=1',
+                         f'-d{mail.store.address}', '-fa@mail.test', *users, given=raw)
+    assert status == 0
+    for user in users:
+      assert mail.store.message_ids(user) == [message_id(raw)]
+
+  def test_deliver_that_cannot_read_its_message_files_none(self, mail):
+    user = mail.mailbox('alice')
+    assert self.closed(mail, '<&-', f'-d{mail.store.address}', '-fa@mail.test', user) == 75
+    assert mail.store.messages(user) == []
+
   def test_deliver_files_a_message_and_exits_0(self, mail):
     user = mail.mailbox('alice')
     raw = message(b'.\r\n..\r\nQUIT\r\n' + b'\xc3\xa4' * 400 + b'\r\n')
