@@ -15,7 +15,7 @@ Answer ask(Upstream& upstream, const Settings& settings, bool ignore_quota) {
   transaction.trace = settings.trace_id;
   transaction.recipients.push_back(
       {Mailbox::parse(settings.probe_recipient).value_or(Mailbox()), ignore_quota});
-  upstream.ask(std::move(transaction), Deadline::max());
+  upstream.ask(transaction, Deadline::max());
   const LmtpClient& client = upstream.client();
   if (const auto& answer = client.answers().at(0)) {
     return *answer;
@@ -35,7 +35,7 @@ void ask_trace(Upstream& upstream, const TraceId& given, ProbeResult& result) {
   transaction.purpose = Transaction::Purpose::kTrace;
   transaction.trace = given.empty() ? TraceId::make("probe") : given;
   result.trace = transaction.trace;
-  upstream.ask(std::move(transaction), Deadline::max());
+  upstream.ask(transaction, Deadline::max());
   const LmtpClient& client = upstream.client();
   const auto& reply = client.trace_reply() ? client.trace_reply() : client.breaking_reply();
   result.trace_reply = reply ? reply->summary() : "none: " + client.reason();

@@ -227,7 +227,7 @@ void Delivery::transact(MessageState& message, Attempt& attempt) const {
     transaction->trace = TraceId();
   }
   attempt.pass_on();
-  upstream.transact(std::move(*transaction), message.body(),
+  upstream.transact(*transaction, message.body(),
                     attempt.latest_answer - upstream.settings().timeouts.data_done,
                     attempt.latest_answer, [&message, &attempt] {
                       message.take_early_answers(*attempt.connection);

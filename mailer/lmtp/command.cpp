@@ -158,8 +158,4 @@ std::string rcpt_line(const Mailbox& recipient, bool ignore_quota) {
 
 std::string trace_line(const TraceId& id) { return "TRACE " + id.text() + "\r\n"; }
 
-std::string bdat_line(std::uint64_t size, Chunk chunk) {
-  return "BDAT " + std::to_string(size) + (chunk == Chunk::kLast ? " LAST\r\n" : "\r\n");
-}
-
 }  // namespace lmtpq::mailer

@@ -5,7 +5,7 @@
 // which is ready to be sent.
 //
 // RFC 5321 section 4.1.1, RFC 2033 section 4.1; RFC 1870 (SIZE), 6152 (BODY), 6531 (SMTPUTF8),
-// draft-murchison-lmtp-ignorequota, RFC 3030 (BDAT), Cyrus's TRACE; our XLMTPQ (hops.h).
+// draft-murchison-lmtp-ignorequota, Cyrus's TRACE; our XLMTPQ (hops.h).
 #pragma once
 
 #include <cstdint>
@@ -60,8 +60,5 @@ std::string mail_line(const Mailbox& sender, BodyType body, AddressCharset chars
 // IGNOREQUOTA must be the last bytes of the line: Cyrus compares up to the line's end.
 std::string rcpt_line(const Mailbox& recipient, bool ignore_quota);
 std::string trace_line(const TraceId& id);
-enum class Chunk { kMore, kLast };
-// `size`: the number of bytes that follow it (RFC 3030 section 2).
-std::string bdat_line(std::uint64_t size, Chunk chunk);
 
 }  // namespace lmtpq::mailer

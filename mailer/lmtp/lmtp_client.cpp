@@ -32,9 +32,6 @@ void LmtpClient::lost(std::string reason) {
     state_ = ClientState::kBroken;
     reason_ = std::move(reason);
     lost_at_ = awaited();
-    if (transaction_.session_refused) {
-      transaction_.answers.assign(transaction_.answers.size(), std::nullopt);
-    }
   }
   expected_.clear();
   unsent_.clear();
@@ -55,20 +52,7 @@ void LmtpClient::out_of_step(std::string reason) {
 void LmtpClient::send(const Command& command) {
   output_.unwritten += command.line;
   output_.end += command.line.size();
-  if (command.reply == Awaited::kBdat) {
-    transaction_.flight = {output_.end - command.message_bytes, output_.end};
-  }
   expected_.push_back({command.reply, command.recipient, output_.end});
-}
-
-std::size_t LmtpClient::commands_in_output() const {
-  const std::size_t unwritten = output_.unwritten.size();
-  const std::optional<Span>& flight = transaction_.flight;
-  if (!flight || flight->end <= output_.written()) {
-    return unwritten;
-  }
-  return unwritten -
-         static_cast<std::size_t>(flight->end - std::max(flight->begin, output_.written()));
 }
 
 // Sends what may be sent now; ends the envelope when nothing is left to send or to receive.
@@ -81,16 +65,15 @@ void LmtpClient::pump() {
     send(unsent_.front());
     unsent_.pop_front();
   }
-  if (state_ == ClientState::kEnvelope && unsent_.empty()) {
-    end_envelope();
+  if (state_ == ClientState::kEnvelope && unsent_.empty() && expected_.empty()) {
+    end_transaction();
   }
 }
 
 // Once every recipient has an answer (a refused MAIL answers all), the rest of the transaction need
 // not be sent; the next one starts with RSET.
 bool LmtpClient::pointless(const Command& command) const {
-  return (command.reply == Awaited::kRcpt || command.reply == Awaited::kData ||
-          command.reply == Awaited::kBdat) &&
+  return (command.reply == Awaited::kRcpt || command.reply == Awaited::kData) &&
          transaction_.all_answered();
 }
 
@@ -169,8 +152,6 @@ void LmtpClient::dispatch(const Expected& expected, const Reply& reply) {
       return handle_rcpt(expected.recipient, reply);
     case Awaited::kData:
       return handle_data(reply);
-    case Awaited::kBdat:
-      return handle_bdat(reply);
     case Awaited::kFinal:
       return handle_final(expected.recipient, reply);
     case Awaited::kQuit:
@@ -187,10 +168,6 @@ void LmtpClient::handle_unexpected(const Reply& reply) {
     transaction_.answer_remaining(Awaited::kData, reply);
     broken_by(reply, "refused before the end of data");
   } else {
-    // In one flight no 354 comes in between: the extra reply may have shifted all others.
-    if (transaction_.form == MessageForm::kOneFlight) {
-      transaction_.envelope_done = false;
-    }
     out_of_step("unexpected reply: " + reply.summary());
   }
 }

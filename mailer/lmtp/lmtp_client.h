@@ -15,8 +15,8 @@
 //   all of them.
 // - RFC 2920: a 354 although no recipient was accepted breaks the connection; Cyrus would file an
 //   empty message if we sent a lone dot.
-// - RFC 3030: one reply per BDAT chunk; the last chunk gets one per accepted recipient, or
-//   a single one if there is none.
+// - DATA, not BDAT: the 354 is the only reply of a transaction that cannot be another one's. It
+//   proves that the replies are in step before a byte of the message is sent.
 // - Cyrus's TRACE: RSET clears the id, so RSET begins every transaction but the first.
 // - A refusal of MAIL that is about the session (refuses_session()) breaks a connection that had a
 //   transaction before, and nobody has an answer: the message has not been tried yet.
@@ -52,13 +52,12 @@ enum class Awaited {
   kMail,
   kRcpt,
   kData,
-  kBdat,  // a chunk; also the last one, until it is known which recipients are accepted
   kFinal,
   kQuit
 };
-inline constexpr const char* kAwaitedNames[] = {"greeting", "LHLO",  "STARTTLS",    "AUTH",
-                                                "RSET",     "TRACE", "MAIL",        "RCPT",
-                                                "DATA",     "BDAT",  "end of data", "QUIT"};
+inline constexpr const char* kAwaitedNames[] = {"greeting", "LHLO",        "STARTTLS", "AUTH",
+                                                "RSET",     "TRACE",       "MAIL",     "RCPT",
+                                                "DATA",     "end of data", "QUIT"};
 
 enum class ClientState {
   kOpening,     // greeting, LHLO, STARTTLS, AUTH: a reply is awaited
@@ -66,21 +65,14 @@ enum class ClientState {
   kChallenged,  // the server awaits our answer within AUTH
   kLoggedIn,    // AUTH is done; the next byte from the server may be in a security layer
   kReady,       // no transaction is open
-  kEnvelope,    // TRACE, MAIL, RCPT, DATA are in progress (in one flight: the message, too)
-  kBody,        // a recipient is accepted, and so is DATA if it was sent: send the message
+  kEnvelope,    // TRACE, MAIL, RCPT, DATA are in progress
+  kBody,        // a recipient is accepted, and so is DATA: send the message
   kFinal,       // the message was sent completely
   kBroken,      // do not use the connection again
 };
 inline constexpr const char* kClientStateNames[] = {"opening",   "handshake", "challenged",
                                                     "logged in", "ready",     "envelope",
                                                     "body",      "final",     "broken"};
-
-// How the message is sent. If the server does not offer a form, the one before it is used.
-enum class MessageForm {
-  kData,       // after DATA's 354, with a dot at its end
-  kChunks,     // BDAT, after the replies to RCPT (CHUNKING)
-  kOneFlight,  // one BDAT directly after RCPT (CHUNKING and PIPELINING)
-};
 
 struct Transaction {
   enum class Purpose {
@@ -96,8 +88,6 @@ struct Transaction {
   Hops hops;                          // sent to a server that offers XLMTPQ
   std::vector<Recipient> recipients;
   Purpose purpose = Purpose::kDeliver;
-  MessageForm form = MessageForm::kData;
-  std::string message;  // for kOneFlight: all of it, canonical
 };
 
 // The server's reply about one recipient, and to which command it was.
@@ -143,24 +133,10 @@ class LmtpClient {
   bool confidential() const { return auth_.has_value(); }
 
   // In kReady.
-  void begin(Transaction transaction);
-  // Of the current transaction: the one asked for, or the best that the server offers.
-  MessageForm form() const { return transaction_.form; }
-  // In kBody: call it when the whole message, dot-stuffed, and its final dot have been written, or
-  // the last byte of the last chunk. Not earlier: a reply that comes before it answers an
-  // incomplete message.
+  void begin(const Transaction& transaction);
+  // In kBody: call it when the whole message, dot-stuffed, and its final dot have been written. Not
+  // earlier: a reply that comes before it answers an incomplete message.
   void end_of_data();
-  // In kBody: call it when a chunk that is not the last has been written; not earlier.
-  void end_of_chunk();
-  // False: wait for the replies to the chunks that were sent.
-  bool may_send_chunk() const { return expected_.size() < window(); }
-  // In one flight: the message's last byte was written, so the store may have filed the message,
-  // unless it has replied since that it discarded it.
-  bool flight_out() const {
-    return transaction_.flight && output_.written() >= transaction_.flight->end;
-  }
-  // How many bytes of output() are commands, which a transcript may show, and not the message.
-  std::size_t commands_in_output() const;
   // In kFinal: the only reply so far refused the message as such (552 5.2.3 or 5.3.4). Cyrus then
   // sends no other, however many recipients there are: the caller need not wait long for more.
   bool message_refused() const;
@@ -200,8 +176,7 @@ class LmtpClient {
   struct Command {
     Awaited reply;
     std::string line;
-    std::size_t recipient = 0;      // of RCPT
-    std::size_t message_bytes = 0;  // how much of `line` is the message: BDAT in one flight
+    std::size_t recipient = 0;  // of RCPT
   };
   // A reply that the store owes us.
   struct Expected {
@@ -214,31 +189,21 @@ class LmtpClient {
     std::uint64_t end = 0;  // of all bytes that were ever put into it
     std::uint64_t written() const { return end - unwritten.size(); }
   };
-  // Where the message is among all bytes of output.
-  struct Span {
-    std::uint64_t begin = 0;
-    std::uint64_t end = 0;
-  };
   // The current transaction, or the last one.
   struct Progress {
     Transaction::Purpose purpose = Transaction::Purpose::kDeliver;
-    MessageForm form = MessageForm::kData;
     std::vector<bool> accepted;  // at RCPT
     std::vector<std::optional<Answer>> answers;
-    std::optional<Span> flight;  // from when the message of one flight is in the output
     std::optional<Reply> trace_refusal;
     std::optional<Reply> trace_reply;
     bool follows_another = false;  // on the same connection
-    // MAIL was refused because of the session, after the message went out in one flight. The
-    // answers do not count: the connection ends, and the message can go over a new one.
-    bool session_refused = false;
     // All replies before the end of data came, and in step: later trouble leaves their answers.
     bool envelope_done = false;
     std::size_t finals = 0;                // replies to the end of data so far
     std::optional<Reply> message_refusal;  // the first of them, if it refuses the message as such
     std::string closing;  // why the connection ends with this transaction; empty: it does not
 
-    void begin(const Transaction& transaction, MessageForm chosen);
+    void begin(const Transaction& transaction);
     bool awaits_final(std::size_t recipient) const {
       return accepted[recipient] && !answers[recipient];
     }
@@ -251,15 +216,12 @@ class LmtpClient {
   };
 
   std::size_t window() const { return capabilities_.offers("PIPELINING") ? window_ : 1; }
-  void queue_envelope(const Transaction& transaction);
-  void queue_message(Transaction& transaction);
+  void queue_commands(const Transaction& transaction);
   void send(const Command& command);
   void pump();
-  void end_envelope();
   void end_transaction();
   bool pointless(const Command& command) const;
   bool amid_reply(const char* before);
-  void expect_finals();
 
   void handle(const Reply& reply);
   void dispatch(const Expected& expected, const Reply& reply);
@@ -274,7 +236,6 @@ class LmtpClient {
   void handle_mail(const Reply& reply);
   void handle_rcpt(std::size_t recipient, const Reply& reply);
   void handle_data(const Reply& reply);
-  void handle_bdat(const Reply& reply);
   void handle_final(std::size_t recipient, const Reply& reply);
   void handle_unexpected(const Reply& reply);
   void broken_by(const Reply& reply, std::string reason);

@@ -1,4 +1,4 @@
-// LmtpClient's transactions: RSET, TRACE, MAIL, RCPT, DATA or BDAT, and the final replies.
+// LmtpClient's transactions: RSET, TRACE, MAIL, RCPT, DATA, and the final replies.
 
 #include <algorithm>
 
@@ -9,15 +9,12 @@
 namespace lmtpq::mailer {
 
 // Keeps the memory of the last transaction's lists.
-void LmtpClient::Progress::begin(const Transaction& transaction, MessageForm chosen) {
+void LmtpClient::Progress::begin(const Transaction& transaction) {
   purpose = transaction.purpose;
-  form = chosen;
   accepted.assign(transaction.recipients.size(), false);
   answers.assign(transaction.recipients.size(), std::nullopt);
-  flight.reset();
   trace_refusal.reset();
   trace_reply.reset();
-  session_refused = false;
   envelope_done = false;
   finals = 0;
   message_refusal.reset();
@@ -51,22 +48,16 @@ Reply LmtpClient::Progress::kept(const Reply& reply) const {
   return purpose == Transaction::Purpose::kAsk ? reply : capped(reply);
 }
 
-void LmtpClient::begin(Transaction transaction) {
-  transaction_.begin(transaction, !capabilities_.offers("CHUNKING") ? MessageForm::kData
-                                  : window() > 1
-                                      ? transaction.form
-                                      : std::min(transaction.form, MessageForm::kChunks));
+void LmtpClient::begin(const Transaction& transaction) {
+  transaction_.begin(transaction);
   transaction_.follows_another = used_;
-  queue_envelope(transaction);
-  if (transaction.purpose == Transaction::Purpose::kDeliver) {
-    queue_message(transaction);
-  }
+  queue_commands(transaction);
   used_ = true;
   state_ = ClientState::kEnvelope;
   pump();
 }
 
-void LmtpClient::queue_envelope(const Transaction& transaction) {
+void LmtpClient::queue_commands(const Transaction& transaction) {
   if (used_) {
     unsent_.push_back({Awaited::kRset, "RSET\r\n"});
   }
@@ -89,29 +80,8 @@ void LmtpClient::queue_envelope(const Transaction& transaction) {
     const bool ignore_quota = to.ignore_quota && offered;
     unsent_.push_back({Awaited::kRcpt, rcpt_line(to.mailbox, ignore_quota), i});
   }
-}
-
-void LmtpClient::queue_message(Transaction& transaction) {
-  if (transaction_.form == MessageForm::kData) {
+  if (transaction.purpose == Transaction::Purpose::kDeliver) {
     unsent_.push_back({Awaited::kData, "DATA\r\n"});
-  } else if (transaction_.form == MessageForm::kOneFlight) {
-    std::string flight = bdat_line(transaction.message.size(), Chunk::kLast);
-    flight += transaction.message;
-    unsent_.push_back({Awaited::kBdat, std::move(flight), 0, transaction.message.size()});
-  }
-}
-
-void LmtpClient::end_envelope() {
-  if (expected_.empty()) {
-    if (transaction_.form == MessageForm::kChunks && transaction_.anyone_accepted()) {
-      state_ = ClientState::kBody;
-    } else {
-      end_transaction();
-    }
-  } else if (expected_.front().reply == Awaited::kBdat && transaction_.anyone_accepted()) {
-    // In one flight; now it is known how many replies the message gets.
-    expected_.clear();
-    expect_finals();
   }
 }
 
@@ -123,13 +93,7 @@ void LmtpClient::end_transaction() {
 }
 
 void LmtpClient::handle_rset(const Reply& reply) {
-  if (reply.positive()) {
-    return;
-  }
-  if (transaction_.flight) {
-    // The message is on its way: its final replies must be read.
-    transaction_.closing = "RSET refused: " + reply.summary();
-  } else {
+  if (!reply.positive()) {
     broken_by(reply, "RSET refused");
   }
 }
@@ -147,16 +111,8 @@ void LmtpClient::handle_trace(const Reply& reply) {
 // A refusal that is about the session says nothing about this message, unless the session is new.
 void LmtpClient::handle_mail(const Reply& reply) {
   if (transaction_.follows_another && refuses_session(reply)) {
-    const std::string reason = "MAIL refused on a used connection";
-    if (!flight_out()) {
-      broken_by(reply, reason);
-      return;
-    }
-    // The message is on its way: only the reply to BDAT shows that the store has discarded it.
-    transaction_.session_refused = true;
-    transaction_.closing = reason + ": " + reply.summary();
-  }
-  if (reply.negative()) {
+    broken_by(reply, "MAIL refused on a used connection");
+  } else if (reply.negative()) {
     transaction_.answer_remaining(Awaited::kMail, reply);
   } else if (!reply.positive()) {
     out_of_step("invalid reply to MAIL: " + reply.summary());
@@ -188,34 +144,12 @@ void LmtpClient::handle_data(const Reply& reply) {
   }
 }
 
-// RFC 3030 section 2: after a refused chunk no further chunk can succeed.
-void LmtpClient::handle_bdat(const Reply& reply) {
-  if (state_ == ClientState::kEnvelope) {
-    // In one flight, and no recipient was accepted: the store has read and discarded the message.
-    if (reply.negative()) {
-      transaction_.flight.reset();
-    } else {
-      broken_by(reply, "BDAT accepted without a recipient");
-    }
-  } else if (reply.negative()) {
-    transaction_.answer_remaining(Awaited::kData, reply);
-    broken_by(reply, "chunk refused");
-  } else if (!reply.positive()) {
-    out_of_step("invalid reply to BDAT: " + reply.summary());
-  }
-}
-
-void LmtpClient::end_of_chunk() { expected_.push_back({Awaited::kBdat}); }
-
-void LmtpClient::end_of_data() { expect_finals(); }
-
-void LmtpClient::expect_finals() {
+void LmtpClient::end_of_data() {
   transaction_.envelope_done = true;
   state_ = ClientState::kFinal;
-  const std::uint64_t end = transaction_.flight ? transaction_.flight->end : 0;
   for (std::size_t i = 0; i < transaction_.accepted.size(); ++i) {
     if (transaction_.awaits_final(i)) {
-      expected_.push_back({Awaited::kFinal, i, end});
+      expected_.push_back({Awaited::kFinal, i});
       if (protocol_ == Protocol::kSmtp) {
         break;
       }

@@ -127,10 +127,7 @@ OptionTable connection_options(StoreSettings& s) {
                       reader::number(s.recipient_limit, 1, 50'000))),
        advanced(value("pipelining", "SWITCH", "yes",
                       "send several commands at once to stores that offer PIPELINING: yes or no",
-                      reader::boolean(s.pipelining))),
-       advanced(value("chunking", "SWITCH", "yes",
-                      "send messages with BDAT to stores that offer CHUNKING: yes or no",
-                      reader::boolean(s.chunking)))});
+                      reader::boolean(s.pipelining)))});
 }
 
 OptionTable tls_options(TlsSettings& t) {

@@ -41,7 +41,6 @@ struct PoolSettings {
 
 struct StoreSettings {
   bool pipelining = true;
-  bool chunking = true;
   std::string hostname;
   std::size_t recipient_limit = 0;  // in one transaction
   ProxyProtocol proxy_protocol = ProxyProtocol::kNone;

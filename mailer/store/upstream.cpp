@@ -12,23 +12,6 @@ constexpr std::chrono::seconds kRefusalGrace{2};
 constexpr std::chrono::seconds kDoubtfulRefusalGrace{30};
 constexpr std::uint64_t kNearLimit = 16 * 1024;
 
-bool read_whole(const MessageSpool& body, std::string& message) {
-  MessageSpool::Reader reader(body);
-  std::string_view bytes;
-  message.reserve(body.size());
-  for (;;) {
-    switch (reader.next(bytes)) {
-      case MessageSpool::Reader::Result::kBytes:
-        message += bytes;
-        break;
-      case MessageSpool::Reader::Result::kEnd:
-        return true;
-      case MessageSpool::Reader::Result::kFailed:
-        return false;  // send_message() reports it
-    }
-  }
-}
-
 bool listed(const std::vector<std::string>& names, const std::string& peer) {
   return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
     return name == "all" || peer.find(name) != std::string::npos;
@@ -63,40 +46,30 @@ std::string Upstream::why_dead() {
 StageTimes Upstream::stages(Clock::time_point begun, Clock::time_point now) const {
   StageTimes spent;
   const Clock::time_point envelope_end = envelope_end_ >= begun ? envelope_end_ : now;
-  // A message of one flight is sent before the envelope is answered.
-  const Clock::time_point data_end =
-      dot_sent_ && dot_time_ >= begun ? std::max(dot_time_, envelope_end) : now;
+  const Clock::time_point data_end = dot_sent_ && dot_time_ >= begun ? dot_time_ : now;
   spent[Stage::kEnvelope] = envelope_end - begun;
   spent[Stage::kData] = data_end - envelope_end;
   spent[Stage::kReply] = now - data_end;
   return spent;
 }
 
-void Upstream::transact(Transaction transaction, const MessageSpool& body, Deadline latest_dot,
-                        Deadline latest_answer, const std::function<void()>& before_wait) {
+void Upstream::transact(const Transaction& transaction, const MessageSpool& body,
+                        Deadline latest_dot, Deadline latest_answer,
+                        const std::function<void()>& before_wait) {
   dot_sent_ = false;
   message_size_ = body.size();
-  transaction.form = form_for(body, transaction.recipients.size());
-  if (transaction.form == MessageForm::kOneFlight && !read_whole(body, transaction.message)) {
-    transaction.form = MessageForm::kChunks;
-  }
   ++transactions_;
-  client_.begin(std::move(transaction));
+  client_.begin(transaction);
   converse_while(ClientState::kEnvelope, latest_dot);
   envelope_end_ = Clock::now();
-  // In one flight the store may have read the message and discarded it.
-  dot_sent_ = dot_sent_ && client_.flight_out();
   if (client_.state() == ClientState::kBody) {
     send_message(body, latest_dot);
-  }
-  while (client_.state() == ClientState::kFinal && !client_.output().empty()) {
-    exchange_commands(std::min(reply_deadline(), latest_dot));
   }
   converse_while(ClientState::kFinal, latest_answer, before_wait);
 }
 
-void Upstream::ask(Transaction transaction, Deadline latest) {
-  client_.begin(std::move(transaction));
+void Upstream::ask(const Transaction& transaction, Deadline latest) {
+  client_.begin(transaction);
   converse_while(ClientState::kEnvelope, latest);
 }
 
@@ -149,8 +122,6 @@ std::chrono::milliseconds Upstream::reply_timeout() const {
       return t.rcpt;
     case Awaited::kData:
       return t.data_init;
-    case Awaited::kBdat:
-      return t.data_done;
     case Awaited::kFinal:
       return client_.message_refused() ? std::min(refusal_grace(), t.data_done) : t.data_done;
     case Awaited::kQuit:
@@ -171,14 +142,9 @@ void Upstream::exchange_commands(Deadline deadline) {
   const IoStatus status = channel_->exchange(out, in, deadline);
   const std::size_t written = client_.output().size() - out.size();
   if (!client_.confidential()) {
-    const std::size_t shown = std::min(written, client_.commands_in_output());
-    transcript_.sent(std::string_view(client_.output()).substr(0, shown));
+    transcript_.sent(std::string_view(client_.output()).substr(0, written));
   }
   client_.output().erase(0, written);
-  // Noted before the input is processed, which may end the transaction.
-  if (written > 0 && client_.flight_out()) {
-    note_message_sent(message_size_);
-  }
   const std::size_t replies = client_.replies();
   take_input(in, status, awaited);
   // A store that keeps sending bytes, but never a complete reply, times out too.

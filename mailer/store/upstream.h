@@ -51,10 +51,10 @@ class Upstream {
   // One transaction (upstream_message.cpp). The end of data is not sent after `latest_dot`, and the
   // replies are awaited until `latest_answer`. From the end of data on, `before_wait` is called
   // before each wait: client().answers() may have more of them.
-  void transact(Transaction transaction, const MessageSpool& body, Deadline latest_dot,
+  void transact(const Transaction& transaction, const MessageSpool& body, Deadline latest_dot,
                 Deadline latest_answer, const std::function<void()>& before_wait = nullptr);
   // A transaction without a message, for probe: of kAsk or kTrace. Returns after the replies.
-  void ask(Transaction transaction, Deadline latest);
+  void ask(const Transaction& transaction, Deadline latest);
   // Sends QUIT and awaits the reply, at most until `latest`.
   void quit(Deadline latest = Deadline::max());
 
@@ -89,7 +89,6 @@ class Upstream {
   bool exchange_login(SaslExchange& sasl, const Secret& password, Deadline latest);
   void converse_while(ClientState state, Deadline latest,
                       const std::function<void()>& before_wait = nullptr);
-  MessageForm form_for(const MessageSpool& body, std::size_t recipients) const;
   void send_message(const MessageSpool& body, Deadline latest);
   class MessageWriter;
   void note_message_sent(std::uint64_t bytes);
@@ -115,7 +114,7 @@ class Upstream {
   std::size_t timed_reply_ = 0;  // the number of the reply that reply_deadline_ is for
   Deadline reply_deadline_;
   std::uint64_t message_size_ = 0;
-  bool dot_sent_ = false;  // the final dot, or the last byte of BDAT LAST
+  bool dot_sent_ = false;  // completely
   Clock::time_point dot_time_;
   Clock::time_point envelope_end_;
   bool timed_out_ = false;

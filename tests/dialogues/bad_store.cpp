@@ -7,11 +7,7 @@ namespace {
 
 std::vector<std::string> recipients(const Trial& trial) {
   const std::string letter = trial.reused ? "v" : "u";
-  std::vector<std::string> made{"<" + letter + "1@example.org>"};
-  if (!trial.alone) {
-    made.push_back("<" + letter + "2@example.org>");
-  }
-  return made;
+  return {"<" + letter + "1@example.org>", "<" + letter + "2@example.org>"};
 }
 
 class BadStore : public Peer {
@@ -25,12 +21,9 @@ class BadStore : public Peer {
   bool advance() override {
     bool any = false;
     std::string line;
-    while (!stage_.failed() && !mute_ && (chunk_ ? take_bytes(*chunk_, line) : take_line(line))) {
+    while (!stage_.failed() && !mute_ && take_line(line)) {
       any = true;
-      if (chunk_) {
-        chunk_.reset();
-        chunk_ends();
-      } else if (in_data_) {
+      if (in_data_) {
         data(line);
       } else {
         command(line);
@@ -47,7 +40,7 @@ class BadStore : public Peer {
     if (line.starts_with("LHLO ")) {
       answer(Point::kLhlo, std::string("250-store.example\r\n") +
                                (trial_.pipelining ? "250-PIPELINING\r\n" : "") +
-                               (trial_.chunking ? "250-CHUNKING\r\n" : "") + "250 TRACE");
+                               "250-CHUNKING\r\n250 TRACE");
     } else if (line == "RSET") {
       answer(Point::kRset, "250 2.0.0 ok");
     } else if (line.starts_with("TRACE ")) {
@@ -61,8 +54,6 @@ class BadStore : public Peer {
       rcpt(line.substr(line.find('<')));
     } else if (line == "DATA") {
       data_begins();
-    } else if (const auto size = size_of_chunk(line, true); size && trial_.chunking) {
-      chunk_ = *size;
     } else if (line == "QUIT") {
       answer_well("221 2.0.0 bye");
       ending_ = Ending::kClosed;
@@ -101,15 +92,6 @@ class BadStore : public Peer {
     file();
   }
 
-  // RFC 3030 section 2: a chunk is read to its end even if it is refused.
-  void chunk_ends() {
-    if (!mail_good_ || accepted_.empty()) {
-      answer_well("554 5.5.1 no recipients");
-    } else {
-      file();
-    }
-  }
-
   void file() {
     int number = 0;
     for (const std::string& recipient : accepted_) {
@@ -132,8 +114,11 @@ class BadStore : public Peer {
       return false;
     }
     const bool final = point == Point::kFinal1 || point == Point::kFinal2;
-    if (hits(point)) {
+    if (hits(point) && trial_.fault != Fault::kExtra) {
       return strike(recipient, final);
+    }
+    if (hits(point)) {
+      strike(recipient);
     }
     answer_well(good);
     ledger_[recipient].told |= final && !spoke_nonsense_;
@@ -187,6 +172,9 @@ class BadStore : public Peer {
         spoke_nonsense_ = true;
         answer_well(std::string("\0\0\0", 3));
         return false;
+      case Fault::kExtra:
+        answer_well("250 2.0.0 one too many");
+        return true;
       case Fault::kLie:
         answer_well("250 2.1.5 filed");
         ledger_[recipient].kept -= final ? 1 : 0;
@@ -217,7 +205,6 @@ class BadStore : public Peer {
   int transactions_ = 0;
   int rcpts_ = 0;
   std::vector<std::string> accepted_;
-  std::optional<std::size_t> chunk_;
 };
 
 }  // namespace
@@ -225,8 +212,7 @@ class BadStore : public Peer {
 std::string Trial::name() const {
   return std::string("whatever the store does: ") + kFaultNames[static_cast<int>(fault)] + " at " +
          kPointNames[static_cast<int>(point)] + (pipelining ? ", pipelining" : ", one at a time") +
-         (chunking ? ", chunking" : "") + (reused ? ", used connection" : ", fresh connection") +
-         (alone ? ", one recipient" : "");
+         (reused ? ", used connection" : ", fresh connection");
 }
 
 Script Trial::script() const {
@@ -253,23 +239,14 @@ Script Trial::script() const {
 
 namespace {
 
-// On a fresh and on a used connection, where the point exists there; and in one flight.
+// On a fresh and on a used connection, where the point exists there.
 void add_trials(Trial trial, std::vector<Trial>& to) {
-  // With chunks there is no DATA; without pipelining they make no other difference.
-  if (trial.chunking &&
-      (!trial.pipelining || trial.point == Point::kData || trial.point == Point::kBody)) {
-    return;
-  }
   if (trial.point != Point::kRset) {
     to.push_back(trial);
   }
   if (trial.point >= Point::kRset) {
     trial.reused = true;
     to.push_back(trial);
-    trial.alone = true;
-    if (trial.one_flight() && trial.point != Point::kRcpt2 && trial.point != Point::kFinal2) {
-      to.push_back(trial);
-    }
   }
 }
 
@@ -280,9 +257,7 @@ std::vector<Trial> all_trials() {
   for (int point = 0; point <= static_cast<int>(Point::kFinal2); ++point) {
     for (int fault = 0; fault < static_cast<int>(Fault::kLie); ++fault) {
       for (const bool pipelining : {false, true}) {
-        for (const bool chunking : {false, true}) {
-          add_trials({Point(point), Fault(fault), pipelining, chunking, false}, made);
-        }
+        add_trials({Point(point), Fault(fault), pipelining, false}, made);
       }
     }
   }
@@ -302,7 +277,7 @@ std::string BadCast::judge(const Played& played) const {
   }
   const bool owned_up = played.log.find("possible duplicate") != std::string::npos;
   // Whether end of data was sent when the fault came is a race that only lmtpq sees.
-  const bool unclear = trial_.point == Point::kBody || trial_.one_flight();
+  const bool unclear = trial_.point == Point::kBody;
   bool duplicate_possible = false;
   std::size_t at = played.heard.size() - 1 - recipients(trial_).size();
   for (const std::string& recipient : recipients(trial_)) {
@@ -323,12 +298,12 @@ std::string BadCast::judge(const Played& played) const {
     if (fortune.kept > 1) {
       return at_fault + "it was filed twice";
     }
-    if (klass != '2' && !fortune.refused && trial_.point < Point::kBody && !trial_.one_flight()) {
+    if (klass != '2' && !fortune.refused && trial_.point < Point::kBody) {
       return at_fault + "though nothing was sent there and another connection was good";
     }
     duplicate_possible = duplicate_possible || (klass != '2' && fortune.kept == 1);
   }
-  if (owned_up != duplicate_possible && (!unclear || (trial_.one_flight() && !owned_up))) {
+  if (owned_up != duplicate_possible && !unclear) {
     return std::string("\"possible duplicate\" is ") + (owned_up ? "" : "not ") + "in the log";
   }
   return {};

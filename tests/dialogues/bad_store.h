@@ -1,6 +1,6 @@
 // A store that behaves well up to one point of the dialogue and has one fault there.
 //
-// A trial is one combination of point, fault, pipelining, chunking, and fresh or reused connection.
+// A trial is one combination of point, fault, pipelining, and fresh or reused connection.
 // Its MTA sends one message for two recipients (on a reused connection: two messages). The first
 // connection to the first destination has the fault; all others behave well. judge() checks what
 // must hold whatever the store does; it returns the reason, or the player calls Stage::fail().
@@ -39,22 +39,31 @@ inline constexpr const char* kPointNames[] = {"greeting",
                                               "the dot, first reply",
                                               "the dot, second reply"};
 
-enum class Fault { kClose, kAbort, kStall, k421, k503, k554, kGarbage, kHugeLine, kNuls, kLie };
-inline constexpr const char* kFaultNames[] = {"a close", "a reset", "a stall", "421",
-                                              "503",     "554",     "garbage", "a line of 1 MB",
-                                              "NULs",    "a lie"};
+enum class Fault {
+  kClose,
+  kAbort,
+  kStall,
+  k421,
+  k503,
+  k554,
+  kGarbage,
+  kHugeLine,
+  kNuls,
+  kExtra,  // a 250 before the right reply
+  kLie,
+};
+inline constexpr const char* kFaultNames[] = {
+    "a close", "a reset", "a stall",        "421",  "503",
+    "554",     "garbage", "a line of 1 MB", "NULs", "one reply too many",
+    "a lie"};
 
 struct Trial {
   Point point;
   Fault fault;
   bool pipelining;
-  bool chunking;
   bool reused;
-  bool alone = false;  // one recipient instead of two
   std::string name() const;
   Script script() const;  // of the MTA
-  // The message is sent together with its commands, before they are answered.
-  bool one_flight() const { return pipelining && chunking && reused && alone; }
 };
 
 // Without kLie, which sends 250 and keeps nothing: judge() must notice that.

@@ -113,8 +113,8 @@ std::vector<Case> self_test_cases(const std::string& lmtpq) {
                return must_fail(play_script(script, program), script.wrong);
              });
   }
-  for (const Trial& lie : {Trial{Point::kFinal1, Fault::kLie, true, false, false},
-                           Trial{Point::kFinal2, Fault::kLie, false, true, true}}) {
+  for (const Trial& lie : {Trial{Point::kFinal1, Fault::kLie, true, false},
+                           Trial{Point::kFinal2, Fault::kLie, false, true}}) {
     add_both(cases, "noticed: " + lie.name(), true, true, lmtpq, [lie](const std::string& program) {
       return must_fail(play_trial(lie, program), "no store said so");
     });

@@ -1,7 +1,6 @@
 #include "tests/dialogues/peer.h"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "tests/dialogues/pattern.h"
@@ -9,17 +8,6 @@
 namespace dialogues {
 
 using Kind = Step::Kind;
-
-std::optional<std::size_t> size_of_chunk(const std::string& line, bool last) {
-  std::size_t size = 0;
-  const char* const end = line.data() + line.size();
-  const auto parsed =
-      std::from_chars(line.data() + std::min<std::size_t>(5, line.size()), end, size);
-  const bool good = line.starts_with("BDAT ") && parsed.ec == std::errc() &&
-                    std::string_view(parsed.ptr, static_cast<std::size_t>(end - parsed.ptr)) ==
-                        (last ? " LAST" : "");
-  return good ? std::optional(size) : std::nullopt;
-}
 
 std::string Peer::take_outbox() {
   constexpr std::size_t kPiece = 64 * 1024;
@@ -47,16 +35,6 @@ bool Peer::take_line(std::string& line) {
   return true;
 }
 
-bool Peer::take_bytes(std::size_t count, std::string& bytes) {
-  if (unread().size() < count) {
-    return false;
-  }
-  bytes = unread().substr(0, count);
-  inbox_.erase(0, read_ + count);
-  read_ = 0;
-  return true;
-}
-
 bool ScriptedPeer::advance() {
   bool any = false;
   while (next_ < steps_.size() && !stage_.failed() && play(steps_[next_])) {
@@ -80,9 +58,6 @@ bool ScriptedPeer::play(const Step& step) {
       return expect(step);
     case Kind::kExpectMessage:
       return expect_message(step);
-    case Kind::kExpectChunk:
-    case Kind::kExpectLastChunk:
-      return expect_chunk(step);
     case Kind::kClose:
       ending_ = Ending::kClosed;
       return true;
@@ -192,34 +167,6 @@ bool ScriptedPeer::expect_message(const Step& step) {
     fail(step, "lmtpq closed before the dot");
   }
   return false;
-}
-
-bool ScriptedPeer::expect_chunk(const Step& step) {
-  const bool last = step.kind == Kind::kExpectLastChunk;
-  std::string line;
-  if (!chunk_ && take_line(line)) {
-    chunk_ = size_of_chunk(line, last);
-    if (!chunk_) {
-      fail(step,
-           std::string("expected BDAT") + (last ? " LAST" : "") + ", got \"" + shown(line) + "\"");
-    }
-  }
-  std::string bytes;
-  if (!chunk_ || !take_bytes(*chunk_, bytes)) {
-    if (ended_) {
-      fail(step, "lmtpq closed before the chunk's end");
-    }
-    return false;
-  }
-  chunk_.reset();
-  message_ += bytes;
-  if (last && step.size > 0 && message_ != standard_message(step.text, step.size)) {
-    fail(step, "another message came, of " + std::to_string(message_.size()) + " bytes");
-  }
-  if (last) {
-    message_.clear();
-  }
-  return true;
 }
 
 void ScriptedPeer::fail(const Step& step, const std::string& why) {

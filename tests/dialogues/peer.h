@@ -32,9 +32,6 @@ class Stage {
   bool terminate_ = false;
 };
 
-// Of `BDAT size` or `BDAT size LAST`; nothing if the line is another.
-std::optional<std::size_t> size_of_chunk(const std::string& line, bool last);
-
 class Peer {
  public:
   enum class Ending { kOpen, kHalfClosed, kClosed, kAborted };
@@ -73,8 +70,6 @@ class Peer {
   // True: a whole line was there. A line without CRLF at its end, or with a CR in it, fails the
   // dialogue, since lmtpq must never send one.
   bool take_line(std::string& line);
-  // True: this many bytes were there.
-  bool take_bytes(std::size_t count, std::string& bytes);
   std::string_view unread() const { return std::string_view(inbox_).substr(read_); }
 
   std::string name_;
@@ -105,14 +100,12 @@ class ScriptedPeer : public Peer {
   bool expect(const Step& step);
   bool rested(const Step& step);
   bool expect_message(const Step& step);
-  bool expect_chunk(const Step& step);
   void check_reply(const std::string& line);
   void fail(const Step& step, const std::string& why);
 
   const Steps& steps_;
   std::size_t next_ = 0;
   std::string message_;
-  std::optional<std::size_t> chunk_;  // size of the chunk that is expected
   std::optional<std::chrono::steady_clock::time_point> awake_;  // when `waits` is over
   std::vector<std::string> heard_;                              // lines, as they came
 };

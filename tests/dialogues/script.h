@@ -38,8 +38,6 @@
 //   store: opens [WORD, WORD...]      greeting, LHLO, answer with these capabilities
 //   store: takes A to B, C [with IGNOREQUOTA]  the same as `sends`, from the other side
 //   store: reads message [of N bytes] up to the dot; with a size it must be that very message
-//   store: reads chunk                BDAT, not the last
-//   store: reads last chunk [of N bytes]   BDAT LAST; with a size all chunks are that very message
 #pragma once
 
 #include <optional>
@@ -61,8 +59,6 @@ struct Step {
     kExpect,
     kExpectReply,    // lines `250-...` up to `250 ...`
     kExpectMessage,  // up to the dot; `size` 0: any
-    kExpectChunk,
-    kExpectLastChunk,  // with those before it the message; `size` 0: any
     kClose,
     kHalfClose,
     kAbort,

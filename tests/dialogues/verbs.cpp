@@ -157,11 +157,6 @@ Steps store_reads_message(std::string_view text) {
   return {{Kind::kExpectMessage, id, 0, size}};
 }
 
-Steps store_reads_last_chunk(std::string_view text) {
-  const auto [id, size] = message_named(text);
-  return {{Kind::kExpectLastChunk, id, 0, size}};
-}
-
 // `50 ms`
 Steps waits(std::string_view text) { return {{Kind::kWait, "", 0, number(take(text, " ms"))}}; }
 
@@ -181,8 +176,6 @@ constexpr Verb kVerbs[] = {
     {Side::kStore, "opens", store_opens},
     {Side::kClient, "writes message", client_writes_message},
     {Side::kStore, "reads message", store_reads_message},
-    {Side::kStore, "reads last chunk", store_reads_last_chunk},
-    {Side::kStore, "reads chunk", single<Kind::kExpectChunk>},
     {Side::kClient, "quits", client_quits},
     {Side::kClient, "sends", client_sends},
     {Side::kStore, "takes", store_takes},

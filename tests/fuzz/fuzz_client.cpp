@@ -1,8 +1,7 @@
 // Any bytes from a store, line by line, over three transactions: no mail counts as delivered before
 // the end of data, nothing is sent on a broken connection, and nothing that came unencrypted counts
 // after STARTTLS. The first byte chooses the number of recipients, the window, whether quota is
-// ignored, whether TLS and a login come first, and the form of the messages. A first line `#smtp`
-// chooses ESMTP.
+// ignored, and whether TLS and a login come first. A first line `#smtp` chooses ESMTP.
 
 #include <algorithm>
 #include <cstdint>
@@ -32,9 +31,6 @@ class Player {
         window_(choice % 16 > 7 ? 3 : 1),
         tls_(choice % 32 > 15),
         login_(choice % 64 > 31),
-        form_(choice % 128 < 64 ? MessageForm::kData
-              : choice < 192    ? MessageForm::kChunks
-                                : MessageForm::kOneFlight),
         client_("here", window_, protocol) {}
 
   void hear(std::string_view line) {
@@ -46,10 +42,7 @@ class Player {
     if (open_further()) {
       return;
     }
-    if (client_.state() == ClientState::kBody && line.find("#chunk") != line.npos &&
-        client_.form() == MessageForm::kChunks && client_.may_send_chunk()) {
-      client_.end_of_chunk();
-    } else if (client_.state() == ClientState::kBody && line.find("#wait") == line.npos) {
+    if (client_.state() == ClientState::kBody && line.find("#wait") == line.npos) {
       client_.end_of_data();
       dot_ = true;
       ++dots_;
@@ -100,7 +93,6 @@ class Player {
     transaction.trace = TraceId::parse("t" + std::to_string(transactions_)).value();
     const Mailbox mailbox = Mailbox::parse("a@b").value();
     transaction.recipients.assign(recipients_, {mailbox, ignore_quota_});
-    transaction.form = form_;
     const bool reset = client_.used();
     client_.begin(transaction);
     check(client_.output().starts_with("RSET\r\n") == reset);
@@ -136,10 +128,6 @@ class Player {
       ++sent_;
     }
     client_.output().clear();
-    if (client_.flight_out() && !dot_) {
-      dot_ = true;
-      ++dots_;
-    }
     // Commands without a reply. The end of data may have had several replies, so only until the
     // first.
     check(dots_ > 0 || client_.state() == ClientState::kBroken ||
@@ -152,7 +140,6 @@ class Player {
   std::size_t window_;
   bool tls_;
   bool login_;
-  MessageForm form_;
   LmtpClient client_;
   int transactions_ = 0;
   bool dot_ = false;

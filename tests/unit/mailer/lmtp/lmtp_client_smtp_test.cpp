@@ -30,7 +30,7 @@ LmtpClient opened(const char* offers = kOffers) {
   return client;
 }
 
-std::string begin(LmtpClient& client, MessageForm form = MessageForm::kData) {
+std::string begin(LmtpClient& client) {
   Transaction transaction;
   transaction.sender = Mailbox::parse("s@x").value();
   transaction.trace = TraceId::parse("t-1").value();
@@ -38,9 +38,7 @@ std::string begin(LmtpClient& client, MessageForm form = MessageForm::kData) {
   for (const char* const to : {"u1@x", "u2@x", "u3@x"}) {
     transaction.recipients.push_back({Mailbox::parse(to).value(), true});
   }
-  transaction.form = form;
-  transaction.message = "Subject: x\r\n\r\n";
-  client.begin(std::move(transaction));
+  client.begin(transaction);
   return std::exchange(client.output(), {});
 }
 
@@ -64,7 +62,6 @@ class LmtpClientSmtpTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(LmtpClientSmtpTest);
   CPPUNIT_TEST(sendsNeitherTraceNorIgnoreQuota);
   CPPUNIT_TEST(oneFinalReplyIsForAllAcceptedRecipients);
-  CPPUNIT_TEST(oneFinalReplyEndsALastChunk);
   CPPUNIT_TEST(withoutTheFinalReplyNobodyHasAnAnswer);
   CPPUNIT_TEST(a421AfterTheMessageIsForAllAndEndsTheConnection);
   CPPUNIT_TEST(aSecondFinalReplyBreaks);
@@ -93,16 +90,6 @@ class LmtpClientSmtpTest : public CppUnit::TestFixture {
     check("end of data 552 5.3.4 too large | RCPT 550 5.1.1 who | end of data 552 5.3.4 too large",
           answers(client));
     CPPUNIT_ASSERT(begin(client).starts_with("RSET\r\nMAIL "));
-  }
-
-  void oneFinalReplyEndsALastChunk() {
-    LmtpClient client = opened("250-mx/250-PIPELINING/250 CHUNKING");
-    const std::string flight = begin(client, MessageForm::kOneFlight);
-    CPPUNIT_ASSERT_MESSAGE(flight, flight.find("BDAT 14 LAST\r\n") != std::string::npos);
-    hear(client, lines("250 a/250 b/250 c/452 4.3.1 d/250 2.0.0 queued"));
-    CPPUNIT_ASSERT_MESSAGE(client.reason(), client.reusable());
-    check("end of data 250 2.0.0 queued | end of data 250 2.0.0 queued | RCPT 452 4.3.1 d",
-          answers(client));
   }
 
   void withoutTheFinalReplyNobodyHasAnAnswer() {
