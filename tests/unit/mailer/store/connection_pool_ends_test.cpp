@@ -16,16 +16,16 @@ using std::chrono::seconds;
 
 namespace {
 
-// Connections over a log that can be read.
+// Connections over a log that can be read, as the daemon has them: with `events`.
 class Logged {
  public:
-  explicit Logged(ConnectionPool::Limits limits, const char* name = "/tmp/lmtpq-pool-test")
-      : path_(name + std::to_string(getpid())),
+  explicit Logged(ConnectionPool::Limits limits, DeliveryEvents* events = &nobody)
+      : path_("/tmp/lmtpq-pool-test" + std::to_string(getpid())),
         log_("test", path_, LogLevel::kInfo),
         world(limits) {
     world.shared = {std::make_shared<ConnectionPool>(
         std::make_unique<Connector>(world.settings.stores[0], world.settings, world.dialer, log_),
-        limits, nullptr, [this] { return world.now.load(); })};
+        limits, events, [this] { return world.now.load(); })};
     world.pools = std::make_unique<PoolList>(world.shared, Balance::kReuse);
   }
   ~Logged() { unlink(path_.c_str()); }
@@ -50,6 +50,7 @@ class Logged {
   std::string path_;
   Log log_;
   int read_ = 0;
+  inline static DeliveryEvents nobody;
 
  public:
   World world;
@@ -69,6 +70,7 @@ class ConnectionPoolEndsTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(withAnIdleTimeOfZeroNoConnectionIsKept);
   CPPUNIT_TEST(aStoreIsLoggedOnceWhenItGoesDownAndOnceWhenItIsBack);
   CPPUNIT_TEST(aDialThatFailsIsCountedByItsStages);
+  CPPUNIT_TEST(withoutTheDaemonOnlyTheMessagesSayThatAStoreIsDown);
   CPPUNIT_TEST(traceIsPausedForAnHourAndUntilTheNextConnection);
   CPPUNIT_TEST_SUITE_END();
 
@@ -179,6 +181,15 @@ class ConnectionPoolEndsTest : public CppUnit::TestFixture {
 
   void traceIsPausedForAnHourAndUntilTheNextConnection() {  // trap: hangs-up-on-trace
     Logged pool({.connections = 4});
+  void withoutTheDaemonOnlyTheMessagesSayThatAStoreIsDown() {
+    Logged pool({.connections = 2}, nullptr);
+    for (const bool refuses : {true, false}) {
+      pool.world.dialer.refuses = refuses;
+      CPPUNIT_ASSERT_EQUAL(refuses, !pool.world.take());
+      CPPUNIT_ASSERT_EQUAL(std::string(), pool.said());
+    }
+  }
+
     Lease one = pool.world.take();
     Lease two = pool.world.take();
     CPPUNIT_ASSERT(one.may_trace() && two.may_trace());
