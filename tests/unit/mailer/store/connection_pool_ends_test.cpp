@@ -66,11 +66,12 @@ class ConnectionPoolEndsTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(anIdleConnectionThatTheStoreEndedIsLoggedWhenItIsFound);
   CPPUNIT_TEST(theJanitorFindsIt);
   CPPUNIT_TEST(theLastWordsAreInTheLog);
+  CPPUNIT_TEST(aPartOfAReplyIsNoTimeout);
   CPPUNIT_TEST(aConnectionThatWeCloseIsNotLogged);
   CPPUNIT_TEST(withAnIdleTimeOfZeroNoConnectionIsKept);
   CPPUNIT_TEST(aStoreIsLoggedOnceWhenItGoesDownAndOnceWhenItIsBack);
-  CPPUNIT_TEST(aDialThatFailsIsCountedByItsStages);
   CPPUNIT_TEST(withoutTheDaemonOnlyTheMessagesSayThatAStoreIsDown);
+  CPPUNIT_TEST(aDialThatFailsIsCountedByItsStages);
   CPPUNIT_TEST(traceIsPausedForAnHourAndUntilTheNextConnection);
   CPPUNIT_TEST_SUITE_END();
 
@@ -122,6 +123,21 @@ class ConnectionPoolEndsTest : public CppUnit::TestFixture {
         pool.said());
   }
 
+  void aPartOfAReplyIsNoTimeout() {
+    for (const bool hangs_up : {false, true}) {
+      Logged pool({.connections = 1});
+      pool.world.take().give_back();
+      pool.world.dialer.lives.at(0)->last_words = "421 4.4.1 b";
+      pool.world.dialer.lives.at(0)->hangs_up = hangs_up;
+      pool.world.pool().close_idle();
+      CPPUNIT_ASSERT_EQUAL(
+          kLost + "0.0s conn-use=0" +
+              (hangs_up ? kClosed
+                        : " error=\"the store sent bytes that are no reply while it was idle\"\n"),
+          pool.said());
+    }
+  }
+
   void aConnectionThatWeCloseIsNotLogged() {
     Logged pool({.connections = 1, .idle = milliseconds(40)});
     pool.world.take().give_back();
@@ -165,6 +181,15 @@ class ConnectionPoolEndsTest : public CppUnit::TestFixture {
     }
   }
 
+  void withoutTheDaemonOnlyTheMessagesSayThatAStoreIsDown() {
+    Logged pool({.connections = 2}, nullptr);
+    for (const bool refuses : {true, false}) {
+      pool.world.dialer.refuses = refuses;
+      CPPUNIT_ASSERT_EQUAL(refuses, !pool.world.take());
+      CPPUNIT_ASSERT_EQUAL(std::string(), pool.said());
+    }
+  }
+
   void aDialThatFailsIsCountedByItsStages() {
     World world({.connections = 1});
     world.dialer.slowness = milliseconds(30);
@@ -181,15 +206,6 @@ class ConnectionPoolEndsTest : public CppUnit::TestFixture {
 
   void traceIsPausedForAnHourAndUntilTheNextConnection() {  // trap: hangs-up-on-trace
     Logged pool({.connections = 4});
-  void withoutTheDaemonOnlyTheMessagesSayThatAStoreIsDown() {
-    Logged pool({.connections = 2}, nullptr);
-    for (const bool refuses : {true, false}) {
-      pool.world.dialer.refuses = refuses;
-      CPPUNIT_ASSERT_EQUAL(refuses, !pool.world.take());
-      CPPUNIT_ASSERT_EQUAL(std::string(), pool.said());
-    }
-  }
-
     Lease one = pool.world.take();
     Lease two = pool.world.take();
     CPPUNIT_ASSERT(one.may_trace() && two.may_trace());
