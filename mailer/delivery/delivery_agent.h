@@ -61,7 +61,7 @@ class DeliveryAgent {
  public:
   virtual ~DeliveryAgent() = default;
   virtual DeliveryResult deliver(const DeliveryRequest& request) = 0;
-  // The client disconnected before it received the outcomes of a message.
+  // The client disconnected before it received the outcomes of a message, or did not read them.
   virtual void reply_lost() {}
   // Idle connections that are kept for this session alone.
   virtual bool has_idle() const { return false; }

@@ -16,6 +16,11 @@ constexpr std::size_t kPiece = 4 * 1024;
 // stop.
 constexpr std::chrono::seconds kNextMail{3};
 
+// How long to wait for a TCP client's acknowledgement of the last replies.
+constexpr std::chrono::seconds kAcknowledgement{2};
+
+const char* const kDisconnected = "disconnected before the reply was sent; possible duplicate";
+
 // A store has the message for this recipient, or may have it.
 bool filed(const Outcome& outcome) {
   return outcome.fate == Fate::kDelivered || outcome.trouble == Trouble::kUncertain;
@@ -167,12 +172,12 @@ bool LmtpSession::wait_for_input() {
         break;
       case IoStatus::kFailed:
         if (last_reply_ && last_reply_->filed) {
-          reply_lost(*last_reply_, last_reply_->recipients,
-                     client_.failure() + " after the reply; possible duplicate", "");
+          reply_lost(*last_reply_, client_.failure() + " after the reply; possible duplicate");
         }
         ended(client_.failure());
         return false;
       case IoStatus::kClosed:
+        check_last_reply();
         // Our side may have been cut: the client still reads the 421.
         if (told_ && idle()) {
           end_ = End::kToldToStop;
@@ -216,7 +221,7 @@ bool LmtpSession::write(std::string_view& bytes) {
     return true;
   }
   const Deadline deadline = Clock::now() + settings_.timeouts.input;
-  if (!write_front(client_, bytes, pending_, deadline, &client_ended_)) {
+  if (!write_front(client_, bytes, pending_, deadline)) {
     ended("the client does not read our reply");
     return false;
   }
@@ -224,9 +229,7 @@ bool LmtpSession::write(std::string_view& bytes) {
   return true;
 }
 
-// Input that was read and is not processed yet.
-bool LmtpSession::unread() const { return !piece_.empty() || !rest_.empty() || !pending_.empty(); }
-
+// In the input that was read and is not processed yet.
 bool LmtpSession::has_command() const {
   const auto has_end = [](std::string_view text) {
     return text.find('\n') != std::string_view::npos;
@@ -247,7 +250,6 @@ bool LmtpSession::deliver() {
   const DeliveryResult result =
       agent_.deliver({server_.envelope(), *data_, begun_, Clock::now(), nullptr, nullptr, &client});
   data_.reset();
-  check_client();
   client.finish(result);
   // The next message may already be in the same piece of input.
   begun_ = Clock::now();
@@ -258,50 +260,46 @@ bool LmtpSession::deliver() {
 // Those that the delivery has not passed on.
 bool LmtpSession::send_replies(SessionClient& client, const DeliveryResult& result) {
   const Envelope envelope = server_.answered();
-  const std::size_t recipients = envelope.recipients.size();
-  Replied message{result.trace, result.queue_id, recipients,
-                  std::any_of(result.outcomes.begin(), result.outcomes.end(),
-                              [](const Outcome& one) { return filed(one); })};
   std::string_view left = client.due();
   const bool sent = write(left);
-  if (!client_ended_) {
-    client.written(client.due().size() - left.size());
-  }
-  // Over TCP a client that has gone looks like one that has only finished sending.
-  if (const bool gone = client_ended_ && !unread(); !sent || gone) {
-    const std::string lost = filed(envelope, result.outcomes, client.answered());
-    if (!lost.empty()) {
-      reply_lost(message, client.answered(),
-                 sent ? "closed before the reply was sent; possible duplicate"
-                      : "disconnected before the reply was sent; possible duplicate",
-                 lost);
-    }
-  }
+  client.written(client.due().size() - left.size());
   answered_ = Clock::now();
-  last_reply_ = std::move(message);
+  const std::vector<Outcome>& outcomes = result.outcomes;
+  last_reply_ = {
+      result.trace,
+      result.queue_id,
+      outcomes.size(),
+      client.answered(),
+      std::any_of(outcomes.begin(), outcomes.end(), [](const Outcome& one) { return filed(one); }),
+      filed(envelope, outcomes, client.answered())};
+  if (!sent && !last_reply_->doubtful.empty()) {
+    // At the end of a drain it is the daemon that ends the connection (Clients::disconnect()).
+    const bool gone = client_.presence() == Presence::kGone && !stopping_();
+    reply_lost(*last_reply_, gone ? kDisconnected : "did not read the reply; possible duplicate");
+  }
   return sent;
 }
 
-// Before the outcomes are written, since TCP accepts a write to a peer that has gone.
-void LmtpSession::check_client() {
-  std::string_view nothing;
-  if (!client_ended_ && !client_.quiet()) {
-    client_ended_ = client_.exchange(nothing, pending_, Clock::now() + std::chrono::seconds(1)) ==
-                    IoStatus::kClosed;
+// Of a client that has ended its side. One that only is slow to read is still there.
+void LmtpSession::check_last_reply() {
+  if (last_reply_ && last_reply_->filed && !client_.took_all(Clock::now() + kAcknowledgement) &&
+      client_.presence() == Presence::kGone) {
+    reply_lost(*last_reply_, last_reply_->doubtful.empty()
+                                 ? "disconnected after the reply; possible duplicate"
+                                 : kDisconnected);
   }
 }
 
 // The client will send the message again, also for recipients that were delivered.
-void LmtpSession::reply_lost(const Replied& message, std::size_t written, const std::string& reason,
-                             const std::string& to) {
+void LmtpSession::reply_lost(const Replied& message, const std::string& reason) {
   agent_.reply_lost();
   Record record("reply-lost");
   record.add("trace", message.trace.text()).add("qid", message.queue_id.text());
   add_client(record);
   log_.warning(record.add("error", reason)
                    .add("recipients", static_cast<long long>(message.recipients))
-                   .add("written", static_cast<long long>(written))
-                   .add("to", to));
+                   .add("written", static_cast<long long>(message.answered))
+                   .add("to", message.doubtful));
 }
 
 void LmtpSession::add_client(Record& record) const {

@@ -51,20 +51,20 @@ class LmtpSession {
   bool flush();
   bool write(std::string_view& bytes);
   bool idle() const;
-  bool unread() const;
   bool has_command() const;
   bool deliver();
   bool send_replies(SessionClient& client, const DeliveryResult& result);
-  void check_client();
   // A message that is answered, as far as a log line about lost replies needs it.
   struct Replied {
     TraceId trace;
     TraceId queue_id;
     std::size_t recipients = 0;
-    bool filed = false;  // a store has it, or may have it, for one of them
+    std::size_t answered = 0;  // see SessionClient
+    bool filed = false;        // a store has it, or may have it, for one of them
+    std::string doubtful;      // those recipients that are not answered, as the log shows them
   };
-  void reply_lost(const Replied& message, std::size_t written, const std::string& reason,
-                  const std::string& to);
+  void check_last_reply();
+  void reply_lost(const Replied& message, const std::string& reason);
   void add_client(Record& record) const;
   void ended(const std::string& reason);
 
@@ -75,11 +75,10 @@ class LmtpSession {
   std::function<bool()> stopping_;
   const ClientNames names_;
   LmtpServer server_;
-  std::string input_;          // being consumed
-  std::string pending_;        // was read while we wrote
-  std::string_view piece_;     // of input_: the server reads it now
-  std::string_view rest_;      // of input_: after piece_
-  bool client_ended_ = false;  // the client will send no more; seen while we wrote
+  std::string input_;       // being consumed
+  std::string pending_;     // was read while we wrote
+  std::string_view piece_;  // of input_: the server reads it now
+  std::string_view rest_;   // of input_: after piece_
   // The message whose outcomes were the last thing written, until the client sends more.
   std::optional<Replied> last_reply_;
   std::optional<MailData> data_;

@@ -7,8 +7,7 @@ void SessionClient::decided(std::size_t recipient, const Outcome& outcome, const
   replies_.decide(recipient, reply_line(outcome, trace));
 }
 
-// A reply that is written to a client that has ended its side may be lost, so look first: over TCP
-// such a write succeeds.
+// Over TCP a write to a client that has gone succeeds, so look first.
 void SessionClient::pass_on() noexcept {
   const std::lock_guard lock(mutex_);
   if (replies_.due().empty()) {
@@ -24,39 +23,37 @@ void SessionClient::pass_on() noexcept {
 
 void SessionClient::written(std::size_t bytes) {
   replies_.written(bytes);
-  if (!ended_) {
+  if (finished_) {
+    look();
+  } else {
     answered_ = replies_.complete();
   }
 }
 
 void SessionClient::look() {
-  switch (channel_.presence()) {
-    case Presence::kThere:
-      break;
-    case Presence::kFinished:
-      ended_ = ended_ || !has_command_;
-      break;
-    case Presence::kGone:
-      ended_ = true;
-      gone_ = true;
-      break;
+  const Presence presence = channel_.presence();
+  if (presence != Presence::kThere) {
+    finished_ = true;
+    answered_ = channel_.took_all(Clock::now()) ? replies_.complete() : answered_;
   }
+  gone_ = gone_ || presence == Presence::kGone;
 }
 
-// RFC 5321 section 4.1.1.10: a client must not close before it has the reply to QUIT. One that has
-// only ended its side without sending QUIT got no 250, so that not delivering is safe, and over TCP
-// it looks like one that has gone. While we are stopping, that end may be of our making
-// (Clients::cut()), and says nothing about the client.
+// RFC 5321 section 4.1.1.10: a client must not close before it has the reply to QUIT, so one with
+// an unread command waits for replies. Of one without, over TCP an end of its side looks as if it
+// has gone; it got no 250, so that not delivering is safe. While we are stopping, that end may be
+// of our making (Clients::cut()), and says nothing about the client.
 bool SessionClient::gone() {
   const std::lock_guard lock(mutex_);
   if (!gone_) {
     look();
-    gone_ = gone_ || (ended_ && !stopping_());
+    gone_ = gone_ || (finished_ && !has_command_ && !stopping_());
   }
   return gone_;
 }
 
 void SessionClient::finish(const DeliveryResult& result) {
+  look();
   for (std::size_t i = 0; i < recipients_; ++i) {
     if (!replies_.decided(i)) {
       replies_.decide(i, reply_line(result.outcomes[i], result.trace));

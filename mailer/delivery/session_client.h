@@ -36,7 +36,8 @@ class SessionClient : public MessageClient {
   void finish(const DeliveryResult& result);
   std::string_view due() const { return replies_.due(); }
   void written(std::size_t bytes);
-  // How many replies, those of the first recipients, were written while the client was there.
+  // How many replies, those of the first recipients, the client has, as far as is known: they were
+  // written before it ended its side, or it has taken them since.
   std::size_t answered() const { return answered_; }
 
  private:
@@ -49,8 +50,8 @@ class SessionClient : public MessageClient {
   std::mutex mutex_;
   FinalReplies replies_;
   std::size_t answered_ = 0;
-  bool ended_ = false;  // the client has ended its side, and sent nothing that waits for us
-  bool gone_ = false;   // it reads nothing any more, as far as can be known
+  bool finished_ = false;  // the client has ended its side
+  bool gone_ = false;      // it reads nothing any more, as far as can be known
 };
 
 }  // namespace lmtpq::mailer

@@ -2,16 +2,12 @@
 
 namespace lmtpq::mailer {
 
-bool write_front(Channel& channel, std::string_view& bytes, std::string& in, Deadline deadline,
-                 bool* ended) {
+bool write_front(Channel& channel, std::string_view& bytes, std::string& in, Deadline deadline) {
   bool end_seen = false;
   while (!bytes.empty()) {
     const IoStatus status = channel.exchange(bytes, in, deadline);
     const bool first_end = status == IoStatus::kClosed && !end_seen;
     end_seen = end_seen || first_end;
-    if (ended != nullptr && first_end) {
-      *ended = true;
-    }
     if (status != IoStatus::kProgress && !first_end) {
       return false;
     }
@@ -19,9 +15,8 @@ bool write_front(Channel& channel, std::string_view& bytes, std::string& in, Dea
   return true;
 }
 
-bool write_all(Channel& channel, std::string_view bytes, std::string& in, Deadline deadline,
-               bool* ended) {
-  return write_front(channel, bytes, in, deadline, ended);
+bool write_all(Channel& channel, std::string_view bytes, std::string& in, Deadline deadline) {
+  return write_front(channel, bytes, in, deadline);
 }
 
 }  // namespace lmtpq::mailer

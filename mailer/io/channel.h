@@ -50,6 +50,11 @@ class Channel {
   virtual Presence presence() const { return Presence::kThere; }
   virtual void write_now(std::string_view& /*out*/) noexcept {}
 
+  // For a client that has ended its side. True: it has all that was written, or can still read it.
+  // False: it has closed before, or over TCP has not acknowledged all by `latest`. Only after a
+  // write a TCP client that has closed does not look like one that can still read.
+  virtual bool took_all(Deadline /*latest*/) const { return true; }
+
   // Ends it at once, from another thread: a waiting exchange() returns as if the peer had closed
   // it.
   virtual void cut() {}
@@ -58,11 +63,9 @@ class Channel {
 };
 
 // Writes all of `bytes`, even to a peer that will send no more; what it sends in the meantime goes
-// to `in`. False: the peer did not take everything by the deadline. `ended` is set if the peer
-// turns out to have ended its side. write_front() removes what was written from `bytes`.
-bool write_front(Channel& channel, std::string_view& bytes, std::string& in, Deadline deadline,
-                 bool* ended = nullptr);
-bool write_all(Channel& channel, std::string_view bytes, std::string& in, Deadline deadline,
-               bool* ended = nullptr);
+// to `in`. False: the peer did not take everything by the deadline. write_front() removes what was
+// written from `bytes`.
+bool write_front(Channel& channel, std::string_view& bytes, std::string& in, Deadline deadline);
+bool write_all(Channel& channel, std::string_view bytes, std::string& in, Deadline deadline);
 
 }  // namespace lmtpq::mailer

@@ -1,9 +1,11 @@
 #include "mailer/io/descriptor_channel.h"
 
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,10 +25,24 @@ constexpr std::size_t kReadSize = 64 * 1024;
 constexpr std::size_t kLargeRead = 4096;
 // A peer that sends without reading our replies fills at most this much of our memory.
 constexpr std::size_t kMaxUnconsumed = 4 * kReadSize;
+// Between two looks at what a peer has acknowledged, which nothing reports by itself.
+constexpr std::chrono::milliseconds kLookInterval{5};
 
 bool is_socket(int descriptor) {
   struct stat status {};
   return fstat(descriptor, &status) == 0 && S_ISSOCK(status.st_mode);
+}
+
+bool is_local(int socket) {
+  int family = 0;
+  socklen_t size = sizeof family;
+  return getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &family, &size) == 0 && family == AF_UNIX;
+}
+
+// What ioctl(2) counts; 0 if it cannot.
+int count_of(int descriptor, unsigned long request) {
+  int count = 0;
+  return ioctl(descriptor, request, &count) == 0 ? count : 0;
 }
 
 bool try_again(int error) { return error == EAGAIN || error == EINTR; }
@@ -244,6 +260,27 @@ void DescriptorChannel::write_now(std::string_view& out) noexcept {
   }
   const ssize_t count = send_some(out);
   out.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+}
+
+// A unix socket and TCP have an error (POLLERR) after the peer has closed with bytes unread.
+bool DescriptorChannel::took_all(Deadline latest) const {
+  for (;;) {
+    const short happened = wait_for(out_.number, 0, Clock::now());
+    if (!out_.is_socket) {
+      return (happened & POLLERR) == 0 || count_of(out_.number, FIONREAD) == 0;
+    }
+    if ((happened & POLLERR) != 0) {
+      return false;
+    }
+    if (is_local(out_.number) || count_of(out_.number, SIOCOUTQ) == 0) {
+      return true;
+    }
+    const Clock::time_point now = Clock::now();
+    if (happened != 0 || now >= latest) {
+      return false;
+    }
+    wait_for(out_.number, 0, std::min(latest, now + kLookInterval));
+  }
 }
 
 void DescriptorChannel::cut() {

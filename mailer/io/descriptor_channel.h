@@ -34,6 +34,7 @@ class DescriptorChannel : public Channel {
   bool quiet() override;
   Presence presence() const override;
   void write_now(std::string_view& out) noexcept override;
+  bool took_all(Deadline latest) const override;
   void cut() override;
   const std::string& failure() const override { return failure_; }
 

@@ -48,7 +48,7 @@ class DeliveryEvents {
   virtual ~DeliveryEvents() = default;
   virtual void taken(const Message&) {}
   virtual void decided(const Fact&) {}
-  // The client disconnected before the replies were sent.
+  // The client disconnected before it received the replies, or did not read them.
   virtual void reply_lost() {}
   // `result` is "ready", "without-tls" (ready, but TLS failed), or one of kTroubleNames.
   virtual void dialled(std::string_view /*destination*/, std::string_view /*result*/, Time) {}

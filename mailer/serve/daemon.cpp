@@ -15,7 +15,10 @@
 namespace lmtpq::mailer {
 namespace {
 
-constexpr std::chrono::seconds kGrace{5};  // to log and answer messages whose connections were cut
+// To answer messages whose connections to the stores were cut, and then to log those whose clients
+// do not read the answer.
+constexpr std::chrono::seconds kGrace{5};
+constexpr std::chrono::seconds kLogGrace{5};
 
 sigset_t our_signals() {
   sigset_t set;
@@ -183,6 +186,11 @@ int Daemon::drain() {
     running.pools.cut();
     ended = running.clients.wait(Clock::now() + kGrace);
   }
+  const bool answered = ended;
+  if (!answered) {
+    running.clients.disconnect();
+    ended = running.clients.wait(Clock::now() + kLogGrace);
+  }
   for (const auto& pool : running.pools.all()) {
     pool->close_idle();
   }
@@ -192,10 +200,10 @@ int Daemon::drain() {
   if (ended) {
     running.log.info(record);
   } else {
-    // They do not read their replies, or something blocks their deliveries.
+    // Something blocks their deliveries.
     running.log.warning(record.add("effect", "remaining clients get no reply; possible duplicate"));
   }
-  return ended ? EX_OK : EX_TEMPFAIL;
+  return answered ? EX_OK : EX_TEMPFAIL;
 }
 
 }  // namespace lmtpq::mailer

@@ -166,6 +166,9 @@ Lease ConnectionPool::dial(Lock& lock, Deadline latest, Failure& failure) {
 }
 
 void ConnectionPool::log_dial(const Connection& connection, DialResult result) {
+  if (events_ == nullptr) {
+    return;
+  }
   if (result == DialResult::kReady) {
     log_.dial_succeeded(now_());
   } else if (result == DialResult::kFailed) {

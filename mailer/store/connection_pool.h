@@ -63,6 +63,8 @@ class ConnectionPool {
   // For the backoff and the limits of lifetime and idle time; deadlines are on the real clock.
   using Now = std::function<Clock::time_point()>;
 
+  // `events` are those of the daemon, whose log also shows when a store goes down and is back. In
+  // relay and deliver it is nullptr: each message has a line for a store that fails.
   ConnectionPool(std::unique_ptr<Connector> connector, Limits limits,
                  DeliveryEvents* events = nullptr, Now now = &Clock::now);
   ~ConnectionPool();

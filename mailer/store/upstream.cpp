@@ -11,6 +11,9 @@ namespace {
 constexpr std::chrono::seconds kRefusalGrace{2};
 constexpr std::chrono::seconds kDoubtfulRefusalGrace{30};
 constexpr std::uint64_t kNearLimit = 16 * 1024;
+// Of a connection that was idle. A store that never stops sending must not hold us.
+constexpr int kMaxLastReads = 8;
+constexpr const char* kNoReply = "the store sent bytes that are no reply while it was idle";
 
 bool listed(const std::vector<std::string>& names, const std::string& peer) {
   return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
@@ -36,11 +39,15 @@ bool Upstream::reusable() const {
 
 bool Upstream::alive() { return reusable() && channel_->quiet(); }
 
+// Reads what the store sent last, which may be a 421, and its end.
 std::string Upstream::why_dead() {
-  if (client_.state() != ClientState::kBroken) {
-    exchange_commands(Clock::now());  // what it sent last, which may be a 421, or its end
+  for (int round = 0; round < kMaxLastReads && client_.state() != ClientState::kBroken; ++round) {
+    std::string in;
+    std::string_view nothing;
+    const IoStatus status = channel_->exchange(nothing, in, Clock::now());
+    take_input(in, status, std::nullopt);
   }
-  return client_.reason();
+  return client_.state() == ClientState::kBroken ? client_.reason() : kNoReply;
 }
 
 StageTimes Upstream::stages(Clock::time_point begun, Clock::time_point now) const {
@@ -177,6 +184,8 @@ void Upstream::take_input(const std::string& in, IoStatus status, std::optional<
                                                : " in the middle of the message";
   if (client_.message_refused()) {
     client_.conclude_refused();
+  } else if (status == IoStatus::kTimeout && !awaited && client_.state() == ClientState::kReady) {
+    client_.lost(kNoReply);  // in why_dead(), which does not wait: something has come
   } else if (status == IoStatus::kTimeout) {
     timed_out_ = true;
     client_.lost("timed out" + when);

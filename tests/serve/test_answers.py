@@ -109,19 +109,49 @@ def test_a_client_that_pipelines_gets_each_once_and_in_order(daemon):
   assert daemon.store.boxes() == ['first', 'second', 'third']
 
 
+MANY = [f'user{number:04}' for number in range(1000)]
+
+
+def reads_nothing(daemon, client: Client):
+  """A message to MANY, whose replies do not fit into the socket's buffer; all of it is filed."""
+  daemon.store.at_final = lambda address: f'250 2.1.5 {address} {"x" * 400}'
+  client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+  send(client, *MANY)
+  wait_until(lambda: len(daemon.store.filed) == len(MANY), 'all are filed')
+
+
 def test_a_client_that_reads_nothing_holds_up_no_store(new_daemon):
   """All is filed, and the connection is free for others, before it reads the first reply."""
   daemon = new_daemon('connections = 1\n')
-  users = [f'user{number:04}' for number in range(900)]
-  daemon.store.at_final = lambda address: f'250 2.1.5 {address} {"x" * 400}'
   with daemon.dial() as client:
-    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    send(client, *users)
-    wait_until(lambda: len(daemon.store.filed) == 900, 'all are filed')
+    reads_nothing(daemon, client)
     all_start(daemon.deliver('bob'), '250')
-    replies = [client.reply() for _ in users]
-  wrong = [pair for pair in zip(users, replies) if f'{pair[0]}@store.test' not in pair[1]]
+    replies = [client.reply() for _ in MANY]
+  wrong = [pair for pair in zip(MANY, replies) if f'{pair[0]}@store.test' not in pair[1]]
   assert not wrong, wrong[:3]
+
+
+@pytest.mark.parametrize('limit', ['drain-timeout', 'input-timeout'])
+def test_a_client_that_reads_nothing_is_logged_with_what_it_was_sent(new_daemon, limit):
+  """One line with the first of the recipients whose replies were not sent, when time is up."""
+  daemon = new_daemon(f'{limit} = 1s\n')
+  with daemon.dial() as client:
+    reads_nothing(daemon, client)
+    if limit == 'drain-timeout':
+      daemon.process.terminate()
+      assert daemon.process.wait() == 75, 'status'
+      assert 'event=stopped clients=0' in daemon.process.log_text()
+    daemon.wait_for_log('event=reply-lost')
+    replies = []
+    with pytest.raises(Gone):
+      while True:
+        replies.append(client.reply())
+  line, = daemon.process.log_lines('event=reply-lost')
+  assert 'error="did not read the reply; possible duplicate"' in line, line
+  assert 0 < len(replies) < len(MANY)
+  assert f' recipients={len(MANY)} written={len(replies)} ' in line, line
+  assert f' to="<{MANY[len(replies)]}@store.test> <' in line, line
+  assert len(line) < 2000, line
 
 
 def killed_after_the_first_answer(client: Client, store: FakeStore, kill):

@@ -1,5 +1,6 @@
 """A client that has gone before its message reached the store gets nothing delivered."""
 
+import select
 import socket
 import threading
 
@@ -68,18 +69,21 @@ def test_a_client_that_hangs_up_just_before_its_turn_is_noticed_too(dial):
   assert daemon.store.boxes() == ['held'] * 5
 
 
-def test_a_client_that_sent_quit_and_ended_its_side_waits_for_its_answer(dial):
+@pytest.mark.parametrize('command, answer', [('QUIT', '221'), ('NOOP', '250')])
+def test_a_client_that_sent_a_command_and_ended_its_side_waits_for_its_answer(dial, command, answer):
   daemon, new_client = dial
   held = daemon.held('held')
   with new_client() as client:
     one = message('bob')
     client.envelope(one)
-    client.send(one.text() + b'.\r\nQUIT\r\n')
+    client.send(one.text() + f'.\r\n{command}\r\n'.encode())
     client.socket.shutdown(socket.SHUT_WR)
     daemon.wait_for_waiting(for_connections=1)
     daemon.store.hold.set()
     replies = [client.reply(), client.reply()]
-    assert [reply[:3] for reply in replies] == ['250', '221'], replies
+    assert [reply[:3] for reply in replies] == ['250', answer], replies
+    assert client.at_end(), 'the session has ended'
+  assert not daemon.process.log_lines('event=reply-lost'), 'it has read both'
   all_start(held.end(), '250')
   assert daemon.store.boxes() == ['held', 'bob']
 
@@ -95,6 +99,49 @@ def test_a_client_that_only_ended_its_side_is_deferred_and_may_read_so(dial):
   daemon.store.hold.set()
   all_start(held.end(), '250')
   assert daemon.store.boxes() == ['held']
+
+
+def ends_its_side(client: Client):
+  """It acknowledges over TCP what it reads, at once."""
+  if client.socket.family == socket.AF_INET:
+    client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+  client.socket.shutdown(socket.SHUT_WR)
+
+
+@pytest.mark.parametrize('early', [0, 1], ids=['before the first answer', 'between two answers'])
+def test_a_client_that_ended_its_side_while_the_store_files_gets_all_answers(dial, early):
+  daemon, new_client = dial
+  gate = daemon.store.hold_for('first' if early == 0 else 'second')
+  with new_client() as client:
+    send(client, 'first', 'second', 'third')
+    wait_until(daemon.store.all_busy, 'the store has it')
+    replies = [client.reply() for _ in range(early)]
+    ends_its_side(client)
+    gate.set()
+    replies += [client.reply() for _ in range(early, 3)]
+    all_start(replies, '250')
+    assert client.at_end(), 'the session has ended'
+  assert daemon.store.boxes() == ['first', 'second', 'third']
+  assert not daemon.process.log_lines('event=reply-lost'), 'it has read all of them'
+
+
+def test_a_client_that_ended_its_side_and_leaves_later_is_logged_with_what_it_got(dial):
+  daemon, new_client = dial
+  gate = daemon.store.hold_for('second')
+  with new_client() as client:
+    first = threading.Event()
+    usual = daemon.store.at_final
+    daemon.store.at_final = lambda address: first.wait(60) and usual(address)
+    send(client, 'first', 'second', 'third')
+    wait_until(daemon.store.all_busy, 'the store has it')
+    ends_its_side(client)
+    first.set()
+    assert client.reply().startswith('250')
+  gate.set()
+  daemon.wait_for_log('event=reply-lost')
+  line, = daemon.process.log_lines('event=reply-lost')
+  assert 'error="disconnected before the reply was sent; possible duplicate"' in line, line
+  assert 'recipients=3 written=1 to="<second@store.test> <third@store.test>"' in line, line
 
 
 def test_a_client_that_hangs_up_while_it_waits_for_a_mailbox(new_daemon):
@@ -137,4 +184,18 @@ def test_the_end_of_relays_input_does_not_mean_that_its_client_has_gone(new_rela
   wait_until(lambda: store.connections and store.connections[0].said('LHLO'), 'it is dialled')
   gate.set()
   assert relay.reply().startswith('250')
+  relay.child.wait(60)
   assert store.boxes() == ['bob']
+  assert 'event=reply-lost' not in relay.log_text(), relay.log_text()
+
+
+def test_a_reader_of_relay_that_leaves_an_answer_unread(new_relay):
+  relay, store = new_relay()
+  send(relay, 'bob')
+  wait_until(lambda: 'status=sent' in relay.log_text(), 'it is filed')
+  wait_until(lambda: select.select([relay.child.stdout], [], [], 0)[0], 'it is answered')
+  relay.socket.output.close()
+  relay.socket.input.close()
+  relay.child.wait(60)
+  assert store.boxes() == ['bob']
+  assert 'error="disconnected after the reply; possible duplicate"' in relay.log_text(), relay.log_text()

@@ -117,6 +117,20 @@ def test_a_connection_that_the_store_closes_while_idle_is_in_the_log(new_daemon)
   wait_until(lambda: daemon.status()['stores'][0]['idle'] == 0, 'it is gone from the pool')
 
 
+@pytest.mark.parametrize('last_words', [(), ('421 4.4.1 idle for too long',)], ids=['silently', '421'])
+def test_why_a_message_finds_its_connection_closed_is_true_in_the_log(daemon, last_words):
+  """By the message's own look, which must come before that of the janitor."""
+  for number in range(20):
+    all_start(daemon.deliver(f'u{number}'), '250')
+    daemon.store.connections[-1].end(*last_words)
+  all_start(daemon.deliver(), '250')
+  wait_until(lambda: daemon.process.count('event=connection-lost ') == 20, 'all are in the log')
+  reasons = set(re.findall('event=connection-lost .* error="(.*)"', daemon.process.log_text()))
+  expected = ('the store closes the connection: 421 4.4.1 idle for too long' if last_words
+              else 'the peer closed the connection while it was idle')
+  assert reasons == {expected}, reasons
+
+
 def test_a_connection_that_we_close_is_not_in_the_log(new_daemon):
   daemon = new_daemon('idle-timeout = 100ms\n')
   all_start(daemon.deliver(), '250')

@@ -122,8 +122,9 @@ void Reactor::run() {
   while (!stopping_) {
     take_requests();
     run_ready();
-    run_timers();
+    // Before the timers: what has happened counts, although its deadline has passed as well.
     poll(poll_timeout());
+    run_timers();
   }
 }
 

@@ -178,11 +178,15 @@ bool Clients::wait(Deadline deadline) {
   return left_.wait_until(lock, deadline, [&] { return entries_.empty(); });
 }
 
-void Clients::cut() {
+void Clients::shut_down(int how) {
   const std::lock_guard lock(mutex_);
   for (const Entry& entry : entries_) {
-    shutdown(entry.socket, SHUT_RD);
+    shutdown(entry.socket, how);
   }
 }
+
+void Clients::cut() { shut_down(SHUT_RD); }
+
+void Clients::disconnect() { shut_down(SHUT_RDWR); }
 
 }  // namespace lmtpq::mailer

@@ -44,6 +44,8 @@ class Clients {
   bool wait(Deadline deadline);
   // Reads no more from any client. One in the middle of a message still has it.
   void cut();
+  // Writes no more either: sessions whose clients do not read their replies log those and end.
+  void disconnect();
 
  private:
   struct Entry {
@@ -66,6 +68,7 @@ class Clients {
   void serve(Descriptor socket, Entries::iterator entry,
              const std::shared_ptr<const Configuration>& configuration);
   void leave(Entries::iterator entry);
+  void shut_down(int how);
 
   const CurrentConfiguration& current_;
   const Log& log_;

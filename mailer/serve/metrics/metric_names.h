@@ -31,7 +31,7 @@ inline constexpr MetricName kMessagesSpooled{"lmtpq_messages_spooled_total",
                                              "Messages that were kept in a file, not in memory"};
 inline constexpr MetricName kRepliesLost{
     "lmtpq_replies_lost_total",
-    "Messages whose client disconnected before the reply was sent, and may send them again"};
+    "Messages whose client did not receive the reply, and may send them again"};
 inline constexpr MetricName kClientsAdmitted{"lmtpq_clients_admitted_total",
                                              "Client connections accepted"};
 inline constexpr MetricName kClientsRefused{"lmtpq_clients_refused_total",

@@ -28,9 +28,11 @@ class RecordingChannel : public Channel {
     out.remove_prefix(taken);
     room -= taken;
   }
+  bool took_all(Deadline) const override { return takes; }
   const std::string& failure() const override { return failure_; }
 
   Presence there = Presence::kThere;
+  bool takes = true;
   std::size_t room = 1'000'000;
   std::vector<std::string> writes;
   mutable std::atomic<int> looks = 0;
@@ -62,6 +64,7 @@ class SessionClientTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(whatAClientDoesNotTakeIsLeftForTheSession);
   CPPUNIT_TEST(theResultDecidesTheOthers);
   CPPUNIT_TEST(onlyRepliesThatWereWrittenWhileTheClientWasThereCount);
+  CPPUNIT_TEST(whatAClientThatEndedItsSideHasTakenCounts);
   CPPUNIT_TEST(aClientThatHasGoneIsNotAskedAgain);
   CPPUNIT_TEST(aClientThatEndedItsSideHasGoneUnlessItSentACommand);
   CPPUNIT_TEST(groupsMayDecideAtTheSameTime);
@@ -122,6 +125,7 @@ class SessionClientTest : public CppUnit::TestFixture {
     scene.decide(0);
     scene.client.pass_on();
     scene.channel.there = Presence::kFinished;
+    scene.channel.takes = false;  // from now on, as over TCP by a client that has closed
     scene.decide(1);
     scene.client.pass_on();
     CPPUNIT_ASSERT_EQUAL(std::size_t{2}, scene.channel.writes.size());  // it may still read
@@ -133,6 +137,19 @@ class SessionClientTest : public CppUnit::TestFixture {
     check("250 2.1.5 r2\r\n", scene.client.due());
     scene.client.written(14);
     CPPUNIT_ASSERT_EQUAL(std::size_t{1}, scene.client.answered());
+  }
+
+  void whatAClientThatEndedItsSideHasTakenCounts() {
+    for (const Presence later : {Presence::kFinished, Presence::kGone}) {
+      Scene scene(3);
+      scene.channel.there = Presence::kFinished;
+      scene.decide(0);
+      scene.decide(1);
+      scene.client.pass_on();
+      scene.channel.there = later;
+      scene.client.finish({TraceId(), {good("r0"), good("r1"), good("r2")}});
+      CPPUNIT_ASSERT_EQUAL(std::size_t{2}, scene.client.answered());
+    }
   }
 
   void aClientThatHasGoneIsNotAskedAgain() {

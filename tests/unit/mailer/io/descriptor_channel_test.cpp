@@ -2,94 +2,17 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include <thread>
 
+#include "tests/unit/mailer/io/channel_pairs.h"
+
 using namespace lmtpq;
 using namespace lmtpq::mailer;
 using namespace std::chrono_literals;
-
-namespace {
-
-// Our channel, and the ends of the other side.
-struct Pair {
-  std::unique_ptr<DescriptorChannel> channel;
-  Descriptor from_us;  // with a socket, both directions
-  Descriptor to_us;
-
-  int reading() const { return from_us.number(); }
-  int writing() const { return to_us.valid() ? to_us.number() : from_us.number(); }
-  void close_writing() {
-    if (to_us.valid()) {
-      to_us = Descriptor();
-    } else {
-      shutdown(from_us.number(), SHUT_WR);
-    }
-  }
-  void close_all() {
-    from_us = Descriptor();
-    to_us = Descriptor();
-  }
-};
-
-Pair over_pipes() {
-  int in[2];
-  int out[2];
-  CPPUNIT_ASSERT_EQUAL(0, pipe2(in, O_CLOEXEC) + pipe2(out, O_CLOEXEC));
-  return {std::make_unique<DescriptorChannel>(Descriptor(in[0]), Descriptor(out[1])),
-          Descriptor(out[0]), Descriptor(in[1])};
-}
-
-Pair over_socket() {
-  int ends[2];
-  CPPUNIT_ASSERT_EQUAL(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
-  return {std::make_unique<DescriptorChannel>(Descriptor(ends[0])), Descriptor(ends[1]),
-          Descriptor()};
-}
-
-Pair over_tcp() {
-  const Descriptor server(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  Descriptor ours(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  auto* const plain = reinterpret_cast<sockaddr*>(&address);
-  CPPUNIT_ASSERT_EQUAL(0, bind(server.number(), plain, size) + listen(server.number(), 1));
-  getsockname(server.number(), plain, &size);
-  CPPUNIT_ASSERT_EQUAL(0, connect(ours.number(), plain, size));
-  Descriptor theirs(accept(server.number(), nullptr, nullptr));
-  CPPUNIT_ASSERT(theirs.valid());
-  return {std::make_unique<DescriptorChannel>(std::move(ours)), std::move(theirs), Descriptor()};
-}
-
-Pair (*const kKinds[])() = {over_pipes, over_socket};
-
-void say(const Pair& pair, std::string_view text) {
-  CPPUNIT_ASSERT_EQUAL(static_cast<ssize_t>(text.size()),
-                       write(pair.writing(), text.data(), text.size()));
-}
-
-// Up to `most` bytes of what we wrote.
-std::string hear(const Pair& pair, std::size_t most = 100'000) {
-  std::string text(most, '\0');
-  const ssize_t count = read(pair.reading(), text.data(), text.size());
-  text.resize(count < 0 ? 0 : static_cast<std::size_t>(count));
-  return text;
-}
-
-Deadline soon() { return Clock::now() + 60s; }  // reached only if a test fails
-
-void check(IoStatus expected, IoStatus status) {
-  CPPUNIT_ASSERT_EQUAL(static_cast<int>(expected), static_cast<int>(status));
-}
-
-}  // namespace
 
 class DescriptorChannelTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(DescriptorChannelTest);
@@ -106,10 +29,6 @@ class DescriptorChannelTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(writingToAPeerThatHasClosedFailsWithoutASignal);
   CPPUNIT_TEST(anEndlessPeerFillsABoundedAmountOfMemory);
   CPPUNIT_TEST(quietMeansNoBytesAndNoEnd);
-  CPPUNIT_TEST(whatAClientTakesAtOnceIsWrittenWithoutAWait);
-  CPPUNIT_TEST(aClientThatHasClosedIsGone);
-  CPPUNIT_TEST(theEndOfInputSaysNothingAboutTheReaderOfAPipe);
-  CPPUNIT_TEST(aSocketsClientThatEndedItsSideIsThereWhileItsLastLineIsUnread);
   CPPUNIT_TEST(aSystemErrorIsReportedWithItsText);
   CPPUNIT_TEST(destructionClosesBothDirections);
   CPPUNIT_TEST(aDescriptorIsOwnedOnce);
@@ -126,7 +45,7 @@ class DescriptorChannelTest : public CppUnit::TestFixture {
 
   void readsAndWrites() {
     for (const auto kind : kKinds) {
-      const Pair pair = kind();
+      const ChannelPair pair = kind();
       std::string in = "kept ";
       std::string_view out = "EHLO\r\n";
       check(IoStatus::kProgress, pair.channel->exchange(out, in, soon()));
@@ -140,7 +59,7 @@ class DescriptorChannelTest : public CppUnit::TestFixture {
 
   void bytesThatCanBeReadAreReadBeforeAnyAreWritten() {
     for (const auto kind : kKinds) {
-      const Pair pair = kind();
+      const ChannelPair pair = kind();
       say(pair, "452 full\r\n");
       std::string in;
       std::string_view out = ".\r\n";
@@ -152,7 +71,7 @@ class DescriptorChannelTest : public CppUnit::TestFixture {
 
   void theDeadlineEndsTheWait() {
     for (const auto kind : kKinds) {
-      const Pair pair = kind();
+      const ChannelPair pair = kind();
       std::string in;
       std::string_view out;
       const auto start = Clock::now();
@@ -166,7 +85,7 @@ class DescriptorChannelTest : public CppUnit::TestFixture {
 
   void aPassedDeadlineStillReadsBytesThatAreThere() {
     for (const auto kind : kKinds) {
-      const Pair pair = kind();
+      const ChannelPair pair = kind();
       std::string in;
       std::string_view out;
       const Deadline past = Clock::now() - 1h;
@@ -180,7 +99,7 @@ class DescriptorChannelTest : public CppUnit::TestFixture {
   // `printf '...' | lmtpq relay` waits for its replies.
   void afterTheEndOfInputWritingContinues() {
     for (const auto kind : kKinds) {
-      Pair pair = kind();
+      ChannelPair pair = kind();
       pair.close_writing();
       std::string in;
       std::string_view out = "250 ok\r\n";
@@ -195,7 +114,7 @@ class DescriptorChannelTest : public CppUnit::TestFixture {
 
   void theEndIsReportedAfterTheLastByte() {
     for (const auto kind : kKinds) {
-      Pair pair = kind();
+      ChannelPair pair = kind();
       say(pair, "421 bye\r\n");
       pair.close_all();
       std::string in;
@@ -209,7 +128,7 @@ class DescriptorChannelTest : public CppUnit::TestFixture {
 
   void aPeerThatReadsNothingIsWaitedForUntilTheDeadline() {
     for (const auto kind : kKinds) {
-      const Pair pair = kind();
+      const ChannelPair pair = kind();
       const std::string much(4'000'000, 'x');
       std::string in;
       const auto start = Clock::now();
@@ -221,7 +140,7 @@ class DescriptorChannelTest : public CppUnit::TestFixture {
 
   void twoPeersWithFullBuffersDoNotWaitForEachOther() {  // trap: both-sides-write
     for (const auto kind : kKinds) {
-      const Pair pair = kind();
+      const ChannelPair pair = kind();
       const std::string ours(1'000'000, 'a');
       const std::string theirs(200'000, 'b');
       std::string got;
@@ -259,7 +178,7 @@ class DescriptorChannelTest : public CppUnit::TestFixture {
   // A store that refuses and closes while we still send.
   void theLastReplyIsReadFromAPeerThatNoLongerReads() {
     for (const auto kind : kKinds) {
-      Pair pair = kind();
+      ChannelPair pair = kind();
       const std::string much(1'000'000, 'x');
       std::string in;
       std::string_view out = much;
@@ -289,7 +208,7 @@ class DescriptorChannelTest : public CppUnit::TestFixture {
   }
 
   void theLastReplyIsReadAlthoughTheConnectionIsReset() {
-    Pair pair = over_tcp();
+    ChannelPair pair = over_tcp();
     const std::string much(100'000, 'x');
     std::string in;
     CPPUNIT_ASSERT(write_all(*pair.channel, much, in, soon()));
@@ -302,7 +221,7 @@ class DescriptorChannelTest : public CppUnit::TestFixture {
   void writingToAPeerThatHasClosedFailsWithoutASignal() {
     for (const auto kind : kKinds) {
       signal(SIGPIPE, kind == over_socket ? SIG_DFL : SIG_IGN);  // MSG_NOSIGNAL
-      Pair pair = kind();
+      ChannelPair pair = kind();
       pair.close_all();
       std::string in;
       const Deadline deadline = soon();
@@ -314,7 +233,7 @@ class DescriptorChannelTest : public CppUnit::TestFixture {
 
   void anEndlessPeerFillsABoundedAmountOfMemory() {
     for (const auto kind : kKinds) {
-      const Pair pair = kind();
+      const ChannelPair pair = kind();
       fcntl(pair.writing(), F_SETFL, O_NONBLOCK);
       const std::string much(65'536, 'x');
       std::string in;
@@ -333,81 +252,14 @@ class DescriptorChannelTest : public CppUnit::TestFixture {
 
   void quietMeansNoBytesAndNoEnd() {
     for (const auto kind : kKinds) {
-      Pair silent = kind();
+      ChannelPair silent = kind();
       CPPUNIT_ASSERT(silent.channel->quiet());
       CPPUNIT_ASSERT(silent.channel->quiet());
       say(silent, "4");
       CPPUNIT_ASSERT(!silent.channel->quiet());
-      Pair closed = kind();
+      ChannelPair closed = kind();
       closed.close_all();
       CPPUNIT_ASSERT(!closed.channel->quiet());
-    }
-  }
-
-  void whatAClientTakesAtOnceIsWrittenWithoutAWait() {
-    for (const auto kind : {over_pipes, over_socket, over_tcp}) {
-      Pair pair = kind();
-      std::string_view out = "250 2.1.5 ok\r\n";
-      pair.channel->write_now(out);
-      CPPUNIT_ASSERT(out.empty());
-      CPPUNIT_ASSERT_EQUAL(std::string("250 2.1.5 ok\r\n"), hear(pair));
-      const std::string much(20'000'000, 'x');
-      for (std::size_t left = much.size() + 1; out.size() < left;) {
-        left = out.empty() ? left : out.size();
-        out = out.empty() ? std::string_view(much) : out;
-        pair.channel->write_now(out);
-      }
-      CPPUNIT_ASSERT(out.size() > 1'000'000);  // nobody reads
-      pair.close_all();
-      const std::size_t left = out.size();
-      pair.channel->write_now(out);
-      pair.channel->write_now(out);
-      CPPUNIT_ASSERT_EQUAL(left, out.size());
-    }
-  }
-
-  static void check_presence(Presence expected, const Pair& pair) {
-    CPPUNIT_ASSERT_EQUAL(static_cast<int>(expected), static_cast<int>(pair.channel->presence()));
-  }
-
-  void aClientThatHasClosedIsGone() {
-    for (const auto kind : kKinds) {
-      Pair pair = kind();
-      check_presence(Presence::kThere, pair);
-      say(pair, "QUIT\r\n");
-      check_presence(Presence::kThere, pair);
-      pair.close_all();
-      check_presence(Presence::kGone, pair);
-    }
-    Pair tcp = over_tcp();
-    check_presence(Presence::kThere, tcp);
-    std::string_view out = "unread";
-    tcp.channel->write_now(out);
-    tcp.close_all();  // with unread bytes: RST
-    check_presence(Presence::kGone, tcp);
-  }
-
-  void theEndOfInputSaysNothingAboutTheReaderOfAPipe() {
-    Pair pair = over_pipes();
-    pair.close_writing();
-    check_presence(Presence::kThere, pair);
-    pair.from_us = Descriptor();
-    check_presence(Presence::kGone, pair);
-  }
-
-  void aSocketsClientThatEndedItsSideIsThereWhileItsLastLineIsUnread() {
-    for (const auto kind : {over_socket, over_tcp}) {
-      const struct {
-        const char* unread;
-        Presence presence;
-      } rows[] = {
-          {"", Presence::kFinished}, {"QUI", Presence::kFinished}, {"QUIT\r\n", Presence::kThere}};
-      for (const auto& row : rows) {
-        Pair pair = kind();
-        say(pair, row.unread);
-        pair.close_writing();
-        check_presence(row.presence, pair);
-      }
     }
   }
 
@@ -427,7 +279,7 @@ class DescriptorChannelTest : public CppUnit::TestFixture {
 
   void destructionClosesBothDirections() {
     for (const auto kind : kKinds) {
-      Pair pair = kind();
+      ChannelPair pair = kind();
       char byte = 0;
       pair.channel.reset();
       CPPUNIT_ASSERT_EQUAL(ssize_t{0}, read(pair.reading(), &byte, 1));
@@ -455,7 +307,7 @@ class DescriptorChannelTest : public CppUnit::TestFixture {
     struct sigaction before {};
     action.sa_handler = [](int) {};
     sigaction(SIGALRM, &action, &before);
-    const Pair pair = over_pipes();
+    const ChannelPair pair = over_pipes();
     std::string in;
     std::string_view out;
     // Again and again: on a loaded machine the first signal may come before the wait.

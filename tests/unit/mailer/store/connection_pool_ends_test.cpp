@@ -16,16 +16,16 @@ using std::chrono::seconds;
 
 namespace {
 
-// Connections over a log that can be read.
+// Connections over a log that can be read, as the daemon has them: with `events`.
 class Logged {
  public:
-  explicit Logged(ConnectionPool::Limits limits, const char* name = "/tmp/lmtpq-pool-test")
-      : path_(name + std::to_string(getpid())),
+  explicit Logged(ConnectionPool::Limits limits, DeliveryEvents* events = &nobody)
+      : path_("/tmp/lmtpq-pool-test" + std::to_string(getpid())),
         log_("test", path_, LogLevel::kInfo),
         world(limits) {
     world.shared = {std::make_shared<ConnectionPool>(
         std::make_unique<Connector>(world.settings.stores[0], world.settings, world.dialer, log_),
-        limits, nullptr, [this] { return world.now.load(); })};
+        limits, events, [this] { return world.now.load(); })};
     world.pools = std::make_unique<PoolList>(world.shared, Balance::kReuse);
   }
   ~Logged() { unlink(path_.c_str()); }
@@ -50,6 +50,7 @@ class Logged {
   std::string path_;
   Log log_;
   int read_ = 0;
+  inline static DeliveryEvents nobody;
 
  public:
   World world;
@@ -65,9 +66,11 @@ class ConnectionPoolEndsTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(anIdleConnectionThatTheStoreEndedIsLoggedWhenItIsFound);
   CPPUNIT_TEST(theJanitorFindsIt);
   CPPUNIT_TEST(theLastWordsAreInTheLog);
+  CPPUNIT_TEST(aPartOfAReplyIsNoTimeout);
   CPPUNIT_TEST(aConnectionThatWeCloseIsNotLogged);
   CPPUNIT_TEST(withAnIdleTimeOfZeroNoConnectionIsKept);
   CPPUNIT_TEST(aStoreIsLoggedOnceWhenItGoesDownAndOnceWhenItIsBack);
+  CPPUNIT_TEST(withoutTheDaemonOnlyTheMessagesSayThatAStoreIsDown);
   CPPUNIT_TEST(aDialThatFailsIsCountedByItsStages);
   CPPUNIT_TEST(traceIsPausedForAnHourAndUntilTheNextConnection);
   CPPUNIT_TEST_SUITE_END();
@@ -120,6 +123,21 @@ class ConnectionPoolEndsTest : public CppUnit::TestFixture {
         pool.said());
   }
 
+  void aPartOfAReplyIsNoTimeout() {
+    for (const bool hangs_up : {false, true}) {
+      Logged pool({.connections = 1});
+      pool.world.take().give_back();
+      pool.world.dialer.lives.at(0)->last_words = "421 4.4.1 b";
+      pool.world.dialer.lives.at(0)->hangs_up = hangs_up;
+      pool.world.pool().close_idle();
+      CPPUNIT_ASSERT_EQUAL(
+          kLost + "0.0s conn-use=0" +
+              (hangs_up ? kClosed
+                        : " error=\"the store sent bytes that are no reply while it was idle\"\n"),
+          pool.said());
+    }
+  }
+
   void aConnectionThatWeCloseIsNotLogged() {
     Logged pool({.connections = 1, .idle = milliseconds(40)});
     pool.world.take().give_back();
@@ -160,6 +178,15 @@ class ConnectionPoolEndsTest : public CppUnit::TestFixture {
       CPPUNIT_ASSERT(pool.world.take());
       CPPUNIT_ASSERT(pool.world.take());
       CPPUNIT_ASSERT_EQUAL(std::string("store-up destination=unix:/s down=60.5s\n"), pool.said());
+    }
+  }
+
+  void withoutTheDaemonOnlyTheMessagesSayThatAStoreIsDown() {
+    Logged pool({.connections = 2}, nullptr);
+    for (const bool refuses : {true, false}) {
+      pool.world.dialer.refuses = refuses;
+      CPPUNIT_ASSERT_EQUAL(refuses, !pool.world.take());
+      CPPUNIT_ASSERT_EQUAL(std::string(), pool.said());
     }
   }
 

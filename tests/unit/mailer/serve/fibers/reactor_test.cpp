@@ -17,6 +17,7 @@ class ReactorTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aFiberKnowsItsScheduler);
   CPPUNIT_TEST(aDescriptorIsWaitedFor);
   CPPUNIT_TEST(aWaitEndsAtItsDeadline);
+  CPPUNIT_TEST(whatHasHappenedCountsAlthoughTheDeadlineHasPassed);
   CPPUNIT_TEST(deadlinesFireInTheirOrder);
   CPPUNIT_TEST(anEarlierDeadlineDoesNotShortenALaterOne);
   CPPUNIT_TEST(aWaitWithoutADeadlineLasts);
@@ -92,6 +93,17 @@ class ReactorTest : public CppUnit::TestFixture {
     const Clock::time_point start = Clock::now();
     run(reactor, [&] { here().sleep(start - milliseconds(10)); });
     CPPUNIT_ASSERT(Clock::now() < start + milliseconds(2000));
+  }
+
+  void whatHasHappenedCountsAlthoughTheDeadlineHasPassed() {
+    Reactor reactor;
+    const Pair pair;
+    pair.say();
+    for (const int time : {0, -10}) {
+      short happened = 0;
+      run(reactor, [&] { happened = here().wait_for(pair.near.number(), POLLIN, in(time)); });
+      CPPUNIT_ASSERT_EQUAL(short{POLLIN}, happened);
+    }
   }
 
   void deadlinesFireInTheirOrder() {
