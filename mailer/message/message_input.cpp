@@ -55,9 +55,11 @@ void MessageInput::pass(std::string_view bytes) {
   if (body_type_ != BodyType::k8BitMime && eight_bit(bytes)) {
     body_type_ = BodyType::k8BitMime;
   }
-  made_.clear();
-  canonical_.feed(bytes, made_);
-  data_.append(made_);
+  while (!bytes.empty()) {
+    made_.clear();
+    bytes.remove_prefix(canonical_.feed(bytes, made_));
+    data_.append(made_);
+  }
 }
 
 }  // namespace lmtpq::mailer
