@@ -231,6 +231,7 @@ body('from-lines-in-the-body', lines(b'From here', b'>From there', b'', b'From x
 for length in (998, 999, 2000, 2047, 2048, 4095, 4096, 7999, 8000, 8001, 8192, 20_000):
   body(f'line-of-{length}', lines(b'x' * length, b'end'))
   body(f'words-of-{length}', lines(words(length), b'end'))
+body('blanks-across-8000', lines(b'x' * 7990 + b' \t' * 10 + b'yz', b'end'))
 body('line-of-dots', lines(b'.' * 2000, b'end'))
 body('line-of-utf-8', lines('ä'.encode() * 3000, b'end'))
 body('line-of-20000-of-utf-8', lines('ä'.encode() * 10_000, b'end'))
