@@ -1,7 +1,34 @@
 #include "common/escape.h"
 
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
 namespace lmtpq {
 namespace {
+
+// Besides ASCII: C1 controls, Default_Ignorable_Code_Point (Bidi_Control is part of it), U+2028,
+// U+2029 and interlinear annotation.
+constexpr std::pair<char32_t, char32_t> kUnseen[] = {
+    {0x80, 0x9F},        // C1 controls
+    {0xAD, 0xAD},        // soft hyphen
+    {0x34F, 0x34F},      // combining grapheme joiner
+    {0x61C, 0x61C},      // Arabic letter mark
+    {0x115F, 0x1160},    // Hangul fillers
+    {0x17B4, 0x17B5},    // Khmer inherent vowels
+    {0x180B, 0x180F},    // Mongolian selectors and vowel separator
+    {0x200B, 0x200F},    // zero-width space and joiners, marks of the direction
+    {0x2028, 0x202E},    // line and paragraph separators, the direction of text
+    {0x2060, 0x206F},    // word joiner, invisible operators, the direction of text
+    {0x3164, 0x3164},    // Hangul filler
+    {0xFE00, 0xFE0F},    // variation selectors
+    {0xFEFF, 0xFEFF},    // byte order mark
+    {0xFFA0, 0xFFA0},    // Hangul filler
+    {0xFFF0, 0xFFFB},    // unassigned, and interlinear annotation
+    {0x1BCA0, 0x1BCA3},  // shorthand format controls
+    {0x1D173, 0x1D17A},  // musical format controls
+    {0xE0000, 0xE0FFF},  // tag characters, more variation selectors
+};
 
 unsigned byte_at(std::string_view text, std::size_t index) {
   return static_cast<unsigned char>(text[index]);
@@ -24,6 +51,14 @@ bool second_byte_fits(unsigned first, unsigned second) {
     default:
       return between(second, 0x80, 0xBF);
   }
+}
+
+char32_t code_point(std::string_view sequence) {
+  char32_t code = byte_at(sequence, 0) & (0xFFu >> (sequence.size() + 1));
+  for (std::size_t i = 1; i < sequence.size(); ++i) {
+    code = code << 6 | (byte_at(sequence, i) & 0x3F);
+  }
+  return code;
 }
 
 std::string hexadecimal(std::string_view bytes) {
@@ -78,15 +113,13 @@ bool is_control(std::string_view sequence) {
 }
 
 bool controls_display(std::string_view sequence) {
-  if (sequence == "\xD8\x9C") {  // U+061C
-    return true;
-  }
-  if (sequence.size() != 3 || byte_at(sequence, 0) != 0xE2) {
+  if (sequence.size() == 1) {
     return is_control(sequence);
   }
-  const unsigned last = byte_at(sequence, 2);
-  return byte_at(sequence, 1) == 0x80 ? between(last, 0x8E, 0x8F) || between(last, 0xA8, 0xAE)
-                                      : byte_at(sequence, 1) == 0x81 && between(last, 0xA6, 0xAF);
+  const char32_t code = code_point(sequence);
+  return std::any_of(std::begin(kUnseen), std::end(kUnseen), [code](const auto& range) {
+    return code >= range.first && code <= range.second;
+  });
 }
 
 std::string take_escaped(std::string_view& rest) {

@@ -17,9 +17,11 @@ std::size_t utf8_length(std::string_view text);
 // Whether the sequence (as measured by utf8_length) is a control: U+0000..1F, U+007F..9F.
 bool is_control(std::string_view sequence);
 
-// Whether a terminal or an editor obeys the sequence instead of showing it: a control, a line or
-// paragraph separator (U+2028..9), or a control of the direction of text (U+061C, U+200E..F,
-// U+202A..E, U+2066..F), which can show the words of a line in another order.
+// Whether a terminal or an editor obeys the sequence, or shows nothing, so that a reader of the
+// line is misled: a control, a line or paragraph separator (U+2028..9), a control of the direction
+// of text (such as U+202E), which can show the words of a line in another order, an interlinear
+// annotation (U+FFF9..B), or a character that is invisible (such as U+200B or U+FEFF): the Unicode
+// property Default_Ignorable_Code_Point.
 bool controls_display(std::string_view sequence);
 
 // Takes one sequence, or one byte that is not UTF-8, from the front of `rest`, and returns its

@@ -131,14 +131,6 @@ bool MessageState::needs_utf8() const {
                      [](const auto& to) { return to.mailbox.needs_utf8(); });
 }
 
-bool MessageState::header_has_utf8() const {
-  const std::string_view head = body_.head();
-  const std::size_t end = head.starts_with("\r\n") ? 0 : head.find("\r\n\r\n");
-  // Only the beginning of a long header is kept; assume the worst of the rest.
-  return eight_bit(head.substr(0, end)) ||
-         (end == std::string_view::npos && body_.size() > head.size());
-}
-
 void MessageState::refuse_utf8(const Capabilities& store) {
   if (store.offers("SMTPUTF8")) {
     return;
@@ -146,7 +138,7 @@ void MessageState::refuse_utf8(const Capabilities& store) {
   if (envelope_.sender.needs_utf8()) {
     decide_rest(Trouble::kNeedsUtf8, "the sender's address needs it");
   } else if (envelope_.charset == AddressCharset::kUtf8 &&
-             settings_.utf8_headers == Utf8Headers::kRefuse && header_has_utf8()) {
+             settings_.utf8_headers == Utf8Headers::kRefuse && eight_bit_parts_.in_header()) {
     decide_rest(Trouble::kNeedsUtf8, "the message's header needs it (see --utf8-headers)");
   }
   for (std::size_t i = 0; i < recipients_.size(); ++i) {

@@ -93,7 +93,6 @@ class MessageState {
   void refuse_utf8(const Capabilities& store);
   bool wants_ignore_quota(std::size_t recipient) const;
   bool needs_utf8() const;
-  bool header_has_utf8() const;
   IgnoreQuotaUse next_ignore_quota_use(std::size_t recipient, const Capabilities& store) const;
   static bool refuses_ignore_quota(const Recipient& recipient, const Answer& answer);
   bool changes_ignore_quota(Recipient& recipient, const Answer& answer,

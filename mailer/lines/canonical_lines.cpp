@@ -3,7 +3,8 @@
 namespace lmtpq::mailer {
 namespace {
 
-constexpr std::size_t kMaxReturns = 64;
+// Line ends written in one go for a run of lone CRs: of the run only a count was kept.
+constexpr std::size_t kMaxLineEnds = 16 * 1024;
 // Of text looked at in one go: what ends it may be every second byte, and each of the three
 // searches must not go through all that follows.
 constexpr std::size_t kWindow = 256;
@@ -11,33 +12,29 @@ constexpr char kNul = '\0';
 
 }  // namespace
 
-void CanonicalLines::feed(std::string_view bytes, std::string& out) {
+std::size_t CanonicalLines::feed(std::string_view bytes, std::string& out) {
+  const std::size_t given = bytes.size();
   while (!bytes.empty()) {
     std::size_t taken = 1;
-    switch (bytes.front()) {
-      case '\r':
-        // A run longer than any real line end is passed on at once, so that it takes no memory.
-        if (++returns_ > kMaxReturns) {
-          bare_returns(out);
-        }
-        break;
-      case '\n':
-        returns_ = 0;
-        folder_.end_line(out);
-        break;
-      case kNul:
-        ++nuls_;
-        if (!rules_.strip_nuls) {
-          bare_returns(out);
-          folder_.append(bytes.substr(0, 1), out);
-        }
-        break;
-      default:
-        bare_returns(out);
-        taken = text(bytes, out);
+    const char c = bytes.front();
+    if (c == '\r') {
+      ++returns_;
+    } else if (c == '\n') {
+      returns_ = 0;
+      folder_.end_line(out);
+    } else if (c == kNul && rules_.strip_nuls) {
+      ++nuls_;
+    } else if (!bare_returns(out)) {
+      break;
+    } else if (c == kNul) {
+      ++nuls_;
+      folder_.append(bytes.substr(0, 1), out);
+    } else {
+      taken = text(bytes, out);
     }
     bytes.remove_prefix(taken);
   }
+  return given - bytes.size();
 }
 
 void CanonicalLines::finish(std::string& out) {
@@ -72,14 +69,16 @@ std::size_t CanonicalLines::text(std::string_view bytes, std::string& out) {
   return line.size();
 }
 
-void CanonicalLines::bare_returns(std::string& out) {
-  for (; returns_ > 0; --returns_) {
+// False: some are left.
+bool CanonicalLines::bare_returns(std::string& out) {
+  for (std::size_t room = kMaxLineEnds; returns_ > 0 && room > 0; --returns_, --room) {
     if (folder_.in_header()) {
       folder_.append(" ", out);
     } else {
       folder_.end_line(out);
     }
   }
+  return returns_ == 0;
 }
 
 }  // namespace lmtpq::mailer

@@ -19,9 +19,7 @@ std::size_t DataDecoder::clean_lines(std::string_view input, std::string& out) {
 }
 
 std::size_t DataDecoder::text(std::string_view input, std::string& out) {
-  const std::string_view run = input.substr(0, input.find('\r'));
-  canonical_.feed(run, out);
-  return run.size();
+  return canonical_.feed(input.substr(0, input.find('\r')), out);
 }
 
 bool DataDecoder::decode(std::string_view& input, std::string& out) {
@@ -42,6 +40,9 @@ bool DataDecoder::decode(std::string_view& input, std::string& out) {
           state_ = State::kReturn;
         } else {
           taken = text(input, out);
+          if (taken == 0) {
+            return false;
+          }
         }
         break;
       case State::kReturn:

@@ -21,7 +21,8 @@ class DataDecoder {
   explicit DataDecoder(TextRules rules) : canonical_(rules) {}
 
   // Consumes wire bytes from `input`, appends message bytes to `out`. Returns true when the final
-  // CRLF . CRLF was consumed; what follows it stays in `input`.
+  // CRLF . CRLF was consumed; what follows it stays in `input`. False with bytes left in `input`:
+  // take `out` away, and go on (CanonicalLines::feed()).
   bool decode(std::string_view& input, std::string& out);
   TextReport report() const { return canonical_.report(); }
 

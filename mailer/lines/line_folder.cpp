@@ -1,7 +1,6 @@
 #include "mailer/lines/line_folder.h"
 
 #include <algorithm>
-#include <utility>
 
 namespace lmtpq::mailer {
 namespace {
@@ -47,11 +46,11 @@ std::size_t start_of_escape(std::string_view line, std::size_t place) {
 
 void LineFolder::append(std::string_view text, std::string& out) {
   while (!text.empty()) {
-    const std::string_view piece = text.substr(0, limit_ + 1 - line_.size());
+    const std::size_t room = limit_ + 1 - std::min(limit_, line_.size());
+    const std::string_view piece = text.substr(0, room);
     line_ += piece;
     text.remove_prefix(piece.size());
-    while (line_.size() > limit_) {
-      shorten(out);
+    while (line_.size() > limit_ && shorten(out)) {
     }
   }
 }
@@ -60,60 +59,65 @@ void LineFolder::end_line(std::string& out) {
   if (line_.empty()) {
     part_ = Part::kBody;
   }
-  pass(line_.size(), out);
-  out += "\r\n";
-  scan_ = {};
+  // No word follows the blanks that waited. Broken in its last gap, the line may have room for
+  // them.
+  if (line_.size() > limit_ && scan_.gap > 0 && line_.size() - scan_.gap <= limit_) {
+    break_at(scan_.gap, out);
+  }
+  line_.resize(std::min(line_.size(), limit_));
+  break_at(line_.size(), out);
   folded_ = false;
-  dropped_blank_.reset();
 }
 
-// Makes the open line shorter, by one byte at least. Each byte is looked at once for all the times
-// that this is called, and two lines that are passed on have together as many bytes as the limit.
-void LineFolder::shorten(std::string& out) {
+// Makes the open line shorter; false: it waits for what follows the blanks at its end. Each byte is
+// looked at once for all the times that this is called, and two lines that are passed on have
+// together as many bytes as the limit.
+bool LineFolder::shorten(std::string& out) {
   if (!folded_) {
     folded_ = true;
     ++folded_lines_;
   }
   scan();
-  if (scan_.gap == 0 && blank(line_.back())) {
-    dropped_blank_ = line_.back();
+  const std::size_t last = line_.size() - 1;
+  if (blank(line_[last])) {
+    if (scan_.word < limit_ && line_.size() < 2 * limit_) {
+      return false;
+    }
     line_.pop_back();
     --scan_.length;
-    return;
-  }
-  const std::optional<char> dropped = std::exchange(dropped_blank_, std::nullopt);
-  if (scan_.gap > 0) {
-    pass(scan_.gap, out);
-    out += "\r\n";
-    scan_ = {line_.size(), 1, 0, 0};
-    return;
-  }
-  const std::size_t place = dropped ? line_.size() - 1 : place_to_cut();
-  if (scan_.colon == place && blank(line_[place - 1])) {
-    line_.erase(place - 1, 1);
-  } else if (scan_.first_word == place) {
+  } else if (scan_.gap > 0) {
+    // Later within its blanks if they and the word after them have more bytes than a line.
+    break_at(std::max(scan_.gap, line_.size() - limit_), out);
+  } else if (scan_.colon == last) {
+    line_.erase(limit_ - 1, line_.size() - limit_);  // blanks before it
+    scan_ = {};
+  } else if (const std::size_t place = place_to_cut(); place == scan_.word) {
     line_.erase(0, 1);
+    scan_ = {};
   } else {
-    pass(place, out);
-    out += "\r\n";
-    line_.insert(0, 1, dropped.value_or(' '));
+    break_at(place, out);
+    line_.insert(0, 1, ' ');
   }
-  scan_ = {};
+  return true;
 }
 
 void LineFolder::scan() {
-  const bool field = part_ == Part::kHeader && !blank(line_[0]);
+  const bool field = part_ == Part::kHeader && !blank(line_[0]) && line_[0] != ':';
   for (; scan_.length < line_.size(); ++scan_.length) {
     const std::size_t i = scan_.length;
+    const bool after_blank = i > 0 && blank(line_[i - 1]);
     if (blank(line_[i])) {
+      scan_.blanks = after_blank ? scan_.blanks : i;
       continue;
     }
-    if (scan_.first_word == std::string::npos) {
-      scan_.first_word = i;
-    } else if (blank(line_[i - 1])) {
-      scan_.gap = i - 1;
+    if (scan_.word == std::string::npos) {
+      scan_.word = i;
+    } else if (after_blank) {
+      scan_.gap = scan_.blanks;
     }
-    if (line_[i] == ':' && field && scan_.colon == 0) {
+    // A name that fills the line cannot be kept with its colon.
+    const std::size_t name = after_blank ? scan_.blanks : i;
+    if (line_[i] == ':' && field && scan_.colon == 0 && name < limit_) {
       scan_.colon = i;
       scan_.gap = 0;
     }
@@ -126,9 +130,11 @@ std::size_t LineFolder::place_to_cut() const {
   return std::min(start_of_sequence(line_, last), start_of_escape(line_, last));
 }
 
-void LineFolder::pass(std::size_t length, std::string& out) {
-  out.append(line_, 0, length);
-  line_.erase(0, length);
+void LineFolder::break_at(std::size_t place, std::string& out) {
+  out.append(line_, 0, place);
+  out += "\r\n";
+  line_.erase(0, place);
+  scan_ = {};
 }
 
 }  // namespace lmtpq::mailer

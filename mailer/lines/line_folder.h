@@ -1,17 +1,18 @@
 // The lines of a message, none longer than a limit: where a longer one is broken, and how.
 //
-// A line up to the limit passes unchanged. A longer one is broken before a blank (space or tab), by
-// CRLF alone, so that unfolding restores it (RFC 5322 section 2.2.3); where no blank is, by CRLF
-// and a space, never inside a UTF-8 sequence or a quoted-printable `=XX`. No part of it is blanks
-// only, and a field's name is not separated from its colon; blanks that fit nowhere are dropped.
+// A line up to the limit passes unchanged. A longer one is broken before blanks (spaces and tabs)
+// by CRLF alone, so that unfolding restores it (RFC 5322 section 2.2.3). Where no blank is, it is
+// cut by CRLF and a space, never inside a UTF-8 sequence or a quoted-printable `=XX`. No part of it
+// is blanks only, and a field's name is not separated from its colon, unless it is as long as the
+// limit. What cannot be kept so is dropped: blanks over the limit at the end of a line, or in a run
+// of blanks that is as long as a line; blanks before a colon that they would push over the limit.
 //
-// Knows the header from the body: an empty line ends the header. The memory of an object is one
-// line of the limit, and the time for a byte does not depend on the limit. It cannot fail.
+// Knows the header from the body: an empty line ends the header. The memory of an object is two
+// lines of the limit, and the time for a byte does not depend on the limit. It cannot fail.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -35,22 +36,22 @@ class LineFolder {
   // What is known of the first `length` bytes of the open line; 0: there is no such place.
   struct Scan {
     std::size_t length = 0;
-    std::size_t first_word = std::string::npos;  // its first byte that is no blank
-    std::size_t colon = 0;                       // ends a field's name
-    std::size_t gap = 0;                         // the last blank that the line can be broken at
+    std::size_t word = std::string::npos;  // its first byte that is no blank
+    std::size_t blanks = 0;                // where the last run of blanks begins
+    std::size_t colon = 0;                 // ends a field's name
+    std::size_t gap = 0;                   // the last run of blanks that the line can be broken at
   };
 
-  void shorten(std::string& out);
+  bool shorten(std::string& out);
   void scan();
   std::size_t place_to_cut() const;
-  void pass(std::size_t length, std::string& out);
+  void break_at(std::size_t place, std::string& out);
 
   std::size_t limit_;
   Part part_ = Part::kHeader;
   std::string line_;  // the open line, without the parts that were passed on
   Scan scan_;
-  bool folded_ = false;                // the open line
-  std::optional<char> dropped_blank_;  // from its end: if a word follows, it is cut off by this
+  bool folded_ = false;  // the open line
   std::uint64_t folded_lines_ = 0;
 };
 

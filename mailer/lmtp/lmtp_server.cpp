@@ -62,7 +62,7 @@ ServerEvent LmtpServer::advance(std::string_view& input) {
       if (!body_.empty()) {
         return ServerEvent::kBody;
       }
-      if (!ended) {
+      if (!ended && input.empty()) {
         return ServerEvent::kNeedInput;
       }
     } else if (line_.take(input)) {

@@ -3,31 +3,15 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "common/ascii.h"
 #include "mailer/message/received_field.h"
 
 namespace lmtpq::mailer {
 namespace {
-
-constexpr std::string_view kBlank = " \t";
-constexpr std::size_t kWords = 5;  // 21 Nov 2026 12:00:00 +0000
-
-std::vector<std::string_view> words_of(std::string_view text) {
-  std::vector<std::string_view> words;
-  while (words.size() <= kWords) {
-    text.remove_prefix(std::min(text.find_first_not_of(kBlank), text.size()));
-    if (text.empty()) {
-      break;
-    }
-    words.push_back(text.substr(0, text.find_first_of(kBlank)));
-    text.remove_prefix(words.back().size());
-  }
-  return words;
-}
 
 // A number of `least` to `most` digits and nothing else.
 std::optional<int> number(std::string_view text, std::size_t least, std::size_t most) {
@@ -85,48 +69,67 @@ std::optional<int> zone(std::string_view text) {
   return std::nullopt;
 }
 
+// A date-time of RFC 5322 section 3.3, from its words; the day of the week and the seconds may be
+// missing.
+class Date {
+ public:
+  void take(std::string_view word) {
+    // Ends the day of the week, which adds nothing.
+    if (const std::size_t comma = word.find(','); comma != std::string_view::npos && !weekday_) {
+      weekday_ = true;
+      count_ = 0;
+      word.remove_prefix(comma + 1);
+    }
+    if (word.empty()) {
+      return;
+    }
+    if (count_ < words_.size()) {
+      words_[count_] = word;
+    }
+    ++count_;
+  }
+
+  // As Unix time. nullopt: it is none.
+  std::optional<std::int64_t> time() const {
+    if (count_ != words_.size()) {
+      return std::nullopt;
+    }
+    const auto day = number(words_[0], 1, 2);
+    const auto of_month = month(words_[1]);
+    const auto year = number(words_[2], 4, 4);
+    const auto time = time_of_day(words_[3]);
+    const auto east = zone(words_[4]);
+    if (!day || !of_month || !year || !time || !east) {
+      return std::nullopt;
+    }
+    const std::chrono::year_month_day date{std::chrono::year(*year), std::chrono::month(*of_month),
+                                           std::chrono::day(static_cast<unsigned>(*day))};
+    if (!date.ok()) {
+      return std::nullopt;
+    }
+    const std::int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
+    return days * 86'400 + *time - *east;
+  }
+
+ private:
+  std::array<std::string, 5> words_;  // 21 Nov 2026 12:00:00 +0000
+  std::size_t count_ = 0;
+  bool weekday_ = false;
+};
+
 std::optional<std::int64_t> received_date(std::string_view head) {
-  const auto words = received_words(head);
-  if (!words) {
-    return std::nullopt;
-  }
-  const auto semicolon = std::find(words->rbegin(), words->rend(), ";");
-  if (semicolon == words->rend()) {
-    return std::nullopt;
-  }
-  std::string date;
-  for (auto word = semicolon.base(); word != words->end(); ++word) {
-    date += *word + ' ';
-  }
-  return parse_date(date);
+  std::optional<Date> date;
+  const bool whole = read_received(head, [&date](std::string_view word) {
+    if (word == ";") {
+      date.emplace();
+    } else if (date) {
+      date->take(word);
+    }
+  });
+  return whole && date ? date->time() : std::nullopt;
 }
 
 }  // namespace
-
-std::optional<std::int64_t> parse_date(std::string_view text) {
-  if (const std::size_t comma = text.find(','); comma != std::string_view::npos) {
-    text.remove_prefix(comma + 1);  // the day of the week, which adds nothing
-  }
-  const std::vector<std::string_view> words = words_of(text);
-  if (words.size() != kWords) {
-    return std::nullopt;
-  }
-  const auto day = number(words[0], 1, 2);
-  const auto of_month = month(words[1]);
-  const auto year = number(words[2], 4, 4);
-  const auto time = time_of_day(words[3]);
-  const auto east = zone(words[4]);
-  if (!day || !of_month || !year || !time || !east) {
-    return std::nullopt;
-  }
-  const std::chrono::year_month_day date{std::chrono::year(*year), std::chrono::month(*of_month),
-                                         std::chrono::day(static_cast<unsigned>(*day))};
-  if (!date.ok()) {
-    return std::nullopt;
-  }
-  const std::int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
-  return days * 86'400 + *time - *east;
-}
 
 std::chrono::seconds message_age(std::string_view message_head, std::int64_t now) {
   constexpr std::int64_t kYear2000 = 946'684'800;

@@ -8,16 +8,11 @@
 
 #include <chrono>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 
 namespace lmtpq::mailer {
 
 // `now` is Unix time.
 std::chrono::seconds message_age(std::string_view message_head, std::int64_t now);
-
-// A date-time of RFC 5322 section 3.3 without comments, as Unix time; day and seconds may be
-// missing. nullopt: it is none.
-std::optional<std::int64_t> parse_date(std::string_view text);
 
 }  // namespace lmtpq::mailer

@@ -1,20 +1,24 @@
 #include "mailer/message/message_input.h"
 
-#include <algorithm>
-#include <iterator>
-
 #include "mailer/message/relief.h"
 
 namespace lmtpq::mailer {
 namespace {
 
-constexpr std::string_view kMboxLines[] = {"From ", ">From "};
+bool may_be_mbox_line(std::string_view text) {
+  for (const std::string_view begin : {"From ", ">From "}) {
+    if (text.starts_with(begin) || begin.starts_with(text)) {
+      return true;
+    }
+  }
+  return false;
+}
 
 }  // namespace
 
 void MessageInput::append(std::string_view bytes) {
-  while (top_ != Top::kPast && !bytes.empty()) {
-    bytes.remove_prefix(take_top(bytes.front()) ? 1 : 0);
+  for (; at_top_ && !bytes.empty(); bytes.remove_prefix(1)) {
+    take_top(bytes.front());
   }
   pass(bytes);
 }
@@ -27,37 +31,33 @@ void MessageInput::finish() {
   data_.finish(canonical_.report());
 }
 
-// False: `c` is past the top.
-bool MessageInput::take_top(char c) {
-  if (top_ == Top::kBegin) {
-    held_ += c;
-    const auto begins = [this](std::string_view line) { return line.starts_with(held_); };
-    if (std::find(std::begin(kMboxLines), std::end(kMboxLines), held_) != std::end(kMboxLines)) {
-      top_ = Top::kMboxLine;
-      held_.clear();
-    } else if (std::none_of(std::begin(kMboxLines), std::end(kMboxLines), begins)) {
-      top_ = Top::kPast;
-      pass(held_);
-      held_.clear();
-    }
-    return true;
+BodyType MessageInput::body_type() const {
+  return EightBitParts(data_.body()).anywhere() ? BodyType::k8BitMime : BodyType::kUnstated;
+}
+
+void MessageInput::take_top(char c) {
+  if (c == '\0' && rules_.strip_nuls) {
+    pass({&c, 1});  // only counted
+    return;
   }
-  // A lone CR ends it too: otherwise it would be all of a message that has no LF.
-  if (top_ == Top::kReturn && c != '\r' && c != '\n') {
-    top_ = Top::kPast;
-    return false;
+  held_ += c;
+  const bool possible = may_be_mbox_line(held_) && held_.size() <= rules_.line_limit;
+  if (possible && c != '\n') {
+    return;
   }
-  top_ = c == '\n' ? Top::kPast : c == '\r' ? Top::kReturn : Top::kMboxLine;
-  return true;
+  at_top_ = false;
+  if (!possible) {
+    pass(held_);
+  }
+  held_.clear();
 }
 
 void MessageInput::pass(std::string_view bytes) {
-  if (body_type_ != BodyType::k8BitMime && eight_bit(bytes)) {
-    body_type_ = BodyType::k8BitMime;
+  while (!bytes.empty()) {
+    made_.clear();
+    bytes.remove_prefix(canonical_.feed(bytes, made_));
+    data_.append(made_);
   }
-  made_.clear();
-  canonical_.feed(bytes, made_);
-  data_.append(made_);
 }
 
 }  // namespace lmtpq::mailer

@@ -1,9 +1,6 @@
 #include "mailer/message/queue_id.h"
 
-#include <algorithm>
-#include <optional>
 #include <string>
-#include <vector>
 
 #include "common/ascii.h"
 #include "mailer/message/received_field.h"
@@ -11,29 +8,31 @@
 namespace lmtpq::mailer {
 namespace {
 
-// The index of the only word `name`; nothing: there is none, or more than one.
-std::optional<std::size_t> only(const std::vector<std::string>& words, std::string_view name) {
-  const auto is_name = [name](const std::string& word) { return same_word(word, name); };
-  const auto found = std::find_if(words.begin(), words.end(), is_name);
-  if (found == words.end() || std::any_of(found + 1, words.end(), is_name)) {
-    return std::nullopt;
+// The `by` and `id` clauses of a Received field, from its words.
+struct Clauses {
+  int by = 0;  // how often the word occurs
+  int ids = 0;
+  bool id_follows = false;
+  std::string id;
+
+  void take(std::string_view word) {
+    if (id_follows) {
+      id = word;
+    }
+    by += same_word(word, "by") ? 1 : 0;
+    id_follows = same_word(word, "id") && by > 0;
+    ids += same_word(word, "id") ? 1 : 0;
   }
-  return static_cast<std::size_t>(found - words.begin());
-}
+};
 
 }  // namespace
 
 TraceId queue_id(std::string_view message_head) {
-  const auto words = received_words(message_head);
-  if (!words) {
-    return {};
-  }
-  const auto by = only(*words, "by");
-  const auto id = only(*words, "id");
-  if (!by || !id || *id < *by || *id + 1 == words->size()) {
-    return {};
-  }
-  return TraceId::parse((*words)[*id + 1]).value_or(TraceId());
+  Clauses clauses;
+  const bool whole =
+      read_received(message_head, [&clauses](std::string_view word) { clauses.take(word); });
+  const bool sure = whole && clauses.by == 1 && clauses.ids == 1;
+  return sure ? TraceId::parse(clauses.id).value_or(TraceId()) : TraceId();
 }
 
 }  // namespace lmtpq::mailer

@@ -1,5 +1,7 @@
 #include "mailer/message/received_field.h"
 
+#include <string>
+
 #include "common/ascii.h"
 #include "common/header.h"
 
@@ -19,24 +21,24 @@ bool is_blank(char c) { return kBlank.find(c) != std::string_view::npos; }
 // after it there is only the recipient's address, whose quotation marks come in pairs.
 class Words {
  public:
-  // Nothing: a comment or quoted string is not closed, or a comment is closed that is not open.
-  static std::optional<std::vector<std::string>> of(std::string_view value) {
-    Words words;
+  explicit Words(const std::function<void(std::string_view)>& take) : take_(take) {}
+
+  // False: a comment or quoted string is not closed, or a comment is closed that is not open.
+  bool read(std::string_view value) {
     for (std::size_t i = 0; i < value.size(); ++i) {
       const bool escaped = value[i] == '\\' && i + 1 < value.size() && !is_blank(value[i + 1]);
       if (escaped) {
-        words.put(value[++i]);
-      } else if (!words.take(value[i])) {
-        return std::nullopt;
+        put(value[++i]);
+      } else if (!next(value[i])) {
+        return false;
       }
     }
-    words.end_word();
-    return words.depth_ == 0 && !words.quoted_ ? std::optional(std::move(words.done_))
-                                               : std::nullopt;
+    end_word();
+    return depth_ == 0 && !quoted_;
   }
 
  private:
-  bool take(char c) {
+  bool next(char c) {
     if (c == '"' && depth_ == 0) {
       quoted_ = !quoted_;
       put(c);
@@ -63,12 +65,12 @@ class Words {
   }
   void end_word() {
     if (!word_.empty()) {
-      done_.push_back(std::move(word_));
+      take_(word_);
       word_.clear();
     }
   }
 
-  std::vector<std::string> done_;
+  const std::function<void(std::string_view)>& take_;
   std::string word_;
   std::size_t depth_ = 0;  // of nested comments
   bool quoted_ = false;
@@ -76,16 +78,14 @@ class Words {
 
 }  // namespace
 
-std::optional<std::vector<std::string>> received_words(std::string_view message_head) {
+bool read_received(std::string_view message_head,
+                   const std::function<void(std::string_view word)>& take) {
   HeaderReader fields(message_head);
   std::optional<Field> field = fields.next();
   while (field && !same_word(field->name, "Received")) {
     field = fields.next();
   }
-  if (!field || field->raw.size() > kMaxField) {
-    return std::nullopt;
-  }
-  return Words::of(field->value);
+  return field && field->raw.size() <= kMaxField && Words(take).read(field->value);
 }
 
 }  // namespace lmtpq::mailer

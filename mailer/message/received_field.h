@@ -4,16 +4,16 @@
 // the protocol and the host name of `sendmail -oMr -oMs`, the recipient's address.
 #pragma once
 
-#include <optional>
-#include <string>
+#include <functional>
 #include <string_view>
-#include <vector>
 
 namespace lmtpq::mailer {
 
-// Its words outside comments; a quoted string is part of a word, a semicolon is a word. nullopt:
-// there is no such field, a comment or quoted string in it is not closed, or it has over 998 bytes,
-// since it may have lost its end.
-std::optional<std::vector<std::string>> received_words(std::string_view message_head);
+// Calls `take` with each of its words outside comments, from the first to the last; a quoted string
+// is part of a word, a semicolon is a word. The view is valid during the call. False, and the words
+// are worth nothing: there is no such field, a comment or quoted string in it is not closed, or it
+// has over 998 bytes, since it may have lost its end.
+bool read_received(std::string_view message_head,
+                   const std::function<void(std::string_view word)>& take);
 
 }  // namespace lmtpq::mailer

@@ -18,18 +18,7 @@ std::size_t header_part(std::string_view piece, std::size_t& matched) {
   return length;
 }
 
-}  // namespace
-
-std::string names_of(const std::vector<Relief>& reliefs) {
-  std::string names;
-  for (const Relief relief : reliefs) {
-    names += names.empty() ? "" : ",";
-    names += kReliefNames[static_cast<int>(relief)];
-  }
-  return names;
-}
-
-// By words: the header of nearly every message is searched.
+// A byte above 127 is in it. By words: the header of nearly every message is searched.
 bool eight_bit(std::string_view text) {
   constexpr std::uint64_t kHighBits = 0x8080808080808080;
   std::uint64_t word = 0;
@@ -42,6 +31,17 @@ bool eight_bit(std::string_view text) {
   word = 0;
   std::memcpy(&word, text.data(), text.size());
   return (word & kHighBits) != 0;
+}
+
+}  // namespace
+
+std::string names_of(const std::vector<Relief>& reliefs) {
+  std::string names;
+  for (const Relief relief : reliefs) {
+    names += names.empty() ? "" : ",";
+    names += kReliefNames[static_cast<int>(relief)];
+  }
+  return names;
 }
 
 std::vector<Relief> EightBitParts::reliefs_at(const Capabilities& store) {

@@ -29,9 +29,10 @@ class EightBitParts {
  public:
   explicit EightBitParts(const MessageSpool& message) : message_(message) {}
   std::vector<Relief> reliefs_at(const Capabilities& store);
+  bool in_header();
+  bool anywhere() { return in_header() || in_body(); }
 
  private:
-  bool in_header();
   bool in_body();
   void read_all();
 
@@ -39,7 +40,5 @@ class EightBitParts {
   std::optional<bool> header_;
   std::optional<bool> body_;
 };
-
-bool eight_bit(std::string_view text);  // a byte above 127 is in it
 
 }  // namespace lmtpq::mailer

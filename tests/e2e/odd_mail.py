@@ -79,6 +79,8 @@ body('empty-body', b'')
 body('no-final-line-end', b'last line without an end', by_program=True)
 body('no-final-line-end-smtp', b'last line without an end')
 body('cr-cr-lf', b'one\r\r\ntwo\r\r\r\nthree\r\n', by_program=True)
+body('100-crs-before-lf', b'one' + b'\r' * 100 + b'\n' + b'\r' * 100 + b'\ntwo\r\n',
+     by_program=True)
 body('bare-cr-in-the-body', b'one\rtwo\r\nthree\r\n', by_program=True)
 body('bare-cr-at-a-line-start', b'one\r\n\rtwo\r\n', by_program=True)
 body('bare-cr-before-a-dot', b'one\r.\r\ntwo\r.\rthree\r\n', by_program=True)
@@ -186,6 +188,10 @@ header('bare-cr-in-the-header', b'X-One: one\rX-Two: two\r\n', by_program=True)
 header('bare-cr-ends-a-field', b'X-One: one\r \r\nX-Two: two\r\n', by_program=True)
 header('bare-crs-like-a-header-end', b'X-One: one\r\rX-Two: two\r\n', by_program=True)
 header('cr-cr-lf-in-the-header', b'X-One: one\r\r\nX-Two: two\r\n', by_program=True)
+header('100-crs-before-lf-in-the-header', b'X-One: one' + b'\r' * 100 + b'\nX-Two: two\r\n',
+       by_program=True)
+add('header-ends-with-100-crs', message(b'').removesuffix(b'\r\n') + b'\r' * 100 + b'\nx\r\n',
+    by_program=True)
 add('empty-message-id', b'From: <a@x.test>\r\nMessage-ID:\r\n\r\nx\r\n')
 add('blank-message-id', b'From: <a@x.test>\r\nMessage-ID: <>\r\n\r\nx\r\n')
 header('message-id-twice', b'Message-ID: <again@mail.test>\r\n')
@@ -225,6 +231,7 @@ body('from-lines-in-the-body', lines(b'From here', b'>From there', b'', b'From x
 for length in (998, 999, 2000, 2047, 2048, 4095, 4096, 7999, 8000, 8001, 8192, 20_000):
   body(f'line-of-{length}', lines(b'x' * length, b'end'))
   body(f'words-of-{length}', lines(words(length), b'end'))
+body('blanks-across-8000', lines(b'x' * 7990 + b' \t' * 10 + b'yz', b'end'))
 body('line-of-dots', lines(b'.' * 2000, b'end'))
 body('line-of-utf-8', lines('ä'.encode() * 3000, b'end'))
 body('line-of-20000-of-utf-8', lines('ä'.encode() * 10_000, b'end'))

@@ -79,7 +79,8 @@ def all_of(names: str, reason: str, agrees: Agrees) -> dict[str, Difference]:
   return {name: Difference(reason, agrees) for name in names.split()}
 
 
-LONG = (all_of('words-of-8001 words-of-8192 words-of-20000', BEFORE_BLANK, broken(b' '))
+LONG = (all_of('words-of-8001 words-of-8192 words-of-20000 blanks-across-8000', BEFORE_BLANK,
+               broken(b' '))
         | all_of('line-of-8001 line-of-8192 line-of-20000 line-of-20000-of-utf-8', BY_BLANK,
                  broken(b'')))
 DIFFERENCES = {

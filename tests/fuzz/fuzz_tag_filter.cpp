@@ -2,6 +2,7 @@
 // lost.
 #include <cstdint>
 #include <cstdlib>
+#include <string_view>
 
 #include "mailer/lines/canonical_lines.h"
 #include "mailer/message/tag_filter.h"
@@ -9,7 +10,10 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   lmtpq::mailer::CanonicalLines canonical;
   std::string text;
-  canonical.feed({reinterpret_cast<const char*>(data), size}, text);
+  std::string_view bytes(reinterpret_cast<const char*>(data), size);
+  while (!bytes.empty()) {
+    bytes.remove_prefix(canonical.feed(bytes, text));
+  }
   canonical.finish(text);
   lmtpq::mailer::TagFilter whole;
   std::string once;

@@ -2,6 +2,8 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 
+#include <set>
+
 class EscapeTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(EscapeTest);
   CPPUNIT_TEST(measuresWellFormedSequences);
@@ -51,28 +53,43 @@ class EscapeTest : public CppUnit::TestFixture {
     }
   }
 
-  // The C1 controls, and those of the Unicode property Bidi_Control; U+2028, U+2029; the deprecated
-  // U+206A to U+206F. Their neighbours are shown.
+  // The C1 controls, the Unicode property Default_Ignorable_Code_Point, U+2028, U+2029, and U+FFF9
+  // to U+FFFB. Their neighbours are shown.
   void escapesWhatControlsTheDisplay() {
     const auto utf8 = [](unsigned code) {
       std::string text;
       if (code < 0x800) {
         text += static_cast<char>(0xC0 | code >> 6);
       } else {
-        text += static_cast<char>(0xE0 | code >> 12);
+        if (code < 0x10000) {
+          text += static_cast<char>(0xE0 | code >> 12);
+        } else {
+          text += static_cast<char>(0xF0 | code >> 18);
+          text += static_cast<char>(0x80 | (code >> 12 & 0x3F));
+        }
         text += static_cast<char>(0x80 | (code >> 6 & 0x3F));
       }
       return text + static_cast<char>(0x80 | (code & 0x3F));
     };
-    const auto obeyed = [](unsigned code) {
-      return code <= 0x9F || code == 0x61C || code == 0x200E || code == 0x200F ||
-             (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x206F);
+    const std::set<unsigned> single = {0xAD,   0x34F,  0x61C,  0x115F, 0x1160,
+                                       0x17B4, 0x17B5, 0x3164, 0xFEFF, 0xFFA0};
+    const auto misleads = [&single](unsigned code) {
+      return code <= 0x9F || single.contains(code) || (code >= 0x180B && code <= 0x180F) ||
+             (code >= 0x200B && code <= 0x200F) || (code >= 0x2028 && code <= 0x202E) ||
+             (code >= 0x2060 && code <= 0x206F) || (code & ~0xFU) == 0xFE00 ||
+             (code >= 0xFFF0 && code <= 0xFFFB) || (code & ~3U) == 0x1BCA0 ||
+             (code >= 0x1D173 && code <= 0x1D17A) || code >> 12 == 0xE0;
     };
-    for (unsigned code = 0x80; code < 0xD800; ++code) {
+    for (unsigned code = 0x80; code < 0x110000; ++code) {
+      if (code >> 11 == 0xD800 >> 11) {
+        continue;  // surrogates
+      }
       const std::string shown = lmtpq::escaped(utf8(code));
-      CPPUNIT_ASSERT_MESSAGE(shown, obeyed(code) == shown.starts_with("\\x"));
-      CPPUNIT_ASSERT_EQUAL(obeyed(code), lmtpq::controls_display(utf8(code)));
+      CPPUNIT_ASSERT_MESSAGE(shown, misleads(code) == shown.starts_with("\\x"));
+      CPPUNIT_ASSERT_EQUAL(misleads(code), lmtpq::controls_display(utf8(code)));
     }
+    CPPUNIT_ASSERT_EQUAL(std::string("\\xef\\xbb\\xbf250 ok"), lmtpq::escaped("\xef\xbb\xbf"
+                                                                              "250 ok"));
     CPPUNIT_ASSERT_EQUAL(std::string("gpj.\\xe2\\x80\\xaeexe"), lmtpq::escaped("gpj.\xe2\x80\xae"
                                                                                "exe"));
   }

@@ -26,7 +26,9 @@ Decoded decode(std::string_view wire, std::size_t first = ~0u, std::size_t other
   for (std::size_t length = first; !wire.empty() && !result.ended; length = other) {
     std::string_view piece = wire.substr(0, length);
     wire.remove_prefix(piece.size());
-    result.ended = decoder.decode(piece, result.message);
+    do {
+      result.ended = decoder.decode(piece, result.message);
+    } while (!result.ended && !piece.empty());
     result.after = piece;
   }
   result.after += wire;
@@ -80,6 +82,7 @@ class DotStuffingTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(leavesBytesAfterTheEndInTheInput);
   CPPUNIT_TEST(stuffsDotsAtLineStartsOnly);
   CPPUNIT_TEST(everyCutOfTheMessageGivesTheSameWire);
+  CPPUNIT_TEST(aRunOfCrsOfAnyLengthHidesNoDotAndNoEnd);
   CPPUNIT_TEST(everyCutOfTheWireGivesTheSameMessage);
   CPPUNIT_TEST(aLoneLineEndAndADotDoNotEndTheMessageAtAnyStore);
   CPPUNIT_TEST(aLoneCrCannotForgeAHeader);
@@ -154,6 +157,21 @@ class DotStuffingTest : public CppUnit::TestFixture {
       check(encode(message), encode(message, cut), "cut at " + std::to_string(cut));
     }
     check(encode(message), encode(message, 1, 1), "byte by byte");
+  }
+
+  // The lone CRs before "b" become more line ends than one call of decode() makes.
+  void aRunOfCrsOfAnyLengthHidesNoDotAndNoEnd() {
+    const std::string run(70'000, '\r');
+    const std::string wire = "a" + run + "\n" + run + "\n." + run + "b" + run + "\n.\r\nQUIT\r\n";
+    const Decoded taken = decode(wire);
+    CPPUNIT_ASSERT(taken.ended);
+    check("QUIT\r\n", taken.after);
+    std::string lines;
+    for (std::size_t i = 0; i < run.size(); ++i) {
+      lines += "\r\n";
+    }
+    check("a\r\n\r\n" + lines + "b\r\n", taken.message);
+    check(taken.message, decode(wire, 1, 997).message);
   }
 
   void everyCutOfTheWireGivesTheSameMessage() {

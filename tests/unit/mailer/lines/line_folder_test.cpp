@@ -117,8 +117,8 @@ class LineFolderTest : public CppUnit::TestFixture {
   void aLongLineIsBrokenBeforeItsLastBlankThatFits() {
     const std::pair<const char*, const char*> rows[] = {
         {"a: bcd efghij", "a: bcd| efghij"},           {"a: bcdef\tghij", "a: bcdef|\tghij"},
-        {"a: b c d e f g h", "a: b c d| e f g h"},     {"a: bcdefg  hi", "a:| bcdefg | hi"},
-        {"a:  bcdefghi jk", "a: | bcdefghi| jk"},      {" bcd efghijkl", " bcd| efghijkl"},
+        {"a: b c d e f g h", "a: b c d e| f g h"},     {"a: bcdefg  hi", "a: bcdefg|  hi"},
+        {"a:  bcdefghi jk", "a:|  bcdefghi| jk"},      {" bcd efghijkl", " bcd| efghijkl"},
         {"a: bcdefghijklm", "a:| bcdefghij| klm"},     {"a:bcdefghi jklm", "a:bcdefghi| jklm"},
         {"no field of a name", "no field| of a name"},
     };
@@ -198,13 +198,10 @@ class LineFolderTest : public CppUnit::TestFixture {
   // The last blank before a word that is cut off is not lost, and does not move.
   void aBlankAtTheLimitStaysWhereItIs() {
     const std::pair<const char*, const char*> rows[] = {
-        {"abcdefghij klm", "abcdefghij| klm"},
-        {"abcdefghij\tklm", "abcdefghij|\tklm"},
-        {"abcdefghi= 3D", "abcdefghi=| 3D"},
-        {"abcdefghi=3D", "abcdefghi| =3D"},
-        {"abcdefghi\xc3 \xbc", "abcdefghi\xc3| \xbc"},
-        {"abcdefghij  k", "abcdefghij| k"},
-        {"abcdefghi\t k", "abcdefghi|\tk"},
+        {"abcdefghij klm", "abcdefghij| klm"},         {"abcdefghij\tklm", "abcdefghij|\tklm"},
+        {"abcdefghi= 3D", "abcdefghi=| 3D"},           {"abcdefghi=3D", "abcdefghi| =3D"},
+        {"abcdefghi\xc3 \xbc", "abcdefghi\xc3| \xbc"}, {"abcdefghij  k", "abcdefghij|  k"},
+        {"abcdefghi\t k", "abcdefghi|\t k"},
     };
     for (const auto& [line, expected] : rows) {
       check(expected, fold(line, 10, Part::kBody).joined("|"), line);
@@ -227,9 +224,12 @@ class LineFolderTest : public CppUnit::TestFixture {
         {"abc def : ghi jkl", "abc def :| ghi jkl"},
         {"abc       : defghi", "abc      :| defghi"},
         {"abc              : defghi", "abc      :| defghi"},
+        {"abc                                    : defghi", "abc      :| defghi"},
+        {"abcdefghij : k", "abcdefghij| : k"},
+        {"abcdefghijkl: m", "abcdefghij| kl: m"},
         {"abcdefghi: jkl", "abcdefghi:| jkl"},
         {"abcdefghi:jkl", "abcdefghi:| jkl"},
-        {"abcdefghi :  jkl", "abcdefghi:| jkl"},
+        {"abcdefghi :  jkl", "abcdefghi:|  jkl"},
     };
     for (const auto& [line, expected] : rows) {
       check(expected, fold(line, 10).joined("|"), line);
@@ -242,9 +242,10 @@ class LineFolderTest : public CppUnit::TestFixture {
   // trap: folded-into-blanks
   void noPartIsBlanksOnly() {
     const std::pair<const char*, const char*> rows[] = {
-        {"a: bcdefgh    ", "a:| bcdefgh  "},       {"a:bcdefghi    ", "a:bcdefghi"},
-        {"a:bcdefghi    j", "a:bcdefghi| j"},      {"a:            ", "a:        "},
-        {"              a: b", "         a| : b"}, {"              ", "          "},
+        {"a: bcdefgh    ", "a: bcdefgh"},  {"a:bcdefghi    ", "a:bcdefghi"},
+        {"a: bcdefgh  ", "a:| bcdefgh  "}, {"a:bcdefghi    j", "a:bcdefghi|    j"},
+        {"a:            ", "a:        "},  {"              a: b", "         a| : b"},
+        {"              ", "          "},
     };
     for (const auto& [line, expected] : rows) {
       check(expected, fold(line, 10).joined("|"), line);

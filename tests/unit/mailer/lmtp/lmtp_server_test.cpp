@@ -77,6 +77,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(acceptsCommandsInAnyCase);
   CPPUNIT_TEST(onlyCrlfDotCrlfEndsTheMessage);
   CPPUNIT_TEST(keepsALoneDotAsText);
+  CPPUNIT_TEST(aLongRunOfLoneCrsLosesNoInput);
   CPPUNIT_TEST(isReadyForTheNextMessageWhenTheLastIsAnswered);
   CPPUNIT_TEST(readsNothingUntilTheMessageIsAnswered);
   CPPUNIT_TEST(acceptsAWholeSessionInOnePiece);
@@ -230,6 +231,19 @@ class LmtpServerTest : public CppUnit::TestFixture {
       check("data", session.state(), text);
       session.say("\r\n.\r\n");
       check("deciding", session.state(), text);
+    }
+  }
+
+  // In the header nothing comes of most of them, in the body more than fits into one event.
+  void aLongRunOfLoneCrsLosesNoInput() {
+    const std::string run(100'000, '\r');
+    for (const std::string top : {"", "a: b\r\n\r\n"}) {
+      Session session;
+      session.say("LHLO a\r\nMAIL FROM:<s@x>\r\nRCPT TO:<u1>\r\nDATA\r\n");
+      session.say(top + run + "x\r\n.\r\n");
+      check("deciding", session.state());
+      CPPUNIT_ASSERT(session.body.ends_with("x\r\n"));
+      CPPUNIT_ASSERT(top.empty() || session.body.size() == top.size() + 2 * run.size() + 3);
     }
   }
 
