@@ -42,8 +42,7 @@ class Domains {
     if (!most_) {
       return true;
     }
-    std::string name(domain);
-    std::transform(name.begin(), name.end(), name.begin(), ascii_lower);
+    std::string name = lower_case(domain);
     if (taken_.size() < *most_) {
       taken_.insert(std::move(name));
       return true;
