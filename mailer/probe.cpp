@@ -3,7 +3,6 @@
 #include <sysexits.h>
 
 #include "mailer/message/outcome.h"
-#include "mailer/message/over_quota.h"
 #include "mailer/store/connector.h"
 
 namespace lmtpq::mailer {
@@ -52,14 +51,14 @@ std::string reply_words(const Reply& reply) {
   return reply.code == 0 ? "no reply: " + reply.text() : reply.summary();
 }
 
-const char* quota_words(const Reply& reply) {
-  if (!answered(reply)) {
+const char* quota_words(const Answer& answer) {
+  if (!answered(answer.reply)) {
     return "not answered";
   }
-  if (over_quota(reply)) {
+  if (outcome_of(answer).full) {
     return "over quota";
   }
-  return reply.positive() ? "accepted" : "refused";
+  return answer.reply.positive() ? "accepted" : "refused";
 }
 
 int exit_status(const ProbeResult& result) {

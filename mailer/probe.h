@@ -52,10 +52,10 @@ struct ProbeResult {
 
 ProbeResult probe(const Settings& settings, Dialer& dialer, const Log& log);
 
-// Over quota by the enhanced status code alone. Neither no reply nor 421, with which a store ends
-// the connection, says anything about the mailbox.
+// Neither no reply nor 421, with which a store ends the connection, says anything about the
+// mailbox.
 bool answered(const Reply& reply);
-const char* quota_words(const Reply& reply);
+const char* quota_words(const Answer& answer);
 // The reply as the store sent it, or why there is none.
 std::string reply_words(const Reply& reply);
 // False for the last line of Cyrus's list, "Ok SESSIONID=<...>".

@@ -208,7 +208,7 @@ bool MessageState::changes_ignore_quota(Recipient& recipient, const Answer& answ
     recipient.ignore_quota_use = IgnoreQuotaUse::kRefused;
     return true;
   }
-  if (settings_.ignore_quota != IgnoreQuota::kRetry || recipient.full || !over_quota(answer)) {
+  if (settings_.ignore_quota != IgnoreQuota::kRetry || recipient.full || !outcome_of(answer).full) {
     return false;
   }
   recipient.full = store.offers("IGNOREQUOTA");
@@ -223,7 +223,7 @@ bool MessageState::changes_ignore_quota(Recipient& recipient, const Answer& answ
 Outcome MessageState::outcome_for(std::size_t recipient, const Answer& answer,
                                   const StoreSettings& store) {
   Outcome outcome = outcome_of(answer);
-  if (!over_quota(answer)) {
+  if (!outcome.full) {
     return outcome;
   }
   if (recipients_[recipient].sends_ignore_quota()) {

@@ -65,7 +65,7 @@ class ProbeTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(theStoresOwnReplyIsPrinted);
   CPPUNIT_TEST(whatIsKnownOfTlsIsPrintedWithoutAGreeting);
   CPPUNIT_TEST(aLostConnectionIsNoRefusalOfTheMailbox);
-  CPPUNIT_TEST(onlyTheEnhancedCodeMeansOverQuota);
+  CPPUNIT_TEST(overQuotaIsWhatOverQuotaPoliciesAreFor);
   CPPUNIT_TEST(aStoreThatRequiresALoginIsReported);
   CPPUNIT_TEST(jsonIsEscaped);
   CPPUNIT_TEST(whatControlsATerminalIsEscaped);
@@ -342,16 +342,21 @@ class ProbeTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(EX_OK, exit_status(probed(&play, {"--rcpt=bob"})));
   }
 
-  void onlyTheEnhancedCodeMeansOverQuota() {
-    Reply reply;
-    reply.code = 452;
-    CPPUNIT_ASSERT_EQUAL(std::string("refused"), std::string(quota_words(reply)));
-    reply.status = EnhancedStatus{4, 2, 2};
-    CPPUNIT_ASSERT_EQUAL(std::string("over quota"), std::string(quota_words(reply)));
-    reply.status = EnhancedStatus{5, 2, 2};
-    CPPUNIT_ASSERT_EQUAL(std::string("over quota"), std::string(quota_words(reply)));
-    reply.status = EnhancedStatus{4, 2, 1};
-    CPPUNIT_ASSERT_EQUAL(std::string("refused"), std::string(quota_words(reply)));
+  // As in a delivery.
+  void overQuotaIsWhatOverQuotaPoliciesAreFor() {
+    const auto words = [](Awaited stage, int code, std::optional<EnhancedStatus> status,
+                          const char* text) {
+      return std::string(quota_words(Answer{stage, Reply{code, status, {text}, {}}}));
+    };
+    const std::string over_quota = "over quota";
+    const std::string refused = "refused";
+    CPPUNIT_ASSERT_EQUAL(refused, words(Awaited::kRcpt, 452, std::nullopt, "Full disk"));
+    CPPUNIT_ASSERT_EQUAL(over_quota, words(Awaited::kRcpt, 452, std::nullopt, "Over quota"));
+    CPPUNIT_ASSERT_EQUAL(over_quota, words(Awaited::kRcpt, 452, EnhancedStatus{4, 2, 2}, "x"));
+    CPPUNIT_ASSERT_EQUAL(over_quota, words(Awaited::kRcpt, 552, EnhancedStatus{5, 2, 2}, "x"));
+    CPPUNIT_ASSERT_EQUAL(refused, words(Awaited::kRcpt, 452, EnhancedStatus{4, 2, 1}, "x"));
+    CPPUNIT_ASSERT_EQUAL(refused, words(Awaited::kMail, 452, EnhancedStatus{4, 2, 2}, "x"));
+    CPPUNIT_ASSERT_EQUAL(refused, words(Awaited::kRcpt, 530, EnhancedStatus{5, 2, 2}, "x"));
   }
 
   void jsonIsEscaped() {
