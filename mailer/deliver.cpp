@@ -2,9 +2,13 @@
 
 #include <unistd.h>
 
-#include <cerrno>
+#include <algorithm>
 #include <cstdio>
-#include <cstring>
+#include <iterator>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "common/escape.h"
 #include "mailer/commands.h"
@@ -56,50 +60,70 @@ void print(const std::string& recipient, const Outcome& outcome) {
               kFateNames[static_cast<int>(outcome.fate)], displayed(reply_text(outcome)).c_str());
 }
 
-struct Addressed {
-  std::vector<std::size_t> valid;  // the operands that are in the envelope
-  std::vector<Outcome> outcomes;   // of all operands; those in the envelope are filled in later
-};
+// One delivery, and a line for each operand. A bad address fails only its own recipient.
+class OperandDelivery {
+ public:
+  OperandDelivery(Envelope envelope, const MailData& data, DeliveryAgent& agent, const Log& log)
+      : envelope_(std::move(envelope)), data_(data), agent_(agent), log_(log) {}
 
-// A bad address fails only its own recipient.
-Addressed address(const std::vector<std::string>& recipients, Envelope& envelope, const Log& log) {
-  Addressed made;
-  for (std::size_t i = 0; i < recipients.size(); ++i) {
-    const auto mailbox = read_address(recipients[i]);
-    const bool valid = mailbox && !mailbox->null();
-    made.outcomes.push_back(outcome_of(Trouble::kBadAddress, recipients[i]));
-    if (valid) {
-      envelope.recipients.push_back({*mailbox});
-      made.valid.push_back(i);
-    } else {
-      log.info(Record("delivery")
-                   .add("trace", "")
-                   .add("to", recipients[i])
-                   .add("status", kFateNames[static_cast<int>(Fate::kPermanent)])
-                   .add("reply", reply_text(made.outcomes[i])));
+  std::vector<Outcome> deliver(std::span<const std::string> operands, Clock::time_point begun) {
+    const std::vector<std::size_t> valid = address(operands);
+    std::vector<Outcome> outcomes;
+    for (const std::string& operand : operands) {
+      outcomes.push_back(outcome_of(Trouble::kBadAddress, operand));
     }
+    if (!valid.empty()) {
+      DeliveryResult result = agent_.deliver({envelope_, data_, begun, Clock::now()});
+      for (std::size_t k = 0; k < valid.size(); ++k) {
+        outcomes[valid[k]] = std::move(result.outcomes[k]);
+      }
+    }
+    for (std::size_t i = 0; i < operands.size(); ++i) {
+      print(operands[i], outcomes[i]);
+    }
+    std::fflush(stdout);
+    return outcomes;
   }
-  return made;
-}
+
+ private:
+  // The operands that are in the envelope now.
+  std::vector<std::size_t> address(std::span<const std::string> operands) {
+    std::vector<std::size_t> valid;
+    envelope_.recipients.clear();
+    for (std::size_t i = 0; i < operands.size(); ++i) {
+      const auto mailbox = read_address(operands[i]);
+      if (mailbox && !mailbox->null()) {
+        envelope_.recipients.push_back({*mailbox});
+        valid.push_back(i);
+      } else {
+        log_.info(Record("delivery")
+                      .add("trace", "")
+                      .add("to", operands[i])
+                      .add("status", kFateNames[static_cast<int>(Fate::kPermanent)])
+                      .add("reply", reply_text(outcome_of(Trouble::kBadAddress, operands[i]))));
+      }
+    }
+    return valid;
+  }
+
+  Envelope envelope_;
+  const MailData& data_;
+  DeliveryAgent& agent_;
+  const Log& log_;
+};
 
 }  // namespace
 
 int run_deliver(const Settings& settings, const Log& log,
                 const std::vector<std::string>& recipients) {
-  const Clock::time_point begun = Clock::now();
+  Clock::time_point begun = Clock::now();
   Envelope envelope;
   const auto sender = read_address(settings.sender);
   if (!sender) {
     throw ConfigError("--sender: \"" + escaped(settings.sender) +
                       "\" is not an address; expected user@domain, or '' for bounces");
   }
-  if (recipients.size() > settings.max_rcpts) {
-    throw ConfigError(std::to_string(recipients.size()) + " recipients; expected at most " +
-                      std::to_string(settings.max_rcpts) + ", or raise max-rcpts");
-  }
   envelope.sender = *sender;
-  Addressed addressed = address(recipients, envelope, log);
-
   MessageInput message(settings);
   std::string failure;
   if (!read_message(settings, message, failure)) {
@@ -109,18 +133,16 @@ int run_deliver(const Settings& settings, const Log& log,
   SocketDialer dialer;
   PoolList pools(settings, dialer, log);
   Delivery delivery(settings, pools, log);
-  if (!envelope.recipients.empty()) {
-    const DeliveryResult result = delivery.deliver({envelope, message.data(), begun, Clock::now()});
-    for (std::size_t k = 0; k < addressed.valid.size(); ++k) {
-      addressed.outcomes[addressed.valid[k]] = result.outcomes[k];
-    }
+  OperandDelivery to_operands(std::move(envelope), message.data(), delivery, log);
+  std::vector<Outcome> outcomes;
+  for (std::span<const std::string> rest = recipients; !rest.empty(); begun = Clock::now()) {
+    const std::size_t count = std::min(settings.max_rcpts, rest.size());
+    std::vector<Outcome> some = to_operands.deliver(rest.first(count), begun);
+    std::move(some.begin(), some.end(), std::back_inserter(outcomes));
+    rest = rest.subspan(count);
   }
-  for (std::size_t i = 0; i < recipients.size(); ++i) {
-    print(recipients[i], addressed.outcomes[i]);
-  }
-  std::fflush(stdout);
   delivery.close_idle();
-  return exit_status(addressed.outcomes);
+  return exit_status(outcomes);
 }
 
 }  // namespace lmtpq::mailer

@@ -1,6 +1,8 @@
 #include "mailer/probe.h"
 
-#include "mailer/message/over_quota.h"
+#include <sysexits.h>
+
+#include "mailer/message/outcome.h"
 #include "mailer/store/connector.h"
 
 namespace lmtpq::mailer {
@@ -49,18 +51,27 @@ std::string reply_words(const Reply& reply) {
   return reply.code == 0 ? "no reply: " + reply.text() : reply.summary();
 }
 
-const char* quota_words(const Reply& reply) {
-  if (!answered(reply)) {
+const char* quota_words(const Answer& answer) {
+  if (!answered(answer.reply)) {
     return "not answered";
   }
-  if (over_quota(reply)) {
+  if (outcome_of(answer).full) {
     return "over quota";
   }
-  return reply.positive() ? "accepted" : "refused";
+  return answer.reply.positive() ? "accepted" : "refused";
 }
 
-bool asks_for_login(const ProbeResult& result) {
-  return result.recipient && asks_for_login(result.recipient->reply);
+int exit_status(const ProbeResult& result) {
+  if (result.reached == ProbeResult::Reached::kNothing) {
+    return EX_UNAVAILABLE;
+  }
+  const auto wants_login = [](const std::optional<Answer>& answer) {
+    return answer && asks_for_login(answer->reply);
+  };
+  const bool complete = result.reached == ProbeResult::Reached::kStore && result.failure.empty();
+  return !complete || wants_login(result.recipient) || wants_login(result.with_ignorequota)
+             ? EX_PROTOCOL
+             : EX_OK;
 }
 
 bool is_capability(const std::string& parameters) {
@@ -111,6 +122,8 @@ ProbeResult probe(const Settings& settings, Dialer& dialer, const Log& log) {
   }
   if (upstream.client().reusable()) {
     upstream.quit();
+  } else {
+    result.failure = upstream.client().reason() + " (" + upstream.peer() + ")";
   }
   return result;
 }

@@ -24,6 +24,7 @@ struct ProbeResult {
     kStore,
   };
   Reached reached = Reached::kNothing;
+  // Of kStore: the connection ended before everything was asked and answered.
   std::string failure;
   std::string peer;
   double connect_seconds = 0;
@@ -51,17 +52,18 @@ struct ProbeResult {
 
 ProbeResult probe(const Settings& settings, Dialer& dialer, const Log& log);
 
-// Over quota by the enhanced status code alone. Neither no reply nor 421, with which a store ends
-// the connection, says anything about the mailbox.
+// Neither no reply nor 421, with which a store ends the connection, says anything about the
+// mailbox.
 bool answered(const Reply& reply);
-const char* quota_words(const Reply& reply);
+const char* quota_words(const Answer& answer);
 // The reply as the store sent it, or why there is none.
 std::string reply_words(const Reply& reply);
 // False for the last line of Cyrus's list, "Ok SESSIONID=<...>".
 bool is_capability(const std::string& parameters);
 
-// The store accepts no mail without a login: it answered MAIL or RCPT so.
-bool asks_for_login(const ProbeResult& result);
+// sysexits(3): 0; 69 the store was not reached; 76 it did not secure the connection as configured,
+// left a question unanswered, or replied to MAIL or RCPT that it wants a login.
+int exit_status(const ProbeResult& result);
 
 std::string describe(const ProbeResult& result, const std::string& recipient);
 std::string to_json(const ProbeResult& result, const std::string& recipient);

@@ -1,7 +1,5 @@
 // lmtpq probe: prints what probe() found.
 
-#include <sysexits.h>
-
 #include <cstdio>
 
 #include "common/escape.h"
@@ -22,20 +20,10 @@ int run_probe(const Settings& settings, const Log& log) {
   } else if (result.met()) {
     std::fputs(describe(result, settings.probe_recipient).c_str(), stdout);
   }
-  if (!settings.json && result.reached != ProbeResult::Reached::kStore) {
+  if (!settings.json && !result.failure.empty()) {
     std::fprintf(stderr, "lmtpq: %s\n", displayed(result.failure).c_str());
   }
-  switch (result.reached) {
-    case ProbeResult::Reached::kNothing:
-      return EX_UNAVAILABLE;
-    case ProbeResult::Reached::kProtocolError:
-    case ProbeResult::Reached::kUnsecured:
-      return EX_PROTOCOL;
-    case ProbeResult::Reached::kStore:
-      break;
-  }
-  const bool unanswered = result.recipient && !answered(result.recipient->reply);
-  return unanswered || asks_for_login(result) ? EX_PROTOCOL : EX_OK;
+  return exit_status(result);
 }
 
 void refuse_probe(const std::string& error, bool json) {

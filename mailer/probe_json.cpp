@@ -65,7 +65,7 @@ void add_offers(const ProbeResult& result, Json& out) {
 void add_mailbox(const ProbeResult& result, const std::string& recipient, Json& out) {
   if (result.recipient) {
     out["mailbox"] = recipient;
-    out["state"] = quota_words(result.recipient->reply);
+    out["state"] = quota_words(*result.recipient);
     out[result.recipient->stage == Awaited::kMail ? "mail" : "rcpt"] =
         reply_words(result.recipient->reply);
   }

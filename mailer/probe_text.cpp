@@ -109,7 +109,7 @@ std::string describe(const ProbeResult& result, const std::string& recipient) {
     out += row("  reply", result.trace_reply);
   }
   if (result.recipient) {
-    out += row("mailbox", recipient + ": " + quota_words(result.recipient->reply));
+    out += row("mailbox", recipient + ": " + quota_words(*result.recipient));
     out += row(kAwaitedNames[static_cast<int>(result.recipient->stage)],
                reply_words(result.recipient->reply));
   }

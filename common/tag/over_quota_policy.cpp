@@ -69,7 +69,8 @@ std::optional<OverQuotaPolicy> OverQuotaPolicy::decode(std::string_view code) {
   }
   std::uint64_t age = 0;
   const auto [end, error] = std::from_chars(code.data(), code.data() + code.size(), age);
-  if (error != std::errc() || end != code.data() + code.size() || age == 0 || age > kLongest) {
+  if (error != std::errc() || end != code.data() + code.size() || code.starts_with('0') ||
+      age > kLongest) {
     return std::nullopt;
   }
   return deferring(std::chrono::seconds(age));

@@ -27,7 +27,8 @@ struct OverQuotaPolicy {
   // The same text, its age in the largest unit that fits: "defer:3d".
   std::string text() const;
 
-  // As in a tag: "s", "d", "d259200" or "r". nullopt: none of these.
+  // As in a tag: "s", "d", "d259200" or "r". There is one text for each policy. nullopt: none of
+  // these.
   static std::optional<OverQuotaPolicy> decode(std::string_view code);
   std::string code() const;
 };

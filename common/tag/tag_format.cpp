@@ -168,7 +168,8 @@ std::optional<Parsed> parse(std::string_view text) {
   }
   const auto [end, error] =
       std::from_chars(expiry->data(), expiry->data() + expiry->size(), parsed.expiry);
-  if (error != std::errc() || end != expiry->data() + expiry->size()) {
+  if (error != std::errc() || end != expiry->data() + expiry->size() ||
+      *expiry != std::to_string(parsed.expiry)) {
     return std::nullopt;
   }
   parsed.key_id = *key_id;

@@ -156,9 +156,7 @@ Claim Delivery::claim_mailboxes(const MessageState& message, Attempt& attempt) c
   }
   std::vector<std::string> names;
   for (const auto& recipient : message.envelope().recipients) {
-    std::string name = recipient.mailbox.text();
-    std::transform(name.begin(), name.end(), name.begin(), ascii_lower);
-    names.push_back(std::move(name));
+    names.push_back(lower_case(recipient.mailbox.text()));
   }
   const Clock::time_point start = Clock::now();
   // A later grant would leave no time for the store's reply.

@@ -42,8 +42,7 @@ class Domains {
     if (!most_) {
       return true;
     }
-    std::string name(domain);
-    std::transform(name.begin(), name.end(), name.begin(), ascii_lower);
+    std::string name = lower_case(domain);
     if (taken_.size() < *most_) {
       taken_.insert(std::move(name));
       return true;
@@ -201,7 +200,7 @@ bool MessageState::changes_ignore_quota(Recipient& recipient, const Answer& answ
     recipient.ignore_quota_use = IgnoreQuotaUse::kRefused;
     return true;
   }
-  if (settings_.ignore_quota != IgnoreQuota::kRetry || recipient.full || !over_quota(answer)) {
+  if (settings_.ignore_quota != IgnoreQuota::kRetry || recipient.full || !outcome_of(answer).full) {
     return false;
   }
   recipient.full = store.offers("IGNOREQUOTA");
@@ -216,7 +215,7 @@ bool MessageState::changes_ignore_quota(Recipient& recipient, const Answer& answ
 Outcome MessageState::outcome_for(std::size_t recipient, const Answer& answer,
                                   const StoreSettings& store) {
   Outcome outcome = outcome_of(answer);
-  if (!over_quota(answer)) {
+  if (!outcome.full) {
     return outcome;
   }
   if (recipients_[recipient].sends_ignore_quota()) {

@@ -17,9 +17,8 @@ Capabilities::Capabilities(const Reply& lhlo) {
   for (std::size_t i = 1; i < lhlo.lines.size(); ++i) {
     const std::string& line = lhlo.lines[i];
     const std::size_t space = std::min(line.find(' '), line.size());
-    std::string keyword = line.substr(0, space);
-    std::transform(keyword.begin(), keyword.end(), keyword.begin(), ascii_upper);
-    all_.emplace_back(std::move(keyword), line.substr(std::min(space + 1, line.size())));
+    all_.emplace_back(upper_case(std::string_view(line).substr(0, space)),
+                      line.substr(std::min(space + 1, line.size())));
     if (all_.back().first == "LIMITS") {
       read_limits(all_.back().second);
     }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <string>
 #include <string_view>
 
 #include "common/ascii.h"
@@ -14,12 +13,11 @@ namespace {
 constexpr int kProtocol = 5;
 
 // For 4xx without an enhanced status only the text tells a session's limit from a full disk.
-bool names_session(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), ascii_lower);
-  constexpr std::array<std::string_view, 4> kWords{"session", "connection", "too many messages",
-                                                   "too many mails"};
-  return std::any_of(kWords.begin(), kWords.end(),
-                     [&](std::string_view words) { return text.find(words) != std::string::npos; });
+bool names_session(std::string_view text) {
+  constexpr std::array<std::string_view, 4> kPhrases{"session", "connection", "too many messages",
+                                                     "too many mails"};
+  return std::any_of(kPhrases.begin(), kPhrases.end(),
+                     [&](std::string_view phrase) { return has_phrase(text, phrase); });
 }
 
 bool refuses_session_for_now(const Reply& reply) {

@@ -6,6 +6,7 @@
 namespace lmtpq::mailer {
 namespace {
 
+constexpr std::string_view kBlank = " \t";
 constexpr std::size_t kCodeAndEnd = std::string_view("334 \r").size();
 
 bool digit(char c) { return c >= '0' && c <= '9'; }
@@ -25,7 +26,13 @@ std::optional<int> take_number(std::string_view& text) {
   return value;
 }
 
+std::string_view without_leading_blanks(std::string_view text) {
+  text.remove_prefix(std::min(text.find_first_not_of(kBlank), text.size()));
+  return text;
+}
+
 void make_printable(std::string& text) {
+  std::replace(text.begin(), text.end(), '\t', ' ');
   std::replace_if(
       text.begin(), text.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
 }
@@ -64,11 +71,10 @@ std::optional<EnhancedStatus> EnhancedStatus::take(std::string_view& text) {
     return std::nullopt;
   }
   const auto detail = take_number(rest);
-  if (!detail || (!rest.empty() && rest.front() != ' ')) {
+  if (!detail || (!rest.empty() && kBlank.find(rest.front()) == kBlank.npos)) {
     return std::nullopt;
   }
-  rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
-  text = rest;
+  text = without_leading_blanks(rest);
   return EnhancedStatus{klass, *subject, *detail};
 }
 
@@ -86,7 +92,9 @@ std::string Reply::text() const {
 std::string Reply::summary() const {
   std::string all = std::to_string(code);
   if (status) {
-    all += " " + status->text();
+    all += " " + EnhancedStatus{odd_class == 0 ? status->klass : odd_class, status->subject,
+                                status->detail}
+                     .text();
   }
   const std::string words = text();
   return words.empty() ? all : all + " " + words;
@@ -116,7 +124,7 @@ Reply capped(const Reply& reply) {
   if (reply.lines.empty() || (reply.lines.size() == 1 && reply.lines[0].size() <= kMaxReplyLine)) {
     return reply;
   }
-  return {reply.code, reply.status, {capped(reply.text())}, {}};
+  return {reply.code, reply.status, {capped(reply.text())}, {}, reply.odd_class};
 }
 
 std::string printable(std::string_view text) {
@@ -171,6 +179,20 @@ ReplyParser::Result ReplyParser::parse(std::string_view& input) {
   return Result::kNeedMore;
 }
 
+// A status that fits the code counts before one that does not, and the last of either. False: it is
+// text.
+bool ReplyParser::take_status(const EnhancedStatus& status) {
+  const bool fits = status.klass == reply_.klass();
+  const bool refuses = reply_.negative() && (status.klass == 4 || status.klass == 5);
+  const bool first = !reply_.status || reply_.odd_class != 0;
+  if (!fits && !(refuses && first)) {
+    return false;
+  }
+  reply_.status = {reply_.klass(), status.subject, status.detail};
+  reply_.odd_class = fits ? 0 : status.klass;
+  return true;
+}
+
 // RFC 5321 section 4.2: Reply-line = *( Reply-code "-" [ textstring ] CRLF )
 //                                    Reply-code [ SP textstring ] CRLF
 ReplyParser::Result ReplyParser::end_line() {
@@ -192,17 +214,16 @@ ReplyParser::Result ReplyParser::end_line() {
   reply_.code = code;
   const bool last = line.size() == 3 || line[3] == ' ';
   std::string_view text = std::string_view(line).substr(std::min<std::size_t>(4, line.size()));
-  std::string_view after_status = text;
+  std::string_view after_status = without_leading_blanks(text);
   const auto status = EnhancedStatus::take(after_status);
-  const bool fits = status && status->klass == reply_.klass();
-  if (fits) {
-    reply_.status = status;
+  const bool carries_status = status && take_status(*status);
+  if (carries_status) {
     text = after_status;
   }
   // An empty line takes memory, too.
   kept_ += text.size() + 16;
   if (kept_ <= (challenges_ ? kMaxChallenge + 16 : kMaxKept)) {
-    if (fits) {
+    if (carries_status) {
       reply_.detailed.push_back(reply_.lines.size());
     }
     reply_.lines.push_back(printable(text));

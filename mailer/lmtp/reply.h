@@ -19,15 +19,18 @@ struct EnhancedStatus {  // RFC 3463: class "." subject "." detail
   int detail = 0;
   bool operator==(const EnhancedStatus&) const = default;
   std::string text() const;
-  // Takes a status from the front of `text`, with the spaces after it.
+  // Takes a status from the front of `text`, with the blanks after it.
   static std::optional<EnhancedStatus> take(std::string_view& text);
 };
 
 struct Reply {
   int code = 0;
-  std::optional<EnhancedStatus> status;  // only one whose class fits the code
-  std::vector<std::string> lines;        // in order; printable ASCII, without code and status
-  std::vector<std::size_t> detailed;     // which of them carried the status
+  // Its class is always the code's. Stores disagree with themselves about the class of a refusal
+  // (452 5.2.2); the code decides then. Any other class that does not fit is text.
+  std::optional<EnhancedStatus> status;
+  std::vector<std::string> lines;     // in order; printable ASCII, without code and status
+  std::vector<std::size_t> detailed;  // which of them carried the status
+  int odd_class = 0;                  // the class that the status was sent with; 0: the code's
 
   int klass() const { return code / 100; }
   bool positive() const { return klass() == 2; }
@@ -35,7 +38,7 @@ struct Reply {
   // All lines as one: those that carried the enhanced status, "; ", the others. The detail comes
   // before the explanation, because Sendmail keeps only one line.
   std::string text() const;
-  // "452 4.2.2 Over quota", for logs.
+  // "452 4.2.2 Over quota", as it was sent, for logs.
   std::string summary() const;
 };
 
@@ -53,10 +56,10 @@ std::string capped(std::string text, std::size_t most = kMaxReplyLine);
 // The same reply with all its text in one line, capped.
 Reply capped(const Reply& reply);
 
-// "code status text\r\n", cut to kMaxReplyLine, anything but printable ASCII replaced by '?'.
+// "code status text\r\n", cut to kMaxReplyLine, made printable.
 std::string reply_line(int code, const EnhancedStatus& status, std::string_view text);
 
-// With '?' for all that is not printable ASCII.
+// With a space for a TAB, and '?' for all else that is not printable ASCII.
 std::string printable(std::string_view text);
 
 class ReplyParser {
@@ -81,6 +84,7 @@ class ReplyParser {
 
  private:
   Result end_line();
+  bool take_status(const EnhancedStatus& status);
   Result bad(std::string reason);
 
   Reply reply_;

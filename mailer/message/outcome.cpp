@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "mailer/message/over_quota.h"
+
 namespace lmtpq::mailer {
 namespace {
 
@@ -52,12 +54,14 @@ Outcome outcome_of(Trouble trouble, std::string_view detail) {
 
 Outcome outcome_of(const EnhancedStatus& status, std::string_view text) {
   const bool permanent = status.klass == 5;
-  return {permanent ? Fate::kPermanent : Fate::kTemporary,
-          permanent ? 550 : 451,
-          status,
-          std::string(text),
-          {},
-          0};
+  Outcome made{permanent ? Fate::kPermanent : Fate::kTemporary,
+               permanent ? 550 : 451,
+               status,
+               std::string(text),
+               {},
+               0};
+  made.full = over_quota(status);
+  return made;
 }
 
 std::string reply_text(const Outcome& outcome) {

@@ -58,6 +58,7 @@ struct Outcome {
   std::string store_reply;  // code, status and text as the store sent them; empty: no reply
   int store_code = 0;       // that code
   std::optional<Trouble> trouble = std::nullopt;  // none: it is the store's reply
+  bool full = false;                              // the mailbox is over quota: over_quota.h
   // What --over-quota, or a tag, made of the store's refusal; kStore: its reply stands.
   OverQuotaAction over_quota = OverQuotaAction::kStore;
 };

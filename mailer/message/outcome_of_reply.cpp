@@ -2,11 +2,13 @@
 
 #include "mailer/lmtp/refusal.h"
 #include "mailer/message/outcome.h"
+#include "mailer/message/over_quota.h"
 
 namespace lmtpq::mailer {
 namespace {
 
 // For stores without enhanced status codes: the one that the code means (RFC 5321 section 4.2.3).
+// 552 has several meanings: a full mailbox, a message that is too large, too many recipients.
 EnhancedStatus status_of_code(Awaited stage, int code) {
   switch (code) {
     case 450:
@@ -17,8 +19,6 @@ EnhancedStatus status_of_code(Awaited stage, int code) {
       return stage == Awaited::kRcpt ? EnhancedStatus{5, 1, 1} : EnhancedStatus{5, 0, 0};
     case 551:
       return {5, 1, 6};
-    case 552:
-      return {5, 2, 2};
     case 553:
       return stage == Awaited::kMail ? EnhancedStatus{5, 1, 7} : EnhancedStatus{5, 1, 3};
     default:
@@ -29,6 +29,12 @@ EnhancedStatus status_of_code(Awaited stage, int code) {
 // The store objects to our command, not to the recipient or the message.
 bool rejects_command(Awaited stage, int code) {
   return stage != Awaited::kFinal && (code == 500 || code == 502 || code == 503 || code == 504);
+}
+
+bool can_be_about_the_mailbox(const Answer& answer) {
+  return answer.reply.code != 421 &&
+         (answer.stage == Awaited::kRcpt || answer.stage == Awaited::kData ||
+          answer.stage == Awaited::kFinal);
 }
 
 }  // namespace
@@ -67,6 +73,10 @@ Outcome outcome_of(const Answer& answer) {
     made.code = reply.code / 10 == 55 && reply.code != 555 ? reply.code : 554;
   } else {
     made.code = 250;
+  }
+  made.full = !made.trouble && can_be_about_the_mailbox(answer) && over_quota(reply);
+  if (made.full) {
+    made.status = {made.status.klass, 2, 2};
   }
   return made;
 }

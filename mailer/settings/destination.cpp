@@ -45,9 +45,23 @@ std::string_view unrooted(std::string_view name) {
   return name.substr(0, name.size() - (name.size() > 1 && name.ends_with('.') ? 1 : 0));
 }
 
+bool is_ipv4(std::string_view text) {
+  in_addr address{};
+  return inet_pton(AF_INET, std::string(text).c_str(), &address) == 1;
+}
+
+// Labels between single dots. A last label of digits is the end of an IPv4 address, whose parts are
+// four decimal numbers: getaddrinfo() would take 10.1 for 10.0.0.1, and 10.0.0.256 for a name.
+bool is_host_name(std::string_view text) {
+  const std::string_view name = unrooted(text);
+  const std::string_view last = name.substr(name.rfind('.') + 1);
+  return is_name(text) && text.find("..") == text.npos &&
+         (last.find_first_not_of("0123456789") != last.npos || is_ipv4(text));
+}
+
 // `.example.org`. A last label that begins with a digit would be the end of an IPv4 address.
 bool is_domain(std::string_view text) {
-  if (!text.starts_with('.') || !is_name(text.substr(1))) {
+  if (!text.starts_with('.') || !is_host_name(text.substr(1))) {
     return false;
   }
   const std::string_view name = unrooted(text);
@@ -104,13 +118,14 @@ bool is_below(const Destination& destination, std::string_view domain) {
 }
 
 bool is_host(std::string_view text, HostForm form) {
-  return is_name(text) || (form == HostForm::kHostOrDomain && is_domain(text));
+  return is_host_name(text) || (form == HostForm::kHostOrDomain && is_domain(text));
 }
 
 Destination inet_destination(std::string_view rest, Protocol protocol, HostForm form) {
   Destination made;
   made.protocol = protocol;
   bool in_brackets = false;
+  bool address = false;
   if (!rest.empty() && rest.front() == '[') {
     const std::size_t end = rest.find(']');
     if (end == std::string_view::npos) {
@@ -118,21 +133,18 @@ Destination inet_destination(std::string_view rest, Protocol protocol, HostForm 
     }
     made.host = rest.substr(1, end - 1);
     // The form of RFC 5321 section 4.1.3, which Sendmail uses.
-    if (made.host.size() > 5 && (made.host.compare(0, 5, "IPv6:") == 0)) {
-      made.host.erase(0, 5);
-    }
+    address = made.host.starts_with("IPv6:");
+    made.host.erase(0, address ? 5 : 0);
+    form = HostForm::kHost;
     in_brackets = true;
     rest.remove_prefix(end + 1);
   } else {
     made.host = rest.substr(0, rest.find(':'));
     rest.remove_prefix(made.host.size());
   }
-  const bool address = made.host.find(':') != std::string::npos;
+  address = address || made.host.find(':') != std::string::npos;
   if (address) {
     made.host = ipv6(made.host);
-  }
-  if (made.host.empty() || (!address && !is_host(made.host, form))) {
-    bad("no valid host");
   }
   if (!rest.empty()) {
     made.port = rest.substr(1);
@@ -140,6 +152,9 @@ Destination inet_destination(std::string_view rest, Protocol protocol, HostForm 
       bad(in_brackets ? "only :PORT may follow ]" : "an IPv6 address must be in [ ]");
     }
     check_port(made.port);
+  }
+  if (made.host.empty() || (!address && !is_host(made.host, form))) {
+    bad("no valid host");
   }
   made.text = (protocol == Protocol::kSmtp ? "smtp:" : "inet:") + bracketed(made.host) +
               (made.port.empty() ? "" : ":" + made.port);

@@ -11,11 +11,6 @@
 namespace lmtpq::mailer {
 namespace {
 
-std::string mapped(std::string text, char (*change)(char)) {
-  std::transform(text.begin(), text.end(), text.begin(), change);
-  return text;
-}
-
 std::string system_hostname() {
   std::array<char, 256> name{};
   return gethostname(name.data(), name.size() - 1) == 0 && name[0] != '\0' ? name.data()
@@ -41,7 +36,7 @@ Reader fingerprints(std::vector<std::string>& into) {
   return [&into](std::string_view text) {
     into.clear();
     each_word(text, [&](const std::string& word) {
-      std::string digits = mapped(word, ascii_lower);
+      std::string digits = lower_case(word);
       digits.erase(0, digits.starts_with("sha256:") ? 7 : 0);
       digits.erase(std::remove(digits.begin(), digits.end(), ':'), digits.end());
       if (digits.size() != 64 || digits.find_first_not_of("0123456789abcdef") != digits.npos) {
@@ -81,7 +76,7 @@ Reader mechanisms(std::vector<std::string>& into) {
   return [&into](std::string_view text) {
     into.clear();
     each_word(text, [&](const std::string& word) {
-      const std::string name = mapped(word, ascii_upper);
+      const std::string name = upper_case(word);
       if (name.size() > 20 ||
           name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != std::string::npos) {
         throw ConfigError("expected names of SASL mechanisms, such as SCRAM-SHA-256");

@@ -6,8 +6,8 @@ namespace lmtpq::mailer {
 namespace {
 
 // Cyrus refuses an oversize message with one reply for all recipients. So near the store's limit a
-// short silence after the first 552 is taken for such a refusal. Far from the limit, 552 5.2.3 may
-// be about one mailbox only, while the store files the message for the next one.
+// short silence after the first 552 is taken for such a refusal. Far from the limit, 552 5.2.3 or
+// 5.3.4 may be about one mailbox only, while the store files the message for the next one.
 constexpr std::chrono::seconds kRefusalGrace{2};
 constexpr std::chrono::seconds kDoubtfulRefusalGrace{30};
 constexpr std::uint64_t kNearLimit = 16 * 1024;

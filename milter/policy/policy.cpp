@@ -179,8 +179,7 @@ std::string limited_sender(const MessageFacts& message) {
     sender = "client " + (message.client.address ? message.client.address->text() : "local");
   }
   // Conditions ignore case; so must the count.
-  std::transform(sender.begin(), sender.end(), sender.begin(), ascii_lower);
-  return sender;
+  return lower_case(sender);
 }
 
 }  // namespace lmtpq::milter

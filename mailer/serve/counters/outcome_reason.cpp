@@ -33,12 +33,12 @@ struct Row {
 
 // RFC 3463 section 3; the first matching row applies.
 constexpr Row kRows[] = {
-    {1, 7, index_of("sender")},           {1, 8, index_of("sender")},
-    {1, kAny, index_of("user_unknown")},  {2, 2, index_of("over_quota")},
-    {2, 3, index_of(Trouble::kTooLarge)}, {2, kAny, index_of("mailbox")},
-    {3, 4, index_of(Trouble::kTooLarge)}, {3, kAny, index_of("system")},
-    {4, kAny, index_of("network")},       {5, kAny, index_of("protocol")},
-    {6, kAny, index_of("content")},       {7, kAny, index_of("policy")},
+    {1, 7, index_of("sender")},          {1, 8, index_of("sender")},
+    {1, kAny, index_of("user_unknown")}, {2, 3, index_of(Trouble::kTooLarge)},
+    {2, kAny, index_of("mailbox")},      {3, 4, index_of(Trouble::kTooLarge)},
+    {3, kAny, index_of("system")},       {4, kAny, index_of("network")},
+    {5, kAny, index_of("protocol")},     {6, kAny, index_of("content")},
+    {7, kAny, index_of("policy")},
 };
 
 }  // namespace
@@ -46,6 +46,9 @@ constexpr Row kRows[] = {
 std::size_t reason_of(const Outcome& outcome) {
   if (outcome.trouble) {
     return index_of(*outcome.trouble);
+  }
+  if (outcome.full) {
+    return index_of("over_quota");
   }
   const auto* const row = std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& r) {
     return r.subject == outcome.status.subject &&

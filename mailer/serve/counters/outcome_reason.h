@@ -1,8 +1,8 @@
 // Why a recipient was deferred or refused, as one value of a closed set: the metrics' label
 // `reason`.
 //
-// Our own trouble, if it was ours; otherwise the subject of the store's enhanced status code
-// (RFC 3463); "unspecified" without one.
+// Our own trouble, if it was ours; a full mailbox (over_quota.h); otherwise the subject of the
+// enhanced status code (RFC 3463); "unspecified" without one.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,7 @@
 #include "mailer/probe.h"
 
 #include <cppunit/extensions/HelperMacros.h>
+#include <sysexits.h>
 
 #include "mailer/settings/destination_sections.h"
 #include "tests/unit/mailer/io/scripted_channel.h"
@@ -59,10 +60,12 @@ class ProbeTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aStoreThatOffersTraceIsAskedWithAnIdOfOurs);
   CPPUNIT_TEST(aGivenTraceIdIsTried);
   CPPUNIT_TEST(aStoreThatHangsUpOnTraceIsReported);
+  CPPUNIT_TEST(onlyAProbeWithAllAnswersSucceeds);
+  CPPUNIT_TEST(aSecondLhloWithoutAnAnswerIsAFailure);
   CPPUNIT_TEST(theStoresOwnReplyIsPrinted);
   CPPUNIT_TEST(whatIsKnownOfTlsIsPrintedWithoutAGreeting);
   CPPUNIT_TEST(aLostConnectionIsNoRefusalOfTheMailbox);
-  CPPUNIT_TEST(onlyTheEnhancedCodeMeansOverQuota);
+  CPPUNIT_TEST(overQuotaIsWhatOverQuotaPoliciesAreFor);
   CPPUNIT_TEST(aStoreThatRequiresALoginIsReported);
   CPPUNIT_TEST(jsonIsEscaped);
   CPPUNIT_TEST(whatControlsATerminalIsEscaped);
@@ -72,6 +75,7 @@ class ProbeTest : public CppUnit::TestFixture {
     const ProbeResult result = probed(nullptr, {});
     CPPUNIT_ASSERT(result.reached == ProbeResult::Reached::kNothing);
     CPPUNIT_ASSERT_EQUAL(std::string("unix:/s: Connection refused"), result.failure);
+    CPPUNIT_ASSERT_EQUAL(EX_UNAVAILABLE, exit_status(result));
     const std::string json = to_json(result, "");
     CPPUNIT_ASSERT_MESSAGE(json, json.starts_with("{\"reached\":\"nothing\",\"peer\":"));
     CPPUNIT_ASSERT(has(json, "\"failure\":\"unix:/s: Connection refused\"}\n"));
@@ -94,6 +98,7 @@ class ProbeTest : public CppUnit::TestFixture {
       play.replies = row.replies;
       const ProbeResult result = probed(&play, {});
       CPPUNIT_ASSERT(result.reached == ProbeResult::Reached::kProtocolError);
+      CPPUNIT_ASSERT_EQUAL(EX_PROTOCOL, exit_status(result));
       CPPUNIT_ASSERT_MESSAGE(result.failure, has(result.failure, row.why));
       CPPUNIT_ASSERT_MESSAGE(result.failure, result.failure.ends_with(" (unix:/s)"));
       CPPUNIT_ASSERT(has(to_json(result, ""), "\"reached\":\"protocol-error\""));
@@ -210,6 +215,45 @@ class ProbeTest : public CppUnit::TestFixture {
     }
   }
 
+  // A question without an answer is a failure, whichever it is; a refusal is an answer.
+  void onlyAProbeWithAllAnswersSucceeds() {
+    const std::string offers = "250-store\r\n250-IGNOREQUOTA\r\n250 TRACE\r\n";
+    // To MAIL and RCPT, RSET, MAIL and RCPT with IGNOREQUOTA, RSET, TRACE, RSET, QUIT.
+    const std::vector<std::string> answered = {kGreeting, offers, kOk, kFull, kOk, kOk,
+                                               kFull,     kOk,    kOk, kOk,   kOk};
+    for (const std::size_t refused : {2, 3, 5, 6, 8}) {
+      Play play;
+      play.replies.assign(answered.begin(), answered.end());
+      play.replies[refused] = "550 5.7.1 no\r\n";
+      if (refused == 2 || refused == 5) {  // no RCPT after a refused MAIL
+        play.replies.erase(play.replies.begin() + static_cast<std::ptrdiff_t>(refused) + 1);
+      }
+      const ProbeResult result = probed(&play, {"--rcpt=bob"});
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(std::to_string(refused), EX_OK, exit_status(result));
+      CPPUNIT_ASSERT_EQUAL(std::string(), result.failure);
+    }
+    for (const char* ending : {Play::kClose, "", "421 4.3.2 enough\r\n", "hello\r\n"}) {
+      for (std::size_t last = 2; last < answered.size() - 1; ++last) {
+        Play play;
+        play.replies.assign(answered.begin(), answered.begin() + static_cast<std::ptrdiff_t>(last));
+        play.replies.emplace_back(ending);
+        const ProbeResult result = probed(&play, {"--rcpt=bob"});
+        const std::string where = "at reply " + std::to_string(last) + ": " + result.failure;
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(where, EX_PROTOCOL, exit_status(result));
+        CPPUNIT_ASSERT_MESSAGE(where, result.failure.ends_with(" (unix:/s)"));
+        CPPUNIT_ASSERT(has(to_json(result, "bob"), "\"failure\":\""));
+      }
+    }
+  }
+
+  // After TLS or a login.
+  void aSecondLhloWithoutAnAnswerIsAFailure() {
+    ProbeResult result;
+    result.reached = ProbeResult::Reached::kUnsecured;
+    result.offered.emplace_back();
+    CPPUNIT_ASSERT_EQUAL(EX_PROTOCOL, exit_status(result));
+  }
+
   void theStoresOwnReplyIsPrinted() {
     const struct {
       std::deque<std::string> replies;
@@ -287,7 +331,7 @@ class ProbeTest : public CppUnit::TestFixture {
       Play play;
       play.replies = {kGreeting, "250-store\r\n250 AUTH PLAIN\r\n", said};
       const ProbeResult result = probed(&play, {"--rcpt=bob"});
-      CPPUNIT_ASSERT_MESSAGE(said, asks_for_login(result));
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(said, EX_PROTOCOL, exit_status(result));
       const std::string text = describe(result, "bob");
       CPPUNIT_ASSERT_MESSAGE(
           text, has(text, "login              none configured; the store offers AUTH\n"));
@@ -295,19 +339,24 @@ class ProbeTest : public CppUnit::TestFixture {
     }
     Play play;
     play.replies = {kGreeting, kOffers, kOk, kFull, kOk, kOk, kOk};
-    CPPUNIT_ASSERT(!asks_for_login(probed(&play, {"--rcpt=bob"})));
+    CPPUNIT_ASSERT_EQUAL(EX_OK, exit_status(probed(&play, {"--rcpt=bob"})));
   }
 
-  void onlyTheEnhancedCodeMeansOverQuota() {
-    Reply reply;
-    reply.code = 452;
-    CPPUNIT_ASSERT_EQUAL(std::string("refused"), std::string(quota_words(reply)));
-    reply.status = EnhancedStatus{4, 2, 2};
-    CPPUNIT_ASSERT_EQUAL(std::string("over quota"), std::string(quota_words(reply)));
-    reply.status = EnhancedStatus{5, 2, 2};
-    CPPUNIT_ASSERT_EQUAL(std::string("over quota"), std::string(quota_words(reply)));
-    reply.status = EnhancedStatus{4, 2, 1};
-    CPPUNIT_ASSERT_EQUAL(std::string("refused"), std::string(quota_words(reply)));
+  // As in a delivery.
+  void overQuotaIsWhatOverQuotaPoliciesAreFor() {
+    const auto words = [](Awaited stage, int code, std::optional<EnhancedStatus> status,
+                          const char* text) {
+      return std::string(quota_words(Answer{stage, Reply{code, status, {text}, {}}}));
+    };
+    const std::string over_quota = "over quota";
+    const std::string refused = "refused";
+    CPPUNIT_ASSERT_EQUAL(refused, words(Awaited::kRcpt, 452, std::nullopt, "Full disk"));
+    CPPUNIT_ASSERT_EQUAL(over_quota, words(Awaited::kRcpt, 452, std::nullopt, "Over quota"));
+    CPPUNIT_ASSERT_EQUAL(over_quota, words(Awaited::kRcpt, 452, EnhancedStatus{4, 2, 2}, "x"));
+    CPPUNIT_ASSERT_EQUAL(over_quota, words(Awaited::kRcpt, 552, EnhancedStatus{5, 2, 2}, "x"));
+    CPPUNIT_ASSERT_EQUAL(refused, words(Awaited::kRcpt, 452, EnhancedStatus{4, 2, 1}, "x"));
+    CPPUNIT_ASSERT_EQUAL(refused, words(Awaited::kMail, 452, EnhancedStatus{4, 2, 2}, "x"));
+    CPPUNIT_ASSERT_EQUAL(refused, words(Awaited::kRcpt, 530, EnhancedStatus{5, 2, 2}, "x"));
   }
 
   void jsonIsEscaped() {

@@ -50,6 +50,8 @@ class ReplyTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(rejectsInvalidReplies);
   CPPUNIT_TEST(everyCutOfTheBytesGivesTheSameReplies);
   CPPUNIT_TEST(keepsOnlyAStatusThatMatchesTheCode);
+  CPPUNIT_TEST(theStatusOfARefusalHasTheClassOfItsCode);
+  CPPUNIT_TEST(blanksAroundTheStatusAreIgnored);
   CPPUNIT_TEST(readsOnlyValidEnhancedStatuses);
   CPPUNIT_TEST(putsDetailBeforeExplanation);
   CPPUNIT_TEST(aMultiLineReplyKeepsItsLines);
@@ -115,7 +117,7 @@ class ReplyTest : public CppUnit::TestFixture {
 
   void keepsOnlyAStatusThatMatchesTheCode() {
     CPPUNIT_ASSERT((one("250 2.1.5 ok\r\n").status == EnhancedStatus{2, 1, 5}));
-    for (const char* bytes : {"250 5.1.5 ok\r\n", "550 4.1.1 no\r\n", "452 2.0.0 x\r\n",
+    for (const char* bytes : {"250 5.1.5 ok\r\n", "550 2.1.1 no\r\n", "452 2.0.0 x\r\n",
                               "250 ok\r\n", "354 2.0.0 go\r\n", "250 3.0.0 ok\r\n"}) {
       const Reply reply = one(bytes);
       CPPUNIT_ASSERT_MESSAGE(bytes, !reply.status);
@@ -123,6 +125,34 @@ class ReplyTest : public CppUnit::TestFixture {
     }
     const Reply last = one("550-5.1.1 a\r\n550 5.7.1 b\r\n");
     CPPUNIT_ASSERT((last.status == EnhancedStatus{5, 7, 1}));
+  }
+
+  void theStatusOfARefusalHasTheClassOfItsCode() {
+    const struct {
+      const char* bytes;
+      EnhancedStatus status;
+      const char* summary;
+    } rows[] = {
+        {"452 5.2.2 full\r\n", {4, 2, 2}, "452 5.2.2 full"},
+        {"550 4.1.1 no\r\n", {5, 1, 1}, "550 4.1.1 no"},
+        {"452-5.2.2 full\r\n452 now\r\n", {4, 2, 2}, "452 5.2.2 full; now"},
+        {"452-now\r\n452 5.2.2 full\r\n", {4, 2, 2}, "452 5.2.2 full; now"},
+        {"452-5.2.2 a\r\n452 4.3.1 b\r\n", {4, 3, 1}, "452 4.3.1 a b"},
+        {"452-4.3.1 a\r\n452 5.2.2 b\r\n", {4, 3, 1}, "452 4.3.1 a; 5.2.2 b"},
+    };
+    for (const auto& row : rows) {
+      const Reply reply = one(row.bytes);
+      CPPUNIT_ASSERT_MESSAGE(row.bytes, reply.status == row.status);
+      check(row.summary, reply.summary(), row.bytes);
+      check(row.summary, capped(reply).summary(), row.bytes);
+    }
+  }
+
+  void blanksAroundTheStatusAreIgnored() {
+    for (const char* bytes : {"452 4.2.2\tfull\r\n", "452 4.2.2 \t full\r\n", "452  4.2.2 full\r\n",
+                              "452 \t4.2.2 full\r\n"}) {
+      check("452 4.2.2 full", one(bytes).summary(), bytes);
+    }
   }
 
   void readsOnlyValidEnhancedStatuses() {  // RFC 3463 section 2
@@ -167,7 +197,7 @@ class ReplyTest : public CppUnit::TestFixture {
 
   void makesEveryTextPrintable() {
     const Reply reply = one(std::string_view("550 5.1.1 a\0b\tc\x1b[1m\x7f\xc3\xa9\rd\r\n", 26));
-    check("a?b?c?[1m????d", reply.text());
+    check("a?b c?[1m????d", reply.text());
   }
 
   void cutsALongLineAndGoesOnReading() {
@@ -224,7 +254,7 @@ class ReplyTest : public CppUnit::TestFixture {
 
   void printsOneShortPrintableLine() {  // trap: long-reply-line
     check("452 4.2.2 Over quota\r\n", reply_line(452, {4, 2, 2}, "Over quota"));
-    check("550 5.1.1 a??250 b?c??\r\n", reply_line(550, {5, 1, 1}, "a\r\n250 b\tc\xc3\xa9"));
+    check("550 5.1.1 a??250 b c??\r\n", reply_line(550, {5, 1, 1}, "a\r\n250 b\tc\xc3\xa9"));
     const std::string longest = reply_line(550, {5, 1, 1}, std::string(1 << 20, 'x'));
     CPPUNIT_ASSERT_EQUAL(kMaxReplyLine, longest.size());
     CPPUNIT_ASSERT(longest.ends_with("x\r\n"));

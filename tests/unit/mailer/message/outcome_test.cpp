@@ -38,6 +38,8 @@ class OutcomeTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(OutcomeTest);
   CPPUNIT_TEST(everyStageKeepsTheClassOfAnOrdinaryReply);
   CPPUNIT_TEST(aCodeWithoutEnhancedStatusGetsTheMatchingOne);
+  CPPUNIT_TEST(theClassIsThatOfTheCode);
+  CPPUNIT_TEST(aFullMailboxHasItsOwnStatus);
   CPPUNIT_TEST(theStageDecidesWhereACodeHasTwoMeanings);
   CPPUNIT_TEST(a421AfterEndOfDataIsAPossibleDuplicate);
   CPPUNIT_TEST(aProtocolErrorIsTemporaryBeforeEndOfDataOnly);
@@ -99,13 +101,12 @@ class OutcomeTest : public CppUnit::TestFixture {
       const char* said;
       const char* becomes;
     } rows[] = {
-        {"250 ok", "sent 250 2.1.5"},          {"250", "sent 250 2.1.5"},
-        {"430 x", "deferred 430 4.0.0"},       {"450 x", "deferred 450 4.2.0"},
-        {"451 x", "deferred 451 4.0.0"},       {"452 x", "deferred 452 4.3.1"},
-        {"451 5.3.0 x", "deferred 451 4.0.0"},  // a status that does not fit the code is none
-        {"551 x", "refused 551 5.1.6"},        {"552 x", "refused 552 5.2.2"},
-        {"554 x", "refused 554 5.0.0"},        {"554 4.2.2 x", "refused 554 5.0.0"},
-        {"556 x", "refused 556 5.0.0"},        {"501 x", "refused 554 5.0.0"},
+        {"250 ok", "sent 250 2.1.5"},    {"250", "sent 250 2.1.5"},
+        {"430 x", "deferred 430 4.0.0"}, {"450 x", "deferred 450 4.2.0"},
+        {"451 x", "deferred 451 4.0.0"}, {"452 x", "deferred 452 4.3.1"},
+        {"551 x", "refused 551 5.1.6"},  {"552 x", "refused 552 5.0.0"},
+        {"554 x", "refused 554 5.0.0"},  {"554 2.1.5 x", "refused 554 5.0.0"},
+        {"556 x", "refused 556 5.0.0"},  {"501 x", "refused 554 5.0.0"},
         {"530 x", "deferred 451 4.0.0"},
     };
     for (const auto& row : rows) {
@@ -113,6 +114,43 @@ class OutcomeTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL_MESSAGE(row.said, std::string(row.becomes),
                                      verdict(decided(stage, row.said)));
       }
+    }
+  }
+
+  void theClassIsThatOfTheCode() {
+    const struct {
+      const char* said;
+      const char* becomes;
+    } rows[] = {
+        {"451 5.3.0 x", "deferred 451 4.3.0"}, {"452 5.2.2 x", "deferred 452 4.2.2"},
+        {"421 5.3.2 x", "deferred 451 4.3.2"}, {"554 4.7.1 x", "refused 554 5.7.1"},
+        {"552 4.3.4 x", "refused 552 5.3.4"},  {"250 4.2.2 x", "sent 250 2.1.5"},
+        {"530 4.7.0 x", "deferred 451 4.7.0"}, {"452 2.2.2 x", "deferred 452 4.3.1"},
+    };
+    for (const auto& row : rows) {
+      const Outcome made = decided(Awaited::kRcpt, row.said);
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(row.said, std::string(row.becomes), verdict(made));
+      CPPUNIT_ASSERT_EQUAL(std::string(row.said), reply_text(made));  // as the store sent it
+    }
+  }
+
+  void aFullMailboxHasItsOwnStatus() {
+    const struct {
+      Awaited stage;
+      const char* said;
+      const char* becomes;
+    } rows[] = {
+        {Awaited::kRcpt, "450 Mailbox full", "deferred 450 4.2.2"},
+        {Awaited::kRcpt, "452 Over quota", "deferred 452 4.2.2"},
+        {Awaited::kFinal, "552 Over quota", "refused 552 5.2.2"},
+        {Awaited::kFinal, "552 Message size exceeds maximum", "refused 552 5.0.0"},
+        {Awaited::kRcpt, "510 Over quota", "refused 554 5.2.2"},
+        {Awaited::kMail, "452 Over quota", "deferred 452 4.3.1"},
+        {Awaited::kRcpt, "421 Over quota", "deferred 451 4.0.0"},
+    };
+    for (const auto& row : rows) {
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(row.said, std::string(row.becomes),
+                                   verdict(decided(row.stage, row.said)));
     }
   }
 

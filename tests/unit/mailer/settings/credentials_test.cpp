@@ -40,6 +40,7 @@ class CredentialsTest : public ScratchFileFixture {
   CPPUNIT_TEST(thePasswordIsEverythingAfterTheFirstColon);
   CPPUNIT_TEST(blankLinesAndCommentsAreSkipped);
   CPPUNIT_TEST(anErrorNamesTheLineAndNeverQuotesIt);
+  CPPUNIT_TEST(onlyADestOrADomainBeginsALine);
   CPPUNIT_TEST(aControlCharacterIsRefused);
   CPPUNIT_TEST(aFileThatOthersCanReadIsRefused);
   CPPUNIT_TEST(passwordsAreWipedFromMemory);
@@ -182,6 +183,41 @@ class CredentialsTest : public ScratchFileFixture {
       const std::string said = complaint(row.text);
       CPPUNIT_ASSERT_EQUAL_MESSAGE(row.text, row.expected, said);
       CPPUNIT_ASSERT_MESSAGE(said, said.find("s3cret") == std::string::npos);
+    }
+  }
+
+  void onlyADestOrADomainBeginsALine() {
+    for (const char* dest :
+         {".dom", ".dom:24", ".dom.", "smtp:.dom:587", "inet:.dom", "host", "host:24", "host.:lmtp",
+          "1.host", "10.0.0.1", "10.0.0.1:24", "[10.0.0.1]:24", "[host.dom]:24", "[::1]",
+          "[::1]:24", "inet:[IPv6:::1]:24", "smtp:[::1]", "unix:/run/lmtp"}) {
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(dest, std::string(), complaint(std::string(dest) + " u:p"));
+    }
+    for (const char* dest : {"[.dom]",      "[.dom]:24",
+                             "smtp:[.dom]", "[IPv6:.dom]",
+                             "[IPv6:host]", "[IPv6:10.0.0.1]",
+                             ".",           "..",
+                             "..dom",       ".dom..",
+                             ".a..dom",     "a..dom",
+                             "a.dom..",     "*.dom",
+                             "@dom",        "u@dom",
+                             ".10",         ".0.0.1",
+                             ".10.0.0.1",   "10.0.0.256",
+                             "10.0.0",      "10.0.0.0/8",
+                             "24",          ":24",
+                             "[]",          "[",
+                             "[::1",        "::1",
+                             "[::1]24",     "[:::1]",
+                             "[::1/64]",    "host:",
+                             "host:0",      "host:24:25",
+                             "host,other",  "host;",
+                             "-host",       "inet:",
+                             "unix:run",    "lmtp:host:24",
+                             "\"host\""}) {
+      const std::string said = complaint("h u:p\n" + std::string(dest) + " u:p");
+      CPPUNIT_ASSERT_MESSAGE(dest + (" -> " + said),
+                             said.starts_with("passwords:2: no DEST at the beginning ("));
+      CPPUNIT_ASSERT_MESSAGE(said, said.ends_with("; expected `DEST user:password`"));
     }
   }
 

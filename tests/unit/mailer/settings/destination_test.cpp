@@ -119,7 +119,7 @@ class DestinationTest : public CppUnit::TestFixture {
         {"store\n", "no valid host"},
         {"lmtp:store.example.org", "invalid port"},
         {"tcp:store:24", "an IPv6 address must be in [ ]"},
-        {"::1", "no valid host"},
+        {"::1", "an IPv6 address must be in [ ]"},
         {"2001:db8::1", "an IPv6 address must be in [ ]"},
         {"store:", "an IPv6 address must be in [ ]"},
         {"store:24:25", "an IPv6 address must be in [ ]"},
@@ -145,6 +145,18 @@ class DestinationTest : public CppUnit::TestFixture {
         {"smtp:mx:0", "a port is a number from 1 to 65535"},
         {".example.org", "no valid host"},
         {"inet:.example.org:24", "no valid host"},
+        {"store..example.org", "no valid host"},
+        {"store.example.org..", "no valid host"},
+        {"10.0.0.256", "no valid host"},
+        {"10.0.0.1.2:24", "no valid host"},
+        {"10.1", "no valid host"},
+        {"10.0.0.01", "no valid host"},
+        {"10.0.0.1.", "no valid host"},
+        {"[10.0.0]", "no valid host"},
+        {"24", "no valid host"},
+        {"smtp:mx.1", "no valid host"},
+        {"[IPv6:store.example.org]", "no valid host"},
+        {"[IPv6:10.0.0.1]", "no valid host"},
     };
     for (const auto& row : rows) {
       const std::string said = complaint(row.text);

@@ -12,7 +12,7 @@ using std::chrono::seconds;
 namespace {
 
 const Outcome kDelivered{Fate::kDelivered, 250, {2, 1, 5}, "ok", "250 ok", 250, std::nullopt};
-const Outcome kFull{Fate::kTemporary, 452, {4, 2, 2}, "full", "452 full", 452, std::nullopt};
+const Outcome kFull{Fate::kTemporary, 452, {4, 2, 2}, "full", "452 full", 452, std::nullopt, true};
 
 void decide(CounterRegistry& registry, std::string_view destination, const Outcome& outcome,
             std::string_view ignorequota = "no") {
