@@ -112,7 +112,7 @@ ALL_SOURCES     := $(PRODUCT_SOURCES) $(sort $(shell find tests -name '*.cpp'))
 
 .PHONY: all help build-deps deps tests check e2e test ci variants demo bench fuzz lint format \
         format-check coverage compile_commands.json install install-strip uninstall clean FORCE \
-        check-asan check-tsan e2e-asan tsan-milter faults-asan faults-tsan
+        check-asan check-tsan e2e-asan tsan-milter faults-asan faults-tsan wire wire-asan wire-tsan
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -141,6 +141,8 @@ help:
 ## make format format-check         clang-format over the product and the tests
 ## make fuzz            every fuzz target with clang's libFuzzer, FUZZ_SECONDS=60 each; fuzz-NAME: one
 ## make check-asan e2e-asan check-tsan   the same under the sanitizers
+## make wire wire-asan wire-tsan         broken stores and hostile clients at random, WIRE_SEEDS=150 of them,
+##                      from WIRE_FIRST=1 on; also under the sanitizers
 ## make faults-asan faults-tsan          the daemon's faults under load, under the sanitizers
 ## make bench           speed and memory, against the stock mailer and other proxies; writes
 ##                      build/bench.txt, the figures of docs/PERFORMANCE.md and docs/performance.svg
@@ -298,6 +300,19 @@ faults-asan faults-tsan: faults-%: $(BUILD)/tests/store
 	@$(MAKE) --no-print-directory SANITIZE=$(SANITIZER) BUILD=build/$* \
 	  build/$*/lmtpq build/$*/lmtpq-serve build/$*/lmtpq-secure.so
 	STORE_BIN=$(BUILD)/tests/store tests/run tests/faults -n 0 --build build/$* --messages 1000
+
+# Random dialogues from both sides; about 4 s a seed.
+WIRE_FIRST ?= 1
+WIRE_SEEDS ?= 150
+WIRE = tests/run -q tests/wire -n 2 --dist loadgroup --wire-first $(WIRE_FIRST) --wire-seeds $(WIRE_SEEDS)
+wire: all
+	$(WIRE) --build $(BUILD)
+wire-asan: SANITIZER := address,undefined
+wire-tsan: SANITIZER := thread
+wire-asan wire-tsan: wire-%:
+	@$(MAKE) --no-print-directory SANITIZE=$(SANITIZER) BUILD=build/$* \
+	  build/$*/lmtpq build/$*/lmtpq-serve build/$*/lmtpq-secure.so
+	$(WIRE) --build build/$*
 
 # libFuzzer is clang's; the product's objects are compiled once more for it.
 FUZZ_SECONDS ?= 60

@@ -190,6 +190,7 @@ int run_command(int argc, char** argv) {
     return EX_OK;
   }
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // a write over the limit fails with EFBIG instead
   return guarded(command->command, arguments);
 }
 

@@ -71,6 +71,7 @@ void run_daemon(const std::vector<std::string>& arguments, const LoadedConfigura
   const Settings& settings = loaded.settings;
   const SocketName socket = SocketName::parse(settings.socket);
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // a write over the limit fails with EFBIG instead
   block_signals();
   const OptionPlaces& places = settings.places;
   PidFile pid_file = at_place(places.of("pid-file"), [&] { return PidFile(settings.pid_file); });

@@ -22,6 +22,7 @@ class StoresToTry {
   explicit StoresToTry(std::vector<ConnectionPool*> order) : order_(std::move(order)) {}
   bool empty() const { return first_ == order_.size(); }
   ConnectionPool& first() const { return *order_[first_]; }
+  bool has_others() const { return first_ + 1 < order_.size(); }
   void remove_first() { ++first_; }
 
  private:

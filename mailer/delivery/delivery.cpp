@@ -184,8 +184,10 @@ Lease Delivery::lease(PoolList& pools, const MessageState& message, Attempt& att
       continue;
     }
     ConnectionPool::Failure failure;
-    made = pool.take(attempt.patience(latest), failure,
-                     std::exchange(attempt.which, ConnectionPool::Which::kAny));
+    made = pool.take(
+        attempt.patience(latest), failure,
+        std::exchange(attempt.which, ConnectionPool::Which::kAny),
+        attempt.stores.has_others() ? Connector::Resort::kOthers : Connector::Resort::kLast);
     if (!made && attempt.client_gone()) {
       break;
     }

@@ -15,79 +15,13 @@
 
 #include "common/network.h"
 #include "mailer/io/descriptor_channel.h"
+#include "mailer/io/name_lookup.h"
 #include "mailer/io/waiting.h"
 
 namespace lmtpq::mailer {
 namespace {
 
 constexpr int kOpeningWrites = 16;  // more than the opening needs, from greeting to login
-
-struct Addresses {
-  addrinfo* list = nullptr;
-  std::string failure;
-  Addresses() = default;
-  Addresses(const Addresses&) = delete;
-  Addresses& operator=(const Addresses&) = delete;
-  ~Addresses() {
-    if (list != nullptr) {
-      freeaddrinfo(list);
-    }
-  }
-};
-
-// A name look-up's request. If we give up early, glibc still writes into it: it is then never
-// freed.
-struct Lookup {
-  std::string host;
-  std::string port;
-  addrinfo hints{};
-  gaicb request{};
-};
-
-void look_up_name(Lookup* lookup, Deadline deadline, Addresses& found) {
-  gaicb* requests[] = {&lookup->request};
-  lookup->request.ar_name = lookup->host.c_str();
-  lookup->request.ar_service = lookup->port.c_str();
-  lookup->request.ar_request = &lookup->hints;
-  int status = getaddrinfo_a(GAI_NOWAIT, requests, 1, nullptr);
-  if (status == 0) {
-    int waited = EAI_INTR;
-    while (waited == EAI_INTR) {
-      const int left = milliseconds_until(deadline);
-      const timespec wait{left / 1000, (left % 1000) * 1000000L};
-      waited = gai_suspend(requests, 1, &wait);
-    }
-    status = gai_error(&lookup->request);
-  }
-  if (status == EAI_INPROGRESS) {
-    found.failure = "look-up of " + bracketed(lookup->host) + " timed out";
-    if (gai_cancel(&lookup->request) == EAI_NOTCANCELED) {
-      return;
-    }
-  } else if (status == 0) {
-    found.list = lookup->request.ar_result;
-  } else {
-    found.failure = "look-up of " + bracketed(lookup->host) + " port " + lookup->port + ": " +
-                    gai_strerror(status);
-  }
-  delete lookup;
-}
-
-void look_up(const Destination& destination, Deadline deadline, Addresses& found) {
-  auto lookup = std::make_unique<Lookup>();
-  lookup->host = destination.host;
-  const int number = destination.port_number();
-  lookup->port = number > 0 ? std::to_string(number) : destination.port;
-  lookup->hints.ai_family = AF_UNSPEC;
-  lookup->hints.ai_socktype = SOCK_STREAM;
-  lookup->hints.ai_flags = AI_NUMERICHOST;
-  if (getaddrinfo(lookup->host.c_str(), lookup->port.c_str(), &lookup->hints, &found.list) == 0) {
-    return;
-  }
-  found.list = nullptr;
-  lookup->hints.ai_flags = 0;
-  look_up_name(lookup.release(), deadline, found);
-}
 
 // connect(2) with a deadline. False: errno has the reason.
 bool connect_within(int socket, const sockaddr* address, socklen_t length, Deadline deadline) {
@@ -169,10 +103,13 @@ Dialled SocketDialer::dial(const Destination& destination, std::chrono::millisec
   if (destination.family == Destination::Family::kUnix) {
     return dial_unix(destination, std::min(Clock::now() + timeout, latest));
   }
-  Addresses found;
-  look_up(destination, std::min(Clock::now() + timeout, latest), found);
+  const int number = destination.port_number();
+  const Addresses found =
+      look_up(destination.host, number > 0 ? std::to_string(number) : destination.port,
+              std::min(Clock::now() + timeout, latest));
   Dialled dialled{nullptr, destination.text, destination.text + ": " + found.failure};
-  for (const addrinfo* address = found.list; address != nullptr; address = address->ai_next) {
+  dialled.unresolved = found.unknown;
+  for (const addrinfo* address = found.list.get(); address != nullptr; address = address->ai_next) {
     dialled = dial_address(destination, *address, std::min(Clock::now() + timeout, latest));
     if (dialled.channel) {
       break;

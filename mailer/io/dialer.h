@@ -1,7 +1,7 @@
 // Opens connections to destinations.
 //
 // An interface (the tests have a scripted one), and its real form over sockets: unix and TCP, every
-// address of a host in turn, the name looked up under the same deadline. Stateless. Failure is a
+// address of a host in turn, the name looked up under the same deadline. Failure is a
 // null channel and the reason: host, address, strerror(3).
 #pragma once
 
@@ -20,6 +20,7 @@ struct Dialled {
   std::unique_ptr<Channel> channel;  // null: `failure` says why
   std::string peer;  // for the log: unix:PATH, inet:HOST[ADDRESS]:PORT, inet:[IPv6]:PORT
   std::string failure;
+  bool unresolved = false;    // no answer from the resolver, which says nothing about the store
   sockaddr_storage source{};  // our end of the connection
   sockaddr_storage target{};  // the store's
 };

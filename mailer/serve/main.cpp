@@ -101,6 +101,7 @@ int run(const std::vector<std::string>& words, std::optional<Daemon>& daemon) {
     return EX_OK;
   }
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // a write over the limit fails with EFBIG instead
   try {
     return serve(words, daemon);
   } catch (const std::exception& error) {

@@ -29,12 +29,13 @@ ConnectionPool::ConnectionPool(std::unique_ptr<Connector> connector, Limits limi
       events_(events),
       now_(std::move(now)),
       idle_(limits.uses, limits.lifetime, limits.idle),
-      backoff_(limits.backoff, limits.max_backoff),
+      backoff_(limits.backoff, limits.max_backoff, limits.jitter),
       log_(connector_->log(), connector_->store().destination.text) {}
 
 ConnectionPool::~ConnectionPool() = default;
 
-Lease ConnectionPool::take(const Patience& patience, Failure& failure, Which which) {
+Lease ConnectionPool::take(const Patience& patience, Failure& failure, Which which,
+                           Connector::Resort resort) {
   const Deadline latest = patience.latest;
   const Patience in_line{
       limits_.wait.count() > 0 ? std::min(latest, Clock::now() + limits_.wait) : latest,
@@ -51,7 +52,7 @@ Lease ConnectionPool::take(const Patience& patience, Failure& failure, Which whi
       return {};
     }
     if (idle_.empty() || which == Which::kNew) {
-      return take_new(lock, latest, failure);
+      return take_new(lock, latest, resort, failure);
     }
     if (Lease lease = lend_idle(lock)) {
       wake_next();
@@ -69,6 +70,12 @@ Lease ConnectionPool::take_idle() {
     wake_next();
   }
   return {};
+}
+
+// While the store is down nobody waits for its probe: take_new() says why it is down.
+bool ConnectionPool::available() const {
+  return !idle_.empty() || (open_ < limits_.connections &&
+                            (!backoff_.up() || dialling_ < backoff_.attempts_at_once()));
 }
 
 bool ConnectionPool::wait_until_available(Lock& lock, const Patience& patience, Place place) {
@@ -118,10 +125,11 @@ Lease ConnectionPool::lend_idle(Lock& lock) {
 }
 
 // A new connection, unless the backoff forbids it.
-Lease ConnectionPool::take_new(Lock& lock, Deadline latest, Failure& failure) {
+Lease ConnectionPool::take_new(Lock& lock, Deadline latest, Connector::Resort resort,
+                               Failure& failure) {
   while (!backoff_.blocks(now_())) {
     if (open_ < limits_.connections) {
-      return dial(lock, latest, failure);
+      return dial(lock, latest, resort, failure);
     }
     close_one(lock, idle_.take_oldest());
   }
@@ -131,17 +139,19 @@ Lease ConnectionPool::take_new(Lock& lock, Deadline latest, Failure& failure) {
 }
 
 // The dial occupies a place in the pool while it lasts, so that the limit holds.
-Lease ConnectionPool::dial(Lock& lock, Deadline latest, Failure& failure) {
+Lease ConnectionPool::dial(Lock& lock, Deadline latest, Connector::Resort resort,
+                           Failure& failure) {
   const RetryBackoff::Try attempt = begin_dial();
   lock.unlock();
   Connection connection;
   DialResult result = DialResult::kUnknown;
   try {
-    connection = connect(latest);
-    // A dial that used up the caller's time says nothing about the store.
-    result = connection.ready         ? DialResult::kReady
-             : Clock::now() >= latest ? DialResult::kUnknown
-                                      : DialResult::kFailed;
+    connection = connect(latest, resort);
+    // Nor does a dial that used up the caller's time say anything about the store.
+    const bool unknown = connection.unresolved || Clock::now() >= latest;
+    result = connection.ready ? DialResult::kReady
+             : unknown        ? DialResult::kUnknown
+                              : DialResult::kFailed;
     log_dial(connection, result);
   } catch (...) {
     lock.lock();
@@ -176,10 +186,10 @@ void ConnectionPool::log_dial(const Connection& connection, DialResult result) {
   }
 }
 
-Connection ConnectionPool::connect(Deadline latest) {
+Connection ConnectionPool::connect(Deadline latest, Connector::Resort resort) {
   const Clock::time_point start = Clock::now();
   Connection connection;
-  run_blocking([&] { connection = connector_->connect(latest); });
+  run_blocking([&] { connection = connector_->connect(latest, resort); });
   if (!connection.ready) {
     connection.upstream.reset();  // closed before another dial takes its place
   }
@@ -295,7 +305,7 @@ void ConnectionPool::probe(Deadline latest) {
     return;
   }
   Failure failure;
-  Lease lease = dial(lock, latest, failure);
+  Lease lease = dial(lock, latest, Connector::Resort::kLast, failure);
   lock.unlock();
   lease.give_back();
 }

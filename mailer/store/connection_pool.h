@@ -6,9 +6,10 @@
 //
 // A store that cannot be dialled is down. It is not dialled again until the backoff is over, and
 // then by one caller at a time (mailer/store/retry_backoff.h). Until then take() fails at once with
-// the reason of the last dial. The daemon's PoolJanitor probes stores that are down, so that no
-// message has to wait for the connect timeout, and closes idle connections that expired or that
-// their store has ended.
+// the reason of the last dial. A store that is back is dialled once, then twice at a time, and so
+// on. A name that the resolver does not answer for says nothing about its store. The daemon's
+// PoolJanitor probes stores that are down, so that no message has to wait for the connect timeout,
+// and closes idle connections that expired or that their store has ended.
 //
 // May be used by several threads. A Lease belongs to one thread or fiber, and must end before its
 // pool does. Only connections in a clean state are kept; all others are closed when they come back.
@@ -43,6 +44,7 @@ class ConnectionPool {
     // After a failed dial; doubles with each further one up to the maximum. 0: no backoff.
     std::chrono::milliseconds backoff{0};
     std::chrono::milliseconds max_backoff{30'000};
+    double jitter = 0;                  // each backoff is shorter by a random part, up to this one
     std::chrono::milliseconds wait{0};  // for a connection; 0: until the caller's deadline
   };
   struct Failure {
@@ -76,7 +78,8 @@ class ConnectionPool {
     kNew,  // dial even if there are idle connections; if need be, the oldest of them is closed
   };
   // Leases a connection. An empty Lease: there is none, and `failure` says why.
-  Lease take(const Patience& patience, Failure& failure, Which which = Which::kAny);
+  Lease take(const Patience& patience, Failure& failure, Which which = Which::kAny,
+             Connector::Resort resort = Connector::Resort::kLast);
   // Leases an idle connection that is alive; an empty Lease if there is none.
   Lease take_idle();
 
@@ -104,16 +107,16 @@ class ConnectionPool {
   enum class Place { kFirst, kLast };  // in the line of those that wait
   enum class DialResult { kReady, kFailed, kUnknown };
 
-  bool available() const { return !idle_.empty() || open_ < limits_.connections; }
+  bool available() const;
   bool wait_until_available(Lock& lock, const Patience& patience, Place place);
   void wake_next();
   bool may_trace(const PooledConnection& connection) const;
   void pause_trace(const PooledConnection& connection);
   Lease lend(PooledConnection connection, const Lease::Past& past);
   Lease lend_idle(Lock& lock);
-  Lease take_new(Lock& lock, Deadline latest, Failure& failure);
-  Lease dial(Lock& lock, Deadline latest, Failure& failure);
-  Connection connect(Deadline latest);
+  Lease take_new(Lock& lock, Deadline latest, Connector::Resort resort, Failure& failure);
+  Lease dial(Lock& lock, Deadline latest, Connector::Resort resort, Failure& failure);
+  Connection connect(Deadline latest, Connector::Resort resort);
   void log_dial(const Connection& connection, DialResult result);
   RetryBackoff::Try begin_dial();
   void end_dial(RetryBackoff::Try attempt, DialResult result);

@@ -15,8 +15,8 @@ bool is_smtp(const Store& store) {
 Connector::Connector(const Store& store, const Settings& process, Dialer& dialer, const Log& log)
     : store_(store), process_(process), dialer_(dialer), log_(log) {}
 
-Connection Connector::connect(Deadline latest) {
-  Connection connection = attempt(latest, StartTls::kIfOffered);
+Connection Connector::connect(Deadline latest, Resort resort) {
+  Connection connection = attempt(latest, resort, StartTls::kIfOffered);
   // At level `may`, a store whose TLS is broken gets its mail without TLS.
   if (connection.trouble == Trouble::kTls && store_.settings.tls.level == TlsLevel::kMay) {
     warn_without_tls(connection.failure, "connecting again without TLS");
@@ -24,7 +24,7 @@ Connection Connector::connect(Deadline latest) {
     const TlsFacts facts = connection.upstream->tls_facts();
     const StageTimes spent = connection.spent;
     connection = Connection();  // closed first: the store may allow one connection only
-    connection = attempt(latest, StartTls::kSkip);
+    connection = attempt(latest, resort, StartTls::kSkip);
     connection.spent += spent;
     connection.without_tls = why;
     connection.failed_tls = facts;
@@ -42,13 +42,14 @@ void Connector::warn_without_tls(const std::string& failure, const char* effect)
                    .add("effect", effect));
 }
 
-Connection Connector::attempt(Deadline latest, StartTls start_tls) {
+Connection Connector::attempt(Deadline latest, Resort resort, StartTls start_tls) {
   Connection made;
   Lap lap;
   Dialled dialled = dialer_.dial(store_.destination, store_.settings.timeouts.connect, latest);
   made.spent[Stage::kConnect] = lap();
   if (!dialled.channel) {
     made.failure = dialled.failure;
+    made.unresolved = dialled.unresolved;
     return made;
   }
   made.upstream = std::make_unique<Upstream>(std::move(dialled.channel), dialled.peer,
@@ -60,9 +61,11 @@ Connection Connector::attempt(Deadline latest, StartTls start_tls) {
       upstream.precede(proxy_v2_header(dialled.source, dialled.target),
                        std::min(Clock::now() + store_.settings.timeouts.lhlo, latest));
     }
-    const bool wrapped = wrap(made, latest);
+    const Deadline greeted =
+        resort == Resort::kLast ? latest : std::min(Clock::now() + kShortPatience, latest);
+    const bool wrapped = wrap(made, greeted);
     made.spent[Stage::kTls] = lap();
-    const bool opened = wrapped && upstream.open(latest) && is_other_process(made);
+    const bool opened = wrapped && upstream.open(greeted) && is_other_process(made);
     made.spent[Stage::kLhlo] = lap();
     const bool secured = opened && (start_tls == StartTls::kSkip || secure(made, latest));
     made.spent[Stage::kTls] += lap();

@@ -28,7 +28,8 @@ struct Connection {
   bool ready = false;
   Trouble trouble = Trouble::kUnreachable;
   std::string failure;
-  StageTimes spent;  // of all attempts
+  bool unresolved = false;  // as in Dialled
+  StageTimes spent;         // of all attempts
   // At level `may`: why there is no TLS although it was offered, and what the handshake showed.
   std::string without_tls;
   TlsFacts failed_tls;
@@ -38,7 +39,12 @@ class Connector {
  public:
   Connector(const Store& store, const Settings& process, Dialer& dialer, const Log& log);
 
-  Connection connect(Deadline latest);
+  enum class Resort {
+    kLast,
+    kOthers,  // another store can take the mail: this one gets kShortPatience to greet us
+  };
+  static constexpr std::chrono::seconds kShortPatience{10};
+  Connection connect(Deadline latest, Resort resort = Resort::kLast);
   const Store& store() const { return store_; }
   const Log& log() const { return log_; }
   // Reads the TLS files again, for later connections. Throws ConfigError if they cannot be used;
@@ -47,7 +53,7 @@ class Connector {
 
  private:
   enum class StartTls { kIfOffered, kSkip };
-  Connection attempt(Deadline latest, StartTls start_tls);
+  Connection attempt(Deadline latest, Resort resort, StartTls start_tls);
   std::shared_ptr<Tls> read_tls() const;
   std::shared_ptr<Tls> tls();
   bool wrap(Connection& connection, Deadline latest);

@@ -41,6 +41,18 @@ class CommandCases:
     for user in users:
       assert mail.store.message_ids(user) == [message_id(raw)]
 
+  def test_deliver_over_its_file_size_limit_exits_75(self, mail):
+    """A message that fits into no spool file: SIGXFSZ must not kill it (ulimit -f)."""
+    user = mail.mailbox('alice')
+    script = 'ulimit -f 8; exec "$@"'
+    big = message((b'y' * 70 + b'\r\n') * 40_000)
+    ran = subprocess.run(['sh', '-c', script, 'sh', mail.lmtpq, 'deliver', '--config=/dev/null',
+                          '--log=stderr', f'-d{mail.store.address}', '-fa@mail.test', user],
+                         input=big, capture_output=True, timeout=60, check=False)
+    assert ran.returncode == 75, (ran.returncode, ran.stderr)
+    assert b'File too large' in ran.stdout + ran.stderr, (ran.stdout, ran.stderr)
+    assert mail.store.messages(user) == []
+
   def test_deliver_that_cannot_read_its_message_files_none(self, mail):
     user = mail.mailbox('alice')
     assert self.closed(mail, '<&-', f'-d{mail.store.address}', '-fa@mail.test', user) == 75

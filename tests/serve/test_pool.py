@@ -1,12 +1,14 @@
 """The pool of connections to a store: how many, how long, and in which state."""
 
+import re
+import socket
 import time
 
 import pytest
 
 from fixtures.process import wait_until
 
-from .daemon import Daemon, Stopwatch, all_start, message
+from .daemon import FRONT, Daemon, Stopwatch, all_start, message
 
 
 def test_a_thousand_messages_take_one_connection_and_all_ignore_the_quota(new_daemon):
@@ -199,6 +201,27 @@ def test_a_store_that_is_up_again_is_found(new_daemon):
   wait_until(lambda: len(daemon.store.connections) > dials, 'it is dialled without a message')
   wait_until(lambda: daemon.deliver()[0].startswith('250'), 'and mail is taken')
   assert len(daemon.store.connections) <= dials + 2, 'no message dialled it'
+
+
+def test_a_store_that_never_greets_costs_one_short_wait_where_there_is_another(new_daemon):
+  """For the last store of a message it would be lhlo-timeout, 5 minutes."""
+  daemon = new_daemon(start=False)
+  mute = socket.socket(socket.AF_UNIX)
+  with mute:
+    mute.bind(f'{daemon.folder}/mute')
+    mute.listen(64)
+    daemon.process.write(daemon.filled(f'dial-backoff = 10m\ndial-backoff-limit = 10m\n'
+                                       f'destination = unix:{daemon.folder}/mute, {{store}}\n{FRONT}'))
+    daemon.process.start()
+    for user in ('first', 'second', 'third'):
+      all_start(daemon.deliver(user), '250')
+  assert daemon.store.boxes() == ['first', 'second', 'third']
+  failed = [line for line in daemon.process.log_text().splitlines() if 'event=store-failed' in line]
+  waited = [line for line in failed if 'timed out before the reply to greeting' in line]
+  assert len(waited) >= 1, failed
+  delays = [float(found) for found in re.findall(r'delays=[0-9.]+/[0-9.]+/[0-9.]+/([0-9.]+)/',
+                                                 daemon.process.log_text())]
+  assert len(delays) == 3 and 9.9 < delays[0] < 200 and max(delays[1:]) < 9.9, delays
 
 
 def test_a_delivery_without_time_left_does_not_mark_the_store_down(new_daemon):

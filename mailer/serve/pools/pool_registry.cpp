@@ -14,6 +14,9 @@ Settings connection_settings(const Settings& settings) {
   return made;
 }
 
+// Several daemons with one store must not return to it together.
+constexpr double kJitter = 0.25;
+
 ConnectionPool::Limits limits_of(const PoolSettings& pool, const Timeouts& timeouts) {
   ConnectionPool::Limits limits;
   limits.connections = pool.connections;
@@ -22,6 +25,7 @@ ConnectionPool::Limits limits_of(const PoolSettings& pool, const Timeouts& timeo
   limits.idle = timeouts.idle;
   limits.backoff = pool.backoff;
   limits.max_backoff = pool.max_backoff;
+  limits.jitter = kJitter;
   limits.wait = pool.wait;
   return limits;
 }

@@ -13,63 +13,11 @@
 #include <vector>
 
 #include "mailer/io/descriptor_channel.h"
+#include "tests/unit/mailer/io/fake_resolver.h"
 
 using namespace lmtpq;
 using namespace lmtpq::mailer;
 using namespace std::chrono_literals;
-
-// These functions replace libc's: names have the addresses that a test gives them, and no name
-// server is asked.
-namespace {
-
-struct Lookup {
-  int status = EAI_NONAME;
-  std::vector<const char*> addresses;  // numeric
-  bool ends = true;                    // false: it never ends
-  int cancelled = EAI_CANCELED;        // the result of gai_cancel()
-  int asked = 0;
-};
-Lookup g_lookup;
-// Requests that were given up: libc would still write into them, so they are never freed.
-std::array<const gaicb*, 8> g_abandoned{};
-std::size_t g_given_up = 0;
-
-addrinfo* chain_of(const std::vector<const char*>& addresses, const char* port) {
-  addrinfo* first = nullptr;
-  addrinfo** last = &first;
-  for (const char* address : addresses) {
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_NUMERICHOST;
-    CPPUNIT_ASSERT_EQUAL(0, getaddrinfo(address, port, &hints, last));
-    last = &(*last)->ai_next;
-  }
-  return first;
-}
-
-}  // namespace
-
-extern "C" {
-int getaddrinfo_a(int, gaicb* requests[], int, sigevent*) {
-  ++g_lookup.asked;
-  if (g_lookup.ends && g_lookup.status == 0) {
-    requests[0]->ar_result = chain_of(g_lookup.addresses, requests[0]->ar_service);
-  }
-  return 0;
-}
-int gai_suspend(const gaicb* const[], int, const timespec* wait) {
-  if (g_lookup.ends) {
-    return 0;
-  }
-  nanosleep(wait, nullptr);
-  return EAI_AGAIN;
-}
-int gai_error(gaicb*) noexcept { return g_lookup.ends ? g_lookup.status : EAI_INPROGRESS; }
-int gai_cancel(gaicb* request) noexcept {
-  g_abandoned.at(g_given_up++) = request;
-  return g_lookup.cancelled;
-}
-}
 
 namespace {
 
@@ -154,7 +102,6 @@ class DialerTest : public CppUnit::TestFixture {
     std::string name = fs::temp_directory_path() / "lmtpq-dialer-test-XXXXXX";
     CPPUNIT_ASSERT(mkdtemp(name.data()) != nullptr);
     folder_ = name;
-    g_lookup = {};
   }
   void tearDown() override { fs::remove_all(folder_); }
 
@@ -173,7 +120,6 @@ class DialerTest : public CppUnit::TestFixture {
     Dialled dialled = dial("inet:127.0.0.1:" + server.port);
     check_joined(server.socket.number(), dialled);
     CPPUNIT_ASSERT_EQUAL("inet:127.0.0.1[127.0.0.1]:" + server.port, dialled.peer);
-    CPPUNIT_ASSERT_EQUAL(0, g_lookup.asked);
   }
 
   void thePortDefaultsTo24() {
@@ -187,8 +133,7 @@ class DialerTest : public CppUnit::TestFixture {
     const std::string failure = dial("inet:[::1]:9").failure;
     CPPUNIT_ASSERT_MESSAGE(failure, failure.starts_with("inet:[::1]:9: "));
     CPPUNIT_ASSERT_EQUAL(std::string("smtp:127.0.0.1[127.0.0.1]:25"), dial("smtp:127.0.0.1").peer);
-    g_lookup.addresses = {"::1"};
-    g_lookup.status = 0;
+    fake_resolver::set("store.test", 0, {"::1"});
     CPPUNIT_ASSERT_EQUAL(std::string("inet:store.test[::1]:9"), dial("store.test:9").peer);
   }
 
@@ -243,19 +188,17 @@ class DialerTest : public CppUnit::TestFixture {
 
   void everyAddressOfANameIsTried() {
     const TcpServer server(5);
-    g_lookup.status = 0;
-    g_lookup.addresses = {"127.0.0.3", "127.0.0.2", "127.0.0.1", "127.0.0.4"};
+    fake_resolver::set("store.example", 0, {"127.0.0.3", "127.0.0.2", "127.0.0.1", "127.0.0.4"});
     Dialled dialled = dial("store.example:" + server.port);
     check_joined(server.socket.number(), dialled);
     CPPUNIT_ASSERT_EQUAL("inet:store.example[127.0.0.1]:" + server.port, dialled.peer);
     CPPUNIT_ASSERT_EQUAL(std::string(), dialled.failure);
-    CPPUNIT_ASSERT_EQUAL(1, g_lookup.asked);
+    CPPUNIT_ASSERT_EQUAL(1, fake_resolver::asked("store.example"));
   }
 
   void ifAllAddressesRefuseTheLastOneIsReported() {
     const TcpServer server(-1);
-    g_lookup.status = 0;
-    g_lookup.addresses = {"127.0.0.2", "127.0.0.1"};
+    fake_resolver::set("store.example", 0, {"127.0.0.2", "127.0.0.1"});
     check_failed(dial("store.example:" + server.port),
                  "inet:store.example[127.0.0.1]:" + server.port + ": Connection refused");
   }
@@ -266,8 +209,7 @@ class DialerTest : public CppUnit::TestFixture {
     do {
       waiting.push_back(dial("127.0.0.1:" + server.port, 50ms, soon()));
     } while (waiting.back().channel && waiting.size() < 50);
-    g_lookup.status = 0;
-    g_lookup.addresses = {"127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.1"};
+    fake_resolver::set("store.example", 0, {"127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.1"});
     const auto start = Clock::now();
     const Dialled dialled = dial("store.example:" + server.port, 60s, start + 200ms);
     CPPUNIT_ASSERT(Clock::now() - start < 30s);
@@ -276,28 +218,28 @@ class DialerTest : public CppUnit::TestFixture {
   }
 
   void aNameThatDoesNotExistIsReported() {
-    g_lookup.status = EAI_NONAME;
+    fake_resolver::set("none.example", EAI_NONAME);
     check_failed(dial("none.example:2003"),
                  "inet:none.example:2003: look-up of none.example port 2003: "
                  "Name or service not known");
-    g_lookup.status = EAI_AGAIN;
-    const Dialled later = dial("none.example");
+    fake_resolver::set("later.example", EAI_AGAIN);
+    const Dialled later = dial("later.example");
     CPPUNIT_ASSERT(!later.channel);
     CPPUNIT_ASSERT_MESSAGE(later.failure,
                            later.failure.ends_with("Temporary failure in name resolution"));
-    CPPUNIT_ASSERT_EQUAL(std::string("inet:none.example"), later.peer);
+    CPPUNIT_ASSERT_EQUAL(std::string("inet:later.example"), later.peer);
+    CPPUNIT_ASSERT(later.unresolved && !dial("none.example:2003").unresolved);
   }
 
   void anEndlessLookUpEndsAtTheDeadline() {
-    for (const int cancelled : {EAI_NOTCANCELED, EAI_CANCELED}) {
-      g_lookup.ends = false;
-      g_lookup.cancelled = cancelled;
-      const auto start = Clock::now();
-      const Dialled dialled = dial("slow.example:24", 100ms, soon());
-      CPPUNIT_ASSERT(Clock::now() - start >= 100ms);
-      CPPUNIT_ASSERT(Clock::now() - start < 30s);
-      check_failed(dialled, "inet:slow.example:24: look-up of slow.example timed out");
-    }
+    fake_resolver::hang("slow.example");
+    const auto start = Clock::now();
+    const Dialled dialled = dial("slow.example:24", 100ms, soon());
+    CPPUNIT_ASSERT(Clock::now() - start >= 100ms);
+    CPPUNIT_ASSERT(Clock::now() - start < 30s);
+    check_failed(dialled, "inet:slow.example:24: look-up of slow.example timed out");
+    CPPUNIT_ASSERT(dialled.unresolved);
+    fake_resolver::set("slow.example", EAI_AGAIN);
   }
 };
 

@@ -38,6 +38,8 @@ class ConnectionPoolBackoffTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aSuccessfulDialEndsTheBackoff);
   CPPUNIT_TEST(withoutABackoffAStoreIsAlwaysUp);
   CPPUNIT_TEST(aDialWithoutTimeSaysNothingAboutTheStore);
+  CPPUNIT_TEST(aResolverThatIsDownSaysNothingAboutTheStore);
+  CPPUNIT_TEST(aStoreThatIsBackIsNotDialledByAllAtOnce);
   CPPUNIT_TEST(idleConnectionsAreLeasedWhileTheStoreIsDown);
   CPPUNIT_TEST_SUITE_END();
 
@@ -264,6 +266,45 @@ class ConnectionPoolBackoffTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(world.pool().up());
     CPPUNIT_ASSERT(!world.take());
     CPPUNIT_ASSERT(!world.pool().up());
+  }
+
+  void aResolverThatIsDownSaysNothingAboutTheStore() {  // trap: silent-resolver
+    World world({.connections = 1, .backoff = milliseconds(60'000)});
+    world.dialer.unresolved = true;
+    CPPUNIT_ASSERT(!world.take());
+    CPPUNIT_ASSERT_EQUAL(std::string("unix:/s: look-up timed out"), world.failure.reason);
+    CPPUNIT_ASSERT(world.pool().up());
+    world.dialer.unresolved = false;
+    CPPUNIT_ASSERT(world.take());
+  }
+
+  void aStoreThatIsBackIsNotDialledByAllAtOnce() {
+    World world({.connections = 20, .backoff = milliseconds(1)});
+    world.dialer.refuses = true;
+    CPPUNIT_ASSERT(!world.take());
+    world.dialer.refuses = false;
+    world.later(milliseconds(1));
+    const Lease first = world.take();  // the probe
+    CPPUNIT_ASSERT(first);
+    world.dialer.hanging = StoresDialer::kAll;
+    std::atomic<int> served = 0;
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 10; ++i) {
+      threads.emplace_back([&] {
+        ConnectionPool::Failure failure;
+        const Lease lease = world.pool().take(generous(), failure);
+        served += lease ? 1 : 0;
+        await([&] { return served == 10; });
+      });
+    }
+    await([&] { return world.pool().figures().waiting == 8; });
+    CPPUNIT_ASSERT_EQUAL(std::size_t{2}, world.pool().figures().dialling);
+    world.dialer.hanging = ~(1U << 3);  // the third dial succeeds, counting the one that failed
+    await([&] { return world.pool().figures().waiting == 5; });
+    CPPUNIT_ASSERT_EQUAL(std::size_t{4}, world.pool().figures().dialling);
+    world.dialer.hanging = 0;
+    threads.clear();
+    CPPUNIT_ASSERT_EQUAL(10, served.load());
   }
 
   void idleConnectionsAreLeasedWhileTheStoreIsDown() {

@@ -106,6 +106,7 @@ class ConnectorTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aFailedConnectionIsClosedBeforeTheNextDial);
   CPPUNIT_TEST(aStoreThatIsThisProcessIsRefusedAtItsGreeting);
   CPPUNIT_TEST(itIsLoggedOnceUntilTheStoreIsAnother);
+  CPPUNIT_TEST(aStoreThatDoesNotGreetHasLittleTimeWhereThereIsAnother);
   CPPUNIT_TEST_SUITE_END();
 
   void fromLevelEncryptOnStartTlsMustBeOffered() {
@@ -253,6 +254,37 @@ class ConnectorTest : public CppUnit::TestFixture {
     const std::size_t second = text.find(line, first + 1);
     CPPUNIT_ASSERT_MESSAGE(text, first != std::string::npos && second != std::string::npos);
     CPPUNIT_ASSERT_MESSAGE(text, text.find(line, second + 1) == std::string::npos);
+  }
+
+  void aStoreThatDoesNotGreetHasLittleTimeWhereThereIsAnother() {
+    class SilentChannel : public Channel {
+     public:
+      explicit SilentChannel(Deadline& asked) : asked_(asked) {}
+      IoStatus exchange(std::string_view&, std::string&, Deadline deadline) override {
+        asked_ = deadline;
+        return IoStatus::kTimeout;
+      }
+      bool quiet() override { return true; }
+      const std::string& failure() const override { return failure_; }
+
+     private:
+      Deadline& asked_;
+      std::string failure_;
+    };
+    struct SilentDialer : Dialer {
+      Dialled dial(const Destination& destination, std::chrono::milliseconds, Deadline) override {
+        return {std::make_unique<SilentChannel>(asked), destination.text, {}};
+      }
+      Deadline asked;
+    } dialer;
+    const World world({"unix:/s"}, {});
+    Connector connector(world.settings.stores.at(0), world.settings, dialer, world.log);
+    const auto time_asked = [&](Connector::Resort resort) {
+      CPPUNIT_ASSERT(!connector.connect(Deadline::max(), resort).ready);
+      return dialer.asked - Clock::now();
+    };
+    CPPUNIT_ASSERT(time_asked(Connector::Resort::kOthers) <= std::chrono::seconds(10));
+    CPPUNIT_ASSERT(time_asked(Connector::Resort::kLast) > std::chrono::seconds(60));
   }
 };
 

@@ -58,6 +58,10 @@ class StoresDialer : public Dialer {
     }
     const std::lock_guard lock(mutex_);
     most_open = std::max(most_open, ++open_);
+    if (unresolved) {
+      --open_;
+      return {nullptr, destination.text, destination.text + ": look-up timed out", true};
+    }
     if (refuses || down.contains(destination.text)) {
       --open_;
       return {nullptr, destination.text, destination.text + ": Connection refused"};
@@ -73,6 +77,7 @@ class StoresDialer : public Dialer {
 
   std::vector<std::unique_ptr<Life>> lives;
   std::atomic<bool> refuses = false;
+  std::atomic<bool> unresolved = false;
   static constexpr unsigned kAll = ~0U;
   std::atomic<unsigned> hanging = 0;  // a bit for each dial, counted from 1
   std::atomic<bool> throws = false;

@@ -2,6 +2,8 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 
+#include <set>
+
 using lmtpq::mailer::Clock;
 using lmtpq::mailer::RetryBackoff;
 using std::chrono::microseconds;
@@ -24,6 +26,8 @@ class RetryBackoffTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(anAbandonedAttemptSaysNothingAboutTheServer);
   CPPUNIT_TEST(anInitialDelayOf0DisablesTheBackoff);
   CPPUNIT_TEST(theRemainingTimeIsRoundedUp);
+  CPPUNIT_TEST(jitterMakesDelaysShorterAndUnequal);
+  CPPUNIT_TEST(aServerThatIsBackIsMetByFewAttemptsFirst);
   CPPUNIT_TEST_SUITE_END();
 
   const Clock::time_point start_{seconds(1000)};
@@ -161,6 +165,34 @@ class RetryBackoffTest : public CppUnit::TestFixture {
     backoff.failed(backoff.begin(), start_);
     CPPUNIT_ASSERT(backoff.remaining(start_ + microseconds(999'500)) == milliseconds(1));
     CPPUNIT_ASSERT(backoff.remaining(start_ + seconds(2)) == milliseconds(0));
+  }
+
+  void jitterMakesDelaysShorterAndUnequal() {
+    std::set<milliseconds> seen;
+    for (int i = 0; i < 100; ++i) {
+      RetryBackoff backoff(seconds(100), seconds(100), 0.25);
+      backoff.failed(backoff.begin(), start_);
+      seen.insert(backoff.remaining(start_));
+    }
+    CPPUNIT_ASSERT(*seen.begin() >= seconds(75) && *seen.rbegin() <= seconds(100));
+    CPPUNIT_ASSERT(seen.size() > 50 && *seen.rbegin() - *seen.begin() > seconds(10));
+  }
+
+  void aServerThatIsBackIsMetByFewAttemptsFirst() {
+    RetryBackoff backoff(seconds(1), seconds(30));
+    CPPUNIT_ASSERT(backoff.attempts_at_once() > 100'000);
+    backoff.succeeded(backoff.begin());
+    CPPUNIT_ASSERT(backoff.attempts_at_once() > 100'000);
+    backoff.failed(backoff.begin(), start_);
+    for (const std::size_t allowed : {2u, 4u, 8u, 16u, 32u, 64u, 128u}) {
+      backoff.succeeded(backoff.begin());
+      CPPUNIT_ASSERT_EQUAL(allowed, backoff.attempts_at_once());
+    }
+    backoff.succeeded(backoff.begin());
+    CPPUNIT_ASSERT(backoff.attempts_at_once() > 100'000);
+    RetryBackoff none(seconds(0), seconds(0));
+    none.failed(none.begin(), start_);
+    CPPUNIT_ASSERT(none.attempts_at_once() > 100'000);
   }
 };
 

@@ -1,0 +1,25 @@
+"""--wire-seeds and --wire-clients: how many runs, and how many clients in each."""
+
+import subprocess
+
+import pytest
+
+
+def pytest_addoption(parser):
+  parser.addoption('--wire-first', type=int, default=1, help='the first seed (1)')
+  parser.addoption('--wire-seeds', type=int, default=4, help='how many seeds (4)')
+  parser.addoption('--wire-clients', type=int, default=40, help='clients of each (40)')
+
+
+def pytest_generate_tests(metafunc):
+  if 'seed' in metafunc.fixturenames:
+    option = metafunc.config.getoption
+    first = option('wire_first')
+    seeds = [pytest.param(seed, marks=pytest.mark.xdist_group(f'seed{seed}'))
+             for seed in range(first, first + option('wire_seeds'))]
+    metafunc.parametrize('seed', seeds, scope='class')
+
+
+@pytest.fixture(scope='session')
+def key(lmtpq) -> str:
+  return subprocess.run([lmtpq, 'keygen'], check=True, capture_output=True, text=True).stdout.strip()
