@@ -9,9 +9,9 @@
 // and waits only while it has no turn. Turns are given in the order of asking. A delivery that is
 // busy with other mailboxes keeps its place, but those after it do not wait for it.
 //
-// The last quarter of a mailbox's turns is for deliveries that have no other turn at the time. A
-// store files for one recipient after the other, so a mailbox that stalls holds the turns of those
-// after it in its transaction; that is never all of them.
+// The last quarter of a mailbox's turns (from a limit of 4 on) is for deliveries that have no other
+// turn at the time. A store files for one recipient after the other, so a mailbox that stalls holds
+// turns of those after it in its transaction, but leaves them some.
 //
 // The limiter is used by several threads, MailboxTurns by one thread or fiber. The turns must end
 // before their limiter does.
