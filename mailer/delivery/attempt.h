@@ -6,11 +6,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "mailer/delivery/delivery_agent.h"
+#include "mailer/store/mailbox_limiter.h"
 #include "mailer/store/pool_list.h"
 
 namespace lmtpq::mailer {
@@ -66,19 +68,23 @@ struct Attempt {
     }
   }
   bool client_gone() const { return client != nullptr && client->gone(); }
+  // Whether a recipient may have another transaction now, without a wait for its mailbox.
+  bool takes_more() { return !turns || turns->take_free(); }
   Patience patience(Deadline latest) const {
     return client == nullptr ? Patience(latest)
                              : Patience(latest, [who = client] { return who->gone(); });
   }
 
-  MessageClient* const client;       // as in the request
-  const Clock::time_point begun;     // as in the request
-  const Clock::time_point complete;  // as in the request
-  Clock::duration connecting{};      // waits for the mailbox's turn and for connections, together
-  StageTimes spent;                  // on dials and transactions that are over
-  Clock::time_point started;         // of the transaction
-  const Deadline latest_answer;      // the client may give up soon after
-  std::shared_ptr<PoolList> routed;  // the route's pools; they outlive the connection
+  MessageClient* const client;        // as in the request
+  const Clock::time_point begun;      // as in the request
+  const Clock::time_point complete;   // as in the request
+  Clock::duration connecting{};       // waits for the mailbox's turn and for connections, together
+  StageTimes spent;                   // on dials and transactions that are over
+  Clock::time_point started;          // of the transaction
+  const Deadline latest_answer;       // the client may give up soon after
+  std::shared_ptr<PoolList> routed;   // the route's pools; they outlive the connection
+  std::optional<MailboxTurns> turns;  // none: no mailbox has a limit
+  Clock::duration patience_for_turns{};  // how long the recipients may still wait for theirs
   StoresToTry stores;
   Lease connection;
   bool first_try = true;                                      // no transaction has begun

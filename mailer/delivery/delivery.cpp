@@ -5,8 +5,8 @@
 #include <string>
 #include <utility>
 
-#include "common/ascii.h"
 #include "common/config_error.h"
+#include "mailer/store/mailbox_name.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -29,6 +29,9 @@ DeliveryResult Delivery::deliver(const DeliveryRequest& request) {
   MessageState message(request.envelope, request.data, settings_,
                        [&](const MessageState& state, std::size_t recipient) {
                          log_.outcome(state, recipient, attempt);
+                         if (attempt.turns) {
+                           attempt.turns->end(recipient);
+                         }
                          if (attempt.client != nullptr) {
                            attempt.client->decided(recipient, state.outcome(recipient),
                                                    state.trace());
@@ -78,21 +81,16 @@ void Delivery::decide(const DeliveryRequest& request, MessageState& message,
 }
 
 void Delivery::ask_stores(PoolList& pools, MessageState& message, Attempt& attempt) const {
-  const Claim claim = claim_mailboxes(message, attempt);
-  if (!claim && client_left(message, attempt)) {
-    return;
-  }
-  if (!claim) {
-    message.decide_rest(Trouble::kBusy,
-                        "one of these mailboxes is at its limit (see --mailbox-limit)");
-    return;
-  }
+  limit_mailboxes(pools, message, attempt);
   attempt.stores = StoresToTry(pools.order());
   while (message.undecided()) {
     if (!attempt.first_try && client_left(message, attempt)) {
       return;
     }
     attempt.pass_on();
+    if (!await_turn(pools, message, attempt)) {
+      return;
+    }
     attempt.connection = lease(pools, message, attempt);
     if (client_left(message, attempt)) {
       return;
@@ -106,7 +104,7 @@ void Delivery::ask_stores(PoolList& pools, MessageState& message, Attempt& attem
     do {
       transact(message, attempt);
       attempt.end_transaction();
-    } while (message.undecided() && attempt.trouble != Trouble::kLost &&
+    } while (message.undecided() && attempt.takes_more() && attempt.trouble != Trouble::kLost &&
              attempt.connection->alive() && !attempt.client_gone());
     if (attempt.trouble == Trouble::kLost) {
       after_loss(attempt);
@@ -146,29 +144,47 @@ bool Delivery::client_left(MessageState& message, Attempt& attempt) const {
   return true;
 }
 
-// Claimed before a connection is leased: a connection must not be held while we wait here. A
-// message that came back through another lmtpq has its mailboxes already, and would wait for
+// A message that came back through another lmtpq has its mailboxes already, and would wait for
 // itself.
-Claim Delivery::claim_mailboxes(const MessageState& message, Attempt& attempt) const {
-  const Hops& hops = message.envelope().hops;
-  if (mailboxes_ == nullptr || hops.came_back()) {
-    return Claim::unneeded();
+void Delivery::limit_mailboxes(PoolList& pools, const MessageState& message,
+                               Attempt& attempt) const {
+  const Envelope& envelope = message.envelope();
+  if (mailboxes_ == nullptr || !mailboxes_->limits() || envelope.hops.came_back()) {
+    return;
   }
+  const PoolSettings& settings = pools[0].store().settings.pool;
   std::vector<std::string> names;
-  for (const auto& recipient : message.envelope().recipients) {
-    names.push_back(lower_case(recipient.mailbox.text()));
+  for (const auto& recipient : envelope.recipients) {
+    names.push_back(mailbox_name(recipient.mailbox, settings.recipient_delimiter));
+  }
+  attempt.turns.emplace(*mailboxes_, std::move(names));
+  attempt.patience_for_turns = settings.wait;
+}
+
+// Before a connection is leased: none is held during this wait. False: nobody is left to deliver
+// to.
+bool Delivery::await_turn(PoolList& pools, MessageState& message, Attempt& attempt) const {
+  if (attempt.takes_more()) {
+    return true;
   }
   const Clock::time_point start = Clock::now();
-  // A later grant would leave no time for the store's reply.
-  Deadline latest = attempt.latest_answer - settings_.store_defaults.timeouts.data_done;
-  const auto wait = settings_.store_defaults.pool.wait;
-  if (hops.count() > 1 && wait.count() > 0) {
-    // In a mail loop two lmtpqs could wait for each other, and hold connections that others need.
-    latest = std::min(latest, start + wait);
+  // A later turn would leave no time for the store's reply.
+  const Deadline latest = attempt.latest_answer - pools[0].store().settings.timeouts.data_done;
+  const bool taken =
+      attempt.turns->take(attempt.patience(std::min(latest, start + attempt.patience_for_turns)));
+  const Clock::duration waited = Clock::now() - start;
+  attempt.connecting += waited;
+  attempt.patience_for_turns -= waited;
+  if (!taken && client_left(message, attempt)) {
+    return false;
   }
-  Claim made = mailboxes_->claim(std::move(names), attempt.patience(latest));
-  attempt.connecting += Clock::now() - start;
-  return made;
+  if (!taken) {
+    message.decide_rest(Trouble::kMailboxBusy,
+                        "too many deliveries to it in progress (see --mailbox-limit)");
+    return false;
+  }
+  attempt.stores = StoresToTry(pools.order());  // others may be up by now
+  return true;
 }
 
 // An idle connection of any store, where reuse comes before the order of the stores. Otherwise a
@@ -218,10 +234,14 @@ void Delivery::transact(MessageState& message, Attempt& attempt) const {
   attempt.first_try = false;
   attempt.trouble = Trouble::kUnreachable;
   attempt.started = Clock::now();
-  auto transaction = message.next_transaction(upstream.client().capabilities(),
-                                              upstream.settings().recipient_limit);
+  auto transaction = message.next_transaction(
+      upstream.client().capabilities(), upstream.settings().recipient_limit,
+      [&](std::size_t recipient) { return !attempt.turns || attempt.turns->has(recipient); });
   if (!transaction) {
     return;
+  }
+  if (attempt.turns) {
+    attempt.turns->keep_only(message.asked());
   }
   if (!attempt.connection.may_trace()) {
     transaction->trace = TraceId();

@@ -50,7 +50,8 @@ class Delivery : public DeliveryAgent {
  private:
   void decide(const DeliveryRequest& request, MessageState& message, Attempt& attempt) const;
   void ask_stores(PoolList& pools, MessageState& message, Attempt& attempt) const;
-  Claim claim_mailboxes(const MessageState& message, Attempt& attempt) const;
+  void limit_mailboxes(PoolList& pools, const MessageState& message, Attempt& attempt) const;
+  bool await_turn(PoolList& pools, MessageState& message, Attempt& attempt) const;
   Lease lease(PoolList& pools, const MessageState& message, Attempt& attempt) const;
   bool client_left(MessageState& message, Attempt& attempt) const;
   void transact(MessageState& message, Attempt& attempt) const;

@@ -147,8 +147,9 @@ void MessageState::refuse_utf8(const Capabilities& store) {
   }
 }
 
-std::optional<Transaction> MessageState::next_transaction(const Capabilities& store,
-                                                          std::size_t recipient_limit) {
+std::optional<Transaction> MessageState::next_transaction(
+    const Capabilities& store, std::size_t recipient_limit,
+    const std::function<bool(std::size_t recipient)>& may_go) {
   const std::size_t most =
       std::min({most_recipients_, recipient_limit, store.rcpt_max().value_or(recipient_limit)});
   const auto limit = store.size_limit();
@@ -170,7 +171,7 @@ std::optional<Transaction> MessageState::next_transaction(const Capabilities& st
   Domains domains(store.rcpt_domain_max());
   for (std::size_t i = 0; i < recipients_.size(); ++i) {
     Recipient& recipient = recipients_[i];
-    if (recipient.outcome || asked_.size() == most ||
+    if (recipient.outcome || asked_.size() == most || (may_go && !may_go(i)) ||
         !domains.take(envelope_.recipients[i].mailbox.domain())) {
       continue;
     }

@@ -39,11 +39,14 @@ class MessageState {
   void decide_rest(Trouble trouble, std::string_view detail);
 
   // Refuses at once what this store cannot take: a message over its SIZE, an address or header that
-  // needs SMTPUTF8. The transaction has `recipient_limit` of the other recipients at most; nullopt:
-  // none is left.
+  // needs SMTPUTF8. The transaction has `recipient_limit` of the other recipients at most, and only
+  // those that `may_go` (nullptr: all); nullopt: there is none.
   std::optional<Transaction> next_transaction(
       const Capabilities& store,
-      std::size_t recipient_limit = std::numeric_limits<std::size_t>::max());
+      std::size_t recipient_limit = std::numeric_limits<std::size_t>::max(),
+      const std::function<bool(std::size_t recipient)>& may_go = nullptr);
+  // The recipients of that transaction.
+  const std::vector<std::size_t>& asked() const { return asked_; }
   // While the store files the message: decides the recipients whose answers have come, up to the
   // first that has none, except those that are worth another transaction (see the .cpp). Does
   // nothing before the end of data, where an answer may still turn out to be another's.

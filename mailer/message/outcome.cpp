@@ -24,6 +24,7 @@ constexpr auto kTroubles = std::to_array<TroubleRule>({
     {Trouble::kLogin, Fate::kTemporary, 451, {4, 7, 8}, ""},
     {Trouble::kLoop, Fate::kTemporary, 451, {4, 4, 6}, "Mail loop: "},
     {Trouble::kBusy, Fate::kTemporary, 451, {4, 4, 5}, "Too many deliveries in progress: "},
+    {Trouble::kMailboxBusy, Fate::kTemporary, 451, {4, 2, 1}, "Mailbox busy: "},
     {Trouble::kLost, Fate::kTemporary, 451, {4, 4, 2}, "Connection to the store lost: "},
     {Trouble::kUncertain,
      Fate::kTemporary,

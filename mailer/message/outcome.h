@@ -30,7 +30,8 @@ enum class Trouble {
   kTls,            // TLS failed, and the level requires it
   kLogin,          // the store refused the login, or requires one
   kLoop,           // the store is this process itself
-  kBusy,           // no connection or no turn for the mailbox within the time limit
+  kBusy,           // no connection within the time limit
+  kMailboxBusy,    // no turn for the mailbox within the time limit
   kLost,           // the connection broke or timed out before end of data
   kUncertain,      // the same after end of data: the store may have filed the message
   kProtocolError,  // the store's replies are invalid
@@ -46,9 +47,9 @@ enum class Trouble {
 };
 
 inline constexpr const char* kTroubleNames[] = {
-    "unreachable",    "tls",   "login",         "loop",     "busy",     "lost",      "uncertain",
-    "protocol-error", "spool", "configuration", "unrouted", "internal", "too-large", "needs-utf8",
-    "bad-address",    "nul",   "client-gone"};
+    "unreachable", "tls",       "login",          "loop",        "busy",          "mailbox-busy",
+    "lost",        "uncertain", "protocol-error", "spool",       "configuration", "unrouted",
+    "internal",    "too-large", "needs-utf8",     "bad-address", "nul",           "client-gone"};
 
 struct Outcome {
   Fate fate = Fate::kTemporary;

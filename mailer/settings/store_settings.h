@@ -30,11 +30,12 @@ struct StoreTimeouts {
 // The daemon's connections to one store.
 struct PoolSettings {
   using Time = std::chrono::milliseconds;
-  std::size_t connections = 1;  // leased, idle and being dialled
-  int uses = 0;                 // transactions on one connection; 0: no limit
-  Time lifetime{0};             // of one connection; 0: no limit
-  Time wait{0};                 // for a connection; 0: as long as the client waits
-  Time backoff{0};              // after a failed dial; doubles with each further one, up to:
+  std::size_t connections = 1;      // leased, idle and being dialled
+  int uses = 0;                     // transactions on one connection; 0: no limit
+  Time lifetime{0};                 // of one connection; 0: no limit
+  Time wait{0};                     // for a turn at a mailbox, and for a connection
+  std::string recipient_delimiter;  // characters that begin the detail of user+detail
+  Time backoff{0};                  // after a failed dial; doubles with each further one, up to:
   Time max_backoff{30'000};
   unsigned weight = 1;  // the share among several stores
 };

@@ -5,127 +5,178 @@
 
 namespace lmtpq::mailer {
 
-Claim Claim::unneeded() {
-  Claim made;
-  made.granted_ = true;
-  return made;
+std::size_t MailboxLimiter::in_flight(const Turn& turn) const {
+  const auto found = mailboxes_.find(turn.mailbox);
+  return found == mailboxes_.end() ? 0 : found->second.in_flight;
 }
 
-Claim::Claim(Claim&& other) noexcept
-    : limiter_(std::exchange(other.limiter_, nullptr)),
-      mailboxes_(std::move(other.mailboxes_)),
-      granted_(std::exchange(other.granted_, false)) {}
-
-Claim& Claim::operator=(Claim&& other) noexcept {
-  std::swap(limiter_, other.limiter_);
-  std::swap(mailboxes_, other.mailboxes_);
-  std::swap(granted_, other.granted_);
-  return *this;
+void MailboxLimiter::hold(Turn& turn) {
+  Mailbox& mailbox = mailboxes_[turn.mailbox];
+  leave_line(mailbox, turn);
+  ++mailbox.in_flight;
+  turn.state = Turn::State::kHeld;
+  ++turn.delivery->held_;
 }
 
-Claim::~Claim() {
-  if (limiter_ != nullptr) {
-    limiter_->give_back(mailboxes_);
+void MailboxLimiter::stand_in_line(Turn& turn) {
+  if (turn.state == Turn::State::kNone) {
+    mailboxes_[turn.mailbox].line.push_back(&turn);
+    turn.state = Turn::State::kInLine;
   }
 }
 
-// None of its mailboxes is full, and no earlier claim waits for one of them.
-bool MailboxLimiter::can_grant(const Claimant& claimant) const {
-  return std::all_of(claimant.mailboxes.begin(), claimant.mailboxes.end(), [&](const auto& name) {
-    const Mailbox& mailbox = mailboxes_.at(name);
-    return mailbox.in_flight < limit_ && mailbox.waiting.front() == &claimant;
-  });
-}
-
-void MailboxLimiter::leave_queues(const Claimant& claimant) {
-  for (const std::string& name : claimant.mailboxes) {
-    std::erase(mailboxes_.at(name).waiting, &claimant);
+void MailboxLimiter::leave_line(Mailbox& mailbox, Turn& turn) {
+  if (turn.state == Turn::State::kInLine) {
+    std::erase(mailbox.line, &turn);
   }
 }
 
-void MailboxLimiter::grant(Claimant& claimant) {
-  leave_queues(claimant);
-  for (const std::string& name : claimant.mailboxes) {
-    ++mailboxes_.at(name).in_flight;
+void MailboxLimiter::give_up(Turn& turn) {
+  if (turn.state == Turn::State::kNone) {
+    return;
   }
-  claimant.granted = true;
-}
-
-// The claim that can be granted now; nullptr: there is none.
-MailboxLimiter::Claimant* MailboxLimiter::next_of(const std::string& name) const {
-  const auto found = mailboxes_.find(name);
-  if (found == mailboxes_.end() || found->second.waiting.empty()) {
-    return nullptr;
+  const auto found = mailboxes_.find(turn.mailbox);
+  Mailbox& mailbox = found->second;
+  leave_line(mailbox, turn);
+  if (std::exchange(turn.state, Turn::State::kNone) == Turn::State::kHeld) {
+    --turn.delivery->held_;
+    --mailbox.in_flight;
+    let_next_in(mailbox);
   }
-  Claimant* const first = found->second.waiting.front();
-  return can_grant(*first) ? first : nullptr;
-}
-
-// Grants the first claim of each of these queues, if possible. A granted claim leaves all its
-// queues, so the next claims in those are looked at too.
-void MailboxLimiter::grant_next(const std::vector<std::string>& mailboxes) {
-  Claimant* unchecked = nullptr;  // the last granted claim whose queues are not looked at yet
-  const std::vector<std::string>* queues = &mailboxes;
-  while (queues != nullptr) {
-    for (const std::string& name : *queues) {
-      while (Claimant* const next = next_of(name)) {
-        grant(*next);
-        next->turn.call();
-        next->granted_before = std::exchange(unchecked, next);
-      }
-    }
-    queues = unchecked == nullptr ? nullptr : &unchecked->mailboxes;
-    unchecked = unchecked == nullptr ? nullptr : unchecked->granted_before;
-  }
-  for (const std::string& name : mailboxes) {
-    const auto found = mailboxes_.find(name);
-    if (found != mailboxes_.end() && found->second.in_flight == 0 &&
-        found->second.waiting.empty()) {
-      mailboxes_.erase(found);
-    }
+  if (mailbox.in_flight == 0 && mailbox.line.empty()) {
+    mailboxes_.erase(found);
   }
 }
 
-Claim MailboxLimiter::claim(std::vector<std::string> mailboxes, const Patience& patience) {
-  if (limit_ == 0 || mailboxes.empty()) {
-    return Claim::unneeded();
+// Past those that are busy with other mailboxes: they look for themselves when they are done.
+void MailboxLimiter::let_next_in(Mailbox& mailbox) {
+  const auto next = std::find_if(mailbox.line.begin(), mailbox.line.end(),
+                                 [](const Turn* turn) { return turn->delivery->waits_; });
+  if (next != mailbox.line.end()) {
+    MailboxTurns& delivery = *(*next)->delivery;
+    hold(**next);
+    delivery.waits_ = false;
+    delivery.called_.call();
   }
-  Claim made;
-  std::sort(mailboxes.begin(), mailboxes.end());
-  mailboxes.erase(std::unique(mailboxes.begin(), mailboxes.end()), mailboxes.end());
-  made.mailboxes_ = std::move(mailboxes);
-  std::unique_lock lock(mutex_);
-  Claimant self{made.mailboxes_, {}};
-  for (const std::string& name : made.mailboxes_) {
-    mailboxes_[name].waiting.push_back(&self);
-  }
-  if (can_grant(self)) {
-    grant(self);
-  }
-  ++waiting_;
-  self.turn.wait_until(lock, patience, [&] { return self.granted; });
-  --waiting_;
-  made.granted_ = self.granted;
-  if (made.granted_) {
-    made.limiter_ = this;
-  } else {
-    leave_queues(self);
-    grant_next(made.mailboxes_);
-  }
-  return made;
-}
-
-void MailboxLimiter::give_back(const std::vector<std::string>& mailboxes) {
-  const std::lock_guard lock(mutex_);
-  for (const std::string& name : mailboxes) {
-    --mailboxes_.at(name).in_flight;
-  }
-  grant_next(mailboxes);
 }
 
 std::size_t MailboxLimiter::waiting() const {
   const std::lock_guard lock(mutex_);
   return waiting_;
+}
+
+std::size_t MailboxLimiter::mailboxes() const {
+  const std::lock_guard lock(mutex_);
+  return mailboxes_.size();
+}
+
+MailboxTurns::MailboxTurns(MailboxLimiter& limiter, std::vector<std::string> mailboxes)
+    : limiter_(limiter) {
+  turns_.reserve(mailboxes.size());
+  turn_of_.reserve(mailboxes.size());
+  std::unordered_map<std::string, std::size_t> known;
+  for (std::string& mailbox : mailboxes) {
+    const auto [place, is_new] = known.try_emplace(std::move(mailbox), turns_.size());
+    if (is_new) {
+      turns_.push_back({this, place->first});
+    }
+    ++turns_[place->second].undecided;
+    turn_of_.push_back(place->second);
+  }
+}
+
+MailboxTurns::~MailboxTurns() {
+  const std::lock_guard lock(limiter_.mutex_);
+  for (Turn& turn : turns_) {
+    limiter_.give_up(turn);
+  }
+}
+
+bool MailboxTurns::has(std::size_t recipient) const {
+  return turns_[turn_of_[recipient]].state == State::kHeld;
+}
+
+// It has a turn out of a mailbox's last quarter.
+bool MailboxTurns::crowded() const {
+  return std::any_of(turns_.begin(), turns_.end(), [&](const Turn& turn) {
+    return turn.state == State::kHeld && limiter_.in_flight(turn) > limiter_.shared_limit_;
+  });
+}
+
+MailboxTurns::Turn* MailboxTurns::least_crowded() {
+  Turn* least = nullptr;
+  std::size_t fewest = limiter_.limit_;
+  for (Turn& turn : turns_) {
+    const std::size_t in_flight = limiter_.in_flight(turn);
+    if (turn.undecided > 0 && in_flight < fewest) {
+      fewest = in_flight;
+      least = &turn;
+    }
+  }
+  return least;
+}
+
+// A delivery that waits is given each turn that becomes free, so those that are free now are
+// not its.
+void MailboxTurns::take_now() {
+  const bool alone = held_ > 0 && crowded();
+  for (Turn& turn : turns_) {
+    if (turn.undecided > 0 && turn.state != State::kHeld && !alone &&
+        limiter_.in_flight(turn) < limiter_.shared_limit_) {
+      limiter_.hold(turn);
+    }
+  }
+  if (held_ == 0) {
+    if (Turn* const turn = least_crowded()) {
+      limiter_.hold(*turn);
+    }
+  }
+  for (Turn& turn : turns_) {
+    if (turn.undecided > 0) {
+      limiter_.stand_in_line(turn);
+    }
+  }
+}
+
+bool MailboxTurns::take_free() {
+  const std::lock_guard lock(limiter_.mutex_);
+  take_now();
+  return has_any();
+}
+
+bool MailboxTurns::take(const Patience& patience) {
+  std::unique_lock lock(limiter_.mutex_);
+  take_now();
+  if (!has_any()) {
+    ++limiter_.waiting_;
+    waits_ = true;
+    called_.wait_until(lock, patience, [&] { return has_any(); });
+    waits_ = false;
+    --limiter_.waiting_;
+    take_now();
+  }
+  return has_any();
+}
+
+void MailboxTurns::keep_only(const std::vector<std::size_t>& recipients) {
+  std::vector<bool> kept(turns_.size());
+  for (const std::size_t recipient : recipients) {
+    kept[turn_of_[recipient]] = true;
+  }
+  const std::lock_guard lock(limiter_.mutex_);
+  for (std::size_t i = 0; i < turns_.size(); ++i) {
+    if (!kept[i] && turns_[i].state == State::kHeld) {
+      limiter_.give_up(turns_[i]);
+    }
+  }
+}
+
+void MailboxTurns::end(std::size_t recipient) {
+  Turn& turn = turns_[turn_of_[recipient]];
+  if (--turn.undecided == 0) {
+    const std::lock_guard lock(limiter_.mutex_);
+    limiter_.give_up(turn);
+  }
 }
 
 }  // namespace lmtpq::mailer

@@ -231,7 +231,7 @@ def test_a_delivery_without_time_left_does_not_mark_the_store_down(new_daemon):
                       'idle-timeout = 50ms\nlhlo-timeout = 10s\n')
   held = daemon.held('busy')
   watch = Stopwatch()
-  all_start(daemon.deliver('busy'), '451 4.4.5')
+  all_start(daemon.deliver('busy'), '451 4.2.1')
   watch.at_least(0.79, 'waiting for the mailbox')
   daemon.store.hold.set()
   all_start(held.end(), '250')

@@ -242,6 +242,7 @@ class OutcomeTest : public CppUnit::TestFixture {
         {Trouble::kLogin, "deferred 451 4.7.8"},
         {Trouble::kLoop, "deferred 451 4.4.6"},
         {Trouble::kBusy, "deferred 451 4.4.5"},
+        {Trouble::kMailboxBusy, "deferred 451 4.2.1"},
         {Trouble::kLost, "deferred 451 4.4.2"},
         {Trouble::kUncertain, "deferred 451 4.4.2"},
         {Trouble::kProtocolError, "deferred 451 4.5.0"},
