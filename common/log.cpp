@@ -11,6 +11,7 @@
 
 #include "common/config_error.h"
 #include "common/escape.h"
+#include "common/open_file.h"
 
 namespace lmtpq {
 namespace {
@@ -72,12 +73,6 @@ unsigned needs_of(std::string_view value) {
     all |= kNeeds[static_cast<unsigned char>(c)];
   }
   return all;
-}
-
-// O_NONBLOCK: a named pipe without a reader must not stop mail; for files the flag has no effect.
-int open_file(const std::string& path) {
-  return open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
-              0640);
 }
 
 }  // namespace
@@ -146,7 +141,7 @@ Log::Log(std::string_view program, const std::string& where, LogLevel threshold)
     descriptor_ = STDERR_FILENO;
   } else if (where != "syslog") {
     file_ = where;
-    descriptor_ = open_file(where);
+    descriptor_ = open_to_append(where).release();
     owned_ = descriptor_ >= 0;
     if (!owned_) {
       open_error = errno;
@@ -174,14 +169,13 @@ void Log::reopen() const {
   if (!owned_) {
     return;
   }
-  const int fresh = open_file(file_);
-  if (fresh < 0) {
+  const Descriptor fresh = open_to_append(file_);
+  if (!fresh.valid()) {
     error(Record("log-file-failed").add("file", file_).add("error", strerror(errno)));
     return;
   }
   // In one step, since other threads are writing.
-  dup3(fresh, descriptor_, O_CLOEXEC);
-  close(fresh);
+  dup3(fresh.number(), descriptor_, O_CLOEXEC);
 }
 
 void Log::write(LogLevel level, const Record& record) const {

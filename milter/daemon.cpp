@@ -15,6 +15,7 @@
 #include "milter/configuration_log.h"
 #include "milter/libmilter_callbacks.h"
 #include "milter/process/daemonize.h"
+#include "milter/process/listener.h"
 #include "milter/process/pid_file.h"
 #include "milter/process/signals.h"
 #include "milter/process/socket_name.h"
@@ -49,6 +50,14 @@ void wake(const SocketName& socket) noexcept {
   }
 }
 
+void restore(Listener& listener, const Log& log) noexcept {
+  try {
+    listener.restore(log);
+  } catch (const std::exception&) {
+    // Out of memory: a second later it is tried again.
+  }
+}
+
 // Sendmail sends a message in a dozen pieces and would be preempted by the milter at each of them.
 // A batch process waits until Sendmail waits for a reply, and then reads all pieces at once. This
 // halves the cost of a message (docs/PERFORMANCE.md).
@@ -56,14 +65,6 @@ void use_batch_scheduling() {
   const sched_param none{};
   sched_setscheduler(0, SCHED_BATCH, &none);
 }
-
-// Removes the socket when the start fails.
-struct OpenSocket {
-  explicit OpenSocket(const std::string& name) { open_socket(name); }
-  ~OpenSocket() { remove_socket(); }
-  OpenSocket(const OpenSocket&) = delete;
-  OpenSocket& operator=(const OpenSocket&) = delete;
-};
 
 }  // namespace
 
@@ -75,10 +76,10 @@ void run_daemon(const std::vector<std::string>& arguments, const LoadedConfigura
   block_signals();
   const OptionPlaces& places = settings.places;
   PidFile pid_file = at_place(places.of("pid-file"), [&] { return PidFile(settings.pid_file); });
-  std::optional<OpenSocket> open;
+  std::optional<Listener> listener;  // removes its file when the start fails
   at_place(places.of("socket"), [&] {
-    open.emplace(settings.socket);
-    hand_over(socket, settings.user);
+    listener.emplace(socket, settings.user);
+    open_socket(listener->libmilters_name());
   });
   at_place(places.of("user"), [&] { drop_privileges(settings.user); });
   forbid_core_dumps();  // even without keys now: a reload may bring some
@@ -93,8 +94,11 @@ void run_daemon(const std::vector<std::string>& arguments, const LoadedConfigura
   }
   at_place(places.of("pid-file"), [&] { pid_file.write(); });
   launch.ready(settings.log == "stderr");
-  start_hangup_thread([&] { reload(arguments, settings, state); }, [&] { wake(socket); });
+  start_hangup_thread({.hangup = [&] { reload(arguments, settings, state); },
+                       .second = [&] { restore(*listener, log); },
+                       .stopping = [&] { wake(socket); }});
   const bool stopped = run_libmilter(state) || stopped_by() != 0;
+  listener->close();
   pid_file.remove();
   if (stopped) {
     log.info(Record("stopped").add("signal", stopped_by() == SIGINT ? "INT" : "TERM"));

@@ -1,8 +1,6 @@
 #include "milter/libmilter_callbacks.h"
 
 #include <libmilter/mfapi.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -16,7 +14,6 @@
 #include "common/config_error.h"
 #include "milter/message.h"
 #include "milter/mta_macros.h"
-#include "milter/process/socket_name.h"
 
 namespace lmtpq::milter {
 namespace {
@@ -36,7 +33,6 @@ struct Connection {
 };
 
 SharedState* g_state = nullptr;
-std::string g_socket_file;       // empty: none
 std::atomic<int> g_running = 0;  // callbacks
 
 struct Running {
@@ -258,7 +254,7 @@ sfsistat on_close(SMFICTX* context) {
 
 }  // namespace
 
-void open_socket(const std::string& socket) {
+void open_socket(const std::string& name_of_socket) {
   static char name[] = "lmtpq-milter";
   smfiDesc description{};
   description.xxfi_name = name;
@@ -272,17 +268,10 @@ void open_socket(const std::string& socket) {
   description.xxfi_abort = on_abort;
   description.xxfi_close = on_close;
   description.xxfi_negotiate = on_negotiate;
-  const SocketName parsed = SocketName::parse(socket);
-  check_free(parsed);
-  // Anyone who connects gets tags signed, so only the owner and root may open the file.
-  const mode_t before = umask(0177);
-  const bool open = smfi_register(description) == MI_SUCCESS &&
-                    smfi_setconn(const_cast<char*>(parsed.text().c_str())) == MI_SUCCESS &&
-                    smfi_opensocket(true) == MI_SUCCESS;
-  umask(before);
-  g_socket_file = parsed.path;
-  if (!open) {
-    throw ConfigError('"' + parsed.text() + "\": libmilter cannot listen there; see syslog");
+  if (smfi_register(description) != MI_SUCCESS ||
+      smfi_setconn(const_cast<char*>(name_of_socket.c_str())) != MI_SUCCESS ||
+      smfi_opensocket(false) != MI_SUCCESS) {
+    throw ConfigError("libmilter cannot listen; see syslog");
   }
 }
 
@@ -294,12 +283,6 @@ std::string libmilter_version() {
   return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(patch);
 }
 
-void remove_socket() {
-  if (!g_socket_file.empty()) {
-    unlink(g_socket_file.c_str());
-  }
-}
-
 bool run_libmilter(SharedState& state) {
   g_state = &state;
   const bool served = smfi_main() == MI_SUCCESS;
@@ -307,7 +290,6 @@ bool run_libmilter(SharedState& state) {
   for (int i = 0; i < 200 && g_running > 0; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
-  remove_socket();  // as root libmilter leaves it there
   return served;
 }
 

@@ -12,12 +12,8 @@
 
 namespace lmtpq::milter {
 
-// Registers, and listens on `socket` ("unix:PATH", "inet:PORT@HOST"); a stale socket is replaced.
-// Throws ConfigError.
-void open_socket(const std::string& socket);
-
-// Removes the socket's file, as run_libmilter() does at its end.
-void remove_socket();
+// Registers, and listens on a socket as Listener::libmilters_name() has it. Throws ConfigError.
+void open_socket(const std::string& name_of_socket);
 
 // Of the library that was loaded: "1.0.1".
 std::string libmilter_version();

@@ -69,48 +69,23 @@ Daemon::Running::Running(DaemonSettings settings)
 }
 
 Daemon::Daemon(std::vector<std::string> arguments, DaemonSettings settings)
-    : arguments_(std::move(arguments)),
-      first_(std::move(settings)),
-      passed_(PassedSockets::take()),
-      sockets_(open_sockets(first_, {}, passed_)) {
-  read_secrets(first_);
+    : arguments_(std::move(arguments)), first_(std::move(settings)) {
+  read_secrets(first_);  // what can fail comes before any socket is touched
+  passed_ = PassedSockets::take();
+  sockets_ = open_sockets(first_);
+  refuse_unused_sockets();
   const sigset_t set = our_signals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
 Daemon::~Daemon() = default;
 
-Daemon::Sockets Daemon::open_sockets(const DaemonSettings& settings, const Sockets& open,
-                                     PassedSockets& passed) {
-  Sockets made;
-  for (const ListenerSettings& listener : settings.listeners) {
-    const std::string& address = listener.address.text;
-    const auto old = open.find(address);
-    if (old != open.end()) {
-      made[address] = old->second;
-    } else if (Descriptor socket = passed.find(listener); socket.valid()) {
-      made[address] = std::make_shared<ListeningSocket>(listener.address, std::move(socket));
-    } else {
-      made[address] =
-          std::make_shared<ListeningSocket>(listener.address, listener.settings.serve.listener);
-    }
-  }
-  return made;
-}
-
-std::vector<std::shared_ptr<ListeningSocket>> Daemon::listening() const {
-  std::vector<std::shared_ptr<ListeningSocket>> made;
-  for (const auto& [address, socket] : sockets_) {
-    made.push_back(socket);
-  }
-  return made;
-}
-
 int Daemon::run() {
   start();
   for (;;) {
     switch (next_signal({1, 0})) {
       case 0:
+        restore_sockets();
         notify_service_manager("STATUS=" + std::to_string(running_->clients.count()) +
                                " clients\nWATCHDOG=1");
         break;
@@ -126,13 +101,6 @@ int Daemon::run() {
 void Daemon::start() {
   running_ = std::make_unique<Running>(std::move(first_));
   Running& running = *running_;
-  for (const std::string& name : passed_.left()) {
-    running.log.warning(
-        Record("socket-unused")
-            .add("socket", name)
-            .add("effect", "clients that connect to it wait")
-            .add("remedy", "add a [listener.NAME] with this address, or remove the socket unit"));
-  }
   const auto configuration = running.current.get();
   const Settings& process = configuration->settings().process;
   warn_of_daemon_settings(configuration->settings(), running.log);
@@ -150,6 +118,13 @@ void Daemon::start() {
   running.acceptor->use(listening());
   running.logged = log_start(*configuration, running.pools, running.log);
   notify_service_manager("READY=1");
+}
+
+void Daemon::abandon() {
+  sockets_.clear();
+  if (running_ && running_->control) {
+    running_->control->stop();
+  }
 }
 
 // Until all have left, the deadline, or a second signal.
@@ -173,6 +148,7 @@ int Daemon::drain() {
   // Closed at once: new clients must not wait for us, and the next daemon may listen there.
   running.acceptor->use({});
   sockets_.clear();
+  passed_ = PassedSockets();
   running.clients.drain();
   const auto number_of_clients = [&] { return static_cast<long long>(running.clients.count()); };
   running.log.info(Record("draining").add("clients", number_of_clients()));

@@ -31,6 +31,8 @@ class Daemon {
 
   // Called after privileges were given up. Returns the exit status.
   int run();
+  // After a start that failed: removes the sockets' files.
+  void abandon();
 
  private:
   struct Running;
@@ -45,8 +47,13 @@ class Daemon {
   int drain();
   void wait_for_clients(Deadline deadline);
   std::vector<std::shared_ptr<ListeningSocket>> listening() const;
-  static Sockets open_sockets(const DaemonSettings& settings, const Sockets& open,
-                              PassedSockets& passed);
+  // Those that are open already stay.
+  Sockets open_sockets(const DaemonSettings& settings) const;
+  // Sockets that systemd passed, and that no listener uses: an error at start.
+  void refuse_unused_sockets() const;
+  void warn_of_unused_sockets() const;
+  // Opens again those whose file was removed or replaced.
+  void restore_sockets();
 
   const std::vector<std::string> arguments_;  // read again at each SIGHUP
   DaemonSettings first_;                      // run() moves them into the Configuration

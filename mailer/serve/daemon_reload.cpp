@@ -84,7 +84,7 @@ void Daemon::load() {
   Running& running = *running_;
   DaemonSettings settings = load_daemon_settings(arguments_);
   read_secrets(settings);
-  Sockets sockets = open_sockets(settings, sockets_, passed_);
+  Sockets sockets = open_sockets(settings);
   refuse_new_directory(settings, running.current.get()->settings());
   running.current.set(
       std::make_shared<Configuration>(std::move(settings), running.pools, running.log));
@@ -93,6 +93,7 @@ void Daemon::load() {
   running.counters.reloaded(true);
   const auto configuration = running.current.get();
   warn_of_restart(configuration->settings());
+  warn_of_unused_sockets();
   running.logged = log_reload(*configuration, running.pools, running.logged, running.log);
   warn_of_daemon_settings(configuration->settings(), running.log);
 }

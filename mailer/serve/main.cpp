@@ -86,9 +86,14 @@ int serve(const std::vector<std::string>& arguments, std::optional<Daemon>& daem
     prepare_ldap();
   }
   daemon.emplace(arguments, std::move(settings));
-  at_place(place, [&] { drop_privileges(user); });
-  forbid_core_dumps();
-  return daemon->run();
+  try {
+    at_place(place, [&] { drop_privileges(user); });
+    forbid_core_dumps();
+    return daemon->run();
+  } catch (...) {
+    daemon->abandon();  // main() does not destroy it
+    throw;
+  }
 }
 
 int run(const std::vector<std::string>& words, std::optional<Daemon>& daemon) {

@@ -4,7 +4,10 @@
 // Opened as root and written by the process that serves, before any thread. Throws ConfigError.
 #pragma once
 
+#include <optional>
 #include <string>
+
+#include "common/open_file.h"
 
 namespace lmtpq::milter {
 
@@ -23,7 +26,7 @@ class PidFile {
  private:
   std::string path_;
   bool written_ = false;
-  int descriptor_ = -1;  // stays open until the process ends, and so does the lock
+  std::optional<LockFile> file_;
 };
 
 }  // namespace lmtpq::milter

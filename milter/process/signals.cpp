@@ -59,18 +59,20 @@ void block_signals() {
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
-void start_hangup_thread(std::function<void()> on_hangup, std::function<void()> on_stop) {
-  const auto run = [on_hangup = std::move(on_hangup), on_stop = std::move(on_stop)] {
+void start_hangup_thread(OnSignals calls) {
+  const auto run = [calls = std::move(calls)] {
     const sigset_t hangup = set_of({SIGHUP});
+    const timespec second{1, 0};
     while (stopped_by() == 0) {
-      // A SIGHUP during on_hangup() stays pending, so the last one is never missed.
-      if (wait_for(hangup) == SIGHUP && stopped_by() == 0) {
-        on_hangup();
+      // A SIGHUP during a call stays pending, so the last one is never missed.
+      const int got = sigtimedwait(&hangup, nullptr, &second);
+      if (stopped_by() == 0) {
+        (got == SIGHUP ? calls.hangup : calls.second)();
       }
     }
     for (;;) {
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
-      on_stop();
+      calls.stopping();
     }
   };
   std::thread(run).detach();

@@ -11,11 +11,15 @@ namespace lmtpq::milter {
 
 void block_signals();
 
-// Calls `on_hangup` after each SIGHUP; a SIGHUP during the call causes one more call. Once
-// libmilter was told to stop, calls `on_stop` several times a second: libmilter notices within five
-// seconds, or when a client connects. Neither function may throw. Throws std::system_error when no
-// thread can be started.
-void start_hangup_thread(std::function<void()> on_hangup, std::function<void()> on_stop);
+// What the hangup thread calls. None may throw.
+struct OnSignals {
+  std::function<void()> hangup;    // after each SIGHUP; one during the call causes one more call
+  std::function<void()> second;    // each second, until libmilter is told to stop
+  std::function<void()> stopping;  // then, several times a second: libmilter notices within five
+                                   // seconds, or when a client connects
+};
+// Throws std::system_error when no thread can be started.
+void start_hangup_thread(OnSignals calls);
 
 // The signal that told libmilter to stop; 0: none yet.
 int stopped_by();

@@ -1,21 +1,18 @@
 #include "milter/process/socket_name.h"
 
-#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <pwd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <memory>
 
 #include "common/config_error.h"
 #include "common/descriptor.h"
+#include "common/unix_socket.h"
 
 namespace lmtpq::milter {
 namespace {
@@ -39,61 +36,8 @@ Addresses look_up(const SocketName& socket) {
   return Addresses(list);
 }
 
-sockaddr_un unix_address(const SocketName& socket) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::copy(socket.path.begin(), socket.path.end(), address.sun_path);
-  return address;
-}
-
-bool answers(const SocketName& socket) {
-  const sockaddr_un address = unix_address(socket);
-  const Descriptor dialled(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  // EAGAIN: a program listens and its queue is full.
-  return connect(dialled.number(), reinterpret_cast<const sockaddr*>(&address), sizeof address) ==
-             0 ||
-         errno == EAGAIN;
-}
-
 [[noreturn]] void refuse(const SocketName& socket, const std::string& why) {
   throw ConfigError('"' + socket.text() + "\": " + why);
-}
-
-void check_path(const SocketName& socket) {
-  const std::string folder = socket.path.substr(0, socket.path.rfind('/') + 1);
-  struct stat facts {};
-  if (stat(folder.c_str(), &facts) != 0) {
-    refuse(socket, std::string(std::strerror(errno)) + "; mkdir -p -m 755 " + folder +
-                       ", owned by the milter's user");
-  }
-  if (eaccess(folder.c_str(), W_OK | X_OK) != 0) {
-    refuse(socket, folder + ": " + std::strerror(errno) +
-                       "; chown the directory to the milter's user, or start the milter as root");
-  }
-  if (lstat(socket.path.c_str(), &facts) != 0) {
-    return;
-  }
-  if (!S_ISSOCK(facts.st_mode)) {
-    refuse(socket, "a file of this name exists and is not a socket; remove it");
-  }
-  if (answers(socket)) {
-    refuse(socket, "another program listens there; stop it first");
-  }
-}
-
-// Reports a port that is in use, or that only root may use.
-void check_port(const SocketName& socket) {
-  const Addresses list = look_up(socket);
-  const Descriptor tried(::socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const int on = 1;
-  setsockopt(tried.number(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (bind(tried.number(), list->ai_addr, list->ai_addrlen) != 0 ||
-      listen(tried.number(), 1) != 0) {
-    refuse(socket, std::string(std::strerror(errno)) +
-                       (errno == EACCES       ? "; ports below 1024 need root"
-                        : errno == EADDRINUSE ? "; stop the program that listens there"
-                                              : "; name a free port of this host"));
-  }
 }
 
 bool is_loopback(const addrinfo& entry) {
@@ -151,11 +95,17 @@ std::string SocketName::text() const {
   return (family == AF_INET ? "inet:" + port + '@' + host : "inet6:" + port + "@[" + host + ']');
 }
 
-void check_free(const SocketName& socket) {
-  if (socket.family == AF_UNIX) {
-    check_path(socket);
-  } else {
-    check_port(socket);
+void check_port(const SocketName& socket) {
+  const Addresses list = look_up(socket);
+  const Descriptor tried(::socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  setsockopt(tried.number(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (bind(tried.number(), list->ai_addr, list->ai_addrlen) != 0 ||
+      listen(tried.number(), 1) != 0) {
+    refuse(socket, std::string(std::strerror(errno)) +
+                       (errno == EACCES       ? "; ports below 1024 need root"
+                        : errno == EADDRINUSE ? "; stop the program that listens there"
+                                              : "; name a free port of this host"));
   }
 }
 
@@ -172,19 +122,9 @@ bool open_to_network(const SocketName& socket) {
   return false;
 }
 
-void hand_over(const SocketName& socket, const std::string& user) {
-  const passwd* const entry = user.empty() ? nullptr : getpwnam(user.c_str());
-  if (socket.family != AF_UNIX || entry == nullptr || geteuid() != 0) {
-    return;
-  }
-  if (lchown(socket.path.c_str(), entry->pw_uid, entry->pw_gid) != 0) {
-    refuse(socket, std::string("cannot chown the socket to ") + user + ": " + std::strerror(errno));
-  }
-}
-
 void knock(const SocketName& socket) {
   if (socket.family == AF_UNIX) {
-    answers(socket);
+    knock_at(socket.path);
     return;
   }
   const Addresses list = look_up(socket);

@@ -20,13 +20,10 @@ struct SocketName {
   std::string text() const;  // as libmilter reads it
 };
 
-// Throws unless the milter can listen there and no other program does. A socket file without a
-// listener is left for libmilter to replace.
-void check_free(const SocketName& socket);
+// Throws if the port of a TCP socket is in use, or only root may use it.
+void check_port(const SocketName& socket);
 // Whether other hosts can connect. Anyone who connects gets tags signed.
 bool open_to_network(const SocketName& socket);
-// Changes the owner of the socket's file to `user`, which can then remove it. Empty: no change.
-void hand_over(const SocketName& socket, const std::string& user);
 // Connects and closes at once, which wakes the listener.
 void knock(const SocketName& socket);
 

@@ -256,6 +256,8 @@ def test_the_daemon_delivers_reloads_and_drains_under_its_filter(build, place, u
   try:
     wait_for_log(place / 'log', 'event=serving')
     (place / 'store').chmod(0o666)
+    (place / 'lmtp').unlink()
+    wait_for_log(place / 'log', f'socket=unix:{place}/lmtp change=removed effect="opened again"')
     with smtplib.LMTP(f'{place}/lmtp') as client:
       refused = client.sendmail('a@example.org', ['bob'], b'Subject: x\r\n\r\n' + b'y' * 600_000)
     shown = run(build / 'lmtpq', 'serve', '--status', '--control', place / 'control').stdout
@@ -286,6 +288,8 @@ def test_the_milter_answers_and_reloads_under_its_filter(build, place, unsanitiz
                                   f'--config={conf}', '--foreground'))
   try:
     wait_for_log(place / 'log', 'event=serving')
+    (place / 'socket').unlink()
+    wait_for_log(place / 'log', f'socket=unix:{place}/socket change=removed effect="opened again"')
     milter.send_signal(signal.SIGHUP)
     wait_for_log(place / 'log', 'event=reload')
   finally:

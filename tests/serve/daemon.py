@@ -6,6 +6,7 @@ Called by: the tests; the fixtures `daemon` and `new_daemon` of conftest.py make
 Failure: AssertionError; Gone when a client's connection ends.
 """
 
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,15 @@ class Daemon:
     self.configure(settings, listeners)
     if start:
       self.process.start()
+
+  def start_with(self, listeners: list[socket.socket], names: str):
+    """As systemd does: descriptors from 3 on, and their names. bash: other shells know descriptors
+    up to 9."""
+    moves = ' '.join(f'{number}<&{listener.fileno()}' for number, listener in enumerate(listeners, 3))
+    self.process.before = ['bash', '-c', f'LISTEN_FDS={len(listeners)} LISTEN_FDNAMES={names} '
+                           f'LISTEN_PID=$$ exec "$@" {moves}', 'bash']
+    self.process.pass_fds = tuple(listener.fileno() for listener in listeners)
+    self.process.start()
 
   def end(self):
     self.process.kill()

@@ -13,7 +13,7 @@ from fixtures import tags
 from fixtures.lmtp_client import Client
 from fixtures.scratch import free_port, unix_listens
 
-from .daemon import FRONT, Daemon, all_start, message
+from .daemon import FRONT, all_start, message
 
 KEY = 'k1 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8='
 TWO = """[listener.plain]
@@ -105,15 +105,6 @@ def test_over_tcp_local_clients_are_accepted(new_daemon):
     all_start(client.deliver(message()), '250')
 
 
-def start_with(daemon: Daemon, listener: socket.socket, name: str):
-  """As systemd does: descriptor 3, and its name. bash: other shells know descriptors up to 9."""
-  daemon.process.before = ['bash', '-c', f'LISTEN_FDS=1 LISTEN_FDNAMES={name} LISTEN_PID=$$ '
-                           f'exec "$@" 3<&{listener.fileno()}', 'bash']
-  os.set_inheritable(listener.fileno(), True)
-  daemon.process.pass_fds = (listener.fileno(),)
-  daemon.process.start()
-
-
 @pytest.mark.parametrize('name', ['front', 'some.socket'], ids=['by name', 'by address'])
 def test_a_socket_that_systemd_passes_is_used_and_outlives_the_daemon(new_daemon, name):
   daemon = new_daemon(start=False)
@@ -121,25 +112,13 @@ def test_a_socket_that_systemd_passes_is_used_and_outlives_the_daemon(new_daemon
     listener.bind(str(daemon.folder / 'front'))
     listener.listen(16)
     inode = (daemon.folder / 'front').stat().st_ino
-    start_with(daemon, listener, name)
+    daemon.start_with([listener], name)
     assert (daemon.folder / 'front').stat().st_ino == inode, 'it is the same socket'
     all_start(daemon.deliver(), '250')
     daemon.process.terminate()
     assert daemon.process.wait() == 0, 'status'
     assert unix_listens(daemon.folder / 'front'), 'clients that dial now wait for the next one'
-    start_with(daemon, listener, name)
-    all_start(daemon.deliver(), '250')
-
-
-def test_a_passed_socket_that_no_listener_uses_is_logged(new_daemon):
-  daemon = new_daemon(start=False)
-  with socket.socket(socket.AF_UNIX) as listener:
-    listener.bind(str(daemon.folder / 'stray'))
-    listener.listen(16)
-    start_with(daemon, listener, 'stray')
-    daemon.wait_for_log(f'event=socket-unused socket="stray (unix:{daemon.folder}/stray)" '
-                        'effect="clients that connect to it wait" remedy="add a [listener.NAME] '
-                        'with this address, or remove the socket unit"')
+    daemon.start_with([listener], name)
     all_start(daemon.deliver(), '250')
 
 
@@ -172,7 +151,7 @@ def test_a_passed_tcp_socket_offers_pipelining(new_daemon):
   with socket.socket() as listener:
     listener.bind(('127.0.0.1', port))
     listener.listen(16)
-    start_with(daemon, listener, 'some.socket')
+    daemon.start_with([listener], 'some.socket')
     assert 'PIPELINING' in offers(f'inet:127.0.0.1:{port}')
 
 

@@ -56,7 +56,8 @@ std::vector<Address> addresses_of(const std::string& host) {
              : std::vector<Address>();
 }
 
-// With `--check` the sockets need not exist.
+}  // namespace
+
 bool same_file(const std::string& one, const std::string& other) {
   struct stat a {};
   struct stat b {};
@@ -70,8 +71,6 @@ bool same_file(const std::string& one, const std::string& other) {
   };
   return resolved(one) == resolved(other);
 }
-
-}  // namespace
 
 OwnListeners::OwnListeners(const std::vector<ListenerSettings>& listeners)
     : interfaces_(interface_addresses()), dual_stack_(has_dual_stack()) {

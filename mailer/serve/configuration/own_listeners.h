@@ -34,4 +34,7 @@ class OwnListeners {
   bool dual_stack_;  // a listener at [::] accepts IPv4 too
 };
 
+// Whether both paths lead to one file, which need not exist.
+bool same_file(const std::string& one, const std::string& other);
+
 }  // namespace lmtpq::mailer

@@ -1,47 +1,54 @@
 // The sockets that clients connect to. A listener gets the one that systemd passed for it
-// (PassedSockets), otherwise a new one: unix (with mode and owner; a stale socket file is replaced)
-// or TCP.
+// (PassedSockets), otherwise a new one: unix (common/unix_socket.h) or TCP.
 //
-// Made in the main thread; accept() is for one thread. The destructor removes a unix socket's file,
-// unless the socket was passed. ConfigError has the address and the remedy.
+// Made in the main thread; accept() is for one thread. A passed socket is neither locked nor
+// removed. ConfigError has the address and the remedy.
 #pragma once
 
+#include <netdb.h>
+
+#include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "common/descriptor.h"
+#include "common/unix_socket.h"
 #include "mailer/settings/client_list.h"
 #include "mailer/settings/load_settings.h"
 
 namespace lmtpq::mailer {
 
+using PassedSocket = std::shared_ptr<const Descriptor>;
+
 class ListeningSocket {
  public:
   ListeningSocket(const Destination& address, const ListenerOptions& settings);
-  ListeningSocket(const Destination& address, Descriptor passed);
-  ~ListeningSocket();
-  ListeningSocket(const ListeningSocket&) = delete;
-  ListeningSocket& operator=(const ListeningSocket&) = delete;
+  ListeningSocket(const Destination& address, PassedSocket passed);
 
-  int number() const { return socket_.number(); }
+  int number() const;
   const Destination& address() const { return address_; }
+  const PassedSocket& passed() const { return passed_; }  // nullptr: it is our own
   // Without waiting. Invalid: no client was there, or no descriptor is free (errno).
   Descriptor accept(Client& client) const;
   // The names of the file's options that differ from those with which it was made. None for a
   // passed socket and for TCP, which have no such options.
   std::vector<const char*> changed(const ListenerOptions& settings) const;
-  // Accepts no more clients, and frees the address.
-  void close();
+  // UnixSocket::restore(). true: what polls the descriptor has to begin again.
+  bool restore(const Log& log);
 
  private:
-  explicit ListeningSocket(const Destination& address) : address_(address) {}
-  void listen_unix(const ListenerOptions& settings);
   void listen_inet();
 
   Destination address_;
-  Descriptor socket_;
-  std::string path_;  // the file that we have to remove; empty: none
+  PassedSocket passed_;
+  std::optional<UnixSocket> unix_;
+  Descriptor inet_;
   mode_t mode_ = 0;
   std::string owner_;
 };
+
+// The addresses of an inet listener; it listens on the first. ConfigError.
+std::unique_ptr<addrinfo, void (*)(addrinfo*)> look_up(const Destination& address);
 
 }  // namespace lmtpq::mailer

@@ -1,12 +1,17 @@
-// The sockets that systemd passed (sd_listen_fds(3)). A listener gets the one with its address, or
-// the one whose FileDescriptorName= is its name. The address comes first, since a unit has one name
-// for all its sockets.
+// The sockets that systemd passed (sd_listen_fds(3)), and which listener each of them is for.
+//
+// A listener gets the socket that has its whole address, otherwise the one whose
+// FileDescriptorName= is its name: a unit has one name for all its sockets. They stay open as long
+// as the daemon runs, also while no listener uses them, since systemd passes them only once.
 #pragma once
 
+#include <netinet/in.h>
+
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "common/descriptor.h"
+#include "mailer/serve/listeners/listening_socket.h"
 #include "mailer/settings/load_settings.h"
 
 namespace lmtpq::mailer {
@@ -14,16 +19,27 @@ namespace lmtpq::mailer {
 class PassedSockets {
  public:
   static PassedSockets take();
-  Descriptor find(const ListenerSettings& listener);
-  // The names of those that no listener got.
-  std::vector<std::string> left() const;
+
+  // For each of `listeners` its socket, or nullptr. `used` are not given. ConfigError where more
+  // than one socket fits a listener, or more than one listener a socket.
+  std::vector<PassedSocket> assign(const std::vector<const ListenerSettings*>& listeners,
+                                   std::vector<PassedSocket> used) const;
+  // The others than `used`, as texts show them: NAME (ADDRESS).
+  std::vector<std::string> left(const std::vector<PassedSocket>& used) const;
 
  private:
   struct Passed {
     std::string name;
-    std::string address;
-    Descriptor socket;
+    sockaddr_storage address;
+    PassedSocket socket;
+
+    std::string text() const;
+    bool is_at(const Destination& listener) const;
   };
+  template <typename Fits>
+  PassedSocket only(const ListenerSettings& listener, const std::vector<PassedSocket>& used,
+                    Fits fits) const;
+
   std::vector<Passed> sockets_;
 };
 

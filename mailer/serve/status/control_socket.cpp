@@ -64,6 +64,9 @@ void ControlSocket::run() {
       if (Clock::now() >= next) {
         next = Clock::now() + kTick;
         sample_rates(daemon_);
+        if (socket_) {
+          socket_->restore(log_);
+        }
       }
       Client client;
       if (ready > 0 && entries[1].revents != 0) {

@@ -116,7 +116,7 @@ class TestBackground(Process):
       ('socket', 'here', 'unix:PATH'), ('user', 'no-such-user', 'user: "no-such-user": no such user on this system'),
       ('tag_keys', '/nonexistent/keys', '/nonexistent/keys'), ('failure', 'perhaps', 'failure'),
       ('pid_file', '/nonexistent/pid', 'pid-file: "/nonexistent/pid": No such file'),
-      ('socket', 'unix:/nonexistent/socket', 'mkdir -p -m 755 /nonexistent/')])
+      ('socket', 'unix:/nonexistent/socket', 'mkdir -p -m 755 /nonexistent, ')])
   def test_mistakes_end_the_parent_with_78_and_leave_no_files(self, option, value, why):
     self.configure(IGNORE, **{option: value})
     self.refused(why)
@@ -161,6 +161,21 @@ class TestPidFile(Process):
     assert not other.exists()
     assert self.quota() == '*'
 
+  # trap: log-through-a-link
+  def test_a_file_with_a_second_name_is_refused_and_left_alone(self):
+    target = self.folder / 'precious'
+    target.write_text('precious')
+    self.pid_file.hardlink_to(target)
+    self.refused('Too many links')
+    assert target.read_text() == 'precious'
+
+  def test_the_file_of_another_milter_is_not_removed(self):
+    pid = self.start()
+    self.pid_file.unlink()
+    other = self.start(f'--socket=unix:{self.run_folder}/other')
+    assert self.end(pid) == 0
+    assert self.pid_file.read_text() == f'{other}\n'
+
   def test_a_link_is_refused_and_left_alone(self):
     target = self.folder / 'precious'
     target.write_text('precious')
@@ -178,6 +193,10 @@ class TestPidFile(Process):
 
 
 class TestSocketFile(Process):
+  @property
+  def lock(self) -> Path:
+    return self.socket.with_name('socket.lock')
+
   def test_it_is_for_its_owner_alone_whatever_the_umask(self):
     self.start(umask=0)
     assert stat.S_IMODE(self.socket.lstat().st_mode) == 0o600
@@ -219,6 +238,56 @@ class TestSocketFile(Process):
     self.refused('another program listens there', '--pid-file=')
     assert self.quota() == '*'
 
+  # trap: second-start-takes-the-socket
+  @needs_root
+  def test_a_second_start_of_the_user_who_owns_the_folder_is_refused(self):
+    for path in (self.run_folder, self.folder):
+      shutil.chown(path, OTHER_USER)
+    self.start()
+    shutil.chown(self.keys, OTHER_USER)
+    for lock, why in ((True, 'another program listens there'), (False, 'Permission denied')):
+      if not lock:
+        self.lock.unlink()
+      self.refused(why, '--pid-file=', **as_other_user())
+    assert self.quota() == '*'
+
+  def test_a_second_start_is_refused_by_the_lock_where_the_file_is_gone(self):
+    self.start()
+    self.socket.unlink()
+    self.refused('another program listens there', '--pid-file=')
+    wait_until(lambda: unix_listens(self.socket), 'the socket is opened again')
+    assert self.quota() == '*'
+
+  # trap: socket-file-removed
+  def test_one_that_was_removed_is_opened_again(self):
+    pid = self.start()
+    for number in (1, 2):
+      self.socket.unlink()
+      lost = wait_until(lambda: self.lines('event=socket-lost')[number - 1:], 'the loss is logged')
+      assert (f'level=warning event=socket-lost socket=unix:{self.socket} change=removed '
+              'effect="opened again"') in lost[0]
+      assert stat.S_IMODE(self.socket.lstat().st_mode) == 0o600
+      assert self.quota() == '*'
+    assert self.end(pid) == 0
+    assert list(self.run_folder.iterdir()) == []
+
+  def test_that_of_another_program_is_neither_taken_nor_removed(self):
+    # As another user, for whom libmilter would remove any socket at its path.
+    if IS_ROOT:
+      self.log.touch()
+      for path in (self.run_folder, self.keys, self.folder, self.log):
+        shutil.chown(path, OTHER_USER)
+    pid = self.start(**as_other_user())
+    self.socket.unlink()
+    with socket.socket(socket.AF_UNIX) as other:
+      other.bind(str(self.socket))
+      other.listen()
+      self.socket.chmod(0o666)
+      wait_until(lambda: self.lines('level=error event=socket-lost', 'another program listens there'),
+                 'the loss is logged')
+      assert self.end(pid) == 0
+      assert unix_listens(self.socket)
+
   def test_a_port_that_is_taken_is_refused(self):
     with socket.create_server(('127.0.0.1', 0)) as other:
       self.refused('Address already in use', f'--socket=inet:{other.getsockname()[1]}@127.0.0.1')
@@ -241,6 +310,19 @@ class TestIdentity(Process):
     if IS_ROOT:
       for path in (self.run_folder, self.keys, self.folder):
         shutil.chown(path, OTHER_USER)
+
+  # trap: log-through-a-link
+  @needs_root
+  @pytest.mark.parametrize('owner, followed', [('root', True), (OTHER_USER, False)])
+  def test_of_links_to_the_log_root_follows_only_its_own(self, owner, followed):
+    target = self.folder / 'target'
+    target.write_text('')
+    self.log.symlink_to(target)
+    shutil.chown(self.folder, OTHER_USER)
+    os.lchown(self.log, pwd.getpwnam(owner).pw_uid, -1)
+    self.start()
+    assert self.quota() == '*'
+    assert ('qid=q1 ' in target.read_text()) == followed
 
   def test_a_user_other_than_root_becomes_no_other_user(self):
     self.give_away()

@@ -13,7 +13,7 @@
 #include <string>
 #include <utility>
 
-#include "mailer/serve/listeners/listening_socket.h"
+#include "common/descriptor.h"
 
 namespace lmtpq::mailer {
 
@@ -26,17 +26,18 @@ inline Descriptor dial_unix(const std::string& path) {
   return connect(made.number(), raw, sizeof address) == 0 ? std::move(made) : Descriptor();
 }
 
-inline sockaddr_in inet_address(std::uint16_t port) {
+// `last`: of 127.0.0.last.
+inline sockaddr_in inet_address(std::uint16_t port, unsigned last = 1) {
   sockaddr_in made{};
   made.sin_family = AF_INET;
   made.sin_port = htons(port);
-  made.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  made.sin_addr.s_addr = htonl((INADDR_LOOPBACK & ~0xffU) + last);
   return made;
 }
 
-// On loopback, with a port that was free.
-inline Descriptor bound_inet(std::uint16_t& port) {
-  sockaddr_in address = inet_address(0);
+// On loopback; port 0 becomes one that was free.
+inline Descriptor bound_inet(std::uint16_t& port, unsigned last = 1) {
+  sockaddr_in address = inet_address(port, last);
   socklen_t size = sizeof address;
   Descriptor made(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   auto* const raw = reinterpret_cast<sockaddr*>(&address);
@@ -46,14 +47,16 @@ inline Descriptor bound_inet(std::uint16_t& port) {
   return made;
 }
 
-// The descriptor of a socket that listens at `path`.
+// A socket that listens at `path`, as another process has made it.
 inline Descriptor passed_unix(const std::string& path) {
-  ListeningSocket made(parse_destination("unix:" + path), ListenerOptions());
-  const Descriptor copy(dup(made.number()));
-  CPPUNIT_ASSERT_EQUAL(0, rename(path.c_str(), (path + ".kept").c_str()));
-  made.close();
-  CPPUNIT_ASSERT_EQUAL(0, rename((path + ".kept").c_str(), path.c_str()));
-  return Descriptor(fcntl(copy.number(), F_DUPFD_CLOEXEC, 100));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  Descriptor made(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const auto* const raw = reinterpret_cast<const sockaddr*>(&address);
+  CPPUNIT_ASSERT_EQUAL(0, bind(made.number(), raw, sizeof address));
+  CPPUNIT_ASSERT_EQUAL(0, listen(made.number(), 16));
+  return Descriptor(fcntl(made.number(), F_DUPFD_CLOEXEC, 100));
 }
 
 }  // namespace lmtpq::mailer

@@ -3,11 +3,14 @@
 #include <cppunit/extensions/HelperMacros.h>
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <cstdlib>
 
+#include "common/config_error.h"
 #include "tests/unit/common/scratch_file.h"
 #include "tests/unit/mailer/serve/listeners/local_sockets.h"
 
@@ -22,6 +25,10 @@ ListenerSettings listener(const std::string& name, const std::string& address) {
   made.address = parse_destination(address);
   return made;
 }
+
+struct Spec {
+  std::string name, address, place = "--listen";
+};
 
 // As systemd starts a program: sockets from descriptor 3 on, described in the environment.
 class PassedByHand {
@@ -58,8 +65,12 @@ class PassedByHand {
 
 class PassedSocketsTest : public ScratchFileFixture {
   CPPUNIT_TEST_SUITE(PassedSocketsTest);
-  CPPUNIT_TEST(aPassedSocketIsFoundByNameOrAddress);
+  CPPUNIT_TEST(aPassedSocketIsFoundByAddressOrName);
   CPPUNIT_TEST(theAddressDecidesAmongSocketsOfOneName);
+  CPPUNIT_TEST(theWholeAddressDecidesAndNotThePort);
+  CPPUNIT_TEST(oneAddressHasSeveralForms);
+  CPPUNIT_TEST(aTieIsAnErrorWithTheNames);
+  CPPUNIT_TEST(aSocketIsGivenAgainWhenItsListenerIsBack);
   CPPUNIT_TEST(withoutPassedSocketsNoneIsFound);
   CPPUNIT_TEST_SUITE_END();
 
@@ -67,7 +78,36 @@ class PassedSocketsTest : public ScratchFileFixture {
   PassedSocketsTest() : ScratchFileFixture("socket") {}
 
  private:
-  void aPassedSocketIsFoundByNameOrAddress() {
+  // The descriptors that these listeners get; -1: none. Or the error.
+  static std::vector<int> numbers(const PassedSockets& passed, const std::vector<Spec>& specs) {
+    std::vector<ListenerSettings> listeners;
+    for (const Spec& spec : specs) {
+      listeners.push_back(listener(spec.name, spec.address));
+      listeners.back().place = spec.place;
+    }
+    std::vector<const ListenerSettings*> pointers;
+    for (const ListenerSettings& listener : listeners) {
+      pointers.push_back(&listener);
+    }
+    std::vector<int> made;
+    for (const PassedSocket& socket : passed.assign(pointers, {})) {
+      made.push_back(socket ? socket->number() - SD_LISTEN_FDS_START : -1);
+    }
+    return made;
+  }
+  static std::string error_of(const PassedSockets& passed, const std::vector<Spec>& specs) {
+    try {
+      numbers(passed, specs);
+      return "";
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+  }
+  static std::string inet(std::uint16_t port, const std::string& host = "127.0.0.1") {
+    return "inet:" + host + ':' + std::to_string(port);
+  }
+
+  void aPassedSocketIsFoundByAddressOrName() {
     std::uint16_t port = 0;
     std::vector<Descriptor> sockets;
     sockets.push_back(passed_unix(file_));
@@ -75,21 +115,17 @@ class PassedSocketsTest : public ScratchFileFixture {
     sockets.push_back(passed_unix(folder_ + "/named"));
     CPPUNIT_ASSERT_EQUAL(0, listen(sockets[1].number(), 1));
     const PassedByHand by_hand(sockets, "unknown:lmtpq.socket:cyrusv2");
-    PassedSockets passed = PassedSockets::take();
-    CPPUNIT_ASSERT_EQUAL(std::size_t{3}, passed.left().size());
+    const PassedSockets passed = PassedSockets::take();
     CPPUNIT_ASSERT((fcntl(SD_LISTEN_FDS_START, F_GETFD) & FD_CLOEXEC) != 0);
-    CPPUNIT_ASSERT(!passed.find(listener("", "unix:/elsewhere")).valid());
-    CPPUNIT_ASSERT(!passed.find(listener("other", "inet:127.0.0.1:1")).valid());
-    Descriptor by_address = passed.find(listener("x", "unix:" + file_));
-    CPPUNIT_ASSERT_EQUAL(SD_LISTEN_FDS_START, by_address.number());
-    CPPUNIT_ASSERT(!passed.find(listener("x", "unix:" + file_)).valid());  // it is taken
-    const Descriptor by_port = passed.find(listener("", "inet:127.0.0.1:" + std::to_string(port)));
-    CPPUNIT_ASSERT_EQUAL(SD_LISTEN_FDS_START + 1, by_port.number());
-    CPPUNIT_ASSERT_EQUAL(std::string("cyrusv2 (unix:" + folder_ + "/named)"), passed.left().at(0));
-    const Descriptor by_name = passed.find(listener("cyrusv2", "unix:/elsewhere"));
-    CPPUNIT_ASSERT_EQUAL(SD_LISTEN_FDS_START + 2, by_name.number());
-    CPPUNIT_ASSERT(passed.left().empty());
-    const ListeningSocket socket(parse_destination("unix:" + file_), std::move(by_address));
+    CPPUNIT_ASSERT((numbers(passed, {Spec{"", "unix:/elsewhere"}, Spec{"other", "inet:127.0.0.1:1"},
+                                     Spec{"x", "unix:" + file_}, Spec{"", inet(port)},
+                                     Spec{"cyrusv2", "unix:/elsewhere"}}) ==
+                    std::vector<int>{-1, -1, 0, 1, 2}));
+    const ListenerSettings one = listener("x", "unix:" + file_);
+    const PassedSocket used = passed.assign({&one}, {}).at(0);
+    CPPUNIT_ASSERT_EQUAL("lmtpq.socket (" + inet(port) + ')', passed.left({used}).at(0));
+    CPPUNIT_ASSERT_EQUAL("cyrusv2 (unix:" + folder_ + "/named)", passed.left({used}).at(1));
+    const ListeningSocket socket(one.address, used);
     Client client;
     CPPUNIT_ASSERT(!socket.accept(client).valid());  // does not wait
     const Descriptor dialled = dial_unix(file_);
@@ -102,17 +138,93 @@ class PassedSocketsTest : public ScratchFileFixture {
     sockets.push_back(passed_unix(file_));
     sockets.push_back(passed_unix(folder_ + "/other"));
     const PassedByHand by_hand(sockets, "lmtp:lmtp");
-    PassedSockets passed = PassedSockets::take();
-    const Descriptor other = passed.find(listener("lmtp", "unix:" + folder_ + "/other"));
-    const Descriptor one = passed.find(listener("lmtp", "unix:" + file_));
-    CPPUNIT_ASSERT_EQUAL(SD_LISTEN_FDS_START + 1, other.number());
-    CPPUNIT_ASSERT_EQUAL(SD_LISTEN_FDS_START, one.number());
+    const PassedSockets passed = PassedSockets::take();
+    CPPUNIT_ASSERT((numbers(passed, {Spec{"lmtp", "unix:" + folder_ + "/other"},
+                                     Spec{"lmtp", "unix:" + file_}}) == std::vector<int>{1, 0}));
+  }
+
+  // trap: activated-by-port
+  void theWholeAddressDecidesAndNotThePort() {
+    std::uint16_t port = 0;
+    std::vector<Descriptor> sockets;
+    sockets.push_back(bound_inet(port, 2));
+    sockets.push_back(bound_inet(port, 1));
+    const PassedByHand by_hand(sockets, "lmtp:lmtp");
+    const PassedSockets passed = PassedSockets::take();
+    const Spec first{"", inet(port, "127.0.0.1")};
+    const Spec second{"", inet(port, "127.0.0.2")};
+    CPPUNIT_ASSERT((numbers(passed, {first, second}) == std::vector<int>{1, 0}));
+    CPPUNIT_ASSERT((numbers(passed, {second, first}) == std::vector<int>{0, 1}));
+    for (const char* const host : {"127.0.0.3", "0.0.0.0", "[::]", "[::1]"}) {
+      CPPUNIT_ASSERT_MESSAGE(
+          host, (numbers(passed, {Spec{"", inet(port, host)}}) == std::vector<int>{-1}));
+    }
+  }
+
+  void oneAddressHasSeveralForms() {
+    std::uint16_t port = 0;
+    std::vector<Descriptor> sockets;
+    sockets.push_back(bound_inet(port));
+    sockets.push_back(passed_unix(file_));
+    sockets.emplace_back(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un abstract{};
+    abstract.sun_family = AF_UNIX;
+    const std::string name = "lmtpq-" + std::to_string(getpid());
+    name.copy(abstract.sun_path + 1, name.size());
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+    CPPUNIT_ASSERT_EQUAL(
+        0, bind(sockets[2].number(), reinterpret_cast<const sockaddr*>(&abstract), size));
+    const PassedByHand by_hand(sockets, "a:b:c");
+    const PassedSockets passed = PassedSockets::take();
+    CPPUNIT_ASSERT_EQUAL(0, symlink(folder_.c_str(), (folder_ + "/here").c_str()));
+    for (const std::string& address :
+         {inet(port, "[::ffff:127.0.0.1]"), inet(port, "localhost"), inet(port)}) {
+      CPPUNIT_ASSERT_MESSAGE(address,
+                             (numbers(passed, {Spec{"", address}}) == std::vector<int>{0}));
+    }
+    for (const char* const path : {"//socket", "/./socket", "/here/socket"}) {
+      CPPUNIT_ASSERT_MESSAGE(
+          path, (numbers(passed, {Spec{"", "unix:" + folder_ + path}}) == std::vector<int>{1}));
+    }
+    CPPUNIT_ASSERT_EQUAL("c (unix:@" + name + ')', passed.left({}).at(2));
+    CPPUNIT_ASSERT((numbers(passed, {Spec{"c", "unix:/abstract"}}) == std::vector<int>{2}));
+  }
+
+  void aTieIsAnErrorWithTheNames() {
+    std::vector<Descriptor> sockets;
+    sockets.push_back(passed_unix(file_));
+    sockets.push_back(passed_unix(folder_ + "/other"));
+    const PassedByHand by_hand(sockets, "lmtp:lmtp");
+    const PassedSockets passed = PassedSockets::take();
+    const Spec named{"lmtp", "unix:/elsewhere", "here"};
+    CPPUNIT_ASSERT_EQUAL("here: systemd passed two sockets for this listener, lmtp (unix:" + file_ +
+                             ") and lmtp (unix:" + folder_ + "/other); remove one of them",
+                         error_of(passed, {named}));
+    const Spec twice{"x", "unix:" + folder_ + "/./socket", "here"};
+    const Spec once{"", "unix:" + file_};
+    CPPUNIT_ASSERT_EQUAL(
+        std::string("here: its address is the same as that of --listen; remove one of them"),
+        error_of(passed, {once, twice}));
+  }
+
+  void aSocketIsGivenAgainWhenItsListenerIsBack() {
+    std::vector<Descriptor> sockets;
+    sockets.push_back(passed_unix(file_));
+    const PassedByHand by_hand(sockets, "lmtp");
+    const PassedSockets passed = PassedSockets::take();
+    const ListenerSettings one = listener("", "unix:" + file_);
+    for (int i = 0; i < 2; ++i) {
+      const ListeningSocket socket(one.address, passed.assign({&one}, {}).at(0));
+      CPPUNIT_ASSERT(dial_unix(file_).valid());
+      CPPUNIT_ASSERT(!passed.assign({&one}, {socket.passed()}).at(0));
+    }
+    CPPUNIT_ASSERT(dial_unix(file_).valid());
   }
 
   void withoutPassedSocketsNoneIsFound() {
-    PassedSockets passed = PassedSockets::take();
-    CPPUNIT_ASSERT(passed.left().empty());
-    CPPUNIT_ASSERT(!passed.find(listener("lmtp", "unix:" + file_)).valid());
+    const PassedSockets passed = PassedSockets::take();
+    CPPUNIT_ASSERT(passed.left({}).empty());
+    CPPUNIT_ASSERT((numbers(passed, {Spec{"lmtp", "unix:" + file_}}) == std::vector<int>{-1}));
   }
 };
 

@@ -1,0 +1,47 @@
+// Opens files in folders that another user may own: no link of that user is followed, and no file
+// that has got a second name there is opened.
+//
+// A program that still has root's rights opens what it writes in the folder of its service's user
+// with these, as that user could replace the file at any moment.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+
+#include "common/descriptor.h"
+
+namespace lmtpq {
+
+// A log file, made with mode 0640 where there is none. Follows a symbolic link that belongs to root
+// or to this process's user, and no other. Invalid: errno, which is ELOOP for such a link and
+// EMLINK for a file with several names.
+Descriptor open_to_append(const std::string& path);
+
+// A file that one process at a time has locked (flock(2)), as long as the object lives. The kernel
+// unlocks the file of a process that was killed; the file may stay.
+class LockFile {
+ public:
+  // Makes the file with this mode where there is none. Throws ConfigError, `busy` where another
+  // process has locked it.
+  LockFile(const std::string& path, mode_t mode, const std::string& busy);
+
+  int number() const { return file_.number(); }
+  bool is_new() const { return is_new_; }  // this process made the file
+  bool in_place() const;                   // the path still leads to the locked file
+  // Removes the file, unless another one is in its place. false: this user may not.
+  bool remove() const;
+
+ private:
+  bool open();
+
+  std::string path_;
+  mode_t mode_;
+  Descriptor file_;
+  bool is_new_ = false;
+};
+
+// The folder of a path: up to and without the last slash, "/" or ".".
+std::string folder_of(const std::string& path);
+
+}  // namespace lmtpq

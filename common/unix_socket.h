@@ -1,0 +1,71 @@
+// A unix socket that this process listens on, and the file by which clients find it.
+//
+// Beside the file is PATH.lock, which is locked as long as the socket is in use: a second process
+// that is started never takes the place of a first one. A file on which nobody listens is replaced,
+// which only ECONNREFUSED proves. A file that is not our own is never removed.
+//
+// The folder may belong to another user than root: mode and owner are those of the file that this
+// process has made, also where it is replaced in the same moment.
+//
+// Made and used by one thread; the descriptor may be polled in another one. ConfigError has what is
+// wrong and the remedy, without the path.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "common/descriptor.h"
+#include "common/log.h"
+#include "common/open_file.h"
+
+namespace lmtpq {
+
+class UnixSocket {
+ public:
+  struct Access {
+    mode_t mode = 0600;
+    uid_t uid = static_cast<uid_t>(-1);  // -1: this process's user
+    gid_t gid = static_cast<gid_t>(-1);  // -1: this process's group
+  };
+
+  UnixSocket(std::string path, const Access& access);
+  ~UnixSocket();
+  UnixSocket(const UnixSocket&) = delete;
+  UnixSocket& operator=(const UnixSocket&) = delete;
+
+  // Listens, and does not block. Stays the same when the socket is opened again.
+  int number() const { return lent_ >= 0 ? lent_ : socket_.number(); }
+  // From now on the descriptor is this one, a copy that a library has made and closes.
+  void lend(int number);
+  // Opens the socket again if its file was removed, or replaced by one on which nobody listens, and
+  // logs that; where it cannot be opened, tries every ten seconds. true: it was opened.
+  bool restore(const std::string& name, const Log& log);
+  // Listens no more, and removes both files.
+  void close();
+
+ private:
+  void open();
+  void take_lock();
+  void refuse_another() const;
+  Descriptor bind_file();
+  void give_away();
+  const char* change() const;
+  void remove_file();
+
+  const std::string path_;
+  const Access access_;
+  std::unique_ptr<LockFile> lock_;
+  Descriptor socket_;
+  int lent_ = -1;
+  Descriptor file_;  // O_PATH; as long as it is open, no other file gets the number of the inode
+  std::chrono::steady_clock::time_point next_try_;
+  bool logged_ = false;  // that it could not be opened again
+};
+
+// connect(2) to the socket at this path, closed at once: 0, or errno.
+int knock_at(const std::string& path);
+
+}  // namespace lmtpq

@@ -1,0 +1,85 @@
+// The sockets of the daemon's listeners: opened, passed by systemd, lost.
+
+#include <utility>
+
+#include "common/config_error.h"
+#include "mailer/serve/daemon.h"
+#include "mailer/serve/running_daemon.h"
+
+namespace lmtpq::mailer {
+namespace {
+
+std::vector<PassedSocket> passed_of(const Daemon::Sockets& sockets) {
+  std::vector<PassedSocket> made;
+  for (const auto& [address, socket] : sockets) {
+    if (socket->passed()) {
+      made.push_back(socket->passed());
+    }
+  }
+  return made;
+}
+
+}  // namespace
+
+Daemon::Sockets Daemon::open_sockets(const DaemonSettings& settings) const {
+  Sockets made;
+  std::vector<const ListenerSettings*> missing;
+  for (const ListenerSettings& listener : settings.listeners) {
+    const auto open = sockets_.find(listener.address.text);
+    if (open != sockets_.end()) {
+      made.insert(*open);
+    } else {
+      missing.push_back(&listener);
+    }
+  }
+  const std::vector<PassedSocket> passed = passed_.assign(missing, passed_of(made));
+  for (std::size_t i = 0; i < missing.size(); ++i) {
+    const Destination& address = missing[i]->address;
+    made[address.text] =
+        passed[i] ? std::make_shared<ListeningSocket>(address, passed[i])
+                  : std::make_shared<ListeningSocket>(address, missing[i]->settings.serve.listener);
+  }
+  return made;
+}
+
+std::vector<std::shared_ptr<ListeningSocket>> Daemon::listening() const {
+  std::vector<std::shared_ptr<ListeningSocket>> made;
+  for (const auto& [address, socket] : sockets_) {
+    made.push_back(socket);
+  }
+  return made;
+}
+
+void Daemon::refuse_unused_sockets() const {
+  std::string texts;
+  for (const std::string& text : passed_.left(passed_of(sockets_))) {
+    texts += (texts.empty() ? "" : ", ") + text;
+  }
+  if (!texts.empty()) {
+    throw ConfigError(
+        "systemd passed sockets that no listener has: " + texts +
+        "; add a [listener.NAME] with this address, or remove the socket from its unit");
+  }
+}
+
+void Daemon::warn_of_unused_sockets() const {
+  for (const std::string& text : passed_.left(passed_of(sockets_))) {
+    running_->log.warning(
+        Record("socket-unused")
+            .add("socket", text)
+            .add("effect", "clients that connect to it wait")
+            .add("remedy", "add a [listener.NAME] with this address, or remove the socket unit"));
+  }
+}
+
+void Daemon::restore_sockets() {
+  bool any = false;
+  for (const auto& [address, socket] : sockets_) {
+    any = socket->restore(running_->log) || any;
+  }
+  if (any) {
+    running_->acceptor->use(listening());  // it polls the former ones
+  }
+}
+
+}  // namespace lmtpq::mailer

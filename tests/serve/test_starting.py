@@ -1,0 +1,243 @@
+"""A second start harms nobody, and the daemon's sockets stay its own: locks, stale files, files that
+were removed or replaced, and sockets that systemd passed."""
+
+import fcntl
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from fixtures.lmtp_client import Client
+from fixtures.process import wait_until
+from fixtures.scratch import free_port, unix_listens
+
+from .daemon import FRONT, Daemon, all_start, message
+
+BUSY = 'another program listens there; stop it first'
+KEY = 'k1 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8='
+TWO = FRONT + FRONT.replace('front', 'back')
+OTHER = 'nobody'
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason='only root can do this')
+
+
+def in_reach(daemon: Daemon) -> Path:
+  """The build may be in a folder that is closed to this user."""
+  place = daemon.folder / 'bin'
+  place.mkdir(exist_ok=True)
+  for path in daemon.process.program.parent.glob('lmtpq*'):
+    if path.is_file():
+      shutil.copy(path, place)
+  return place / daemon.process.program.name
+
+
+def second_start(daemon: Daemon, program: Path | None = None, **how) -> str:
+  """What another start with the same file is refused with."""
+  ran = subprocess.run([program or daemon.process.program, 'serve', '--config', daemon.process.config],
+                       capture_output=True, timeout=60, text=True, **how)
+  assert ran.returncode == 78, ran
+  return ran.stderr
+
+
+def as_other_user() -> dict:
+  entry = pwd.getpwnam(OTHER)
+  return {'user': entry.pw_uid, 'group': entry.pw_gid, 'extra_groups': []}
+
+
+def files(daemon: Daemon) -> set[str]:
+  return {path.name for path in daemon.folder.iterdir() if path.name.startswith(('front', 'back'))}
+
+
+# trap: second-start-takes-the-socket
+@pytest.mark.may_skip('only root')
+@needs_root
+def test_a_second_start_of_the_user_who_owns_the_folder_leaves_roots_daemon_alone(new_daemon):
+  daemon = new_daemon(start=False)
+  program = in_reach(daemon)
+  shutil.chown(daemon.folder, OTHER, pwd.getpwnam(OTHER).pw_gid)
+  daemon.process.start()
+  said = second_start(daemon, program, **as_other_user())
+  assert BUSY in said, said
+  # Nor without the lock: EACCES does not mean that nobody listens.
+  (daemon.folder / 'front.lock').unlink()
+  said = second_start(daemon, program, **as_other_user())
+  assert 'another program may listen there (connect: Permission denied)' in said, said
+  all_start(daemon.deliver(), '250')
+
+
+def test_a_second_start_leaves_all_listeners_alone(new_daemon):
+  daemon = new_daemon('', TWO)
+  (daemon.folder / 'back').unlink()
+  (daemon.folder / 'back.lock').unlink()
+  wait_until(lambda: unix_listens(daemon.folder / 'back'), 'it is opened again')
+  assert BUSY in second_start(daemon)
+  for name in ('front', 'back'):
+    all_start(daemon.deliver(name=name), '250')
+
+
+def test_a_start_reads_keys_before_it_touches_a_socket(new_daemon):
+  daemon = new_daemon()
+  daemon.process.kill()
+  before = (daemon.folder / 'front').stat().st_ino
+  (daemon.folder / 'keys').write_text(KEY + '\n')
+  (daemon.folder / 'keys').chmod(0o644)
+  daemon.configure('', FRONT + f'tag-keys = {daemon.folder}/keys\n')
+  assert 'others may read' in second_start(daemon)
+  assert (daemon.folder / 'front').stat().st_ino == before, 'the stale file is untouched'
+
+
+def test_a_start_that_fails_after_its_sockets_are_open_leaves_no_file(new_daemon):
+  daemon = new_daemon(start=False)
+  daemon.configure('route-file = /nonexistent/routes\n')
+  assert '/nonexistent/routes' in second_start(daemon)
+  assert files(daemon) == set()
+
+
+def test_a_start_after_kill_9_replaces_what_is_stale(new_daemon):
+  daemon = new_daemon()
+  daemon.process.kill()
+  assert files(daemon) == {'front', 'front.lock'}
+  daemon.process.start()
+  all_start(daemon.deliver(), '250')
+  daemon.process.terminate()
+  assert daemon.process.wait() == 0
+  assert files(daemon) == set()
+
+
+def test_a_start_is_refused_where_the_lock_cannot_be_made(new_daemon):
+  daemon = new_daemon(start=False)
+  (daemon.folder / 'front.lock').mkdir()
+  said = second_start(daemon)
+  assert f'"{daemon.folder}/front.lock": Is a directory' in said, said
+  assert files(daemon) == {'front.lock'}
+
+
+def lost(daemon: Daemon, path: Path, change: str) -> str:
+  return f'level=warning event=socket-lost socket=unix:{path} change={change} effect="opened again"'
+
+
+# trap: socket-file-removed
+def test_a_socket_that_was_removed_or_replaced_is_opened_again(daemon):
+  front = daemon.folder / 'front'
+  before = daemon.dial()
+  for number, change in enumerate(('removed', 'replaced', 'removed'), 1):
+    front.unlink()
+    if change == 'replaced':
+      with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(front))
+    wait_until(lambda: daemon.process.count('event=socket-lost') == number, 'the loss is logged')
+    assert lost(daemon, front, change) in daemon.process.log_lines('event=socket-lost')[-1]
+    all_start(daemon.deliver(), '250')
+  all_start(before.deliver(message()), '250')
+  before.close()
+
+
+def test_the_socket_of_the_status_is_opened_again(daemon):
+  control = daemon.process.folder / 'control'
+  control.unlink()
+  daemon.wait_for_log(lost(daemon, control, 'removed'))
+  assert daemon.status()['stores']
+
+
+def test_a_socket_of_another_program_is_left_to_it(daemon):
+  front = daemon.folder / 'front'
+  front.unlink()
+  with socket.socket(socket.AF_UNIX) as other:
+    other.bind(str(front))
+    other.listen()
+    inode = front.stat().st_ino
+    daemon.wait_for_log(f'level=error event=socket-lost socket=unix:{front} change=replaced '
+                        f'error="{BUSY}" effect="clients cannot connect"')
+    daemon.process.terminate()
+    assert daemon.process.wait() == 0
+    assert front.stat().st_ino == inode and unix_listens(front), 'only what is ours is removed'
+
+
+def test_a_socket_comes_back_with_its_folder(new_daemon):
+  """As systemd removes a RuntimeDirectory= that two services share, and makes it again."""
+  daemon = new_daemon('', '[listener.run]\naddress = unix:{folder}/run/front\n', start=False)
+  (daemon.folder / 'run').mkdir()
+  daemon.process.start()
+  shutil.rmtree(daemon.folder / 'run')
+  daemon.wait_for_log('event=socket-lost')
+  assert 'No such file or directory' in daemon.process.log_lines('event=socket-lost')[0]
+  (daemon.folder / 'run').mkdir()
+  daemon.wait_for_log('effect="opened again"')
+  all_start(daemon.deliver(name='run/front'), '250')
+  assert daemon.process.count('event=socket-lost') == 2
+
+
+def test_a_socket_is_not_what_a_reload_removes_or_adds(new_daemon):
+  daemon = new_daemon('', TWO)
+  assert files(daemon) == {'front', 'front.lock', 'back', 'back.lock'}
+  daemon.reload('', FRONT)
+  assert files(daemon) == {'front', 'front.lock'}
+  daemon.reload('', TWO)
+  all_start(daemon.deliver(name='back'), '250')
+  assert daemon.process.count('event=socket-lost') == 0
+
+
+@pytest.fixture
+def passed():
+  """passed(address): a socket that listens, far from descriptor 3."""
+  made: list[socket.socket] = []
+
+  def new(address) -> socket.socket:
+    family = socket.AF_INET if isinstance(address, tuple) else socket.AF_UNIX
+    with socket.socket(family) as near:
+      far = socket.socket(fileno=fcntl.fcntl(near.fileno(), fcntl.F_DUPFD_CLOEXEC, 100))
+    far.bind(address if family == socket.AF_INET else str(address))
+    far.listen(16)
+    made.append(far)
+    return far
+  yield new
+  for one in made:
+    one.close()
+
+
+# trap: activated-by-port
+@pytest.mark.parametrize('order', [(1, 2), (2, 1)])
+def test_a_passed_socket_goes_to_the_listener_of_the_same_address(new_daemon, passed, order):
+  """Two listeners of one port: each has its own rights."""
+  port = free_port()
+  daemon = new_daemon('ignore-quota = never\n', f"""[listener.a]
+address = inet:127.0.0.1:{port}
+[listener.b]
+address = inet:127.0.0.2:{port}
+ignore-quota = always
+""", start=False)
+  daemon.start_with([passed((f'127.0.0.{last}', port)) for last in order], 'lmtpq.socket:lmtpq.socket')
+  for host, ignored in (('127.0.0.1', False), ('127.0.0.2', True)):
+    with Client(f'inet:{host}:{port}') as client:
+      all_start(client.deliver(message()), '250')
+    rcpt = daemon.store.connections[-1].said('RCPT')[-1]
+    assert rcpt.endswith(' IGNOREQUOTA') == ignored, (host, rcpt)
+
+
+def test_a_passed_socket_that_no_listener_has_is_an_error_at_start(new_daemon, passed):
+  daemon = new_daemon(start=False)
+  with pytest.raises(AssertionError):
+    daemon.start_with([passed(daemon.folder / 'stray')], 'stray')
+  said = daemon.process.output.read_text()
+  assert (f'lmtpq: systemd passed sockets that no listener has: stray (unix:{daemon.folder}/stray); '
+          'add a [listener.NAME] with this address') in said, said
+  assert files(daemon) == set()
+
+
+# trap: passed-socket-closed-by-a-reload
+def test_a_passed_socket_survives_a_failed_reload_and_the_removal_of_its_listener(new_daemon, passed):
+  daemon = new_daemon('', TWO, start=False)
+  daemon.start_with([passed(daemon.folder / name) for name in ('front', 'back')], 'a:b')
+  inode = (daemon.folder / 'back').stat().st_ino
+  daemon.reload('', FRONT)
+  daemon.wait_for_log(f'event=socket-unused socket="b (unix:{daemon.folder}/back)" '
+                      'effect="clients that connect to it wait"')
+  daemon.reload('', TWO + '[listener.no]\naddress = unix:{folder}/none/here\n', 'event=reload-failed')
+  daemon.reload('', TWO)
+  all_start(daemon.deliver(name='back'), '250')
+  assert (daemon.folder / 'back').stat().st_ino == inode, 'it is the same socket'
+  assert files(daemon) == {'front', 'back'}, 'without locks'

@@ -1,0 +1,150 @@
+#include "common/open_file.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <optional>
+
+#include "common/config_error.h"
+#include "tests/unit/common/scratch_file.h"
+
+using namespace lmtpq;
+
+class OpenFileTest : public ScratchFileFixture {
+  CPPUNIT_TEST_SUITE(OpenFileTest);
+  CPPUNIT_TEST(aNewLogIsForItsOwnerAndGroup);
+  CPPUNIT_TEST(aLinkOfOursIsFollowed);
+  CPPUNIT_TEST(aLinkOfAnotherUserIsRefused);
+  CPPUNIT_TEST(aLinkToAnOpenDescriptorIsFollowed);
+  CPPUNIT_TEST(aLinkThatLeadsToItselfIsRefused);
+  CPPUNIT_TEST(aFileWithTwoNamesIsRefused);
+  CPPUNIT_TEST(aLockedFileIsBusyUntilItIsFree);
+  CPPUNIT_TEST(aLockOnAFileThatIsGoneIsNoLock);
+  CPPUNIT_TEST(onlyAFileWithOneNameIsLocked);
+  CPPUNIT_TEST(theFileOfAnotherProcessIsNotRemoved);
+  CPPUNIT_TEST_SUITE_END();
+
+ public:
+  OpenFileTest() : ScratchFileFixture("log") {}
+
+ private:
+  // 0, or errno.
+  static int error_of(const std::string& path) {
+    const Descriptor opened = open_to_append(path);
+    return opened.valid() ? 0 : errno;
+  }
+  static std::string refusal(const std::string& path) {
+    try {
+      const LockFile lock(path, 0600, "busy");
+      return "";
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+  }
+  ino_t inode(const std::string& path) const {
+    struct stat facts {};
+    return lstat(path.c_str(), &facts) == 0 ? facts.st_ino : 0;
+  }
+
+  void aNewLogIsForItsOwnerAndGroup() {
+    const mode_t before = umask(0);
+    CPPUNIT_ASSERT_EQUAL(0, error_of(file_));
+    umask(before);
+    struct stat facts {};
+    CPPUNIT_ASSERT_EQUAL(0, lstat(file_.c_str(), &facts));
+    CPPUNIT_ASSERT_EQUAL(mode_t{0640}, facts.st_mode & 0777);
+  }
+
+  void aLinkOfOursIsFollowed() {
+    CPPUNIT_ASSERT_EQUAL(0, symlink("next", file_.c_str()));
+    CPPUNIT_ASSERT_EQUAL(0, symlink((folder_ + "/target").c_str(), (folder_ + "/next").c_str()));
+    const Descriptor opened = open_to_append(file_);
+    struct stat facts {};
+    CPPUNIT_ASSERT_EQUAL(0, fstat(opened.number(), &facts));
+    CPPUNIT_ASSERT_EQUAL(inode(folder_ + "/target"), facts.st_ino);
+  }
+
+  // trap: log-through-a-link
+  void aLinkOfAnotherUserIsRefused() {
+    const bool root = geteuid() == 0;
+    CPPUNIT_ASSERT_EQUAL(0, symlink((folder_ + "/target").c_str(), file_.c_str()));
+    CPPUNIT_ASSERT_EQUAL(0, lchown(file_.c_str(), root ? 65534 : geteuid(), getegid()));
+    CPPUNIT_ASSERT_EQUAL(root ? ELOOP : 0, error_of(file_));
+    CPPUNIT_ASSERT_EQUAL(root, inode(folder_ + "/target") == 0);
+  }
+
+  // As /dev/stderr is one.
+  void aLinkToAnOpenDescriptorIsFollowed() {
+    int ends[2];
+    CPPUNIT_ASSERT_EQUAL(0, pipe(ends));
+    const Descriptor reader(ends[0]);
+    const Descriptor writer(ends[1]);
+    const std::string number = std::to_string(writer.number());
+    CPPUNIT_ASSERT_EQUAL(0, symlink(("/proc/self/fd/" + number).c_str(), file_.c_str()));
+    const Descriptor opened = open_to_append(file_);
+    CPPUNIT_ASSERT_EQUAL(ssize_t{1}, ::write(opened.number(), "x", 1));
+    char got = 0;
+    CPPUNIT_ASSERT_EQUAL(ssize_t{1}, read(reader.number(), &got, 1));
+  }
+
+  void aLinkThatLeadsToItselfIsRefused() {
+    CPPUNIT_ASSERT_EQUAL(0, symlink("log", file_.c_str()));
+    CPPUNIT_ASSERT_EQUAL(ELOOP, error_of(file_));
+  }
+
+  // trap: log-through-a-link
+  void aFileWithTwoNamesIsRefused() {
+    write("precious");
+    CPPUNIT_ASSERT_EQUAL(0, link(file_.c_str(), (folder_ + "/other").c_str()));
+    CPPUNIT_ASSERT_EQUAL(EMLINK, error_of(file_));
+    CPPUNIT_ASSERT_EQUAL(0, unlink((folder_ + "/other").c_str()));
+    CPPUNIT_ASSERT_EQUAL(0, error_of(file_));
+  }
+
+  void aLockedFileIsBusyUntilItIsFree() {
+    std::optional<LockFile> lock(std::in_place, file_, 0600, "busy");
+    CPPUNIT_ASSERT(lock->is_new());
+    CPPUNIT_ASSERT_EQUAL(std::string("busy"), refusal(file_));
+    lock.reset();  // as a process that was killed: the file stays
+    CPPUNIT_ASSERT(inode(file_) != 0);
+    lock.emplace(file_, 0600, "busy");
+    CPPUNIT_ASSERT(!lock->is_new());
+    CPPUNIT_ASSERT(lock->remove());
+    CPPUNIT_ASSERT_EQUAL(ino_t{0}, inode(file_));
+  }
+
+  void aLockOnAFileThatIsGoneIsNoLock() {
+    const LockFile first(file_, 0600, "busy");
+    CPPUNIT_ASSERT(first.in_place());
+    CPPUNIT_ASSERT_EQUAL(0, unlink(file_.c_str()));
+    CPPUNIT_ASSERT(!first.in_place());
+    const LockFile second(file_, 0600, "busy");
+    CPPUNIT_ASSERT(!first.in_place() && second.in_place());
+  }
+
+  void onlyAFileWithOneNameIsLocked() {
+    const std::string target = folder_ + "/target";
+    std::ofstream(target) << "precious";
+    CPPUNIT_ASSERT_EQUAL(0, symlink(target.c_str(), file_.c_str()));
+    CPPUNIT_ASSERT_EQUAL('"' + file_ + "\": Too many levels of symbolic links", refusal(file_));
+    CPPUNIT_ASSERT_EQUAL(0, unlink(file_.c_str()));
+    CPPUNIT_ASSERT_EQUAL(0, link(target.c_str(), file_.c_str()));
+    CPPUNIT_ASSERT_EQUAL('"' + file_ + "\": Too many links", refusal(file_));
+    CPPUNIT_ASSERT_EQUAL(0, unlink(file_.c_str()));
+    CPPUNIT_ASSERT_EQUAL(0, mkfifo(file_.c_str(), 0600));
+    CPPUNIT_ASSERT_EQUAL('"' + file_ + "\": Invalid argument", refusal(file_));
+  }
+
+  void theFileOfAnotherProcessIsNotRemoved() {
+    const LockFile first(file_, 0600, "busy");
+    CPPUNIT_ASSERT_EQUAL(0, unlink(file_.c_str()));
+    const LockFile second(file_, 0600, "busy");
+    CPPUNIT_ASSERT(first.remove());
+    CPPUNIT_ASSERT(second.in_place());
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(OpenFileTest);
