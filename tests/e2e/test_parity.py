@@ -58,7 +58,7 @@ def every_bare_cr(new: bytes) -> Agrees:
 
 
 def one_line_end(after: bytes) -> Agrees:
-  """For the CRs and LFs behind it."""
+  """In place of all CRs and LFs after it."""
   return lambda stock, ours: ours == re.sub(after + rb'[\r\n]+', after + b'\r\n', stock)
 
 
