@@ -91,8 +91,9 @@ verdict "what is asked of one command is asked of the daemon too, with the same 
 verdict "$page has the daemon's defaults" "$(
   defaults_of relay >"$scratch/other"
   defaults_of serve | grep -vxF -f "$scratch/other" | while read -r option default; do
+    text=$(printf '%s' "$default" | sed 's/[][*.+?^$(){}|\\]/\\&/g')
     sed -n "/^\.It Fl -$option\( \|\$\)/,/^\.\(It\|El\)/p" $page | sed 1d | tr '\n' ' ' |
-      grep -qE -e "\($default\)|P[qa] (Pa )?$default|default is \.Cm $default" || echo "$option is not $default"
+      grep -qE -e "\($text\)|P[qa] (Pa )?$text|default is \.Cm $text" || echo "$option is not $default"
   done)"
 keys_under() { # heading of lmtpq.conf.5
   sed -n "/^\.Ss $1\$/,/^\.S[sh] /s/^\.It Ic \([a-z0-9-]*\).*/\1/p" $conf_page | sort

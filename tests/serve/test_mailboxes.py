@@ -50,6 +50,8 @@ def test_mail_for_others_passes_messages_that_stall_before_it_is_their_turn(new_
   daemon = new_daemon(PATIENT)
   gate, deliveries = stalled(daemon, 'hot', 'bob', times=8)
   deliveries += [daemon.in_background('hot', 'bob') for _ in range(4)]
+  wait_until(lambda: daemon.store.busy['hot'] == 10, 'hot is at its limit')
+  daemon.wait_for_waiting(for_mailboxes=2)
   for users in (['bob'], ['carol', 'bob'], ['bob', 'bob+lists']):
     all_start(daemon.deliver(*users), '250')
   assert 'hot' not in daemon.store.boxes(), 'it still stalls'
