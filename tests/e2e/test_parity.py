@@ -78,6 +78,9 @@ HEADER_CR = ('a bare CR in the header becomes a space: Cyrus makes a line end of
 CRS = ('any number of CRs before an LF is one line end, as two of them are for Sendmail: Dovecot files '
        'the others, Cyrus makes line ends of them in the header, which then ends there')
 UTF_16 = f'{BODY_CR}; the CR of UTF-16 is one, since a NUL is between it and the LF'
+CR_RUN = 'all CRs before an LF are one line end with it: Dovecot keeps them'
+HEADER_CR_RUN = ('all CRs before an LF are one line end with it: Cyrus makes an empty line of them, '
+                 'which ends the header early')
 BEFORE_BLANK = 'a line over 8000 bytes is broken before a blank: stores have buffers of 8 KiB'
 BY_BLANK = 'a line over 8000 bytes without a blank is broken by CRLF SP'
 
@@ -99,7 +102,9 @@ DIFFERENCES = {
              replaced(b'one.\r\ntwo.', b'one\r\n.\r\ntwo\r\n.\r\n'))
     | all_of('bare-cr-in-the-header', HEADER_CR, replaced(b'one\r\nX-Two', b'one X-Two'))
     | all_of('bare-cr-ends-a-field', HEADER_CR, replaced(b'one\r\n', b'one '))
-    | all_of('bare-crs-like-a-header-end', HEADER_CR, replaced(b'one\r\nX-Two', b'one  X-Two')),
+    | all_of('bare-crs-like-a-header-end', HEADER_CR, replaced(b'one\r\nX-Two', b'one  X-Two'))
+    | all_of('100-crs-before-lf-in-the-header', HEADER_CR_RUN,
+             replaced(b'one\r\n\r\nX-Two', b'one\r\nX-Two')),
     Dovecot.name: LONG
     | all_of('100-crs-before-lf 100-crs-before-lf-in-the-header header-ends-with-100-crs', CRS,
              lambda stock, ours: ours == re.sub(rb'\r+\n', b'\r\n', stock))
@@ -107,6 +112,8 @@ DIFFERENCES = {
              every_bare_cr(b'\r\n'))
     | all_of('bare-cr-in-the-header bare-cr-ends-a-field bare-crs-like-a-header-end', HEADER_CR,
              every_bare_cr(b' '))
+    | all_of('100-crs-before-lf 100-crs-before-lf-in-the-header header-ends-with-100-crs', CR_RUN,
+             every_bare_cr(b''))
     | all_of('utf-16-body utf-16-message', UTF_16, every_bare_cr(b'\r\n')),
 }
 
