@@ -19,6 +19,7 @@ constexpr std::chrono::seconds kNextMail{3};
 // How long to wait for a TCP client's acknowledgement of the last replies.
 constexpr std::chrono::seconds kAcknowledgement{2};
 
+const char* const kUnread = "did not read the reply; possible duplicate";
 const char* const kDisconnected = "disconnected before the reply was sent; possible duplicate";
 
 // A store has the message for this recipient, or may have it.
@@ -165,6 +166,7 @@ bool LmtpSession::wait_for_input() {
         break;
       case IoStatus::kTimeout:
         if (Clock::now() >= deadline) {
+          check_unread(Clock::now());
           ended("the client sent nothing, or too slowly, until the timeout");
           return false;
         }
@@ -202,6 +204,7 @@ bool LmtpSession::told_to_stop() {
     return false;
   }
   end_ = End::kToldToStop;
+  check_unread(Clock::now() + kAcknowledgement);
   ended("told to stop");
   return true;
 }
@@ -275,7 +278,7 @@ bool LmtpSession::send_replies(SessionClient& client, const DeliveryResult& resu
   if (!sent && !last_reply_->doubtful.empty()) {
     // At the end of a drain it is the daemon that ends the connection (Clients::disconnect()).
     const bool gone = client_.presence() == Presence::kGone && !stopping_();
-    reply_lost(*last_reply_, gone ? kDisconnected : "did not read the reply; possible duplicate");
+    reply_lost(*last_reply_, gone ? kDisconnected : kUnread);
   }
   return sent;
 }
@@ -287,6 +290,14 @@ void LmtpSession::check_last_reply() {
     reply_lost(*last_reply_, last_reply_->doubtful.empty()
                                  ? "disconnected after the reply; possible duplicate"
                                  : kDisconnected);
+  }
+}
+
+// Of a client that is to be disconnected. Over TCP a buffer may have taken replies that it never
+// reads.
+void LmtpSession::check_unread(Deadline latest) {
+  if (last_reply_ && last_reply_->filed && !client_.took_all(latest)) {
+    reply_lost(*last_reply_, kUnread);
   }
 }
 

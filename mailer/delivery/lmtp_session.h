@@ -64,6 +64,7 @@ class LmtpSession {
     std::string doubtful;      // those recipients that are not answered, as the log shows them
   };
   void check_last_reply();
+  void check_unread(Deadline latest);
   void reply_lost(const Replied& message, const std::string& reason);
   void add_client(Record& record) const;
   void ended(const std::string& reason);

@@ -50,7 +50,7 @@ class Channel {
   virtual Presence presence() const { return Presence::kThere; }
   virtual void write_now(std::string_view& /*out*/) noexcept {}
 
-  // For a client that has ended its side. True: it has all that was written, or can still read it.
+  // For a client that has ended its side or is to be disconnected. True: it has all that was written, or can still read it.
   // False: it has closed before, or over TCP has not acknowledged all by `latest`. Only after a
   // write a TCP client that has closed does not look like one that can still read.
   virtual bool took_all(Deadline /*latest*/) const { return true; }

@@ -2,9 +2,8 @@
 //
 // A lone LF becomes CRLF. A lone CR becomes a space in the header, so that it makes no field which
 // nobody saw before us, and CRLF in the body. A run of CRs before an LF, or at the end, is one line
-// end, however long it is, as Cyrus reads it. Lines over the limit are broken (line_folder.h).
-// 8-bit bytes pass, NULs as the rules have it. One object per message; any bytes have a canonical
-// form: it cannot fail.
+// end, however long it is. Lines over the limit are broken (line_folder.h). 8-bit bytes pass, NULs
+// as the rules have it. One object per message; any bytes have a canonical form: it cannot fail.
 //
 // RFC 5321 sections 2.3.8 and 4.5.3.1.6 (CRLF only; 998 bytes and CRLF). Stores are more lenient
 // about where a line or a message ends, so nothing that they could misread may reach them.

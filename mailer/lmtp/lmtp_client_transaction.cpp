@@ -7,6 +7,11 @@
 #include "mailer/lmtp/refusal.h"
 
 namespace lmtpq::mailer {
+namespace {
+
+constexpr int kGoAhead = 354;
+
+}  // namespace
 
 // Keeps the memory of the last transaction's lists.
 void LmtpClient::Progress::begin(const Transaction& transaction) {
@@ -135,7 +140,7 @@ void LmtpClient::handle_rcpt(std::size_t recipient, const Reply& reply) {
 void LmtpClient::handle_data(const Reply& reply) {
   if (reply.negative()) {
     transaction_.answer_remaining(Awaited::kData, reply);
-  } else if (reply.klass() != 3) {
+  } else if (reply.code != kGoAhead) {
     out_of_step("invalid reply to DATA: " + reply.summary());
   } else if (transaction_.anyone_accepted()) {
     state_ = ClientState::kBody;

@@ -190,7 +190,7 @@ void Upstream::take_input(const std::string& in, IoStatus status, std::optional<
     timed_out_ = true;
     client_.lost("timed out" + when);
   } else {
-    client_.lost(channel_->failure() + when);
+    client_.lost((cut_ ? "lmtpq ended the connection to stop" : channel_->failure()) + when);
   }
   transcript_.ended(client_.reason());
 }

@@ -8,6 +8,7 @@
 // whether the store may have filed the message.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -47,7 +48,10 @@ class Upstream {
   // Of an idle connection that is not alive: what the store did to it, for the log.
   std::string why_dead();
   // Breaks the connection at once. May be called from another thread.
-  void cut() { channel_->cut(); }
+  void cut() {
+    cut_ = true;
+    channel_->cut();
+  }
   // One transaction (upstream_message.cpp). The end of data is not sent after `latest_dot`, and the
   // replies are awaited until `latest_answer`. From the end of data on, `before_wait` is called
   // before each wait: client().answers() may have more of them.
@@ -118,6 +122,7 @@ class Upstream {
   Clock::time_point dot_time_;
   Clock::time_point envelope_end_;
   bool timed_out_ = false;
+  std::atomic<bool> cut_ = false;
   Clock::time_point last_input_;  // when the store last sent something
   std::string spool_failure_;
   int transactions_ = 0;

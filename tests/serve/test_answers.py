@@ -7,6 +7,7 @@ import pytest
 
 from fixtures.lmtp_client import Client, Gone
 from fixtures.process import wait_until
+from fixtures.scratch import free_port
 
 from .daemon import all_start, message, send
 from .fake_store import FakeStore
@@ -129,6 +130,37 @@ def test_a_client_that_reads_nothing_holds_up_no_store(new_daemon):
     replies = [client.reply() for _ in MANY]
   wrong = [pair for pair in zip(MANY, replies) if f'{pair[0]}@store.test' not in pair[1]]
   assert not wrong, wrong[:3]
+
+
+@pytest.mark.parametrize('end', ['SIGTERM', 'input-timeout'])
+def test_a_tcp_client_that_reads_nothing_is_logged_though_the_kernel_has_all_replies(new_daemon, end):
+  port = free_port()
+  daemon = new_daemon('input-timeout = 1s\n' if end == 'input-timeout' else '',
+                      f'[listener.front]\naddress = inet:127.0.0.1:{port}\n')
+  with Client(f'inet:127.0.0.1:{port}', greet=False) as client:
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.reply()
+    client.ask('LHLO client.test')
+    reads_nothing(daemon, client)
+    wait_until(lambda: not daemon.store.all_busy() and daemon.process.count('event=delivery') == len(MANY),
+               'all are answered')
+    if end == 'SIGTERM':
+      daemon.process.terminate()
+      daemon.process.wait()
+    daemon.wait_for_log('event=reply-lost')
+  line, = daemon.process.log_lines('event=reply-lost')
+  assert 'error="did not read the reply; possible duplicate"' in line, line
+
+
+def test_a_connection_that_the_daemon_cuts_is_not_blamed_on_the_store(new_daemon):
+  daemon = new_daemon('drain-timeout = 500ms\n')
+  held = daemon.held('held')
+  daemon.process.terminate()
+  daemon.process.wait()
+  line, = daemon.process.log_lines('event=delivery')
+  assert 'possible duplicate' in line and 'lmtpq ended the connection to stop' in line, line
+  assert 'the peer closed' not in line, line
+  all_start(held.end(), '451 4.4.2')
 
 
 @pytest.mark.parametrize('limit', ['drain-timeout', 'input-timeout'])

@@ -134,7 +134,8 @@ class Comparison {
     require(part.size() + kLongestSequence > limit_, "a line that is cut is full");
     const std::size_t colon = first && colon_ > 0 ? part.find(':') : part.npos;
     const std::size_t word = colon == part.npos ? end_of_blanks(part, 0) : colon;
-    require(part.find_first_of(" \t", word) == std::string_view::npos, "there is no blank");
+    require(part.find_first_of(" \t", word) == std::string_view::npos,
+            "it is cut only where no blank is");
     require(whole_character(), "no character is cut");
   }
 

@@ -136,6 +136,7 @@ constexpr Dialogue kDialogues[] = {
     {"a421ToRcptBreaks", 2, "250 a/550 no/421 bye/354 go", "", kBroken, "RCPT 550 no | -"},
     {"a421ToDataBreaks", 1, "250 a/250 b/421 bye", "", kBroken, "-"},
     {"a250ToDataBreaks", 1, "250 a/250 b/250 c", "", kBroken, "-"},
+    {"onlyA354ToDataLetsTheMessageBegin", 1, "250 a/250 b/350 c", "250 in", kBroken, "-"},
     {"a354ToMailBreaks", 1, "354 a", "", kBroken, "-"},
     {"a100ToRcptBreaks", 1, "250 a/100 b", "", kBroken, "-"},
     // trap: reply-before-end-of-data
