@@ -1,6 +1,5 @@
 #include "mailer/serve/daemon.h"
 
-#include <signal.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -17,24 +16,17 @@ namespace {
 
 constexpr std::chrono::seconds kGrace{5};  // to log and answer messages whose connections were cut
 
-sigset_t our_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int number : {SIGHUP, SIGTERM, SIGINT}) {
-    sigaddset(&set, number);
+// The log makes the file with its first line.
+bool can_write(const std::string& file) {
+  if (eaccess(file.c_str(), W_OK) == 0) {
+    return true;
   }
-  return set;
-}
-
-// The next of our signals; 0: none came in this time.
-int next_signal(timespec time) {
-  const sigset_t set = our_signals();
-  const int number = sigtimedwait(&set, nullptr, &time);
-  return number > 0 ? number : 0;
+  const std::string folder = file.substr(0, file.rfind('/') + 1);
+  return errno == ENOENT && eaccess(folder.c_str(), W_OK | X_OK) == 0;
 }
 
 void require_writable(const Settings& process) {
-  if (process.log.starts_with('/') && eaccess(process.log.c_str(), W_OK) != 0) {
+  if (process.log.starts_with('/') && !can_write(process.log)) {
     throw ConfigError(process.places.of("log") + ": \"" + process.log +
                       "\": " + std::strerror(errno) +
                       "; let the daemon's user write it, or name another file");
@@ -60,7 +52,7 @@ Daemon::Running::Running(DaemonSettings settings)
       mailboxes(settings.process.serve.mailbox_limit),
       pools(log, counters),
       clients(current, log, {&mailboxes, &counters}, settings.process.serve.threads),
-      parts{current, clients, pools, mailboxes, counters, std::chrono::system_clock::now()} {
+      parts{current, clients, pools, mailboxes, counters, log, std::chrono::system_clock::now()} {
   require_writable(settings.process);
   current.set(std::make_shared<Configuration>(std::move(settings), pools, log));
 }
@@ -71,8 +63,7 @@ Daemon::Daemon(std::vector<std::string> arguments, DaemonSettings settings)
       passed_(PassedSockets::take()),
       sockets_(open_sockets(first_, {}, passed_)) {
   read_secrets(first_);
-  const sigset_t set = our_signals();
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  Signals::block();
 }
 
 Daemon::~Daemon() = default;
@@ -104,9 +95,17 @@ std::vector<std::shared_ptr<ListeningSocket>> Daemon::listening() const {
 }
 
 int Daemon::run() {
-  start();
+  signals_.emplace(first_.process.serve.drain);
+  try {
+    start();
+  } catch (...) {
+    if (running_) {
+      running_->log.flush();  // since main() destroys nothing
+    }
+    throw;
+  }
   for (;;) {
-    switch (next_signal({1, 0})) {
+    switch (signals_->next(std::chrono::seconds(1))) {
       case 0:
         notify_service_manager("STATUS=" + std::to_string(running_->clients.count()) +
                                " clients\nWATCHDOG=1");
@@ -123,6 +122,7 @@ int Daemon::run() {
 void Daemon::start() {
   running_ = std::make_unique<Running>(std::move(first_));
   Running& running = *running_;
+  signals_->set_log(running.log);
   for (const std::string& name : passed_.left()) {
     running.log.warning(
         Record("socket-unused")
@@ -156,7 +156,7 @@ void Daemon::wait_for_clients(Deadline deadline) {
     notify_service_manager("WATCHDOG=1");
     ended =
         running_->clients.wait(std::min(deadline, Clock::now() + std::chrono::milliseconds(200)));
-    const int number = next_signal({0, 0});
+    const int number = signals_->next(std::chrono::milliseconds(0));
     if (number == SIGTERM || number == SIGINT) {
       return;
     }
@@ -183,6 +183,7 @@ int Daemon::drain() {
     running.pools.cut();
     ended = running.clients.wait(Clock::now() + kGrace);
   }
+  signals_->set_status(ended ? EX_OK : EX_TEMPFAIL);
   for (const auto& pool : running.pools.all()) {
     pool->close_idle();
   }
@@ -195,6 +196,7 @@ int Daemon::drain() {
     // They do not read their replies, or something blocks their deliveries.
     running.log.warning(record.add("effect", "remaining clients get no reply; possible duplicate"));
   }
+  running.log.flush();
   return ended ? EX_OK : EX_TEMPFAIL;
 }
 
