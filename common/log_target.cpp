@@ -113,6 +113,7 @@ LogTarget::Result LogTarget::write(const LogLine& line) {
   const Result result = is_syslog() ? send_to_syslog() : write_to_file();
   if (result == Result::kWritten) {
     line_.clear();
+    done_ = 0;
   }
   return result;
 }

@@ -40,7 +40,8 @@ class LogTarget {
 
   // After anything but kWritten the same line must be given again, also after open().
   Result write(const LogLine& line);
-  int error() const { return error_; }  // errno of the last kFailed
+  bool midway() const { return done_ > 0; }  // a part of a line was written
+  int error() const { return error_; }       // errno of the last kFailed
   // After kFull: until a line may be written, or this time has passed.
   void wait(std::chrono::milliseconds most) const;
 

@@ -1,5 +1,6 @@
 #include "common/log_writer.h"
 
+#include <pthread.h>
 #include <signal.h>
 
 #include <cstring>
@@ -151,6 +152,7 @@ void LogWriter::start_thread() {
 }
 
 void LogWriter::run() {
+  pthread_setname_np(pthread_self(), "log");
   Lock lock(mutex_);
   while (!closing_) {
     try {
@@ -212,7 +214,7 @@ void LogWriter::open(Lock& lock) {
   LogLine line =
       error(Record("log-file-failed").add("file", file).add("error", std::strerror(failure)));
   bytes_ += line.text.size();
-  queue_.insert(first ? queue_.begin() : queue_.end(), std::move(line));
+  queue_.insert(queue_.begin() + (target_.midway() ? 1 : 0), std::move(line));
 }
 
 // Only the thread takes lines out of the queue or, where there is none, the caller with the lock.
