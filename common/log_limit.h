@@ -29,7 +29,7 @@ class LogLimit {
     std::uint64_t lines = 0;
   };
 
-  // Whether the line is to be written. Otherwise it is counted. First take what ended().
+  // Whether this line may be written. Otherwise it is counted. First take what ended().
   bool admits(std::string_view event, std::string_view outsider, Clock::time_point now);
   // What was left out in spans that ended until now. It is forgotten here.
   std::vector<LeftOut> ended(Clock::time_point now);
