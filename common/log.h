@@ -1,15 +1,22 @@
 // Writes log lines as logfmt: `event=name key=value key="quoted value"`, one event a line.
 //
 // A Record is the text of a line and belongs to one thread. A Log writes records to syslog
-// (LOG_MAIL), stderr or a file, and may be used from several threads: each line is one write(2) or
-// syslog(3) call. Logging never stops mail: a file that cannot be opened falls back to syslog with
-// a line that says so, and write errors are ignored. The program must ignore SIGPIPE.
+// (LOG_MAIL), stderr or a file, in their order, and may be used from several threads.
+//
+// Logging never stops mail, and no call waits for the log (LogWriter): lines that it does not take
+// are kept, then dropped and counted. Only flush() and the end of a Log wait, for a second at most.
+// A file that cannot be opened falls back to syslog with a line that says so. The program must
+// ignore SIGPIPE, and makes its Log after it has forked and changed its user.
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
 namespace lmtpq {
+
+class LogWriter;
 
 enum class LogLevel { kError, kWarning, kInfo, kDebug };
 LogLevel parse_log_level(std::string_view text);  // error warning info debug; throws ConfigError
@@ -27,23 +34,36 @@ class Record {
   Record& add(std::string_view key, std::string_view value);
   Record& add(std::string_view key, long long number);
   const std::string& text() const { return text_; }
+  std::string_view event() const;
 
  private:
   void add_escaped(std::string_view value);
 
   std::string text_;
+  std::size_t event_end_ = 0;
+};
+
+// Who can cause an event as often as it likes, without a message that is accepted: a client's
+// address, or uid:N; empty: it is not known. Of each event an outsider has one line a minute, and
+// event=lines-left-out counts the others (LogLimit).
+struct Outsider {
+  std::string_view name;
 };
 
 class Log {
  public:
   // `where` is "syslog", "stderr" or the path of a file; each line has the name `program`.
-  Log(std::string_view program, const std::string& where, LogLevel threshold);
+  Log(std::string_view program, const std::string& where, LogLevel threshold,
+      const std::string& syslog_socket = "/dev/log");
   ~Log();
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
 
   // Opens the log file again, for logrotate. If that fails, the old file stays in use.
   void reopen() const;
+  // Before the process ends without the end of this object.
+  void flush() const;
+  std::uint64_t dropped() const;  // lines
 
   bool wants(LogLevel level) const { return level <= threshold_; }
   void write(LogLevel level, const Record& record) const;
@@ -52,12 +72,14 @@ class Log {
   void info(const Record& record) const { write(LogLevel::kInfo, record); }
   void debug(const Record& record) const { write(LogLevel::kDebug, record); }
 
+  void error(const Record& record, Outsider by) const { write(LogLevel::kError, record, by); }
+  void warning(const Record& record, Outsider by) const { write(LogLevel::kWarning, record, by); }
+
  private:
-  std::string program_;
-  std::string file_;  // empty: none
-  LogLevel threshold_;
-  int descriptor_ = -1;  // -1: syslog
-  bool owned_ = false;
+  void write(LogLevel level, const Record& record, Outsider by) const;
+
+  const LogLevel threshold_;
+  const std::shared_ptr<LogWriter> writer_;
 };
 
 }  // namespace lmtpq

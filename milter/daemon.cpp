@@ -15,6 +15,7 @@
 #include "milter/configuration_log.h"
 #include "milter/libmilter_callbacks.h"
 #include "milter/process/daemonize.h"
+#include "milter/process/libmilter_log.h"
 #include "milter/process/listener.h"
 #include "milter/process/pid_file.h"
 #include "milter/process/signals.h"
@@ -87,6 +88,7 @@ void run_daemon(const std::vector<std::string>& arguments, const LoadedConfigura
   use_batch_scheduling();
   raise_descriptor_limit();  // a session of the MTA needs one; without it libmilter spins
   const Log log("lmtpq-milter", settings.log, settings.log_level);
+  take_libmilter_lines(log);
   SharedState state(loaded.configuration, log);
   log_start(loaded, log);
   if (!settings.user.empty()) {
@@ -103,8 +105,9 @@ void run_daemon(const std::vector<std::string>& arguments, const LoadedConfigura
   if (stopped) {
     log.info(Record("stopped").add("signal", stopped_by() == SIGINT ? "INT" : "TERM"));
   } else {
-    log.error(Record("libmilter-failed").add("remedy", "see libmilter's lines in syslog"));
+    log.error(Record("libmilter-failed").add("remedy", "see event=libmilter before this line"));
   }
+  log.flush();
   // libmilter's threads run until the process ends and use these objects: destroy nothing.
   _exit(stopped ? EX_OK : EX_SOFTWARE);
 }

@@ -82,7 +82,11 @@ class MilterHeaderEdits : public HeaderEdits {
   SMFICTX* context_;
 };
 
+// Of a message, or of what precedes one, the first failure only: there may be one at each field.
 void report(const Connection* connection, const char* stage, const char* error) noexcept {
+  if (connection != nullptr && connection->failure != nullptr) {
+    return;
+  }
   try {
     Record record("callback-failed");
     record.add("stage", stage);
@@ -137,7 +141,8 @@ sfsistat on_negotiate(SMFICTX* context, unsigned long offered_actions,
   guarded(context, "negotiate", [&](Connection&) {
     if (*actions != kActions) {
       g_state->log().warning(Record("mta-refuses-edits")
-                                 .add("effect", "messages get no tag, or keep tags from outside"));
+                                 .add("effect", "messages get no tag, or keep tags from outside"),
+                             Outsider{});
     }
     if ((offered_actions & SMFIF_SETSYMLIST) != 0) {
       *actions |= SMFIF_SETSYMLIST;

@@ -326,7 +326,8 @@ void LmtpSession::ended(const std::string& reason) {
     add_client(record);
     log_.warning(record.add("error", reason)
                      .add("state", kServerStateNames[static_cast<int>(server_.state())])
-                     .add("effect", "discarded; the client still has it"));
+                     .add("effect", "discarded; the client still has it"),
+                 Outsider{names_.client});
   }
   agent_.close_idle();
 }

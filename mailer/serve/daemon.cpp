@@ -1,6 +1,5 @@
 #include "mailer/serve/daemon.h"
 
-#include <signal.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -20,24 +19,17 @@ namespace {
 constexpr std::chrono::seconds kGrace{5};
 constexpr std::chrono::seconds kLogGrace{5};
 
-sigset_t our_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int number : {SIGHUP, SIGTERM, SIGINT}) {
-    sigaddset(&set, number);
+// The log makes the file with its first line.
+bool can_write(const std::string& file) {
+  if (eaccess(file.c_str(), W_OK) == 0) {
+    return true;
   }
-  return set;
-}
-
-// The next of our signals; 0: none came in this time.
-int next_signal(timespec time) {
-  const sigset_t set = our_signals();
-  const int number = sigtimedwait(&set, nullptr, &time);
-  return number > 0 ? number : 0;
+  const std::string folder = file.substr(0, file.rfind('/') + 1);
+  return errno == ENOENT && eaccess(folder.c_str(), W_OK | X_OK) == 0;
 }
 
 void require_writable(const Settings& process) {
-  if (process.log.starts_with('/') && eaccess(process.log.c_str(), W_OK) != 0) {
+  if (process.log.starts_with('/') && !can_write(process.log)) {
     throw ConfigError(process.places.of("log") + ": \"" + process.log +
                       "\": " + std::strerror(errno) +
                       "; let the daemon's user write it, or name another file");
@@ -63,7 +55,7 @@ Daemon::Running::Running(DaemonSettings settings)
       mailboxes(settings.process.serve.mailbox_limit),
       pools(log, counters),
       clients(current, log, {&mailboxes, &counters}, settings.process.serve.threads),
-      parts{current, clients, pools, mailboxes, counters, std::chrono::system_clock::now()} {
+      parts{current, clients, pools, mailboxes, counters, log, std::chrono::system_clock::now()} {
   require_writable(settings.process);
   current.set(std::make_shared<Configuration>(std::move(settings), pools, log));
 }
@@ -74,16 +66,23 @@ Daemon::Daemon(std::vector<std::string> arguments, DaemonSettings settings)
   passed_ = PassedSockets::take();
   sockets_ = open_sockets(first_);
   refuse_unused_sockets();
-  const sigset_t set = our_signals();
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  Signals::block();
 }
 
 Daemon::~Daemon() = default;
 
 int Daemon::run() {
-  start();
+  signals_.emplace(first_.process.serve.drain);
+  try {
+    start();
+  } catch (...) {
+    if (running_) {
+      running_->log.flush();  // since main() destroys nothing
+    }
+    throw;
+  }
   for (;;) {
-    switch (next_signal({1, 0})) {
+    switch (signals_->next(std::chrono::seconds(1))) {
       case 0:
         restore_sockets();
         notify_service_manager("STATUS=" + std::to_string(running_->clients.count()) +
@@ -101,6 +100,7 @@ int Daemon::run() {
 void Daemon::start() {
   running_ = std::make_unique<Running>(std::move(first_));
   Running& running = *running_;
+  signals_->set_log(running.log);
   const auto configuration = running.current.get();
   const Settings& process = configuration->settings().process;
   warn_of_daemon_settings(configuration->settings(), running.log);
@@ -134,7 +134,7 @@ void Daemon::wait_for_clients(Deadline deadline) {
     notify_service_manager("WATCHDOG=1");
     ended =
         running_->clients.wait(std::min(deadline, Clock::now() + std::chrono::milliseconds(200)));
-    const int number = next_signal({0, 0});
+    const int number = signals_->next(std::chrono::milliseconds(0));
     if (number == SIGTERM || number == SIGINT) {
       return;
     }
@@ -167,6 +167,7 @@ int Daemon::drain() {
     running.clients.disconnect();
     ended = running.clients.wait(Clock::now() + kLogGrace);
   }
+  signals_->set_status(answered ? EX_OK : EX_TEMPFAIL);
   for (const auto& pool : running.pools.all()) {
     pool->close_idle();
   }
@@ -179,6 +180,7 @@ int Daemon::drain() {
     // Something blocks their deliveries.
     running.log.warning(record.add("effect", "remaining clients get no reply; possible duplicate"));
   }
+  running.log.flush();
   return answered ? EX_OK : EX_TEMPFAIL;
 }
 

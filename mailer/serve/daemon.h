@@ -11,12 +11,14 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "mailer/serve/configuration/configuration.h"
 #include "mailer/serve/listeners/listening_socket.h"
 #include "mailer/serve/listeners/passed_sockets.h"
+#include "mailer/serve/signals.h"
 
 namespace lmtpq::mailer {
 
@@ -59,7 +61,8 @@ class Daemon {
   DaemonSettings first_;                      // run() moves them into the Configuration
   PassedSockets passed_;
   Sockets sockets_;
-  std::unique_ptr<Running> running_;  // run() makes it
+  std::optional<Signals> signals_;  // run() makes them
+  std::unique_ptr<Running> running_;
 };
 
 }  // namespace lmtpq::mailer

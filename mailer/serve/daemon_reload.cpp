@@ -88,6 +88,7 @@ void Daemon::load() {
   refuse_new_directory(settings, running.current.get()->settings());
   running.current.set(
       std::make_shared<Configuration>(std::move(settings), running.pools, running.log));
+  signals_->set_drain(running.current.get()->settings().process.serve.drain);
   sockets_.swap(sockets);
   running.acceptor->use(listening());
   running.counters.reloaded(true);

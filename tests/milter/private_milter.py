@@ -15,6 +15,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from fixtures.process import log_is_written
+
 SECRET = bytes(range(32))
 KEY_ID = 'test-key'
 KEYS = {KEY_ID: SECRET}
@@ -100,6 +102,8 @@ class Milter:
 
   def said(self) -> str:
     """On stderr and in the log."""
+    if self.process:
+      log_is_written(self.process.pid)
     return ''.join(path.read_text(errors='replace')
                    for path in (self.folder / 'stderr', self.folder / 'milter.log')
                    if path.exists())

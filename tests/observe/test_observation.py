@@ -51,6 +51,7 @@ def test_everything_begins_at_zero(daemon):
       f'lmtpq_store_up{{{store}}}': 1,
       'lmtpq_tags_total{verdict=bad_mac}': 0,
       'lmtpq_messages_total': 0,
+      'lmtpq_log_lines_dropped_total': 0,
       f'lmtpq_clients{{listener=unix:{daemon.folder}/plain}}': 0,
       'lmtpq_clients_limit': 50,
       'lmtpq_build_info{version=0.1}': 1,
@@ -201,7 +202,7 @@ def test_the_table_has_the_figures(daemon):
   assert re.fullmatch(rf'lmtpq 0\.1 pid {daemon.process.pid} up \d\d:\d\d:\d\d reloads 0', lines[0])
   size = f'{daemon.received / 1024:.1f} KiB'
   assert lines[1] == f'messages 8 ({size}, 1 spooled) waiting for a mailbox 0'
-  assert lines[2] == 'possible duplicates 2 replies lost 1'
+  assert lines[2] == 'possible duplicates 2 replies lost 1 log lines dropped 0'
   assert lines[4:12] == [
       'LISTENER CLIENTS', 'plain unix:plain 0', 'quota unix:quota 0', 'dead unix:dead 0',
       'dying unix:dying 0', 'closed unix:closed 0', 'tls unix:tls 0', 'all 0 of 50']

@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 
 from fixtures.lmtp_client import Client
+from fixtures.process import log_is_written
 
 
 class Pipes:
@@ -56,4 +57,5 @@ class Relay(Client):
     self.child.wait(60)
 
   def log_text(self) -> str:
+    log_is_written(self.child.pid)
     return self.log.read_text(errors='replace') if self.log.exists() else ''

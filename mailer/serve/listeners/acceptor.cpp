@@ -89,7 +89,8 @@ void Acceptor::accept_all(const ListeningSocket& socket) {
         log_.error(Record("accept-failed")
                        .add("listener", socket.address().text)
                        .add("error", std::strerror(errno))
-                       .add("effect", "clients wait; raise the limit of open files"));
+                       .add("effect", "clients wait; raise the limit of open files"),
+                   Outsider{});
       }
       if (none_free) {
         poll(nullptr, 0, kPause);

@@ -72,7 +72,8 @@ void Clients::refuse(const Descriptor& socket, const Client& client, const std::
   log_.warning(Record("client-refused")
                    .add("client", client.text())
                    .add("listener", address)
-                   .add("reply", refusal.reply));
+                   .add("reply", refusal.reply),
+               Outsider{client.text()});
   if (services_.events != nullptr) {
     services_.events->client_refused(refusal.reason);
   }
@@ -118,7 +119,8 @@ void Clients::start(Descriptor socket, Entries::iterator entry,
                    .add("client", entry->client.text())
                    .add("listener", entry->address)
                    .add("error", error.what())
-                   .add("effect", "the client was refused"));
+                   .add("effect", "the client was refused"),
+               Outsider{entry->client.text()});
     leave(entry);
   }
 }
@@ -141,7 +143,8 @@ void Clients::serve(Descriptor socket, Entries::iterator entry,
                    .add("client", entry->client.text())
                    .add("listener", entry->address)
                    .add("error", error.what())
-                   .add("effect", "the client's session ended"));
+                   .add("effect", "the client's session ended"),
+               Outsider{entry->client.text()});
   }
   leave(entry);  // before the socket closes: cut() must not use its number for the next owner
 }

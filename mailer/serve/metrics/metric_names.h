@@ -45,6 +45,8 @@ inline constexpr MetricName kTags{"lmtpq_tags_total",
                                   "Tags in messages: valid, or why they were rejected"};
 inline constexpr MetricName kReloads{"lmtpq_reloads_total",
                                      "Reloads of the configuration, by result"};
+inline constexpr MetricName kLogLinesDropped{
+    "lmtpq_log_lines_dropped_total", "Log lines that the log did not take, and that are lost"};
 inline constexpr MetricName kInput{"lmtpq_input_seconds",
                                    "Time from MAIL to end of data, in seconds"};
 inline constexpr MetricName kPoolConnections{"lmtpq_pool_connections",

@@ -129,9 +129,11 @@ void add_present(const Snapshot& now, Families& families) {
   most.add({}, now.most_clients);
   MetricFamily waiters = gauge(metric_names::kMailboxWaiting);
   waiters.add({}, now.mailbox_waiters);
+  MetricFamily dropped = counter(metric_names::kLogLinesDropped);
+  dropped.add({}, now.log_lines_dropped);
   MetricFamily build = gauge(metric_names::kBuildInfo);
   build.add({{"version", now.version}}, 1.0);
-  for (MetricFamily* const family : {&clients, &most, &waiters, &build}) {
+  for (MetricFamily* const family : {&clients, &most, &waiters, &dropped, &build}) {
     families.push_back(std::move(family->family));
   }
 }

@@ -107,6 +107,7 @@ Snapshot take_snapshot(const DaemonParts& daemon) {
   made.most_clients = configuration->settings().process.serve.max_clients;
   made.mailbox_waiters = daemon.mailboxes.waiting();
   add_daemon(daemon.counters.own(), made);
+  made.log_lines_dropped = daemon.log.dropped();
   made.listeners = listeners_of(daemon, *configuration);
   for (auto& [destination, store] : stores_of(daemon, Clock::now())) {
     store.destination = escaped(destination);

@@ -23,6 +23,7 @@ struct DaemonParts {
   const PoolRegistry& pools;
   const MailboxLimiter& mailboxes;
   CounterRegistry& counters;
+  const Log& log;
   std::chrono::system_clock::time_point started;
 };
 
@@ -64,6 +65,7 @@ struct Snapshot {
   std::uint64_t bytes = 0;
   std::uint64_t spooled = 0;
   std::uint64_t replies_lost = 0;
+  std::uint64_t log_lines_dropped = 0;
   std::vector<ListenerStatus> listeners;
   std::vector<StoreStatus> stores;
 };

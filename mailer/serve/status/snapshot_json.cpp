@@ -108,6 +108,7 @@ void visit(Way& way, Whole& snapshot) {
   way.value("bytes", snapshot.bytes);
   way.value("spooled", snapshot.spooled);
   way.value("replies_lost", snapshot.replies_lost);
+  way.value("log_lines_dropped", snapshot.log_lines_dropped);
   way.value("listeners", snapshot.listeners);
   way.value("stores", snapshot.stores);
 }

@@ -138,7 +138,7 @@ std::string head(const Snapshot& now) {
           number(now.spooled) + " spooled)   waiting for a mailbox " + number(now.mailbox_waiters) +
           "\n";
   made += "possible duplicates " + number(duplicates) + "   replies lost " +
-          number(now.replies_lost) + "\n";
+          number(now.replies_lost) + "   log lines dropped " + number(now.log_lines_dropped) + "\n";
   return made;
 }
 

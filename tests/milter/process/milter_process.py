@@ -14,7 +14,7 @@ import tempfile
 import pytest
 
 from fixtures.milter import in_reach
-from fixtures.process import end_all_descendants, wait_until
+from fixtures.process import end_all_descendants, log_is_written, wait_until
 from fixtures.scratch import Scratch
 from peers.mta import tags
 from peers.mta.session import Message, Recipient, Session
@@ -111,6 +111,8 @@ class Process:
     return tags.verify(answer.edits[0].value, KEYS, '', 'q1').quota
 
   def lines(self, *having: str) -> list[str]:
+    if self.pid_file.exists():
+      log_is_written(int(self.pid_file.read_text()))
     text = self.log.read_text() if self.log.exists() else ''
     return [line for line in text.splitlines() if all(word in line for word in having)]
 

@@ -5,53 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdarg>
-#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <vector>
 
 #include "common/options/option_reader.h"
 #include "tests/unit/common/scratch_file.h"
-
-// These functions replace libc's syslog; _FORTIFY_SOURCE calls the second name. <syslog.h> must not
-// be included here. Numbers are those of RFC 5424 section 6.2.1.
-namespace {
-
-const char* g_ident = nullptr;
-int g_options = 0;
-int g_facility = 0;
-std::vector<std::string> g_lines;
-
-void record_line(int priority, const char* format, va_list arguments) {
-  char text[4096];
-  vsnprintf(text, sizeof text, format, arguments);
-  const std::string ident = g_ident == nullptr ? "-" : g_ident;
-  g_lines.push_back(std::to_string(priority) + ' ' + ident + ' ' + text);
-}
-
-}  // namespace
-
-extern "C" {
-void openlog(const char* ident, int options, int facility) {
-  g_ident = ident;
-  g_options = options;
-  g_facility = facility;
-}
-void closelog() { g_ident = nullptr; }
-void syslog(int priority, const char* format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  record_line(priority, format, arguments);
-  va_end(arguments);
-}
-void __syslog_chk(int priority, int, const char* format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  record_line(priority, format, arguments);
-  va_end(arguments);
-}
-}
 
 using lmtpq::Log;
 using lmtpq::LogLevel;
@@ -68,18 +27,10 @@ class LogTest : public ScratchFileFixture {
   CPPUNIT_TEST(fileIsAppendedTo);
   CPPUNIT_TEST(stderrLineIsTheSameAsTheFileLine);
   CPPUNIT_TEST(lineBelowTheThresholdIsNotWritten);
-  CPPUNIT_TEST(syslogGetsTheMailFacilityAndTheSeverity);
-  CPPUNIT_TEST(fileThatCannotBeOpenedFallsBackToSyslog);
-  CPPUNIT_TEST(aPipeWithoutAReaderDoesNotBlock);
-  CPPUNIT_TEST(fullDiskIsIgnored);
   CPPUNIT_TEST_SUITE_END();
 
  public:
   LogTest() : ScratchFileFixture("log") {}
-  void setUp() override {
-    ScratchFileFixture::setUp();
-    g_lines.clear();
-  }
 
  private:
   std::vector<std::string> file_lines() const {
@@ -172,6 +123,7 @@ class LogTest : public ScratchFileFixture {
     log.warning(Record("x").add("n", 1));
     log.error(Record("x").add("n", 2));
     log.debug(Record("x").add("n", 3));
+    log.flush();
     const auto lines = file_lines();
     CPPUNIT_ASSERT_EQUAL(std::size_t{4}, lines.size());
     CPPUNIT_ASSERT_EQUAL(us() + "event=start", after_time(lines[0]));
@@ -211,50 +163,8 @@ class LogTest : public ScratchFileFixture {
     log.info(Record("x").add("n", 1));
     log.debug(Record("x").add("n", 2));
     log.error(Record("x").add("n", 3));
+    log.flush();
     CPPUNIT_ASSERT_EQUAL(std::size_t{1}, file_lines().size());
-  }
-
-  void syslogGetsTheMailFacilityAndTheSeverity() {
-    {
-      // The name ends before the line is written: syslog keeps only the pointer.
-      const Log log(std::string("lmtpq-") + "long-program-name", "syslog", LogLevel::kDebug);
-      CPPUNIT_ASSERT_EQUAL(2 << 3, g_facility);
-      CPPUNIT_ASSERT_EQUAL(0x01, g_options);
-      log.error(Record("x").add("n", 1));
-      log.warning(Record("x").add("n", 2));
-      log.info(Record("x").add("rate", "100%n"));
-      log.debug(Record("x").add("n", 4));
-    }
-    const std::vector<std::string> expected = {
-        "19 lmtpq-long-program-name event=x n=1", "20 lmtpq-long-program-name event=x n=2",
-        "22 lmtpq-long-program-name event=x rate=100%n", "23 lmtpq-long-program-name event=x n=4"};
-    CPPUNIT_ASSERT(expected == g_lines);
-    CPPUNIT_ASSERT(g_ident == nullptr);
-  }
-
-  void fileThatCannotBeOpenedFallsBackToSyslog() {
-    const std::string path = folder_ + "/none/log";
-    const Log log("lmtpq", path, LogLevel::kError);
-    log.error(Record("x").add("n", 1));
-    CPPUNIT_ASSERT_EQUAL(std::size_t{2}, g_lines.size());
-    CPPUNIT_ASSERT_EQUAL(
-        "19 lmtpq event=log-file-failed file=" + path + " error=\"No such file or directory\"",
-        g_lines[0]);
-    CPPUNIT_ASSERT_EQUAL(std::string("19 lmtpq event=x n=1"), g_lines[1]);
-  }
-
-  void aPipeWithoutAReaderDoesNotBlock() {
-    CPPUNIT_ASSERT_EQUAL(0, mkfifo(file_.c_str(), 0600));
-    alarm(10);  // ends a test that hangs
-    const Log log("lmtpq", file_, LogLevel::kInfo);
-    alarm(0);
-    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, g_lines.size());
-  }
-
-  void fullDiskIsIgnored() {
-    const Log log("lmtpq", "/dev/full", LogLevel::kInfo);
-    log.info(Record("x").add("n", 1));
-    CPPUNIT_ASSERT(g_lines.empty());
   }
 };
 

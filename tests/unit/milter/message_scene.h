@@ -60,6 +60,7 @@ class Bench {
   ~Bench() { unlink(path_.c_str()); }
 
   std::string log() const {
+    log_.flush();
     std::ifstream in(path_);
     return {std::istreambuf_iterator<char>(in), {}};
   }

@@ -113,6 +113,7 @@ class TranscriptTest : public CppUnit::TestFixture {
       Transcript(folder_ + "/t", false, "unix:/" + std::to_string(i), log);
     }
     CPPUNIT_ASSERT_EQUAL(std::size_t{20}, files().size());
+    log.flush();
     CPPUNIT_ASSERT_EQUAL(std::string(), logged());
   }
 
@@ -139,6 +140,7 @@ class TranscriptTest : public CppUnit::TestFixture {
     transcript.sent("RSET\r\n");
     transcript.sent_message(1);
     transcript.ended("closed by us");
+    log.flush();
     CPPUNIT_ASSERT_EQUAL(std::string(), logged());
     CPPUNIT_ASSERT(files().empty());
   }
@@ -148,6 +150,7 @@ class TranscriptTest : public CppUnit::TestFixture {
     Transcript transcript(folder_ + "/none", false, "unix:/store", log);
     transcript.sent("RSET\r\n");
     transcript.ended("closed by us");
+    log.flush();
     const std::string text = logged();
     CPPUNIT_ASSERT_MESSAGE(text, text.find("level=warning event=transcript-failed file=" + folder_ +
                                            "/none/lmtpq-") != std::string::npos);

@@ -62,7 +62,9 @@ class WatchedRouteFileTest : public ScratchFileFixture {
           routes(
               file, log, {}, [this] { return now; }, [this] { return wall; }) {}
     std::string find(const std::string& address = "u@x") {
-      return route_text(routes.find(recipient(address)));
+      const std::string found = route_text(routes.find(recipient(address)));
+      log.flush();
+      return found;
     }
     std::string find_later(const std::string& address = "u@x") {
       now += std::chrono::seconds(1);

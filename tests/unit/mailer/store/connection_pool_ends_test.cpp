@@ -34,6 +34,7 @@ class Logged {
 
   // The lines since the last call, without their beginning.
   std::string said() {
+    log_.flush();
     std::ifstream file(path_);
     std::string line;
     std::string all;

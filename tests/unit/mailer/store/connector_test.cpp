@@ -246,6 +246,7 @@ class ConnectorTest : public CppUnit::TestFixture {
     for (const bool ready : {false, false, false, true, false, false}) {
       CPPUNIT_ASSERT_EQUAL(ready, connector.connect(Deadline::max()).ready);
     }
+    log.flush();
     std::ifstream file(path);
     const std::string text(std::istreambuf_iterator<char>(file), {});
     unlink(path);

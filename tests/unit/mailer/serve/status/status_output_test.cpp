@@ -24,6 +24,7 @@ Snapshot some() {
   made.bytes = 5'242'880;
   made.spooled = 6;
   made.replies_lost = 1;
+  made.log_lines_dropped = 7;
   made.listeners = {{"cyrusv2q", "unix:/run/lmtpq/lmtpq", 16}, {"", "inet:127.0.0.1:2003", 1}};
   StoreStatus up;
   up.destination = "inet:imap1.example.net:24";
@@ -52,7 +53,7 @@ Snapshot some() {
 constexpr const char* kTable =
     "lmtpq 0.1   pid 4711   up 2d 03:04:05   reloads 3 (1 failed)\n"
     "messages 1234 (5.0 MiB, 6 spooled)   waiting for a mailbox 2\n"
-    "possible duplicates 1   replies lost 1\n"
+    "possible duplicates 1   replies lost 1   log lines dropped 7\n"
     "\n"
     "LISTENER                                                                 CLIENTS\n"
     "cyrusv2q  unix:/run/lmtpq/lmtpq                                               16\n"

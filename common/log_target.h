@@ -1,0 +1,65 @@
+// Where the lines of a Log go: syslog's socket, standard error, or a file.
+//
+// syslog(3) waits as long as syslogd does not read, and has no timeout, so the datagrams are sent
+// here, in the form that glibc gives them: <PRIORITY>Mmm dd hh:mm:ss PROGRAM[PID]: TEXT. A syslogd
+// that was restarted is connected to again.
+//
+// Belongs to one thread at a time. Failures are results, and nothing is tried twice: the caller
+// repeats a line that could not be written. write() never waits for syslog; for a file, or standard
+// error, it may block as long as the disk or the reader does.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "common/descriptor.h"
+#include "common/log.h"
+
+namespace lmtpq {
+
+struct LogLine {
+  std::chrono::system_clock::time_point at;
+  LogLevel level;
+  std::string text;
+};
+
+class LogTarget {
+ public:
+  enum class Result { kWritten, kFull, kFailed };
+
+  // `where` is "syslog", "stderr" or the path of a file, which open() opens.
+  LogTarget(std::string program, std::string where, std::string syslog_socket);
+
+  bool is_file() const { return where_.starts_with('/'); }
+  bool is_syslog() const { return where_ == "syslog"; }
+  const std::string& where() const { return where_; }
+  bool is_open() const { return opened_.valid(); }
+  // Opens the file, or opens it again; the file that is open stays if that fails. 0, or errno.
+  int open();
+  void fall_back_to_syslog();
+
+  // After anything but kWritten the same line must be given again, also after open().
+  Result write(const LogLine& line);
+  bool midway() const { return done_ > 0; }  // a part of a line was written
+  int error() const { return error_; }       // errno of the last kFailed
+  // After kFull: until a line may be written, or this time has passed.
+  void wait(std::chrono::milliseconds most) const;
+
+ private:
+  std::string formatted(const LogLine& line) const;
+  Result write_to_file();
+  Result send_to_syslog();
+  bool connect_to_syslog();
+  Result failed(int error);
+
+  std::string program_;
+  std::string where_;
+  std::string syslog_socket_;
+  Descriptor opened_;     // the file, or syslog's socket
+  bool stream_ = false;   // syslog's socket is one: NUL ends a line
+  std::string line_;      // as it is written; empty: the last one was written completely
+  std::size_t done_ = 0;  // bytes of it that were written
+  int error_ = 0;
+};
+
+}  // namespace lmtpq

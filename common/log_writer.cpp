@@ -1,0 +1,251 @@
+#include "common/log_writer.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <cstring>
+#include <exception>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+namespace lmtpq {
+namespace {
+
+constexpr std::chrono::milliseconds kLook{200};  // for a reopen() or close(), while the log is full
+constexpr std::chrono::seconds kRetry{1};        // after an error
+
+LogLine line_of(LogLevel level, const Record& record) {
+  return {std::chrono::system_clock::now(), level, record.text()};
+}
+LogLine warning(const Record& record) { return line_of(LogLevel::kWarning, record); }
+LogLine error(const Record& record) { return line_of(LogLevel::kError, record); }
+
+}  // namespace
+
+LogWriter::LogWriter(LogTarget target)
+    : direct_(target.is_syslog()), target_(std::move(target)), to_open_(target_.is_file()) {}
+
+void LogWriter::write(LogLine line) {
+  Lock lock(mutex_);
+  if (direct_ && queue_.empty()) {
+    switch (target_.write(line)) {
+      case LogTarget::Result::kWritten:
+        return;
+      case LogTarget::Result::kFailed:
+        failing_ = true;
+        error_ = target_.error();
+        break;
+      case LogTarget::Result::kFull:
+        break;
+    }
+  }
+  add(std::move(line));
+  if (!running_) {
+    start_thread();
+  }
+  if (running_) {
+    work_.notify_one();
+    return;
+  }
+  // Without memory for a thread, what the log takes now.
+  while (!queue_.empty() && write_first(lock) == LogTarget::Result::kWritten) {
+  }
+}
+
+bool LogWriter::wanted(std::string_view event, std::string_view outsider) {
+  const Lock lock(mutex_);
+  const auto now = LogLimit::Clock::now();
+  log_left_out(now);
+  if (limit_.admits(event, outsider, now)) {
+    return true;
+  }
+  if (!running_) {
+    start_thread();  // for the line that says how many were left out
+  }
+  work_.notify_one();
+  return false;
+}
+
+void LogWriter::write(LogLine line, std::string_view event, std::string_view outsider) {
+  if (wanted(event, outsider)) {
+    write(std::move(line));
+  }
+}
+
+void LogWriter::log_left_out(LogLimit::Clock::time_point now) {
+  for (const LogLimit::LeftOut& left : limit_.ended(now)) {
+    Record record("lines-left-out");
+    record.add("of", left.event);
+    if (!left.outsider.empty()) {
+      record.add("by", left.outsider);
+    }
+    add(warning(record.add("lines", static_cast<long long>(left.lines))));
+  }
+}
+
+// Once lines are lost, half of the room must become free: otherwise every second line would be
+// about a gap.
+void LogWriter::add(LogLine line) {
+  if (bytes_ + line.text.size() > (lost_ > 0 ? kRoom / 2 : kRoom)) {
+    ++lost_;
+    ++dropped_;
+    return;
+  }
+  if (lost_ > 0) {
+    push(recovered());
+  }
+  push(std::move(line));
+}
+
+void LogWriter::push(LogLine line) {
+  bytes_ += line.text.size();
+  queue_.push_back(std::move(line));
+}
+
+LogLine LogWriter::recovered() {
+  Record record("log-recovered");
+  record.add("dropped", static_cast<long long>(std::exchange(lost_, 0)));
+  const int error = std::exchange(error_, 0);
+  return warning(record.add("error", error != 0 ? std::strerror(error) : "lines were not read"));
+}
+
+void LogWriter::reopen() {
+  const Lock lock(mutex_);
+  to_open_ = !direct_;
+  work_.notify_one();
+}
+
+void LogWriter::flush() {
+  Lock lock(mutex_);
+  log_left_out(LogLimit::Clock::time_point::max());
+  if (!queue_.empty() && !running_) {
+    start_thread();
+  }
+  work_.notify_one();
+  idle_.wait_for(lock, kPatience, [this] { return queue_.empty() || failing_ || !running_; });
+}
+
+void LogWriter::close() {
+  flush();
+  Lock lock(mutex_);
+  closing_ = true;
+  work_.notify_one();
+  if (queue_.empty()) {
+    idle_.wait_for(lock, kPatience, [this] { return !running_; });
+  }
+}
+
+// With all signals blocked: they are for the threads that wait for them.
+void LogWriter::start_thread() {
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  try {
+    std::thread([self = shared_from_this()] { self->run(); }).detach();
+    running_ = true;
+  } catch (const std::system_error&) {
+    running_ = false;
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void LogWriter::run() {
+  pthread_setname_np(pthread_self(), "log");
+  Lock lock(mutex_);
+  while (!closing_) {
+    try {
+      log_left_out(LogLimit::Clock::now());
+      if (queue_.empty()) {
+        wait_for_work(lock);
+        continue;
+      }
+      switch (write_first(lock)) {
+        case LogTarget::Result::kWritten:
+          break;
+        case LogTarget::Result::kFull:
+          lock.unlock();
+          target_.wait(kLook);
+          lock.lock();
+          break;
+        case LogTarget::Result::kFailed:
+          work_.wait_for(lock, kRetry, [this] { return closing_ || to_open_; });
+          break;
+      }
+    } catch (const std::exception&) {  // out of memory
+      if (!lock.owns_lock()) {
+        lock.lock();
+      }
+      work_.wait_for(lock, kRetry);
+    }
+  }
+  running_ = false;
+  idle_.notify_all();
+}
+
+void LogWriter::wait_for_work(Lock& lock) {
+  const auto due = [this] { return closing_ || !queue_.empty(); };
+  if (const auto end = limit_.next_end()) {
+    work_.wait_until(lock, *end, due);
+  } else {
+    work_.wait(lock);
+  }
+}
+
+void LogWriter::open(Lock& lock) {
+  to_open_ = false;
+  const bool unlocked = running_;
+  if (unlocked) {
+    lock.unlock();
+  }
+  const bool first = !target_.is_open();
+  const int failure = target_.open();
+  const std::string file = target_.where();
+  if (failure != 0 && first) {
+    target_.fall_back_to_syslog();
+  }
+  if (unlocked) {
+    lock.lock();
+  }
+  if (failure == 0) {
+    return;
+  }
+  LogLine line =
+      error(Record("log-file-failed").add("file", file).add("error", std::strerror(failure)));
+  bytes_ += line.text.size();
+  queue_.insert(queue_.begin() + (target_.midway() ? 1 : 0), std::move(line));
+}
+
+// Only the thread takes lines out of the queue or, where there is none, the caller with the lock.
+LogTarget::Result LogWriter::write_first(Lock& lock) {
+  if (to_open_) {
+    open(lock);
+  }
+  const LogLine& line = queue_.front();
+  const bool unlocked = running_;
+  if (unlocked) {
+    lock.unlock();
+  }
+  const LogTarget::Result result = target_.write(line);
+  if (unlocked) {
+    lock.lock();
+  }
+  failing_ = result == LogTarget::Result::kFailed;
+  if (failing_) {
+    error_ = target_.error();
+  }
+  if (result == LogTarget::Result::kWritten) {
+    bytes_ -= line.text.size();
+    queue_.pop_front();
+    if (queue_.empty() && (lost_ > 0 || error_ != 0)) {
+      push(recovered());
+    }
+  }
+  if (queue_.empty() || failing_) {
+    idle_.notify_all();
+  }
+  return result;
+}
+
+}  // namespace lmtpq
