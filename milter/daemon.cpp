@@ -14,6 +14,7 @@
 #include "common/secret.h"
 #include "milter/configuration_log.h"
 #include "milter/libmilter_callbacks.h"
+#include "milter/process/accepting.h"
 #include "milter/process/daemonize.h"
 #include "milter/process/pid_file.h"
 #include "milter/process/signals.h"
@@ -83,7 +84,7 @@ void run_daemon(const std::vector<std::string>& arguments, const LoadedConfigura
   forbid_core_dumps();  // even without keys now: a reload may bring some
   const Launch launch = settings.foreground ? Launch::in_foreground() : Launch::into_background();
   use_batch_scheduling();
-  raise_descriptor_limit();  // a session of the MTA needs one; without it libmilter spins
+  raise_descriptor_limit();  // a session of the MTA needs one
   const Log log("lmtpq-milter", settings.log, settings.log_level);
   SharedState state(loaded.configuration, log);
   log_start(loaded, log);
@@ -92,6 +93,12 @@ void run_daemon(const std::vector<std::string>& arguments, const LoadedConfigura
   }
   at_place(places.of("pid-file"), [&] { pid_file.write(); });
   launch.ready(settings.log == "stderr");
+  on_no_descriptors([&log](std::size_t limit) {
+    log.error(Record("descriptors-short")
+                  .add("limit", static_cast<long long>(limit))
+                  .add("effect", "new sessions of the MTA wait")
+                  .add("remedy", "raise LimitNOFILE= of the unit (ulimit -n)"));
+  });
   start_hangup_thread([&] { reload(arguments, settings, state); }, [&] { wake(socket); });
   const bool stopped = run_libmilter(state) || stopped_by() != 0;
   pid_file.remove();
