@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "common/log.h"
+#include "common/memory_budget.h"
 #include "mailer/delivery/attempt.h"
 #include "mailer/delivery/delivery_agent.h"
 #include "mailer/delivery/delivery_log.h"
@@ -26,10 +27,11 @@
 
 namespace lmtpq::mailer {
 
-// What all deliveries of the daemon share; `relay` and `deliver` have neither.
+// What all deliveries of the daemon share; `relay` and `deliver` have none of it.
 struct DeliveryServices {
   MailboxLimiter* mailboxes = nullptr;
   DeliveryEvents* events = nullptr;
+  MemoryBudget* memory = nullptr;
 };
 
 class Delivery : public DeliveryAgent {

@@ -53,6 +53,8 @@ class LmtpSession {
   bool idle() const;
   bool unread() const;
   bool has_command() const;
+  void begin_data();
+  void free_input();
   bool deliver();
   bool send_replies(SessionClient& client, const DeliveryResult& result);
   void check_client();

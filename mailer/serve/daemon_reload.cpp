@@ -89,6 +89,7 @@ void Daemon::load() {
   running.current.set(
       std::make_shared<Configuration>(std::move(settings), running.pools, running.log));
   sockets_.swap(sockets);
+  running.limits.take_over();
   running.acceptor->use(listening());
   running.counters.reloaded(true);
   const auto configuration = running.current.get();

@@ -149,6 +149,12 @@ def test_the_daemon_has_descriptors_for_its_clients_and_threads_to_dial(defaults
   assert int(unit['LimitNOFILE'][0]) > int(defaults('max-clients')) * 3
 
 
+def test_the_daemon_has_twice_the_memory_that_clients_can_take_by_default(helps):
+  assert settings('lmtpq.service')['MemoryMax'] == ['1G']
+  default = 'default: half of the memory limit of the daemon\'s cgroup, or 512M without one'
+  assert default in ' '.join(helps['lmtpq'].split())
+
+
 def test_after_a_mistake_in_the_configuration_it_is_not_started_again(build, scratch):
   broken = scratch.path / 'broken.conf'
   broken.write_text('unknown = 1\n')
