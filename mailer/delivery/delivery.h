@@ -15,11 +15,11 @@
 #include <vector>
 
 #include "common/log.h"
-#include "common/memory_budget.h"
 #include "mailer/delivery/attempt.h"
 #include "mailer/delivery/delivery_agent.h"
 #include "mailer/delivery/delivery_log.h"
 #include "mailer/delivery/message_state.h"
+#include "mailer/memory/memory_budget.h"
 #include "mailer/message/delivery_events.h"
 #include "mailer/settings/settings.h"
 #include "mailer/store/mailbox_limiter.h"

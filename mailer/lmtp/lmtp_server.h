@@ -22,10 +22,10 @@
 #include <string_view>
 #include <vector>
 
-#include "common/memory_budget.h"
 #include "mailer/lines/dot_stuffing.h"
 #include "mailer/lmtp/command.h"
 #include "mailer/lmtp/envelope.h"
+#include "mailer/memory/memory_budget.h"
 
 namespace lmtpq::mailer {
 

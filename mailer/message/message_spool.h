@@ -15,7 +15,7 @@
 #include <string_view>
 
 #include "common/descriptor.h"
-#include "common/memory_budget.h"
+#include "mailer/memory/memory_budget.h"
 
 namespace lmtpq::mailer {
 

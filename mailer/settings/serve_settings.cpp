@@ -29,7 +29,7 @@ Reader metrics_address(std::string& into) {
     std::string_view host = value.substr(0, colon);
     const bool brackets = host.starts_with('[') && host.ends_with(']');
     host = brackets ? host.substr(1, host.size() - 2) : host;
-    const bool digits = port.size() > 1 && port.size() <= 6 &&
+    const bool digits = port.size() > 1 && port.size() <= 6 && port[1] != '0' &&
                         port.find_first_not_of("0123456789", 1) == port.npos &&
                         std::stoul(std::string(port.substr(1))) <= 65'535;
     const auto address = Address::parse(host);

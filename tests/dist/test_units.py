@@ -19,7 +19,7 @@ import pytest
 
 from fixtures.paths import ROOT, is_sanitized
 from fixtures.process import wait_until
-from fixtures.scratch import Scratch
+from fixtures.scratch import Scratch, free_port
 
 UNITS = ROOT / 'dist' / 'systemd'
 SERVICES = ('lmtpq.service', 'lmtpq-milter.service')
@@ -258,7 +258,7 @@ def test_the_daemon_delivers_reloads_and_drains_under_its_filter(build, place, u
       'lmtpq.service', program_within(build, place), 'serve', '--config=/dev/null', '--listen',
       f'unix:{place}/lmtp', f'--listen-owner=:{group}', '--log', place / 'log',
       '--tag-keys=none', '--spool-dir', place, '--control', place / 'control', '--metrics',
-      '127.0.0.1:0', f'unix:{place}/store'))
+      f'127.0.0.1:{free_port()}', f'unix:{place}/store'))
   try:
     wait_for_log(place / 'log', 'event=serving')
     (place / 'store').chmod(0o666)

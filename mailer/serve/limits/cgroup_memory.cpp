@@ -21,7 +21,7 @@ std::optional<std::uint64_t> limit_in(const fs::path& file) {
   return {};
 }
 
-// In a container the path may be that on the host, of which only the top is to be seen.
+// In a container the path may be that on the host, while only the top exists.
 std::optional<std::uint64_t> lowest_limit(const fs::path& top, const std::string& path,
                                           const char* file) {
   std::optional<std::uint64_t> lowest = limit_in(top / file);

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "common/log.h"
-#include "common/memory_budget.h"
+#include "mailer/memory/memory_budget.h"
 #include "mailer/serve/listeners/clients.h"
 #include "mailer/serve/pools/pool_registry.h"
 

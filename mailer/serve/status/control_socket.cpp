@@ -17,7 +17,7 @@ namespace lmtpq::mailer {
 namespace {
 
 constexpr std::chrono::seconds kTick{1};
-constexpr std::chrono::seconds kClientTimeout{2};
+constexpr std::chrono::seconds kClientTimeout{10};
 constexpr std::size_t kMostReaders = 8;
 
 }  // namespace

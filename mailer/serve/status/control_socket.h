@@ -1,7 +1,7 @@
 // The control socket, which `serve --status` reads, and the daemon's one-second timer for rates.
 //
 // Each client of the socket is sent one snapshot as JSON and is closed. A client that does not read
-// delays no other; it is disconnected after two seconds, or when eight others have come. Only the
+// delays no other; it is disconnected after ten seconds, or when eight others have come. Only the
 // socket's mode decides who may connect: the daemon's user, its group and root.
 //
 // One thread, from the constructor to stop(). ConfigError where the socket that the admin named

@@ -128,10 +128,10 @@ class MessageSpoolTest : public CppUnit::TestFixture {
   }
 
   void whereMemoryIsShortAllButTheHeadIsInTheFile() {
-    lmtpq::MemoryBudget budget(0);
+    lmtpq::mailer::MemoryBudget budget(0);
     for (const std::size_t size : {1'000u, 65'536u, 65'537u, 100'000u, 200'000u, 300'000u}) {
       const std::string text = text_of(size);
-      lmtpq::MemoryShare share(&budget);
+      lmtpq::mailer::MemoryShare share(&budget);
       MessageSpool body(folder_, std::nullopt, &share);
       append_in_pieces(body, text, 8'000);
       CPPUNIT_ASSERT(body.state() == MessageSpool::State::kGood);
@@ -142,8 +142,8 @@ class MessageSpoolTest : public CppUnit::TestFixture {
   }
 
   void inMemoryItTakesNoMoreThanItHas() {
-    lmtpq::MemoryBudget budget(1'000'000);
-    lmtpq::MemoryShare share(&budget);
+    lmtpq::mailer::MemoryBudget budget(1'000'000);
+    lmtpq::mailer::MemoryShare share(&budget);
     MessageSpool body("/does/not/exist", std::nullopt, &share);
     const std::string text = text_of(MessageSpool::kMemory);
     append_in_pieces(body, text, 1'001);

@@ -11,7 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 
 // The most that each can need, by measurement (tests/serve/test_memory.py).
 struct MemoryCost {
@@ -68,4 +68,4 @@ class MemoryShare {
   std::size_t taken_ = 0;
 };
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer

@@ -1,9 +1,9 @@
-#include "common/memory_budget.h"
+#include "mailer/memory/memory_budget.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 
-using lmtpq::MemoryBudget;
-using lmtpq::MemoryShare;
+using lmtpq::mailer::MemoryBudget;
+using lmtpq::mailer::MemoryShare;
 
 namespace {
 

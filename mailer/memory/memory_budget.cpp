@@ -1,6 +1,6 @@
-#include "common/memory_budget.h"
+#include "mailer/memory/memory_budget.h"
 
-namespace lmtpq {
+namespace lmtpq::mailer {
 namespace {
 
 std::uint64_t ceiling(std::uint64_t limit, MemoryBudget::Use use) {
@@ -46,4 +46,4 @@ void MemoryShare::give_back(std::size_t bytes) {
   }
 }
 
-}  // namespace lmtpq
+}  // namespace lmtpq::mailer
