@@ -46,7 +46,7 @@ PACKAGE_FLAGS = $(call once,PACKAGE_FLAGS,$(call pkg_config,--cflags,nettle milt
 SECURE_PACKAGES := libssl libcrypto $(if $(call without,SASL),,libsasl2)
 LDAP_PACKAGES   := $(if $(call without,LDAP),,ldap lber)
 SERVE_PACKAGES  := $(strip $(LDAP_PACKAGES) $(if $(call without,SYSTEMD),,libsystemd) \
-                   $(if $(call without,PROMETHEUS),,prometheus-cpp-pull prometheus-cpp-core))
+                   $(if $(call without,PROMETHEUS),,prometheus-cpp-core libmicrohttpd))
 
 WARN := -Wall -Wextra -Wconversion -Wshadow
 # glibc's checks need optimization, and a user who asks for them knows the level.

@@ -14,6 +14,7 @@
 #include "common/secret.h"
 #include "milter/configuration_log.h"
 #include "milter/libmilter_callbacks.h"
+#include "milter/process/accepting.h"
 #include "milter/process/daemonize.h"
 #include "milter/process/libmilter_log.h"
 #include "milter/process/listener.h"
@@ -86,7 +87,7 @@ void run_daemon(const std::vector<std::string>& arguments, const LoadedConfigura
   forbid_core_dumps();  // even without keys now: a reload may bring some
   const Launch launch = settings.foreground ? Launch::in_foreground() : Launch::into_background();
   use_batch_scheduling();
-  raise_descriptor_limit();  // a session of the MTA needs one; without it libmilter spins
+  raise_descriptor_limit();  // a session of the MTA needs one
   const Log log("lmtpq-milter", settings.log, settings.log_level);
   take_libmilter_lines(log);
   SharedState state(loaded.configuration, log);
@@ -96,6 +97,12 @@ void run_daemon(const std::vector<std::string>& arguments, const LoadedConfigura
   }
   at_place(places.of("pid-file"), [&] { pid_file.write(); });
   launch.ready(settings.log == "stderr");
+  on_no_descriptors([&log](std::size_t limit) {
+    log.error(Record("descriptors-short")
+                  .add("limit", static_cast<long long>(limit))
+                  .add("effect", "new sessions of the MTA wait")
+                  .add("remedy", "raise LimitNOFILE= of the unit (ulimit -n)"));
+  });
   start_hangup_thread({.hangup = [&] { reload(arguments, settings, state); },
                        .second = [&] { restore(*listener, log); },
                        .stopping = [&] { wake(socket); }});

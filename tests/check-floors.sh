@@ -40,7 +40,9 @@ refused "libldap outside mailer/serve/ldap" mailer/routes/routes.h '#include <ld
 refused "libsystemd outside mailer/serve/systemd" mailer/serve/daemon.cpp \
   '#include <systemd/sd-daemon.h>' "belongs to mailer/serve/systemd"
 refused "prometheus-cpp outside mailer/serve/metrics" mailer/serve/daemon.cpp \
-  '#include <prometheus/exposer.h>' "belongs to mailer/serve/metrics"
+  '#include <prometheus/collectable.h>' "belongs to mailer/serve/metrics"
+refused "libmicrohttpd outside mailer/serve/metrics" mailer/serve/daemon.cpp \
+  '#include <microhttpd.h>' "belongs to mailer/serve/metrics"
 refused "libmilter outside the callbacks and the macros" milter/message.cpp '#include <libmilter/mfapi.h>' \
   "belongs to milter/libmilter_callbacks.cpp"
 refused "a clock in the protocol" mailer/lmtp/reply.cpp '#include <chrono>' "the protocol knows no"

@@ -32,7 +32,7 @@ find common mailer milter -name '*.h' -o -name '*.cpp' | sort | xargs awk '
   /^#include <systemd\// && own != "mailer/serve/systemd" {
     print FILENAME ":" FNR ": " $2 " belongs to mailer/serve/systemd"
   }
-  /^#include <prometheus\// && own != "mailer/serve/metrics" {
+  /^#include <(prometheus\/|microhttpd)/ && own != "mailer/serve/metrics" {
     print FILENAME ":" FNR ": " $2 " belongs to mailer/serve/metrics"
   }
   /^#include <libmilter/ && FILENAME !~ "^milter/(libmilter_callbacks|mta_macros)\\.cpp$" {

@@ -19,6 +19,7 @@
 #include "mailer/delivery/delivery_agent.h"
 #include "mailer/delivery/delivery_log.h"
 #include "mailer/delivery/message_state.h"
+#include "mailer/memory/memory_budget.h"
 #include "mailer/message/delivery_events.h"
 #include "mailer/settings/settings.h"
 #include "mailer/store/mailbox_limiter.h"
@@ -26,10 +27,11 @@
 
 namespace lmtpq::mailer {
 
-// What all deliveries of the daemon share; `relay` and `deliver` have neither.
+// What all deliveries of the daemon share; `relay` and `deliver` have none of it.
 struct DeliveryServices {
   MailboxLimiter* mailboxes = nullptr;
   DeliveryEvents* events = nullptr;
+  MemoryBudget* memory = nullptr;
 };
 
 class Delivery : public DeliveryAgent {

@@ -1,6 +1,7 @@
 #include "mailer/delivery/lmtp_session.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace lmtpq::mailer {
 
@@ -11,6 +12,8 @@ namespace {
 // one kPiece of input.
 constexpr std::size_t kMaxOutput = 16 * 1024;
 constexpr std::size_t kPiece = 4 * 1024;
+// Of a message, taken into the spool at a time.
+constexpr std::size_t kBodyPiece = 8 * 1024;
 
 // How long a client that got a reply to LHLO or RSET may take to send MAIL after we were told to
 // stop.
@@ -75,9 +78,7 @@ LmtpSession::End LmtpSession::run() {
         }
         break;
       case ServerEvent::kBody:
-        if (!data_) {
-          data_.emplace(settings_.spool_dir, settings_.max_message_size);
-        }
+        begin_data();
         data_->append(server_.body());
         server_.body().clear();
         break;
@@ -106,7 +107,7 @@ bool LmtpSession::next_input() {
     return false;
   }
   const bool commands = server_.state() != ServerState::kData;
-  piece_ = rest_.substr(0, commands ? kPiece : rest_.size());
+  piece_ = rest_.substr(0, commands ? kPiece : kBodyPiece);
   rest_.remove_prefix(piece_.size());
   return true;
 }
@@ -122,8 +123,8 @@ bool LmtpSession::read_input() {
     begun_ = Clock::now();
     read_ = 0;
   }
-  input_ = std::move(pending_);
-  pending_.clear();
+  std::string(std::exchange(pending_, {}))
+      .swap(input_);  // frees its buffer: this may wait for long
   if (input_.empty() && !wait_for_input()) {
     return false;
   }
@@ -240,15 +241,31 @@ bool LmtpSession::has_command() const {
   return has_end(piece_) || has_end(rest_) || has_end(pending_);
 }
 
+void LmtpSession::begin_data() {
+  if (!data_) {
+    data_.emplace(settings_.spool_dir, settings_.max_message_size, &server_.memory());
+  }
+}
+
+// Before a wait that may be long: the buffers that the message came through.
+void LmtpSession::free_input() {
+  std::string().swap(server_.body());
+  std::string unread;
+  unread.reserve(piece_.size() + rest_.size());
+  unread.append(piece_).append(rest_);
+  piece_ = {};
+  input_.swap(unread);
+  rest_ = input_;
+}
+
 bool LmtpSession::deliver() {
   // A client that pipelines must not have to wait for replies to what it sent before.
   if (!flush()) {
     return false;
   }
-  if (!data_) {
-    data_.emplace(settings_.spool_dir, settings_.max_message_size);
-  }
+  begin_data();
   data_->finish(server_.text_report());
+  free_input();
   SessionClient client(client_, server_.envelope().recipients.size(), has_command(), stopping_);
   const DeliveryResult result =
       agent_.deliver({server_.envelope(), *data_, begun_, Clock::now(), nullptr, nullptr, &client});

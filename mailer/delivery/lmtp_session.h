@@ -52,6 +52,8 @@ class LmtpSession {
   bool write(std::string_view& bytes);
   bool idle() const;
   bool has_command() const;
+  void begin_data();
+  void free_input();
   bool deliver();
   bool send_replies(SessionClient& client, const DeliveryResult& result);
   // A message that is answered, as far as a log line about lost replies needs it.

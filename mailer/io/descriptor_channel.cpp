@@ -23,10 +23,18 @@ namespace {
 constexpr std::size_t kReadSize = 64 * 1024;
 // After a read of this size there probably is more to read.
 constexpr std::size_t kLargeRead = 4096;
-// A peer that sends without reading our replies fills at most this much of our memory.
+// A peer that sends without reading what we write fills at most this much of our memory. The daemon
+// has many clients, and they have read thousands of replies less than they sent commands by then.
 constexpr std::size_t kMaxUnconsumed = 4 * kReadSize;
+constexpr std::size_t kMaxUnconsumedOfClient = 16 * 1024;
 // Between two looks at what a peer has acknowledged, which nothing reports by itself.
 constexpr std::chrono::milliseconds kLookInterval{5};
+
+// One for each thread: a connection that waits needs none.
+char* read_buffer() {
+  thread_local const std::unique_ptr<char[]> buffer(new char[kReadSize]);
+  return buffer.get();
+}
 
 bool is_socket(int descriptor) {
   struct stat status {};
@@ -60,8 +68,7 @@ DescriptorChannel::DescriptorChannel(Descriptor in, Descriptor out, Order order)
       out_descriptor_(std::move(out)),
       in_{in_descriptor_.number(), is_socket(in_descriptor_.number())},
       out_(in_),
-      order_(order),
-      buffer_(new char[kReadSize]) {
+      order_(order) {
   if (out_descriptor_.valid()) {
     out_ = {out_descriptor_.number(), is_socket(out_descriptor_.number())};
   }
@@ -72,8 +79,11 @@ DescriptorChannel::DescriptorChannel(Descriptor in, Descriptor out, Order order)
 }
 
 IoStatus DescriptorChannel::exchange(std::string_view& out, std::string& in, Deadline deadline) {
-  const bool read = in_.open && in.size() < kMaxUnconsumed;
   const bool write = out_.open && !out.empty();
+  const bool client = write && order_ == Order::kWriteFirst;
+  const std::size_t most = client ? kMaxUnconsumedOfClient : kMaxUnconsumed;
+  read_size_ = std::min(kReadSize, most - std::min(most, in.size()));
+  const bool read = in_.open && read_size_ > 0;
   if (!in_.open && !write) {
     return IoStatus::kClosed;
   }
@@ -183,18 +193,18 @@ IoStatus DescriptorChannel::await_input(std::string& in, Deadline deadline) {
 
 IoStatus DescriptorChannel::read_some(std::string& in) {
   return received(
-      in_.is_socket ? receive(MSG_DONTWAIT) : read(in_.number, buffer_.get(), kReadSize), in);
+      in_.is_socket ? receive(MSG_DONTWAIT) : read(in_.number, read_buffer(), read_size_), in);
 }
 
 ssize_t DescriptorChannel::receive(int flags) {
-  return recv(in_.number, buffer_.get(), kReadSize, flags);
+  return recv(in_.number, read_buffer(), read_size_, flags);
 }
 
 // `count` is what read(2) or recv(2) returned, and errno is still theirs.
 IoStatus DescriptorChannel::received(ssize_t count, std::string& in) {
   last_read_ = static_cast<std::size_t>(std::max<ssize_t>(count, 0));
   if (count > 0) {
-    in.append(buffer_.get(), last_read_);
+    in.append(read_buffer(), last_read_);
     return IoStatus::kProgress;
   }
   if (count == 0) {

@@ -17,8 +17,10 @@ class DescriptorChannel : public Channel {
  public:
   // Which comes first when there are bytes to read and bytes to write.
   enum class Order {
-    kReadFirst,   // as Channel requires it
-    kWriteFirst,  // for a peer whose early input cannot affect our output; saves a system call
+    kReadFirst,  // as Channel requires it
+    // For a peer whose early input cannot affect our output; saves a system call. While it does not
+    // read, 16 KiB of what it sends are read, not 256.
+    kWriteFirst,
   };
 
   // One descriptor for both directions, or one for each.
@@ -68,9 +70,9 @@ class DescriptorChannel : public Channel {
   Direction out_;
   Order order_;
   std::chrono::milliseconds receive_timeout_{0};  // SO_RCVTIMEO; 0: never set
+  std::size_t read_size_ = 0;                     // of the next read
   std::size_t last_read_ = 0;                     // how many bytes it had
   int quick_acks_ = 0;                            // see acknowledge_at_once()
-  std::unique_ptr<char[]> buffer_;
   std::string failure_;
 };
 

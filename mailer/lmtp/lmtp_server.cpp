@@ -45,7 +45,7 @@ const LmtpServer::Rule LmtpServer::kRules[] = {
     {Verb::kTrace, kBeforeData, &LmtpServer::trace, "", Offer::kTrace},
 };
 
-LmtpServer::LmtpServer(ServerLimits limits) : limits_(std::move(limits)) {
+LmtpServer::LmtpServer(ServerLimits limits) : limits_(std::move(limits)), memory_(limits_.memory) {
   output_ = "220 " + limits_.name + " LMTP lmtpq" + greeting_end(limits_.mark) + "\r\n";
 }
 
@@ -151,6 +151,15 @@ bool LmtpServer::count_idle_command() {
   return true;
 }
 
+// False: it was refused. Sendmail defers the message, or this recipient only, and goes on.
+bool LmtpServer::take_memory(std::size_t bytes) {
+  const bool taken = memory_.take(bytes, MemoryBudget::Use::kMessage);
+  if (!taken) {
+    reply(452, {4, 3, 1}, "Too many messages in memory, try again later");
+  }
+  return taken;
+}
+
 void LmtpServer::reply(int code, const EnhancedStatus& status, std::string_view text) {
   output_ += reply_line(code, status, text);
 }
@@ -164,7 +173,7 @@ void LmtpServer::lhlo(std::string_view name) {
     reply(501, {5, 5, 4}, "Expected LHLO and a name");
     return;
   }
-  envelope_ = {};
+  end_transaction();
   output_ += "250-" + limits_.name + "\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n";
   for (const auto& [offer, keyword] : kKeywords) {
     if (limits_.offers.has(offer)) {
@@ -206,7 +215,7 @@ void LmtpServer::mail(std::string_view argument) {
     refuse(kBadParameter);
     return;
   }
-  if (loops(mail)) {
+  if (loops(mail) || !take_memory(MemoryCost::kMessage)) {
     return;
   }
   envelope_ = {mail.sender, mail.body, mail.charset, {}, {}, mail.hops};
@@ -250,6 +259,10 @@ void LmtpServer::rcpt(std::string_view argument) {
     reply(452, {4, 5, 3}, "Too many recipients in one transaction");
     return;
   }
+  if (envelope_.recipients.size() >= MemoryCost::kFewRecipients &&
+      !take_memory(MemoryCost::recipient(recipient.mailbox.text().size()))) {
+    return;
+  }
   envelope_.recipients.push_back(recipient);
   state_ = ServerState::kRcpt;
   reply(250, {2, 1, 5}, "Recipient ok");
@@ -268,13 +281,18 @@ void LmtpServer::rset(std::string_view) {
     close({4, 3, 2}, "Shutting down; try again later");
     return;
   }
-  envelope_ = {};
+  end_transaction();
   trace_ = {};
   if (state_ != ServerState::kGreeted) {
     state_ = ServerState::kReady;
     awaits_mail_ = true;
   }
   reply(250, {2, 0, 0}, "Ok");
+}
+
+void LmtpServer::end_transaction() {
+  envelope_ = {};
+  memory_.give_all_back();
 }
 
 void LmtpServer::noop(std::string_view) { reply(250, {2, 0, 0}, "Ok"); }
@@ -307,6 +325,7 @@ void LmtpServer::close(const EnhancedStatus& status, std::string_view text) {
 
 Envelope LmtpServer::answered() {
   decoder_.reset();
+  memory_.give_all_back();
   state_ = ServerState::kReady;
   return std::exchange(envelope_, {});
 }

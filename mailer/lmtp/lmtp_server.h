@@ -25,6 +25,7 @@
 #include "mailer/lines/dot_stuffing.h"
 #include "mailer/lmtp/command.h"
 #include "mailer/lmtp/envelope.h"
+#include "mailer/memory/memory_budget.h"
 
 namespace lmtpq::mailer {
 
@@ -82,6 +83,8 @@ struct ServerLimits {
   // This many commands may come in a row without a message; the next one gets 421 4.7.0. RCPT in a
   // transaction counts only if it is malformed. 0: no limit.
   std::size_t max_idle_commands = 0;
+  // MAIL and RCPT get 452 4.3.1 when it has no room for them; nullptr: no limit.
+  MemoryBudget* memory = nullptr;
 };
 
 class LmtpServer {
@@ -94,6 +97,8 @@ class LmtpServer {
   std::string& output() { return output_; }
   // Canonical message bytes since the last kBody; the caller clears it.
   std::string& body() { return body_; }
+  // What the message at hand has taken.
+  MemoryShare& memory() { return memory_; }
   // Of the complete message, until answer().
   TextReport text_report() const { return decoder_ ? decoder_->report() : TextReport(); }
   const Envelope& envelope() const { return envelope_; }
@@ -129,6 +134,8 @@ class LmtpServer {
   void handle_too_long(std::string_view line);
   void handle_command(std::string_view line);
   bool count_idle_command();
+  bool take_memory(std::size_t bytes);
+  void end_transaction();
   void reply(int code, const EnhancedStatus& status, std::string_view text);
   void refuse(const Refusal& refusal);
 
@@ -145,6 +152,7 @@ class LmtpServer {
   void trace(std::string_view argument);
 
   ServerLimits limits_;
+  MemoryShare memory_;
   ServerState state_ = ServerState::kGreeted;
   Envelope envelope_;
   TraceId trace_;  // kept from message to message

@@ -21,6 +21,7 @@ void MailData::finish(const TextReport& text) {
   kept_.clear();
   filter_.finish(kept_);
   body_.append(kept_);
+  std::string().swap(kept_);  // the message may now wait
 }
 
 }  // namespace lmtpq::mailer

@@ -20,8 +20,9 @@ TextRules text_rules(const Settings& settings);
 
 class MailData {
  public:
-  MailData(std::string spool_dir, std::optional<std::uint64_t> max_size)
-      : body_(std::move(spool_dir), max_size) {}
+  MailData(std::string spool_dir, std::optional<std::uint64_t> max_size,
+           MemoryShare* memory = nullptr)
+      : body_(std::move(spool_dir), max_size, memory) {}
 
   void append(std::string_view bytes);  // canonical (CRLF line ends)
   // The message is complete; `text` is about its bytes before they were canonical.

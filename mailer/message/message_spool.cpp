@@ -11,6 +11,7 @@ namespace lmtpq::mailer {
 namespace {
 
 constexpr std::size_t kPiece = 64 * 1024;
+static_assert(MessageSpool::kHead < MemoryCost::kMessage);
 
 Descriptor open_unlinked(const std::string& directory) {
   Descriptor file(open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
@@ -28,8 +29,9 @@ Descriptor open_unlinked(const std::string& directory) {
 
 }  // namespace
 
-MessageSpool::MessageSpool(std::string spool_dir, std::optional<std::uint64_t> max_size)
-    : spool_dir_(std::move(spool_dir)), max_size_(max_size) {}
+MessageSpool::MessageSpool(std::string spool_dir, std::optional<std::uint64_t> max_size,
+                           MemoryShare* memory)
+    : spool_dir_(std::move(spool_dir)), max_size_(max_size), memory_share_(memory) {}
 
 void MessageSpool::append(std::string_view bytes) {
   size_ += bytes.size();
@@ -41,7 +43,7 @@ void MessageSpool::append(std::string_view bytes) {
     file_ = Descriptor();
     return;
   }
-  if (!file_.valid() && memory_.size() + bytes.size() <= kMemory) {
+  if (!file_.valid() && has_room(bytes.size())) {
     memory_.append(bytes);
     return;
   }
@@ -52,13 +54,48 @@ void MessageSpool::append(std::string_view bytes) {
       return;
     }
     spool(memory_);
-    if (memory_.size() < kHead) {
-      memory_.append(bytes.substr(0, kHead - memory_.size()));
-    }
-    memory_.resize(std::min(memory_.size(), kHead));
-    memory_.shrink_to_fit();
+    keep_head(bytes);
   }
   spool(bytes);
+}
+
+// In memory, for this many bytes more. Below kHead there always is.
+bool MessageSpool::has_room(std::size_t bytes) {
+  const std::size_t needed = memory_.size() + bytes;
+  if (needed <= memory_.capacity()) {
+    return true;
+  }
+  const std::size_t most = needed <= kHead ? kHead : kMemory;
+  const std::size_t wanted = std::min(most, std::max(needed, 2 * memory_.capacity()));
+  if (needed > most) {
+    return false;
+  }
+  const std::size_t more = std::max(wanted, kHead) - kHead - taken_;
+  if (memory_share_ != nullptr && more > 0) {
+    if (!memory_share_->take(more, MemoryBudget::Use::kBody)) {
+      return false;
+    }
+    taken_ += more;
+  }
+  // std::string::reserve() would double what it has, beyond kMemory.
+  std::string larger;
+  larger.reserve(wanted);
+  larger.append(memory_);
+  memory_.swap(larger);
+  return true;
+}
+
+// `bytes` follow those in memory_.
+void MessageSpool::keep_head(std::string_view bytes) {
+  std::string head;
+  head.reserve(kHead);
+  head.append(memory_, 0, kHead);
+  head.append(bytes.substr(0, kHead - head.size()));
+  memory_.swap(head);
+  if (memory_share_ != nullptr) {
+    memory_share_->give_back(taken_);
+    taken_ = 0;
+  }
 }
 
 void MessageSpool::spool(std::string_view bytes) {

@@ -1,7 +1,8 @@
 // The bytes of a message, kept until every recipient has an outcome.
 //
 // Canonical bytes (CRLF line ends), in memory up to kMemory and beyond that in an unlinked file,
-// which ends with the object. They can be read from the start as often as needed, for another
+// which ends with the object. Where memory is short (memory_budget.h), all but the head is in the
+// file. They can be read from the start as often as needed, for another
 // transaction or another store.
 //
 // append() does not fail at once, because the input must be read to its end anyway; state() tells
@@ -14,6 +15,7 @@
 #include <string_view>
 
 #include "common/descriptor.h"
+#include "mailer/memory/memory_budget.h"
 
 namespace lmtpq::mailer {
 
@@ -27,12 +29,16 @@ class MessageSpool {
   static constexpr std::size_t kMemory = 256 * 1024;
   static constexpr std::size_t kHead = 64 * 1024;
 
-  MessageSpool(std::string spool_dir, std::optional<std::uint64_t> max_size);
+  // `memory` is the message's share, which must outlive this and has room for the head; nullptr: no
+  // limit.
+  MessageSpool(std::string spool_dir, std::optional<std::uint64_t> max_size,
+               MemoryShare* memory = nullptr);
 
   void append(std::string_view bytes);
   State state() const { return state_; }
   const std::string& failure() const { return failure_; }
   std::uint64_t size() const { return size_; }
+  bool in_file() const { return file_.valid(); }
   // The first kHead bytes, or all if there are fewer.
   std::string_view head() const { return std::string_view(memory_).substr(0, kHead); }
 
@@ -52,11 +58,15 @@ class MessageSpool {
   };
 
  private:
+  bool has_room(std::size_t bytes);
+  void keep_head(std::string_view bytes);
   void spool(std::string_view bytes);
   void fail(const std::string& what);
 
   std::string spool_dir_;
   std::optional<std::uint64_t> max_size_;
+  MemoryShare* memory_share_;
+  std::size_t taken_ = 0;  // of memory_share_, beyond the head
   State state_ = State::kGood;
   std::string failure_;
   std::uint64_t size_ = 0;

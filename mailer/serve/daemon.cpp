@@ -52,10 +52,13 @@ FixedOptions fixed_options(const Settings& process) {
 Daemon::Running::Running(DaemonSettings settings)
     : fixed(fixed_options(settings.process)),
       log("lmtpq", settings.process.log, settings.process.log_level),
+      memory(memory_limit(settings.process.serve)),
       mailboxes(settings.process.serve.mailbox_limit),
       pools(log, counters),
-      clients(current, log, {&mailboxes, &counters}, settings.process.serve.threads),
-      parts{current, clients, pools, mailboxes, counters, log, std::chrono::system_clock::now()} {
+      clients(current, log, {&mailboxes, &counters, &memory}, settings.process.serve.threads),
+      limits(current, pools, clients, memory, log),
+      parts{current,  clients, pools, mailboxes, memory,
+            counters, log,     std::chrono::system_clock::now()} {
   require_writable(settings.process);
   current.set(std::make_shared<Configuration>(std::move(settings), pools, log));
 }
@@ -85,6 +88,7 @@ int Daemon::run() {
     switch (signals_->next(std::chrono::seconds(1))) {
       case 0:
         restore_sockets();
+        running_->limits.look();
         notify_service_manager("STATUS=" + std::to_string(running_->clients.count()) +
                                " clients\nWATCHDOG=1");
         break;
@@ -113,6 +117,7 @@ void Daemon::start() {
     at_place(process.places.of("metrics"),
              [&] { running.metrics.emplace(process.serve.metrics, running.parts); });
   }
+  running.limits.take_over();
   running.acceptor.emplace(running.clients, running.log);
   running.janitor.emplace(running.pools);
   running.acceptor->use(listening());
@@ -172,6 +177,7 @@ int Daemon::drain() {
     pool->close_idle();
   }
   running.control->stop();
+  running.metrics.reset();
   Record record("stopped");
   record.add("clients", number_of_clients());
   if (ended) {

@@ -90,6 +90,7 @@ void Daemon::load() {
       std::make_shared<Configuration>(std::move(settings), running.pools, running.log));
   signals_->set_drain(running.current.get()->settings().process.serve.drain);
   sockets_.swap(sockets);
+  running.limits.take_over();
   running.acceptor->use(listening());
   running.counters.reloaded(true);
   const auto configuration = running.current.get();

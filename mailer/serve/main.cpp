@@ -44,12 +44,14 @@ constexpr std::size_t kStack = 512 * 1024;
 // Blocking calls run on helper threads, possibly many: keeps their stacks and malloc arenas small.
 void limit_thread_memory() {
   constexpr int kArenas = 4;
+  constexpr int kLarge = 128 * 1024;
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, kStack);
   pthread_setattr_default_np(&attributes);
   pthread_attr_destroy(&attributes);
   mallopt(M_ARENA_MAX, kArenas);
+  mallopt(M_MMAP_THRESHOLD, kLarge);  // fixed: memory of messages goes back to the kernel
 }
 
 // Runs as the service user, to catch files that this user cannot read.

@@ -7,6 +7,7 @@
 
 #include "mailer/serve/configuration/settings_log.h"
 #include "mailer/serve/daemon.h"
+#include "mailer/serve/limits/resource_limits.h"
 #include "mailer/serve/listeners/acceptor.h"
 #include "mailer/serve/listeners/clients.h"
 #include "mailer/serve/metrics/metrics_endpoint.h"
@@ -26,10 +27,12 @@ struct Daemon::Running {
   const FixedOptions fixed;
   const Log log;
   CounterRegistry counters;
+  MemoryBudget memory;
   MailboxLimiter mailboxes;
   PoolRegistry pools;
   CurrentConfiguration current;
   Clients clients;
+  ResourceLimits limits;
   const DaemonParts parts;
   std::optional<ControlSocket> control;
   std::optional<MetricsEndpoint> metrics;

@@ -29,16 +29,28 @@ Reader metrics_address(std::string& into) {
     std::string_view host = value.substr(0, colon);
     const bool brackets = host.starts_with('[') && host.ends_with(']');
     host = brackets ? host.substr(1, host.size() - 2) : host;
-    const bool digits = port.size() > 1 && port.size() <= 6 &&
+    const bool digits = port.size() > 1 && port.size() <= 6 && port[1] != '0' &&
                         port.find_first_not_of("0123456789", 1) == port.npos &&
                         std::stoul(std::string(port.substr(1))) <= 65'535;
     const auto address = Address::parse(host);
     const bool good = digits && address && address->is_ipv4() != brackets;
-    if (!value.empty() && !good) {
-      throw ConfigError("expected ADDRESS:PORT, such as 127.0.0.1:9024 or [::1]:9024");
+    const bool path = value.starts_with("unix:/");
+    if (!value.empty() && !good && !path) {
+      throw ConfigError(
+          "expected ADDRESS:PORT, such as 127.0.0.1:9024 or [::1]:9024, or unix:/PATH");
     }
     into = value;
   };
+}
+
+// Empty: 0, the default.
+std::uint64_t memory_limit(std::string_view text) {
+  constexpr std::uint64_t kLeast = 1024 * 1024;
+  const std::uint64_t size = text.empty() ? 0 : parse_size(text);
+  if (!text.empty() && size < kLeast) {
+    throw ConfigError("expected 1M at least");
+  }
+  return size;
 }
 
 OptionTable limit_options(ServeSettings& s) {
@@ -50,6 +62,11 @@ OptionTable limit_options(ServeSettings& s) {
              "maximum number of clients from one address or, over a unix socket, of one user; 0: "
              "unlimited",
              reader::number(s.max_clients_each, 0, 1'000'000)),
+       value("memory-limit", "SIZE", "",
+             "maximum memory for what clients make the daemon keep, a number of bytes with k, M or "
+             "G; near it new messages get 452 4.3.1; default: half of the memory limit of the "
+             "daemon's cgroup, or 512M without one",
+             [&s](std::string_view size) { s.memory_limit = memory_limit(size); }),
        value("mailbox-limit", "N", "10",
              "maximum number of deliveries to one mailbox at a time; more wait (Cyrus and Dovecot "
              "defer more than 10); 0: no limit",
@@ -102,7 +119,7 @@ OptionTable serve_option_table(ServeSettings& s) {
        value("control", "PATH", kDefaultControl, "unix socket that --status asks",
              reader::absolute_path(s.control)),
        value("metrics", "ADDRESS", "",
-             "serve Prometheus metrics at this ADDRESS:PORT; default: off",
+             "serve Prometheus metrics at this ADDRESS:PORT or unix:PATH; default: off",
              metrics_address(s.metrics)),
        advanced(value("threads", "N", "1",
                       "threads that serve clients; one is enough for several thousand messages a "

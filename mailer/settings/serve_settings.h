@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -40,11 +41,13 @@ struct ServeSettings {
   std::size_t max_clients = 0;
   std::size_t max_clients_each = 0;   // from one address or uid
   std::size_t max_idle_commands = 0;  // in a row without a message
+  // Of what clients make us keep; 0: by the memory that the process may have.
+  std::uint64_t memory_limit = 0;
   Time drain{0};
   Balance balance = Balance::kOrder;
   std::size_t mailbox_limit = 0;  // deliveries in flight for one mailbox; 0: no limit
   std::string control;            // path of the socket for `serve --status`; empty: none
-  std::string metrics;            // ADDRESS:PORT of the Prometheus endpoint; empty: none
+  std::string metrics;            // ADDRESS:PORT or unix:PATH of Prometheus's endpoint; empty: none
   bool check = false;             // check the configuration and exit
   bool status = false;            // show the state of a running daemon and exit
 };

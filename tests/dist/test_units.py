@@ -19,7 +19,7 @@ import pytest
 
 from fixtures.paths import ROOT, is_sanitized
 from fixtures.process import wait_until
-from fixtures.scratch import Scratch
+from fixtures.scratch import Scratch, free_port
 
 UNITS = ROOT / 'dist' / 'systemd'
 SERVICES = ('lmtpq.service', 'lmtpq-milter.service')
@@ -149,6 +149,12 @@ def test_the_daemon_has_descriptors_for_its_clients_and_threads_to_dial(defaults
   assert int(unit['LimitNOFILE'][0]) > int(defaults('max-clients')) * 3
 
 
+def test_the_daemon_has_twice_the_memory_that_clients_can_take_by_default(helps):
+  assert settings('lmtpq.service')['MemoryMax'] == ['1G']
+  default = 'default: half of the memory limit of the daemon\'s cgroup, or 512M without one'
+  assert default in ' '.join(helps['lmtpq'].split())
+
+
 def test_after_a_mistake_in_the_configuration_it_is_not_started_again(build, scratch):
   broken = scratch.path / 'broken.conf'
   broken.write_text('unknown = 1\n')
@@ -252,7 +258,7 @@ def test_the_daemon_delivers_reloads_and_drains_under_its_filter(build, place, u
       'lmtpq.service', program_within(build, place), 'serve', '--config=/dev/null', '--listen',
       f'unix:{place}/lmtp', f'--listen-owner=:{group}', '--log', place / 'log',
       '--tag-keys=none', '--spool-dir', place, '--control', place / 'control', '--metrics',
-      '127.0.0.1:0', f'unix:{place}/store'))
+      f'127.0.0.1:{free_port()}', f'unix:{place}/store'))
   try:
     wait_for_log(place / 'log', 'event=serving')
     (place / 'store').chmod(0o666)

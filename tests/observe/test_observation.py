@@ -3,6 +3,7 @@
 The tests run in this order on one daemon, whose counters go on.
 """
 
+import contextlib
 import json
 import os
 import pty
@@ -11,6 +12,7 @@ import select
 import socket
 import stat
 import subprocess
+import threading
 import time
 
 import pytest
@@ -19,6 +21,7 @@ from fixtures.lmtp_client import Message
 from fixtures.paths import ROOT
 from fixtures.process import wait_until
 from fixtures.scratch import Scratch
+from fixtures.serve import Serve
 
 from .observed_daemon import LIMIT, ObservedDaemon, family
 
@@ -243,12 +246,96 @@ def test_a_status_client_that_does_not_read_delays_no_other(daemon):
   for _ in range(20):
     silent.append(socket.socket(socket.AF_UNIX))
     silent[-1].connect(f'{daemon.folder}/control')
-  # The daemon waits two seconds for each at most: forty if one held up the next.
+  # The daemon waits ten seconds for each at most: two hundred if one held up the next.
   began = time.monotonic()
   assert daemon.status().returncode == 0
   assert daemon.deliver('plain', 'alice') == ['250']
   assert time.monotonic() - began < 15, 'it took too long'
   for one in silent:
+    one.close()
+
+
+@pytest.fixture
+def wide(scratch, lmtpq, daemon):
+  """A daemon whose status is larger than a socket's buffer, and whose metrics are at a unix socket."""
+  folder = scratch.folder('wide')
+  listeners = ''.join(f'[listener.{"x" * 3000}{number}]\naddress = unix:{folder}/{number}\n'
+                      for number in range(300))
+  made = Serve(folder / 'serve', f'metrics = unix:{folder}/metrics\n'
+               f'destination = {daemon.store.address}\n{listeners}', lmtpq)
+  made.start()
+  yield made
+  made.stop()
+
+
+def dialled(path) -> socket.socket:
+  made = socket.socket(socket.AF_UNIX)
+  made.settimeout(LIMIT)
+  made.connect(str(path))
+  return made
+
+
+def everything(client: socket.socket) -> bytes:
+  return b''.join(iter(lambda: client.recv(65536), b''))
+
+
+def test_status_clients_that_leave_a_large_answer_unread_delay_no_other(wide):
+  with dialled(wide.folder / 'control') as client:
+    assert len(everything(client)) > 900_000, 'more than the buffers hold'
+  silent = [dialled(wide.folder / 'control') for _ in range(20)]
+  began = time.monotonic()
+  assert len(wide.status()['listeners']) == 300
+  # Ten seconds for each would be two hundred.
+  assert time.monotonic() - began < 35, 'it took too long'
+  # They had ten seconds each, or the others took their places.
+  for one in silent:
+    everything(one)
+    one.close()
+
+
+def get(client: socket.socket) -> bytes:
+  with client:
+    client.sendall(b'GET /metrics HTTP/1.1\r\nHost: lmtpq\r\n\r\n')
+    return everything(client)
+
+
+def test_metrics_are_served_at_a_unix_socket_as_well(wide):
+  path = wide.folder.parent / 'metrics'
+  assert stat.S_IMODE(path.stat().st_mode) == 0o660
+  answer = get(dialled(path))
+  assert answer.startswith(b'HTTP/1.1 200 OK\r\n') and b'\nlmtpq_build_info{' in answer
+  wide.stop()
+  assert not path.exists(), 'it goes with the daemon'
+
+
+@pytest.mark.parametrize('number', [20, 200])
+def test_clients_that_drip_delay_no_scrape(daemon, number):
+  address = ('127.0.0.1', daemon.port)
+  slow = [socket.create_connection(address, LIMIT) for _ in range(number)]
+  over = threading.Event()
+
+  def drip():
+    while not over.wait(0.2):
+      for one in slow:
+        with contextlib.suppress(OSError):
+          one.send(b'G')
+  dripping = threading.Thread(target=drip)
+  dripping.start()
+  try:
+    began = time.monotonic()
+    for _ in range(5):
+      answer = get(socket.create_connection(address, LIMIT))
+      assert answer.startswith(b'HTTP/1.1 200 OK\r\n'), answer[:80]
+    # Two seconds for each of them would be forty, or ten times that.
+    assert time.monotonic() - began < 20, 'it took too long'
+  finally:
+    over.set()
+    dripping.join()
+  # A new client takes the place of the oldest, so there are never many.
+  check(daemon.scrape(), {'lmtpq_memory_refused_total': 0})
+  open_now = daemon.scrape().get('process_open_fds')
+  assert open_now < 80, f'{open_now} descriptors'
+  for one in slow:
     one.close()
 
 
@@ -292,7 +379,7 @@ def test_nothing_but_metrics_is_served(daemon):
 
 
 def documented(text):
-  return set(re.findall(r'^\| `((?:lmtpq|process|exposer)_\w+)` \|', text, re.M))
+  return set(re.findall(r'^\| `((?:lmtpq|process)_\w+)` \|', text, re.M))
 
 
 def expressions(tree):
@@ -314,7 +401,7 @@ def test_metrics_md_names_exactly_the_metrics_there_are(daemon):
   assert exposed - scrape.helped == set(), 'without help'
   assert exposed - documented(text) == set(), 'not in METRICS.md'
   assert documented(text) - exposed == set(), 'in METRICS.md only'
-  for name, labels in re.findall(r'^\| `((?:lmtpq|process|exposer)_\w+)` \| ([^|]*)\|', text, re.M):
+  for name, labels in re.findall(r'^\| `((?:lmtpq|process)_\w+)` \| ([^|]*)\|', text, re.M):
     assert scrape.labels(name) - {'le'} == set(labels.replace(',', ' ').split()), name
   words = {dict(found)['reason'] for name, found in scrape.samples
            if name == 'lmtpq_deliveries_total' and 'reason' in dict(found)}
@@ -323,7 +410,7 @@ def test_metrics_md_names_exactly_the_metrics_there_are(daemon):
 
 def uses(text, scrape):
   """What an expression of PromQL names: the families, and the labels that it asks for."""
-  for name, labels in re.findall(r'\b((?:lmtpq|process|exposer)_\w+)(\{[^}]*\})?', text):
+  for name, labels in re.findall(r'\b((?:lmtpq|process)_\w+)(\{[^}]*\})?', text):
     yield family(name, scrape.types), set(re.findall(r'(\w+)\s*(?:=~|!~|!=|=)', labels))
 
 
@@ -355,6 +442,7 @@ def test_without_a_daemon_the_status_is_69(daemon):
 def test_an_address_that_cannot_be_used_stops_the_start(daemon):
   for options, words in {
       ('--metrics', '9024'): '"9024": expected ADDRESS:PORT',
+      ('--metrics', 'unix:metrics'): '"unix:metrics": expected ADDRESS:PORT',
       ('--metrics', f'127.0.0.1:{daemon.port}'): f'--metrics: "127.0.0.1:{daemon.port}": cannot listen: ',
       ('--control', f'{daemon.folder}/no/control'): '--control: listener unix:',
       ('--control', f'{daemon.folder}/control'): '--control: listener unix:',

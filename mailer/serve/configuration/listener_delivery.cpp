@@ -25,9 +25,7 @@ DeliveryResult ListenerDelivery::deliver(const DeliveryRequest& request) {
   }
   if (services_.events != nullptr) {
     const MessageSpool& body = request.data.body();
-    const bool spooled =
-        body.state() == MessageSpool::State::kGood && body.size() > MessageSpool::kMemory;
-    services_.events->taken({body.size(), spooled, request.complete - request.begun});
+    services_.events->taken({body.size(), body.in_file(), request.complete - request.begun});
   }
   Delivery delivery(listener->settings, *listener->pools, log_, services_,
                     [&configuration, listener](const std::vector<Destination>& route) {

@@ -12,7 +12,7 @@ namespace lmtpq::mailer {
 namespace {
 
 constexpr int kMaxAtOnce = 64;  // clients of one socket before the other sockets are checked
-constexpr int kPause = 100;     // milliseconds, when no descriptor is free
+constexpr int kPause = 50;      // milliseconds, when no descriptor is free
 
 }  // namespace
 
@@ -79,21 +79,29 @@ void Acceptor::run() {
   }
 }
 
+// The clients stay in the socket's queue.
+void Acceptor::wait_for_descriptors(const ListeningSocket& socket, const char* error) {
+  if (!std::exchange(starved_, true)) {
+    log_.error(Record("accept-failed")
+                   .add("listener", socket.address().text)
+                   .add("error", error)
+                   .add("effect", "clients wait; raise the limit of open files"),
+               Outsider{});
+  }
+  poll(nullptr, 0, kPause);
+}
+
 void Acceptor::accept_all(const ListeningSocket& socket) {
   for (int i = 0; i < kMaxAtOnce; ++i) {
+    if (clients_.full()) {
+      wait_for_descriptors(socket, "only the reserve of descriptors is free");
+      return;
+    }
     Client client;
     Descriptor accepted = socket.accept(client);
     if (!accepted.valid()) {
-      const bool none_free = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
-      if (none_free && !std::exchange(starved_, true)) {
-        log_.error(Record("accept-failed")
-                       .add("listener", socket.address().text)
-                       .add("error", std::strerror(errno))
-                       .add("effect", "clients wait; raise the limit of open files"),
-                   Outsider{});
-      }
-      if (none_free) {
-        poll(nullptr, 0, kPause);
+      if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
+        wait_for_descriptors(socket, std::strerror(errno));
       }
       return;
     }

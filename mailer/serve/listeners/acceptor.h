@@ -1,8 +1,8 @@
 // The thread that accepts connections: poll(2) on all listening sockets, accept(2) on those that
 // are ready. Clients decides whether a client is served.
 //
-// Without a free descriptor it waits for a moment and logs that once. use() may be called from
-// another thread.
+// Without a descriptor for another client it waits for a moment and logs that once. use() may be
+// called from another thread.
 #pragma once
 
 #include <map>
@@ -31,6 +31,7 @@ class Acceptor {
   void run();
   void wake() const;
   void accept_all(const ListeningSocket& socket);
+  void wait_for_descriptors(const ListeningSocket& socket, const char* error);
 
   Clients& clients_;
   const Log& log_;

@@ -13,11 +13,12 @@
 namespace lmtpq::mailer {
 namespace {
 
-ServerLimits limits_for(const Client& client, const std::string& address,
-                        const Settings& settings) {
+ServerLimits limits_for(const Client& client, const std::string& address, const Settings& settings,
+                        MemoryBudget* memory) {
   ServerLimits limits = server_limits(settings);
   limits.mark = listener_mark(address);
   limits.max_idle_commands = settings.serve.max_idle_commands;
+  limits.memory = memory;
   limits.offers.add(Offer::kLimits);
   const bool over_tcp = client.address.has_value();
   if (settings.serve.listener.offers_pipelining.value_or(over_tcp)) {
@@ -79,6 +80,23 @@ void Clients::refuse(const Descriptor& socket, const Client& client, const std::
   }
 }
 
+// On success `entry` is its entry, and its memory is taken; both until leave().
+std::optional<Clients::Refusal> Clients::enter(const Client& client, const Listener& listener,
+                                               int socket, const std::string& address,
+                                               Entries::iterator& entry) {
+  const std::lock_guard lock(mutex_);
+  std::optional<Refusal> refused = refusal(client, listener);
+  if (!refused && services_.memory != nullptr &&
+      !services_.memory->take(MemoryCost::kClient, MemoryBudget::Use::kClient)) {
+    refused = {ClientRefusal::kNoRoom, "421 4.3.2 No room for another connection, try again later"};
+  }
+  if (!refused) {
+    entry = entries_.insert(entries_.end(), {socket, client, address});
+    ++by_client_[client.text()];
+  }
+  return refused;
+}
+
 void Clients::admit(Descriptor socket, const Client& client, const std::string& address) {
   const std::shared_ptr<const Configuration> configuration = current_.get();
   const Listener* const listener = configuration->listener(address);
@@ -88,12 +106,7 @@ void Clients::admit(Descriptor socket, const Client& client, const std::string& 
   }
   Entries::iterator entry;
   if (listener != nullptr) {
-    const std::lock_guard lock(mutex_);
-    refused = refusal(client, *listener);
-    if (!refused) {
-      entry = entries_.insert(entries_.end(), {socket.number(), client, address});
-      ++by_client_[client.text()];
-    }
+    refused = enter(client, *listener, socket.number(), address, entry);
   }
   if (refused) {
     refuse(socket, client, address, *refused);
@@ -132,9 +145,9 @@ void Clients::serve(Descriptor socket, Entries::iterator entry,
     channel.emplace(std::move(socket), DescriptorChannel::Order::kWriteFirst);
     const Settings& settings = configuration->listener(entry->address)->settings;
     ListenerDelivery agent(current_, configuration, entry->address, log_, services_);
-    LmtpSession session(*channel, settings, limits_for(entry->client, entry->address, settings),
-                        agent, log_, [this] { return draining(); },
-                        {entry->client.text(), entry->address});
+    LmtpSession session(
+        *channel, settings, limits_for(entry->client, entry->address, settings, services_.memory),
+        agent, log_, [this] { return draining(); }, {entry->client.text(), entry->address});
     if (session.run() == LmtpSession::End::kToldToStop) {
       session.send_421();
     }
@@ -156,6 +169,9 @@ void Clients::leave(Entries::iterator entry) {
     by_client_.erase(same);
   }
   entries_.erase(entry);
+  if (services_.memory != nullptr) {
+    services_.memory->give_back(MemoryCost::kClient);
+  }
   left_.notify_all();
 }
 

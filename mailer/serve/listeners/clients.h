@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <limits>
 #include <list>
 #include <map>
 #include <memory>
@@ -29,6 +30,10 @@ class Clients {
   Clients(const CurrentConfiguration& current, const Log& log, DeliveryServices services,
           std::size_t threads);
 
+  // There are descriptors for this many, whatever `max-clients` says. full(): none should be
+  // admitted until one leaves.
+  void limit_to(std::size_t most) { most_ = most; }
+  bool full() const { return count() >= most_; }
   // Serves a client that connected to the listener of this address, or refuses it.
   void admit(Descriptor socket, const Client& client, const std::string& address);
 
@@ -60,6 +65,8 @@ class Clients {
     std::string reply;
   };
 
+  std::optional<Refusal> enter(const Client& client, const Listener& listener, int socket,
+                               const std::string& address, Entries::iterator& entry);
   std::optional<Refusal> refusal(const Client& client, const Listener& listener) const;
   void refuse(const Descriptor& socket, const Client& client, const std::string& address,
               const Refusal& refusal);
@@ -74,6 +81,7 @@ class Clients {
   const Log& log_;
   const DeliveryServices services_;
   std::atomic<bool> draining_ = false;
+  std::atomic<std::size_t> most_ = std::numeric_limits<std::size_t>::max();
   mutable std::mutex mutex_;
   std::condition_variable left_;
   Entries entries_;

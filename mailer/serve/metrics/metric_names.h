@@ -60,6 +60,12 @@ inline constexpr MetricName kClients{"lmtpq_clients", "Connected clients, by lis
 inline constexpr MetricName kClientsLimit{"lmtpq_clients_limit", "Limit of connected clients"};
 inline constexpr MetricName kMailboxWaiting{"lmtpq_mailbox_waiting",
                                             "Deliveries waiting for a mailbox (mailbox-limit)"};
+inline constexpr MetricName kMemory{
+    "lmtpq_memory_bytes", "Memory taken by clients and their messages, in bytes (memory-limit)"};
+inline constexpr MetricName kMemoryLimit{"lmtpq_memory_limit_bytes",
+                                         "Limit of this memory, in bytes"};
+inline constexpr MetricName kMemoryRefused{"lmtpq_memory_refused_total",
+                                           "Messages and recipients deferred for want of memory"};
 inline constexpr MetricName kBuildInfo{"lmtpq_build_info", "Always 1; the label has the version"};
 inline constexpr MetricName kProcessStartTime{
     "process_start_time_seconds", "Start time of the daemon, in seconds since the epoch"};

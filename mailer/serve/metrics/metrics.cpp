@@ -138,6 +138,18 @@ void add_present(const Snapshot& now, Families& families) {
   }
 }
 
+void add_memory(const MemoryBudget& memory, Families& families) {
+  MetricFamily used = gauge(metric_names::kMemory);
+  used.add({}, memory.used());
+  MetricFamily limit = gauge(metric_names::kMemoryLimit);
+  limit.add({}, memory.limit());
+  MetricFamily refused = counter(metric_names::kMemoryRefused);
+  refused.add({}, memory.refused());
+  for (MetricFamily* const family : {&used, &limit, &refused}) {
+    families.push_back(std::move(family->family));
+  }
+}
+
 }  // namespace
 
 // Called from C code, which an exception must not reach.
@@ -149,6 +161,7 @@ Families Metrics::Collect() const {
     add_daemon(daemon_.counters.own(), families);
     add_pools(now, families);
     add_present(now, families);
+    add_memory(daemon_.memory, families);
     for (auto& family : process_metrics(daemon_.started)) {
       families.push_back(std::move(family));
     }

@@ -1,7 +1,8 @@
 // The HTTP endpoint from which Prometheus scrapes the daemon's metrics.
 //
-// Has a thread that accepts and one that answers. ConfigError for an address that cannot be used.
-// The daemon's parts must outlive it.
+// libmicrohttpd serves it, on one thread, which waits for no client. There are at most sixteen
+// clients: a new one takes the place of the oldest. ConfigError for an address that cannot be used.
+// The daemon's parts must outlive it. The destructor ends the thread and removes a unix socket.
 #pragma once
 
 #include <memory>
@@ -13,7 +14,7 @@ namespace lmtpq::mailer {
 
 class MetricsEndpoint {
  public:
-  // `address` is HOST:PORT; it listens on that address only.
+  // `address` is ADDRESS:PORT or unix:PATH; it listens on that address only.
   MetricsEndpoint(const std::string& address, const DaemonParts& daemon);
   ~MetricsEndpoint();
   MetricsEndpoint(const MetricsEndpoint&) = delete;

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <exception>
+#include <utility>
 
 #include "common/config_error.h"
 #include "mailer/io/waiting.h"
@@ -16,7 +17,8 @@ namespace lmtpq::mailer {
 namespace {
 
 constexpr std::chrono::seconds kTick{1};
-constexpr std::chrono::seconds kClientTimeout{2};
+constexpr std::chrono::seconds kClientTimeout{10};
+constexpr std::size_t kMostReaders = 8;
 
 }  // namespace
 
@@ -54,9 +56,12 @@ void ControlSocket::stop() {
 void ControlSocket::run() {
   Deadline next = Clock::now();
   for (;;) {
-    pollfd entries[] = {{wakeup_fd_.number(), POLLIN, 0},
-                        {socket_ ? socket_->number() : -1, POLLIN, 0}};
-    const int ready = poll(entries, 2, milliseconds_until(next));
+    std::vector<pollfd> entries{{wakeup_fd_.number(), POLLIN, 0},
+                                {socket_ ? socket_->number() : -1, POLLIN, 0}};
+    for (const Reader& reader : readers_) {
+      entries.push_back({reader.socket.number(), POLLOUT, 0});
+    }
+    const int ready = poll(entries.data(), entries.size(), milliseconds_until(next));
     if (entries[0].revents != 0) {
       return;
     }
@@ -68,38 +73,43 @@ void ControlSocket::run() {
           socket_->restore(log_);
         }
       }
-      Client client;
       if (ready > 0 && entries[1].revents != 0) {
-        if (const Descriptor accepted = socket_->accept(client); accepted.valid()) {
-          send_snapshot(accepted);
-        } else {
-          poll(nullptr, 0, 100);  // no free descriptor: the socket stays readable
-        }
+        accept_reader();
       }
     } catch (const std::exception&) {
       // Out of memory: the client may ask again.
     }
+    std::erase_if(readers_, [](Reader& reader) { return !send_more(reader); });
   }
 }
 
-void ControlSocket::send_snapshot(const Descriptor& client) const {
-  const std::string answer = json_of(take_snapshot(daemon_));
-  const Deadline deadline = Clock::now() + kClientTimeout;
-  // With room for the whole answer a client that does not read it holds up nobody.
-  const int room = static_cast<int>(answer.size());
-  setsockopt(client.number(), SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
-  std::string_view left = answer;
-  while (!left.empty() && Clock::now() < deadline) {
-    const ssize_t sent = send(client.number(), left.data(), left.size(), MSG_NOSIGNAL);
+// In place of the one that has been there longest, if there are too many.
+void ControlSocket::accept_reader() {
+  Client client;
+  Descriptor accepted = socket_->accept(client);
+  if (!accepted.valid()) {
+    poll(nullptr, 0, 100);  // no free descriptor: the socket stays readable
+    return;
+  }
+  if (readers_.size() >= kMostReaders) {
+    readers_.erase(readers_.begin());
+  }
+  readers_.push_back(
+      {std::move(accepted), json_of(take_snapshot(daemon_)), Clock::now() + kClientTimeout});
+}
+
+// False: it has the whole answer, has gone, or does not read.
+bool ControlSocket::send_more(Reader& reader) {
+  while (!reader.left.empty()) {
+    const ssize_t sent = send(reader.socket.number(), reader.left.data(), reader.left.size(),
+                              MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent > 0) {
-      left.remove_prefix(static_cast<std::size_t>(sent));
-    } else if (errno == EAGAIN || errno == EINTR) {
-      pollfd entry{client.number(), POLLOUT, 0};
-      poll(&entry, 1, milliseconds_until(deadline));
-    } else {
-      return;
+      reader.left.erase(0, static_cast<std::size_t>(sent));
+    } else if (errno != EINTR) {
+      return errno == EAGAIN && Clock::now() < reader.deadline;
     }
   }
+  return false;
 }
 
 }  // namespace lmtpq::mailer

@@ -1,16 +1,19 @@
 // The control socket, which `serve --status` reads, and the daemon's one-second timer for rates.
 //
-// Each client of the socket is sent one snapshot as JSON and is closed. Clients are served one
-// after the other, each for two seconds at most. Only the socket's mode decides who may connect:
-// the daemon's user, its group and root.
+// Each client of the socket is sent one snapshot as JSON and is closed. A client that does not read
+// delays no other; it is disconnected after ten seconds, or when eight others have come. Only the
+// socket's mode decides who may connect: the daemon's user, its group and root.
 //
 // One thread, from the constructor to stop(). ConfigError where the socket that the admin named
 // cannot be made; at the default path that is a warning, and `--status` is unavailable.
 #pragma once
 
 #include <optional>
+#include <string>
 #include <thread>
+#include <vector>
 
+#include "mailer/io/channel.h"
 #include "mailer/serve/listeners/listening_socket.h"
 #include "mailer/serve/status/snapshot.h"
 
@@ -26,12 +29,19 @@ class ControlSocket {
  private:
   void listen(const std::string& path);
   void run();
-  void send_snapshot(const Descriptor& client) const;
+  struct Reader {
+    Descriptor socket;
+    std::string left;  // of the answer
+    Deadline deadline;
+  };
+  void accept_reader();
+  static bool send_more(Reader& reader);
 
   const DaemonParts daemon_;
   const Log& log_;
   std::optional<ListeningSocket> socket_;
-  Descriptor wakeup_fd_;  // eventfd(2): stop
+  Descriptor wakeup_fd_;         // eventfd(2): stop
+  std::vector<Reader> readers_;  // the oldest first; the thread's
   std::thread thread_;
 };
 

@@ -22,6 +22,7 @@ struct DaemonParts {
   const Clients& clients;
   const PoolRegistry& pools;
   const MailboxLimiter& mailboxes;
+  const MemoryBudget& memory;
   CounterRegistry& counters;
   const Log& log;
   std::chrono::system_clock::time_point started;

@@ -103,6 +103,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(drainingLetsAClientSendTheMessageThatItHasBegun);
   CPPUNIT_TEST(drainingAnswersRsetBy421SoThatTheClientDialsAgain);
   CPPUNIT_TEST(sends421OnlyBeforeData);
+  CPPUNIT_TEST(withoutMemoryNewMessagesAndRecipientsAreDeferred);
   CPPUNIT_TEST(tooManyCommandsWithoutAMessageEndTheSession);
   CPPUNIT_TEST(recipientsAndMessagesAreNotIdleCommands);
   CPPUNIT_TEST(namesMatchTheEnum);
@@ -644,6 +645,35 @@ class LmtpServerTest : public CppUnit::TestFixture {
       check(state, session.state());
       check("", session.say(""));
     }
+  }
+
+  void withoutMemoryNewMessagesAndRecipientsAreDeferred() {
+    MemoryBudget budget(3 * MemoryCost::kMessage / 2);
+    ServerLimits narrow = limits();
+    narrow.memory = &budget;
+    Session first(narrow);
+    Session second(narrow);
+    check("250 250 250", first.codes("LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<u>\r\n").substr(0, 11));
+    second.say("LHLO a\r\n");
+    check("452 4.3.1 Too many messages in memory, try again later\r\n",
+          second.say("MAIL FROM:<>\r\n"));
+    check("ready", second.state());
+    std::string replies;
+    for (int i = 0; i < 100; ++i) {
+      replies += first.codes("RCPT TO:<u" + std::to_string(i) + "@x>\r\n") + " ";
+    }
+    // Those that were accepted stay.
+    const std::size_t deferred = replies.find("452");
+    CPPUNIT_ASSERT(deferred != std::string::npos);
+    CPPUNIT_ASSERT_EQUAL(std::string::npos, replies.find("250", deferred));
+    CPPUNIT_ASSERT_EQUAL(1 + deferred / 4, first.server.envelope().recipients.size());
+    first.say("RSET\r\n");
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{0}, budget.used());
+    check("250", second.codes("MAIL FROM:<>\r\n"));
+    second.say("RCPT TO:<u>\r\nDATA\r\n.\r\n");
+    check("deciding", second.state());
+    second.server.answered();
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{0}, budget.used());
   }
 
   static ServerLimits patient(std::size_t commands) {

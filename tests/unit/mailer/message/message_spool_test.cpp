@@ -83,6 +83,8 @@ class SmallDisk {
 class MessageSpoolTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(MessageSpoolTest);
   CPPUNIT_TEST(everyByteCanBeReadAsOftenAsNeeded);
+  CPPUNIT_TEST(whereMemoryIsShortAllButTheHeadIsInTheFile);
+  CPPUNIT_TEST(inMemoryItTakesNoMoreThanItHas);
   CPPUNIT_TEST(twoReadersDoNotDisturbEachOther);
   CPPUNIT_TEST(theHeadIsKeptInMemory);
   CPPUNIT_TEST(aSpoolFileHasNoName);
@@ -123,6 +125,34 @@ class MessageSpoolTest : public CppUnit::TestFixture {
         }
       }
     }
+  }
+
+  void whereMemoryIsShortAllButTheHeadIsInTheFile() {
+    lmtpq::mailer::MemoryBudget budget(0);
+    for (const std::size_t size : {1'000u, 65'536u, 65'537u, 100'000u, 200'000u, 300'000u}) {
+      const std::string text = text_of(size);
+      lmtpq::mailer::MemoryShare share(&budget);
+      MessageSpool body(folder_, std::nullopt, &share);
+      append_in_pieces(body, text, 8'000);
+      CPPUNIT_ASSERT(body.state() == MessageSpool::State::kGood);
+      CPPUNIT_ASSERT(read_all(body).text == text);
+      CPPUNIT_ASSERT(body.head() == text.substr(0, MessageSpool::kHead));
+      CPPUNIT_ASSERT_EQUAL(std::uint64_t{0}, budget.used());
+    }
+  }
+
+  void inMemoryItTakesNoMoreThanItHas() {
+    lmtpq::mailer::MemoryBudget budget(1'000'000);
+    lmtpq::mailer::MemoryShare share(&budget);
+    MessageSpool body("/does/not/exist", std::nullopt, &share);
+    const std::string text = text_of(MessageSpool::kMemory);
+    append_in_pieces(body, text, 1'001);
+    CPPUNIT_ASSERT(read_all(body).text == text);
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{MessageSpool::kMemory - MessageSpool::kHead}, budget.used());
+    // Once it is in a file, the rest is given back.
+    MessageSpool large(folder_, std::nullopt, &share);
+    append_in_pieces(large, text_of(MessageSpool::kMemory + 1), 1'001);
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{MessageSpool::kMemory - MessageSpool::kHead}, budget.used());
   }
 
   void twoReadersDoNotDisturbEachOther() {
