@@ -90,7 +90,9 @@ std::string describe(const ProbeResult& result, const std::string& recipient) {
                    (result.layer_bits == 0
                         ? ""
                         : ", security layer of " + std::to_string(result.layer_bits) + " bits"));
-    out += offers_rows("offers after login", result.offered.back());
+    if (result.reached == ProbeResult::Reached::kStore) {
+      out += offers_rows("offers after login", result.offered.back());
+    }
   } else if (result.reached == ProbeResult::Reached::kStore &&
              result.offered.back().offers("AUTH")) {
     out += row("login", "none configured; the store offers AUTH");

@@ -250,8 +250,12 @@ class ProbeTest : public CppUnit::TestFixture {
   void aSecondLhloWithoutAnAnswerIsAFailure() {
     ProbeResult result;
     result.reached = ProbeResult::Reached::kUnsecured;
-    result.offered.emplace_back();
+    result.offered.emplace_back(Reply{250, std::nullopt, {"store", "AUTH PLAIN"}, {}});
+    result.mechanism = "PLAIN";
     CPPUNIT_ASSERT_EQUAL(EX_PROTOCOL, exit_status(result));
+    const std::string text = describe(result, "");
+    CPPUNIT_ASSERT_MESSAGE(text, has(text, "offers             AUTH PLAIN\n"));
+    CPPUNIT_ASSERT_MESSAGE(text, !has(text, "offers after login"));
   }
 
   void theStoresOwnReplyIsPrinted() {
