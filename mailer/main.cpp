@@ -16,7 +16,7 @@
 #include <optional>
 
 #include "common/descriptor.h"
-#include "common/log.h"
+#include "common/log/log.h"
 #include "common/options/option_reader.h"
 #include "common/privileges.h"
 #include "common/secret.h"

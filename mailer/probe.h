@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "common/log.h"
+#include "common/log/log.h"
 #include "mailer/lmtp/lmtp_client.h"
 #include "mailer/settings/settings.h"
 #include "mailer/store/connector.h"

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "common/log.h"
+#include "common/log/log.h"
 #include "milter/load_configuration.h"
 
 namespace lmtpq::milter {

@@ -9,7 +9,7 @@
 #include <optional>
 
 #include "common/descriptor.h"
-#include "common/log.h"
+#include "common/log/log.h"
 #include "common/privileges.h"
 #include "common/secret.h"
 #include "milter/configuration_log.h"

@@ -1,7 +1,7 @@
 // The log line of each message: what was decided, and why.
 #pragma once
 
-#include "common/log.h"
+#include "common/log/log.h"
 #include "milter/message.h"
 
 namespace lmtpq::milter {

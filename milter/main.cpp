@@ -12,7 +12,7 @@
 
 #include "common/config_error.h"
 #include "common/descriptor.h"
-#include "common/log.h"
+#include "common/log/log.h"
 #include "milter/daemon.h"
 #include "milter/explain.h"
 #include "milter/libmilter_callbacks.h"

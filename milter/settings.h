@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "common/log.h"
+#include "common/log/log.h"
 #include "common/options/option_reader.h"
 #include "milter/configuration.h"
 #include "milter/policy/client_set.h"

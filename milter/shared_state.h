@@ -6,7 +6,7 @@
 #include <mutex>
 #include <utility>
 
-#include "common/log.h"
+#include "common/log/log.h"
 #include "milter/configuration.h"
 #include "milter/policy/limiter.h"
 

@@ -31,7 +31,7 @@ cat >"$scratch/compiler" <<'END'
 echo "$*" >>"$NOTES"
 while [ $# -gt 0 ]; do
   case "$1 ${2:-}" in
-  "-o "*.o) : >"$2" && echo "$2: common/log.h" >"${2%.o}.d" ;;
+  "-o "*.o) : >"$2" && echo "$2: common/log/log.h" >"${2%.o}.d" ;;
   "-o "*) : >"$2" ;;
   esac
   shift
@@ -88,7 +88,7 @@ verdict "a _FORTIFY_SOURCE of the user's is the only one" \
   "$(compile CXXFLAGS=-O2 CPPFLAGS=-D_FORTIFY_SOURCE=3; grep FORTIFY_SOURCE=2 "$notes" | head -1)"
 verdict "a header that changes compiles what includes it" "$(
   compile
-  touch "$tree/common/log.h"
+  touch "$tree/common/log/log.h"
   compile
   [ "$(compiled)" -eq "$all" ] || echo "$(compiled) of $all")"
 

@@ -14,7 +14,7 @@
 #include <memory>
 #include <vector>
 
-#include "common/log.h"
+#include "common/log/log.h"
 #include "mailer/delivery/attempt.h"
 #include "mailer/delivery/delivery_agent.h"
 #include "mailer/delivery/delivery_log.h"

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "common/log.h"
+#include "common/log/log.h"
 #include "mailer/delivery/attempt.h"
 #include "mailer/delivery/message_state.h"
 #include "mailer/message/delivery_events.h"

@@ -13,7 +13,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "common/network.h"
+#include "common/network/network.h"
 #include "mailer/io/descriptor_channel.h"
 #include "mailer/io/name_lookup.h"
 #include "mailer/io/waiting.h"

@@ -8,7 +8,7 @@
 #include <thread>
 #include <utility>
 
-#include "common/network.h"
+#include "common/network/network.h"
 
 namespace lmtpq::mailer {
 namespace {

@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "common/descriptor.h"
-#include "common/log.h"
+#include "common/log/log.h"
 
 namespace lmtpq::mailer {
 

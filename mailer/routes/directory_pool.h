@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "common/log.h"
+#include "common/log/log.h"
 #include "mailer/routes/directory.h"
 #include "mailer/store/retry_backoff.h"
 

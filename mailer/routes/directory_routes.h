@@ -12,7 +12,7 @@
 #include <functional>
 #include <string>
 
-#include "common/log.h"
+#include "common/log/log.h"
 #include "mailer/routes/directory_pool.h"
 #include "mailer/routes/route_cache.h"
 #include "mailer/routes/routes.h"

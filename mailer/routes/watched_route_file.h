@@ -18,7 +18,7 @@
 #include <optional>
 #include <string>
 
-#include "common/log.h"
+#include "common/log/log.h"
 #include "mailer/io/channel.h"
 #include "mailer/routes/route_file.h"
 

@@ -10,7 +10,7 @@
 #include <memory>
 #include <string_view>
 
-#include "common/network.h"
+#include "common/network/network.h"
 
 namespace lmtpq::mailer {
 namespace {

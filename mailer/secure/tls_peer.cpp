@@ -7,7 +7,7 @@
 #include <ctime>
 #include <memory>
 
-#include "common/network.h"
+#include "common/network/network.h"
 #include "mailer/secure/tls_certificate.h"
 
 namespace lmtpq::mailer {

@@ -17,7 +17,7 @@
 #include <mutex>
 #include <optional>
 
-#include "common/log.h"
+#include "common/log/log.h"
 
 namespace lmtpq::mailer {
 

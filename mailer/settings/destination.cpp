@@ -11,7 +11,7 @@
 #include "common/ascii.h"
 #include "common/config_error.h"
 #include "common/escape.h"
-#include "common/network.h"
+#include "common/network/network.h"
 #include "common/options/option_table.h"
 
 namespace lmtpq::mailer {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "common/network.h"
+#include "common/network/network.h"
 #include "common/options/option_table.h"
 
 namespace lmtpq::mailer {

@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "common/log.h"
+#include "common/log/log.h"
 #include "common/options/option_reader.h"
 #include "common/tag/keyring.h"
 #include "common/tag/trace_id.h"

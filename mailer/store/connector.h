@@ -14,7 +14,7 @@
 #include <mutex>
 #include <string>
 
-#include "common/log.h"
+#include "common/log/log.h"
 #include "mailer/io/dialer.h"
 #include "mailer/message/outcome.h"
 #include "mailer/settings/settings.h"

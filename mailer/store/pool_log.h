@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-#include "common/log.h"
+#include "common/log/log.h"
 #include "mailer/store/connection_stack.h"
 
 namespace lmtpq::mailer {

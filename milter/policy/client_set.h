@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "common/network.h"
+#include "common/network/network.h"
 
 namespace lmtpq::milter {
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "common/network.h"
+#include "common/network/network.h"
 #include "milter/policy/address_form.h"
 
 namespace lmtpq::milter {

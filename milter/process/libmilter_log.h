@@ -5,7 +5,7 @@
 // libc, so libmilter calls our function: no line waits, and the same text is written once a minute.
 #pragma once
 
-#include "common/log.h"
+#include "common/log/log.h"
 
 namespace lmtpq::milter {
 

@@ -11,7 +11,7 @@
 #include <optional>
 #include <string>
 
-#include "common/unix_socket.h"
+#include "common/network/unix_socket.h"
 #include "milter/process/socket_name.h"
 
 namespace lmtpq::milter {

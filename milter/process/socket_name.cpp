@@ -12,7 +12,7 @@
 
 #include "common/config_error.h"
 #include "common/descriptor.h"
-#include "common/unix_socket.h"
+#include "common/network/unix_socket.h"
 
 namespace lmtpq::milter {
 namespace {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "common/network.h"
+#include "common/network/network.h"
 #include "mailer/settings/load_settings.h"
 
 namespace lmtpq::mailer {

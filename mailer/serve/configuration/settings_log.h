@@ -7,7 +7,7 @@
 #include <map>
 #include <string>
 
-#include "common/log.h"
+#include "common/log/log.h"
 #include "mailer/serve/configuration/configuration.h"
 
 namespace lmtpq::mailer {

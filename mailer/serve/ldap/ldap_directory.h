@@ -12,7 +12,7 @@
 
 #include <memory>
 
-#include "common/log.h"
+#include "common/log/log.h"
 #include "common/secret.h"
 #include "mailer/routes/routes.h"
 #include "mailer/settings/route_settings.h"

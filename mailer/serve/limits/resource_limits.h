@@ -4,7 +4,7 @@
 // Used by the main thread. The parts of the daemon must outlive it.
 #pragma once
 
-#include "common/log.h"
+#include "common/log/log.h"
 #include "mailer/memory/memory_budget.h"
 #include "mailer/serve/listeners/clients.h"
 #include "mailer/serve/pools/pool_registry.h"

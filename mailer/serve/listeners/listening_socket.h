@@ -1,5 +1,5 @@
 // The sockets that clients connect to. A listener gets the one that systemd passed for it
-// (PassedSockets), otherwise a new one: unix (common/unix_socket.h) or TCP.
+// (PassedSockets), otherwise a new one: unix (common/network/unix_socket.h) or TCP.
 //
 // Made in the main thread; accept() is for one thread. A passed socket is neither locked nor
 // removed. ConfigError has the address and the remedy.
@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "common/descriptor.h"
-#include "common/unix_socket.h"
+#include "common/network/unix_socket.h"
 #include "mailer/settings/client_list.h"
 #include "mailer/settings/load_settings.h"
 

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "common/network.h"
+#include "common/network/network.h"
 #include "mailer/serve/configuration/own_listeners.h"
 #include "mailer/serve/systemd/service_manager.h"
 

@@ -5,7 +5,7 @@
 
 #include <cstdio>
 
-#include "common/network.h"
+#include "common/network/network.h"
 #include "tests/unit/mailer/secure/tls_fixture.h"
 
 using namespace lmtpq;

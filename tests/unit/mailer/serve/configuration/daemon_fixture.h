@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "common/log.h"
+#include "common/log/log.h"
 #include "mailer/message/delivery_events.h"
 #include "mailer/serve/pools/pool_registry.h"
 #include "mailer/settings/load_settings.h"

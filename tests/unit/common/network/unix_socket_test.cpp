@@ -1,4 +1,4 @@
-#include "common/unix_socket.h"
+#include "common/network/unix_socket.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 #include <fcntl.h>
@@ -169,6 +169,7 @@ class UnixSocketTest : public ScratchFileFixture {
     CPPUNIT_ASSERT(exists(lock_file()));
     CPPUNIT_ASSERT_EQUAL(0, knock_at(file_));
     CPPUNIT_ASSERT(takes_a_client(number));
+    log.flush();
     const std::string lines = logged();
     for (const char* const change : {"removed", "replaced"}) {
       const std::string words =
@@ -189,6 +190,7 @@ class UnixSocketTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_EQUAL(0, knock_at(file_));
     CPPUNIT_ASSERT(takes_a_client(other.number()));
     CPPUNIT_ASSERT(!takes_a_client(socket.number()));
+    log.flush();
     const std::string lines = logged();
     CPPUNIT_ASSERT_MESSAGE(
         lines, lines.ends_with("level=error event=socket-lost socket=unix:x change=replaced "

@@ -18,7 +18,7 @@
 #include <string>
 
 #include "common/descriptor.h"
-#include "common/log.h"
+#include "common/log/log.h"
 #include "common/open_file.h"
 
 namespace lmtpq {

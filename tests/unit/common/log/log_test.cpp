@@ -1,4 +1,4 @@
-#include "common/log.h"
+#include "common/log/log.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "common/log_limit.h"
+#include "common/log/log_limit.h"
 
 #include <algorithm>
 #include <utility>

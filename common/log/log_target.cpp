@@ -1,4 +1,4 @@
-#include "common/log_target.h"
+#include "common/log/log_target.h"
 
 #include <poll.h>
 #include <sys/socket.h>

@@ -1,4 +1,4 @@
-#include "common/log_writer.h"
+#include "common/log/log_writer.h"
 
 #include <pthread.h>
 #include <signal.h>

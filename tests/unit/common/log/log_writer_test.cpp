@@ -1,4 +1,4 @@
-#include "common/log_writer.h"
+#include "common/log/log_writer.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 #include <fcntl.h>

@@ -13,7 +13,7 @@
 #include <string>
 
 #include "common/descriptor.h"
-#include "common/log.h"
+#include "common/log/log.h"
 
 namespace lmtpq {
 

@@ -18,8 +18,8 @@
 #include <string>
 #include <string_view>
 
-#include "common/log_limit.h"
-#include "common/log_target.h"
+#include "common/log/log_limit.h"
+#include "common/log/log_target.h"
 
 namespace lmtpq {
 

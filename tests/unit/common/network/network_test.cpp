@@ -1,4 +1,4 @@
-#include "common/network.h"
+#include "common/network/network.h"
 
 #include <arpa/inet.h>
 #include <cppunit/extensions/HelperMacros.h>

@@ -1,4 +1,4 @@
-#include "common/unix_socket.h"
+#include "common/network/unix_socket.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>

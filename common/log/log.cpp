@@ -1,11 +1,11 @@
-#include "common/log.h"
+#include "common/log/log.h"
 
 #include <array>
 #include <chrono>
 
 #include "common/config_error.h"
 #include "common/escape.h"
-#include "common/log_writer.h"
+#include "common/log/log_writer.h"
 
 namespace lmtpq {
 namespace {
