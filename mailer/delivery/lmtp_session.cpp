@@ -310,7 +310,7 @@ void LmtpSession::check_last_reply() {
   }
 }
 
-// Of a client that is to be disconnected. Over TCP a buffer may have taken replies that it never
+// Of a client that is disconnected now. Over TCP a buffer may have taken replies that it never
 // reads.
 void LmtpSession::check_unread(Deadline latest) {
   if (last_reply_ && last_reply_->filed && !client_.took_all(latest)) {

@@ -50,9 +50,10 @@ class Channel {
   virtual Presence presence() const { return Presence::kThere; }
   virtual void write_now(std::string_view& /*out*/) noexcept {}
 
-  // For a client that has ended its side or is to be disconnected. True: it has all that was written, or can still read it.
-  // False: it has closed before, or over TCP has not acknowledged all by `latest`. Only after a
-  // write a TCP client that has closed does not look like one that can still read.
+  // For a client that has ended its side, or whose connection we end. True: it has all that was
+  // written, or can still read it. False: it has closed before, or over TCP has not acknowledged
+  // all by `latest`. Only after a write a TCP client that has closed does not look like one that
+  // can still read.
   virtual bool took_all(Deadline /*latest*/) const { return true; }
 
   // Ends it at once, from another thread: a waiting exchange() returns as if the peer had closed

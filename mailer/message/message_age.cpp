@@ -119,7 +119,10 @@ class Date {
 
 std::optional<std::int64_t> received_date(std::string_view head) {
   std::optional<Date> date;
-  const bool whole = read_received(head, [&date](std::string_view word) {
+  const bool whole = read_received(head, [&date](std::string_view word, WordPlace place) {
+    if (place == WordPlace::kEnclosed) {
+      return;
+    }
     if (word == ";") {
       date.emplace();
     } else if (date) {

@@ -15,13 +15,20 @@ constexpr std::size_t kMaxField = 998;
 
 bool is_blank(char c) { return kBlank.find(c) != std::string_view::npos; }
 
-// The words of a field's value outside comments; a quoted string is part of a word, a semicolon is
-// a word. A backslash takes the meaning from the next character in comments, in strings and outside
-// alike. So a string that a client opens before Sendmail's part of the field stays open at the end:
-// after it there is only the recipient's address, whose quotation marks come in pairs.
+// In a comment or quoted string.
+bool separates(char c) {
+  constexpr std::string_view kEnds = "()\"<>;,";
+  return is_blank(c) || kEnds.find(c) != kEnds.npos;
+}
+
+using Take = std::function<void(std::string_view, WordPlace)>;
+
+// The words of a field's value. A backslash takes the meaning from the next character in comments,
+// in strings and outside alike. A comment or string that a client opens before Sendmail's part of
+// the field can be closed by the recipient's address: `sendmail 'x) <bob>'` delivers to bob.
 class Words {
  public:
-  explicit Words(const std::function<void(std::string_view)>& take) : take_(take) {}
+  explicit Words(const Take& take) : take_(take) {}
 
   // False: a comment or quoted string is not closed, or a comment is closed that is not open.
   bool read(std::string_view value) {
@@ -34,11 +41,15 @@ class Words {
       }
     }
     end_word();
+    end_enclosed();
     return depth_ == 0 && !quoted_;
   }
 
  private:
   bool next(char c) {
+    if (separates(c)) {
+      end_enclosed();
+    }
     if (c == '"' && depth_ == 0) {
       quoted_ = !quoted_;
       put(c);
@@ -62,24 +73,29 @@ class Words {
     if (depth_ == 0) {
       word_ += c;
     }
+    if ((depth_ > 0 || quoted_) && !separates(c)) {
+      enclosed_ += c;
+    }
   }
-  void end_word() {
-    if (!word_.empty()) {
-      take_(word_);
-      word_.clear();
+  void end_word() { end(word_, WordPlace::kPlain); }
+  void end_enclosed() { end(enclosed_, WordPlace::kEnclosed); }
+  void end(std::string& word, WordPlace place) const {
+    if (!word.empty()) {
+      take_(word, place);
+      word.clear();
     }
   }
 
-  const std::function<void(std::string_view)>& take_;
+  const Take& take_;
   std::string word_;
+  std::string enclosed_;
   std::size_t depth_ = 0;  // of nested comments
   bool quoted_ = false;
 };
 
 }  // namespace
 
-bool read_received(std::string_view message_head,
-                   const std::function<void(std::string_view word)>& take) {
+bool read_received(std::string_view message_head, const Take& take) {
   HeaderReader fields(message_head);
   std::optional<Field> field = fields.next();
   while (field && !same_word(field->name, "Received")) {

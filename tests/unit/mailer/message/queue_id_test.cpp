@@ -45,6 +45,10 @@ by
 id
 x by y with
 x by y via id OLD with "
+X id OLD (
+X id OLD "
+X \id OLD (
+X id OLD <(
 )_";
 
 constexpr std::string_view kAddresses = R"_(bob
@@ -61,6 +65,11 @@ constexpr std::string_view kAddresses = R"_(bob
 <"a) ("."b) c"."d"@c>
 <") id OLD ("@c>
 <"\) by y id OLD"@c>
+x) <bob>
+<b)@x>
+bob"
+<a">
+")
 )_";
 
 std::vector<std::string> lines_of(std::string_view text) {
@@ -185,10 +194,15 @@ class QueueIdTest : public CppUnit::TestFixture {
     check("", "Received: from h by b id A1\r\n\tfor <c>; by x id A0\r\n\r\n");
     check("", "Received: from h by b id A1 for id; d\r\n\r\n");
     check("", "Received: from h by;by b id A1; d\r\n\r\n");
-    // Within a comment or a longer word it is no clause.
-    check("A1", "Received: from h (by x id A0@h [192.0.2.1]) by b id A1; d\r\n\r\n");
+    // In a comment or quoted string it may be Sendmail's, which a client has enclosed.
+    check("", "Received: from h (by x@h [192.0.2.1]) by b id A1; d\r\n\r\n");
+    check("", "Received: from h (x id A0@h [192.0.2.1]) by b id A1; d\r\n\r\n");
+    check("", "Received: by b (a (nested (id A0)) b) id A1; d\r\n\r\n");
+    check("", "Received: from s by j (8) with X id A0 (; id A1 for <b)@x>; d\r\n\r\n");
+    check("", "Received: from s by j (8) with X id A0 <\" id A1 for <a\">; d\r\n\r\n");
+    check("", "Received: from h by b id A1 for <\"x by id A0\"@c>; d\r\n\r\n");
+    // Within a longer word it is no clause.
     check("A1", "Received: from by.id.example by id-1.example id A1 for <id@by>; d\r\n\r\n");
-    check("A1", "Received: from h by b id A1 for <\"x by id A0\"@c>; d\r\n\r\n");
     check("A1", "Received: from h by b id A1 for <by>, <id>; d\r\n\r\n");
     // No `by`, or after `id`.
     check("", "Received: from h id A0; d\r\n\r\n");
@@ -197,13 +211,13 @@ class QueueIdTest : public CppUnit::TestFixture {
   }
 
   void commentsAndQuotedStringsAreSkipped() {
-    check("A1", "Received: by b (a (nested (id A0)) id A0) id A1; d\r\n\r\n");
+    check("A1", "Received: by b (a (nested (idA0)) in A0) id A1; d\r\n\r\n");
     check("A1", "Received: by b (8.17) id(c)A1(d);e\r\n\r\n");
-    check("A1", "Received: (by x id A0) by b id A1; d\r\n\r\n");
-    check("A1", "Received: by b (a \\) id A0) id A1; d\r\n\r\n");
+    check("A1", "Received: (from x of A0) by b id A1; d\r\n\r\n");
+    check("A1", "Received: by b (a \\) of A0) id A1; d\r\n\r\n");
     check("A1", "Received: from \"(\" by b id A1 \")\"; d\r\n\r\n");
     check("A1", "Received: by b (with \"one quote) id A1; d\r\n\r\n");
-    check("A1", "Received: by b id A1 for <\"a \\\" id \\\\\"@c>; Fri (CET)\r\n\r\n");
+    check("A1", "Received: by b id A1 for <\"a \\\" of \\\\\"@c>; Fri (CET)\r\n\r\n");
     check("A1", "Received: from h by b id A1 for <DOMAIN\\user>; d\r\n\r\n");
   }
 
