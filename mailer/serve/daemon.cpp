@@ -57,8 +57,8 @@ Daemon::Running::Running(DaemonSettings settings)
       pools(log, counters),
       clients(current, log, {&mailboxes, &counters, &memory}, settings.process.serve.threads),
       limits(current, pools, clients, memory, log),
-      parts{current,  clients, pools, mailboxes, memory,
-            counters, log,     std::chrono::system_clock::now()} {
+      parts{current, clients,  pools, mailboxes,
+            memory,  counters, log,   std::chrono::system_clock::now()} {
   require_writable(settings.process);
   current.set(std::make_shared<Configuration>(std::move(settings), pools, log));
 }
