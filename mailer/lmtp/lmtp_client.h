@@ -140,7 +140,8 @@ class LmtpClient {
   // In kFinal: the only reply so far refused the message as such (552 5.2.3 or 5.3.4). Cyrus then
   // sends no other, however many recipients there are: the caller need not wait long for more.
   bool message_refused() const;
-  // Takes that reply as the answer of all recipients, and ends the connection.
+  // Takes that reply as the answer of all recipients, with a remark in those of the others, and
+  // ends the connection.
   void conclude_refused();
   // In kReady only: elsewhere it could become part of the message.
   void quit();

@@ -189,7 +189,9 @@ bool LmtpClient::message_refused() const {
 }
 
 void LmtpClient::conclude_refused() {
-  transaction_.answer_remaining(Awaited::kFinal, *transaction_.message_refusal);
+  Reply shared = *transaction_.message_refusal;
+  shared.lines.back() += " (the only reply, taken for all recipients)";
+  transaction_.answer_remaining(Awaited::kFinal, shared);
   lost("one reply refused the message for all its recipients");
 }
 
