@@ -221,7 +221,7 @@ class ProbeTest : public CppUnit::TestFixture {
     // To MAIL and RCPT, RSET, MAIL and RCPT with IGNOREQUOTA, RSET, TRACE, RSET, QUIT.
     const std::vector<std::string> answered = {kGreeting, offers, kOk, kFull, kOk, kOk,
                                                kFull,     kOk,    kOk, kOk,   kOk};
-    for (const std::size_t refused : {2, 3, 5, 6, 8}) {
+    for (const std::size_t refused : {2u, 3u, 5u, 6u, 8u}) {
       Play play;
       play.replies.assign(answered.begin(), answered.end());
       play.replies[refused] = "550 5.7.1 no\r\n";
