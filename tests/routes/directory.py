@@ -11,6 +11,8 @@ import select
 import subprocess
 from pathlib import Path
 
+from fixtures.process import log_is_written
+
 from .slapd import BASE, PASSWORD, Slapd, person
 
 LIMIT = 90  # seconds for any answer
@@ -62,6 +64,7 @@ class Asker:
     return answer, int(took)
 
   def lines_with(self, words: str) -> int:
+    log_is_written(self.child.pid)
     return sum(words in line for line in self.log.read_text(errors='replace').splitlines())
 
   def end(self) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.process import open_files, wait_until
+from fixtures.process import log_is_written, open_files, wait_until
 from fixtures.scratch import free_port, tcp_listens
 
 from ..private_milter import write_keys
@@ -87,6 +87,7 @@ class TestReload(Process):
 
   def test_a_log_that_was_renamed_gets_a_successor(self):
     pid = self.start()
+    log_is_written(pid)
     former = self.log.rename(self.folder / 'log.1')
     self.quota()
     assert not self.lines(), 'it writes to the file that it has open'
@@ -98,6 +99,7 @@ class TestReload(Process):
 
   def test_a_log_that_cannot_be_opened_again_goes_on_where_it_was(self):
     pid = self.start()
+    log_is_written(pid)
     former = self.log.rename(self.folder / 'log.1')
     self.log.mkdir()
     self.log = former

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.paths import is_sanitized
-from fixtures.process import wait_until
+from fixtures.process import log_is_written, wait_until
 from fixtures.scratch import unix_listens
 from peers.mta.session import Session
 
@@ -320,8 +320,9 @@ class TestIdentity(Process):
     self.log.symlink_to(target)
     shutil.chown(self.folder, OTHER_USER)
     os.lchown(self.log, pwd.getpwnam(owner).pw_uid, -1)
-    self.start()
+    pid = self.start()
     assert self.quota() == '*'
+    log_is_written(pid)
     assert ('qid=q1 ' in target.read_text()) == followed
 
   def test_a_user_other_than_root_becomes_no_other_user(self):
