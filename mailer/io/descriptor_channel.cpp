@@ -16,6 +16,7 @@
 #include <climits>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 namespace lmtpq::mailer {
 namespace {
@@ -32,8 +33,8 @@ constexpr std::chrono::milliseconds kLookInterval{5};
 
 // One for each thread: a connection that waits needs none.
 char* read_buffer() {
-  thread_local const std::unique_ptr<char[]> buffer(new char[kReadSize]);
-  return buffer.get();
+  thread_local std::vector<char> buffer(kReadSize);
+  return buffer.data();
 }
 
 bool is_socket(int descriptor) {
