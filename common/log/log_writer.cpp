@@ -12,6 +12,8 @@
 namespace lmtpq {
 namespace {
 
+// To be woken for each line would cost as much as the line.
+constexpr std::chrono::milliseconds kGather{5};
 constexpr std::chrono::milliseconds kLook{200};  // for a reopen() or close(), while the log is full
 constexpr std::chrono::seconds kRetry{1};        // after an error
 
@@ -40,12 +42,15 @@ void LogWriter::write(LogLine line) {
         break;
     }
   }
+  const bool first = queue_.empty();
   add(std::move(line));
   if (!running_) {
     start_thread();
   }
   if (running_) {
-    work_.notify_one();
+    if (first) {
+      work_.notify_one();
+    }
     return;
   }
   // Without memory for a thread, what the log takes now.
@@ -122,6 +127,7 @@ void LogWriter::flush() {
   if (!queue_.empty() && !running_) {
     start_thread();
   }
+  hurry_ = true;
   work_.notify_one();
   idle_.wait_for(lock, kPatience, [this] { return queue_.empty() || failing_ || !running_; });
 }
@@ -185,12 +191,14 @@ void LogWriter::run() {
 }
 
 void LogWriter::wait_for_work(Lock& lock) {
+  hurry_ = false;
   const auto due = [this] { return closing_ || !queue_.empty(); };
   if (const auto end = limit_.next_end()) {
     work_.wait_until(lock, *end, due);
   } else {
     work_.wait(lock);
   }
+  work_.wait_for(lock, kGather, [this] { return closing_ || hurry_ || queue_.empty(); });
 }
 
 void LogWriter::open(Lock& lock) {

@@ -2,9 +2,10 @@
 //
 // What syslog takes at once is sent by the calling thread. All other lines go through a queue of
 // kRoom bytes to a thread of the writer, which starts with the first such line: a process that
-// forks or changes its user does so before. A line that could not be written stays in the queue,
-// and is tried again until the log takes it. Lines that find no room are dropped and counted; when
-// there is room again, event=log-recovered has their number in their place.
+// forks or changes its user does so before. It gathers lines for some milliseconds. A line that
+// could not be written stays in the queue, and is tried again until the log takes it. Lines that
+// find no room are dropped and counted; when there is room again, event=log-recovered has their
+// number in their place.
 //
 // May be used by several threads. The thread outlives the writer where a write never returns.
 #pragma once
@@ -69,6 +70,7 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
   bool to_open_ = true;
   bool running_ = false;  // the thread
   bool failing_ = false;  // the last attempt was an error
+  bool hurry_ = false;    // flush() waits
   bool closing_ = false;
 };
 
