@@ -30,8 +30,7 @@ std::string mailbox_name(const Mailbox& address, std::string_view delimiters) {
     name += '@';
     name += address.domain();
   }
-  std::transform(name.begin(), name.end(), name.begin(), ascii_lower);
-  return name;
+  return lower_case(name);
 }
 
 }  // namespace lmtpq::mailer

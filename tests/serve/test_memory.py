@@ -71,14 +71,20 @@ def test_an_idle_client_costs_what_the_documents_say(new_daemon, unsanitized):
   assert cost < IDLE, f'{cost:.1f} KiB each'
 
 
-@sanitizers_need_more
-def test_a_client_with_a_message_costs_what_the_documents_say(new_daemon, unsanitized):
+def with_mail_begun(new_daemon, number: int):
+  """A daemon whose store holds its replies, its memory before the clients, and clients after MAIL."""
   daemon = new_daemon('connections = 1\nmailbox-limit = 0\n')
   all_start(daemon.deliver(), '250')
   before = resident(daemon)
   daemon.store.hold.clear()
-  clients = [daemon.dial() for _ in range(50)]
+  clients = [daemon.dial() for _ in range(number)]
   all_start([mail(client) for client in clients], '250')
+  return daemon, before, clients
+
+
+@sanitizers_need_more
+def test_a_client_with_a_message_costs_what_the_documents_say(new_daemon, unsanitized):
+  daemon, before, clients = with_mail_begun(new_daemon, 50)
   for client in clients:
     begin(client, body=LARGE)
   taken(daemon, 51)
@@ -95,12 +101,7 @@ def test_a_client_with_a_message_costs_what_the_documents_say(new_daemon, unsani
 
 @sanitizers_need_more
 def test_recipients_cost_less_than_they_count(new_daemon, unsanitized):
-  daemon = new_daemon('connections = 1\nmailbox-limit = 0\n')
-  all_start(daemon.deliver(), '250')
-  before = resident(daemon)
-  daemon.store.hold.clear()
-  clients = [daemon.dial() for _ in range(10)]
-  all_start([mail(client) for client in clients], '250')
+  daemon, before, clients = with_mail_begun(new_daemon, 10)
   for number, client in enumerate(clients):
     begin(client, *(f'{"r" * 50}{number}.{other}' for other in range(1000)))
   taken(daemon, 11)

@@ -5,6 +5,7 @@
 #include <cppunit/extensions/HelperMacros.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,6 +17,16 @@
 #include "mailer/io/descriptor_channel.h"
 
 namespace lmtpq::mailer {
+
+// A peer that has closed is an error, not a signal, as in the program.
+class WithoutSigpipe : public CppUnit::TestFixture {
+ public:
+  void setUp() override { former_ = signal(SIGPIPE, SIG_IGN); }
+  void tearDown() override { signal(SIGPIPE, former_); }
+
+ private:
+  sighandler_t former_ = SIG_DFL;
+};
 
 // Our channel, and the ends of the other side.
 struct ChannelPair {

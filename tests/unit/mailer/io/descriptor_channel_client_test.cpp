@@ -1,14 +1,13 @@
 // What a session asks the channel of its client: whether it is there, and what it has taken.
 
 #include <cppunit/extensions/HelperMacros.h>
-#include <signal.h>
 
 #include "tests/unit/mailer/io/channel_pairs.h"
 
 using namespace lmtpq;
 using namespace lmtpq::mailer;
 
-class DescriptorChannelClientTest : public CppUnit::TestFixture {
+class DescriptorChannelClientTest : public WithoutSigpipe {
   CPPUNIT_TEST_SUITE(DescriptorChannelClientTest);
   CPPUNIT_TEST(whatAClientTakesAtOnceIsWrittenWithoutAWait);
   CPPUNIT_TEST(aClientThatHasClosedIsGone);
@@ -17,14 +16,6 @@ class DescriptorChannelClientTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aClientHasTakenWhatItReadBeforeItClosed);
   CPPUNIT_TEST(aTcpClientThatClosedShowsByAWrite);
   CPPUNIT_TEST_SUITE_END();
-
- public:
-  // As the program does.
-  void setUp() override { sigpipe_ = signal(SIGPIPE, SIG_IGN); }
-  void tearDown() override { signal(SIGPIPE, sigpipe_); }
-
- private:
-  sighandler_t sigpipe_ = SIG_DFL;
 
   void whatAClientTakesAtOnceIsWrittenWithoutAWait() {
     for (const auto kind : {over_pipes, over_socket, over_tcp}) {

@@ -14,7 +14,7 @@ using namespace lmtpq;
 using namespace lmtpq::mailer;
 using namespace std::chrono_literals;
 
-class DescriptorChannelTest : public CppUnit::TestFixture {
+class DescriptorChannelTest : public WithoutSigpipe {
   CPPUNIT_TEST_SUITE(DescriptorChannelTest);
   CPPUNIT_TEST(readsAndWrites);
   CPPUNIT_TEST(bytesThatCanBeReadAreReadBeforeAnyAreWritten);
@@ -34,14 +34,6 @@ class DescriptorChannelTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aDescriptorIsOwnedOnce);
   CPPUNIT_TEST(anInterruptedWaitReturnsToTheCaller);
   CPPUNIT_TEST_SUITE_END();
-
- public:
-  // As the program does.
-  void setUp() override { sigpipe_ = signal(SIGPIPE, SIG_IGN); }
-  void tearDown() override { signal(SIGPIPE, sigpipe_); }
-
- private:
-  sighandler_t sigpipe_ = SIG_DFL;
 
   void readsAndWrites() {
     for (const auto kind : kKinds) {

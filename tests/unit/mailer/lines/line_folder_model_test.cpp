@@ -6,8 +6,10 @@
 #include <random>
 
 #include "mailer/lines/line_folder.h"
+#include "tests/unit/mailer/lines/folded_line.h"
 
 using lmtpq::mailer::LineFolder;
+using lmtpq::mailer::Part;
 
 namespace {
 
@@ -16,8 +18,6 @@ constexpr const char* kMailbox = "\xf0\x9f\x93\xac";
 // A run of blanks of at least the limit but this many bytes may leave no room for the sequence that
 // follows it.
 constexpr std::size_t kLongestSequence = 4;
-
-enum class Part { kHeader, kBody };
 
 bool blank(char c) { return c == ' ' || c == '\t'; }
 
@@ -29,15 +29,7 @@ std::size_t end_of_blanks(std::string_view text, std::size_t begin) {
 // The line as it is passed on, with LF for CRLF; fed in pieces of this length.
 std::string fold(std::string_view line, std::size_t limit, Part part, std::size_t piece) {
   LineFolder folder(limit);
-  std::string out;
-  if (part == Part::kBody) {
-    folder.end_line(out);
-    out.clear();
-  }
-  for (; !line.empty(); line.remove_prefix(std::min(piece, line.size()))) {
-    folder.append(line.substr(0, piece), out);
-  }
-  folder.end_line(out);
+  std::string out = folded_line(folder, line, part, piece);
   std::erase(out, '\r');
   out.pop_back();
   return out;

@@ -6,15 +6,16 @@
 #include <random>
 #include <vector>
 
+#include "tests/unit/mailer/lines/folded_line.h"
+
 using lmtpq::mailer::LineFolder;
+using lmtpq::mailer::Part;
 
 namespace {
 
 constexpr const char* kEuro = "\xe2\x82\xac";
 constexpr const char* kMailbox = "\xf0\x9f\x93\xac";
 constexpr std::size_t kLimits[] = {998, 8000};
-
-enum class Part { kHeader, kBody };
 
 struct Folded {
   std::vector<std::string> lines;
@@ -34,15 +35,7 @@ struct Folded {
 Folded fold(std::string_view line, std::size_t limit, Part part = Part::kHeader,
             std::size_t piece = ~0u) {
   LineFolder folder(limit);
-  std::string out;
-  if (part == Part::kBody) {
-    folder.end_line(out);
-    out.clear();
-  }
-  for (; !line.empty(); line.remove_prefix(std::min(piece, line.size()))) {
-    folder.append(line.substr(0, piece), out);
-  }
-  folder.end_line(out);
+  const std::string out = folded_line(folder, line, part, piece);
   Folded made;
   made.folded = folder.folded_lines();
   for (std::string_view rest = out; !rest.empty();) {
