@@ -17,7 +17,7 @@ from fixtures import mailers
 from fixtures.lmtp_store import fields_of
 from fixtures.mail import Mail
 from fixtures.paths import LMTPQ, ROOT, is_sanitized
-from fixtures.process import HasServer, Server, open_files
+from fixtures.process import HasServer, Server, log_is_written, open_files, wait_until
 from fixtures.scratch import Scratch
 from fixtures.sendmail import Sendmail
 
@@ -72,6 +72,8 @@ class Daemon(HasServer):
     self.server.wait_ready(lambda: len(self.lines('event=serving')) > before, 'the daemon serves')
 
   def lines(self, having: str = '') -> list[dict[str, str]]:
+    if self.server:
+      log_is_written(self.server.pid)
     text = self.log.read_text(errors='replace') if self.log.exists() else ''
     return [fields_of(line) for line in text.splitlines() if having in line]
 
@@ -133,7 +135,8 @@ class DaemonMail(Mail):
     return sum(name.startswith('socket:') for name in open_files(self.daemon.server.pid))
 
   def recipient_lines(self, qid: str) -> list[dict[str, str]]:
-    return [line for line in self.daemon.lines(f'qid={qid} ') if 'to' in line]
+    return wait_until(lambda: [line for line in self.daemon.lines(f'qid={qid} ') if 'to' in line],
+                      f'a line on {qid}')
 
   def assert_filed_once(self, user: str, sent: dict[str, str]):
     filed = Counter(self.store.message_ids(user))

@@ -68,7 +68,7 @@ class ServeCases:
     mail.assert_sent(qid, alice)
     mail.assert_sent(qid, bob)
     mail.assert_deferred(qid, full, '4.2.2')
-    logged = mail.sendmail.delivery(qid, 'nobody.here').line + mail.log.read_text(errors='replace')
+    logged = mail.sendmail.delivery(qid, 'nobody.here').line + mail.log_text()
     assert mail.store.unknown_user in logged
 
   def test_a_daemon_that_is_down_defers_mail_and_the_next_run_brings_it(self, mail):

@@ -6,6 +6,7 @@ from fixtures.load import Load
 from fixtures.messages import message
 from fixtures.milter import Milter, filter_lines
 from fixtures.paths import MILTER, is_sanitized
+from fixtures.process import wait_until
 from fixtures.tagged_mail import NOTICES
 from milter.refusal import NoMemory
 
@@ -48,7 +49,8 @@ class TestMilterFailure:
     assert mail.store.messages(mail.notice.partition('@')[0]) == [], 'no bounce'
 
   def failures(self, mail) -> list[dict[str, str]]:
-    return mail.milter.log_lines('event=not-decided')
+    # Without memory the milter's log waits for a second before it goes on.
+    return wait_until(lambda: mail.milter.log_lines('event=not-decided'), 'it is logged')
 
   def test_with_accept_all_mail_is_taken_at_once_and_delivered_once(self, mail):
     self.with_starved_milter(mail, 'accept')

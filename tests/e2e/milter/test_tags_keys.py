@@ -87,7 +87,7 @@ class KeyCases:
       errors = [line['error'] for line in mail.lmtpq_lines() if 'error' in line]
       assert str(keys) in errors[-1]
       assert words in errors[-1]
-      assert secret[:9] not in mail.log.read_text()
+      assert secret[:9] not in mail.log_text()
       write_keys(keys, good)
       mail.sendmail.run_queue()
       mail.assert_queue_empty()

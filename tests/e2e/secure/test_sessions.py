@@ -41,7 +41,7 @@ class TestSessionsWithCyrus:
     assert len(mail.bad_logins()) == 1, 'one try a connection: no account is locked'
     failed = ' '.join(line['line'] for line in mail.lmtpq_lines('event=store-failed'))
     assert 'SCRAM-SHA-256-PLUS' in failed
-    assert 'not that one' not in mail.log.read_text()
+    assert 'not that one' not in mail.log_text()
 
     mail.passwords(f'localhost {USER}:{PASSWORD}')
     mail.sendmail.run_queue()
