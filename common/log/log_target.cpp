@@ -24,6 +24,9 @@ struct LevelFacts {
   int priority;
 };
 
+constexpr std::size_t kMostPrefix = 64;       // before and after the name and the text of a line
+constexpr std::size_t kMostText = 16 * 1024;  // at a time
+
 constexpr std::array<LevelFacts, 4> kLevels = {{{"level=error ", LOG_ERR},
                                                 {"level=warning ", LOG_WARNING},
                                                 {"", LOG_INFO},
@@ -31,17 +34,20 @@ constexpr std::array<LevelFacts, 4> kLevels = {{{"level=error ", LOG_ERR},
 
 const LevelFacts& facts(LogLevel level) { return kLevels[static_cast<std::size_t>(level)]; }
 
+constexpr std::string_view kFileTime = "0000-00-00T00:00:00.000Z";
+
 // 2026-11-21T09:20:00.123Z
-std::string file_time(std::chrono::system_clock::time_point at) {
+void append_file_time(std::chrono::system_clock::time_point at, std::string& text) {
   using namespace std::chrono;
   const auto now = floor<milliseconds>(at);
   const auto today = floor<days>(now);
   const year_month_day date(today);
   const hh_mm_ss time(now - today);
-  std::string text = "0000-00-00T00:00:00.000Z";
-  const auto put = [&text](std::size_t end, long long number) {
+  const std::size_t start = text.size();
+  text += kFileTime;
+  const auto put = [&text, start](std::size_t end, long long number) {
     for (; number > 0; number /= 10) {
-      text[--end] = static_cast<char>('0' + number % 10);
+      text[start + --end] = static_cast<char>('0' + number % 10);
     }
   };
   put(4, static_cast<int>(date.year()));
@@ -51,7 +57,6 @@ std::string file_time(std::chrono::system_clock::time_point at) {
   put(16, time.minutes().count());
   put(19, time.seconds().count());
   put(23, time.subseconds().count());
-  return text;
 }
 
 // Nov  1 09:20:00, in local time and English, whatever the locale.
@@ -70,7 +75,7 @@ std::string syslog_time(std::chrono::system_clock::time_point at) {
 }  // namespace
 
 LogTarget::LogTarget(std::string program, std::string where, std::string syslog_socket)
-    : program_(std::move(program)),
+    : program_(' ' + program + '[' + std::to_string(getpid()) + "]: "),
       where_(std::move(where)),
       syslog_socket_(std::move(syslog_socket)) {}
 
@@ -89,14 +94,17 @@ int LogTarget::open() {
 
 void LogTarget::fall_back_to_syslog() { where_ = "syslog"; }
 
-std::string LogTarget::formatted(const LogLine& line) const {
-  const std::string name = ' ' + program_ + '[' + std::to_string(getpid()) + "]: ";
+// Leaves the text as it is if there is no memory.
+void LogTarget::append(const LogLine& line) {
   const LevelFacts& level = facts(line.level);
+  text_.reserve(text_.size() + kMostPrefix + program_.size() + line.text.size());
   if (is_syslog()) {
-    return '<' + std::to_string(LOG_MAIL | level.priority) + '>' + syslog_time(line.at) + name +
-           line.text;
+    text_ += '<' + std::to_string(LOG_MAIL | level.priority) + '>' + syslog_time(line.at);
+    text_.append(program_).append(line.text);
+    return;
   }
-  return file_time(line.at) + name + level.field + line.text + '\n';
+  append_file_time(line.at, text_);
+  text_.append(program_).append(level.field).append(line.text) += '\n';
 }
 
 LogTarget::Result LogTarget::failed(int error) {
@@ -104,23 +112,40 @@ LogTarget::Result LogTarget::failed(int error) {
   return Result::kFailed;
 }
 
-LogTarget::Result LogTarget::write(const LogLine& line) {
-  if (line_.empty()) {
-    line_ = formatted(line);
-    done_ = 0;
+// A file takes many lines at once, syslog one.
+void LogTarget::format(std::span<const LogLine> lines) {
+  const std::size_t most = is_syslog() ? 1 : kMostText;
+  ends_.reserve(lines.size());  // what throws comes before a line is taken
+  for (std::size_t i = ends_.size(); i < lines.size() && text_.size() < most; ++i) {
+    append(lines[i]);
+    ends_.push_back(text_.size() + (is_syslog() ? 1 : 0));  // the NUL of a stream
   }
+}
+
+// Lines that come before the others may follow, so only one that is half written is kept.
+std::size_t LogTarget::forget_written() {
+  const auto next = std::upper_bound(ends_.begin(), ends_.end(), done_);
+  const auto written = static_cast<std::size_t>(next - ends_.begin());
+  const std::size_t start = written == 0 ? 0 : ends_[written - 1];
+  done_ -= start;
+  const std::size_t kept = done_ == 0 ? 0 : *next - start;
+  text_.erase(0, start);
+  text_.resize(std::min(text_.size(), kept));
+  ends_.assign(kept == 0 ? 0 : 1, kept);
+  return written;
+}
+
+LogTarget::Result LogTarget::write(std::span<const LogLine> lines, std::size_t& written) {
+  format(lines);
   const Result result = is_syslog() ? send_to_syslog() : write_to_file();
-  if (result == Result::kWritten) {
-    line_.clear();
-    done_ = 0;
-  }
+  written = forget_written();
   return result;
 }
 
 LogTarget::Result LogTarget::write_to_file() {
   const int descriptor = is_file() ? opened_.number() : STDERR_FILENO;
-  while (done_ < line_.size()) {
-    const ssize_t written = ::write(descriptor, line_.data() + done_, line_.size() - done_);
+  while (done_ < text_.size()) {
+    const ssize_t written = ::write(descriptor, text_.data() + done_, text_.size() - done_);
     if (written >= 0) {
       done_ += static_cast<std::size_t>(written);
     } else if (errno == EAGAIN) {
@@ -158,19 +183,24 @@ LogTarget::Result LogTarget::send_to_syslog() {
     if (fresh && !connect_to_syslog()) {
       return failed(errno);
     }
-    const std::size_t size = line_.size() + (stream_ ? 1 : 0);
+    const std::size_t size = text_.size() + (stream_ ? 1 : 0);
     const ssize_t sent =
-        send(opened_.number(), line_.c_str() + done_, size - done_, MSG_DONTWAIT | MSG_NOSIGNAL);
+        send(opened_.number(), text_.c_str() + done_, size - done_, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent >= 0) {
       done_ += static_cast<std::size_t>(sent);
-      if (done_ == size) {
-        return Result::kWritten;
-      }
-    } else if (errno == EAGAIN) {
+    }
+    // A line that is too long would never be taken.
+    if (sent >= 0 ? done_ == size : errno == EMSGSIZE) {
+      done_ = ends_.front();
+      return Result::kWritten;
+    }
+    if (sent >= 0) {
+      continue;
+    }
+    if (errno == EAGAIN) {
       return Result::kFull;
-    } else if (errno == EMSGSIZE) {
-      return Result::kWritten;  // it would never be taken
-    } else if (errno != EINTR) {
+    }
+    if (errno != EINTR) {
       const int error = errno;
       opened_ = Descriptor();  // that of a syslogd that has ended, most likely
       if (fresh) {

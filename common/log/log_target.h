@@ -10,7 +10,10 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "common/descriptor.h"
 #include "common/log/log.h"
@@ -38,27 +41,31 @@ class LogTarget {
   int open();
   void fall_back_to_syslog();
 
-  // After anything but kWritten the same line must be given again, also after open().
-  Result write(const LogLine& line);
+  // Counts those that were `written`, at least one if kWritten. The first of the others must be
+  // given next, also after open(), if the target is midway().
+  Result write(std::span<const LogLine> lines, std::size_t& written);
   bool midway() const { return done_ > 0; }  // a part of a line was written
   int error() const { return error_; }       // errno of the last kFailed
   // After kFull: until a line may be written, or this time has passed.
   void wait(std::chrono::milliseconds most) const;
 
  private:
-  std::string formatted(const LogLine& line) const;
+  void append(const LogLine& line);
+  void format(std::span<const LogLine> lines);
+  std::size_t forget_written();
   Result write_to_file();
   Result send_to_syslog();
   bool connect_to_syslog();
   Result failed(int error);
 
-  std::string program_;
+  std::string program_;  // " NAME[PID]: "
   std::string where_;
   std::string syslog_socket_;
-  Descriptor opened_;     // the file, or syslog's socket
-  bool stream_ = false;   // syslog's socket is one: NUL ends a line
-  std::string line_;      // as it is written; empty: the last one was written completely
-  std::size_t done_ = 0;  // bytes of it that were written
+  Descriptor opened_;    // the file, or syslog's socket
+  bool stream_ = false;  // syslog's socket is one: NUL ends a line
+  std::string text_;     // lines as they are written; at rest, that of which a part was written
+  std::vector<std::size_t> ends_;  // of each line in it
+  std::size_t done_ = 0;           // bytes of it that were written
   int error_ = 0;
 };
 

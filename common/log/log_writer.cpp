@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <exception>
+#include <numeric>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -14,6 +15,7 @@ namespace {
 
 // To be woken for each line would cost as much as the line.
 constexpr std::chrono::milliseconds kGather{5};
+constexpr std::size_t kBatch = 64;               // lines
 constexpr std::chrono::milliseconds kLook{200};  // for a reopen() or close(), while the log is full
 constexpr std::chrono::seconds kRetry{1};        // after an error
 
@@ -30,8 +32,9 @@ LogWriter::LogWriter(LogTarget target)
 
 void LogWriter::write(LogLine line) {
   Lock lock(mutex_);
-  if (direct_ && queue_.empty()) {
-    switch (target_.write(line)) {
+  if (direct_ && bytes_ == 0) {
+    std::size_t written = 0;
+    switch (target_.write({&line, 1}, written)) {
       case LogTarget::Result::kWritten:
         return;
       case LogTarget::Result::kFailed:
@@ -42,7 +45,7 @@ void LogWriter::write(LogLine line) {
         break;
     }
   }
-  const bool first = queue_.empty();
+  const bool first = bytes_ == 0;
   add(std::move(line));
   if (!running_) {
     start_thread();
@@ -54,7 +57,7 @@ void LogWriter::write(LogLine line) {
     return;
   }
   // Without memory for a thread, what the log takes now.
-  while (!queue_.empty() && write_first(lock) == LogTarget::Result::kWritten) {
+  while (bytes_ > 0 && write_some(lock) == LogTarget::Result::kWritten) {
   }
 }
 
@@ -124,12 +127,12 @@ void LogWriter::reopen() {
 void LogWriter::flush() {
   Lock lock(mutex_);
   log_left_out(LogLimit::Clock::time_point::max());
-  if (!queue_.empty() && !running_) {
+  if (bytes_ > 0 && !running_) {
     start_thread();
   }
   hurry_ = true;
   work_.notify_one();
-  idle_.wait_for(lock, kPatience, [this] { return queue_.empty() || failing_ || !running_; });
+  idle_.wait_for(lock, kPatience, [this] { return bytes_ == 0 || failing_ || !running_; });
 }
 
 void LogWriter::close() {
@@ -137,7 +140,7 @@ void LogWriter::close() {
   Lock lock(mutex_);
   closing_ = true;
   work_.notify_one();
-  if (queue_.empty()) {
+  if (bytes_ == 0) {
     idle_.wait_for(lock, kPatience, [this] { return !running_; });
   }
 }
@@ -163,11 +166,11 @@ void LogWriter::run() {
   while (!closing_) {
     try {
       log_left_out(LogLimit::Clock::now());
-      if (queue_.empty()) {
+      if (bytes_ == 0) {
         wait_for_work(lock);
         continue;
       }
-      switch (write_first(lock)) {
+      switch (write_some(lock)) {
         case LogTarget::Result::kWritten:
           break;
         case LogTarget::Result::kFull:
@@ -192,13 +195,13 @@ void LogWriter::run() {
 
 void LogWriter::wait_for_work(Lock& lock) {
   hurry_ = false;
-  const auto due = [this] { return closing_ || !queue_.empty(); };
+  const auto due = [this] { return closing_ || bytes_ > 0; };
   if (const auto end = limit_.next_end()) {
     work_.wait_until(lock, *end, due);
   } else {
     work_.wait(lock);
   }
-  work_.wait_for(lock, kGather, [this] { return closing_ || hurry_ || queue_.empty(); });
+  work_.wait_for(lock, kGather, [this] { return closing_ || hurry_ || bytes_ == 0; });
 }
 
 void LogWriter::open(Lock& lock) {
@@ -222,20 +225,32 @@ void LogWriter::open(Lock& lock) {
   LogLine line =
       error(Record("log-file-failed").add("file", file).add("error", std::strerror(failure)));
   bytes_ += line.text.size();
-  queue_.insert(queue_.begin() + (target_.midway() ? 1 : 0), std::move(line));
+  batch_.insert(batch_.begin() + (target_.midway() ? 1 : 0), std::move(line));
 }
 
-// Only the thread takes lines out of the queue or, where there is none, the caller with the lock.
-LogTarget::Result LogWriter::write_first(Lock& lock) {
+// Some at a time, so that there is room again for others soon.
+void LogWriter::take_batch() {
+  batch_.reserve(kBatch);
+  while (!queue_.empty() && batch_.size() < kBatch) {
+    batch_.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+}
+
+// Only the thread has a batch or, where there is none, the caller with the lock.
+LogTarget::Result LogWriter::write_some(Lock& lock) {
   if (to_open_) {
     open(lock);
   }
-  const LogLine& line = queue_.front();
+  if (batch_.empty()) {
+    take_batch();
+  }
   const bool unlocked = running_;
   if (unlocked) {
     lock.unlock();
   }
-  const LogTarget::Result result = target_.write(line);
+  std::size_t written = 0;
+  const LogTarget::Result result = target_.write(batch_, written);
   if (unlocked) {
     lock.lock();
   }
@@ -243,17 +258,23 @@ LogTarget::Result LogWriter::write_first(Lock& lock) {
   if (failing_) {
     error_ = target_.error();
   }
-  if (result == LogTarget::Result::kWritten) {
-    bytes_ -= line.text.size();
-    queue_.pop_front();
-    if (queue_.empty() && (lost_ > 0 || error_ != 0)) {
-      push(recovered());
-    }
+  forget(written);
+  if (bytes_ == 0 && (lost_ > 0 || error_ != 0)) {
+    push(recovered());
   }
-  if (queue_.empty() || failing_) {
+  if (bytes_ == 0 || failing_) {
     idle_.notify_all();
   }
   return result;
+}
+
+// Of the batch, the first lines, which were written.
+void LogWriter::forget(std::size_t lines) {
+  const auto end = batch_.begin() + static_cast<std::ptrdiff_t>(lines);
+  bytes_ -=
+      std::accumulate(batch_.begin(), end, std::size_t{0},
+                      [](std::size_t sum, const LogLine& line) { return sum + line.text.size(); });
+  batch_.erase(batch_.begin(), end);
 }
 
 }  // namespace lmtpq

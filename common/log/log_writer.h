@@ -18,6 +18,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/log/log_limit.h"
 #include "common/log/log_target.h"
@@ -54,18 +55,21 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
   void run();
   void wait_for_work(Lock& lock);
   void open(Lock& lock);
-  LogTarget::Result write_first(Lock& lock);
+  void take_batch();
+  LogTarget::Result write_some(Lock& lock);
+  void forget(std::size_t lines);
 
   const bool direct_;  // to syslog
   std::mutex mutex_;
   std::condition_variable work_;  // for the thread
-  std::condition_variable idle_;  // for flush() and close(): the queue is empty, or the log fails
-  LogTarget target_;              // used by the thread without the lock while the queue has lines
+  std::condition_variable idle_;  // for flush() and close(): no line waits, or the log fails
+  LogTarget target_;              // used by the thread without the lock while lines wait
   LogLimit limit_;
   std::deque<LogLine> queue_;
-  std::size_t bytes_ = 0;   // in the queue
-  std::uint64_t lost_ = 0;  // lines since the last event=log-recovered
-  int error_ = 0;           // why the log failed, likewise
+  std::vector<LogLine> batch_;  // the lines before the queue, which are being written
+  std::size_t bytes_ = 0;       // in both; 0: no line waits
+  std::uint64_t lost_ = 0;      // lines since the last event=log-recovered
+  int error_ = 0;               // why the log failed, likewise
   std::atomic<std::uint64_t> dropped_ = 0;
   bool to_open_ = true;
   bool running_ = false;  // the thread

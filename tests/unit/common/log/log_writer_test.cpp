@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <memory>
 #include <optional>
@@ -77,6 +78,7 @@ class LogWriterTest : public ScratchFileFixture {
   CPPUNIT_TEST(aFullDiskDoesNotDelayTheEnd);
   CPPUNIT_TEST(reopenedFileGetsTheNextLines);
   CPPUNIT_TEST(fileThatCannotBeReopenedStaysInUse);
+  CPPUNIT_TEST(aLineThatIsHalfInTheOldFileIsWholeInTheNewOne);
   CPPUNIT_TEST(anOutsiderHasOneLineAndACount);
   CPPUNIT_TEST_SUITE_END();
 
@@ -288,6 +290,33 @@ class LogWriterTest : public ScratchFileFixture {
     CPPUNIT_ASSERT(lines[1].starts_with("event=log-file-failed "));
     CPPUNIT_ASSERT_EQUAL(std::string("event=x n=2"), lines[2]);
     rmdir(file_.c_str());
+  }
+
+  // The old file is a pipe that takes some lines and a part of the next one.
+  void aLineThatIsHalfInTheOldFileIsWholeInTheNewOne() {
+    constexpr int kLines = 100;
+    CPPUNIT_ASSERT_EQUAL(0, mkfifo(file_.c_str(), 0600));
+    const Descriptor reader(open(file_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    CPPUNIT_ASSERT(fcntl(reader.number(), F_SETPIPE_SZ, 4096) > 0);
+    const auto log = log_to(file_);
+    const std::string filling(300, 'x');
+    for (int i = 0; i < kLines; ++i) {
+      log->info(numbered(i).add("filling", filling));
+    }
+    log->flush();
+    CPPUNIT_ASSERT_EQUAL(0, unlink(file_.c_str()));
+    log->reopen();
+    log->flush();
+    char taken[8192];
+    const ssize_t size = read(reader.number(), taken, sizeof taken);
+    CPPUNIT_ASSERT(size > 0 && taken[size - 1] != '\n');
+    const auto whole = static_cast<int>(std::count(taken, taken + size, '\n'));
+    const auto lines = lines_of(file_);
+    CPPUNIT_ASSERT_EQUAL(std::size_t{kLines}, whole + lines.size());
+    for (int i = whole; i < kLines; ++i) {
+      CPPUNIT_ASSERT_EQUAL(numbered(i).add("filling", filling).text(),
+                           lines[static_cast<std::size_t>(i - whole)]);
+    }
   }
 
   void anOutsiderHasOneLineAndACount() {
