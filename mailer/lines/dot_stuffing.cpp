@@ -24,6 +24,7 @@ std::size_t DataDecoder::text(std::string_view input, std::string& out) {
 
 bool DataDecoder::decode(std::string_view& input, std::string& out) {
   without_nul_ = 0;
+  out.reserve(out.size() + input.size());
   while (!input.empty()) {
     const char c = input.front();
     std::size_t taken = 1;

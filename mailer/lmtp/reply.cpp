@@ -196,10 +196,9 @@ bool ReplyParser::take_status(const EnhancedStatus& status) {
 // RFC 5321 section 4.2: Reply-line = *( Reply-code "-" [ textstring ] CRLF )
 //                                    Reply-code [ SP textstring ] CRLF
 ReplyParser::Result ReplyParser::end_line() {
-  std::string line = std::move(line_);
-  line_.clear();
-  if (!line.empty() && line.back() == '\r') {
-    line.pop_back();
+  std::string_view line = line_;
+  if (line.ends_with('\r')) {
+    line.remove_suffix(1);
   }
   const bool coded = line.size() >= 3 && line[0] >= '1' && line[0] <= '5' && digit(line[1]) &&
                      digit(line[2]) && (line.size() == 3 || line[3] == ' ' || line[3] == '-');
@@ -213,7 +212,7 @@ ReplyParser::Result ReplyParser::end_line() {
   }
   reply_.code = code;
   const bool last = line.size() == 3 || line[3] == ' ';
-  std::string_view text = std::string_view(line).substr(std::min<std::size_t>(4, line.size()));
+  std::string_view text = line.substr(std::min<std::size_t>(4, line.size()));
   std::string_view after_status = without_leading_blanks(text);
   const auto status = EnhancedStatus::take(after_status);
   const bool carries_status = status && take_status(*status);
@@ -228,6 +227,7 @@ ReplyParser::Result ReplyParser::end_line() {
     }
     reply_.lines.push_back(printable(text));
   }
+  line_.clear();
   return last ? Result::kReply : Result::kNeedMore;
 }
 

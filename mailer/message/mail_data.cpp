@@ -1,5 +1,7 @@
 #include "mailer/message/mail_data.h"
 
+#include "common/tag/tag_format.h"
+
 namespace lmtpq::mailer {
 
 TextRules text_rules(const Settings& settings) {
@@ -12,6 +14,7 @@ void MailData::append(std::string_view bytes) {
     return;
   }
   kept_.clear();
+  kept_.reserve(bytes.size() + kTagName.size());  // the filter may hold the beginning of a name
   filter_.feed(bytes, kept_);
   body_.append(kept_);
 }

@@ -27,7 +27,7 @@ void MailboxLimiter::stand_in_line(Turn& turn) {
 
 void MailboxLimiter::leave_line(Mailbox& mailbox, Turn& turn) {
   if (turn.state == Turn::State::kInLine) {
-    std::erase(mailbox.line, &turn);
+    mailbox.line.remove(&turn);
   }
 }
 

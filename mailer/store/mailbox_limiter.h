@@ -18,7 +18,7 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
+#include <list>
 #include <mutex>
 #include <string>
 #include <unordered_map>
@@ -51,7 +51,7 @@ class MailboxLimiter {
   };
   struct Mailbox {
     std::size_t in_flight = 0;
-    std::deque<Turn*> line;
+    std::list<Turn*> line;  // takes no memory while it is empty
   };
 
   std::size_t in_flight(const Turn& turn) const;

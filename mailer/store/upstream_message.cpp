@@ -25,6 +25,7 @@ class Upstream::MessageWriter {
     while (piece.size() < kPieceSize) {
       switch (reader_.next(bytes)) {
         case MessageSpool::Reader::Result::kBytes:
+          piece.reserve(piece.size() + bytes.size() + DataEncoder::kEnd.size());
           encoder_.encode(bytes, piece);
           break;
         case MessageSpool::Reader::Result::kEnd:
