@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 #include <list>
+#include <mutex>
 #include <sstream>
 #include <stdexcept>
 
@@ -36,7 +37,34 @@ struct Wire {
   int target() const { return is_client ? out.number() : in.number(); }
 };
 
-void close_now(Descriptor& descriptor) { descriptor = Descriptor(); }
+// A process has a copy of all our descriptors until it has become lmtpq, and what another dialogue
+// closes in the meantime stays open.
+std::mutex spawning;
+constexpr int kLastDescriptor = 900;
+
+// Returns when the process has closed its copies: execve(2) does so in their order, the last of
+// them after posix_spawn(3) has returned.
+int spawn(pid_t& pid, const posix_spawn_file_actions_t& actions, char* const* argv) {
+  const std::lock_guard lock(spawning);
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) {
+    return errno;
+  }
+  const Descriptor reader(ends[0]);
+  Descriptor last(fcntl(ends[1], F_DUPFD_CLOEXEC, kLastDescriptor));
+  close(ends[1]);
+  const int trouble = posix_spawn(&pid, argv[0], &actions, nullptr, argv, environ);
+  last = Descriptor();
+  char byte = 0;
+  while (read(reader.number(), &byte, 1) < 0 && errno == EINTR) {
+  }
+  return trouble;
+}
+
+void close_now(Descriptor& descriptor) {
+  const std::lock_guard lock(spawning);
+  descriptor = Descriptor();
+}
 
 struct Process {
   pid_t pid = -1;
@@ -68,12 +96,12 @@ class BinaryPlayer {
     const Clock::time_point end = Clock::now() + kLongest;
     while (!over() && !stage_.failed()) {
       advance();
-      // The client last: what a store sends before a mark arrives before what the client sends
-      // after it.
-      for (auto wire = wires_.rbegin(); wire != wires_.rend(); ++wire) {
-        tell(*wire);
+      for (Wire& wire : wires_) {
+        tell(wire);
       }
-      wait();
+      if (!stage_.show_marks()) {
+        wait();
+      }
       if (Clock::now() > end) {
         stage_.fail("lmtpq hangs");
         for (Wire& wire : wires_) {
@@ -151,7 +179,7 @@ void BinaryPlayer::start(const std::string& lmtpq) {
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, errors.c_str(), O_WRONLY | O_CREAT,
                                      0600);
   }
-  const int trouble = posix_spawn(&process_.pid, argv[0], &actions, nullptr, argv.data(), environ);
+  const int trouble = spawn(process_.pid, actions, argv.data());
   posix_spawn_file_actions_destroy(&actions);
   close(to[0]);
   close(from[1]);

@@ -37,6 +37,7 @@ class Theatre {
       for (auto& peer : peers_) {
         any = peer->advance() || any;
       }
+      any = stage_.show_marks() || any;
     }
   }
   void finish() {

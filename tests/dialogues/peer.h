@@ -20,7 +20,15 @@ class Stage {
   void fail(const std::string& why) { failure_ = failure_.empty() ? why : failure_; }
   bool failed() const { return !failure_.empty(); }
   const std::string& failure() const { return failure_; }
-  void mark(const std::string& name) { marks_.insert(name); }
+  // The others see a mark after show_marks(): when what its peer did before has been carried. True:
+  // there are new ones.
+  void mark(const std::string& name) { new_marks_.insert(name); }
+  bool show_marks() {
+    const bool any = !new_marks_.empty();
+    marks_.merge(new_marks_);
+    new_marks_.clear();
+    return any;
+  }
   bool marked(const std::string& name) const { return marks_.count(name) > 0; }
   void ask_to_terminate() { terminate_ = true; }
   // True once for each SIGTERM that the script sends.
@@ -29,6 +37,7 @@ class Stage {
  private:
   std::string failure_;
   std::set<std::string> marks_;
+  std::set<std::string> new_marks_;
   bool terminate_ = false;
 };
 
