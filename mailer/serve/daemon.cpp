@@ -60,7 +60,9 @@ Daemon::Running::Running(DaemonSettings settings)
       parts{current, clients,  pools, mailboxes,
             memory,  counters, log,   std::chrono::system_clock::now()} {
   require_writable(settings.process);
-  current.set(std::make_shared<Configuration>(std::move(settings), pools, log));
+  const auto configuration = std::make_shared<Configuration>(std::move(settings), pools, log);
+  configuration->take_effect();
+  current.set(configuration);
 }
 
 Daemon::Daemon(std::vector<std::string> arguments, DaemonSettings settings)

@@ -86,14 +86,15 @@ void Daemon::load() {
   read_secrets(settings);
   Sockets sockets = open_sockets(settings);
   refuse_new_directory(settings, running.current.get()->settings());
-  running.current.set(
-      std::make_shared<Configuration>(std::move(settings), running.pools, running.log));
-  signals_->set_drain(running.current.get()->settings().process.serve.drain);
+  const auto configuration =
+      std::make_shared<Configuration>(std::move(settings), running.pools, running.log);
+  configuration->take_effect();
+  running.current.set(configuration);
+  signals_->set_drain(configuration->settings().process.serve.drain);
   sockets_.swap(sockets);
   running.limits.take_over();
   running.acceptor->use(listening());
   running.counters.reloaded(true);
-  const auto configuration = running.current.get();
   warn_of_restart(configuration->settings());
   warn_of_unused_sockets();
   running.logged = log_reload(*configuration, running.pools, running.logged, running.log);

@@ -1,5 +1,6 @@
 #include "mailer/serve/configuration/configuration.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "mailer/routes/watched_route_file.h"
@@ -48,12 +49,49 @@ Configuration::Configuration(DaemonSettings settings, PoolRegistry& registry, co
     for (Store& store : configured.settings.stores) {
       // The pool takes the store over, and with it the secrets.
       pools.push_back(registry.pool(std::move(store), configured.settings));
-      pools.back()->renew_tls();
+      read_tls(pools.back());
     }
     listeners_.push_back(
         {configured.name, configured.address.text, configured.settings,
          std::make_unique<PoolList>(std::move(pools), settings_.process.serve.balance)});
   }
+  read_tls_of_routed();
+}
+
+void Configuration::read_tls(const Pool& pool) {
+  if (!renewed_.contains(pool)) {
+    renewed_.emplace(pool, pool->read_tls());
+  }
+}
+
+// Of stores that a route has led to. Those whose options have changed, or that have no section any
+// more, get a new pool with their next message.
+void Configuration::read_tls_of_routed() {
+  for (const Pool& pool : registry_.all()) {
+    const Destination& destination = pool->store().destination;
+    if (renewed_.contains(pool) ||
+        !same_options(pool->store(), settings_.options_for(destination))) {
+      continue;
+    }
+    const Store store = settings_.store_for(destination);
+    if (std::any_of(listeners_.begin(), listeners_.end(), [&](const Listener& listener) {
+          return registry_.known(store, listener.settings) == pool;
+        })) {
+      read_tls(pool);
+    }
+  }
+}
+
+void Configuration::take_effect() {
+  for (const Pool& pool : registry_.all()) {
+    const auto found = renewed_.find(pool);
+    if (found == renewed_.end()) {
+      pool->expire_all();
+    } else {
+      pool->use_tls(std::move(found->second));
+    }
+  }
+  renewed_.clear();
 }
 
 std::shared_ptr<PoolList> Configuration::make_pools(const Listener& listener,
