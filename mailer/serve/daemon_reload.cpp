@@ -87,8 +87,8 @@ void Daemon::load() {
   Sockets sockets = open_sockets(settings);
   refuse_new_directory(settings, running.current.get()->settings());
   const auto previous = running.current.get();
-  const auto configuration =
-      std::make_shared<Configuration>(std::move(settings), running.pools, running.log);
+  const auto configuration = std::make_shared<Configuration>(std::move(settings), running.pools,
+                                                             running.log, previous.get());
   const Settings& process = configuration->settings().process;
   const ServeSettings& before = previous->settings().process.serve;
   const bool new_control = process.serve.control != before.control;

@@ -3,6 +3,7 @@ go on, new messages are deferred."""
 
 import os
 import resource
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,16 @@ def resident(daemon: Daemon) -> int:
   """KiB."""
   with open(f'/proc/{daemon.process.pid}/status', encoding='ascii') as status:
     return int(status.read().partition('VmRSS:')[2].split()[0])
+
+
+def peak(daemon: Daemon) -> int:
+  """KiB; since forget_peak()."""
+  with open(f'/proc/{daemon.process.pid}/status', encoding='ascii') as status:
+    return int(status.read().partition('VmHWM:')[2].split()[0])
+
+
+def forget_peak(daemon: Daemon):
+  Path(f'/proc/{daemon.process.pid}/clear_refs').write_text('5', encoding='ascii')
 
 
 def write_routes(daemon: Daemon, number: int):
@@ -221,3 +232,16 @@ def test_idle_clients_keep_no_route_file_that_was_replaced(new_daemon, unsanitiz
   for client in clients:
     all_start(client.deliver(message()), '250')
     client.close()
+
+
+@sanitizers_need_more
+def test_a_route_file_that_has_not_changed_is_not_read_again(new_daemon, unsanitized):
+  daemon = with_routes(new_daemon)
+  before = resident(daemon)
+  forget_peak(daemon)
+  for _ in range(3):
+    hang_up(daemon)
+  assert peak(daemon) < 1.4 * before, f'{peak(daemon)} KiB, after {before}'
+  write_routes(daemon, 2)
+  hang_up(daemon)
+  assert peak(daemon) > 1.5 * before, 'a file that has changed is read'

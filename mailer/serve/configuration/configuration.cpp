@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "mailer/routes/watched_route_file.h"
-#include "mailer/serve/configuration/own_listeners.h"
 #include "mailer/serve/ldap/ldap_directory.h"
 
 namespace lmtpq::mailer {
@@ -24,26 +22,12 @@ std::shared_ptr<const OwnListeners> check_destinations(const DaemonSettings& set
   return own;
 }
 
-std::unique_ptr<Routes> make_routes(DaemonSettings& settings, const Log& log) {
-  const auto own = check_destinations(settings);
-  const RouteSettings& wanted = settings.process.routes;
-  std::vector<std::unique_ptr<Routes>> sources;
-  if (!wanted.file.empty()) {
-    at_place(settings.process.places.of("route-file"), [&] {
-      sources.push_back(std::make_unique<WatchedRouteFile>(
-          wanted.file, log, [own](const Destination& destination) { own->refuse(destination); }));
-    });
-  }
-  if (!wanted.directory.uris.empty()) {
-    sources.push_back(ldap_routes(wanted.directory, std::move(settings.directory_password), log));
-  }
-  return sources.empty() ? nullptr : std::make_unique<RoutesInOrder>(std::move(sources));
-}
-
 }  // namespace
 
-Configuration::Configuration(DaemonSettings settings, PoolRegistry& registry, const Log& log)
-    : settings_(std::move(settings)), registry_(registry), routes_(make_routes(settings_, log)) {
+Configuration::Configuration(DaemonSettings settings, PoolRegistry& registry, const Log& log,
+                             const Configuration* previous)
+    : settings_(std::move(settings)), registry_(registry), own_(check_destinations(settings_)) {
+  make_routes(log, previous);
   for (ListenerSettings& configured : settings_.listeners) {
     SharedPools pools;
     for (Store& store : configured.settings.stores) {
@@ -56,6 +40,27 @@ Configuration::Configuration(DaemonSettings settings, PoolRegistry& registry, co
          std::make_unique<PoolList>(std::move(pools), settings_.process.serve.balance)});
   }
   read_tls_of_routed();
+}
+
+void Configuration::make_routes(const Log& log, const Configuration* previous) {
+  const RouteSettings& wanted = settings_.process.routes;
+  const bool same_check = previous != nullptr && *previous->own_ == *own_;
+  std::vector<std::unique_ptr<Routes>> sources;
+  if (!wanted.file.empty()) {
+    at_place(settings_.process.places.of("route-file"), [&] {
+      auto file = std::make_unique<WatchedRouteFile>(
+          wanted.file, log, [own = own_](const Destination& one) { own->refuse(one); },
+          same_check ? previous->route_file_ : nullptr);
+      route_file_ = file.get();
+      sources.push_back(std::move(file));
+    });
+  }
+  if (!wanted.directory.uris.empty()) {
+    sources.push_back(ldap_routes(wanted.directory, std::move(settings_.directory_password), log));
+  }
+  if (!sources.empty()) {
+    routes_ = std::make_unique<RoutesInOrder>(std::move(sources));
+  }
 }
 
 void Configuration::read_tls(const Pool& pool) {
