@@ -9,6 +9,7 @@
 // ignore SIGPIPE, and makes its Log after it has forked and changed its user.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -65,6 +66,7 @@ class Log {
   void flush() const;
   std::uint64_t dropped() const;  // lines
 
+  void set_level(LogLevel threshold) { threshold_ = threshold; }
   bool wants(LogLevel level) const { return level <= threshold_; }
   void write(LogLevel level, const Record& record) const;
   void error(const Record& record) const { write(LogLevel::kError, record); }
@@ -78,7 +80,7 @@ class Log {
  private:
   void write(LogLevel level, const Record& record, Outsider by) const;
 
-  const LogLevel threshold_;
+  std::atomic<LogLevel> threshold_;
   const std::shared_ptr<LogWriter> writer_;
 };
 

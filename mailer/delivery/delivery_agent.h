@@ -63,6 +63,8 @@ class DeliveryAgent {
   virtual DeliveryResult deliver(const DeliveryRequest& request) = 0;
   // The client disconnected before it received the outcomes of a message, or did not read them.
   virtual void reply_lost() {}
+  // The client is between messages, maybe for long: what is kept for one can go.
+  virtual void rest() {}
   // Idle connections that are kept for this session alone.
   virtual bool has_idle() const { return false; }
   virtual void close_idle() {}

@@ -58,7 +58,10 @@ LmtpSession::LmtpSession(Channel& client, const Settings& settings, ServerLimits
                          DeliveryAgent& agent, const Log& log, std::function<bool()> stopping,
                          ClientNames names)
     : client_(client),
-      settings_(settings),
+      timeouts_(settings.timeouts),
+      min_data_rate_(settings.client_min_data_rate()),
+      spool_dir_(settings.spool_dir),
+      max_message_size_(settings.max_message_size),
       agent_(agent),
       log_(log),
       stopping_(std::move(stopping)),
@@ -120,6 +123,7 @@ void LmtpSession::send_421() {
 bool LmtpSession::read_input() {
   const bool was_idle = idle();
   if (was_idle) {
+    agent_.rest();
     begun_ = Clock::now();
     read_ = 0;
   }
@@ -140,11 +144,11 @@ bool LmtpSession::read_input() {
 // reach the minimum rate. A command must be complete within that timeout after our last reply: one
 // that comes byte by byte must not hold a session.
 Deadline LmtpSession::input_deadline(Clock::time_point now) const {
-  const auto timeout = settings_.timeouts.input;
+  const auto timeout = timeouts_.input;
   if (server_.state() != ServerState::kData) {
     return answered_ + timeout;
   }
-  const std::chrono::milliseconds earned(read_ * 1000 / settings_.client_min_data_rate());
+  const std::chrono::milliseconds earned(read_ * 1000 / min_data_rate_);
   return std::min(now + timeout, begun_ + timeout + earned);
 }
 
@@ -152,7 +156,7 @@ Deadline LmtpSession::input_deadline(Clock::time_point now) const {
 bool LmtpSession::wait_for_input() {
   const Clock::time_point start = Clock::now();
   const Deadline deadline = input_deadline(start);
-  const Deadline hold = start + settings_.timeouts.idle;
+  const Deadline hold = start + timeouts_.idle;
   std::string_view nothing;
   while (input_.empty()) {
     if (told_to_stop()) {
@@ -225,7 +229,7 @@ bool LmtpSession::write(std::string_view& bytes) {
   if (bytes.empty()) {
     return true;
   }
-  const Deadline deadline = Clock::now() + settings_.timeouts.input;
+  const Deadline deadline = Clock::now() + timeouts_.input;
   if (!write_front(client_, bytes, pending_, deadline)) {
     ended("the client does not read our reply");
     return false;
@@ -244,7 +248,7 @@ bool LmtpSession::has_command() const {
 
 void LmtpSession::begin_data() {
   if (!data_) {
-    data_.emplace(settings_.spool_dir, settings_.max_message_size, &server_.memory());
+    data_.emplace(spool_dir_, max_message_size_, &server_.memory());
   }
 }
 

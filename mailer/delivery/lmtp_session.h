@@ -2,7 +2,8 @@
 // DeliveryAgent, writes the replies. The same class serves Sendmail on two pipes and a client of
 // the daemon on a socket.
 //
-// A session is used by one thread or fiber; settings, agent and log outlive it. A client that
+// A session is used by one thread or fiber; agent and log outlive it. It keeps no reference to its
+// settings, which hold far more than it needs: a client may stay connected for days. A client that
 // disconnects, stalls, or sends nothing for too long ends the session. A message whose end of data
 // was not read is discarded, never delivered.
 #pragma once
@@ -72,7 +73,10 @@ class LmtpSession {
   void ended(const std::string& reason);
 
   Channel& client_;
-  const Settings& settings_;
+  const Timeouts timeouts_;
+  const std::uint64_t min_data_rate_;
+  const std::string spool_dir_;
+  const std::optional<std::uint64_t> max_message_size_;
   DeliveryAgent& agent_;
   const Log& log_;
   std::function<bool()> stopping_;

@@ -40,6 +40,9 @@ class Tls {
   virtual ~Tls() = default;
   // A new connection, before its handshake.
   virtual std::unique_ptr<TlsConnection> connect() = 0;
+  // The CAs, the CRL and our certificate, as the files had them when they were read: a text to
+  // compare. Empty: connect() has not read them yet.
+  virtual std::string trust() = 0;
 };
 
 // The whole handshake over `channel`, by the deadline. False: `failure` has the reason. Bytes that

@@ -136,7 +136,7 @@ void LmtpServer::handle_command(std::string_view line) {
     reply(500, {5, 5, 1}, "Command not recognized");
   } else if ((rule->states & now) == 0) {
     reply(503, {5, 5, 1}, rule->remedy);
-  } else {
+  } else if (!object(parsed.verb)) {
     (this->*rule->handler)(parsed.argument);
   }
 }
@@ -149,6 +149,17 @@ bool LmtpServer::count_idle_command() {
   }
   close({4, 7, 0}, "Too many commands without a message");
   return true;
+}
+
+// True: the session was ended. RSET too: Sendmail tests a connection by it, and makes a new one
+// after 421, where it would defer the mail after 421 to MAIL.
+bool LmtpServer::object(Verb verb) {
+  const bool judged = verb == Verb::kLhlo || verb == Verb::kMail || verb == Verb::kRset;
+  const auto objection = judged && limits_.judge ? limits_.judge() : std::nullopt;
+  if (objection) {
+    close(objection->status, objection->text);
+  }
+  return objection.has_value();
 }
 
 // False: it was refused. Sendmail defers the message, or this recipient only, and goes on.

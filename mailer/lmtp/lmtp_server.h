@@ -16,6 +16,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <optional>
 #include <string>
@@ -73,6 +74,12 @@ class Offers {
   unsigned bits_ = 0;
 };
 
+// Why the client may not go on; 421 has the status and the text.
+struct Objection {
+  EnhancedStatus status;
+  std::string text;
+};
+
 struct ServerLimits {
   std::string name;                       // ours, for the greeting and LHLO
   std::size_t max_recipients = 1000;      // more get 452 4.5.3
@@ -85,6 +92,9 @@ struct ServerLimits {
   std::size_t max_idle_commands = 0;
   // MAIL and RCPT get 452 4.3.1 when it has no room for them; nullptr: no limit.
   MemoryBudget* memory = nullptr;
+  // Asked at LHLO, MAIL and RSET: what the client may do can change during the session. nullptr:
+  // nobody objects.
+  std::function<std::optional<Objection>()> judge = nullptr;
 };
 
 class LmtpServer {
@@ -135,6 +145,7 @@ class LmtpServer {
   void handle_command(std::string_view line);
   bool count_idle_command();
   bool take_memory(std::size_t bytes);
+  bool object(Verb verb);
   void end_transaction();
   void reply(int code, const EnhancedStatus& status, std::string_view text);
   void refuse(const Refusal& refusal);

@@ -15,9 +15,9 @@
 namespace lmtpq::mailer {
 
 // Why a client is refused.
-enum class ClientRefusal { kStopping, kNotAllowed, kTooMany, kTooManyOfOne, kNoRoom };
-inline constexpr const char* kClientRefusalNames[] = {"stopping", "not-allowed", "too-many",
-                                                      "too-many-of-one", "no-room"};
+enum class ClientRefusal { kStopping, kNotAllowed, kTooMany, kTooManyOfOne, kNoRoom, kNotTrusted };
+inline constexpr const char* kClientRefusalNames[] = {
+    "stopping", "not-allowed", "too-many", "too-many-of-one", "no-room", "not-trusted"};
 
 class DeliveryEvents {
  public:

@@ -85,18 +85,29 @@ bool WatchedRouteFile::Stamp::young(WallClock::time_point now) const {
 }
 
 WatchedRouteFile::WatchedRouteFile(std::string path, const Log& log, RouteFile::Check check,
-                                   Now now, WallNow wall_now)
+                                   const WatchedRouteFile* previous, Now now, WallNow wall_now)
     : path_(std::move(path)),
       log_(log),
       check_(std::move(check)),
       now_(std::move(now)),
       wall_now_(std::move(wall_now)),
       next_check_(now_() + kBetweenChecks) {
-  Loaded loaded = load();
-  current_ = std::move(loaded.file);
-  if (!loaded.stamp.young(wall_now_())) {
-    checked_ = loaded.stamp;
+  if (previous != nullptr && previous->path_ == path_) {
+    current_ = previous->loaded();
   }
+  struct stat status {};
+  if (!current_.stamp || stat(path_.c_str(), &status) != 0 || current_.stamp != Stamp(status)) {
+    current_ = load();
+    if (current_.stamp->young(wall_now_())) {
+      current_.stamp.reset();
+    }
+  }
+  checked_ = current_.stamp;
+}
+
+WatchedRouteFile::Loaded WatchedRouteFile::loaded() const {
+  const std::lock_guard lock(mutex_);
+  return current_;
 }
 
 WatchedRouteFile::Loaded WatchedRouteFile::load() const {
@@ -118,7 +129,7 @@ WatchedRouteFile::FilePtr WatchedRouteFile::current() {
     const std::lock_guard lock(mutex_);
     const Clock::time_point now = now_();
     if (checking_ || now < next_check_) {
-      return current_;
+      return current_.file;
     }
     checking_ = true;
     next_check_ = now + kBetweenChecks;
@@ -136,7 +147,7 @@ WatchedRouteFile::FilePtr WatchedRouteFile::current() {
   }
   const std::lock_guard lock(mutex_);
   checking_ = false;
-  return current_;
+  return current_.file;
 }
 
 void WatchedRouteFile::reload_if_changed() {
@@ -150,7 +161,7 @@ void WatchedRouteFile::reload_if_changed() {
   }
   checked_ = stamp;
   Loaded loaded = load();
-  if (!(loaded.stamp == stamp)) {
+  if (loaded.stamp != stamp) {
     checked_.reset();
     return;
   }
@@ -159,7 +170,7 @@ void WatchedRouteFile::reload_if_changed() {
                 .add("file", path_)
                 .add("routes", static_cast<long long>(loaded.file->size())));
   const std::lock_guard lock(mutex_);
-  current_.swap(loaded.file);
+  std::swap(current_, loaded);  // so that the old routes are destroyed without the lock
 }
 
 void WatchedRouteFile::keep_previous(const std::string& reason) {

@@ -31,10 +31,13 @@ class WatchedRouteFile : public Routes {
   using WallClock = std::chrono::system_clock;
   using WallNow = std::function<WallClock::time_point()>;
 
-  // `check` may refuse a destination, here and at each change of the file. `now` is for the time
-  // between two checks of the file, `wall_now` for its age.
+  // `check` may refuse a destination, here and at each change of the file. The routes of
+  // `previous`, if there is one, are shared if the file has not changed since they were loaded: it
+  // must have the same check. `now` is for the time between two checks of the file, `wall_now` for
+  // its age.
   WatchedRouteFile(std::string path, const Log& log, RouteFile::Check check = {},
-                   Now now = &Clock::now, WallNow wall_now = &WallClock::now);
+                   const WatchedRouteFile* previous = nullptr, Now now = &Clock::now,
+                   WallNow wall_now = &WallClock::now);
 
   Route find(const Mailbox& recipient) override { return current()->find(recipient); }
   std::size_t size() { return current()->size(); }
@@ -55,10 +58,11 @@ class WatchedRouteFile : public Routes {
   };
   struct Loaded {
     FilePtr file;
-    Stamp stamp;
+    std::optional<Stamp> stamp;  // empty: it was young, and may have changed since
   };
 
   Loaded load() const;
+  Loaded loaded() const;
   FilePtr current();
   void reload_if_changed();
   void keep_previous(const std::string& reason);
@@ -68,8 +72,8 @@ class WatchedRouteFile : public Routes {
   const RouteFile::Check check_;
   const Now now_;
   const WallNow wall_now_;
-  std::mutex mutex_;
-  FilePtr current_;
+  mutable std::mutex mutex_;
+  Loaded current_;
   Clock::time_point next_check_;
   bool checking_ = false;         // one thread does; the members below belong to it
   std::optional<Stamp> checked_;  // loaded or rejected; empty: load it at the next check

@@ -11,6 +11,7 @@
 
 #include "common/config_error.h"
 #include "mailer/secure/tls_layer.h"
+#include "mailer/secure/tls_trust.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -72,6 +73,7 @@ void TlsFactory::prepare() {
     check_name(settings_, name_);
     TlsContext context = make_tls_context(settings_);
     TlsLayer::install(context.get());
+    trust_ = tls_trust(context.get(), settings_);
     context_ = std::move(context);
   }
 }
@@ -89,6 +91,11 @@ std::unique_ptr<TlsConnection> TlsFactory::connect() {
                       "\" cannot be the name of a certificate");
   }
   return layer;
+}
+
+std::string TlsFactory::trust() {
+  const std::lock_guard lock(mutex_);
+  return trust_;
 }
 
 void TlsFactory::keep(Session session) {

@@ -35,6 +35,7 @@ class TlsFactory : public Tls {
   // Reads the files, to find errors early; otherwise connect() does.
   void prepare();
   std::unique_ptr<TlsConnection> connect() override;
+  std::string trust() override;
 
   const TlsSettings& settings() const { return settings_; }
   const std::string& name() const { return name_; }  // the name that the certificate must have
@@ -58,6 +59,7 @@ class TlsFactory : public Tls {
   std::string name_;
   std::mutex mutex_;
   TlsContext context_;
+  std::string trust_;
   Session session_;
 };
 

@@ -39,14 +39,22 @@ void require_writable(const Settings& process) {
 }  // namespace
 
 FixedOptions fixed_options(const Settings& process) {
-  const ServeSettings& serve = process.serve;
   return {{"user", process.user},
           {"log", process.log},
-          {"log-level", std::to_string(static_cast<int>(process.log_level))},
-          {"threads", std::to_string(serve.threads)},
-          {"mailbox-limit", std::to_string(serve.mailbox_limit)},
-          {"control", serve.control},
-          {"metrics", serve.metrics}};
+          {"threads", std::to_string(process.serve.threads)}};
+}
+
+std::unique_ptr<ControlSocket> make_control(const Settings& process, const DaemonParts& parts) {
+  return at_place(process.places.of("control"), [&] {
+    return std::make_unique<ControlSocket>(parts, process.serve.control, parts.log);
+  });
+}
+
+std::unique_ptr<MetricsEndpoint> make_metrics(const Settings& process, const DaemonParts& parts) {
+  const std::string& address = process.serve.metrics;
+  return at_place(process.places.of("metrics"), [&] {
+    return address.empty() ? nullptr : std::make_unique<MetricsEndpoint>(address, parts);
+  });
 }
 
 Daemon::Running::Running(DaemonSettings settings)
@@ -60,7 +68,9 @@ Daemon::Running::Running(DaemonSettings settings)
       parts{current, clients,  pools, mailboxes,
             memory,  counters, log,   std::chrono::system_clock::now()} {
   require_writable(settings.process);
-  current.set(std::make_shared<Configuration>(std::move(settings), pools, log));
+  const auto configuration = std::make_shared<Configuration>(std::move(settings), pools, log);
+  configuration->take_effect();
+  current.set(configuration);
 }
 
 Daemon::Daemon(std::vector<std::string> arguments, DaemonSettings settings)
@@ -111,12 +121,8 @@ void Daemon::start() {
   if (!process.user.empty()) {
     warn_of_unreadable_files();
   }
-  at_place(process.places.of("control"),
-           [&] { running.control.emplace(running.parts, process.serve.control, running.log); });
-  if (!process.serve.metrics.empty()) {
-    at_place(process.places.of("metrics"),
-             [&] { running.metrics.emplace(process.serve.metrics, running.parts); });
-  }
+  running.control = make_control(process, running.parts);
+  running.metrics = make_metrics(process, running.parts);
   running.limits.take_over();
   running.acceptor.emplace(running.clients, running.log);
   running.janitor.emplace(running.pools);

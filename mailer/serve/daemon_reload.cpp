@@ -86,14 +86,30 @@ void Daemon::load() {
   read_secrets(settings);
   Sockets sockets = open_sockets(settings);
   refuse_new_directory(settings, running.current.get()->settings());
-  running.current.set(
-      std::make_shared<Configuration>(std::move(settings), running.pools, running.log));
-  signals_->set_drain(running.current.get()->settings().process.serve.drain);
+  const auto previous = running.current.get();
+  const auto configuration = std::make_shared<Configuration>(std::move(settings), running.pools,
+                                                             running.log, previous.get());
+  const Settings& process = configuration->settings().process;
+  const ServeSettings& before = previous->settings().process.serve;
+  const bool new_control = process.serve.control != before.control;
+  const bool new_metrics = process.serve.metrics != before.metrics;
+  auto control = new_control ? make_control(process, running.parts) : nullptr;
+  auto metrics = new_metrics ? make_metrics(process, running.parts) : nullptr;
+  configuration->take_effect();
+  running.current.set(configuration);
+  signals_->set_drain(process.serve.drain);
+  running.log.set_level(process.log_level);
+  running.mailboxes.set_limit(process.serve.mailbox_limit);
+  if (new_control) {
+    running.control.swap(control);
+  }
+  if (new_metrics) {
+    running.metrics.swap(metrics);
+  }
   sockets_.swap(sockets);
   running.limits.take_over();
   running.acceptor->use(listening());
   running.counters.reloaded(true);
-  const auto configuration = running.current.get();
   warn_of_restart(configuration->settings());
   warn_of_unused_sockets();
   running.logged = log_reload(*configuration, running.pools, running.logged, running.log);

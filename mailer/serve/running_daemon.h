@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -20,12 +21,15 @@ namespace lmtpq::mailer {
 using FixedOptions = std::map<std::string, std::string>;
 FixedOptions fixed_options(const Settings& process);
 
+std::unique_ptr<ControlSocket> make_control(const Settings& process, const DaemonParts& parts);
+std::unique_ptr<MetricsEndpoint> make_metrics(const Settings& process, const DaemonParts& parts);
+
 // The parts that run, in the order in which they are made.
 struct Daemon::Running {
   explicit Running(DaemonSettings settings);
 
   const FixedOptions fixed;
-  const Log log;
+  Log log;
   CounterRegistry counters;
   MemoryBudget memory;
   MailboxLimiter mailboxes;
@@ -34,8 +38,8 @@ struct Daemon::Running {
   Clients clients;
   ResourceLimits limits;
   const DaemonParts parts;
-  std::optional<ControlSocket> control;
-  std::optional<MetricsEndpoint> metrics;
+  std::unique_ptr<ControlSocket> control;
+  std::unique_ptr<MetricsEndpoint> metrics;  // nullptr: none is wanted
   std::optional<Acceptor> acceptor;
   std::optional<PoolJanitor> janitor;
   LoggedSettings logged;

@@ -241,8 +241,11 @@ DaemonSettings load_daemon_settings(const std::vector<std::string>& arguments) {
   refuse_duplicates(made.listeners);
   check(made.process.routes, made.process.places);
   require_features(made.process);
-  made.store_for = [file, port = made.process.tcp_port](const Destination& destination) {
-    Store store = std::move(find_stores(*file, {destination}, port).front());
+  made.options_for = [file, port = made.process.tcp_port](const Destination& destination) {
+    return std::move(find_stores(*file, {destination}, port).front());
+  };
+  made.store_for = [options = made.options_for](const Destination& destination) {
+    Store store = options(destination);
     check(store);
     require_features(store);
     read_secrets(store, geteuid());

@@ -33,6 +33,8 @@ struct DaemonSettings {
   Secret directory_password;  // for routes from LDAP
   // A store that only a route names, with its settings and login. Throws ConfigError.
   std::function<Store(const Destination&)> store_for;
+  // The same without the login and the key; nothing is checked.
+  std::function<Store(const Destination&)> options_for;
 };
 DaemonSettings load_daemon_settings(const std::vector<std::string>& arguments);
 

@@ -283,11 +283,15 @@ OptionTable store_option_table(StoreSettings& settings) {
   return table;
 }
 
-bool same_store(const Store& one, const Store& other) {
+bool same_options(const Store& one, const Store& other) {
   return one.destination.text == other.destination.text &&
          (!one.destination.follows_lmtp_port() ||
           one.destination.lmtp_port == other.destination.lmtp_port) &&
-         one.effective == other.effective && one.login.user == other.login.user &&
+         one.effective == other.effective;
+}
+
+bool same_store(const Store& one, const Store& other) {
+  return same_options(one, other) && one.login.user == other.login.user &&
          same_secret(one.login.password.text(), other.login.password.text()) &&
          same_secret(one.settings.tls.key.text(), other.settings.tls.key.text());
 }

@@ -79,7 +79,9 @@ OptionTable pool_option_table(PoolSettings& settings);
 // This option may be in a listener's section as well.
 Option over_quota_option(OverQuotaPolicy& policy);
 
-// Whether a connection to one can be used for the other: the same DEST, settings and login.
+// The same DEST and settings.
+bool same_options(const Store& one, const Store& other);
+// Whether a connection to one can be used for the other: the same login and key as well.
 bool same_store(const Store& one, const Store& other);
 
 // Checks that span several options; throws ConfigError.

@@ -142,6 +142,7 @@ Lease ConnectionPool::take_new(Lock& lock, Deadline latest, Connector::Resort re
 Lease ConnectionPool::dial(Lock& lock, Deadline latest, Connector::Resort resort,
                            Failure& failure) {
   const RetryBackoff::Try attempt = begin_dial();
+  const unsigned generation = idle_.generation();  // before the dial looks at TLS
   lock.unlock();
   Connection connection;
   DialResult result = DialResult::kUnknown;
@@ -171,8 +172,9 @@ Lease ConnectionPool::dial(Lock& lock, Deadline latest, Connector::Resort resort
   }
   security_ = security_of(*connection.upstream);
   const Clock::time_point now = now_();
-  return lend({std::move(connection.upstream), now, idle_.end_of_life(made_++, now), now},
-              {Lease::Origin::kDialled, {}, connection.spent});
+  return lend(
+      {std::move(connection.upstream), now, idle_.end_of_life(made_++, now), now, generation},
+      {Lease::Origin::kDialled, {}, connection.spent});
 }
 
 void ConnectionPool::log_dial(const Connection& connection, DialResult result) {
@@ -297,6 +299,12 @@ void ConnectionPool::close_unusable() {
     wake_next();
   }
   close(std::move(closed));
+}
+
+void ConnectionPool::use_tls(std::shared_ptr<Tls> tls) {
+  if (connector_->use(std::move(tls))) {
+    expire_all();
+  }
 }
 
 void ConnectionPool::probe(Deadline latest) {

@@ -99,7 +99,12 @@ class ConnectionPool {
   // Breaks all leased connections at once, whatever their state, and lends no more. For the end of
   // the daemon's drain.
   void cut();
-  void renew_tls() { connector_->renew_tls(); }
+  std::shared_ptr<Tls> read_tls() const { return connector_->read_tls(); }  // for use_tls()
+  // For the connections that are dialled from now on. If its trust is another, expires the others.
+  void use_tls(std::shared_ptr<Tls> tls);
+  // No connection that is open or being dialled is used for another message: those that are leased
+  // are closed when they come back, the others when they are found.
+  void expire_all() { idle_.expire_all(); }
 
  private:
   friend class Lease;

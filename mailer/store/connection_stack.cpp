@@ -31,7 +31,8 @@ ConnectionStack::List ConnectionStack::take_unusable(Clock::time_point now) {
 ConnectionStack::List ConnectionStack::take_all() { return std::exchange(connections_, {}); }
 
 bool ConnectionStack::expired(const PooledConnection& connection, Clock::time_point now) const {
-  return (uses_ > 0 && connection.upstream->transactions() >= uses_) ||
+  return connection.generation != generation_ ||
+         (uses_ > 0 && connection.upstream->transactions() >= uses_) ||
          now >= connection.end_of_life || (idle_ && now - connection.last_used >= *idle_);
 }
 

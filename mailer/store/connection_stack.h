@@ -3,9 +3,11 @@
 // Nothing here closes a connection: the pool takes it out of the stack and closes it without its
 // lock, because QUIT may have to wait for the store. Expired connections are taken out once
 // a second (PoolJanitor calls ConnectionPool::close_unusable()), and when one is about to be used.
-// Not thread-safe, except expired() and end_of_life(): the pool calls the rest under its lock.
+// Not thread-safe, except expired(), end_of_life() and the generation: the pool calls the rest
+// under its lock.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -21,6 +23,7 @@ struct PooledConnection {
   Clock::time_point made;
   Clock::time_point end_of_life;
   Clock::time_point last_used;
+  unsigned generation = 0;
 };
 
 class ConnectionStack {
@@ -44,7 +47,11 @@ class ConnectionStack {
   List take_unusable(Clock::time_point now);
   List take_all();
 
-  // Whether a connection is over one of the limits.
+  // The generation of a connection whose dial begins now. After expire_all() all that were dialled
+  // before are expired.
+  unsigned generation() const { return generation_; }
+  void expire_all() { ++generation_; }
+  // Whether a connection is over one of the limits, or of an earlier generation.
   bool expired(const PooledConnection& connection, Clock::time_point now) const;
   // When the `number`th connection of the pool, made now, expires: after the lifetime, give
   // or take a tenth, so that connections made together are not replaced together.
@@ -54,6 +61,7 @@ class ConnectionStack {
   const int uses_;
   const std::chrono::milliseconds lifetime_;
   const std::optional<std::chrono::milliseconds> idle_;
+  std::atomic<unsigned> generation_ = 0;
   List connections_;  // the most recently used last
 };
 

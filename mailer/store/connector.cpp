@@ -103,25 +103,34 @@ bool Connector::is_other_process(Connection& connection) {
   return false;
 }
 
-std::shared_ptr<Tls> Connector::read_tls() const {
+std::shared_ptr<Tls> Connector::make_tls() const {
   const bool named = store_.destination.family == Destination::Family::kInet;
   return secure_library().make_tls(store_.settings.tls,
                                    named ? store_.destination.host : std::string());
 }
 
-void Connector::renew_tls() {
-  if (store_.wants_tls()) {
-    std::shared_ptr<Tls> fresh = read_tls();
-    fresh->connect();  // reads the files
-    const std::lock_guard lock(mutex_);
-    tls_.swap(fresh);  // so that the old one is destroyed without the lock
+std::shared_ptr<Tls> Connector::read_tls() const {
+  if (!store_.wants_tls()) {
+    return nullptr;
   }
+  std::shared_ptr<Tls> made = make_tls();
+  made->connect();  // reads the files
+  return made;
+}
+
+bool Connector::use(std::shared_ptr<Tls> tls) {
+  const std::string trust = tls == nullptr ? "" : tls->trust();
+  {
+    const std::lock_guard lock(mutex_);
+    tls_.swap(tls);  // so that the old one is destroyed without the lock
+  }
+  return tls != nullptr && tls->trust() != trust;
 }
 
 std::shared_ptr<Tls> Connector::tls() {
   const std::lock_guard lock(mutex_);
   if (!tls_) {
-    tls_ = read_tls();
+    tls_ = make_tls();
   }
   return tls_;
 }

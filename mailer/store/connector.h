@@ -47,14 +47,16 @@ class Connector {
   Connection connect(Deadline latest, Resort resort = Resort::kLast);
   const Store& store() const { return store_; }
   const Log& log() const { return log_; }
-  // Reads the TLS files again, for later connections. Throws ConfigError if they cannot be used;
-  // the previous ones stay in use then.
-  void renew_tls();
+  // TLS from the files as they are now, for use(). nullptr: the store needs none. Throws
+  // ConfigError if they cannot be used.
+  std::shared_ptr<Tls> read_tls() const;
+  // For later connections. True: the trust is another than before (Tls::trust()).
+  bool use(std::shared_ptr<Tls> tls);
 
  private:
   enum class StartTls { kIfOffered, kSkip };
   Connection attempt(Deadline latest, Resort resort, StartTls start_tls);
-  std::shared_ptr<Tls> read_tls() const;
+  std::shared_ptr<Tls> make_tls() const;
   std::shared_ptr<Tls> tls();
   bool wrap(Connection& connection, Deadline latest);
   bool secure(Connection& connection, Deadline latest);

@@ -41,7 +41,9 @@ void MailboxLimiter::give_up(Turn& turn) {
   if (std::exchange(turn.state, Turn::State::kNone) == Turn::State::kHeld) {
     --turn.delivery->held_;
     --mailbox.in_flight;
-    let_next_in(mailbox);
+    if (mailbox.in_flight < most()) {
+      let_next_in(mailbox);
+    }
   }
   if (mailbox.in_flight == 0 && mailbox.line.empty()) {
     mailboxes_.erase(found);
@@ -49,14 +51,25 @@ void MailboxLimiter::give_up(Turn& turn) {
 }
 
 // Past those that are busy with other mailboxes: they look for themselves when they are done.
-void MailboxLimiter::let_next_in(Mailbox& mailbox) {
+bool MailboxLimiter::let_next_in(Mailbox& mailbox) {
   const auto next = std::find_if(mailbox.line.begin(), mailbox.line.end(),
                                  [](const Turn* turn) { return turn->delivery->waits_; });
-  if (next != mailbox.line.end()) {
-    MailboxTurns& delivery = *(*next)->delivery;
-    hold(**next);
-    delivery.waits_ = false;
-    delivery.called_.call();
+  if (next == mailbox.line.end()) {
+    return false;
+  }
+  MailboxTurns& delivery = *(*next)->delivery;
+  hold(**next);
+  delivery.waits_ = false;
+  delivery.called_.call();
+  return true;
+}
+
+void MailboxLimiter::set_limit(std::size_t limit) {
+  const std::lock_guard lock(mutex_);
+  limit_ = limit;
+  for (auto& [name, mailbox] : mailboxes_) {
+    while (mailbox.in_flight < most() && let_next_in(mailbox)) {
+    }
   }
 }
 
@@ -99,13 +112,13 @@ bool MailboxTurns::has(std::size_t recipient) const {
 // It has a turn out of a mailbox's last quarter.
 bool MailboxTurns::crowded() const {
   return std::any_of(turns_.begin(), turns_.end(), [&](const Turn& turn) {
-    return turn.state == State::kHeld && limiter_.in_flight(turn) > limiter_.shared_limit_;
+    return turn.state == State::kHeld && limiter_.in_flight(turn) > limiter_.most_shared();
   });
 }
 
 MailboxTurns::Turn* MailboxTurns::least_crowded() {
   Turn* least = nullptr;
-  std::size_t fewest = limiter_.limit_;
+  std::size_t fewest = limiter_.most();
   for (Turn& turn : turns_) {
     const std::size_t in_flight = limiter_.in_flight(turn);
     if (turn.undecided > 0 && in_flight < fewest) {
@@ -122,7 +135,7 @@ void MailboxTurns::take_now() {
   const bool alone = held_ > 0 && crowded();
   for (Turn& turn : turns_) {
     if (turn.undecided > 0 && turn.state != State::kHeld && !alone &&
-        limiter_.in_flight(turn) < limiter_.shared_limit_) {
+        limiter_.in_flight(turn) < limiter_.most_shared()) {
       limiter_.hold(turn);
     }
   }

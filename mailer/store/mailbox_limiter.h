@@ -17,6 +17,7 @@
 // before their limiter does.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <list>
 #include <mutex>
@@ -34,6 +35,8 @@ class MailboxLimiter {
  public:
   explicit MailboxLimiter(std::size_t limit = 0) : limit_(limit) {}  // 0: no limit
   bool limits() const { return limit_ > 0; }
+  // Deliveries that are in flight stay; those in line go on as far as the new limit allows.
+  void set_limit(std::size_t limit);
   // Deliveries that wait.
   std::size_t waiting() const;
   // Mailboxes with a delivery in flight or in line; others take no memory.
@@ -59,10 +62,12 @@ class MailboxLimiter {
   void stand_in_line(Turn& turn);
   void give_up(Turn& turn);
   static void leave_line(Mailbox& mailbox, Turn& turn);
-  void let_next_in(Mailbox& mailbox);
+  bool let_next_in(Mailbox& mailbox);
 
-  const std::size_t limit_;
-  const std::size_t shared_limit_ = limit_ - limit_ / 4;  // of turns beside others
+  std::size_t most() const { return limit_ > 0 ? limit_.load() : std::string::npos; }
+  std::size_t most_shared() const { return most() - most() / 4; }  // of turns beside others
+
+  std::atomic<std::size_t> limit_;
   mutable std::mutex mutex_;
   std::unordered_map<std::string, Mailbox> mailboxes_;
   std::size_t waiting_ = 0;

@@ -1,7 +1,9 @@
 """What clients cost, and what becomes of them when there is no room for more: those that are there
 go on, new messages are deferred."""
 
+import os
 import resource
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,7 @@ LARGE = LINE * 3600  # fits 256 KiB, with its header
 IDLE = 10  # KiB; docs/DAEMON.md
 WITH_A_MESSAGE = 320
 SHORT = '452 4.3.1 '
+ROUTES = 200_000
 
 sanitizers_need_more = pytest.mark.may_skip('a sanitizer')
 
@@ -30,6 +33,37 @@ def resident(daemon: Daemon) -> int:
   """KiB."""
   with open(f'/proc/{daemon.process.pid}/status', encoding='ascii') as status:
     return int(status.read().partition('VmRSS:')[2].split()[0])
+
+
+def peak(daemon: Daemon) -> int:
+  """KiB; since forget_peak()."""
+  with open(f'/proc/{daemon.process.pid}/status', encoding='ascii') as status:
+    return int(status.read().partition('VmHWM:')[2].split()[0])
+
+
+def forget_peak(daemon: Daemon):
+  Path(f'/proc/{daemon.process.pid}/clear_refs').write_text('5', encoding='ascii')
+
+
+def write_routes(daemon: Daemon, number: int):
+  """Another file, which was written long ago."""
+  made = daemon.folder / 'made'
+  made.write_text(''.join(f'user{i}@{number}.example.org unix:/store{i % 7}\n' for i in range(ROUTES)))
+  os.utime(made, (number, number))
+  made.rename(daemon.folder / 'routes')
+
+
+def with_routes(new_daemon) -> Daemon:
+  daemon = new_daemon('route-file = {folder}/routes\n', start=False)
+  write_routes(daemon, 1)
+  daemon.process.start()
+  return daemon
+
+
+def hang_up(daemon: Daemon):
+  before = daemon.process.count('event=reloaded')
+  daemon.process.hang_up()
+  wait_until(lambda: daemon.process.count('event=reloaded') > before, 'it is reloaded')
 
 
 def begin(client: Client, *users: str, body: bytes = b'Hello.\r\n') -> list[str]:
@@ -180,3 +214,34 @@ def test_a_reload_changes_the_limit(new_daemon):
     all_start(client.deliver(message()), '250')
   for client in clients:
     client.close()
+
+
+@sanitizers_need_more
+def test_idle_clients_keep_no_route_file_that_was_replaced(new_daemon, unsanitized):
+  daemon = with_routes(new_daemon)
+  before = resident(daemon)
+  clients = []
+  for number in range(2, 10):
+    clients.append(daemon.dial())
+    all_start(clients[-1].deliver(message()), '250')
+    clients.append(daemon.dial())
+    write_routes(daemon, number)
+    hang_up(daemon)
+  grown = resident(daemon) / before
+  assert grown < 3, f'{grown:.1f} times what one file takes'
+  for client in clients:
+    all_start(client.deliver(message()), '250')
+    client.close()
+
+
+@sanitizers_need_more
+def test_a_route_file_that_has_not_changed_is_not_read_again(new_daemon, unsanitized):
+  daemon = with_routes(new_daemon)
+  before = resident(daemon)
+  forget_peak(daemon)
+  for _ in range(3):
+    hang_up(daemon)
+  assert peak(daemon) < 1.4 * before, f'{peak(daemon)} KiB, after {before}'
+  write_routes(daemon, 2)
+  hang_up(daemon)
+  assert peak(daemon) > 1.5 * before, 'a file that has changed is read'

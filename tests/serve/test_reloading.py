@@ -1,11 +1,14 @@
 """SIGHUP: a file is applied completely or not at all, and no client is disconnected."""
 
 import os
+import socket
+from urllib.request import urlopen
 
 import pytest
 
 from fixtures.lmtp_client import Gone
 from fixtures.process import wait_until
+from fixtures.scratch import free_port
 
 from .daemon import FRONT, Daemon, all_start, message
 
@@ -99,8 +102,7 @@ def test_another_tcp_port_is_another_store_for_those_without_a_port(daemon):
   all_start(daemon.deliver(), '250')
 
 
-FIXED = {'user': 'root', 'log': '{folder}/other-log', 'log-level': 'debug', 'threads': '2',
-         'mailbox-limit': '7', 'control': '{folder}/other-control', 'metrics': '127.0.0.1:1'}
+FIXED = {'user': 'root', 'log': '{folder}/other-log', 'threads': '2'}
 
 
 def of_restarts(daemon: Daemon, settings: str, listeners: str | None = None) -> list[str]:
@@ -115,7 +117,10 @@ def of_restarts(daemon: Daemon, settings: str, listeners: str | None = None) -> 
 def test_an_option_that_takes_a_restart_is_logged_and_no_other_is(daemon):
   for option, value in FIXED.items():
     assert [line.split()[0] for line in of_restarts(daemon, f'{option} = {value}\n')] == [option]
-  assert of_restarts(daemon, 'max-clients = 9\nbalance = weight\ndrain-timeout = 1s\n') == []
+  port = free_port()
+  assert of_restarts(daemon, 'max-clients = 9\nbalance = weight\ndrain-timeout = 1s\n'
+                     'mailbox-limit = 7\nlog-level = debug\ncontrol = {folder}/other\n'
+                     f'metrics = 127.0.0.1:{port}\n') == []
 
 
 def test_mode_and_owner_of_an_open_socket_take_a_restart(daemon):
@@ -127,17 +132,15 @@ def test_mode_and_owner_of_an_open_socket_take_a_restart(daemon):
 
 
 def test_listeners_come_and_go(daemon):
-  with daemon.dial() as client:
-    daemon.reload('', FRONT + SECOND)
-    all_start(daemon.deliver(name='second'), '250')
-    daemon.reload('', SECOND)
-    wait_until(lambda: not (daemon.folder / 'front').exists(), 'its file is removed')
-    with pytest.raises(Gone):
-      daemon.dial()
-    all_start(client.deliver(message()), '250')  # the client that was connected is served
-    all_start(daemon.deliver(name='second'), '250')
-    daemon.reload('', FRONT)
-    all_start(daemon.deliver(), '250')
+  daemon.reload('', FRONT + SECOND)
+  all_start(daemon.deliver(name='second'), '250')
+  daemon.reload('', SECOND)
+  wait_until(lambda: not (daemon.folder / 'front').exists(), 'its file is removed')
+  with pytest.raises(Gone):
+    daemon.dial()
+  all_start(daemon.deliver(name='second'), '250')
+  daemon.reload('', FRONT)
+  all_start(daemon.deliver(), '250')
 
 
 def test_the_limits_of_a_pool_can_be_changed(new_daemon):
@@ -166,3 +169,66 @@ def test_the_log_file_is_opened_again(daemon):
   daemon.process.hang_up()
   daemon.wait_for_log('event=reloaded')
   assert 'event=reloaded' not in old.read_text(), 'it is in the new file'
+
+
+def test_the_log_level_can_be_changed(daemon):
+  daemon.configure('log-level = error\n')
+  daemon.process.hang_up()
+  wait_until(lambda: daemon.status()['reloads'] == 1, 'it is applied')
+  all_start(daemon.deliver('silent'), '250')
+  daemon.reload('')
+  all_start(daemon.deliver('logged'), '250')
+  assert (daemon.process.count('<silent@'), daemon.process.count('<logged@')) == (0, 1)
+
+
+def test_a_higher_mailbox_limit_lets_in_those_that_wait(new_daemon):
+  daemon = new_daemon('mailbox-limit = 1\n')
+  held = [daemon.held('alice')]
+  held += [daemon.in_background('alice') for _ in range(3)]
+  daemon.wait_for_waiting(for_mailboxes=3)
+  daemon.reload('mailbox-limit = 3\n')
+  wait_until(lambda: daemon.store.all_busy() == 3, 'two more are at the store')
+  daemon.wait_for_waiting(for_mailboxes=1)
+  daemon.reload('mailbox-limit = 1\n')
+  held.append(daemon.in_background('alice'))
+  daemon.wait_for_waiting(for_mailboxes=2)
+  daemon.store.most_busy.clear()
+  daemon.store.hold.set()
+  for one in held:
+    all_start(one.end(), '250')
+  assert daemon.store.most_busy['alice'] <= 3, 'none goes beyond'
+
+
+def read_metrics(port: int) -> str:
+  with urlopen(f'http://127.0.0.1:{port}/metrics', timeout=60) as page:
+    return page.read().decode()
+
+
+def test_metrics_and_control_can_be_moved(daemon):
+  old, new = daemon.process.folder / 'control', daemon.folder / 'elsewhere'
+  port, other = free_port(), free_port()
+  daemon.reload(f'control = {new}\nmetrics = 127.0.0.1:{port}\n')
+  assert 'lmtpq_reloads_total{result="good"} 1' in read_metrics(port)
+  assert daemon.process.status(new)['reloads'] == 1
+  assert not old.exists(), 'the former socket is removed'
+  for _ in range(2):  # the second time they are as they were
+    daemon.reload(f'control = {new}\nmetrics = 127.0.0.1:{other}\n')
+    assert 'lmtpq_build_info' in read_metrics(other)
+  with pytest.raises(OSError, match='refused'):
+    read_metrics(port)
+  daemon.reload('')
+  assert daemon.status()['reloads'] == 4
+  with pytest.raises(OSError, match='refused'):
+    read_metrics(other)
+
+
+def test_an_address_of_the_metrics_that_is_taken_changes_nothing(daemon):
+  with socket.create_server(('127.0.0.1', 0)) as taken:
+    daemon.reload(f'{ALWAYS}control = {{folder}}/elsewhere\n'
+                  f'metrics = 127.0.0.1:{taken.getsockname()[1]}\n', word='previous configuration kept')
+  line = daemon.process.log_lines('event=reload-failed')[-1]
+  assert 'metrics: ' in line and 'cannot listen' in line, line
+  assert daemon.status()['failed_reloads'] == 1, 'at the former socket'
+  assert not (daemon.folder / 'elsewhere').exists()
+  all_start(daemon.deliver(), '250')
+  assert not ignored_quota(daemon)

@@ -1,9 +1,8 @@
 #include "mailer/serve/configuration/configuration.h"
 
+#include <algorithm>
 #include <utility>
 
-#include "mailer/routes/watched_route_file.h"
-#include "mailer/serve/configuration/own_listeners.h"
 #include "mailer/serve/ldap/ldap_directory.h"
 
 namespace lmtpq::mailer {
@@ -23,37 +22,81 @@ std::shared_ptr<const OwnListeners> check_destinations(const DaemonSettings& set
   return own;
 }
 
-std::unique_ptr<Routes> make_routes(DaemonSettings& settings, const Log& log) {
-  const auto own = check_destinations(settings);
-  const RouteSettings& wanted = settings.process.routes;
-  std::vector<std::unique_ptr<Routes>> sources;
-  if (!wanted.file.empty()) {
-    at_place(settings.process.places.of("route-file"), [&] {
-      sources.push_back(std::make_unique<WatchedRouteFile>(
-          wanted.file, log, [own](const Destination& destination) { own->refuse(destination); }));
-    });
-  }
-  if (!wanted.directory.uris.empty()) {
-    sources.push_back(ldap_routes(wanted.directory, std::move(settings.directory_password), log));
-  }
-  return sources.empty() ? nullptr : std::make_unique<RoutesInOrder>(std::move(sources));
-}
-
 }  // namespace
 
-Configuration::Configuration(DaemonSettings settings, PoolRegistry& registry, const Log& log)
-    : settings_(std::move(settings)), registry_(registry), routes_(make_routes(settings_, log)) {
+Configuration::Configuration(DaemonSettings settings, PoolRegistry& registry, const Log& log,
+                             const Configuration* previous)
+    : settings_(std::move(settings)), registry_(registry), own_(check_destinations(settings_)) {
+  make_routes(log, previous);
   for (ListenerSettings& configured : settings_.listeners) {
     SharedPools pools;
     for (Store& store : configured.settings.stores) {
       // The pool takes the store over, and with it the secrets.
       pools.push_back(registry.pool(std::move(store), configured.settings));
-      pools.back()->renew_tls();
+      read_tls(pools.back());
     }
     listeners_.push_back(
         {configured.name, configured.address.text, configured.settings,
          std::make_unique<PoolList>(std::move(pools), settings_.process.serve.balance)});
   }
+  read_tls_of_routed();
+}
+
+void Configuration::make_routes(const Log& log, const Configuration* previous) {
+  const RouteSettings& wanted = settings_.process.routes;
+  const bool same_check = previous != nullptr && *previous->own_ == *own_;
+  std::vector<std::unique_ptr<Routes>> sources;
+  if (!wanted.file.empty()) {
+    at_place(settings_.process.places.of("route-file"), [&] {
+      auto file = std::make_unique<WatchedRouteFile>(
+          wanted.file, log, [own = own_](const Destination& one) { own->refuse(one); },
+          same_check ? previous->route_file_ : nullptr);
+      route_file_ = file.get();
+      sources.push_back(std::move(file));
+    });
+  }
+  if (!wanted.directory.uris.empty()) {
+    sources.push_back(ldap_routes(wanted.directory, std::move(settings_.directory_password), log));
+  }
+  if (!sources.empty()) {
+    routes_ = std::make_unique<RoutesInOrder>(std::move(sources));
+  }
+}
+
+void Configuration::read_tls(const Pool& pool) {
+  if (!renewed_.contains(pool)) {
+    renewed_.emplace(pool, pool->read_tls());
+  }
+}
+
+// Of stores that a route has led to. Those whose options have changed, or that have no section any
+// more, get a new pool with their next message.
+void Configuration::read_tls_of_routed() {
+  for (const Pool& pool : registry_.all()) {
+    const Destination& destination = pool->store().destination;
+    if (renewed_.contains(pool) ||
+        !same_options(pool->store(), settings_.options_for(destination))) {
+      continue;
+    }
+    const Store store = settings_.store_for(destination);
+    if (std::any_of(listeners_.begin(), listeners_.end(), [&](const Listener& listener) {
+          return registry_.known(store, listener.settings) == pool;
+        })) {
+      read_tls(pool);
+    }
+  }
+}
+
+void Configuration::take_effect() {
+  for (const Pool& pool : registry_.all()) {
+    const auto found = renewed_.find(pool);
+    if (found == renewed_.end()) {
+      pool->expire_all();
+    } else {
+      pool->use_tls(std::move(found->second));
+    }
+  }
+  renewed_.clear();
 }
 
 std::shared_ptr<PoolList> Configuration::make_pools(const Listener& listener,

@@ -1,8 +1,10 @@
 // The active configuration: settings, listeners with their pools, the routes. Replaced as a
 // whole on SIGHUP.
 //
-// Immutable and shared; it lives until the last message that began with it has ended. The
-// constructor throws ConfigError, also for TLS files that cannot be used.
+// Immutable and shared once take_effect() was called; it lives until the last message that began
+// with it has ended. The constructor reads the TLS files of all stores, those that routes have led
+// to as well, and changes nothing yet. It throws ConfigError, also for TLS files that cannot be
+// used.
 #pragma once
 
 #include <map>
@@ -12,7 +14,8 @@
 #include <string_view>
 #include <vector>
 
-#include "mailer/routes/routes.h"
+#include "mailer/routes/watched_route_file.h"
+#include "mailer/serve/configuration/own_listeners.h"
 #include "mailer/serve/pools/pool_registry.h"
 #include "mailer/settings/load_settings.h"
 #include "mailer/store/pool_list.h"
@@ -29,7 +32,14 @@ struct Listener {
 
 class Configuration {
  public:
-  Configuration(DaemonSettings settings, PoolRegistry& registry, const Log& log);
+  // `previous`: the one that is active, whose routes are shared if their file has not changed.
+  Configuration(DaemonSettings settings, PoolRegistry& registry, const Log& log,
+                const Configuration* previous = nullptr);
+
+  // Puts all that was read from the TLS files into the pools. Connections that were opened with
+  // other CAs, another CRL, certificate, key or password, or with settings that no store has any
+  // more, are not used for another message.
+  void take_effect();
 
   const DaemonSettings& settings() const { return settings_; }
   // By the text of its address; nullptr: there is no such listener, or no longer.
@@ -41,6 +51,11 @@ class Configuration {
                                   const std::vector<Destination>& route) const;
 
  private:
+  using Pool = std::shared_ptr<ConnectionPool>;
+
+  void make_routes(const Log& log, const Configuration* previous);
+  void read_tls(const Pool& pool);
+  void read_tls_of_routed();
   std::shared_ptr<PoolList> make_pools(const Listener& listener,
                                        const std::vector<Destination>& route) const;
 
@@ -50,7 +65,10 @@ class Configuration {
   DaemonSettings settings_;
   PoolRegistry& registry_;
   std::vector<Listener> listeners_;
+  const std::shared_ptr<const OwnListeners> own_;
   std::unique_ptr<Routes> routes_;
+  const WatchedRouteFile* route_file_ = nullptr;  // among routes_
+  std::map<Pool, std::shared_ptr<Tls>> renewed_;  // until take_effect()
   mutable std::mutex mutex_;
   mutable std::map<std::string, std::shared_ptr<PoolList>> routed_;  // by listener and route
 };

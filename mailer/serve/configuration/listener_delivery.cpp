@@ -1,26 +1,14 @@
 #include "mailer/serve/configuration/listener_delivery.h"
 
-#include <utility>
-
 #include "mailer/delivery/fan_out.h"
 
 namespace lmtpq::mailer {
-
-ListenerDelivery::ListenerDelivery(const CurrentConfiguration& current,
-                                   std::shared_ptr<const Configuration> configuration,
-                                   const std::string& address, const Log& log,
-                                   DeliveryServices services)
-    : current_(current),
-      first_(std::move(configuration)),
-      address_(address),
-      log_(log),
-      services_(services) {}
 
 DeliveryResult ListenerDelivery::deliver(const DeliveryRequest& request) {
   std::shared_ptr<const Configuration> configuration = current_.get();
   const Listener* listener = configuration->listener(address_);
   if (listener == nullptr) {
-    configuration = first_;
+    configuration = begun_with_;
     listener = configuration->listener(address_);
   }
   if (services_.events != nullptr) {

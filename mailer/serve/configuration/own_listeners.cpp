@@ -79,6 +79,14 @@ OwnListeners::OwnListeners(const std::vector<ListenerSettings>& listeners)
   }
 }
 
+bool OwnListeners::operator==(const OwnListeners& other) const {
+  return interfaces_ == other.interfaces_ && dual_stack_ == other.dual_stack_ &&
+         std::equal(listeners_.begin(), listeners_.end(), other.listeners_.begin(),
+                    other.listeners_.end(), [](const Known& one, const Known& another) {
+                      return one.address.text == another.address.text;
+                    });
+}
+
 void OwnListeners::refuse(const Destination& destination) const {
   for (const Known& listener : listeners_) {
     if (reaches(destination, listener.address)) {

@@ -19,6 +19,8 @@ class OwnListeners {
 
   // ConfigError if a client of this destination would reach one of the listeners.
   void refuse(const Destination& destination) const;
+  // Refuses the same destinations.
+  bool operator==(const OwnListeners& other) const;
 
  private:
   struct Known {

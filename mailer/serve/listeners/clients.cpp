@@ -8,7 +8,6 @@
 
 #include "mailer/delivery/lmtp_session.h"
 #include "mailer/io/descriptor_channel.h"
-#include "mailer/serve/configuration/listener_delivery.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -31,6 +30,22 @@ ServerLimits limits_for(const Client& client, const std::string& address, const 
   return limits;
 }
 
+bool allows(const Listener& listener, const Client& client) {
+  const ClientList& clients = listener.settings.serve.listener.clients;
+  return clients.empty() ? !client.address || client.on_loopback() : clients.contains(client);
+}
+
+Objection not_allowed(const Client& client) {
+  return {{4, 7, 1}, client.text() + " is not among this listener's clients"};
+}
+
+Objection too_many_of(const Client& client) {
+  return {{4, 7, 0}, "Too many connections from " + client.text() + ", try again later"};
+}
+
+const Objection kGone{{4, 3, 2}, "No longer served here"};
+const Objection kNoRoom{{4, 3, 2}, "No room for another connection, try again later"};
+
 }  // namespace
 
 Clients::Clients(const CurrentConfiguration& current, const Log& log, DeliveryServices services,
@@ -46,38 +61,72 @@ std::optional<Clients::Refusal> Clients::refusal(const Client& client,
                                                  const Listener& listener) const {
   const ServeSettings& own = listener.settings.serve;
   if (draining_) {
-    return Refusal{ClientRefusal::kStopping, "421 4.3.2 Shutting down, try again later"};
+    return Refusal{ClientRefusal::kStopping, {{4, 3, 2}, "Shutting down, try again later"}};
   }
-  const bool allowed = own.listener.clients.empty() ? !client.address || client.on_loopback()
-                                                    : own.listener.clients.contains(client);
-  if (!allowed) {
-    return Refusal{ClientRefusal::kNotAllowed,
-                   "421 4.7.1 " + client.text() + " is not among this listener's clients"};
+  if (!allows(listener, client)) {
+    return Refusal{ClientRefusal::kNotAllowed, not_allowed(client)};
   }
   if (entries_.size() >= own.max_clients) {
-    return Refusal{ClientRefusal::kTooMany, "421 4.3.2 Too many connections, try again later"};
+    return Refusal{ClientRefusal::kTooMany, {{4, 3, 2}, "Too many connections, try again later"}};
   }
   const auto same = by_client_.find(client.text());
   if (own.max_clients_each > 0 && same != by_client_.end() &&
       same->second >= own.max_clients_each) {
-    return Refusal{ClientRefusal::kTooManyOfOne,
-                   "421 4.7.0 Too many connections from " + client.text() + ", try again later"};
+    return Refusal{ClientRefusal::kTooManyOfOne, too_many_of(client)};
   }
   return {};
 }
 
-void Clients::refuse(const Descriptor& socket, const Client& client, const std::string& address,
-                     const Refusal& refusal) {
-  const std::string line = refusal.reply + "\r\n";
-  send(socket.number(), line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+// Of a client that is served; `trusted`: so it was told after LHLO.
+std::optional<Clients::Refusal> Clients::refusal_now(const Entry& entry, const Listener* listener,
+                                                     bool trusted) const {
+  const Client& client = entry.client;
+  if (listener == nullptr) {
+    return Refusal{ClientRefusal::kStopping, kGone};
+  }
+  if (!allows(*listener, client)) {
+    return Refusal{ClientRefusal::kNotAllowed, not_allowed(client)};
+  }
+  const ServeSettings& own = listener->settings.serve;
+  if (trusted && !own.listener.trusted.contains(client)) {
+    return Refusal{
+        ClientRefusal::kNotTrusted,
+        {{4, 7, 1}, client.text() + " may no longer use IGNOREQUOTA and TRACE, connect again"}};
+  }
+  const std::lock_guard lock(mutex_);
+  if (own.max_clients_each > 0 && by_client_.at(client.text()) > own.max_clients_each) {
+    return Refusal{ClientRefusal::kTooManyOfOne, too_many_of(client)};
+  }
+  return {};
+}
+
+std::optional<Objection> Clients::judge(const Entry& entry, bool trusted, ListenerDelivery& agent) {
+  const std::shared_ptr<const Configuration> configuration = current_.get();
+  if (const auto refusal = refusal_now(entry, configuration->listener(entry.address), trusted)) {
+    report(*refusal, entry.client, entry.address);
+    return refusal->objection;
+  }
+  agent.begin(configuration);
+  return {};
+}
+
+void Clients::report(const Refusal& refusal, const Client& client, const std::string& address) {
+  const Objection& objection = refusal.objection;
   log_.warning(Record("client-refused")
                    .add("client", client.text())
                    .add("listener", address)
-                   .add("reply", refusal.reply),
+                   .add("reply", "421 " + objection.status.text() + ' ' + objection.text),
                Outsider{client.text()});
   if (services_.events != nullptr) {
     services_.events->client_refused(refusal.reason);
   }
+}
+
+void Clients::refuse(const Descriptor& socket, const Client& client, const std::string& address,
+                     const Refusal& refusal) {
+  const std::string line = reply_line(421, refusal.objection.status, refusal.objection.text);
+  send(socket.number(), line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  report(refusal, client, address);
 }
 
 // On success `entry` is its entry, and its memory is taken; both until leave().
@@ -88,7 +137,7 @@ std::optional<Clients::Refusal> Clients::enter(const Client& client, const Liste
   std::optional<Refusal> refused = refusal(client, listener);
   if (!refused && services_.memory != nullptr &&
       !services_.memory->take(MemoryCost::kClient, MemoryBudget::Use::kClient)) {
-    refused = {ClientRefusal::kNoRoom, "421 4.3.2 No room for another connection, try again later"};
+    refused = {ClientRefusal::kNoRoom, kNoRoom};
   }
   if (!refused) {
     entry = entries_.insert(entries_.end(), {socket, client, address});
@@ -98,11 +147,11 @@ std::optional<Clients::Refusal> Clients::enter(const Client& client, const Liste
 }
 
 void Clients::admit(Descriptor socket, const Client& client, const std::string& address) {
-  const std::shared_ptr<const Configuration> configuration = current_.get();
+  std::shared_ptr<const Configuration> configuration = current_.get();
   const Listener* const listener = configuration->listener(address);
   std::optional<Refusal> refused;
   if (listener == nullptr) {
-    refused = {ClientRefusal::kStopping, "421 4.3.2 No longer served here"};
+    refused = {ClientRefusal::kStopping, kGone};
   }
   Entries::iterator entry;
   if (listener != nullptr) {
@@ -115,19 +164,20 @@ void Clients::admit(Descriptor socket, const Client& client, const std::string& 
   if (services_.events != nullptr) {
     services_.events->client_admitted();
   }
-  start(std::move(socket), entry, configuration);
+  start(std::move(socket), entry, std::move(configuration));
 }
 
 void Clients::start(Descriptor socket, Entries::iterator entry,
-                    const std::shared_ptr<const Configuration>& configuration) {
+                    std::shared_ptr<const Configuration> configuration) {
   // On the heap: start() may throw after it moved from its argument.
   auto shared = std::make_shared<Descriptor>(std::move(socket));
   try {
     reactors_[next_++ % reactors_.size()]->start(
-        [this, shared, entry, configuration] { serve(std::move(*shared), entry, configuration); });
+        [this, shared, entry, configuration = std::move(configuration)]() mutable {
+          serve(std::move(*shared), entry, std::move(configuration));
+        });
   } catch (const std::exception& error) {
-    refuse(*shared, entry->client, entry->address,
-           {ClientRefusal::kNoRoom, "421 4.3.2 No room for another connection, try again later"});
+    refuse(*shared, entry->client, entry->address, {ClientRefusal::kNoRoom, kNoRoom});
     log_.error(Record("client-not-started")
                    .add("client", entry->client.text())
                    .add("listener", entry->address)
@@ -139,15 +189,19 @@ void Clients::start(Descriptor socket, Entries::iterator entry,
 }
 
 void Clients::serve(Descriptor socket, Entries::iterator entry,
-                    const std::shared_ptr<const Configuration>& configuration) {
+                    std::shared_ptr<const Configuration> configuration) {
   std::optional<DescriptorChannel> channel;
   try {
     channel.emplace(std::move(socket), DescriptorChannel::Order::kWriteFirst);
     const Settings& settings = configuration->listener(entry->address)->settings;
-    ListenerDelivery agent(current_, configuration, entry->address, log_, services_);
-    LmtpSession session(
-        *channel, settings, limits_for(entry->client, entry->address, settings, services_.memory),
-        agent, log_, [this] { return draining(); }, {entry->client.text(), entry->address});
+    ListenerDelivery agent(current_, entry->address, log_, services_);
+    ServerLimits limits = limits_for(entry->client, entry->address, settings, services_.memory);
+    limits.judge = [this, entry, &agent, trusted = limits.offers.has(Offer::kIgnoreQuota)] {
+      return judge(*entry, trusted, agent);
+    };
+    LmtpSession session(*channel, settings, std::move(limits), agent, log_,
+                        [this] { return draining(); }, {entry->client.text(), entry->address});
+    configuration.reset();  // with the settings: the client may stay for days
     if (session.run() == LmtpSession::End::kToldToStop) {
       session.send_421();
     }

@@ -1,6 +1,9 @@
 // The connected clients: a fiber with an LmtpSession for each, how many there are and may be, and
 // their end when the daemon drains.
 //
+// What a client may do is judged when it connects and again before each of its messages: a reload
+// may have changed it. An idle client holds no Configuration.
+//
 // admit() and the others may be called from several threads; outlives the sessions, for whose end
 // wait() waits. A client that cannot be served is sent 421 and closed; an exception in a session
 // ends that session.
@@ -19,7 +22,8 @@
 
 #include "common/descriptor.h"
 #include "mailer/delivery/delivery.h"
-#include "mailer/serve/configuration/configuration.h"
+#include "mailer/lmtp/lmtp_server.h"
+#include "mailer/serve/configuration/listener_delivery.h"
 #include "mailer/serve/fibers/reactor.h"
 #include "mailer/settings/client_list.h"
 
@@ -62,18 +66,22 @@ class Clients {
 
   struct Refusal {
     ClientRefusal reason;
-    std::string reply;
+    Objection objection;
   };
 
   std::optional<Refusal> enter(const Client& client, const Listener& listener, int socket,
                                const std::string& address, Entries::iterator& entry);
   std::optional<Refusal> refusal(const Client& client, const Listener& listener) const;
+  std::optional<Refusal> refusal_now(const Entry& entry, const Listener* listener,
+                                     bool trusted) const;
+  std::optional<Objection> judge(const Entry& entry, bool trusted, ListenerDelivery& agent);
+  void report(const Refusal& refusal, const Client& client, const std::string& address);
   void refuse(const Descriptor& socket, const Client& client, const std::string& address,
               const Refusal& refusal);
   void start(Descriptor socket, Entries::iterator entry,
-             const std::shared_ptr<const Configuration>& configuration);
+             std::shared_ptr<const Configuration> configuration);
   void serve(Descriptor socket, Entries::iterator entry,
-             const std::shared_ptr<const Configuration>& configuration);
+             std::shared_ptr<const Configuration> configuration);
   void leave(Entries::iterator entry);
   void shut_down(int how);
 

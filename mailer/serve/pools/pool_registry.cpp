@@ -53,18 +53,32 @@ struct PoolRegistry::Entry {
   ConnectionPool pool;
 };
 
+// The caller holds mutex_.
+std::shared_ptr<PoolRegistry::Entry> PoolRegistry::find(const Store& store,
+                                                        const Settings& settings) const {
+  const auto found = std::find_if(entries_.begin(), entries_.end(),
+                                  [&](const auto& entry) { return entry->fits(store, settings); });
+  return found == entries_.end() ? nullptr : *found;
+}
+
 std::shared_ptr<ConnectionPool> PoolRegistry::pool(Store store, const Settings& settings) {
   const std::lock_guard lock(mutex_);
-  auto found = std::find_if(entries_.begin(), entries_.end(),
-                            [&](const auto& entry) { return entry->fits(store, settings); });
-  if (found == entries_.end()) {
-    found = entries_.insert(entries_.end(), std::make_shared<Entry>(std::move(store), settings,
-                                                                    dialer_, log_, events_));
+  std::shared_ptr<Entry> entry = find(store, settings);
+  if (!entry) {
+    entry = std::make_shared<Entry>(std::move(store), settings, dialer_, log_, events_);
+    entries_.push_back(entry);
     if (cut_) {
-      (*found)->pool.cut();
+      entry->pool.cut();
     }
   }
-  return {*found, &(*found)->pool};
+  return {entry, &entry->pool};
+}
+
+std::shared_ptr<ConnectionPool> PoolRegistry::known(const Store& store,
+                                                    const Settings& settings) const {
+  const std::lock_guard lock(mutex_);
+  const std::shared_ptr<Entry> entry = find(store, settings);
+  return entry ? std::shared_ptr<ConnectionPool>(entry, &entry->pool) : nullptr;
 }
 
 void PoolRegistry::sweep() {

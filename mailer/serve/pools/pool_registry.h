@@ -23,6 +23,8 @@ class PoolRegistry {
 
   // The pool for this store with these settings: the existing one, otherwise a new one.
   std::shared_ptr<ConnectionPool> pool(Store store, const Settings& settings);
+  // The existing one; nullptr: there is none.
+  std::shared_ptr<ConnectionPool> known(const Store& store, const Settings& settings) const;
   // Drops the pools that nobody holds any more, and sends QUIT to their stores.
   void sweep();
   std::vector<std::shared_ptr<ConnectionPool>> all() const;
@@ -31,6 +33,7 @@ class PoolRegistry {
 
  private:
   struct Entry;
+  std::shared_ptr<Entry> find(const Store& store, const Settings& settings) const;
 
   const Log& log_;
   DeliveryEvents& events_;

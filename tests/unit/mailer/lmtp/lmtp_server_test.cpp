@@ -107,6 +107,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(tooManyCommandsWithoutAMessageEndTheSession);
   CPPUNIT_TEST(recipientsAndMessagesAreNotIdleCommands);
   CPPUNIT_TEST(namesMatchTheEnum);
+  CPPUNIT_TEST(theClientIsJudgedBeforeEachMessage);
   CPPUNIT_TEST_SUITE_END();
 
   // traps: enhanced-codes, pipelining-mta, size-offered, smtputf8-missing, dsn-parameters
@@ -730,6 +731,33 @@ class LmtpServerTest : public CppUnit::TestFixture {
                          std::size(kServerStateNames));
     check("deciding", kServerStateNames[static_cast<int>(ServerState::kDeciding)]);
     check("closed", kServerStateNames[static_cast<int>(ServerState::kClosed)]);
+  }
+
+  void theClientIsJudgedBeforeEachMessage() {
+    const std::string begin = "LHLO a\r\nMAIL FROM:<s@x>\r\n";
+    const struct {
+      std::string before;
+      std::string then;
+      const char* codes;
+    } rows[] = {
+        {"", "LHLO a\r\n", "421"},
+        {"LHLO a\r\n", "MAIL FROM:<s@x>\r\nRCPT TO:<u>\r\n", "421"},
+        {"LHLO a\r\n", "RSET\r\n", "421"},
+        {begin, "RSET\r\n", "421"},
+        {begin, "LHLO a\r\n", "421"},
+        {begin, "RCPT TO:<u>\r\nNOOP\r\nDATA\r\n", "250 250 354"},  // it began before
+        {"LHLO a\r\n", "NOOP\r\nVRFY u\r\nQUIT\r\n", "250 252 221"},
+    };
+    for (const auto& row : rows) {
+      std::optional<Objection> objection;
+      ServerLimits with = limits();
+      with.judge = [&objection] { return objection; };
+      Session session(with);
+      session.say(row.before);
+      objection = Objection{{4, 7, 1}, "Not any more"};
+      check(row.codes, session.codes(row.then), row.before + row.then);
+      check("421" == std::string(row.codes) ? "closed" : session.state(), session.state());
+    }
   }
 };
 

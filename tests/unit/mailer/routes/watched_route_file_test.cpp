@@ -24,6 +24,7 @@ class WatchedRouteFileTest : public ScratchFileFixture {
   CPPUNIT_TEST(aMissingFileKeepsThePreviousRoutes);
   CPPUNIT_TEST(aChangedModeIsAChange);
   CPPUNIT_TEST(atTheStartABadFileIsAnError);
+  CPPUNIT_TEST(anUnchangedFileIsNotReadForASuccessor);
   CPPUNIT_TEST(threadsFindRoutesWhileTheFileChanges);
   CPPUNIT_TEST_SUITE_END();
 
@@ -57,10 +58,12 @@ class WatchedRouteFileTest : public ScratchFileFixture {
   }
 
   struct World {
-    World(const std::string& file, const std::string& folder)
+    World(const std::string& file, const std::string& folder, RouteFile::Check check = {},
+          const WatchedRouteFile* previous = nullptr)
         : log("test", folder + "/log", LogLevel::kInfo),
           routes(
-              file, log, {}, [this] { return now; }, [this] { return wall; }) {}
+              file, log, std::move(check), previous, [this] { return now; },
+              [this] { return wall; }) {}
     std::string find(const std::string& address = "u@x") {
       const std::string found = route_text(routes.find(recipient(address)));
       log.flush();
@@ -191,12 +194,42 @@ class WatchedRouteFileTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_EQUAL(file_ + ": not a regular file", refusal());
   }
 
+  void anUnchangedFileIsNotReadForASuccessor() {
+    int checks = 0;
+    const auto check = [&checks](const Destination&) { ++checks; };
+    write_old("u@x a\n");
+    World first(file_, folder_, check);
+    CPPUNIT_ASSERT_EQUAL(1, checks);
+    World second(file_, folder_, check, &first.routes);
+    CPPUNIT_ASSERT_EQUAL(1, checks);
+    CPPUNIT_ASSERT_EQUAL(std::string("inet:a"), second.find_later());
+    // It watches the file itself, and its own successor shares what it has loaded since.
+    write_old("u@x b\n", 50);
+    CPPUNIT_ASSERT_EQUAL(std::string("inet:b"), second.find_later());
+    CPPUNIT_ASSERT_EQUAL(std::string("inet:a"), first.find());
+    CPPUNIT_ASSERT_EQUAL(2, checks);
+    World third(file_, folder_, check, &second.routes);
+    CPPUNIT_ASSERT_EQUAL(2, checks);
+    CPPUNIT_ASSERT_EQUAL(std::string("inet:b"), third.find());
+    World of_first(file_, folder_, check, &first.routes);
+    CPPUNIT_ASSERT_EQUAL(3, checks);
+    CPPUNIT_ASSERT_EQUAL(std::string("inet:b"), of_first.find());
+    // One that is broken now is an error, as at the start.
+    write_old("u@x\n", 40);
+    CPPUNIT_ASSERT_THROW(World(file_, folder_, check, &third.routes), ConfigError);
+    // One that was young when it was loaded may have changed within the same tick of the clock.
+    write_now("u@x c\n");
+    World young(file_, folder_, check);
+    World after(file_, folder_, check, &young.routes);
+    CPPUNIT_ASSERT_EQUAL(5, checks);
+  }
+
   // The clock moves with each look-up, so that each checks the file.
   void threadsFindRoutesWhileTheFileChanges() {
     write_old("u@x a\nv@x a\n");
     std::atomic<long> seconds = 0;
     const Log log("test", "/dev/null", LogLevel::kInfo);
-    WatchedRouteFile routes(file_, log, {},
+    WatchedRouteFile routes(file_, log, {}, nullptr,
                             [&] { return Clock::time_point(std::chrono::seconds(++seconds)); });
     std::atomic<bool> strange = false;
     std::vector<std::thread> threads;

@@ -104,8 +104,43 @@ class MailboxLimiterTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(theLastQuarterIsForDeliveriesWithoutAnotherTurn);
   CPPUNIT_TEST(theLeastCrowdedMailboxGoesFirst);
   CPPUNIT_TEST(anEmptyQueueIsForgotten);
+  CPPUNIT_TEST(aHigherLimitLetsInThoseThatWait);
+  CPPUNIT_TEST(aLowerLimitLetsNobodyInUntilEnoughHaveEnded);
   CPPUNIT_TEST(manyThreadsKeepTheLimitAndAllEnd);
   CPPUNIT_TEST_SUITE_END();
+
+  void aHigherLimitLetsInThoseThatWait() {
+    MailboxLimiter limiter(1);
+    const auto first = taken(limiter, {"a"});
+    const auto other = taken(limiter, {"b"});
+    const Asker second(limiter, {"a"});
+    await_waiting(limiter, 1);
+    const Asker third(limiter, {"a"});
+    const Asker fourth(limiter, {"b"});
+    await_waiting(limiter, 3);
+    limiter.set_limit(2);
+    CPPUNIT_ASSERT(second.await_answer() && fourth.await_answer());
+    CPPUNIT_ASSERT(!third.answered());
+    limiter.set_limit(0);
+    CPPUNIT_ASSERT(third.await_answer());
+    CPPUNIT_ASSERT(!limiter.limits());
+  }
+
+  void aLowerLimitLetsNobodyInUntilEnoughHaveEnded() {
+    MailboxLimiter limiter(3);
+    auto first = taken(limiter, {"a"});
+    auto second = taken(limiter, {"a"});
+    const Asker third(limiter, {"a"});
+    CPPUNIT_ASSERT(third.await_answer());
+    const Asker fourth(limiter, {"a"});
+    await_waiting(limiter, 1);
+    limiter.set_limit(2);
+    first.reset();
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, limiter.waiting());
+    second.reset();
+    CPPUNIT_ASSERT(fourth.await_answer());
+    CPPUNIT_ASSERT(!is_free(limiter, "a"));
+  }
 
   void noMoreDeliveriesThanTheLimitAreInFlight() {  // trap: busy-mailbox
     MailboxLimiter limiter(2);
