@@ -10,6 +10,8 @@ import binascii
 from peers.secure import exchanges
 from peers.secure.session import PASSWORD, USER
 
+from .digest import Layer, digest_md5
+
 # Beside those of any other reply.
 FAULTS = ('not base64', 'challenge after challenge', 'long challenge', 'success at once', 'repeats the login',
           'another nonce', 'bad signature', 'no signature', 'more replies')
@@ -28,7 +30,10 @@ def log_in(connection, argument: str) -> bool:
   if fault in FAULTS:
     connection.step = ''
   name, _, initial = argument.partition(' ')
-  proves = name.startswith('SCRAM-')
+  proves = name not in ('PLAIN', 'LOGIN')
+  if name == 'DIGEST-MD5' and fault == 'another nonce':
+    fault = ''  # it has only the store's
+  layer: list[bytes] = []  # its key
 
   def ask(challenge: bytes) -> bytes:
     connection.say('334 ' + base64.b64encode(challenge).decode())
@@ -45,8 +50,11 @@ def log_in(connection, argument: str) -> bool:
       return not proves
     elif fault == 'repeats the login':
       connection.say(f'535-5.7.8 AUTH {argument}\r\n535 5.7.8 is no login, nor is {PASSWORD.decode()}')
-    elif _exchange(name, initial, ask, fault):
-      return _welcome(connection, fault) and not (proves and fault in SCREWS)
+    elif _exchange(name, initial, ask, fault, layer):
+      welcome = _welcome(connection, fault)
+      if layer:
+        connection.begin_layer(layer[0])
+      return welcome and not (proves and fault in SCREWS)
     else:
       connection.say('535 5.7.8 no')
   except Cancelled:
@@ -72,9 +80,13 @@ def _challenge(connection, fault: str):
   connection.say('535 5.7.8 enough')
 
 
-def _exchange(name: str, initial: str, ask, fault: str) -> bytes:
+def _exchange(name: str, initial: str, ask, fault: str, layer: list[bytes]) -> bytes:
   first = base64.b64decode(initial, validate=True) if initial else None
   users = {USER: PASSWORD}
+  if name == 'DIGEST-MD5':
+    user, key = digest_md5(ask, users, SCREWS.get(fault, {}).get('signs', 'well'))
+    layer.append(key)
+    return user
   if name == 'SCRAM-SHA-256':
     return exchanges.Scram('sha256', **SCREWS.get(fault, {}))(ask, first, users)
   return {'PLAIN': exchanges.plain, 'LOGIN': exchanges.login}[name](ask, first, users)

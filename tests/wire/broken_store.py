@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from random import Random
 
-from . import broken_login
+from . import broken_login, digest
 from .ledger import Filed, Ledger
 
 STEPS = ('greeting', 'LHLO', 'RSET', 'TRACE', 'MAIL', 'RCPT', 'DATA', 'body', 'final')
@@ -31,10 +31,10 @@ class Over(Exception):
 
 
 class BrokenStore:
-  # With `mechanisms`, mail is for clients that have logged in by one of them, over TCP: a unix socket
-  # counts as private.
+  # With `mechanisms`, of which each connection offers one list, mail is for clients that have logged in,
+  # over TCP: a unix socket counts as private.
   def __init__(self, path: Path, name: str, ledger: Ledger, seed: str, faults: float,
-               tls: ssl.SSLContext | None = None, mechanisms: str = ''):
+               tls: ssl.SSLContext | None = None, mechanisms: tuple[str, ...] = ()):
     self.name, self.ledger, self.tls, self.faults = name, ledger, tls, faults
     self.mechanisms = mechanisms
     self.random = Random(seed)
@@ -86,7 +86,8 @@ class Connection:
     self.store, self.socket, self.random = store, taken, random
     self.lines = taken.makefile('rb')
     self.pipelining = random.random() < 0.7
-    self.secure = self.logged_in = False
+    self.mechanisms = random.choice(store.mechanisms or ('',))
+    self.secure = self.logged_in = self.in_layer = False
     self.recipients: list[tuple[str, bool]] = []
     self.number = self.trace = ''
     self.chunks = b''  # of BDAT
@@ -102,6 +103,8 @@ class Connection:
     self.fault = self.step = ''
     if self.random.random() < self.store.faults:
       self.fault = self.random.choice(FAULTS)
+      if self.in_layer and self.random.random() < 0.5:
+        self.fault = self.random.choice(digest.FAULTS)
       self.step = self.random.choice(EXTRA if self.fault == 'extra' else STEPS)
 
   def say(self, text: str):
@@ -156,6 +159,9 @@ class Connection:
     if fault == 'lines' and good[3] == ' ':
       self.say(f'{good[:3]}-one\r\n{good[:3]}-\r\n{good}')
       return True
+    if fault in digest.FAULTS:
+      self.socket.fail(fault, good.encode() + b'\r\n')
+      raise Over
     if fault == 'extra':
       self.say('250 2.0.0 one too many')
     self.say(good)
@@ -190,7 +196,7 @@ class Connection:
       return ['AUTH PLAIN LOGIN']  # as an attacker leaves it
     if self.store.tls and not self.secure:
       return ['STARTTLS']
-    return [f'AUTH {self.store.mechanisms}'] if self.store.mechanisms and not self.logged_in else []
+    return [f'AUTH {self.mechanisms}'] if self.mechanisms and not self.logged_in else []
 
   def on_starttls(self, _):
     self.say('220 go ahead')
@@ -200,6 +206,10 @@ class Connection:
 
   def on_auth(self, line):
     self.logged_in = broken_login.log_in(self, line.partition(' ')[2])
+
+  def begin_layer(self, key: bytes):
+    self.socket = self.lines = digest.Layer(self.socket, self.lines, key, self.store.ledger.breach)
+    self.in_layer = True
 
   def on_rset(self, _):
     self.recipients, self.trace, self.chunks = [], '', b''

@@ -24,8 +24,8 @@ CLIENTS_AT_ONCE = 8
 # Short ones: a store that is silent must not hold up a run.
 TIMEOUTS = ''.join(f'{name}-timeout = 1s\n' for name in
                    ('lhlo', 'starttls', 'auth', 'mail', 'rcpt', 'data-init', 'data-xfer', 'data-done', 'rset', 'quit'))
-# Without TLS only the one that does not send the password may be used.
-MECHANISMS = {'tls': 'PLAIN LOGIN', 'scram': 'LOGIN SCRAM-SHA-256 PLAIN'}
+# Without TLS only those that do not send the password may be used. DIGEST-MD5 has a security layer.
+MECHANISMS = {'tls': ('PLAIN LOGIN',), 'clear': ('LOGIN SCRAM-SHA-256 PLAIN', 'PLAIN DIGEST-MD5')}
 SETTINGS = """dial-backoff = 10ms
 dial-backoff-limit = 50ms
 connections = 4
@@ -42,8 +42,8 @@ tls-ca-file = {ca}
 tls-name = store.test
 auth-password-file = {passwords}
 connection-uses = 3
-[destination.scram]
-destination = {scram}
+[destination.clear]
+destination = {clear}
 auth-password-file = {passwords}
 connection-uses = 3
 [listener.open]
@@ -61,8 +61,8 @@ class World:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority.folder / 'good.pem', authority.folder / 'leaf.key')
     self.stores = [BrokenStore(folder / name, name, self.ledger, f'{seed}{name}', faults,
-                               context if name == 'tls' else None, MECHANISMS.get(name, ''))
-                   for name in ('a', 'b', 'tls', 'scram')]
+                               context if name == 'tls' else None, MECHANISMS.get(name, ()))
+                   for name in ('a', 'b', 'tls', 'clear')]
     self.process = Serve(folder / 'serve', program=program)
     self.process.write(self._configuration(authority))
     self.process.start()
@@ -80,7 +80,7 @@ class World:
                                    for address in addresses[2:]))
     passwords.chmod(0o600)
     settings = SETTINGS.format(keys=keys, routes=routes, stores=addresses[0], tls=addresses[2],
-                               scram=addresses[3], passwords=passwords, ca=authority.folder / 'ca.pem',
+                               clear=addresses[3], passwords=passwords, ca=authority.folder / 'ca.pem',
                                folder=self.folder)
     return TIMEOUTS + settings
 
