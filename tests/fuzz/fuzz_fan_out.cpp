@@ -11,12 +11,16 @@
 //                replies on, g asks whether the client has gone, - has no outcome for it, + has one
 //                more than recipients, ! throws, * throws something else
 
+#include <algorithm>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
 #include <stdexcept>
+#include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 

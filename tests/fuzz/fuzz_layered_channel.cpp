@@ -10,8 +10,12 @@
 //   O N     N bytes                                q  it asks whether the channel is quiet
 //                                                  z  it destroys the channel
 
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "mailer/io/layered_channel.h"

@@ -10,7 +10,11 @@
 //           whether the client has gone
 //   !       the session is told to stop
 
+#include <algorithm>
+#include <cstdint>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "mailer/delivery/lmtp_session.h"

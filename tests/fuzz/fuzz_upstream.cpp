@@ -8,8 +8,13 @@
 // after it are those of scripted_peer.h. The handshake of TLS ends with `;` and fails with `!`. The
 // login's mechanism is TOY: it cancels at the challenge `no`, and wants `proof` as the last one.
 
+#include <algorithm>
+#include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "common/tag/base64.h"

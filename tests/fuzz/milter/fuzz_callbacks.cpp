@@ -18,9 +18,14 @@
 #include <libmilter/mfapi.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <array>
+#include <cstdint>
 #include <ctime>
 #include <map>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/ascii.h"
