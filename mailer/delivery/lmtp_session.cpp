@@ -181,8 +181,8 @@ bool LmtpSession::wait_for_input() {
         return false;
       case IoStatus::kClosed:
         check_last_reply();
-        // Our side may have been cut: the client still reads the 421.
-        if (told_ && idle()) {
+        // Our side may have been cut, right after we were told: the client still reads the 421.
+        if (stopping_() && idle()) {
           end_ = End::kToldToStop;
         }
         ended(client_.failure());

@@ -143,6 +143,7 @@ class Agent : public DeliveryAgent {
 // filed: where they end.
 struct Expected {
   std::string replies;
+  bool idle = false;  // no message is open at their end
   std::vector<std::size_t> ends_of_filed;
 };
 
@@ -185,6 +186,7 @@ Expected play_alone(const ServerLimits& limits, const Settings& settings, std::s
     server.answered();
   }
   check(messages == delivered.size());
+  expected.idle = server.state() == ServerState::kGreeted || server.state() == ServerState::kReady;
   return expected;
 }
 
@@ -223,6 +225,7 @@ void play(unsigned choice, std::string_view input) {
                       [&client] { return client.told_to_stop; }, {"192.0.2.1", "unix:/x"});
   const auto end = session.run();
   check(end == LmtpSession::End::kByClient || client.told_to_stop);
+  const std::size_t taken = traffic.taken.size();
   if (end == LmtpSession::End::kToldToStop) {
     session.send_421();
   }
@@ -237,6 +240,8 @@ void play(unsigned choice, std::string_view input) {
     const std::string_view last(apart.first, traffic.taken.end());  // a 421, or a part of it
     check(last.empty() || traffic.cut_short ||
           (last.find(" 4.3.2 Shutting down") < 4 && last.find('\n') == last.size() - 1));
+    check(end == LmtpSession::End::kToldToStop || !expected.idle || traffic.cut_short ||
+          expected.replies.size() != taken);
   } else {
     check(expected.replies.starts_with(traffic.taken));
     check(whole || traffic.cut_short);
