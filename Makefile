@@ -100,7 +100,8 @@ MILTER_LIBRARIES := $(BUILD)/libmilterparts.a $(BUILD)/libcommon.a
 UNIT_FOLDERS   := $(patsubst tests/unit/%/,%,$(sort $(dir $(wildcard tests/unit/*/*.cpp tests/unit/*/*/*.cpp tests/unit/*/*/*/*.cpp))))
 unit_objects    = $(foreach folder,$(filter $(1),$(UNIT_FOLDERS)),$(call objects,tests/unit/$(folder)))
 FUZZERS        := $(patsubst tests/fuzz/fuzz_%.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
-REPLAYS        := $(FUZZERS:%=$(BUILD)/tests/fuzz/replay_%) $(BUILD)/tests/fuzz/replay_message
+MILTER_FUZZERS := $(patsubst tests/fuzz/milter/fuzz_%.cpp,%,$(wildcard tests/fuzz/milter/fuzz_*.cpp))
+REPLAYS        := $(patsubst %,$(BUILD)/tests/fuzz/replay_%,$(FUZZERS) $(MILTER_FUZZERS))
 MAILER_PROGRAMS := $(BUILD)/lmtpq $(BUILD)/lmtpq-serve $(BUILD)/lmtpq-secure.so
 PROGRAMS       := $(MAILER_PROGRAMS) $(BUILD)/lmtpq-milter
 TEST_PROGRAMS  := $(BUILD)/tests/unit_tests $(BUILD)/tests/milter_unit_tests \
@@ -230,7 +231,9 @@ $(BUILD)/tests/store: $(call objects,tests/peers/store)
 $(BUILD)/tests/ask_routes: $(call objects,tests/routes) $(call objects,mailer/serve/ldap) $(LIBRARIES)
 	$(call link,$(SERVE_LIBS) $(LIBS))
 
-$(BUILD)/tests/fuzz/replay_message: $(BUILD)/tests/fuzz/milter/fuzz_message.o $(BUILD)/tests/fuzz/replay.o $(MILTER_LIBRARIES)
+# Without libmilter: a target has fakes of it.
+$(MILTER_FUZZERS:%=$(BUILD)/tests/fuzz/replay_%): $(BUILD)/tests/fuzz/replay_%: \
+    $(BUILD)/tests/fuzz/milter/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(MILTER_LIBRARIES)
 	$(call link,$(LIBS))
 $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(LIBRARIES)
 	$(call link,$(LIBS))
@@ -316,14 +319,14 @@ wire-asan wire-tsan: wire-%:
 
 # libFuzzer is clang's; the product's objects are compiled once more for it.
 FUZZ_SECONDS ?= 60
-fuzz: $(FUZZERS:%=fuzz-%) fuzz-message
+fuzz: $(patsubst %,fuzz-%,$(FUZZERS) $(MILTER_FUZZERS))
 fuzz-%:
 	@$(MAKE) --no-print-directory CXX=clang++ SANITIZE=fuzzer-no-link,address,undefined BUILD=build/fuzz \
 	  build/fuzz/tests/fuzz/fuzz_$*
 	@mkdir -p build/fuzz/corpus_$*
 	build/fuzz/tests/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 \
 	  build/fuzz/corpus_$* tests/fuzz/corpus/$*
-$(BUILD)/tests/fuzz/fuzz_message: $(BUILD)/tests/fuzz/milter/fuzz_message.o $(MILTER_LIBRARIES)
+$(MILTER_FUZZERS:%=$(BUILD)/tests/fuzz/fuzz_%): $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/milter/fuzz_%.o $(MILTER_LIBRARIES)
 	$(call link,-fsanitize=fuzzer $(LIBS))
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIBRARIES)
 	$(call link,-fsanitize=fuzzer $(LIBS))

@@ -185,8 +185,7 @@ bool LmtpSession::wait_for_input() {
         return false;
       case IoStatus::kClosed:
         check_last_reply();
-        // Our side may have been cut, before we looked whether to stop: the client still reads the
-        // 421.
+        // Our side may have been cut, right after we were told: the client still reads the 421.
         if (stopping_() && idle()) {
           end_ = End::kToldToStop;
         }

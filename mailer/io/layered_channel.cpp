@@ -160,7 +160,7 @@ void LayeredChannel::try_to_write(std::string_view bytes) {
 bool LayeredChannel::quiet() {
   for (int round = 0; round < kMaxIdleReads; ++round) {
     // A connection with half a record on its way is not idle either.
-    if (!opened_.empty() || state_ != State::kOpen || record_.plain > 0) {
+    if (!opened_.empty() || !unopened_.empty() || state_ != State::kOpen || record_.plain > 0) {
       return false;
     }
     if (below_->quiet()) {

@@ -1,7 +1,7 @@
 """A store that is honest and broken: it says 250 only for what it files, and fails at random.
 
-What it is: an LMTP server in memory, with TLS if it has a context. By its random numbers a
-  transaction has a fault at one of its steps, or none.
+What it is: an LMTP server in memory, with TLS if it has a context, and with AUTH if it wants a login. By
+  its random numbers a transaction, or what comes before it, has a fault at one of its steps, or none.
 What it does not know: lmtpq, the clients.
 Threads: one accepts, one for each connection; stop() ends them.
 """
@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from random import Random
 
+from . import broken_login, digest
 from .ledger import Filed, Ledger
 
 STEPS = ('greeting', 'LHLO', 'RSET', 'TRACE', 'MAIL', 'RCPT', 'DATA', 'body', 'final')
@@ -30,16 +31,20 @@ class Over(Exception):
 
 
 class BrokenStore:
+  # With `mechanisms`, of which each connection offers one list, mail is for clients that have logged in,
+  # over TCP: a unix socket counts as private.
   def __init__(self, path: Path, name: str, ledger: Ledger, seed: str, faults: float,
-               tls: ssl.SSLContext | None = None):
+               tls: ssl.SSLContext | None = None, mechanisms: tuple[str, ...] = ()):
     self.name, self.ledger, self.tls, self.faults = name, ledger, tls, faults
-    self.address = f'unix:{path}'
+    self.mechanisms = mechanisms
     self.random = Random(seed)
     self.lock = threading.Lock()
     self.connections: set[socket.socket] = set()
-    self.listener = socket.socket(socket.AF_UNIX)
-    self.listener.bind(str(path))
+    self.in_clear = bytearray()  # the commands that came without TLS
+    self.listener = socket.socket(socket.AF_INET if mechanisms else socket.AF_UNIX)
+    self.listener.bind(('127.0.0.1', 0) if mechanisms else str(path))
     self.listener.listen(256)
+    self.address = f'inet:127.0.0.1:{self.listener.getsockname()[1]}' if mechanisms else f'unix:{path}'
     threading.Thread(target=self._accept, daemon=True).start()
 
   def stop(self):
@@ -59,6 +64,8 @@ class BrokenStore:
         taken, _ = self.listener.accept()
       except OSError:
         return  # stop()
+      if taken.family == socket.AF_INET:
+        taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
       with self.lock:
         self.connections.add(taken)
       threading.Thread(target=self._run, args=(taken,), daemon=True).start()
@@ -79,18 +86,25 @@ class Connection:
     self.store, self.socket, self.random = store, taken, random
     self.lines = taken.makefile('rb')
     self.pipelining = random.random() < 0.7
-    self.secure = False
+    self.mechanisms = random.choice(store.mechanisms or ('',))
+    self.secure = self.logged_in = self.in_layer = False
     self.recipients: list[tuple[str, bool]] = []
     self.number = self.trace = ''
     self.chunks = b''  # of BDAT
     self.fault = self.step = ''
     self._choose()
+    if store.mechanisms and random.random() < 2 * store.faults:
+      self.step = random.choice(('AUTH', 'AUTH', 'AUTH', 'LHLO'))
+      self.fault = (random.choice(random.choice((FAULTS, broken_login.FAULTS))) if self.step == 'AUTH'
+                    else 'strips')
 
   def _choose(self):
     """The fault of the next transaction."""
     self.fault = self.step = ''
     if self.random.random() < self.store.faults:
       self.fault = self.random.choice(FAULTS)
+      if self.in_layer and self.random.random() < 0.5:
+        self.fault = self.random.choice(digest.FAULTS)
       self.step = self.random.choice(EXTRA if self.fault == 'extra' else STEPS)
 
   def say(self, text: str):
@@ -145,41 +159,57 @@ class Connection:
     if fault == 'lines' and good[3] == ' ':
       self.say(f'{good[:3]}-one\r\n{good[:3]}-\r\n{good}')
       return True
+    if fault in digest.FAULTS:
+      self.socket.fail(fault, good.encode() + b'\r\n')
+      raise Over
     if fault == 'extra':
       self.say('250 2.0.0 one too many')
     self.say(good)
     return True
 
+  def line(self) -> str:
+    """Of the client, without its end."""
+    raw = self.lines.readline()
+    if not raw.endswith(b'\n'):
+      raise Over
+    if not self.secure:
+      with self.store.lock:
+        self.store.in_clear += raw
+    return raw.decode('latin-1').rstrip('\r\n')
+
   def serve(self):
     self.reply('greeting', '220 store.test LMTP')
-    for raw in self.lines:
-      line = raw.decode('latin-1').rstrip('\r\n')
-      verb = line.split(' ')[0].upper()
-      handler = getattr(self, f'on_{verb.lower()}', None)
+    while True:
+      line = self.line()
+      handler = getattr(self, f'on_{line.split(" ")[0].lower()}', None)
       if handler is None:
         self.say('500 5.5.1 what?')
       else:
         handler(line)
 
   def on_lhlo(self, _):
-    offers = [*OFFERS, *(['PIPELINING'] if self.pipelining else []),
-              *(['STARTTLS'] if self.store.tls and not self.secure else [])]
+    offers = [*OFFERS, *(['PIPELINING'] if self.pipelining else []), *self._security()]
     self.reply('LHLO', ''.join(f'250-{word}\r\n' for word in offers) + '250 ok')
+
+  def _security(self) -> list[str]:
+    if self.fault == 'strips':
+      return ['AUTH PLAIN LOGIN']  # as an attacker leaves it
+    if self.store.tls and not self.secure:
+      return ['STARTTLS']
+    return [f'AUTH {self.mechanisms}'] if self.mechanisms and not self.logged_in else []
 
   def on_starttls(self, _):
     self.say('220 go ahead')
     self.socket = self.store.tls.wrap_socket(self.socket, server_side=True)
     self.lines = self.socket.makefile('rb')
     self.secure = True
-    self.serve_within()
 
-  def serve_within(self):
-    for raw in self.lines:
-      line = raw.decode('latin-1').rstrip('\r\n')
-      handler = getattr(self, f'on_{line.split(" ")[0].lower()}', None)
-      if handler:
-        handler(line)
-    raise Over
+  def on_auth(self, line):
+    self.logged_in = broken_login.log_in(self, line.partition(' ')[2])
+
+  def begin_layer(self, key: bytes):
+    self.socket = self.lines = digest.Layer(self.socket, self.lines, key, self.store.ledger.breach)
+    self.in_layer = True
 
   def on_rset(self, _):
     self.recipients, self.trace, self.chunks = [], '', b''
@@ -194,6 +224,8 @@ class Connection:
     # The sender is the message's number.
     self.number = line.partition('<')[2].partition('@')[0]
     self.recipients, self.chunks = [], b''
+    if self.store.mechanisms and not self.logged_in:
+      self.store.ledger.breach(f'{self.store.name}: MAIL without a login')
     self.mail = self.reply('MAIL', '250 2.1.0 ok')
 
   def on_rcpt(self, line):

@@ -8,7 +8,7 @@ import pytest
 def pytest_addoption(parser):
   parser.addoption('--wire-first', type=int, default=1, help='the first seed (1)')
   parser.addoption('--wire-seeds', type=int, default=4, help='how many seeds (4)')
-  parser.addoption('--wire-clients', type=int, default=40, help='clients of each (40)')
+  parser.addoption('--wire-clients', type=int, default=32, help='clients of each (32)')
 
 
 def pytest_generate_tests(metafunc):

@@ -43,6 +43,7 @@ class Ledger:
     self.sent: dict[str, Sent] = {}
     self.filed: list[Filed] = []
     self.refused: set[tuple[str, str]] = set()  # number and recipient; number '': by a session
+    self.breaches: list[str] = []  # what a store saw that must not be
 
   def send(self, message: Sent):
     with self.lock:
@@ -57,12 +58,16 @@ class Ledger:
     with self.lock:
       self.refused.add((number, recipient))
 
+  def breach(self, what: str):
+    with self.lock:
+      self.breaches.append(what)
+
   def count(self) -> int:
     return sum(len(message.replies) for message in self.sent.values())
 
   def violations(self) -> list[str]:
     with self.lock:
-      found = [*self._of_replies(), *self._of_filed()]
+      found = [*self.breaches, *self._of_replies(), *self._of_filed()]
     return found
 
   def _of_replies(self):

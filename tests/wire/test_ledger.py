@@ -48,6 +48,12 @@ def test_a_broken_rule_is_noticed(broken, words):
   assert any(words in one for one in ledger(**broken).violations())
 
 
+def test_what_a_store_saw_is_noticed():
+  made = ledger()
+  made.breach('a: MAIL without a login')
+  assert made.violations() == ['a: MAIL without a login']
+
+
 def test_control_characters_in_a_log_are_noticed():
   assert controls_in('event=a\nevent=b x=\u00e4\n') == []
   for bad in ('\x1b', '\0', '\r', '\x7f', '\x9b', '\u202e'):

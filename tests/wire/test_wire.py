@@ -2,6 +2,7 @@
 order of threads."""
 
 import pytest
+from secure.hidden import password_in
 
 from .ledger import controls_in
 from .world import World
@@ -30,6 +31,11 @@ class TestWire:
   def test_the_log_has_no_control_characters(self, world):
     assert world.process.log_text()
     assert not controls_in(world.process.log_text())
+
+  def test_the_password_is_in_no_log_and_not_in_clear(self, world):
+    assert not password_in(world.process.log_text().encode())
+    for store in world.stores:
+      assert not password_in(store.in_clear), store.name
 
   def test_no_sanitizer_reports(self, world):
     assert world.process.alive()

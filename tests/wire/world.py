@@ -1,7 +1,8 @@
 """One daemon between broken stores and hostile clients.
 
-What it is: World(seed) has three stores (one with TLS, each with the mailboxes that the route file
-  says), a listener that anyone may use and one that is trusted; play() lets clients run, end() ends it.
+What it is: World(seed) has four stores (one with a login within TLS, one with a login without TLS, each
+  with the mailboxes that the route file says), a listener that anyone may use and one that is trusted;
+  play() lets clients run, end() ends it.
 What it does not know: what must hold; that is the ledger's.
 """
 
@@ -13,6 +14,7 @@ from random import Random
 from fixtures.lmtp_client import Client, Message
 from fixtures.process import wait_until
 from fixtures.serve import Serve
+from peers.secure.session import PASSWORD, USER
 
 from .broken_store import BrokenStore
 from .hostile_client import MAILBOXES, HostileClient
@@ -21,12 +23,15 @@ from .ledger import Ledger, Sent
 CLIENTS_AT_ONCE = 8
 # Short ones: a store that is silent must not hold up a run.
 TIMEOUTS = ''.join(f'{name}-timeout = 1s\n' for name in
-                   ('lhlo', 'starttls', 'mail', 'rcpt', 'data-init', 'data-xfer', 'data-done', 'rset', 'quit'))
+                   ('lhlo', 'starttls', 'auth', 'mail', 'rcpt', 'data-init', 'data-xfer', 'data-done', 'rset', 'quit'))
+# Without TLS only those that do not send the password may be used. DIGEST-MD5 has a security layer.
+MECHANISMS = {'tls': ('PLAIN LOGIN',), 'clear': ('LOGIN SCRAM-SHA-256 PLAIN', 'PLAIN DIGEST-MD5')}
 SETTINGS = """dial-backoff = 10ms
 dial-backoff-limit = 50ms
 connections = 4
 wait-timeout = 5s
 drain-timeout = 20s
+debug-peer = all
 tag-keys = {keys}
 route-file = {routes}
 destination = {stores}
@@ -35,6 +40,12 @@ destination = {tls}
 tls = verify
 tls-ca-file = {ca}
 tls-name = store.test
+auth-password-file = {passwords}
+connection-uses = 3
+[destination.clear]
+destination = {clear}
+auth-password-file = {passwords}
+connection-uses = 3
 [listener.open]
 address = unix:{folder}/open
 [listener.trusted]
@@ -50,7 +61,8 @@ class World:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority.folder / 'good.pem', authority.folder / 'leaf.key')
     self.stores = [BrokenStore(folder / name, name, self.ledger, f'{seed}{name}', faults,
-                               context if name == 'tls' else None) for name in ('a', 'b', 'tls')]
+                               context if name == 'tls' else None, MECHANISMS.get(name, ()))
+                   for name in ('a', 'b', 'tls', 'clear')]
     self.process = Serve(folder / 'serve', program=program)
     self.process.write(self._configuration(authority))
     self.process.start()
@@ -58,13 +70,18 @@ class World:
   def _configuration(self, authority) -> str:
     addresses = [store.address for store in self.stores]
     routes = self.folder / 'routes'
-    routes.write_text(''.join(f'u{number}@store.test {addresses[number % 3]}, {addresses[(number + 1) % 3]}\n'
+    routes.write_text(''.join(f'u{number}@store.test {addresses[number % 4]}, {addresses[(number + 1) % 4]}\n'
                               for number in range(MAILBOXES)))
     keys = self.folder / 'keys'
     keys.write_text(f'{self.key}\n')
     keys.chmod(0o600)
+    passwords = self.folder / 'passwords'
+    passwords.write_bytes(b''.join(b'%s %s:%s\n' % (address.encode(), USER, PASSWORD)
+                                   for address in addresses[2:]))
+    passwords.chmod(0o600)
     settings = SETTINGS.format(keys=keys, routes=routes, stores=addresses[0], tls=addresses[2],
-                               ca=authority.folder / 'ca.pem', folder=self.folder)
+                               clear=addresses[3], passwords=passwords, ca=authority.folder / 'ca.pem',
+                               folder=self.folder)
     return TIMEOUTS + settings
 
   def play(self, clients: int):
@@ -76,17 +93,19 @@ class World:
     with ThreadPoolExecutor(CLIENTS_AT_ONCE) as pool:
       list(pool.map(one, range(clients)))
 
-  def heal(self) -> str:
-    """After it all, with stores that are well: the reply to one plain message."""
+  def heal(self):
+    """After it all, with stores that are well: waits until each of them files a plain message."""
     for store in self.stores:
       store.faults = 0
-    def delivered() -> str:
+    before = len(self.ledger.filed)
+    def delivered() -> bool:
       with Client(f'unix:{self.folder}/open') as client:
-        last = Message(['u1@store.test'])
+        last = Message([f'u{number}@store.test' for number in range(len(self.stores))])
         self.ledger.send(Sent(last.number, last.recipients, {last.queue_id}, set(), last.text()))
-        reply = client.deliver(last)[0]
-        return reply if reply.startswith('250') else ''
-    return wait_until(delivered, 'a message passes at the end')
+        client.deliver(last)
+      filed_by = {filed.store for filed in self.ledger.filed[before:]}
+      return filed_by == {store.name for store in self.stores}
+    wait_until(delivered, 'every store files a message at the end')
 
   def end(self):
     self.process.kill()

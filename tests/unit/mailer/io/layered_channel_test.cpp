@@ -26,6 +26,7 @@ class LayeredChannelTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aHalfWrittenRecordIsNotQuiet);
   CPPUNIT_TEST(layersCanBeStacked);
   CPPUNIT_TEST(bytesThatQuietFoundAreHandedOut);
+  CPPUNIT_TEST(bytesThatAreStillSealedAreNotQuiet);
   CPPUNIT_TEST_SUITE_END();
 
   void bytesAreTheSameOnBothSides() {
@@ -267,6 +268,21 @@ class LayeredChannelTest : public CppUnit::TestFixture {
     check(IoStatus::kProgress, channel->exchange(out, in, soon()));
     CPPUNIT_ASSERT_EQUAL(std::string("421 bye\r\n"), in);
     check(IoStatus::kFailed, channel->exchange(out, in, soon()));
+  }
+
+  void bytesThatAreStillSealedAreNotQuiet() {
+    Wire wire;
+    const auto channel = over(wire);
+    std::string in(300'000, 'x');  // of a caller that takes nothing
+    std::string_view out;
+    wire.to_us = record('d', "421 bye\r\n");
+    check(IoStatus::kProgress, channel->exchange(out, in, soon()));
+    CPPUNIT_ASSERT(wire.to_us.empty());
+    CPPUNIT_ASSERT(!channel->quiet());
+    in.clear();
+    check(IoStatus::kProgress, channel->exchange(out, in, soon()));
+    CPPUNIT_ASSERT_EQUAL(std::string("421 bye\r\n"), in);
+    CPPUNIT_ASSERT(channel->quiet());
   }
 };
 
