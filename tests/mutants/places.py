@@ -16,7 +16,7 @@ SWAPS = {
     # A bound, and what is equal.
     r' <= ': ' < ', r' < ': ' <= ', r' >= ': ' > ', r' > ': ' >= ', r' == ': ' != ', r' != ': ' == ',
     r' && ': ' || ', r' \|\| ': ' && ',
-    r'(?<!") \+ (?!")': ' - ', r' - ': ' + ', r' \+= ': ' -= ', r' -= ': ' += ',
+    r' \+ ': ' - ', r' - ': ' + ', r' \+= ': ' -= ', r' -= ': ' += ',
     r'\+\+': '--', r'--': '++',
     r'\btrue\b': 'false', r'\bfalse\b': 'true',
     r'(?<=[(\s])!(?=[\w(:])': '',
@@ -83,7 +83,9 @@ def swaps(name: str, code: str) -> Iterator[Place]:
   for pattern, new in SWAPS.items():
     for match in re.finditer(pattern, code):
       line = code[code.rfind('\n', 0, match.start()) + 1:code.find('\n', match.end())]
-      if not (match[0].strip(' =') in ('<', '>') and AGAINST_NOW.search(line)):
+      is_timely = match[0].strip(' =') in ('<', '>') and AGAINST_NOW.search(line)
+      is_text = match[0] == ' + ' and '"' in line
+      if not is_timely and not is_text:
         yield Place(name, match.start(), match.end(), new)
 
 
