@@ -112,7 +112,7 @@ PRODUCT_SOURCES := $(foreach folder,$(FOLDERS),$(call all_sources,$(folder)))
 ALL_SOURCES     := $(PRODUCT_SOURCES) $(sort $(shell find tests -name '*.cpp'))
 
 .PHONY: all help build-deps deps tests check e2e test ci variants demo bench fuzz lint format \
-        format-check coverage compile_commands.json install install-strip uninstall clean FORCE \
+        format-check coverage mutants compile_commands.json install install-strip uninstall clean FORCE \
         check-asan check-tsan e2e-asan tsan-milter faults-asan faults-tsan wire wire-asan wire-tsan
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -138,6 +138,8 @@ help:
 ## make ci              test, and before it lint, a build by clang and the variants: what .ci/run does
 ## make variants        lmtpq without LDAP, SASL, systemd, Prometheus, and without all of them
 ## make coverage        which lines and branches of each folder make check reaches, by gcovr
+## make mutants         changes the product in MUTANTS=200 places, one at a time, and reports the changes that no
+##                      test notices; hours
 ## make lint            clang-tidy over the product, and format-check
 ## make format format-check         clang-format over the product and the tests
 ## make fuzz            every fuzz target with clang's libFuzzer, FUZZ_SECONDS=60 each; fuzz-NAME: one
@@ -285,6 +287,16 @@ variants:
 
 coverage:
 	@tests/coverage
+
+# Small changes of the product, in a copy of it: tests/mutants/run.
+MUTANTS          ?= 200
+MUTANTS_SEED     ?= 1
+MUTANTS_IN       ?=
+MUTANTS_AT_LEAST ?= 92
+MUTANTS_AGAIN    ?= no
+mutants:
+	@tests/mutants/run --build $(BUILD) --number $(MUTANTS) --seed $(MUTANTS_SEED) --in "$(MUTANTS_IN)" \
+	  --at-least $(MUTANTS_AT_LEAST) $(if $(filter yes,$(MUTANTS_AGAIN)),--again)
 
 demo: deps
 	@$(MAKE) --no-print-directory -s all $(BUILD)/tests/store

@@ -8,12 +8,14 @@ import json
 import os
 import pty
 import re
+import resource
 import select
 import socket
 import stat
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -353,6 +355,29 @@ def test_on_a_terminal_it_is_live_until_q(daemon):
   assert shown.wait(LIMIT) == 0
   os.close(master)
   assert text.startswith(b'\x1b[H\x1b[2Jlmtpq '), text[:20]
+
+
+def processor_ticks(pid) -> list[int]:
+  """In user and in kernel mode."""
+  return [int(word) for word in Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[11:13]]
+
+
+def test_the_process_metrics_are_those_of_the_kernel(daemon):
+  pid = daemon.process.pid
+  # Enough of both for the sum to be told from either.
+  wait_until(lambda: daemon.scrape() and min(processor_ticks(pid)) > 1, 'it has worked')
+  least = sum(processor_ticks(pid))
+  scrape = daemon.scrape()
+  most = sum(processor_ticks(pid))
+  # The kernel rounds both parts of it down.
+  ticks = scrape.get('process_cpu_seconds_total') * os.sysconf('SC_CLK_TCK')
+  assert least <= ticks <= most + 2
+  assert 0 < time.time() - scrape.get('process_start_time_seconds') < 3600
+  assert scrape.get('process_max_fds') == resource.prlimit(pid, resource.RLIMIT_NOFILE)[0]
+  assert 0 < scrape.get('process_resident_memory_bytes') < scrape.get('process_virtual_memory_bytes')
+  # Of clients that have left some may be open still. A scrape has one connection itself.
+  wait_until(lambda: daemon.scrape().get('process_open_fds') == len(os.listdir(f'/proc/{pid}/fd')) + 1,
+             'all descriptors are counted')
 
 
 def test_reloads_count_and_log_what_changed(daemon):

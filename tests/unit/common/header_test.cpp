@@ -36,6 +36,7 @@ class HeaderTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(ignoresWhiteSpaceBeforeTheColon);
   CPPUNIT_TEST(aBareCrOrLfIsNoLineEnd);
   CPPUNIT_TEST(rawPartsAddUpToTheHeader);
+  CPPUNIT_TEST(aNameHasAnyPrintableCharacterButTheColon);
   CPPUNIT_TEST(comparesNamesWithoutCase);
   CPPUNIT_TEST(unfoldsToOneTrimmedLine);
   CPPUNIT_TEST_SUITE_END();
@@ -116,6 +117,16 @@ class HeaderTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(header, sum);
   }
 
+  // RFC 5322 section 2.2: printable ASCII without the colon.
+  void aNameHasAnyPrintableCharacterButTheColon() {
+    for (int i = 0; i < 256; ++i) {
+      const bool printable = i >= 33 && i <= 126 && i != ':';
+      const std::string name = {'a', static_cast<char>(i)};
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(std::to_string(i), printable, lmtpq::is_field_name(name));
+    }
+    CPPUNIT_ASSERT(!lmtpq::is_field_name(""));
+  }
+
   void comparesNamesWithoutCase() {
     CPPUNIT_ASSERT(lmtpq::same_word("Message-ID", "message-id"));
     CPPUNIT_ASSERT(lmtpq::same_word("", ""));
@@ -134,7 +145,8 @@ class HeaderTest : public CppUnit::TestFixture {
                  {" \t ", ""},
                  {"\r\n \r\n x", "x"},
                  {"a\r\r\n\nb", "ab"},
-                 {"a\rX-Tag: v", "aX-Tag: v"}};
+                 {"a\rX-Tag: v", "aX-Tag: v"},
+                 {"  a  ", "a"}};
     for (const auto& row : cases) {
       CPPUNIT_ASSERT_EQUAL(std::string(row.text), lmtpq::unfold(row.value));
     }

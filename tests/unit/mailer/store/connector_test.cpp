@@ -49,6 +49,28 @@ class PlaysDialer : public Dialer {
   int open_ = 0;
 };
 
+// Its stores neither read nor send; it notes for how long they are waited for.
+struct SilentDialer : Dialer {
+  class SilentChannel : public Channel {
+   public:
+    explicit SilentChannel(std::vector<Deadline>& asked) : asked_(asked) {}
+    IoStatus exchange(std::string_view&, std::string&, Deadline deadline) override {
+      asked_.push_back(deadline);
+      return IoStatus::kTimeout;
+    }
+    bool quiet() override { return true; }
+    const std::string& failure() const override { return failure_; }
+
+   private:
+    std::vector<Deadline>& asked_;
+    std::string failure_;
+  };
+  Dialled dial(const Destination& destination, std::chrono::milliseconds, Deadline) override {
+    return {std::make_unique<SilentChannel>(asked), destination.text, {}};
+  }
+  std::vector<Deadline> asked;
+};
+
 Play play(std::deque<std::string> replies) {
   Play made;
   made.replies = std::move(replies);
@@ -107,6 +129,7 @@ class ConnectorTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aStoreThatIsThisProcessIsRefusedAtItsGreeting);
   CPPUNIT_TEST(itIsLoggedOnceUntilTheStoreIsAnother);
   CPPUNIT_TEST(aStoreThatDoesNotGreetHasLittleTimeWhereThereIsAnother);
+  CPPUNIT_TEST(noStageIsWaitedForLongerThanTheDeliveryHas);
   CPPUNIT_TEST_SUITE_END();
 
   void fromLevelEncryptOnStartTlsMustBeOffered() {
@@ -258,34 +281,34 @@ class ConnectorTest : public CppUnit::TestFixture {
   }
 
   void aStoreThatDoesNotGreetHasLittleTimeWhereThereIsAnother() {
-    class SilentChannel : public Channel {
-     public:
-      explicit SilentChannel(Deadline& asked) : asked_(asked) {}
-      IoStatus exchange(std::string_view&, std::string&, Deadline deadline) override {
-        asked_ = deadline;
-        return IoStatus::kTimeout;
-      }
-      bool quiet() override { return true; }
-      const std::string& failure() const override { return failure_; }
-
-     private:
-      Deadline& asked_;
-      std::string failure_;
-    };
-    struct SilentDialer : Dialer {
-      Dialled dial(const Destination& destination, std::chrono::milliseconds, Deadline) override {
-        return {std::make_unique<SilentChannel>(asked), destination.text, {}};
-      }
-      Deadline asked;
-    } dialer;
+    SilentDialer dialer;
     const World world({"unix:/s"}, {});
     Connector connector(world.settings.stores.at(0), world.settings, dialer, world.log);
     const auto time_asked = [&](Connector::Resort resort) {
       CPPUNIT_ASSERT(!connector.connect(Deadline::max(), resort).ready);
-      return dialer.asked - Clock::now();
+      return dialer.asked.back() - Clock::now();
     };
     CPPUNIT_ASSERT(time_asked(Connector::Resort::kOthers) <= std::chrono::seconds(10));
     CPPUNIT_ASSERT(time_asked(Connector::Resort::kLast) > std::chrono::seconds(60));
+  }
+
+  // Neither --lhlo-timeout nor the time of the delivery is exceeded.
+  void noStageIsWaitedForLongerThanTheDeliveryHas() {
+    const World world({"--proxy-protocol=v2", "--lhlo-timeout=30s", "inet:a"}, {});
+    for (const std::chrono::seconds patience :
+         {std::chrono::seconds(3600), std::chrono::seconds(5)}) {
+      for (const Connector::Resort resort :
+           {Connector::Resort::kOthers, Connector::Resort::kLast}) {
+        SilentDialer dialer;
+        Connector connector(world.settings.stores.at(0), world.settings, dialer, world.log);
+        const Deadline latest = Clock::now() + patience;
+        CPPUNIT_ASSERT(!connector.connect(latest, resort).ready);
+        CPPUNIT_ASSERT(dialer.asked.front() <= Clock::now() + std::chrono::seconds(30));
+        for (const Deadline asked : dialer.asked) {
+          CPPUNIT_ASSERT(asked <= latest);
+        }
+      }
+    }
   }
 };
 

@@ -283,7 +283,8 @@ class MailboxLimiterTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(turns->has(2) && !is_free(limiter, "a"));
     turns->end(2);
     CPPUNIT_ASSERT(!turns->has_any() && is_free(limiter, "a"));
-    CPPUNIT_ASSERT(!turns->take_free());  // there is nothing left to take
+    CPPUNIT_ASSERT(!turns->take_free());                        // there is nothing left to take
+    CPPUNIT_ASSERT_EQUAL(std::size_t{0}, limiter.mailboxes());  // nor to wait for
   }
 
   void turnsOfRecipientsThatDoNotGoAreGivenBack() {

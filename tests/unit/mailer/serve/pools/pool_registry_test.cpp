@@ -72,6 +72,7 @@ class PoolRegistryTest : public DaemonFixture {
   CPPUNIT_TEST(limitsAreThoseOfTheStore);
   CPPUNIT_TEST(sweepDropsPoolsThatNobodyHolds);
   CPPUNIT_TEST(sweepSendsQuit);
+  CPPUNIT_TEST(poolsAreCutAlsoIfTheyAreMadeLater);
   CPPUNIT_TEST_SUITE_END();
 
   std::shared_ptr<ConnectionPool> pool(const std::string& text) {
@@ -141,12 +142,17 @@ class PoolRegistryTest : public DaemonFixture {
     CPPUNIT_ASSERT(pool("") == held);
   }
 
+  // To a OneStore.
+  std::shared_ptr<ConnectionPool> pool_of_store(const std::string& more = "") {
+    DaemonSettings made = settings("destination = unix:" + folder_ + "/store\nquit-timeout = 1s\n" +
+                                   more + "[listener.a]\naddress = unix:/l\n");
+    Settings& of_listener = made.listeners.at(0).settings;
+    return registry_.pool(std::move(of_listener.stores.at(0)), of_listener);
+  }
+
   void sweepSendsQuit() {
     OneStore store(folder_ + "/store");
-    DaemonSettings made = settings("destination = unix:" + folder_ +
-                                   "/store\nquit-timeout = 1s\n[listener.a]\naddress = unix:/l\n");
-    Settings& of_listener = made.listeners.at(0).settings;
-    auto pool = registry_.pool(std::move(of_listener.stores.at(0)), of_listener);
+    auto pool = pool_of_store();
     ConnectionPool::Failure failure;
     Lease lease = pool->take(Clock::now() + milliseconds(5000), failure);
     CPPUNIT_ASSERT_MESSAGE(failure.reason, static_cast<bool>(lease));
@@ -157,6 +163,17 @@ class PoolRegistryTest : public DaemonFixture {
     CPPUNIT_ASSERT(registry_.all().empty());
     const std::string heard = store.heard();
     CPPUNIT_ASSERT_MESSAGE(heard, heard.starts_with("LHLO ") && heard.ends_with("\r\nQUIT\r\n"));
+  }
+
+  void poolsAreCutAlsoIfTheyAreMadeLater() {
+    OneStore store(folder_ + "/store");
+    const auto early = pool_of_store();
+    registry_.cut();
+    for (const auto& pool : {early, pool_of_store("weight = 2\n")}) {
+      ConnectionPool::Failure failure;
+      CPPUNIT_ASSERT(!pool->take(Clock::now() + milliseconds(60'000), failure));
+      CPPUNIT_ASSERT(!failure.reason.empty());
+    }
   }
 };
 

@@ -83,6 +83,8 @@ class StatusOutputTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(StatusOutputTest);
   CPPUNIT_TEST(theTableIsAligned);
   CPPUNIT_TEST(longNamesKeepBothEnds);
+  CPPUNIT_TEST(aNameIsCutBetweenCharactersAndOnlyIfItMust);
+  CPPUNIT_TEST(eachFigureHasTheUnitOfItsSize);
   CPPUNIT_TEST(controlCharactersDoNotReachTheTerminal);
   CPPUNIT_TEST(largeFiguresStaySeparated);
   CPPUNIT_TEST(jsonHasAllFigures);
@@ -106,6 +108,61 @@ class StatusOutputTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(table.find("xx/end  up") != table.npos);
     CPPUNIT_ASSERT(table.find("zz/last") != table.npos);
     CPPUNIT_ASSERT(table.find("yyy...\n") != table.npos);
+  }
+
+  // 48 columns, of two bytes each.
+  void aNameIsCutBetweenCharactersAndOnlyIfItMust() {
+    const auto repeated = [](std::size_t number) {
+      std::string text;
+      for (std::size_t i = 0; i < number; ++i) {
+        text += "\xc3\xa4";
+      }
+      return text;
+    };
+    for (const auto& [length, shown] : {std::pair(47U, repeated(47)), std::pair(48U, repeated(48)),
+                                        std::pair(49U, repeated(22) + "..." + repeated(23))}) {
+      Snapshot snapshot = some();
+      snapshot.stores = {snapshot.stores[1]};
+      snapshot.stores[0].destination = repeated(length);
+      const std::string table = status_table(snapshot);
+      CPPUNIT_ASSERT_MESSAGE(table,
+                             table.find("\n" + shown + "  down, retry in 12 s\n") != table.npos);
+    }
+    Snapshot snapshot = some();
+    for (const auto& [length, shown] :
+         {std::pair(76U, repeated(76)), std::pair(77U, repeated(73) + "...")}) {
+      snapshot.stores[1].failure = repeated(length);
+      const std::string table = status_table(snapshot);
+      CPPUNIT_ASSERT_MESSAGE(table, table.find("\n    " + shown + "\n") != table.npos);
+    }
+  }
+
+  void eachFigureHasTheUnitOfItsSize() {
+    const auto has = [](const Snapshot& snapshot, const std::string& text) {
+      const std::string table = status_table(snapshot);
+      CPPUNIT_ASSERT_MESSAGE(text + " is not in\n" + table, table.find(text) != table.npos);
+    };
+    Snapshot snapshot = some();
+    for (const auto& [bytes, text] :
+         {std::pair(std::uint64_t{1023}, "(1023 B,"), std::pair(std::uint64_t{1024}, "(1.0 KiB,"),
+          std::pair(~std::uint64_t{0}, "(16.0 EiB,")}) {
+      snapshot.bytes = bytes;
+      has(snapshot, text);
+    }
+    for (const auto& [seconds, text] :
+         {std::pair(-1.0, "12.3        -\n"), std::pair(0.0, "12.3     0 ms\n"),
+          std::pair(0.9, "12.3   900 ms\n"), std::pair(1.0, "12.3    1.0 s\n")}) {
+      snapshot.stores[0].answer = seconds;
+      has(snapshot, text);
+    }
+    snapshot.uptime = 86'399;
+    has(snapshot, "up 23:59:59 ");
+    snapshot.uptime = 86'400;
+    has(snapshot, "up 1d 00:00:00 ");
+    snapshot.failed_reloads = 0;
+    has(snapshot, "reloads 3\n");
+    snapshot.stores[1].retry_in = 0;
+    has(snapshot, "down, being tried\n");
   }
 
   void controlCharactersDoNotReachTheTerminal() {
