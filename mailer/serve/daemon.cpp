@@ -19,6 +19,9 @@ namespace {
 constexpr std::chrono::seconds kGrace{5};
 constexpr std::chrono::seconds kLogGrace{5};
 
+constexpr std::chrono::seconds kTick{1};
+constexpr std::chrono::milliseconds kUpgradeTick{10};
+
 // The log makes the file with its first line.
 bool can_write(const std::string& file) {
   if (eaccess(file.c_str(), W_OK) == 0) {
@@ -63,12 +66,16 @@ Daemon::Running::Running(DaemonSettings settings)
   current.set(std::make_shared<Configuration>(std::move(settings), pools, log));
 }
 
-Daemon::Daemon(std::vector<std::string> arguments, DaemonSettings settings)
-    : arguments_(std::move(arguments)), first_(std::move(settings)) {
+Daemon::Daemon(std::vector<std::string> arguments, DaemonSettings settings,
+               Predecessor* predecessor)
+    : arguments_(std::move(arguments)), first_(std::move(settings)), predecessor_(predecessor) {
   read_secrets(first_);  // what can fail comes before any socket is touched
-  passed_ = PassedSockets::take();
+  passed_ =
+      PassedSockets::take(predecessor_ != nullptr ? predecessor_->passed() : passed_descriptors());
   sockets_ = open_sockets(first_);
-  refuse_unused_sockets();
+  if (predecessor_ == nullptr) {
+    refuse_unused_sockets();
+  }
   Signals::block();
 }
 
@@ -85,20 +92,27 @@ int Daemon::run() {
     throw;
   }
   for (;;) {
-    switch (signals_->next(std::chrono::seconds(1))) {
-      case 0:
-        restore_sockets();
-        running_->limits.look();
-        notify_service_manager("STATUS=" + std::to_string(running_->clients.count()) +
-                               " clients\nWATCHDOG=1");
-        break;
-      case SIGHUP:
-        reload();
-        break;
-      default:
-        return drain();
+    const int number = signals_->next(successor_ ? kUpgradeTick : kTick);
+    if (number == SIGTERM || (successor_ && upgraded())) {
+      return drain();
+    }
+    if (number == SIGHUP) {
+      reload();
+    } else if (number == SIGUSR2) {
+      begin_upgrade("signal");
+    }
+    if (Clock::now() >= next_look_) {
+      next_look_ = Clock::now() + kTick;
+      look();
     }
   }
+}
+
+void Daemon::look() {
+  restore_sockets();
+  running_->limits.look();
+  notify_service_manager("STATUS=" + std::to_string(running_->clients.count()) +
+                         " clients\nWATCHDOG=1");
 }
 
 void Daemon::start() {
@@ -111,15 +125,22 @@ void Daemon::start() {
   if (!process.user.empty()) {
     warn_of_unreadable_files();
   }
-  at_place(process.places.of("control"),
-           [&] { running.control.emplace(running.parts, process.serve.control, running.log); });
+  const OpenSocket open = [this](const Destination& address, const ListenerOptions& settings) {
+    return open_socket(address, settings);
+  };
+  at_place(process.places.of("control"), [&] {
+    running.control.emplace(running.parts, process.serve.control, open, running.log);
+  });
   if (!process.serve.metrics.empty()) {
     at_place(process.places.of("metrics"),
-             [&] { running.metrics.emplace(process.serve.metrics, running.parts); });
+             [&] { running.metrics.emplace(process.serve.metrics, open, running.parts); });
   }
   running.limits.take_over();
   running.acceptor.emplace(running.clients, running.log);
   running.janitor.emplace(running.pools);
+  if (predecessor_ != nullptr) {
+    take_over();
+  }
   running.acceptor->use(listening());
   running.logged = log_start(*configuration, running.pools, running.log);
   notify_service_manager("READY=1");
@@ -135,20 +156,36 @@ void Daemon::abandon() {
 // Until all have left, the deadline, or a second signal.
 void Daemon::wait_for_clients(Deadline deadline) {
   bool ended = running_->clients.wait(Clock::now());
+  int signals_left = handed_over_ ? 2 : 1;
   while (!ended && Clock::now() < deadline) {
-    notify_service_manager("WATCHDOG=1");
+    if (handed_over_) {
+      close_idle_connections();  // the new process needs their places at the store
+    } else {
+      notify_service_manager("WATCHDOG=1");
+    }
     ended =
         running_->clients.wait(std::min(deadline, Clock::now() + std::chrono::milliseconds(200)));
-    const int number = signals_->next(std::chrono::milliseconds(0));
-    if (number == SIGTERM || number == SIGINT) {
+    if (signals_->next(std::chrono::milliseconds(0)) == SIGTERM && --signals_left == 0) {
       return;
     }
   }
 }
 
+void Daemon::close_idle_connections() {
+  for (const auto& pool : running_->pools.all()) {
+    pool->close_idle();
+  }
+}
+
 int Daemon::drain() {
   Running& running = *running_;
-  notify_service_manager("STOPPING=1");
+  successor_.reset();  // ends a process that is not ready yet
+  if (handed_over_) {
+    signals_->end_without_signal();
+  } else {
+    share(false);
+    notify_service_manager("STOPPING=1");
+  }
   const Deadline deadline = Clock::now() + running.current.get()->settings().process.serve.drain;
   // Closed at once: new clients must not wait for us, and the next daemon may listen there.
   running.acceptor->use({});
@@ -173,9 +210,7 @@ int Daemon::drain() {
     ended = running.clients.wait(Clock::now() + kLogGrace);
   }
   signals_->set_status(answered ? EX_OK : EX_TEMPFAIL);
-  for (const auto& pool : running.pools.all()) {
-    pool->close_idle();
-  }
+  close_idle_connections();
   running.control->stop();
   running.metrics.reset();
   Record record("stopped");

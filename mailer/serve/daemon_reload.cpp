@@ -28,13 +28,13 @@ void refuse_new_directory(const DaemonSettings& now, const DaemonSettings& befor
   }
 }
 
+}  // namespace
+
 Record restart_needed(const std::string& option) {
   return Record("restart-needed")
       .add("option", option)
       .add("effect", "the change takes effect after a restart");
 }
-
-}  // namespace
 
 void Daemon::warn_of_unreadable_files() const {
   try {
@@ -50,8 +50,16 @@ void Daemon::warn_of_unreadable_files() const {
 }
 
 void Daemon::reload() {
+  if (successor_) {
+    reload_later_ = true;
+    return;
+  }
   notify_reloading();
   running_->log.reopen();
+  if (executable_.replaced()) {
+    begin_upgrade("replaced");
+    return;
+  }
   try {
     load();
   } catch (const std::exception& error) {
@@ -71,12 +79,7 @@ void Daemon::warn_of_restart(const DaemonSettings& settings) const {
       running.log.warning(restart_needed(option));
     }
   }
-  for (const ListenerSettings& listener : settings.listeners) {
-    const std::string& address = listener.address.text;
-    for (const char* option : sockets_.at(address)->changed(listener.settings.serve.listener)) {
-      running.log.warning(restart_needed(option).add("listener", address));
-    }
-  }
+  warn_of_socket_options(settings);
 }
 
 // Whatever can fail comes before the new configuration is set.

@@ -20,6 +20,9 @@ namespace lmtpq::mailer {
 using FixedOptions = std::map<std::string, std::string>;
 FixedOptions fixed_options(const Settings& process);
 
+// A change that a SIGHUP does not apply.
+Record restart_needed(const std::string& option);
+
 // The parts that run, in the order in which they are made.
 struct Daemon::Running {
   explicit Running(DaemonSettings settings);
