@@ -158,9 +158,7 @@ void Daemon::wait_for_clients(Deadline deadline) {
   bool ended = running_->clients.wait(Clock::now());
   int signals_left = handed_over_ ? 2 : 1;
   while (!ended && Clock::now() < deadline) {
-    if (handed_over_) {
-      close_idle_connections();  // the new process needs their places at the store
-    } else {
+    if (!handed_over_) {
       notify_service_manager("WATCHDOG=1");
     }
     ended =
@@ -171,17 +169,12 @@ void Daemon::wait_for_clients(Deadline deadline) {
   }
 }
 
-void Daemon::close_idle_connections() {
-  for (const auto& pool : running_->pools.all()) {
-    pool->close_idle();
-  }
-}
-
 int Daemon::drain() {
   Running& running = *running_;
   successor_.reset();  // ends a process that is not ready yet
   if (handed_over_) {
     signals_->end_without_signal();
+    running_->janitor->keep_no_idle();  // the new process needs their places at the stores
   } else {
     share(false);
     notify_service_manager("STOPPING=1");
@@ -210,7 +203,9 @@ int Daemon::drain() {
     ended = running.clients.wait(Clock::now() + kLogGrace);
   }
   signals_->set_status(answered ? EX_OK : EX_TEMPFAIL);
-  close_idle_connections();
+  for (const auto& pool : running.pools.all()) {
+    pool->close_idle();
+  }
   running.control->stop();
   running.metrics.reset();
   Record record("stopped");

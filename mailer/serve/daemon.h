@@ -65,7 +65,6 @@ class Daemon {
   void warn_of_restart(const DaemonSettings& settings) const;
   int drain();
   void wait_for_clients(Deadline deadline);
-  void close_idle_connections();
   std::vector<std::shared_ptr<ListeningSocket>> listening() const;
   // Opens it, unless it was handed over by the predecessor.
   std::shared_ptr<ListeningSocket> open_socket(const Destination& address,

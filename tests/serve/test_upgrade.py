@@ -54,8 +54,12 @@ def test_no_message_is_refused_lost_or_doubled_while_the_daemon_is_upgraded_ten_
 
 
 def test_a_message_in_progress_ends_at_the_process_that_has_it(daemon):
+  all_start(daemon.deliver_at_once('a', 'b', 'c'), '250')
+  daemon.store.filed.clear()
   held = daemon.held('first')
   former = daemon.process.upgrade()
+  wait_until(lambda: daemon.store.open == 1, 'the other connections to the store are closed')
+  assert former.child.poll() is None, 'it waits for its message'
   daemon.store.hold.set()
   all_start(held.end(), '250')
   assert former.child.wait(60) == 0
