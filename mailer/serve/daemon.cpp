@@ -75,6 +75,8 @@ Daemon::Daemon(std::vector<std::string> arguments, DaemonSettings settings,
   sockets_ = open_sockets(first_);
   if (predecessor_ == nullptr) {
     refuse_unused_sockets();
+  } else {
+    growth_ = MemoryGrowth(predecessor_->memory_upgrade_not_before());
   }
   Signals::block();
 }
@@ -99,7 +101,7 @@ int Daemon::run() {
     if (number == SIGHUP) {
       reload();
     } else if (number == SIGUSR2) {
-      begin_upgrade("signal");
+      begin_upgrade(upgrade_record("signal"));
     }
     if (Clock::now() >= next_look_) {
       next_look_ = Clock::now() + kTick;
@@ -111,6 +113,7 @@ int Daemon::run() {
 void Daemon::look() {
   restore_sockets();
   running_->limits.look();
+  upgrade_if_memory_leaks();
   notify_service_manager("STATUS=" + std::to_string(running_->clients.count()) +
                          " clients\nWATCHDOG=1");
 }

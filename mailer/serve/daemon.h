@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "mailer/serve/configuration/configuration.h"
+#include "mailer/serve/limits/memory_growth.h"
 #include "mailer/serve/listeners/listening_socket.h"
 #include "mailer/serve/listeners/passed_sockets.h"
 #include "mailer/serve/signals.h"
@@ -51,7 +52,9 @@ class Daemon {
   void take_over();
   void look();
   void reload();
-  void begin_upgrade(const char* reason);
+  // `record` is upgrade_record(), perhaps with figures.
+  void begin_upgrade(Record record);
+  void upgrade_if_memory_leaks();
   void hand_over_sockets();
   // True: the new process serves from now on.
   bool upgraded();
@@ -88,6 +91,7 @@ class Daemon {
   std::optional<Signals> signals_;  // run() makes them
   std::unique_ptr<Running> running_;
   Clock::time_point next_look_;
+  MemoryGrowth growth_;
   std::optional<Successor> successor_;  // an upgrade has begun
   bool handed_over_ = false;            // and has succeeded
   bool reload_later_ = false;           // SIGHUP came during an upgrade

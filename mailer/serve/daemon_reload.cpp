@@ -57,7 +57,7 @@ void Daemon::reload() {
   notify_reloading();
   running_->log.reopen();
   if (executable_.replaced()) {
-    begin_upgrade("replaced");
+    begin_upgrade(upgrade_record("replaced"));
     return;
   }
   try {

@@ -10,6 +10,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -31,12 +32,12 @@ void notify_main_process(pid_t pid) { notify_service_manager("MAINPID=" + std::t
 
 }  // namespace
 
-void Daemon::begin_upgrade(const char* reason) {
+Record upgrade_record(const char* reason) { return Record("upgrade").add("reason", reason); }
+
+void Daemon::begin_upgrade(Record record) {
   const Log& log = running_->log;
   if (successor_) {
-    log.warning(Record("upgrade-ignored")
-                    .add("reason", reason)
-                    .add("effect", "the upgrade in progress goes on"));
+    log.warning(Record("upgrade-ignored").add("effect", "the upgrade in progress goes on"));
     return;
   }
   share(true);
@@ -46,12 +47,24 @@ void Daemon::begin_upgrade(const char* reason) {
     }
     successor_.emplace(executable_, arguments_);
     hand_over_sockets();
-    log.info(Record("upgrade")
-                 .add("reason", reason)
-                 .add("program", executable_.path())
+    log.info(record.add("program", executable_.path())
                  .add("new-pid", static_cast<long long>(successor_->pid())));
   } catch (const std::exception& error) {
     fail_upgrade(error.what());
+  }
+}
+
+void Daemon::upgrade_if_memory_leaks() {
+  const MemoryBudget& memory = running_->memory;
+  const auto configuration = running_->current.get();
+  const auto rule = memory_growth_rule(configuration->settings().process.serve, memory.limit());
+  const std::uint64_t anonymous = anonymous_memory();
+  const std::uint64_t used = memory.used();
+  if (!successor_ && growth_.exceeds(anonymous - std::min(anonymous, used), rule, Clock::now())) {
+    begin_upgrade(upgrade_record("memory")
+                      .add("anonymous", static_cast<long long>(anonymous))
+                      .add("used", static_cast<long long>(used))
+                      .add("limit", static_cast<long long>(rule.most)));
   }
 }
 
@@ -85,6 +98,9 @@ void Daemon::hand_over_sockets() {
   if (running_->metrics) {
     hand(running_->metrics->socket());
   }
+  const auto not_before = std::chrono::floor<std::chrono::seconds>(growth_.not_before());
+  successor_->send(
+      {upgrade_words::kNotBefore, std::to_string(not_before.time_since_epoch().count())});
   successor_->send({upgrade_words::kAll});
 }
 

@@ -23,6 +23,9 @@ FixedOptions fixed_options(const Settings& process);
 // A change that a SIGHUP does not apply.
 Record restart_needed(const std::string& option);
 
+// Of the line that a new process was started: signal, replaced, memory.
+Record upgrade_record(const char* reason);
+
 // The parts that run, in the order in which they are made.
 struct Daemon::Running {
   explicit Running(DaemonSettings settings);

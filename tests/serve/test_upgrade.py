@@ -287,6 +287,33 @@ def test_descriptors_do_not_become_more(daemon):
   assert number() == before
 
 
+SMALL = 'upgrade-memory = {size}\nupgrade-memory-time = {time}\n'
+
+
+def test_a_process_that_keeps_too_much_memory_upgrades_once_an_hour(new_daemon):
+  daemon = new_daemon(SMALL.format(size='100k', time='1s'))
+  former = daemon.process.server
+  daemon.process.follow(former)
+  assert former.child.wait(60) == 0
+  [line] = daemon.process.log_lines('event=upgrade ')
+  figures = {name: int(value) for name, value in re.findall(r' (anonymous|used|limit)=(\d+)', line)}
+  assert 'reason=memory' in line and figures['limit'] == 100 * 1024, line
+  assert figures['anonymous'] > figures['limit'] + figures['used'], line
+  all_start(daemon.deliver(), '250')
+  # The next one knows when that was, also after another upgrade.
+  assert daemon.process.upgrade().child.wait(60) == 0
+  time.sleep(3)
+  assert daemon.process.count('reason=memory') == 1
+
+
+@pytest.mark.parametrize('size, time_above', [('0', '0s'), ('1G', '0s'), ('100k', '1h')],
+                         ids=['turned off', 'little memory', 'not for long'])
+def test_a_process_does_not_upgrade_for_memory(new_daemon, size, time_above):
+  daemon = new_daemon(SMALL.format(size=size, time=time_above))
+  time.sleep(2.5)  # it looks each second
+  assert daemon.process.count('event=upgrade') == 0
+
+
 def test_systemd_is_told_the_new_main_process(new_daemon):
   daemon = new_daemon(start=False)
   notified = Notifications(daemon)
