@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "common/config_error.h"
 
@@ -104,6 +105,9 @@ LockFile::LockFile(const std::string& path, mode_t mode, const std::string& busy
   }
   throw ConfigError('"' + path + "\": is removed again and again; stop the program that does it");
 }
+
+LockFile::LockFile(const std::string& path, mode_t mode, Descriptor locked)
+    : path_(path), mode_(mode), file_(std::move(locked)) {}
 
 // false: the process that had the file has removed it in this moment.
 bool LockFile::open() {

@@ -25,6 +25,8 @@ class LockFile {
   // Makes the file with this mode where there is none. Throws ConfigError, `busy` where another
   // process has locked it.
   LockFile(const std::string& path, mode_t mode, const std::string& busy);
+  // A file that another process has locked, by a copy of its descriptor: the lock is of both.
+  LockFile(const std::string& path, mode_t mode, Descriptor locked);
 
   int number() const { return file_.number(); }
   bool is_new() const { return is_new_; }  // this process made the file

@@ -16,6 +16,7 @@ namespace lmtpq {
 namespace {
 
 constexpr int kBacklog = 1024;
+constexpr mode_t kLockMode = 0600;
 constexpr std::chrono::seconds kPause{10};
 constexpr UnixSocket::Access kSame;
 constexpr const char* kBusy = "another program listens there; stop it first";
@@ -68,7 +69,19 @@ UnixSocket::UnixSocket(std::string path, const Access& access)
   }
 }
 
+UnixSocket::UnixSocket(std::string path, const Access& access, Descriptors descriptors)
+    : path_(std::move(path)),
+      access_(access),
+      lock_(std::make_unique<LockFile>(path_ + ".lock", kLockMode, std::move(descriptors.lock))),
+      socket_(std::move(descriptors.socket)),
+      file_(std::move(descriptors.file)),
+      shared_(true) {}
+
 UnixSocket::~UnixSocket() { close(); }
+
+UnixSocket::Numbers UnixSocket::numbers() const {
+  return {number(), lock_ ? lock_->number() : -1, file_.number()};
+}
 
 void UnixSocket::lend(int number) {
   lent_ = number;
@@ -78,10 +91,10 @@ void UnixSocket::lend(int number) {
 void UnixSocket::close() {
   remove_file();
   socket_ = Descriptor();
-  if (lock_) {
+  if (lock_ && !shared_) {
     lock_->remove();
-    lock_.reset();
   }
+  lock_.reset();
 }
 
 void UnixSocket::open() {
@@ -110,7 +123,7 @@ void UnixSocket::take_lock() {
   }
   const std::string name = path_ + ".lock";
   try {
-    lock_ = std::make_unique<LockFile>(name, 0600, kBusy);
+    lock_ = std::make_unique<LockFile>(name, kLockMode, kBusy);
   } catch (const ConfigError& error) {
     if (error.what() == std::string_view(kBusy)) {
       throw;
@@ -186,6 +199,9 @@ void UnixSocket::give_away() {
 }
 
 bool UnixSocket::restore(const std::string& name, const Log& log) {
+  if (shared_) {
+    return false;
+  }
   const char* const what = change();
   const auto now = std::chrono::steady_clock::now();
   logged_ = logged_ && what != nullptr;
@@ -221,7 +237,7 @@ const char* UnixSocket::change() const {
 }
 
 void UnixSocket::remove_file() {
-  if (file_.valid() && change() == nullptr) {
+  if (file_.valid() && !shared_ && change() == nullptr) {
     unlink(path_.c_str());
   }
   file_ = Descriptor();

@@ -7,6 +7,9 @@
 // The folder may belong to another user than root: mode and owner are those of the file that this
 // process has made, also where it is replaced in the same moment.
 //
+// Two processes can share one for a moment, so that the second one takes it over without a gap: by
+// copies of the descriptors (SCM_RIGHTS), of which the lock is one.
+//
 // Made and used by one thread; the descriptor may be polled in another one. ConfigError has what is
 // wrong and the remedy, without the path.
 #pragma once
@@ -31,19 +34,37 @@ class UnixSocket {
     gid_t gid = static_cast<gid_t>(-1);  // -1: this process's group
   };
 
+  // Which another process can take over. The copies in that process are Descriptors.
+  struct Numbers {
+    int socket;
+    int lock;
+    int file;  // -1: the file was lost, and could not be opened again
+  };
+  struct Descriptors {
+    Descriptor socket;
+    Descriptor lock;
+    Descriptor file;
+  };
+
   UnixSocket(std::string path, const Access& access);
+  // Takes over what another process has opened; it is shared until share(false).
+  UnixSocket(std::string path, const Access& access, Descriptors descriptors);
   ~UnixSocket();
   UnixSocket(const UnixSocket&) = delete;
   UnixSocket& operator=(const UnixSocket&) = delete;
 
   // Listens, and does not block. Stays the same when the socket is opened again.
   int number() const { return lent_ >= 0 ? lent_ : socket_.number(); }
+  Numbers numbers() const;
+  // Shared: another process has the descriptors too, so the files are neither opened again nor
+  // removed by this one.
+  void share(bool shared) { shared_ = shared; }
   // From now on the descriptor is this one, a copy that a library has made and closes.
   void lend(int number);
   // Opens the socket again if its file was removed, or replaced by one on which nobody listens, and
   // logs that; where it cannot be opened, tries every ten seconds. true: it was opened.
   bool restore(const std::string& name, const Log& log);
-  // Listens no more, and removes both files.
+  // Listens no more, and removes both files unless the socket is shared.
   void close();
 
  private:
@@ -62,6 +83,7 @@ class UnixSocket {
   int lent_ = -1;
   Descriptor file_;  // O_PATH; as long as it is open, no other file gets the number of the inode
   std::chrono::steady_clock::time_point next_try_;
+  bool shared_ = false;
   bool logged_ = false;  // that it could not be opened again
 };
 

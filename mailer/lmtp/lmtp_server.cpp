@@ -202,7 +202,7 @@ void LmtpServer::lhlo(std::string_view name) {
   }
   output_ += "250 SMTPUTF8\r\n";
   state_ = ServerState::kReady;
-  awaits_mail_ = !draining_;
+  awaits_mail_ = awaits_mail_ || !draining_;
 }
 
 void LmtpServer::helo(std::string_view) { reply(500, {5, 5, 1}, "This is LMTP; use LHLO"); }

@@ -116,10 +116,11 @@ class LmtpServer {
   // message's envelope.
   Envelope answered();
   // We are stopping: the next MAIL or RSET gets 421 4.3.2. An open transaction continues to its
-  // end, and a client that is between LHLO or RSET and MAIL may still send that message: Sendmail
-  // tests a connection by RSET, and defers the mail when MAIL gets 421.
+  // end, and a client that has just connected, or is between LHLO or RSET and MAIL, may still send
+  // that message: Sendmail tests a connection by RSET, and defers the mail when LHLO or MAIL gets
+  // 421.
   void drain() { draining_ = true; }
-  // LHLO or RSET was answered before drain(), and MAIL has not come.
+  // The client connected, or LHLO or RSET was answered, before drain(), and MAIL has not come.
   bool awaits_mail() const { return awaits_mail_; }
   // Sends 421 and ends the session. Does nothing from DATA on.
   void close(const EnhancedStatus& status, std::string_view text);
@@ -168,7 +169,7 @@ class LmtpServer {
   Envelope envelope_;
   TraceId trace_;  // kept from message to message
   bool draining_ = false;
-  bool awaits_mail_ = false;
+  bool awaits_mail_ = true;
   std::size_t idle_commands_ = 0;
   std::optional<DataDecoder> decoder_;
   Line line_;

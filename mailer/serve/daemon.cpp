@@ -19,6 +19,9 @@ namespace {
 constexpr std::chrono::seconds kGrace{5};
 constexpr std::chrono::seconds kLogGrace{5};
 
+constexpr std::chrono::seconds kTick{1};
+constexpr std::chrono::milliseconds kUpgradeTick{10};
+
 // The log makes the file with its first line.
 bool can_write(const std::string& file) {
   if (eaccess(file.c_str(), W_OK) == 0) {
@@ -44,19 +47,6 @@ FixedOptions fixed_options(const Settings& process) {
           {"threads", std::to_string(process.serve.threads)}};
 }
 
-std::unique_ptr<ControlSocket> make_control(const Settings& process, const DaemonParts& parts) {
-  return at_place(process.places.of("control"), [&] {
-    return std::make_unique<ControlSocket>(parts, process.serve.control, parts.log);
-  });
-}
-
-std::unique_ptr<MetricsEndpoint> make_metrics(const Settings& process, const DaemonParts& parts) {
-  const std::string& address = process.serve.metrics;
-  return at_place(process.places.of("metrics"), [&] {
-    return address.empty() ? nullptr : std::make_unique<MetricsEndpoint>(address, parts);
-  });
-}
-
 Daemon::Running::Running(DaemonSettings settings)
     : fixed(fixed_options(settings.process)),
       log("lmtpq", settings.process.log, settings.process.log_level),
@@ -73,12 +63,18 @@ Daemon::Running::Running(DaemonSettings settings)
   current.set(configuration);
 }
 
-Daemon::Daemon(std::vector<std::string> arguments, DaemonSettings settings)
-    : arguments_(std::move(arguments)), first_(std::move(settings)) {
+Daemon::Daemon(std::vector<std::string> arguments, DaemonSettings settings,
+               Predecessor* predecessor)
+    : arguments_(std::move(arguments)), first_(std::move(settings)), predecessor_(predecessor) {
   read_secrets(first_);  // what can fail comes before any socket is touched
-  passed_ = PassedSockets::take();
+  passed_ =
+      PassedSockets::take(predecessor_ != nullptr ? predecessor_->passed() : passed_descriptors());
   sockets_ = open_sockets(first_);
-  refuse_unused_sockets();
+  if (predecessor_ == nullptr) {
+    refuse_unused_sockets();
+  } else {
+    growth_ = MemoryGrowth(predecessor_->memory_upgrade_not_before());
+  }
   Signals::block();
 }
 
@@ -95,20 +91,28 @@ int Daemon::run() {
     throw;
   }
   for (;;) {
-    switch (signals_->next(std::chrono::seconds(1))) {
-      case 0:
-        restore_sockets();
-        running_->limits.look();
-        notify_service_manager("STATUS=" + std::to_string(running_->clients.count()) +
-                               " clients\nWATCHDOG=1");
-        break;
-      case SIGHUP:
-        reload();
-        break;
-      default:
-        return drain();
+    const int number = signals_->next(successor_ ? kUpgradeTick : kTick);
+    if (number == SIGTERM || (successor_ && upgraded())) {
+      return drain();
+    }
+    if (number == SIGHUP) {
+      reload();
+    } else if (number == SIGUSR2) {
+      begin_upgrade(upgrade_record("signal"));
+    }
+    if (Clock::now() >= next_look_) {
+      next_look_ = Clock::now() + kTick;
+      look();
     }
   }
+}
+
+void Daemon::look() {
+  restore_sockets();
+  running_->limits.look();
+  upgrade_if_memory_leaks();
+  notify_service_manager("STATUS=" + std::to_string(running_->clients.count()) +
+                         " clients\nWATCHDOG=1");
 }
 
 void Daemon::start() {
@@ -121,11 +125,14 @@ void Daemon::start() {
   if (!process.user.empty()) {
     warn_of_unreadable_files();
   }
-  running.control = make_control(process, running.parts);
-  running.metrics = make_metrics(process, running.parts);
+  running.control = make_control(process);
+  running.metrics = make_metrics(process);
   running.limits.take_over();
   running.acceptor.emplace(running.clients, running.log);
   running.janitor.emplace(running.pools);
+  if (predecessor_ != nullptr) {
+    take_over();
+  }
   running.acceptor->use(listening());
   running.logged = log_start(*configuration, running.pools, running.log);
   notify_service_manager("READY=1");
@@ -141,12 +148,14 @@ void Daemon::abandon() {
 // Until all have left, the deadline, or a second signal.
 void Daemon::wait_for_clients(Deadline deadline) {
   bool ended = running_->clients.wait(Clock::now());
+  int signals_left = handed_over_ ? 2 : 1;
   while (!ended && Clock::now() < deadline) {
-    notify_service_manager("WATCHDOG=1");
+    if (!handed_over_) {
+      notify_service_manager("WATCHDOG=1");
+    }
     ended =
         running_->clients.wait(std::min(deadline, Clock::now() + std::chrono::milliseconds(200)));
-    const int number = signals_->next(std::chrono::milliseconds(0));
-    if (number == SIGTERM || number == SIGINT) {
+    if (signals_->next(std::chrono::milliseconds(0)) == SIGTERM && --signals_left == 0) {
       return;
     }
   }
@@ -154,7 +163,14 @@ void Daemon::wait_for_clients(Deadline deadline) {
 
 int Daemon::drain() {
   Running& running = *running_;
-  notify_service_manager("STOPPING=1");
+  successor_.reset();  // ends a process that is not ready yet
+  if (handed_over_) {
+    signals_->end_without_signal();
+    running_->janitor->keep_no_idle();  // the new process needs their places at the stores
+  } else {
+    share(false);
+    notify_service_manager("STOPPING=1");
+  }
   const Deadline deadline = Clock::now() + running.current.get()->settings().process.serve.drain;
   // Closed at once: new clients must not wait for us, and the next daemon may listen there.
   running.acceptor->use({});

@@ -2,7 +2,10 @@
 //
 // Opens the listening sockets; then run() starts the threads that accept and serve clients, clean
 // up the pools, and show the status and the metrics, and handles signals in the main thread: SIGHUP
-// reloads, SIGTERM and SIGINT drain.
+// reloads, SIGUSR2 upgrades, SIGTERM and SIGINT drain.
+//
+// In an upgrade a new process (Successor) takes over the sockets. It is made as always, with its
+// Predecessor; this one drains as soon as the new one can serve.
 //
 // Made before the first thread, with the rights that the sockets need. ConfigError at start; a
 // reload that fails keeps the previous configuration and logs the error. After run() it must not be
@@ -16,17 +19,25 @@
 #include <vector>
 
 #include "mailer/serve/configuration/configuration.h"
+#include "mailer/serve/limits/memory_growth.h"
 #include "mailer/serve/listeners/listening_socket.h"
 #include "mailer/serve/listeners/passed_sockets.h"
 #include "mailer/serve/signals.h"
+#include "mailer/serve/upgrade/executable.h"
+#include "mailer/serve/upgrade/predecessor.h"
+#include "mailer/serve/upgrade/successor.h"
 
 namespace lmtpq::mailer {
+
+class ControlSocket;
+class MetricsEndpoint;
 
 class Daemon {
  public:
   using Sockets = std::map<std::string, std::shared_ptr<ListeningSocket>>;  // by address
 
-  Daemon(std::vector<std::string> arguments, DaemonSettings settings);
+  // `predecessor`: the process that this one takes the place of, or nullptr. Must outlive it.
+  Daemon(std::vector<std::string> arguments, DaemonSettings settings, Predecessor* predecessor);
   ~Daemon();
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
@@ -40,7 +51,19 @@ class Daemon {
   struct Running;
 
   void start();
+  // Returns when this process is the one that serves.
+  void take_over();
+  void look();
   void reload();
+  // `record` is upgrade_record(), perhaps with figures.
+  void begin_upgrade(Record record);
+  void upgrade_if_memory_leaks();
+  void hand_over_sockets();
+  // True: the new process serves from now on.
+  bool upgraded();
+  void fail_upgrade(const std::string& error);
+  // ListeningSocket::share() for all sockets.
+  void share(bool shared);
   void load();
   // Reports files that root could read at start, but the daemon's user cannot read at a SIGHUP.
   void warn_of_unreadable_files() const;
@@ -49,20 +72,35 @@ class Daemon {
   int drain();
   void wait_for_clients(Deadline deadline);
   std::vector<std::shared_ptr<ListeningSocket>> listening() const;
+  // Opens it, unless it was handed over by the predecessor.
+  std::shared_ptr<ListeningSocket> open_socket(const Destination& address,
+                                               const ListenerOptions& settings) const;
+  OpenSocket opener() const;
+  std::unique_ptr<ControlSocket> make_control(const Settings& process) const;
+  std::unique_ptr<MetricsEndpoint> make_metrics(const Settings& process) const;
   // Those that are open already stay.
   Sockets open_sockets(const DaemonSettings& settings) const;
   // Sockets that systemd passed, and that no listener uses: an error at start.
   void refuse_unused_sockets() const;
   void warn_of_unused_sockets() const;
+  // Logs mode and owner of open sockets that are no longer as the options say.
+  void warn_of_socket_options(const DaemonSettings& settings) const;
   // Opens again those whose file was removed or replaced.
   void restore_sockets();
 
   const std::vector<std::string> arguments_;  // read again at each SIGHUP
   DaemonSettings first_;                      // run() moves them into the Configuration
+  Predecessor* const predecessor_;
+  const Executable executable_;
   PassedSockets passed_;
   Sockets sockets_;
   std::optional<Signals> signals_;  // run() makes them
   std::unique_ptr<Running> running_;
+  Clock::time_point next_look_;
+  MemoryGrowth growth_;
+  std::optional<Successor> successor_;  // an upgrade has begun
+  bool handed_over_ = false;            // and has succeeded
+  bool reload_later_ = false;           // SIGHUP came during an upgrade
 };
 
 }  // namespace lmtpq::mailer

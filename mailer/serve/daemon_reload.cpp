@@ -28,13 +28,13 @@ void refuse_new_directory(const DaemonSettings& now, const DaemonSettings& befor
   }
 }
 
+}  // namespace
+
 Record restart_needed(const std::string& option) {
   return Record("restart-needed")
       .add("option", option)
       .add("effect", "the change takes effect after a restart");
 }
-
-}  // namespace
 
 void Daemon::warn_of_unreadable_files() const {
   try {
@@ -50,8 +50,16 @@ void Daemon::warn_of_unreadable_files() const {
 }
 
 void Daemon::reload() {
+  if (successor_) {
+    reload_later_ = true;
+    return;
+  }
   notify_reloading();
   running_->log.reopen();
+  if (executable_.replaced()) {
+    begin_upgrade(upgrade_record("replaced"));
+    return;
+  }
   try {
     load();
   } catch (const std::exception& error) {
@@ -71,12 +79,7 @@ void Daemon::warn_of_restart(const DaemonSettings& settings) const {
       running.log.warning(restart_needed(option));
     }
   }
-  for (const ListenerSettings& listener : settings.listeners) {
-    const std::string& address = listener.address.text;
-    for (const char* option : sockets_.at(address)->changed(listener.settings.serve.listener)) {
-      running.log.warning(restart_needed(option).add("listener", address));
-    }
-  }
+  warn_of_socket_options(settings);
 }
 
 // Whatever can fail comes before the new configuration is set.
@@ -93,8 +96,8 @@ void Daemon::load() {
   const ServeSettings& before = previous->settings().process.serve;
   const bool new_control = process.serve.control != before.control;
   const bool new_metrics = process.serve.metrics != before.metrics;
-  auto control = new_control ? make_control(process, running.parts) : nullptr;
-  auto metrics = new_metrics ? make_metrics(process, running.parts) : nullptr;
+  auto control = new_control ? make_control(process) : nullptr;
+  auto metrics = new_metrics ? make_metrics(process) : nullptr;
   configuration->take_effect();
   running.current.set(configuration);
   signals_->set_drain(process.serve.drain);

@@ -35,11 +35,41 @@ Daemon::Sockets Daemon::open_sockets(const DaemonSettings& settings) const {
   const std::vector<PassedSocket> passed = passed_.assign(missing, passed_of(made));
   for (std::size_t i = 0; i < missing.size(); ++i) {
     const Destination& address = missing[i]->address;
-    made[address.text] =
-        passed[i] ? std::make_shared<ListeningSocket>(address, passed[i])
-                  : std::make_shared<ListeningSocket>(address, missing[i]->settings.serve.listener);
+    made[address.text] = passed[i] ? std::make_shared<ListeningSocket>(address, passed[i])
+                                   : open_socket(address, missing[i]->settings.serve.listener);
   }
   return made;
+}
+
+std::shared_ptr<ListeningSocket> Daemon::open_socket(const Destination& address,
+                                                     const ListenerOptions& settings) const {
+  if (predecessor_ != nullptr) {
+    if (auto handed = predecessor_->socket(address.text)) {
+      return std::make_shared<ListeningSocket>(address, std::move(*handed));
+    }
+  }
+  return std::make_shared<ListeningSocket>(address, settings);
+}
+
+std::unique_ptr<ControlSocket> Daemon::make_control(const Settings& process) const {
+  return at_place(process.places.of("control"), [&] {
+    return std::make_unique<ControlSocket>(running_->parts, process.serve.control, opener(),
+                                           running_->log);
+  });
+}
+
+std::unique_ptr<MetricsEndpoint> Daemon::make_metrics(const Settings& process) const {
+  const std::string& address = process.serve.metrics;
+  return at_place(process.places.of("metrics"), [&] {
+    return address.empty() ? nullptr
+                           : std::make_unique<MetricsEndpoint>(address, opener(), running_->parts);
+  });
+}
+
+OpenSocket Daemon::opener() const {
+  return [this](const Destination& address, const ListenerOptions& settings) {
+    return open_socket(address, settings);
+  };
 }
 
 std::vector<std::shared_ptr<ListeningSocket>> Daemon::listening() const {
@@ -69,6 +99,15 @@ void Daemon::warn_of_unused_sockets() const {
             .add("socket", text)
             .add("effect", "clients that connect to it wait")
             .add("remedy", "add a [listener.NAME] with this address, or remove the socket unit"));
+  }
+}
+
+void Daemon::warn_of_socket_options(const DaemonSettings& settings) const {
+  for (const ListenerSettings& listener : settings.listeners) {
+    const std::string& address = listener.address.text;
+    for (const char* option : sockets_.at(address)->changed(listener.settings.serve.listener)) {
+      running_->log.warning(restart_needed(option).add("listener", address));
+    }
   }
 }
 

@@ -20,6 +20,7 @@
 #include "mailer/serve/daemon.h"
 #include "mailer/serve/ldap/ldap_directory.h"
 #include "mailer/serve/status/status_client.h"
+#include "mailer/serve/upgrade/predecessor.h"
 #include "mailer/settings/build_features.h"
 #include "mailer/settings/load_settings.h"
 #include "mailer/settings/secrets.h"
@@ -33,7 +34,8 @@ constexpr const char* kUsage =
     "       lmtpq serve --status [--json] [--control PATH]\n"
     "\n"
     "An LMTP server that keeps connections to the stores open. SIGHUP reloads the configuration,\n"
-    "keys and certificates; SIGTERM stops it after the messages in progress.\n\n";
+    "keys and certificates, and upgrades to a program that was installed since; SIGUSR2 always\n"
+    "upgrades; SIGTERM stops it after the messages in progress.\n\n";
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 constexpr std::size_t kStack = 8 * 1024 * 1024;  // the sanitizers use the stack too
@@ -67,7 +69,13 @@ int check(DaemonSettings settings) {
   return EX_OK;
 }
 
-int serve(const std::vector<std::string>& arguments, std::optional<Daemon>& daemon) {
+// They are not destroyed: see main().
+struct Process {
+  std::optional<Predecessor> predecessor;
+  std::optional<Daemon> daemon;
+};
+
+int serve(const std::vector<std::string>& arguments, Process& own) {
   DaemonSettings settings = load_daemon_settings(arguments);
   const Settings& process = settings.process;
   if (process.serve.status) {
@@ -87,18 +95,18 @@ int serve(const std::vector<std::string>& arguments, std::optional<Daemon>& daem
     secure_library();  // first: libsasl2 must get its callbacks from there, not from libldap
     prepare_ldap();
   }
-  daemon.emplace(arguments, std::move(settings));
+  own.daemon.emplace(arguments, std::move(settings), own.predecessor ? &*own.predecessor : nullptr);
   try {
     at_place(place, [&] { drop_privileges(user); });
     forbid_core_dumps();
-    return daemon->run();
+    return own.daemon->run();
   } catch (...) {
-    daemon->abandon();  // main() does not destroy it
+    own.daemon->abandon();
     throw;
   }
 }
 
-int run(const std::vector<std::string>& words, std::optional<Daemon>& daemon) {
+int run(const std::vector<std::string>& words, Process& own) {
   if (!words.empty() && words[0] == "--help") {
     std::printf("%s%s", kUsage, options_help(Command::kServe).c_str());
     return EX_OK;
@@ -110,9 +118,12 @@ int run(const std::vector<std::string>& words, std::optional<Daemon>& daemon) {
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);  // a write over the limit fails with EFBIG instead
   try {
-    return serve(words, daemon);
+    own.predecessor = Predecessor::find();
+    return serve(words, own);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "lmtpq: %s\n", error.what());
+    if (!own.predecessor || !own.predecessor->fail(error.what())) {
+      std::fprintf(stderr, "lmtpq: %s\n", error.what());
+    }
     return EX_CONFIG;
   }
 }
@@ -122,8 +133,8 @@ int run(const std::vector<std::string>& words, std::optional<Daemon>& daemon) {
 
 int main(int argc, char** argv) {
   lmtpq::fill_standard_descriptors();
-  std::optional<lmtpq::mailer::Daemon> daemon;
-  const int status = lmtpq::mailer::run(std::vector<std::string>(argv + 1, argv + argc), daemon);
+  lmtpq::mailer::Process process;
+  const int status = lmtpq::mailer::run(std::vector<std::string>(argv + 1, argv + argc), process);
   std::fflush(stdout);
   // Sessions that could not be ended, and threads that dial stores, may still use the daemon:
   // _Exit() ends the process without destroying it.

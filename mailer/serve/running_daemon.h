@@ -21,8 +21,11 @@ namespace lmtpq::mailer {
 using FixedOptions = std::map<std::string, std::string>;
 FixedOptions fixed_options(const Settings& process);
 
-std::unique_ptr<ControlSocket> make_control(const Settings& process, const DaemonParts& parts);
-std::unique_ptr<MetricsEndpoint> make_metrics(const Settings& process, const DaemonParts& parts);
+// A change that a SIGHUP does not apply.
+Record restart_needed(const std::string& option);
+
+// Of the line that a new process was started: signal, replaced, memory.
+Record upgrade_record(const char* reason);
 
 // The parts that run, in the order in which they are made.
 struct Daemon::Running {

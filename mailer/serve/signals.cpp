@@ -15,7 +15,7 @@ namespace {
 sigset_t our_signals() {
   sigset_t set;
   sigemptyset(&set);
-  for (const int number : {SIGHUP, SIGTERM, SIGINT}) {
+  for (const int number : {SIGHUP, SIGUSR2, SIGTERM, SIGINT}) {
     sigaddset(&set, number);
   }
   return set;
@@ -39,21 +39,31 @@ void Signals::run() {
     const int number = sigtimedwait(&set, nullptr, &second);
     if (number == SIGTERM || number == SIGINT) {
       stop();
-    } else if (number == SIGHUP) {
-      const std::lock_guard lock(mutex_);
-      hangup_ = true;
-      came_.notify_one();
     }
+    std::unique_lock lock(mutex_);
+    hangup_ = hangup_ || number == SIGHUP;
+    upgrade_ = upgrade_ || number == SIGUSR2;
+    came_.notify_one();
     if (end_ && Clock::now() >= *end_) {
+      lock.unlock();
       end();
     }
   }
 }
 
+void Signals::end_without_signal() {
+  const std::lock_guard lock(mutex_);
+  end_ = Clock::now() + drain_.load() + kGrace;
+}
+
 void Signals::stop() {
   const auto now = Clock::now();
-  end_ = end_ ? std::min(*end_, now + kGrace) : now + drain_.load() + kGrace;
   const std::lock_guard lock(mutex_);
+  if (std::exchange(stopped_, true)) {
+    end_ = std::min(*end_, now + kGrace);
+  } else if (!end_) {
+    end_ = now + drain_.load() + kGrace;
+  }
   ++stops_;
   came_.notify_one();
 }
@@ -74,12 +84,15 @@ void Signals::end() {
 
 int Signals::next(std::chrono::milliseconds most) {
   std::unique_lock lock(mutex_);
-  came_.wait_for(lock, most, [this] { return hangup_ || stops_ > 0; });
+  came_.wait_for(lock, most, [this] { return hangup_ || upgrade_ || stops_ > 0; });
   if (stops_ > 0) {
     --stops_;
     return SIGTERM;
   }
-  return std::exchange(hangup_, false) ? SIGHUP : 0;
+  if (std::exchange(hangup_, false)) {
+    return SIGHUP;
+  }
+  return std::exchange(upgrade_, false) ? SIGUSR2 : 0;
 }
 
 }  // namespace lmtpq::mailer

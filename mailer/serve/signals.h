@@ -1,5 +1,5 @@
-// The daemon's signals: a thread receives SIGHUP, SIGTERM and SIGINT, and the main thread asks for
-// them.
+// The daemon's signals: a thread receives SIGHUP, SIGUSR2, SIGTERM and SIGINT, and the main thread
+// asks for them.
 //
 // SIGTERM and SIGINT end the process, whatever blocks the main thread or anything that it waits
 // for: when the time to drain and kGrace are over, the thread ends the process itself. From the
@@ -32,10 +32,13 @@ class Signals {
 
   explicit Signals(std::chrono::milliseconds drain);
 
-  // The next signal; 0: none came in this time. SIGTERM and SIGINT come before SIGHUP.
+  // The next signal; 0: none came in this time. SIGTERM, also for SIGINT, comes before SIGHUP, and
+  // that before SIGUSR2.
   int next(std::chrono::milliseconds most);
   void set_drain(std::chrono::milliseconds drain) { drain_ = drain; }
   void set_log(const Log& log) { log_ = &log; }
+  // The daemon ends without a signal: as after the first SIGTERM, which may still come.
+  void end_without_signal();
   // The status with which the thread ends the process: EX_TEMPFAIL, until all clients have left.
   void set_status(int status) { status_ = status; }
 
@@ -47,10 +50,12 @@ class Signals {
   std::atomic<const Log*> log_ = nullptr;
   std::atomic<std::chrono::milliseconds> drain_;
   std::atomic<int> status_;
-  std::optional<Clock::time_point> end_;  // of the thread
   std::mutex mutex_;
+  std::optional<Clock::time_point> end_;
+  bool stopped_ = false;  // the first SIGTERM has come
   std::condition_variable came_;
   bool hangup_ = false;
+  bool upgrade_ = false;
   unsigned stops_ = 0;  // that were not asked for yet
 };
 

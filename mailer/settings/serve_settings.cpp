@@ -74,6 +74,17 @@ OptionTable limit_options(ServeSettings& s) {
        value("drain-timeout", "TIME", "60s",
              "after SIGTERM, time for messages in progress; then connections are closed",
              reader::duration(s.drain)),
+       value(
+           "upgrade-memory", "SIZE", "",
+           "start a new process in place of this one, as at SIGUSR2, if it keeps this much memory "
+           "that clients do not account for (a library leaks); 0: never; default: half of "
+           "memory-limit",
+           [&s](std::string_view size) {
+             s.upgrade_memory = size.empty() ? std::nullopt : std::optional(parse_size(size));
+           }),
+       advanced(value("upgrade-memory-time", "TIME", "10m",
+                      "for this long, without a break, before upgrade-memory applies",
+                      reader::duration(s.upgrade_memory_time))),
        advanced(value("max-idle-commands", "N", "1000",
                       "disconnect a client after this many commands in a row without a message; "
                       "0: no limit",

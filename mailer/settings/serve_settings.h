@@ -43,6 +43,10 @@ struct ServeSettings {
   std::size_t max_idle_commands = 0;  // in a row without a message
   // Of what clients make us keep; 0: by the memory that the process may have.
   std::uint64_t memory_limit = 0;
+  // Memory that clients do not account for: more than this, for this long, is a leak. Empty: by the
+  // memory limit; 0: no upgrade for it.
+  std::optional<std::uint64_t> upgrade_memory;
+  Time upgrade_memory_time{0};
   Time drain{0};
   Balance balance = Balance::kOrder;
   std::size_t mailbox_limit = 0;  // deliveries in flight for one mailbox; 0: no limit

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.paths import ROOT, is_sanitized
-from fixtures.process import wait_until
+from fixtures.process import send_signal, wait_until
 from fixtures.scratch import Scratch, free_port
 
 UNITS = ROOT / 'dist' / 'systemd'
@@ -278,6 +278,36 @@ def test_the_daemon_delivers_reloads_and_drains_under_its_filter(build, place, u
   assert status == 0
   assert 'status=sent' in (place / 'log').read_text()
   assert 'messages 1 ' in shown
+
+
+@sanitizers_need_more
+def test_the_daemon_is_upgraded_under_its_filter(build, place, unsanitized):
+  control = place / 'control'
+  program = program_within(build, place)
+  daemon = subprocess.Popen(under(
+      'lmtpq.service', program, 'serve', '--config=/dev/null', '--listen', f'unix:{place}/lmtp',
+      '--log', place / 'log', '--tag-keys=none', '--control', control, '--metrics',
+      f'127.0.0.1:{free_port()}', f'unix:{place}/store'))
+  new = 0
+  try:
+    wait_for_log(place / 'log', 'event=serving')
+    shutil.copy(program.with_name('lmtpq-serve'), place / 'new')
+    (place / 'new').rename(program.with_name('lmtpq-serve'))
+    daemon.send_signal(signal.SIGHUP)
+    wait_for_log(place / 'log', 'event=upgraded')
+    assert daemon.wait(LIMIT) == 0
+    new = int(re.search(r'new-pid=(\d+)', (place / 'log').read_text())[1])
+    wait_for_log(place / 'log', f'pid={new} config')
+    shown = run(build / 'lmtpq', 'serve', '--status', '--control', control).stdout
+    assert f' pid {new} ' in shown, shown
+    with smtplib.LMTP(f'{place}/lmtp') as client:
+      assert client.noop()[0] == 250
+  finally:
+    daemon.terminate()
+    if new:
+      send_signal(new, signal.SIGTERM)
+    daemon.wait(LIMIT)
+  wait_for_log(place / 'log', f'lmtpq[{new}]: event=stopped')
 
 
 @sanitizers_need_more

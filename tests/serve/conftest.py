@@ -1,6 +1,8 @@
 """A daemon or a relay for each test of this suite."""
 
+import fcntl
 import itertools
+import socket
 
 import pytest
 
@@ -44,3 +46,21 @@ def new_relay(scratch, lmtpq):
   for relay, store in made:
     relay.kill()
     store.stop()
+
+
+@pytest.fixture
+def passed():
+  """passed(address): a socket that listens, far from descriptor 3."""
+  made: list[socket.socket] = []
+
+  def new(address) -> socket.socket:
+    family = socket.AF_INET if isinstance(address, tuple) else socket.AF_UNIX
+    with socket.socket(family) as near:
+      far = socket.socket(fileno=fcntl.fcntl(near.fileno(), fcntl.F_DUPFD_CLOEXEC, 100))
+    far.bind(address if family == socket.AF_INET else str(address))
+    far.listen(16)
+    made.append(far)
+    return far
+  yield new
+  for one in made:
+    one.close()

@@ -1,7 +1,6 @@
 """A second start harms nobody, and the daemon's sockets stay its own: locks, stale files, files that
 were removed or replaced, and sockets that systemd passed."""
 
-import fcntl
 import os
 import pwd
 import shutil
@@ -179,24 +178,6 @@ def test_a_socket_is_not_what_a_reload_removes_or_adds(new_daemon):
   daemon.reload('', TWO)
   all_start(daemon.deliver(name='back'), '250')
   assert daemon.process.count('event=socket-lost') == 0
-
-
-@pytest.fixture
-def passed():
-  """passed(address): a socket that listens, far from descriptor 3."""
-  made: list[socket.socket] = []
-
-  def new(address) -> socket.socket:
-    family = socket.AF_INET if isinstance(address, tuple) else socket.AF_UNIX
-    with socket.socket(family) as near:
-      far = socket.socket(fileno=fcntl.fcntl(near.fileno(), fcntl.F_DUPFD_CLOEXEC, 100))
-    far.bind(address if family == socket.AF_INET else str(address))
-    far.listen(16)
-    made.append(far)
-    return far
-  yield new
-  for one in made:
-    one.close()
 
 
 # trap: activated-by-port

@@ -80,6 +80,41 @@ ListeningSocket::ListeningSocket(const Destination& address, PassedSocket passed
   fcntl(number(), F_SETFL, fcntl(number(), F_GETFL) | O_NONBLOCK);
 }
 
+ListeningSocket::ListeningSocket(const Destination& address, HandedSocket handed)
+    : address_(address), mode_(handed.mode), owner_(std::move(handed.owner)) {
+  std::vector<Descriptor>& descriptors = handed.descriptors;
+  const bool is_unix = address.family == Destination::Family::kUnix;
+  if (descriptors.size() < (is_unix ? 2 : 1)) {
+    refuse(address, "the running daemon did not hand over all descriptors; restart instead");
+  }
+  if (is_unix) {
+    descriptors.resize(3);
+    ListenerOptions options;
+    options.mode = mode_;
+    options.owner = owner_;
+    unix_.emplace(address.host, access_of(options),
+                  UnixSocket::Descriptors{std::move(descriptors[0]), std::move(descriptors[1]),
+                                          std::move(descriptors[2])});
+  } else {
+    inet_ = std::move(descriptors[0]);
+  }
+}
+
+std::vector<int> ListeningSocket::numbers() const {
+  if (!unix_) {
+    return {number()};
+  }
+  const UnixSocket::Numbers numbers = unix_->numbers();
+  return numbers.file < 0 ? std::vector{numbers.socket, numbers.lock}
+                          : std::vector{numbers.socket, numbers.lock, numbers.file};
+}
+
+void ListeningSocket::share(bool shared) {
+  if (unix_) {
+    unix_->share(shared);
+  }
+}
+
 int ListeningSocket::number() const {
   return passed_ ? passed_->number() : unix_ ? unix_->number() : inet_.number();
 }

@@ -1,12 +1,15 @@
 // The sockets that clients connect to. A listener gets the one that systemd passed for it
 // (PassedSockets), otherwise a new one: unix (common/network/unix_socket.h) or TCP.
 //
+// In an upgrade the next process takes them over (HandedSocket), and both have them for a moment.
+//
 // Made in the main thread; accept() is for one thread. A passed socket is neither locked nor
 // removed. ConfigError has the address and the remedy.
 #pragma once
 
 #include <netdb.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,12 +24,29 @@ namespace lmtpq::mailer {
 
 using PassedSocket = std::shared_ptr<const Descriptor>;
 
+// A socket of the process that this one takes the place of.
+struct HandedSocket {
+  std::string address;
+  mode_t mode = 0;  // with these it was made
+  std::string owner;
+  // The one that listens; of a unix socket also its lock and its file (UnixSocket::Descriptors).
+  std::vector<Descriptor> descriptors;
+};
+
 class ListeningSocket {
  public:
   ListeningSocket(const Destination& address, const ListenerOptions& settings);
   ListeningSocket(const Destination& address, PassedSocket passed);
+  // Shared until share(false). ConfigError where descriptors are missing.
+  ListeningSocket(const Destination& address, HandedSocket handed);
 
   int number() const;
+  // What the next process gets as HandedSocket::descriptors.
+  std::vector<int> numbers() const;
+  mode_t mode() const { return mode_; }
+  const std::string& owner() const { return owner_; }
+  // UnixSocket::share().
+  void share(bool shared);
   const Destination& address() const { return address_; }
   const PassedSocket& passed() const { return passed_; }  // nullptr: it is our own
   // Without waiting. Invalid: no client was there, or no descriptor is free (errno).
@@ -47,6 +67,10 @@ class ListeningSocket {
   mode_t mode_ = 0;
   std::string owner_;
 };
+
+// Makes a socket with this address, or takes over the one that was handed to this process.
+using OpenSocket =
+    std::function<std::shared_ptr<ListeningSocket>(const Destination&, const ListenerOptions&)>;
 
 // The addresses of an inet listener; it listens on the first. ConfigError.
 std::unique_ptr<addrinfo, void (*)(addrinfo*)> look_up(const Destination& address);

@@ -8,7 +8,6 @@
 
 #include "common/network/network.h"
 #include "mailer/serve/configuration/own_listeners.h"
-#include "mailer/serve/systemd/service_manager.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -44,9 +43,9 @@ bool contains(const std::vector<PassedSocket>& list, const PassedSocket& socket)
 
 }  // namespace
 
-PassedSockets PassedSockets::take() {
+PassedSockets PassedSockets::take(std::vector<PassedDescriptor> descriptors) {
   PassedSockets made;
-  for (PassedDescriptor& passed : passed_descriptors()) {
+  for (PassedDescriptor& passed : descriptors) {
     sockaddr_storage address{};
     socklen_t size = sizeof address;
     getsockname(passed.socket.number(), reinterpret_cast<sockaddr*>(&address), &size);

@@ -12,13 +12,15 @@
 #include <vector>
 
 #include "mailer/serve/listeners/listening_socket.h"
+#include "mailer/serve/systemd/service_manager.h"
 #include "mailer/settings/load_settings.h"
 
 namespace lmtpq::mailer {
 
 class PassedSockets {
  public:
-  static PassedSockets take();
+  // `descriptors` are passed_descriptors(), or those that the process before this one had.
+  static PassedSockets take(std::vector<PassedDescriptor> descriptors);
 
   // For each of `listeners` its socket, or nullptr. `used` are not given. ConfigError where more
   // than one socket fits a listener, or more than one listener a socket.
@@ -27,7 +29,6 @@ class PassedSockets {
   // The others than `used`, as texts show them: NAME (ADDRESS).
   std::vector<std::string> left(const std::vector<PassedSocket>& used) const;
 
- private:
   struct Passed {
     std::string name;
     sockaddr_storage address;
@@ -36,6 +37,9 @@ class PassedSockets {
     std::string text() const;
     bool is_at(const Destination& listener) const;
   };
+  const std::vector<Passed>& all() const { return sockets_; }
+
+ private:
   template <typename Fits>
   PassedSocket only(const ListenerSettings& listener, const std::vector<PassedSocket>& used,
                     Fits fits) const;

@@ -10,7 +10,6 @@
 #include <string_view>
 
 #include "common/config_error.h"
-#include "mailer/serve/listeners/listening_socket.h"
 #include "mailer/serve/metrics/metrics.h"
 
 namespace lmtpq::mailer {
@@ -37,9 +36,11 @@ struct MetricsEndpoint::Server {
   };
   using Peers = std::list<Peer>;
 
-  Server(const std::string& address, const DaemonParts& parts);
+  Server(const std::string& address, const OpenSocket& open, const DaemonParts& parts);
   ~Server() {
     if (daemon != nullptr) {
+      // First, since otherwise the end shuts the socket down for all processes that have it.
+      const Descriptor copy(MHD_quiesce_daemon(daemon));
       MHD_stop_daemon(daemon);
     }
   }
@@ -52,19 +53,21 @@ struct MetricsEndpoint::Server {
                      MHD_ConnectionNotificationCode code);
   void make_room();
 
-  ListeningSocket socket;
+  const std::shared_ptr<ListeningSocket> socket;
   Metrics metrics;
   Peers peers;  // the oldest first
   MHD_Daemon* daemon = nullptr;
 };
 
-MetricsEndpoint::Server::Server(const std::string& address, const DaemonParts& parts)
-    : socket(listen_address(address), ListenerOptions()), metrics(parts) {
-  const int copy = fcntl(socket.number(), F_DUPFD_CLOEXEC, 0);  // which libmicrohttpd closes
-  daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, nullptr, nullptr, &Server::answer,
-                            this, MHD_OPTION_LISTEN_SOCKET, copy, MHD_OPTION_NOTIFY_CONNECTION,
-                            &Server::notify, this, MHD_OPTION_CONNECTION_TIMEOUT, kSilence,
-                            MHD_OPTION_CONNECTION_LIMIT, static_cast<unsigned>(2 * kMostClients),
+MetricsEndpoint::Server::Server(const std::string& address, const OpenSocket& open,
+                                const DaemonParts& parts)
+    : socket(open(listen_address(address), ListenerOptions())), metrics(parts) {
+  const int copy = fcntl(socket->number(), F_DUPFD_CLOEXEC, 0);  // which libmicrohttpd closes
+  daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, nullptr, nullptr,
+                            &Server::answer, this, MHD_OPTION_LISTEN_SOCKET, copy,
+                            MHD_OPTION_NOTIFY_CONNECTION, &Server::notify, this,
+                            MHD_OPTION_CONNECTION_TIMEOUT, kSilence, MHD_OPTION_CONNECTION_LIMIT,
+                            static_cast<unsigned>(2 * kMostClients),
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, kRequestMemory, MHD_OPTION_END);
   if (daemon == nullptr) {
     throw ConfigError("libmicrohttpd does not start");
@@ -124,12 +127,15 @@ MHD_Result MetricsEndpoint::Server::answer(void* self, MHD_Connection* client, c
   return MHD_NO;  // out of memory: the client is disconnected
 }
 
-MetricsEndpoint::MetricsEndpoint(const std::string& address, const DaemonParts& daemon) try
-    : server_(new Server(address, daemon)) {
+MetricsEndpoint::MetricsEndpoint(const std::string& address, const OpenSocket& open,
+                                 const DaemonParts& daemon) try
+    : server_(new Server(address, open, daemon)) {
 } catch (const std::exception& error) {
   throw ConfigError('"' + address + "\": cannot listen: " + error.what());
 }
 
 MetricsEndpoint::~MetricsEndpoint() = default;
+
+ListeningSocket& MetricsEndpoint::socket() const { return *server_->socket; }
 
 }  // namespace lmtpq::mailer

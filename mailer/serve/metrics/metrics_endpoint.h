@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "mailer/serve/listeners/listening_socket.h"
 #include "mailer/serve/status/snapshot.h"
 
 namespace lmtpq::mailer {
@@ -15,10 +16,12 @@ namespace lmtpq::mailer {
 class MetricsEndpoint {
  public:
   // `address` is ADDRESS:PORT or unix:PATH; it listens on that address only.
-  MetricsEndpoint(const std::string& address, const DaemonParts& daemon);
+  MetricsEndpoint(const std::string& address, const OpenSocket& open, const DaemonParts& daemon);
   ~MetricsEndpoint();
   MetricsEndpoint(const MetricsEndpoint&) = delete;
   MetricsEndpoint& operator=(const MetricsEndpoint&) = delete;
+
+  ListeningSocket& socket() const;
 
  private:
   struct Server;

@@ -1,5 +1,7 @@
 // In the place of all other files here where lmtpq is built without Prometheus.
 
+#include <cstdlib>
+
 #include "mailer/serve/metrics/metrics_endpoint.h"
 #include "mailer/settings/build_features.h"
 
@@ -7,10 +9,14 @@ namespace lmtpq::mailer {
 
 struct MetricsEndpoint::Server {};
 
-MetricsEndpoint::MetricsEndpoint(const std::string& /*address*/, const DaemonParts& /*daemon*/) {
+MetricsEndpoint::MetricsEndpoint(const std::string& /*address*/, const OpenSocket& /*open*/,
+                                 const DaemonParts& /*daemon*/) {
   require(kPrometheus, "--metrics");
 }
 
 MetricsEndpoint::~MetricsEndpoint() = default;
+
+// There is no endpoint.
+ListeningSocket& MetricsEndpoint::socket() const { std::abort(); }
 
 }  // namespace lmtpq::mailer

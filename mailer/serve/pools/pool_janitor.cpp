@@ -24,6 +24,9 @@ void PoolJanitor::run() {
     lock.unlock();
     for (const auto& pool : registry_.all()) {
       clean(pool);
+      if (closing_) {
+        pool->close_idle();
+      }
     }
     registry_.sweep();
     lock.lock();

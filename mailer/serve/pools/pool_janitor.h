@@ -5,6 +5,7 @@
 // no thread can be had, the store is probed a second later.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -18,6 +19,9 @@ class PoolJanitor {
   explicit PoolJanitor(PoolRegistry& registry);
   ~PoolJanitor();
 
+  // From now on it closes every idle connection. Called from another thread.
+  void keep_no_idle() { closing_ = true; }
+
  private:
   void run();
   void clean(const std::shared_ptr<ConnectionPool>& pool);
@@ -26,6 +30,7 @@ class PoolJanitor {
   std::mutex mutex_;
   std::condition_variable stop_;
   bool stopping_ = false;
+  std::atomic<bool> closing_ = false;
   std::thread thread_;
 };
 

@@ -22,19 +22,20 @@ constexpr std::size_t kMostReaders = 8;
 
 }  // namespace
 
-ControlSocket::ControlSocket(const DaemonParts& daemon, const std::string& path, const Log& log)
+ControlSocket::ControlSocket(const DaemonParts& daemon, const std::string& path,
+                             const OpenSocket& open, const Log& log)
     : daemon_(daemon), log_(log), wakeup_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (!path.empty()) {
-    listen(path);
+    listen(path, open);
   }
   thread_ = std::thread([this] { run(); });
 }
 
 ControlSocket::~ControlSocket() { stop(); }
 
-void ControlSocket::listen(const std::string& path) {
+void ControlSocket::listen(const std::string& path, const OpenSocket& open) {
   try {
-    socket_.emplace(parse_destination("unix:" + path), ListenerOptions());
+    socket_ = open(parse_destination("unix:" + path), ListenerOptions());
   } catch (const ConfigError& error) {
     if (path != kDefaultControl) {
       throw;
@@ -42,6 +43,13 @@ void ControlSocket::listen(const std::string& path) {
     log_.warning(Record("control-socket-failed")
                      .add("error", error.what())
                      .add("effect", "serve --status is unavailable"));
+  }
+}
+
+void ControlSocket::share(bool shared) {
+  const std::lock_guard lock(restoring_);
+  if (socket_) {
+    socket_->share(shared);
   }
 }
 
@@ -70,6 +78,7 @@ void ControlSocket::run() {
         next = Clock::now() + kTick;
         sample_rates(daemon_);
         if (socket_) {
+          const std::lock_guard lock(restoring_);
           socket_->restore(log_);
         }
       }

@@ -8,7 +8,8 @@
 // cannot be made; at the default path that is a warning, and `--status` is unavailable.
 #pragma once
 
-#include <optional>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -21,13 +22,19 @@ namespace lmtpq::mailer {
 
 class ControlSocket {
  public:
-  ControlSocket(const DaemonParts& daemon, const std::string& path, const Log& log);
+  // Empty path: no socket, only the timer.
+  ControlSocket(const DaemonParts& daemon, const std::string& path, const OpenSocket& open,
+                const Log& log);
   ~ControlSocket();
+  // nullptr: there is none.
+  ListeningSocket* socket() const { return socket_.get(); }
+  // ListeningSocket::share(). Afterwards the thread changes nothing of a shared socket.
+  void share(bool shared);
   // Ends the thread and removes the socket.
   void stop();
 
  private:
-  void listen(const std::string& path);
+  void listen(const std::string& path, const OpenSocket& open);
   void run();
   struct Reader {
     Descriptor socket;
@@ -39,7 +46,8 @@ class ControlSocket {
 
   const DaemonParts daemon_;
   const Log& log_;
-  std::optional<ListeningSocket> socket_;
+  std::shared_ptr<ListeningSocket> socket_;
+  std::mutex restoring_;
   Descriptor wakeup_fd_;         // eventfd(2): stop
   std::vector<Reader> readers_;  // the oldest first; the thread's
   std::thread thread_;

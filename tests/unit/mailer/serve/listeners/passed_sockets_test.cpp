@@ -115,7 +115,7 @@ class PassedSocketsTest : public ScratchFileFixture {
     sockets.push_back(passed_unix(folder_ + "/named"));
     CPPUNIT_ASSERT_EQUAL(0, listen(sockets[1].number(), 1));
     const PassedByHand by_hand(sockets, "unknown:lmtpq.socket:cyrusv2");
-    const PassedSockets passed = PassedSockets::take();
+    const PassedSockets passed = PassedSockets::take(passed_descriptors());
     CPPUNIT_ASSERT((fcntl(SD_LISTEN_FDS_START, F_GETFD) & FD_CLOEXEC) != 0);
     CPPUNIT_ASSERT((numbers(passed, {Spec{"", "unix:/elsewhere"}, Spec{"other", "inet:127.0.0.1:1"},
                                      Spec{"x", "unix:" + file_}, Spec{"", inet(port)},
@@ -138,7 +138,7 @@ class PassedSocketsTest : public ScratchFileFixture {
     sockets.push_back(passed_unix(file_));
     sockets.push_back(passed_unix(folder_ + "/other"));
     const PassedByHand by_hand(sockets, "lmtp:lmtp");
-    const PassedSockets passed = PassedSockets::take();
+    const PassedSockets passed = PassedSockets::take(passed_descriptors());
     CPPUNIT_ASSERT((numbers(passed, {Spec{"lmtp", "unix:" + folder_ + "/other"},
                                      Spec{"lmtp", "unix:" + file_}}) == std::vector<int>{1, 0}));
   }
@@ -150,7 +150,7 @@ class PassedSocketsTest : public ScratchFileFixture {
     sockets.push_back(bound_inet(port, 2));
     sockets.push_back(bound_inet(port, 1));
     const PassedByHand by_hand(sockets, "lmtp:lmtp");
-    const PassedSockets passed = PassedSockets::take();
+    const PassedSockets passed = PassedSockets::take(passed_descriptors());
     const Spec first{"", inet(port, "127.0.0.1")};
     const Spec second{"", inet(port, "127.0.0.2")};
     CPPUNIT_ASSERT((numbers(passed, {first, second}) == std::vector<int>{1, 0}));
@@ -175,7 +175,7 @@ class PassedSocketsTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_EQUAL(
         0, bind(sockets[2].number(), reinterpret_cast<const sockaddr*>(&abstract), size));
     const PassedByHand by_hand(sockets, "a:b:c");
-    const PassedSockets passed = PassedSockets::take();
+    const PassedSockets passed = PassedSockets::take(passed_descriptors());
     CPPUNIT_ASSERT_EQUAL(0, symlink(folder_.c_str(), (folder_ + "/here").c_str()));
     for (const std::string& address :
          {inet(port, "[::ffff:127.0.0.1]"), inet(port, "localhost"), inet(port)}) {
@@ -195,7 +195,7 @@ class PassedSocketsTest : public ScratchFileFixture {
     sockets.push_back(passed_unix(file_));
     sockets.push_back(passed_unix(folder_ + "/other"));
     const PassedByHand by_hand(sockets, "lmtp:lmtp");
-    const PassedSockets passed = PassedSockets::take();
+    const PassedSockets passed = PassedSockets::take(passed_descriptors());
     const Spec named{"lmtp", "unix:/elsewhere", "here"};
     CPPUNIT_ASSERT_EQUAL("here: systemd passed two sockets for this listener, lmtp (unix:" + file_ +
                              ") and lmtp (unix:" + folder_ + "/other); remove one of them",
@@ -211,7 +211,7 @@ class PassedSocketsTest : public ScratchFileFixture {
     std::vector<Descriptor> sockets;
     sockets.push_back(passed_unix(file_));
     const PassedByHand by_hand(sockets, "lmtp");
-    const PassedSockets passed = PassedSockets::take();
+    const PassedSockets passed = PassedSockets::take(passed_descriptors());
     const ListenerSettings one = listener("", "unix:" + file_);
     for (int i = 0; i < 2; ++i) {
       const ListeningSocket socket(one.address, passed.assign({&one}, {}).at(0));
@@ -222,7 +222,7 @@ class PassedSocketsTest : public ScratchFileFixture {
   }
 
   void withoutPassedSocketsNoneIsFound() {
-    const PassedSockets passed = PassedSockets::take();
+    const PassedSockets passed = PassedSockets::take(passed_descriptors());
     CPPUNIT_ASSERT(passed.left({}).empty());
     CPPUNIT_ASSERT((numbers(passed, {Spec{"lmtp", "unix:" + file_}}) == std::vector<int>{-1}));
   }

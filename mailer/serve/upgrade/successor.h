@@ -1,0 +1,58 @@
+// The process that takes the place of this one in an upgrade, as this one sees it.
+//
+// It runs the program that is now at the executable's path, with the same arguments and
+// environment. It inherits standard input and output, and no other descriptor but a socket, which
+// is also its standard error until it has the real one: so what the dynamic linker reports comes
+// here as well.
+//
+// Used by the main thread, which looks for the outcome; nothing here waits for the process, except
+// that a message waits some seconds for room. Destroyed before release(), it ends the process.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "common/descriptor.h"
+#include "mailer/serve/upgrade/executable.h"
+
+namespace lmtpq::mailer {
+
+class Successor {
+ public:
+  using Clock = std::chrono::steady_clock;
+  // For its start: as long as the unit's TimeoutStartSec=.
+  static constexpr std::chrono::minutes kMostTime{2};
+
+  enum class State { kStarting, kReady, kFailed };
+
+  // Starts it. std::runtime_error: it cannot be executed.
+  Successor(const Executable& program, const std::vector<std::string>& arguments);
+  ~Successor();
+  Successor(const Successor&) = delete;
+  Successor& operator=(const Successor&) = delete;
+
+  pid_t pid() const { return pid_; }
+  // A message with descriptors (upgrade_words). Without a receiver, look() says so.
+  void send(const std::vector<std::string>& words, const std::vector<int>& descriptors = {}) const;
+  // What has become of it. At the end of kMostTime it is killed.
+  State look();
+  // After kFailed: why, in one line.
+  std::string failure() const;
+  // After kReady: it begins to serve, and outlives this object. False: it has just ended.
+  bool release();
+
+ private:
+  void reap(int options);
+
+  Descriptor channel_;
+  pid_t pid_ = -1;
+  int status_ = -1;  // of waitpid(2); -1: it has not ended
+  bool late_ = false;
+  std::string text_;  // that it sent
+  Clock::time_point deadline_;
+};
+
+}  // namespace lmtpq::mailer
