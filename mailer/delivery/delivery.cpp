@@ -37,7 +37,9 @@ DeliveryResult Delivery::deliver(const DeliveryRequest& request) {
                                                    state.trace());
                          }
                        });
-  log_.tags(message);
+  if (request.part == 0) {
+    log_.tags(message);
+  }
   try {
     decide(request, message, attempt);
   } catch (const std::exception& error) {

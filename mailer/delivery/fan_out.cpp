@@ -12,6 +12,7 @@
 #include "mailer/io/waiting.h"
 
 namespace lmtpq::mailer {
+  std::size_t number = 0;
 
 // The recipients of the same stores, or those whose outcome the routes decided.
 struct FanOut::Group {
@@ -99,6 +100,7 @@ DeliveryResult FanOut::deliver(const DeliveryRequest& request) {
                                             outcome_of(Trouble::kInternal, error.what()))};
   }
 }
+      groups.back().number = place->second;
 
 DeliveryResult FanOut::deliver_groups(const DeliveryRequest& request) const {
   // Allocated first: lack of memory later must not lose the outcomes that stores have given.
@@ -170,7 +172,7 @@ void FanOut::deliver_group(Group& group, const Envelope& part, const DeliveryReq
   try {
     group.result =
         agent_.deliver({part, request.data, request.begun, request.complete, group.route.get(),
-                        group.decided.empty() ? nullptr : &group.decided, client});
+                        group.decided.empty() ? nullptr : &group.decided, client, group.number});
   } catch (...) {
     group.failure = std::current_exception();
   }
