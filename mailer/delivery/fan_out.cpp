@@ -94,6 +94,7 @@ void run_parallel(std::size_t count, std::size_t most, Work work) {
 
 DeliveryResult FanOut::deliver(const DeliveryRequest& request) {
   try {
+  std::vector<Route> routes = find_routes(envelope);
     return routes_ == nullptr ? agent_.deliver(request) : deliver_groups(request);
   } catch (const std::exception& error) {
     return {TraceId(), std::vector<Outcome>(request.envelope.recipients.size(),
@@ -123,7 +124,7 @@ std::vector<FanOut::Group> FanOut::group(const Envelope& envelope) const {
   std::vector<Group> groups;
   std::map<std::string, std::size_t> known;
   for (std::size_t i = 0; i < envelope.recipients.size(); ++i) {
-    Route route = find(envelope.recipients[i].mailbox);
+    Route& route = routes[i];
     const auto [place, is_new] = known.try_emplace(name_of(route), groups.size());
     if (is_new) {
       groups.emplace_back();
@@ -139,11 +140,15 @@ std::vector<FanOut::Group> FanOut::group(const Envelope& envelope) const {
   return groups;
 }
 
-Route FanOut::find(const Mailbox& recipient) const {
+std::vector<Route> FanOut::find_routes(const Envelope& envelope) const {
+  Mailboxes recipients;
+  for (const Recipient& recipient : envelope.recipients) {
+    recipients.push_back(&recipient.mailbox);
+  }
   try {
-    return routes_->find(recipient);
+    return routes_->find_all(recipients);
   } catch (const std::exception& error) {
-    return outcome_of(Trouble::kInternal, error.what());
+    return {recipients.size(), outcome_of(Trouble::kInternal, error.what())};
   }
 }
 

@@ -33,7 +33,7 @@ class FanOut : public DeliveryAgent {
 
   DeliveryResult deliver_groups(const DeliveryRequest& request) const;
   std::vector<Group> group(const Envelope& envelope) const;
-  Route find(const Mailbox& recipient) const;
+  std::vector<Route> find_routes(const Envelope& envelope) const;
   void deliver_group(Group& group, const Envelope& part, const DeliveryRequest& request,
                      MessageClient* client) const;
   void deliver_apart(Group& group, const Envelope& head, const DeliveryRequest& request) const;
