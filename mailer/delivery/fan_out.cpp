@@ -1,21 +1,18 @@
 #include "mailer/delivery/fan_out.h"
 
-#include <algorithm>
-#include <atomic>
 #include <exception>
 #include <map>
 #include <new>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "mailer/io/waiting.h"
 
 namespace lmtpq::mailer {
-  std::size_t number = 0;
 
 // The recipients of the same stores, or those whose outcome the routes decided.
 struct FanOut::Group {
+  std::size_t number = 0;
   DestinationList route;             // none: the default stores
   std::vector<std::size_t> members;  // in the envelope's order
   std::vector<Outcome> decided;      // one for each member, or none at all
@@ -66,42 +63,16 @@ std::string text_of(const std::exception_ptr& failure) {
   }
 }
 
-// Runs work(0) to work(count - 1), which throw nothing, on this thread and on up to most - 1
-// others, as far as threads can be had.
-template <typename Work>
-void run_parallel(std::size_t count, std::size_t most, Work work) {
-  std::atomic<std::size_t> next = 0;
-  const auto run = [&] {
-    for (std::size_t i = next++; i < count; i = next++) {
-      work(i);
-    }
-  };
-  std::vector<std::jthread> threads;
-  // On a fiber (run_blocking() had no thread) waiting for threads would stop all other fibers.
-  const bool alone = Scheduler::current() != nullptr;
-  try {
-    threads.reserve(most);
-    while (!alone && threads.size() + 1 < std::min(count, most)) {
-      threads.emplace_back(run);
-    }
-  } catch (const std::exception&) {
-    // No thread or no memory for one more: the present ones do all the work.
-  }
-  run();
-}
-
 }  // namespace
 
 DeliveryResult FanOut::deliver(const DeliveryRequest& request) {
   try {
-  std::vector<Route> routes = find_routes(envelope);
     return routes_ == nullptr ? agent_.deliver(request) : deliver_groups(request);
   } catch (const std::exception& error) {
     return {TraceId(), std::vector<Outcome>(request.envelope.recipients.size(),
                                             outcome_of(Trouble::kInternal, error.what()))};
   }
 }
-      groups.back().number = place->second;
 
 DeliveryResult FanOut::deliver_groups(const DeliveryRequest& request) const {
   // Allocated first: lack of memory later must not lose the outcomes that stores have given.
@@ -113,8 +84,8 @@ DeliveryResult FanOut::deliver_groups(const DeliveryRequest& request) const {
   } else {
     Envelope head = request.envelope;
     head.recipients.clear();
-    const auto deliver_one = [&](std::size_t i) { deliver_apart(groups[i], head, request); };
-    run_blocking([&] { run_parallel(groups.size(), kMaxAtOnce, deliver_one); });
+    run_side_by_side(groups.size(), kMaxAtOnce,
+                     [&](std::size_t i) { deliver_apart(groups[i], head, request); });
   }
   collect(groups, all);
   return all;
@@ -123,11 +94,13 @@ DeliveryResult FanOut::deliver_groups(const DeliveryRequest& request) const {
 std::vector<FanOut::Group> FanOut::group(const Envelope& envelope) const {
   std::vector<Group> groups;
   std::map<std::string, std::size_t> known;
+  std::vector<Route> routes = find_routes(envelope);
   for (std::size_t i = 0; i < envelope.recipients.size(); ++i) {
     Route& route = routes[i];
     const auto [place, is_new] = known.try_emplace(name_of(route), groups.size());
     if (is_new) {
       groups.emplace_back();
+      groups.back().number = place->second;
     }
     Group& group = groups[place->second];
     group.members.push_back(i);

@@ -4,9 +4,9 @@
 // agent as a separate message, several at once. The result has one outcome for each recipient in
 // the envelope's order.
 //
-// May be used by several threads. A message with several groups uses up to kMaxAtOnce threads,
-// which end before deliver() returns; where no thread can be had, the groups follow each other. The
-// MessageClient gets each outcome when it is decided, whatever the other groups wait for.
+// May be used by several threads. Up to kMaxAtOnce groups of a message are delivered at once, on
+// fibers or threads (run_side_by_side()) that end before deliver() returns. The MessageClient gets
+// each outcome when it is decided, whatever the other groups wait for.
 // An exception from one group is a temporary outcome for the recipients of that group alone.
 #pragma once
 

@@ -24,7 +24,6 @@ class Reactor : public Scheduler {
   Reactor();
   ~Reactor() override;
 
-  void start(std::function<void()> work);
   // Every fiber that waits for a descriptor now returns kInterrupted.
   void interrupt_waits();
 
@@ -40,6 +39,7 @@ class Reactor : public Scheduler {
     Task(FiberStacks& stacks, std::function<void()> work) : fiber(stacks, std::move(work)) {}
     Fiber fiber;
     std::uint64_t id = 0;
+  void start(std::function<void()> work) override;
     State state = State::kReady;
     std::uint32_t wait = 0;  // number of its latest wait; events of earlier ones are ignored
     short happened = 0;
