@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/config_error.h"
+#include "mailer/io/waiting.h"
 #include "mailer/store/mailbox_name.h"
 
 namespace lmtpq::mailer {
@@ -36,8 +37,11 @@ DeliveryResult Delivery::deliver(const DeliveryRequest& request) {
                            attempt.client->decided(recipient, state.outcome(recipient),
                                                    state.trace());
                          }
+                         pace();  // a message may have a thousand recipients
                        });
-  log_.tags(message);
+  if (request.part == 0) {
+    log_.tags(message);
+  }
   try {
     decide(request, message, attempt);
   } catch (const std::exception& error) {

@@ -49,6 +49,7 @@ struct DeliveryRequest {
   // counted as others are. nullptr: nothing is decided yet.
   const std::vector<Outcome>* decided = nullptr;
   MessageClient* client = nullptr;  // nullptr: only the result counts
+  std::size_t part = 0;             // of the message: what is about all of it is reported with 0
 };
 
 struct DeliveryResult {

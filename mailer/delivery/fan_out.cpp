@@ -1,12 +1,9 @@
 #include "mailer/delivery/fan_out.h"
 
-#include <algorithm>
-#include <atomic>
 #include <exception>
 #include <map>
 #include <new>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "mailer/io/waiting.h"
@@ -15,6 +12,7 @@ namespace lmtpq::mailer {
 
 // The recipients of the same stores, or those whose outcome the routes decided.
 struct FanOut::Group {
+  std::size_t number = 0;
   DestinationList route;             // none: the default stores
   std::vector<std::size_t> members;  // in the envelope's order
   std::vector<Outcome> decided;      // one for each member, or none at all
@@ -65,30 +63,6 @@ std::string text_of(const std::exception_ptr& failure) {
   }
 }
 
-// Runs work(0) to work(count - 1), which throw nothing, on this thread and on up to most - 1
-// others, as far as threads can be had.
-template <typename Work>
-void run_parallel(std::size_t count, std::size_t most, Work work) {
-  std::atomic<std::size_t> next = 0;
-  const auto run = [&] {
-    for (std::size_t i = next++; i < count; i = next++) {
-      work(i);
-    }
-  };
-  std::vector<std::jthread> threads;
-  // On a fiber (run_blocking() had no thread) waiting for threads would stop all other fibers.
-  const bool alone = Scheduler::current() != nullptr;
-  try {
-    threads.reserve(most);
-    while (!alone && threads.size() + 1 < std::min(count, most)) {
-      threads.emplace_back(run);
-    }
-  } catch (const std::exception&) {
-    // No thread or no memory for one more: the present ones do all the work.
-  }
-  run();
-}
-
 }  // namespace
 
 DeliveryResult FanOut::deliver(const DeliveryRequest& request) {
@@ -110,8 +84,8 @@ DeliveryResult FanOut::deliver_groups(const DeliveryRequest& request) const {
   } else {
     Envelope head = request.envelope;
     head.recipients.clear();
-    const auto deliver_one = [&](std::size_t i) { deliver_apart(groups[i], head, request); };
-    run_blocking([&] { run_parallel(groups.size(), kMaxAtOnce, deliver_one); });
+    run_side_by_side(groups.size(), kMaxAtOnce,
+                     [&](std::size_t i) { deliver_apart(groups[i], head, request); });
   }
   collect(groups, all);
   return all;
@@ -120,11 +94,13 @@ DeliveryResult FanOut::deliver_groups(const DeliveryRequest& request) const {
 std::vector<FanOut::Group> FanOut::group(const Envelope& envelope) const {
   std::vector<Group> groups;
   std::map<std::string, std::size_t> known;
+  std::vector<Route> routes = find_routes(envelope);
   for (std::size_t i = 0; i < envelope.recipients.size(); ++i) {
-    Route route = find(envelope.recipients[i].mailbox);
+    Route& route = routes[i];
     const auto [place, is_new] = known.try_emplace(name_of(route), groups.size());
     if (is_new) {
       groups.emplace_back();
+      groups.back().number = place->second;
     }
     Group& group = groups[place->second];
     group.members.push_back(i);
@@ -137,11 +113,15 @@ std::vector<FanOut::Group> FanOut::group(const Envelope& envelope) const {
   return groups;
 }
 
-Route FanOut::find(const Mailbox& recipient) const {
+std::vector<Route> FanOut::find_routes(const Envelope& envelope) const {
+  Mailboxes recipients;
+  for (const Recipient& recipient : envelope.recipients) {
+    recipients.push_back(&recipient.mailbox);
+  }
   try {
-    return routes_->find(recipient);
+    return routes_->find_all(recipients);
   } catch (const std::exception& error) {
-    return outcome_of(Trouble::kInternal, error.what());
+    return {recipients.size(), outcome_of(Trouble::kInternal, error.what())};
   }
 }
 
@@ -170,7 +150,7 @@ void FanOut::deliver_group(Group& group, const Envelope& part, const DeliveryReq
   try {
     group.result =
         agent_.deliver({part, request.data, request.begun, request.complete, group.route.get(),
-                        group.decided.empty() ? nullptr : &group.decided, client});
+                        group.decided.empty() ? nullptr : &group.decided, client, group.number});
   } catch (...) {
     group.failure = std::current_exception();
   }

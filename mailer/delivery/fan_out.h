@@ -4,9 +4,9 @@
 // agent as a separate message, several at once. The result has one outcome for each recipient in
 // the envelope's order.
 //
-// May be used by several threads. A message with several groups uses up to kMaxAtOnce threads,
-// which end before deliver() returns; where no thread can be had, the groups follow each other. The
-// MessageClient gets each outcome when it is decided, whatever the other groups wait for.
+// May be used by several threads. Up to kMaxAtOnce groups of a message are delivered at once, on
+// fibers or threads (run_side_by_side()) that end before deliver() returns. The MessageClient gets
+// each outcome when it is decided, whatever the other groups wait for.
 // An exception from one group is a temporary outcome for the recipients of that group alone.
 #pragma once
 
@@ -33,7 +33,7 @@ class FanOut : public DeliveryAgent {
 
   DeliveryResult deliver_groups(const DeliveryRequest& request) const;
   std::vector<Group> group(const Envelope& envelope) const;
-  Route find(const Mailbox& recipient) const;
+  std::vector<Route> find_routes(const Envelope& envelope) const;
   void deliver_group(Group& group, const Envelope& part, const DeliveryRequest& request,
                      MessageClient* client) const;
   void deliver_apart(Group& group, const Envelope& head, const DeliveryRequest& request) const;

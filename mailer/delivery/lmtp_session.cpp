@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "mailer/io/waiting.h"
+
 namespace lmtpq::mailer {
 
 namespace {
@@ -108,6 +110,8 @@ bool LmtpSession::next_input() {
     rest_ = input_;
   } else if (server_.output().size() >= kMaxOutput && !flush()) {
     return false;
+  } else {
+    pace();
   }
   const bool commands = server_.state() != ServerState::kData;
   piece_ = rest_.substr(0, commands ? kPiece : kBodyPiece);

@@ -22,6 +22,8 @@ namespace lmtpq::mailer {
 namespace {
 
 constexpr std::size_t kReadSize = 64 * 1024;
+// From a client, whose input is kept while the disk is waited for.
+constexpr std::size_t kReadOfClient = 32 * 1024;
 // After a read of this size there probably is more to read.
 constexpr std::size_t kLargeRead = 4096;
 // A peer that sends without reading what we write fills at most this much of our memory. The daemon
@@ -81,9 +83,9 @@ DescriptorChannel::DescriptorChannel(Descriptor in, Descriptor out, Order order)
 
 IoStatus DescriptorChannel::exchange(std::string_view& out, std::string& in, Deadline deadline) {
   const bool write = out_.open && !out.empty();
-  const bool client = write && order_ == Order::kWriteFirst;
-  const std::size_t most = client ? kMaxUnconsumedOfClient : kMaxUnconsumed;
-  read_size_ = std::min(kReadSize, most - std::min(most, in.size()));
+  const bool client = order_ == Order::kWriteFirst;
+  const std::size_t most = client && write ? kMaxUnconsumedOfClient : kMaxUnconsumed;
+  read_size_ = std::min(client ? kReadOfClient : kReadSize, most - std::min(most, in.size()));
   const bool read = in_.open && read_size_ > 0;
   if (!in_.open && !write) {
     return IoStatus::kClosed;

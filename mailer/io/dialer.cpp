@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -23,6 +22,8 @@ namespace {
 
 constexpr int kOpeningWrites = 16;  // more than the opening needs, from greeting to login
 
+constexpr std::chrono::milliseconds kFullBacklog{20};  // until another try
+
 // connect(2) with a deadline. False: errno has the reason.
 bool connect_within(int socket, const sockaddr* address, socklen_t length, Deadline deadline) {
   if (connect(socket, address, length) == 0) {
@@ -30,7 +31,7 @@ bool connect_within(int socket, const sockaddr* address, socklen_t length, Deadl
   }
   // EAGAIN: a unix socket's backlog is full. poll(2) does not report when it no longer is.
   while (errno == EAGAIN && Clock::now() < deadline) {
-    usleep(20'000);
+    sleep_until(Clock::now() + kFullBacklog);
     if (connect(socket, address, length) == 0) {
       return true;
     }

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/network/network.h"
+#include "mailer/io/waiting.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -80,14 +81,7 @@ std::shared_ptr<Lookup> begin(const Name& name) {
   return lookup;
 }
 
-}  // namespace
-
-Addresses look_up(const std::string& host, const std::string& port, Deadline deadline) {
-  const Name name(host, port);
-  Addresses numeric;
-  if (ask(name, AI_NUMERICHOST, numeric) == 0) {
-    return numeric;
-  }
+Addresses await_lookup(const Name& name, Deadline deadline) {
   Lookups& all = lookups();
   std::unique_lock lock(all.mutex);
   std::shared_ptr<Lookup> lookup;
@@ -99,9 +93,22 @@ Addresses look_up(const std::string& host, const std::string& port, Deadline dea
     lookup = begin(name);
   }
   if (!lookup->done.wait_until(lock, deadline, [&] { return lookup->found.has_value(); })) {
-    return {nullptr, "look-up of " + bracketed(host) + " timed out", true};
+    return {nullptr, "look-up of " + bracketed(name.first) + " timed out", true};
   }
   return *lookup->found;
+}
+
+}  // namespace
+
+Addresses look_up(const std::string& host, const std::string& port, Deadline deadline) {
+  const Name name(host, port);
+  Addresses numeric;
+  if (ask(name, AI_NUMERICHOST, numeric) == 0) {
+    return numeric;
+  }
+  Addresses found;
+  run_blocking([&] { found = await_lookup(name, deadline); });
+  return found;
 }
 
 }  // namespace lmtpq::mailer

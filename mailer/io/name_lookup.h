@@ -5,7 +5,7 @@
 // look-up, each until its deadline. A name that hangs costs one thread, however many messages are
 // for it, and delays no other name. A look-up that failed is not repeated for kFailureKept.
 //
-// May be used by any thread. It blocks: on a fiber, call it in run_blocking().
+// May be used by any thread or fiber.
 #pragma once
 
 #include <netdb.h>

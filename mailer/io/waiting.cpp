@@ -8,6 +8,7 @@
 #include <optional>
 #include <system_error>
 #include <thread>
+#include <vector>
 
 namespace lmtpq::mailer {
 namespace {
@@ -15,6 +16,55 @@ namespace {
 constexpr std::chrono::seconds kLookInterval{1};
 
 thread_local Scheduler* t_current = nullptr;
+
+using NumberedWork = std::function<void(std::size_t)>;
+
+void run_on_threads(std::size_t count, std::size_t most, const NumberedWork& work) {
+  std::atomic<std::size_t> next = 0;
+  const auto run = [&] {
+    for (std::size_t i = next++; i < count; i = next++) {
+      work(i);
+    }
+  };
+  std::vector<std::jthread> threads;
+  try {
+    threads.reserve(most);
+    while (threads.size() + 1 < std::min(count, most)) {
+      threads.emplace_back(run);
+    }
+  } catch (const std::exception&) {
+    // No thread or no memory for one more: the present ones do all the work.
+  }
+  run();
+}
+
+void run_on_fibers(Scheduler& scheduler, std::size_t count, std::size_t most,
+                   const NumberedWork& work) {
+  std::size_t next = 0;
+  std::size_t others = 0;
+  const Scheduler::Sleeper self = scheduler.self();
+  const auto run = [&] {
+    while (next < count) {
+      work(next++);
+    }
+  };
+  try {
+    while (others + 1 < std::min(count, most)) {
+      scheduler.start([&] {
+        run();
+        --others;
+        scheduler.wake(self.fiber);
+      });
+      ++others;
+    }
+  } catch (const std::exception&) {
+    // As above.
+  }
+  run();
+  while (others > 0) {
+    scheduler.sleep(Deadline::max());
+  }
+}
 
 }  // namespace
 
@@ -104,6 +154,14 @@ void run_blocking(const std::function<void()>& work) {
   }
 }
 
+void run_side_by_side(std::size_t count, std::size_t most, const NumberedWork& work) {
+  if (Scheduler* const scheduler = Scheduler::current()) {
+    run_on_fibers(*scheduler, count, most, work);
+  } else {
+    run_on_threads(count, most, work);
+  }
+}
+
 int milliseconds_until(Deadline deadline) {
   const Clock::time_point now = Clock::now();
   if (deadline <= now) {
@@ -126,6 +184,23 @@ short wait_for(int descriptor, short events, Deadline deadline) {
   while (poll(&entry, 1, milliseconds_until(deadline)) < 0 && errno == EINTR) {
   }
   return entry.revents;
+}
+
+void sleep_until(Deadline deadline) {
+  Scheduler* const scheduler = Scheduler::current();
+  if (scheduler == nullptr) {
+    std::this_thread::sleep_until(deadline);
+    return;
+  }
+  while (Clock::now() < deadline) {
+    scheduler->sleep(deadline);
+  }
+}
+
+void pace() {
+  if (Scheduler* const scheduler = Scheduler::current()) {
+    scheduler->pace();
+  }
 }
 
 }  // namespace lmtpq::mailer

@@ -11,6 +11,7 @@
 #include <poll.h>
 
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <mutex>
@@ -41,7 +42,10 @@ class Scheduler {
   virtual Sleeper self() = 0;
   // From any thread.
   virtual void wake(std::uint64_t fiber) = 0;
-  // Lets other fibers run if the running one has used more than its share without waiting.
+  // Another fiber, for work that throws nothing. std::bad_alloc or std::system_error: there is
+  // none.
+  virtual void start(std::function<void()> work) = 0;
+  // Lets other fibers run if the running one has used more than its share of time.
   virtual void pace() = 0;
 
  protected:
@@ -78,8 +82,17 @@ class Waiter {
 // that the other fibers go on. An exception of the work is thrown here.
 void run_blocking(const std::function<void()>& work);
 
+// Runs work(0) to work(count - 1), up to `most` at once, and returns when all have ended: on
+// further fibers of this thread, or, not on a fiber, on threads. Where no fiber or thread can be
+// had, those that there are do all the work. The work must not throw.
+void run_side_by_side(std::size_t count, std::size_t most,
+                      const std::function<void(std::size_t)>& work);
+
 // poll(2) on one descriptor, interruptions handled against the deadline; 0 at the deadline.
 short wait_for(int descriptor, short events, Deadline deadline);
+void sleep_until(Deadline deadline);
+// To be called in long work that does not wait: on a fiber, Scheduler::pace().
+void pace();
 // The time until the deadline in milliseconds, rounded up, as poll(2) takes it; 0 if it has passed.
 int milliseconds_until(Deadline deadline);
 

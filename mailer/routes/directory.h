@@ -2,7 +2,8 @@
 //
 // The interface between the rules of asking (DirectoryPool, DirectoryRoutes) and libldap
 // (mailer/serve/ldap). One thread at a time; destruction closes the connection. A failed search is
-// a Result that says so; it never looks like "there is no such entry".
+// a Result that says so; it never looks like "there is no such entry". After a search that was lost
+// or closed the connection is of no more use.
 #pragma once
 
 #include <functional>
@@ -10,7 +11,11 @@
 #include <string>
 #include <vector>
 
+#include "mailer/io/channel.h"
+
 namespace lmtpq::mailer {
+
+using Filters = std::vector<std::string>;
 
 class Directory {
  public:
@@ -27,7 +32,9 @@ class Directory {
   };
 
   virtual ~Directory() = default;
-  virtual Result search(const std::string& filter) = 0;
+  // A result for each filter, in their order. The searches run side by side, a few at a time; those
+  // that have no answer at `latest` are kLost.
+  virtual std::vector<Result> search(const Filters& filters, Deadline latest) = 0;
 };
 
 // Opens a connection that has just answered. nullptr: `error` says why there is none.

@@ -1,9 +1,19 @@
 #include "mailer/routes/directory_pool.h"
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
 namespace lmtpq::mailer {
+namespace {
+
+using Kind = Directory::Result::Kind;
+
+bool answered(const Directory::Result& result) {
+  return result.kind == Kind::kFound || result.kind == Kind::kRefused;
+}
+
+}  // namespace
 
 DirectoryPool::DirectoryPool(OpenDirectory open, const Log& log, Limits limits, Now now)
     : open_(std::move(open)),
@@ -14,39 +24,49 @@ DirectoryPool::DirectoryPool(OpenDirectory open, const Log& log, Limits limits, 
   idle_.reserve(limits_.connections);  // so that give_back() does not fail
 }
 
-Directory::Result DirectoryPool::search(const std::string& filter) {
-  using Kind = Directory::Result::Kind;
+std::vector<Directory::Result> DirectoryPool::search(const Filters& filters, Deadline& latest) {
+  const auto all_lost = [&](const std::string& why) {
+    return std::vector<Directory::Result>(filters.size(), {Kind::kLost, {}, why});
+  };
   for (const Which which : {Which::kAny, Which::kNew}) {
-    Leased leased = take(which);
+    Leased leased = take(which, latest);
     if (!leased.connection) {
-      return {Kind::kLost, {}, leased.failure};
+      return all_lost(leased.failure);
     }
-    Directory::Result result;
+    if (!leased.reused) {
+      latest = std::max(latest, deadline());
+    }
+    std::vector<Directory::Result> results;
     try {
-      result = leased.connection->search(filter);
+      results = leased.connection->search(filters, latest);
     } catch (const std::exception& error) {
-      result = {Kind::kLost, {}, error.what()};
+      results = all_lost(error.what());
     }
-    if (result.kind == Kind::kFound || result.kind == Kind::kRefused) {
+    const auto answers = std::count_if(results.begin(), results.end(), &answered);
+    if (static_cast<std::size_t>(answers) == filters.size()) {
       give_back(std::move(leased.connection));
-      return result;
+      return results;
     }
     leased.connection.reset();
-    if (result.kind == Kind::kClosed && leased.reused) {
+    if (answers > 0) {
+      lose(Loss::kOne, "");
+      return results;
+    }
+    const std::string reason = results.front().error;
+    if (results.front().kind == Kind::kClosed && leased.reused) {
       // The directory was restarted or closes idle connections: the other idle ones are dead too.
-      lose(Loss::kConnection, result.error);
+      lose(Loss::kConnections, reason);
       continue;
     }
-    lose(Loss::kDirectory, result.error);
-    return {Kind::kLost, {}, result.error};
+    lose(Loss::kDirectory, reason);
+    return all_lost(reason);
   }
-  return {Kind::kLost, {}, "the connection was closed"};
+  return all_lost("the connection was closed");
 }
 
-DirectoryPool::Leased DirectoryPool::take(Which which) {
+DirectoryPool::Leased DirectoryPool::take(Which which, Deadline latest) {
   std::vector<Idle> expired;  // closed after the lock is released
   std::unique_lock lock(mutex_);
-  const auto deadline = Clock::now() + limits_.wait;
   while (!backoff_.blocks(now_())) {
     while (!idle_.empty() && now_() - idle_.front().since > limits_.idle) {
       expired.push_back(std::move(idle_.front()));
@@ -54,14 +74,14 @@ DirectoryPool::Leased DirectoryPool::take(Which which) {
       --connected_;
     }
     if (which == Which::kAny && !idle_.empty()) {
-      Connection latest = std::move(idle_.back().connection);
+      Connection newest = std::move(idle_.back().connection);
       idle_.pop_back();
-      return {std::move(latest), true, {}};
+      return {std::move(newest), true, {}};
     }
     if (connected_ < limits_.connections) {
       return open(lock);
     }
-    if (changed_.wait_until(lock, deadline) == std::cv_status::timeout) {
+    if (changed_.wait_until(lock, latest) == std::cv_status::timeout) {
       return {nullptr, false, "all connections to the directory are in use"};
     }
   }
@@ -98,11 +118,14 @@ void DirectoryPool::give_back(Connection connection) {
   changed_.notify_one();
 }
 
-// A leased connection is dead, and so are the idle ones.
+// A leased connection is of no more use; unless that is for want of time, nor are the idle ones.
 void DirectoryPool::lose(Loss loss, const std::string& reason) {
   const std::lock_guard lock(mutex_);
-  connected_ -= 1 + idle_.size();
-  idle_.clear();
+  --connected_;
+  if (loss != Loss::kOne) {
+    connected_ -= idle_.size();
+    idle_.clear();
+  }
   if (loss == Loss::kDirectory) {
     note_failure(RetryBackoff::Try::kNormal, reason);
   }

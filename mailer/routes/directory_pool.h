@@ -5,6 +5,8 @@
 // reason of the last failure, so that a dead directory does not hold every thread for its timeout.
 // Then one look-up tries again (mailer/store/retry_backoff.h).
 //
+// A directory that answers some of several searches in time is not down: the others are lost.
+//
 // May be used by several threads. All failures are Results of kind kLost with a reason.
 #pragma once
 
@@ -24,7 +26,7 @@ class DirectoryPool {
  public:
   struct Limits {
     std::size_t connections = 4;
-    std::chrono::milliseconds wait{5000};    // until one of them is free
+    std::chrono::milliseconds wait{5000};    // until one is free, and has answered all searches
     std::chrono::milliseconds idle{60'000};  // after a longer time a firewall may have dropped it
     std::chrono::milliseconds backoff{1000};
     std::chrono::milliseconds max_backoff{30'000};
@@ -34,7 +36,11 @@ class DirectoryPool {
 
   DirectoryPool(OpenDirectory open, const Log& log, Limits limits, Now now = &Clock::now);
 
-  Directory::Result search(const std::string& filter);
+  // For searches that begin now.
+  Deadline deadline() const { return Clock::now() + limits_.wait; }
+  // As Directory::search(), which has the time of `wait` again if a connection had to be opened
+  // first: `latest` is later then.
+  std::vector<Directory::Result> search(const Filters& filters, Deadline& latest);
 
  private:
   using Connection = std::unique_ptr<Directory>;
@@ -49,10 +55,10 @@ class DirectoryPool {
   };
   enum class Which { kAny, kNew };
 
-  Leased take(Which which);
+  Leased take(Which which, Deadline latest);
   Leased open(std::unique_lock<std::mutex>& lock);
   void give_back(Connection connection);
-  enum class Loss { kConnection, kDirectory };
+  enum class Loss { kOne, kConnections, kDirectory };
   void lose(Loss loss, const std::string& reason);
   void note_failure(RetryBackoff::Try attempt, const std::string& reason);
 

@@ -1,12 +1,11 @@
 #include "mailer/routes/directory_routes.h"
 
 #include <algorithm>
-#include <optional>
+#include <map>
 #include <utility>
 
 #include "common/config_error.h"
 #include "mailer/io/waiting.h"
-#include "mailer/routes/route_address.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -68,39 +67,82 @@ DirectoryRoutes::DirectoryRoutes(const DirectorySettings& settings, OpenDirector
       cache_(settings.cache_size) {}
 
 Route DirectoryRoutes::find(const Mailbox& recipient) {
-  const RouteAddress address(recipient);
-  Route route = look_up(address.local, address.domain);
-  if (!found(route) && address.has_detail()) {
-    route = look_up(address.user, address.domain);
-  }
-  if (!found(route) && !address.domain.empty()) {
-    route = look_up("", address.domain);
-  }
-  return route;
+  return std::move(find_all({&recipient}).front());
 }
 
-Route DirectoryRoutes::look_up(std::string_view local, std::string_view domain) {
-  const auto question = filter_.fill_in(local, domain);
-  if (!question) {
-    return DefaultRoute();
-  }
-  if (auto known = cache_.find(*question, now_())) {
-    if (known->age == RouteCache::Age::kFresh) {
-      return std::move(known->route);
+std::vector<Route> DirectoryRoutes::find_all(const Mailboxes& recipients) {
+  std::vector<Route> routes(recipients.size());
+  Deadline latest = pool_.deadline();
+  for (const Step step : {Step::kAddress, Step::kWithoutDetail, Step::kDomain}) {
+    Filters questions;
+    std::map<std::string, std::vector<std::size_t>> asking;
+    for (std::size_t i = 0; i < recipients.size(); ++i) {
+      const auto question =
+          found(routes[i]) ? std::nullopt : question_of(RouteAddress(*recipients[i]), step);
+      if (!question) {
+        continue;
+      }
+      std::vector<std::size_t>& places = asking[*question];
+      if (places.empty()) {
+        questions.push_back(*question);
+      }
+      places.push_back(i);
+    }
+    const std::vector<Route> answers = look_up(questions, latest);
+    for (std::size_t k = 0; k < questions.size(); ++k) {
+      for (const std::size_t place : asking[questions[k]]) {
+        routes[place] = answers[k];
+      }
     }
   }
-  return ask(*question);
+  return routes;
 }
 
-Route DirectoryRoutes::ask(const std::string& question) {
-  Directory::Result result;
-  run_blocking([&] { result = pool_.search(question); });
-  if (result.kind == Directory::Result::Kind::kLost) {
+std::optional<std::string> DirectoryRoutes::question_of(const RouteAddress& address,
+                                                        Step step) const {
+  switch (step) {
+    case Step::kAddress:
+      return filter_.fill_in(address.local, address.domain);
+    case Step::kWithoutDetail:
+      return address.has_detail() ? filter_.fill_in(address.user, address.domain) : std::nullopt;
+    case Step::kDomain:
+      break;
+  }
+  return address.domain.empty() ? std::nullopt : filter_.fill_in("", address.domain);
+}
+
+// The answers to all of them; what is not cached is asked at once.
+std::vector<Route> DirectoryRoutes::look_up(const Filters& questions, Deadline& latest) {
+  std::vector<Route> routes(questions.size());
+  Filters unknown;
+  std::vector<std::size_t> places;
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    auto known = cache_.find(questions[i], now_());
+    if (known && known->age == RouteCache::Age::kFresh) {
+      routes[i] = std::move(known->route);
+    } else {
+      unknown.push_back(questions[i]);
+      places.push_back(i);
+    }
+  }
+  if (!unknown.empty()) {
+    std::vector<Directory::Result> results;
+    run_blocking([&] { results = pool_.search(unknown, latest); });
+    for (std::size_t k = 0; k < unknown.size(); ++k) {
+      routes[places[k]] = route_for(unknown[k], results[k]);
+    }
+  }
+  return routes;
+}
+
+Route DirectoryRoutes::route_for(const std::string& question, const Directory::Result& result) {
+  using Kind = Directory::Result::Kind;
+  if (result.kind == Kind::kLost || result.kind == Kind::kClosed) {
     // The pool has logged it, once for all look-ups that fail until it is up again.
     return stale_or(question, no_route(result.error));
   }
-  Route route = result.kind == Directory::Result::Kind::kFound ? route_of(result.entries)
-                                                               : Route(no_route(result.error));
+  Route route =
+      result.kind == Kind::kFound ? route_of(result.entries) : Route(no_route(result.error));
   if (const auto* const outcome = std::get_if<Outcome>(&route)) {
     log_.warning(Record("route-lookup-failed").add("search", question).add("error", outcome->text));
   }

@@ -3,17 +3,21 @@
 // The directory is searched for the address, then for the address without +detail, then for
 // "@domain", as Sendmail's FEATURE(ldap_routing) does, until an entry has the attribute. If none
 // has it, there is no route. Answers are cached; while the directory is down, expired answers that
-// name a store are used for some time longer.
+// name a store are used for some time longer. The recipients of a message are looked up side by
+// side, and one deadline ends all of it.
 //
 // May be used by several threads. These failures are temporary outcomes: the directory does not
 // answer, two entries name different stores, or a value is not a DEST.
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "common/log/log.h"
 #include "mailer/routes/directory_pool.h"
+#include "mailer/routes/route_address.h"
 #include "mailer/routes/route_cache.h"
 #include "mailer/routes/routes.h"
 #include "mailer/settings/ldap_filter.h"
@@ -29,10 +33,14 @@ class DirectoryRoutes : public Routes {
                   DirectoryPool::Limits limits, Now now = &Clock::now);
 
   Route find(const Mailbox& recipient) override;
+  std::vector<Route> find_all(const Mailboxes& recipients) override;
 
  private:
-  Route look_up(std::string_view local, std::string_view domain);
-  Route ask(const std::string& question);
+  enum class Step { kAddress, kWithoutDetail, kDomain };
+
+  std::optional<std::string> question_of(const RouteAddress& address, Step step) const;
+  std::vector<Route> look_up(const Filters& questions, Deadline& latest);
+  Route route_for(const std::string& question, const Directory::Result& result);
   Route stale_or(const std::string& question, Outcome failure);
   void remember(const std::string& question, const Route& route);
 

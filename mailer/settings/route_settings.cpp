@@ -82,7 +82,7 @@ OptionTable directory_options(DirectorySettings& d) {
              "trusted CA certificates for the directory (PEM); default: those of ldap.conf(5)",
              reader::absolute_path(d.ca_file)),
        value("route-ldap-timeout", "TIME", "5s",
-             "time limit for connecting to the directory and for each answer",
+             "time limit for connecting to the directory, and for all answers for a message",
              reader::positive_duration(d.timeout)),
        value("route-ldap-cache", "TIME", "5m", "how long an answer that names a store is used",
              reader::duration(d.cache)),

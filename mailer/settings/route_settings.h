@@ -24,7 +24,7 @@ struct DirectorySettings {
   std::string password_file;  // holds the password of bind_dn
   DirectoryTls tls = DirectoryTls::kNone;
   std::string ca_file;    // empty: those of ldap.conf(5)
-  Time timeout{};         // for connecting, and for each answer
+  Time timeout{};         // for connecting, and for a message's answers
   Time cache{};           // how long an answer that names a store is used
   Time negative_cache{};  // how long an answer that names no store is used
   Time stale{};           // how much longer the former, while the directory is down

@@ -190,8 +190,7 @@ void ConnectionPool::log_dial(const Connection& connection, DialResult result) {
 
 Connection ConnectionPool::connect(Deadline latest, Connector::Resort resort) {
   const Clock::time_point start = Clock::now();
-  Connection connection;
-  run_blocking([&] { connection = connector_->connect(latest, resort); });
+  Connection connection = connector_->connect(latest, resort);
   if (!connection.ready) {
     connection.upstream.reset();  // closed before another dial takes its place
   }

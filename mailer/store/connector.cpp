@@ -2,6 +2,7 @@
 
 #include "mailer/io/proxy_protocol.h"
 #include "mailer/io/secure_loader.h"
+#include "mailer/io/waiting.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -136,11 +137,14 @@ std::shared_ptr<Tls> Connector::tls() {
 }
 
 bool Connector::wrap(Connection& connection, Deadline latest) {
-  if (store_.settings.tls.wrapper && !connection.upstream->begin_with_tls(tls(), latest)) {
-    connection.trouble = Trouble::kTls;
-    return false;
+  bool good = true;
+  if (store_.settings.tls.wrapper) {
+    run_blocking([&] { good = connection.upstream->begin_with_tls(tls(), latest); });
   }
-  return true;
+  if (!good) {
+    connection.trouble = Trouble::kTls;
+  }
+  return good;
 }
 
 bool Connector::secure(Connection& connection, Deadline latest) {
@@ -158,7 +162,9 @@ bool Connector::secure(Connection& connection, Deadline latest) {
     }
     return !must;
   }
-  if (upstream.start_tls(tls(), latest)) {
+  bool started = false;
+  run_blocking([&] { started = upstream.start_tls(tls(), latest); });
+  if (started) {
     return true;
   }
   if (upstream.client().state() == ClientState::kReady && !must) {
@@ -187,8 +193,13 @@ bool Connector::log_in(Connection& connection, Deadline latest) {
     connection.failure = "a login is configured, but AUTH is not offered";
     return optional;
   }
-  if (upstream.log_in(secure_library().make_sasl(auth, store_.login, surroundings(upstream)),
-                      store_.login, latest)) {
+  bool logged_in = false;
+  run_blocking([&] {
+    logged_in =
+        upstream.log_in(secure_library().make_sasl(auth, store_.login, surroundings(upstream)),
+                        store_.login, latest);
+  });
+  if (logged_in) {
     return true;
   }
   connection.failure = upstream.login_failure();

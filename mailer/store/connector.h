@@ -4,6 +4,9 @@
 // ConnectionPool and probe use it. It keeps the TLS session of one connection for the next. At
 // level encrypt and above, nothing but LHLO and STARTTLS is ever sent without TLS.
 //
+// On a fiber, TLS handshakes and logins run in another thread: they load libraries, read files, and
+// take a millisecond or more of CPU.
+//
 // A Connection that is not ready has a trouble and a failure text; the caller logs them. Only a
 // store that turns out to be this process itself is logged here, once until it is another. May be
 // used by several threads. Store, settings, dialer and log must outlive it.

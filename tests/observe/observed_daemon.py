@@ -89,12 +89,14 @@ class ObservedDaemon:
 
   def configure(self, more: str = ''):
     where = self.folder
+    (where / 'routes').write_text(f'moved@ error:5.1.6 Moved\nelsewhere@ {self.dying.address}\n')
     self.process.write(f'''
 spool-dir = {where}
 metrics = 127.0.0.1:{self.port}
 connections = 7
 max-clients = 50
 tls = none
+route-file = {where}/routes
 destination = {self.store.address}
 [listener.plain]
 address = unix:{where}/plain

@@ -380,6 +380,18 @@ def test_the_process_metrics_are_those_of_the_kernel(daemon):
              'all descriptors are counted')
 
 
+def test_a_tag_counts_once_for_a_message_in_several_parts(daemon):
+  """One of its recipients is refused by the routes, the others are on two stores."""
+  daemon.dying.slow.set()
+  daemon.dying.answer.set()
+  assert (daemon.deliver('plain', 'alice', 'moved', 'elsewhere', header=b'X-LMTPQ-Tag: broken\r\n')
+          == ['250', '550', '250'])
+  daemon.dying.slow.clear()
+  check(daemon.scrape(), {'lmtpq_tags_total{verdict=malformed}': 1,
+                          'lmtpq_tags_total{verdict=valid}': 0})
+  assert daemon.process.count('event=tag-rejected') == 1
+
+
 def test_reloads_count_and_log_what_changed(daemon):
   daemon.configure('[listener.extra]\naddress = unix:%s/extra\n' % daemon.folder)
   daemon.reload()

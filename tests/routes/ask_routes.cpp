@@ -2,8 +2,9 @@
 //
 // It takes the daemon's options for routes, and reads lines from standard input. `ADDRESS` prints
 // the route of that address. `N ADDRESS` looks up N addresses in N threads at once, ADDRESS with
-// the numbers 1 to N before it, and prints how many had which answer. Each answer is followed by
-// the milliseconds it took. An invalid option is one line on standard error, and exit status 1.
+// the numbers 1 to N before it, and prints how many had which answer. `=N ADDRESS` looks up the
+// same addresses as those of one message. Each answer is followed by the milliseconds it took. An
+// invalid option is one line on standard error, and exit status 1.
 
 #include <unistd.h>
 
@@ -35,6 +36,14 @@ std::string route_text(const Route& route) {
   return text.empty() ? "default" : text;
 }
 
+std::string summary_of(const std::map<std::string, int>& answers) {
+  std::string summary;
+  for (const auto& [answer, count] : answers) {
+    summary += (summary.empty() ? "" : "; ") + std::to_string(count) + " " + answer;
+  }
+  return summary;
+}
+
 std::string ask(Routes& routes, const std::string& address) {
   const auto mailbox = Mailbox::parse(address);
   return mailbox ? route_text(routes.find(*mailbox)) : "no address";
@@ -52,21 +61,39 @@ std::string ask_all(Routes& routes, int threads, const std::string& address) {
     });
   }
   threads_asking.clear();
-  std::string summary;
-  for (const auto& [answer, count] : answers) {
-    summary += (summary.empty() ? "" : "; ") + std::to_string(count) + " " + answer;
+  return summary_of(answers);
+}
+
+std::string ask_together(Routes& routes, int number, const std::string& address) {
+  std::vector<Mailbox> mailboxes;
+  for (int i = 1; i <= number; ++i) {
+    mailboxes.push_back(Mailbox::parse(std::to_string(i) + address).value());
   }
-  return summary;
+  Mailboxes recipients;
+  for (const Mailbox& mailbox : mailboxes) {
+    recipients.push_back(&mailbox);
+  }
+  std::map<std::string, int> answers;
+  for (const Route& route : routes.find_all(recipients)) {
+    ++answers[route_text(route)];
+  }
+  return summary_of(answers);
+}
+
+std::string answer_to(Routes& routes, const std::string& line) {
+  const std::size_t blank = line.find(' ');
+  if (blank == std::string::npos) {
+    return ask(routes, line);
+  }
+  const std::string address = line.substr(blank + 1);
+  return line.starts_with('=') ? ask_together(routes, std::stoi(line.substr(1)), address)
+                               : ask_all(routes, std::stoi(line), address);
 }
 
 void answer_lines(Routes& routes) {
   for (std::string line; std::getline(std::cin, line);) {
     const auto begun = Clock::now();
-    const std::size_t blank = line.find(' ');
-    const std::string answer =
-        blank == std::string::npos
-            ? ask(routes, line)
-            : ask_all(routes, std::stoi(line.substr(0, blank)), line.substr(blank + 1));
+    const std::string answer = answer_to(routes, line);
     const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begun);
     std::cout << answer << '\t' << took.count() << std::endl;
   }

@@ -5,6 +5,7 @@ have them.
 """
 
 import os
+import re
 import socket
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from fixtures.scratch import free_port
 
 from .directory import Asker, Directory
 from .slapd import ADMIN
+from .slow_link import SlowLink
 
 ALICE = {'alice@example.org': 'inet:imap1.example.org'}
 NO_ALICE = {'alice@example.org': '451 4.4.3 No route: ...'}
@@ -279,3 +281,36 @@ def test_a_file_counts_more_than_the_directory(directory):
       'bob@example.org': '550 5.1.6 Bob has moved',
       'erin@example.org': 'inet:imap1 inet:imap2:24',
   })
+
+
+@pytest.fixture
+def slow_link(directory):
+  """slow_link(delay, in_turn): a slow way to a slapd."""
+  made: list[SlowLink] = []
+
+  def new(*arguments) -> SlowLink:
+    made.append(SlowLink(directory.slapd().port, *arguments))
+    return made[-1]
+  yield new
+  for link in made:
+    link.stop()
+
+
+def test_the_recipients_of_a_message_are_looked_up_side_by_side(directory, slow_link):
+  delay = 0.3
+  asker = directory.asker(slow_link(delay).uri)
+  answers, took = asker.ask('=32 crowd@example.org')
+  assert answers == '16 inet:imap0; 16 inet:imap1', answers
+  assert took < 32 * delay * 1000 / 2, f'{took} ms; one after the other {32 * delay} s'
+
+
+def test_one_deadline_ends_all_look_ups_of_a_message(directory, slow_link):
+  """Each answer comes in time, but not all of them do. The directory is not down for that."""
+  delay = 0.3  # an entry, and its end
+  asker = directory.asker(slow_link(delay, True).uri, '--route-ldap-timeout=2s')
+  answers, took = asker.ask('=32 crowd@example.org')
+  assert re.fullmatch(r'\d+ 451 4.4.3 No route: .*; \d+ inet:imap0; \d+ inet:imap1', answers), answers
+  assert took < 2 * 32 * delay * 1000 / 2, f'{took} ms; one after the other {2 * 32 * delay} s'
+  answer, took = asker.ask('1crowd@example.org')
+  assert (answer, took < 1000) == ('inet:imap1', True), f'{answer} after {took} ms: it is known'
+  assert not asker.lines_with('directory-down')

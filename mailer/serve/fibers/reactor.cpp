@@ -12,7 +12,6 @@ namespace lmtpq::mailer {
 namespace {
 
 constexpr std::size_t kEvents = 256;
-constexpr int kMaxExchanges = 32;  // without a wait, before other fibers run
 constexpr std::size_t kFewTimers = 1024;
 constexpr std::uint64_t kWakeup = ~std::uint64_t{0};
 
@@ -115,8 +114,13 @@ Reactor::Task* Reactor::find(std::uint64_t id) {
 void Reactor::make_ready(Task& task, short happened) {
   task.state = State::kReady;
   task.happened = happened;
-  ready_.push_back(&task);
+  if (task.used > Clock::duration::zero() && Clock::now() - task.left >= kRest) {
+    task.used = {};
+  }
+  line_up(task);
 }
+
+void Reactor::line_up(Task& task) { (task.used < kShare ? ready_ : spent_).push_back(&task); }
 
 void Reactor::run() {
   while (!stopping_) {
@@ -128,18 +132,28 @@ void Reactor::run() {
   }
 }
 
-// The fibers that are ready now. Those that become ready in the meantime run after the next poll.
+// The fibers that are ready now, and one of the second line. Those that become ready in the
+// meantime run after the next poll.
 void Reactor::run_ready() {
   for (std::size_t left = ready_.size(); left > 0; --left) {
-    Task& task = *ready_.front();
-    ready_.pop_front();
-    run(task);
+    run_next(ready_);
   }
+  if (!spent_.empty()) {
+    spent_.front()->used = {};
+    run_next(spent_);
+  }
+}
+
+void Reactor::run_next(std::deque<Task*>& line) {
+  Task& task = *line.front();
+  line.pop_front();
+  run(task);
 }
 
 void Reactor::run(Task& task) {
   task.state = State::kRunning;
   running_ = &task;
+  run_began_ = Clock::now();
   set_current(this);
   task.fiber.enter();
   set_current(nullptr);
@@ -194,7 +208,7 @@ void Reactor::forget_timers() {
 }
 
 int Reactor::poll_timeout() {
-  if (!ready_.empty()) {
+  if (!ready_.empty() || !spent_.empty()) {
     return 0;
   }
   return timers_.empty() ? -1 : milliseconds_until(timers_.front().time);
@@ -230,10 +244,14 @@ void Reactor::poll(int milliseconds) {
 void Reactor::leave(State state, Deadline deadline) {
   Task& task = *running_;
   task.state = state;
-  task.exchanges = 0;
   task.deadline = deadline;
   if (state != State::kReady && deadline < task.timer) {
     set_timer(task, deadline);
+  }
+  task.left = Clock::now();
+  task.used += task.left - run_began_;
+  if (state == State::kReady) {
+    line_up(task);
   }
   task.fiber.leave();
 }
@@ -256,9 +274,7 @@ void Reactor::sleep(Deadline deadline) { leave(State::kSleeping, deadline); }
 Scheduler::Sleeper Reactor::self() { return {this, running_->id}; }
 
 void Reactor::pace() {
-  if (++running_->exchanges >= kMaxExchanges) {
-    Task& task = *running_;
-    ready_.push_back(&task);
+  if (running_->used + (Clock::now() - run_began_) >= kShare) {
     leave(State::kReady, Deadline::max());
   }
 }

@@ -1,5 +1,10 @@
 // A thread that runs fibers: those that are ready, and with epoll(7) and timers those that wait.
 //
+// A fiber that has run for kShare, all its runs together, joins a second line: of these fibers one
+// runs after each look at what has happened, when all others have run. So a small message does not
+// wait for the many who always have something to do. After its turn, or a wait of kRest, a fiber
+// has a new share.
+//
 // Clients starts fibers; their code waits through Scheduler (mailer/io/waiting.h). start(), wake()
 // and interrupt_waits() may be called from any thread, the rest by the fibers; must outlive its
 // fibers. std::bad_alloc or std::system_error from the constructor and start().
@@ -21,10 +26,12 @@ namespace lmtpq::mailer {
 
 class Reactor : public Scheduler {
  public:
+  static constexpr std::chrono::microseconds kShare{250};
+  static constexpr std::chrono::microseconds kRest = 8 * kShare;
+
   Reactor();
   ~Reactor() override;
 
-  void start(std::function<void()> work);
   // Every fiber that waits for a descriptor now returns kInterrupted.
   void interrupt_waits();
 
@@ -32,6 +39,7 @@ class Reactor : public Scheduler {
   void sleep(Deadline deadline) override;
   Sleeper self() override;
   void wake(std::uint64_t fiber) override;
+  void start(std::function<void()> work) override;
   void pace() override;
 
  private:
@@ -43,7 +51,8 @@ class Reactor : public Scheduler {
     State state = State::kReady;
     std::uint32_t wait = 0;  // number of its latest wait; events of earlier ones are ignored
     short happened = 0;
-    int exchanges = 0;  // since it last waited
+    Clock::duration used{};  // of its share
+    Clock::time_point left;
     Deadline deadline = Deadline::max();
     Deadline timer = Deadline::max();  // in timers_, no later than the deadline
   };
@@ -64,6 +73,7 @@ class Reactor : public Scheduler {
   void take_requests();
   void take_request(Request request);
   void run_ready();
+  void run_next(std::deque<Task*>& line);
   void run(Task& task);
   void run_timers();
   void set_timer(Task& task, Deadline time);
@@ -72,6 +82,7 @@ class Reactor : public Scheduler {
   void poll(int milliseconds);
   void leave(State state, Deadline deadline);
   void make_ready(Task& task, short happened);
+  void line_up(Task& task);
   Task* find(std::uint64_t id);
 
   FiberStacks stacks_;
@@ -88,8 +99,10 @@ class Reactor : public Scheduler {
   std::uint32_t generation_ = 0;
   std::uint32_t waits_ = 0;  // of all fibers: a descriptor may be registered for one that is over
   std::deque<Task*> ready_;
+  std::deque<Task*> spent_;    // ready too, but have used their share
   std::vector<Timer> timers_;  // a heap
   Task* running_ = nullptr;
+  Clock::time_point run_began_;
   std::vector<epoll_event> events_;
   std::thread thread_;
 };

@@ -2,15 +2,20 @@
 
 #include <ldap.h>
 
+#include <map>
 #include <utility>
 
 #include "common/escape.h"
+#include "mailer/io/waiting.h"
 #include "mailer/routes/directory_routes.h"
 #include "mailer/serve/ldap/ldap_deadline.h"
 
 namespace lmtpq::mailer {
 namespace {
 
+// A directory queues what it does not answer at once, and closes a connection that asks too much:
+// OpenLDAP at 100 (conn_max_pending).
+constexpr std::size_t kMaxAtOnce = 16;
 constexpr int kMaxEntries = 8;  // more than one is already an error of the directory
 
 struct FreeMessage {
@@ -67,17 +72,81 @@ class LdapDirectory : public Directory {
     return bind(password);
   }
 
-  Result search(const std::string& filter) override {
-    deadline_.set(Clock::now() + settings_.timeout);
+  std::vector<Result> search(const Filters& filters, Deadline latest) override {
+    deadline_.set(latest);
+    std::vector<Result> results(filters.size(), lost(LDAP_TIMEOUT));
+    std::map<int, std::size_t> asked;  // by message id
+    std::size_t next = 0;
+    while (next < filters.size() || !asked.empty()) {
+      int failure = LDAP_SUCCESS;
+      while (next < filters.size() && asked.size() < kMaxAtOnce && failure == LDAP_SUCCESS) {
+        failure = ask(filters[next], next, asked, results);
+        ++next;
+      }
+      if (failure == LDAP_SUCCESS) {
+        failure = take_answer(latest, asked, results);
+      }
+      if (failure != LDAP_SUCCESS) {
+        lose(failure, next, asked, results);
+        break;
+      }
+    }
+    return results;
+  }
+
+ private:
+  using Asked = std::map<int, std::size_t>;
+
+  Result lost(int code) const { return {kind_of(code), {}, words_of(handle_, code)}; }
+
+  // LDAP_SUCCESS: it is asked, or its result says why not. Otherwise the connection is lost.
+  int ask(const std::string& filter, std::size_t place, Asked& asked,
+          std::vector<Result>& results) {
     timeval patience = time_of(settings_.timeout);
     char* attributes[] = {const_cast<char*>(settings_.attribute.c_str()), nullptr};
-    LDAPMessage* found = nullptr;
+    int id = 0;
     const int code =
-        ldap_search_ext_s(handle_, settings_.base.c_str(), LDAP_SCOPE_SUBTREE, filter.c_str(),
-                          attributes, 0, nullptr, nullptr, &patience, kMaxEntries, &found);
+        ldap_search_ext(handle_, settings_.base.c_str(), LDAP_SCOPE_SUBTREE, filter.c_str(),
+                        attributes, 0, nullptr, nullptr, &patience, kMaxEntries, &id);
+    if (code == LDAP_SUCCESS) {
+      asked[id] = place;
+      return LDAP_SUCCESS;
+    }
+    results[place] = lost(code);
+    return results[place].kind == Result::Kind::kRefused ? LDAP_SUCCESS : code;
+  }
+
+  // Waits for one answer. LDAP_SUCCESS: its result is there. Otherwise the connection is lost.
+  int take_answer(Deadline latest, Asked& asked, std::vector<Result>& results) {
+    if (asked.empty()) {
+      return LDAP_SUCCESS;  // none was asked
+    }
+    timeval left = time_of(std::chrono::milliseconds(milliseconds_until(latest)));
+    LDAPMessage* found = nullptr;
+    const int kind = ldap_result(handle_, LDAP_RES_ANY, LDAP_MSG_ALL, &left, &found);
     const Message owned(found);
-    if (code != LDAP_SUCCESS) {
-      return {kind_of(code), {}, words_of(handle_, code)};
+    int code = LDAP_TIMEOUT;
+    if (kind < 0) {
+      ldap_get_option(handle_, LDAP_OPT_RESULT_CODE, &code);
+      return code == LDAP_SUCCESS ? LDAP_SERVER_DOWN : code;
+    }
+    if (kind == 0) {
+      return code;
+    }
+    const auto place = asked.find(ldap_msgid(found));
+    if (place != asked.end()) {  // otherwise a notice that nobody asked for
+      results[place->second] = result_of(found);
+      asked.erase(place);
+    }
+    return LDAP_SUCCESS;
+  }
+
+  Result result_of(LDAPMessage* found) {
+    int code = LDAP_SUCCESS;
+    const int parsed =
+        ldap_parse_result(handle_, found, &code, nullptr, nullptr, nullptr, nullptr, 0);
+    if (parsed != LDAP_SUCCESS || code != LDAP_SUCCESS) {
+      return lost(parsed != LDAP_SUCCESS ? parsed : code);
     }
     if (ldap_count_references(handle_, found) > 0 && ldap_count_entries(handle_, found) == 0) {
       return {Result::Kind::kRefused, {}, "the directory answered with a referral to another one"};
@@ -85,7 +154,16 @@ class LdapDirectory : public Directory {
     return {Result::Kind::kFound, entries_of(found), {}};
   }
 
- private:
+  // Those without an answer.
+  void lose(int code, std::size_t next, const Asked& asked, std::vector<Result>& results) {
+    for (const auto& [id, place] : asked) {
+      results[place] = lost(code);
+    }
+    for (; next < results.size(); ++next) {
+      results[next] = lost(code);
+    }
+  }
+
   bool set(int option, const void* value) {
     return ldap_set_option(handle_, option, value) == LDAP_OPT_SUCCESS;
   }

@@ -104,11 +104,14 @@ class RecordingAgent : public DeliveryAgent {
     envelopes.insert(&envelope);
     completes.insert(request.complete);
     begins.insert(request.begun);
+    CPPUNIT_ASSERT_MESSAGE("numbered twice", parts.insert(request.part).second || !numbered);
     threads.insert(std::this_thread::get_id());
     most_at_once = std::max<int>(most_at_once, ++at_once);
   }
 
   int wanted_at_once = 0;
+  bool numbered = false;  // one message only
+  std::set<std::size_t> parts;
   std::map<std::string, std::string> groups;
   std::set<std::string> senders;
   std::set<const MailData*> bodies;
@@ -205,7 +208,9 @@ class FanOutTest : public CppUnit::TestFixture {
 
   void recipientsOfOneStoreAreOneDelivery() {
     World world({"1@a", "2@b", "3@a", "4@default", "5@b", "6@default"});
+    world.agent.numbered = true;
     world.deliver();
+    CPPUNIT_ASSERT(world.agent.parts == std::set<std::size_t>({0, 1, 2}));
     const std::map<std::string, std::string> expected = {
         {"a", "1@a 3@a"}, {"b", "2@b 5@b"}, {"default", "4@default 6@default"}};
     CPPUNIT_ASSERT(expected == world.agent.groups);

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <new>
 #include <vector>
 
 #include "mailer/io/waiting.h"
@@ -44,6 +45,7 @@ class ThreadScheduler : public Scheduler {
     called_ = true;
     condition_.notify_one();
   }
+  void start(std::function<void()>) override { throw std::bad_alloc(); }
   void pace() override {}
 
   std::atomic<int> sleeps = 0;

@@ -17,8 +17,12 @@ namespace {
 struct World {
   explicit World(DirectoryPool::Limits limits = {})
       : pool(directory.opener(), log, limits, [this] { return now.load(); }) {}
-  std::string ask() {
-    const Directory::Result result = pool.search("f");
+  std::string ask() { return shown(ask(Filters{"f"}).front()); }
+  std::vector<Directory::Result> ask(const Filters& filters) {
+    Deadline latest = pool.deadline();
+    return pool.search(filters, latest);
+  }
+  static std::string shown(const Directory::Result& result) {
     const char* kinds[] = {"found", "refused", "closed", "lost"};
     return std::string(kinds[static_cast<int>(result.kind)]) +
            (result.error.empty() ? "" : ": " + result.error);
@@ -48,6 +52,7 @@ class DirectoryPoolTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aWaitForAConnectionHasALimit);
   CPPUNIT_TEST(aFailureEndsAllWaits);
   CPPUNIT_TEST(anExceptionCostsOneConnectionOnly);
+  CPPUNIT_TEST(aDirectoryThatAnswersSomeSearchesIsUp);
   CPPUNIT_TEST_SUITE_END();
 
   void same(const std::string& expected, const std::string& found) {
@@ -220,6 +225,20 @@ class DirectoryPoolTest : public CppUnit::TestFixture {
     world.later(seconds(1));
     same("found", world.ask());
     CPPUNIT_ASSERT_EQUAL(1, world.directory.connected.load());
+  }
+
+  // It is slow. Its connection is not used again: the other answers may still come.
+  void aDirectoryThatAnswersSomeSearchesIsUp() {
+    World world;
+    world.directory.answers_in_time = 2;
+    std::string kinds;
+    for (const Directory::Result& result : world.ask(Filters{"a", "b", "c"})) {
+      kinds += World::shown(result) + "; ";
+    }
+    same("found; found; lost: too late; ", kinds);
+    CPPUNIT_ASSERT_EQUAL(0, world.directory.connected.load());
+    same("found", world.ask());
+    CPPUNIT_ASSERT_EQUAL(2, world.directory.opens.load());
   }
 
   template <typename Work>

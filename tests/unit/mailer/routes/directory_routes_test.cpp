@@ -55,6 +55,8 @@ class DirectoryRoutesTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(answersAreCachedForTheirTime);
   CPPUNIT_TEST(onlyAnswersThatNameAStoreAreUsedWhileTheDirectoryIsDown);
   CPPUNIT_TEST(theCacheIsBounded);
+  CPPUNIT_TEST(recipientsOfAMessageAreLookedUpTogether);
+  CPPUNIT_TEST(aRecipientWhoseAnswerComesTooLateIsDeferred);
   CPPUNIT_TEST_SUITE_END();
 
   static void same(const std::string& expected, const std::string& found) {
@@ -78,6 +80,54 @@ class DirectoryRoutesTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(1, World().asked("u"));
     CPPUNIT_ASSERT_EQUAL(2, World("(u=%u)").asked("u+d@z"));
     CPPUNIT_ASSERT_EQUAL(0, World("(d=%d)").asked("u"));
+  }
+
+  static std::string find_all(Routes& routes, const std::vector<std::string>& addresses) {
+    std::vector<Mailbox> mailboxes;
+    for (const std::string& address : addresses) {
+      mailboxes.push_back(recipient(address));
+    }
+    Mailboxes all;
+    for (const Mailbox& mailbox : mailboxes) {
+      all.push_back(&mailbox);
+    }
+    std::string texts;
+    for (const Route& route : routes.find_all(all)) {
+      texts += route_text(route) + "; ";
+    }
+    return texts;
+  }
+
+  // One call for the addresses, one without details, one for the domains; nothing is asked twice.
+  void recipientsOfAMessageAreLookedUpTogether() {
+    World world;
+    world.directory.entries = {
+        {"(m=a@x)", {{"one"}}}, {"(m=b@x)", {{"two"}}}, {"(m=@y)", {{"three"}}}};
+    same("inet:one; inet:two; inet:two; inet:three; inet:three; default; inet:one; ",
+         find_all(world.routes, {"a@x", "b+1@x", "b+2@x", "c@y", "d+1@y", "e@z", "a@x"}));
+    CPPUNIT_ASSERT_EQUAL(3, world.directory.calls.load());
+    CPPUNIT_ASSERT_EQUAL(6 + 2 + 2, world.directory.searches.load());
+    class None : public Routes {
+      Route find(const Mailbox& to) override {
+        return to.domain() == "x" ? Route(DefaultRoute()) : Route(outcome_of({4, 1, 0}, "none"));
+      }
+    };
+    std::vector<std::unique_ptr<Routes>> sources;
+    sources.push_back(std::make_unique<None>());
+    auto inner = std::make_unique<DirectoryRoutes>(
+        settings_with("(m=%s)", 100), world.directory.opener(), world.log, DirectoryPool::Limits());
+    sources.push_back(std::move(inner));
+    RoutesInOrder both(std::move(sources));
+    same("451 4.1.0 none; inet:two; 451 4.1.0 none; ", find_all(both, {"c@y", "b@x", "e@z"}));
+    same("", find_all(both, {}));
+  }
+
+  void aRecipientWhoseAnswerComesTooLateIsDeferred() {
+    World world;
+    world.directory.entries = {{"(m=a@x)", {{"one"}}}, {"(m=b@x)", {{"two"}}}};
+    world.directory.answers_in_time = 1;
+    same("inet:one; 451 4.4.3 No route: too late; ", find_all(world.routes, {"a@x", "b@x"}));
+    same("inet:one; inet:two; ", find_all(world.routes, {"a@x", "b@x"}));
   }
 
   void valuesAreDestinations() {

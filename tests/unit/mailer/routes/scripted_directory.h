@@ -33,6 +33,8 @@ class ScriptedDirectory {
   std::atomic<int> together = 0;  // searches wait until this many have begun
   std::atomic<int> opens = 0;
   std::atomic<int> searches = 0;
+  std::atomic<int> calls = 0;  // of Directory::search(), for any number of searches
+  std::atomic<int> answers_in_time = 1'000'000;  // of each call, the first ones
   std::atomic<int> connected = 0;
   std::atomic<int> most_connected = 0;
 
@@ -56,7 +58,18 @@ class ScriptedDirectory {
     }
     ~Connection() override { --world_.connected; }
 
-    Result search(const std::string& filter) override {
+    std::vector<Result> search(const Filters& filters, Deadline) override {
+      ++world_.calls;
+      std::vector<Result> results;
+      for (const std::string& filter : filters) {
+        const bool in_time = static_cast<int>(results.size()) < world_.answers_in_time;
+        results.push_back(in_time ? search(filter) : Result{Result::Kind::kLost, {}, "too late"});
+      }
+      return results;
+    }
+
+   private:
+    Result search(const std::string& filter) {
       ++world_.searches;
       wait_while([&] { return world_.searches_hang || world_.searches < world_.together; });
       if (world_.throws) {
@@ -72,7 +85,6 @@ class ScriptedDirectory {
       return {Result::Kind::kFound, found == world_.entries.end() ? Entries() : found->second, {}};
     }
 
-   private:
     ScriptedDirectory& world_;
     const int generation_;
   };
