@@ -1,10 +1,13 @@
 #include "mailer/serve/configuration/configuration.h"
 
+#include <unistd.h>
+
 #include <utility>
 
 #include "mailer/routes/watched_route_file.h"
 #include "mailer/serve/configuration/own_listeners.h"
 #include "mailer/serve/ldap/ldap_directory.h"
+#include "mailer/settings/secrets.h"
 
 namespace lmtpq::mailer {
 
@@ -60,7 +63,9 @@ std::shared_ptr<PoolList> Configuration::make_pools(const Listener& listener,
                                                     const std::vector<Destination>& route) const {
   SharedPools pools;
   for (const Destination& destination : route) {
-    pools.push_back(registry_.pool(settings_.store_for(destination), listener.settings));
+    Store store = settings_.store_for(destination);
+    read_secrets(store, geteuid());
+    pools.push_back(registry_.pool(std::move(store), listener.settings));
   }
   return std::make_shared<PoolList>(std::move(pools), settings_.process.serve.balance);
 }
