@@ -90,6 +90,11 @@ Descriptor open_to_append(const std::string& path) {
   return failed(ELOOP);
 }
 
+bool may_write(const std::string& path) {
+  return eaccess(path.c_str(), W_OK) == 0 ||
+         (errno == ENOENT && eaccess(folder_of(path).c_str(), W_OK | X_OK) == 0);
+}
+
 LockFile::LockFile(const std::string& path, mode_t mode, const std::string& busy)
     : path_(path), mode_(mode) {
   for (int tries = 0; tries < kMaxTries; ++tries) {

@@ -18,6 +18,9 @@ namespace lmtpq {
 // EMLINK for a file with several names.
 Descriptor open_to_append(const std::string& path);
 
+// Whether this process's user may write the file, or make it where there is none. false: errno.
+bool may_write(const std::string& path);
+
 // A file that one process at a time has locked (flock(2)), as long as the object lives. The kernel
 // unlocks the file of a process that was killed; the file may stay.
 class LockFile {

@@ -33,6 +33,15 @@ const passwd& entry_of(const std::string& user) {
 
 }  // namespace
 
+std::string user_name(uid_t user) {
+  const passwd* const entry = getpwuid(user);
+  return entry == nullptr ? std::to_string(user) : entry->pw_name;
+}
+
+std::string error_as_user(int error) {
+  return std::string(std::strerror(error)) + " as user " + user_name(geteuid());
+}
+
 uid_t future_user(const std::string& user) {
   return user.empty() ? geteuid() : entry_of(user).pw_uid;
 }
@@ -55,9 +64,7 @@ void drop_privileges(const std::string& user) {
     if (getuid() != 0 || effective == 0) {
       return;
     }
-    const passwd* const entry = getpwuid(effective);
-    const gid_t group = getegid();
-    become(entry != nullptr ? entry->pw_name : std::to_string(effective), effective, group);
+    become(user_name(effective), effective, getegid());
     return;
   }
   const passwd& entry = entry_of(user);

@@ -12,6 +12,12 @@
 
 namespace lmtpq {
 
+// The name of a user, or the number where it has none.
+std::string user_name(uid_t user);
+
+// "Permission denied as user NAME", of an errno and this process's user.
+std::string error_as_user(int error);
+
 // The user after drop_privileges(user).
 uid_t future_user(const std::string& user);
 

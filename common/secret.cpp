@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "common/config_error.h"
+#include "common/privileges.h"
 
 namespace lmtpq {
 namespace {
@@ -82,6 +83,20 @@ void check_file(const struct stat& file, const std::string& path, uid_t reader,
   }
 }
 
+ConfigError unreadable(const std::string& path) {
+  switch (const int error = errno; error) {
+    case ENOENT:
+      return ConfigError(path + ": " + std::strerror(error) +
+                         "; create it (mode 600), or correct the name");
+    case EACCES:
+      return ConfigError(path + ": " + error_as_user(error) +
+                         "; let a group of this user read it: chgrp, chmod 640, or chmod 755 its "
+                         "folder");
+    default:
+      return ConfigError(path + ": " + std::strerror(error));
+  }
+}
+
 }  // namespace
 
 Secret::Secret(std::string_view text) {
@@ -115,8 +130,7 @@ Secret read_secret_file(const std::string& path, uid_t reader, const char* what)
   const File file(descriptor < 0 ? nullptr : fdopen(descriptor, "r"));
   struct stat facts {};
   if (!file || fstat(descriptor, &facts) != 0) {
-    throw ConfigError(path + ": " + std::strerror(errno) +
-                      (errno == ENOENT ? "; create it (mode 600), or correct the name" : ""));
+    throw unreadable(path);
   }
   check_file(facts, path, reader, what);
   setvbuf(file.get(), nullptr, _IONBF, 0);  // a stdio buffer would not be wiped

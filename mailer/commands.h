@@ -29,6 +29,10 @@ void refuse_relay(StdioChannel stdio, const std::string& error);
 int run_deliver(const Settings& settings, const Log& log,
                 const std::vector<std::string>& recipients);
 
+// lmtpq-serve by its names, argv[0]: the daemon, and the check of configurations.
+inline constexpr const char* kServeName = "lmtpq-serve";
+inline constexpr const char* kCheckName = "lmtpq-check";
+
 // Prints what a store offers.
 int run_probe(const Settings& settings, const Log& log);
 // Prints an error of the settings in the form that run_probe() has.

@@ -43,6 +43,7 @@ constexpr const char* kUsage =
     "input\n"
     "       lmtpq serve [options] --listen ADDRESS DEST...   the daemon\n"
     "       lmtpq probe [options] DEST                       show what a store offers\n"
+    "       lmtpq check [options]                            check the configuration files\n"
     "       lmtpq keygen                                     print a new key for the tag key file\n"
     "       lmtpq COMMAND --help | --version\n"
     "\n"
@@ -85,7 +86,13 @@ void report(const std::string& error, const Settings& settings) {
 
 int run(Command command, const std::vector<std::string>& arguments, Settings& settings,
         const std::optional<StdioChannel>& stdio) {
-  const std::vector<std::string> operands = load_settings(command, arguments, settings);
+  std::vector<std::string> operands = load_settings(command, arguments, settings);
+  if (command == Command::kProbe && !settings.user.empty()) {
+    // Before it reads anything else, and again: root could read what this user cannot.
+    at_place(settings.places.of("user"), [&] { drop_privileges(settings.user); });
+    settings = Settings();
+    operands = load_settings(command, arguments, settings);
+  }
   const bool secrets = read_secrets(command, settings);
   at_place(settings.places.of("user"), [&] { drop_privileges(settings.user); });
   if (secrets) {
@@ -94,7 +101,6 @@ int run(Command command, const std::vector<std::string>& arguments, Settings& se
   const Log log("lmtpq", settings.log, settings.log_level);
   warn_of_sections(settings, log);
   if (command == Command::kProbe) {
-    check_config_file(settings);
     return run_probe(settings, log);
   }
   warn_of_spool(settings, log);
@@ -141,13 +147,12 @@ int run_keygen(const std::vector<std::string>& arguments) {
 }
 
 // The daemon is a separate program, since its libraries would slow down every start of lmtpq, and
-// Sendmail starts lmtpq for each message.
-int become_daemon(char** words) {
+// Sendmail starts lmtpq for each message. It also checks configurations, its own and the others.
+int become_daemon(std::string name, char** words) {
   std::array<char, 4096> path{};
   const ssize_t length = readlink("/proc/self/exe", path.data(), path.size() - 1);
   const std::string own(path.data(), static_cast<std::size_t>(std::max<ssize_t>(length, 0)));
-  const std::string daemon = own.substr(0, own.rfind('/') + 1) + "lmtpq-serve";
-  std::array<char, 12> name{"lmtpq-serve"};  // for ps(1)
+  const std::string daemon = own.substr(0, own.rfind('/') + 1) + kServeName;
   words[0] = name.data();
   execv(daemon.c_str(), words);
   std::fprintf(stderr, "lmtpq: cannot run %s: %s; install it in the same directory as lmtpq\n",
@@ -169,14 +174,15 @@ int run_command(int argc, char** argv) {
   if (words[0] == "keygen") {
     return run_keygen({words.begin() + 1, words.end()});
   }
-  if (words[0] == "serve") {
-    return become_daemon(argv + 1);
+  if (words[0] == "serve" || words[0] == "check") {
+    return become_daemon(words[0] == "serve" ? kServeName : kCheckName, argv + 1);
   }
   const CommandName* const command = find_command(words[0]);
   if (command == nullptr) {
-    std::fprintf(stderr,
-                 "lmtpq: unknown command %s; expected relay, deliver, serve, probe or keygen\n",
-                 words[0].c_str());
+    std::fprintf(
+        stderr,
+        "lmtpq: unknown command %s; expected relay, deliver, serve, probe, check or keygen\n",
+        words[0].c_str());
     return EX_TEMPFAIL;
   }
   const std::vector<std::string> arguments(words.begin() + 1, words.end());

@@ -35,11 +35,13 @@ Keyring read_keys(const Settings& settings, std::string& keys_error) {
 
 }  // namespace
 
-LoadedConfiguration load_configuration(const std::vector<std::string>& arguments) {
+LoadedConfiguration load_configuration(const std::vector<std::string>& arguments,
+                                       Findings* findings) {
   LoadedConfiguration loaded;
   Settings& settings = loaded.settings;
   OptionReader options(option_table(settings), {{"rule.", rule_keys()}},
                        {"lmtpq-milter --help", "lmtpq-milter(8)"});
+  options.collect_errors(findings);
   refuse_operands(options.take_arguments(arguments));
   options.take_file(options.argument_or_default("config"), true);
   options.apply();
@@ -47,9 +49,9 @@ LoadedConfiguration load_configuration(const std::vector<std::string>& arguments
   loaded.effective = options.effective();
 
   Configuration made;
-  made.policy = Policy(parse_rules(options.free_sections()), settings.tag_mailers);
+  made.policy = Policy(parse_rules(options.free_sections(), findings), settings.tag_mailers);
   made.trace = TraceOrigin(settings.trace_fields, settings.trusted_clients);
-  made.keys = read_keys(settings, loaded.keys_error);
+  attempt(findings, [&] { made.keys = read_keys(settings, loaded.keys_error); });
   made.tag_lifetime = std::chrono::duration_cast<std::chrono::seconds>(settings.tag_lifetime);
   made.bind_queue_id = settings.bind_queue_id;
   made.failure = settings.failure;

@@ -21,6 +21,8 @@ struct LoadedConfiguration {
 };
 
 // The configuration file must exist: a milter without rules has nothing to do.
-LoadedConfiguration load_configuration(const std::vector<std::string>& arguments);
+// With `findings` the errors go there, and what is wrong is left out.
+LoadedConfiguration load_configuration(const std::vector<std::string>& arguments,
+                                       Findings* findings = nullptr);
 
 }  // namespace lmtpq::milter

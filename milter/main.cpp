@@ -1,9 +1,11 @@
 // lmtpq-milter: chooses the task, and turns errors into messages and exit codes.
 
+#include <sys/socket.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <ctime>
 #include <exception>
@@ -12,11 +14,16 @@
 
 #include "common/config_error.h"
 #include "common/descriptor.h"
+#include "common/findings.h"
 #include "common/log/log.h"
+#include "common/network/unix_socket.h"
+#include "common/open_file.h"
+#include "common/privileges.h"
 #include "milter/daemon.h"
 #include "milter/explain.h"
 #include "milter/libmilter_callbacks.h"
 #include "milter/load_configuration.h"
+#include "milter/process/socket_name.h"
 
 namespace lmtpq::milter {
 namespace {
@@ -29,21 +36,72 @@ bool contains(const Words& words, const char* word) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-int check(const LoadedConfiguration& loaded) {
-  const char* const file = loaded.settings.config_file.c_str();
-  const Configuration& configuration = *loaded.configuration;
+void check_file(const Settings& settings, const char* option, const std::string& path) {
+  if (path.starts_with('/') && !may_write(path)) {
+    throw ConfigError(settings.places.of(option) + ": \"" + path + "\": " + error_as_user(errno) +
+                      "; let this user write it, or name another file");
+  }
+}
+
+// As the user that starts the milter.
+void check_start(const Settings& settings, Findings& findings) {
+  const SocketName socket = SocketName::parse(settings.socket);
+  if (socket.family == AF_UNIX) {
+    findings.attempt(
+        [&] { at_place(settings.places.of("socket"), [&] { check_socket_place(socket.path); }); });
+  }
+  findings.attempt([&] { check_file(settings, "pid-file", settings.pid_file); });
+}
+
+void become_user(const Settings& settings, Findings& findings) {
+  if (!settings.user.empty()) {
+    at_place(settings.places.of("user"), [&] { drop_privileges(settings.user); });
+  } else if (geteuid() == 0) {
+    findings.warning(
+        "checked as root, who can read everything; name the user that will run by --user: User= of "
+        "the unit");
+  }
+}
+
+void warn_of_policy(const Configuration& configuration, const std::string& file,
+                    Findings& findings) {
   for (const Rule& rule : configuration.policy.rules()) {
     if (rule.anyone_can_match()) {
-      std::printf("%s: warning: rule %s: anyone can match it; add client, auth or tls-subject\n",
-                  file, rule.name.c_str());
+      findings.warning(file + ": rule " + rule.name +
+                       ": anyone can match it; add client, auth or tls-subject");
     }
   }
-  if (configuration.keys.empty()) {
-    std::printf("%s: warning: no keys: no tag is written, every quota is honoured\n", file);
+  if (configuration.keys.empty() && findings.errors() == 0) {
+    findings.warning(file + ": no keys: no tag is written, every quota is honoured");
   }
-  std::printf("%s: %zu rules, %zu keys, ok\n", file, configuration.policy.rules().size(),
-              configuration.keys.keys().size());
-  return EX_OK;
+}
+
+// `checked`: what the last line begins with.
+void check(const Words& arguments, Findings& findings, std::string& checked) {
+  Findings found_again;
+  const LoadedConfiguration first = load_configuration(arguments, &found_again);
+  checked = first.settings.config_file + ": ";
+  check_start(first.settings, findings);
+  become_user(first.settings, findings);
+  const LoadedConfiguration loaded = load_configuration(arguments, &findings);
+  findings.attempt([&] { check_file(loaded.settings, "log", loaded.settings.log); });
+  const std::string& file = loaded.settings.config_file;
+  const Configuration& configuration = *loaded.configuration;
+  warn_of_policy(configuration, file, findings);
+  checked += "user " + user_name(geteuid()) + ", " +
+             std::to_string(configuration.policy.rules().size()) + " rules, " +
+             std::to_string(configuration.keys.keys().size()) + " keys, ";
+}
+
+// As the user that will run the milter, to which it changes for good: whether a start with these
+// arguments would succeed, and a reload later. One last line says what was found.
+int check(const Words& arguments) {
+  Findings findings;
+  std::string checked;
+  findings.attempt([&] { check(arguments, findings, checked); });
+  findings.print(kProgram);
+  std::printf("%s%s\n", checked.c_str(), findings.summary().c_str());
+  return findings.errors() == 0 ? EX_OK : EX_CONFIG;
 }
 
 int run_explain(const LoadedConfiguration& loaded) {
@@ -74,11 +132,14 @@ void make_config_path_absolute(const Settings& settings, Words& arguments) {
 
 int run(Words arguments) {
   try {
+    if (contains(arguments, "--check")) {
+      return check(arguments);
+    }
     const LoadedConfiguration loaded = load_configuration(arguments);
     make_config_path_absolute(loaded.settings, arguments);
     switch (loaded.settings.task) {
       case Task::kCheck:
-        return check(loaded);
+        return check(arguments);
       case Task::kExplain:
         return run_explain(loaded);
       case Task::kServe:

@@ -24,7 +24,7 @@ check_page() { # page; the program's options are in $scratch/help
   verdict "$1 has no other option" "$(comm -13 "$scratch/help" "$scratch/page")"
   verdict "$1 has no lint" "$(mandoc -T lint -W warning "$1" 2>&1)"
 }
-commands="relay deliver probe serve"
+commands="relay deliver probe serve check"
 for command in $commands; do
   "$lmtpq" $command --help
 done | options_of >"$scratch/help"
@@ -146,11 +146,11 @@ verdict "the daemon takes every file with listeners that is shown, as far as its
   [ $shown -ge 4 ] || echo "only $shown")"
 verdict "the program takes every password file that is shown" "$(
   for file in "$scratch"/passwords.*; do unreached --auth-password-file "$file"; done)"
-# Where the first DEST of a store is shown to be probed, it is as under Sendmail.
+# Where the first DEST of a store is shown to be probed, it is with the rights that Sendmail gives.
 grep -rnE 'lmtpq probe .*(inet:|imap[0-9])' docs cf README.md >"$scratch/probes"
-verdict "a probe that says whether mail would get there has Sendmail's file and user" "$(
-  [ "$(grep -cE -e '--user' "$scratch/probes")" -ge 5 ] || echo "too few are shown"
-  grep -vE -e '--config [^ ]+ (--user|--tls=encrypt)' "$scratch/probes")"
+verdict "a probe that says whether mail would get there has the rights that Sendmail gives" "$(
+  [ "$(grep -cE -e 'setpriv --euid' "$scratch/probes")" -ge 4 ] || echo "too few are shown"
+  grep -vE -e 'setpriv --euid [a-z]+ --egid [a-z]+ --clear-groups lmtpq probe|--tls=encrypt' "$scratch/probes")"
 
 # An empty value overrides the one above the sections, as the page says of each of these kinds.
 verdict "an empty value is taken in a section" "$(
@@ -279,12 +279,12 @@ verdict "the sources are in plain English" "$(
   done
   grep -q '^tests/e2e/demo$' "$scratch/sources" || echo "no demo found"
   xargs tests/check-words <"$scratch/sources")"
-for command in "" relay deliver serve probe keygen; do
+for command in "" relay deliver serve probe check keygen; do
   "$lmtpq" $command --help
 done >"$scratch/all-help"
 "$milter" --help >>"$scratch/all-help"
 verdict "the output of --help is in plain English" "$(
-  [ "$(grep -c '^usage: ' "$scratch/all-help")" -eq 7 ] || echo "a program printed no usage"
+  [ "$(grep -c '^usage: ' "$scratch/all-help")" -eq 8 ] || echo "a program printed no usage"
   tests/check-words "$scratch/all-help")"
 archaic=$(sed -n 's/^\([a-z]*\) -> .*/\1/p' tests/plain-words | head -1)
 planted() { # file, text: it is refused once, by the name of the file and the line

@@ -11,6 +11,8 @@
 #include <utility>
 
 #include "common/config_error.h"
+#include "common/options/option_places.h"
+#include "common/privileges.h"
 
 namespace lmtpq {
 namespace {
@@ -19,6 +21,7 @@ constexpr int kBacklog = 1024;
 constexpr mode_t kLockMode = 0600;
 constexpr std::chrono::seconds kPause{10};
 constexpr UnixSocket::Access kSame;
+constexpr const char* kOtherFile = "a file of this name exists and is not a socket; remove it";
 constexpr const char* kBusy = "another program listens there; stop it first";
 
 [[noreturn]] void refuse(const std::string& call, const std::string& remedy) {
@@ -51,6 +54,31 @@ Descriptor new_socket() {
 }
 
 }  // namespace
+
+void check_socket_place(const std::string& path) {
+  at_place('"' + path + '"', [&] {
+    address_of(path);
+    if (eaccess(folder_of(path).c_str(), W_OK | X_OK) != 0) {
+      refuse("bind", remedy_in(folder_of(path)));
+    }
+    struct stat facts {};
+    if (lstat(path.c_str(), &facts) == 0 && !S_ISSOCK(facts.st_mode)) {
+      throw ConfigError(kOtherFile);
+    }
+  });
+}
+
+void check_socket_access(const std::string& path) {
+  if (eaccess(path.c_str(), W_OK) == 0) {
+    return;
+  }
+  const int error = errno;
+  if (error != ENOENT || eaccess(folder_of(path).c_str(), X_OK) != 0) {
+    throw ConfigError('"' + path + "\": " + error_as_user(error) +
+                      (error == EACCES ? "; add this user to the group of the socket's folder"
+                                       : "; start its server, or correct the path"));
+  }
+}
 
 int knock_at(const std::string& path) {
   const sockaddr_un address = address_of(path);
@@ -147,7 +175,7 @@ void UnixSocket::refuse_another() const {
     return;
   }
   if (!S_ISSOCK(facts.st_mode)) {
-    throw ConfigError("a file of this name exists and is not a socket; remove it");
+    throw ConfigError(kOtherFile);
   }
   switch (const int error = knock_at(path_); error) {
     case ECONNREFUSED:

@@ -87,6 +87,12 @@ class UnixSocket {
   bool logged_ = false;  // that it could not be opened again
 };
 
+// Whether this process's user can make a socket there. ConfigError with the path and the remedy.
+void check_socket_place(const std::string& path);
+// Whether this process's user could connect to a socket there; that nobody listens is no error.
+// ConfigError with the path and the remedy.
+void check_socket_access(const std::string& path);
+
 // connect(2) to the socket at this path, closed at once: 0, or errno.
 int knock_at(const std::string& path);
 

@@ -1,7 +1,6 @@
 // OptionReader's configuration file: lines and sections.
 
 #include <fcntl.h>
-#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,6 +19,7 @@
 #include "common/escape.h"
 #include "common/options/lines.h"
 #include "common/options/option_reader.h"
+#include "common/privileges.h"
 
 namespace lmtpq {
 namespace {
@@ -101,9 +101,7 @@ std::string unreadable(const std::string& path, int error) {
     return text + "; create it, or name another by --config";
   }
   if (error == EACCES) {
-    const passwd* const user = getpwuid(geteuid());
-    return text + " as user " + (user == nullptr ? std::to_string(geteuid()) : user->pw_name) +
-           "; chmod 644 it, or chmod 755 its folder";
+    return path + ": " + error_as_user(error) + "; chmod 644 it, or chmod 755 its folder";
   }
   return text;
 }
@@ -125,9 +123,18 @@ void OptionReader::take_file(const std::string& path, bool must_exist) {
 
 void OptionReader::take_text(std::string_view text, const std::string& name) {
   std::string section;
+  bool skipped = false;  // the lines of a section whose name is an error
   each_line(without_byte_order_mark(text), name,
             [&](std::string_view line, const std::string& place) {
-              take_line(trimmed(line), section, place);
+              line = trimmed(line);
+              skipped = skipped && !line.starts_with('[');
+              if (!skipped) {
+                attempt(findings_, [&] {
+                  skipped = line.starts_with('[');
+                  take_line(line, section, place);
+                  skipped = false;
+                });
+              }
             });
 }
 

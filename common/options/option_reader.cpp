@@ -51,14 +51,23 @@ std::string OptionReader::argument_or_default(std::string_view name) const {
   return option == nullptr ? "" : option->fallback;
 }
 
-void OptionReader::read(const Option& option, const Given& given) {
+bool OptionReader::read(const Option& option, const Given& given) const {
   try {
     if (option.read) {
       option.read(given.value);
     }
+    return true;
   } catch (const ConfigError& error) {
-    throw ConfigError(given.place + ": \"" + escaped(given.value) + "\": " + error.what());
+    const std::string text = given.place + ": \"" + escaped(given.value) + "\": " + error.what();
+    if (findings_ == nullptr) {
+      throw ConfigError(text);
+    }
+    findings_->error(text);
   }
+  if (!option.fallback.empty()) {
+    option.read(option.fallback);  // so that no check of several options reports more
+  }
+  return false;
 }
 
 std::optional<OptionReader::Given> OptionReader::given(const Option& option,
@@ -77,8 +86,9 @@ void OptionReader::apply() {
   effective_.clear();
   for (const Option& option : table_) {
     if (const auto found = !option.other_command.empty() ? std::nullopt : given(option, {})) {
-      read(option, *found);
-      effective_.emplace_back(option.name, found->value);
+      if (read(option, *found)) {
+        effective_.emplace_back(option.name, found->value);
+      }
     }
   }
 }
@@ -104,8 +114,9 @@ OptionReader::Effective OptionReader::apply_section(const FreeSection& section,
   Effective applied;
   for (const Option& option : table) {
     if (const auto found = given(option, lines)) {
-      read(option, *found);
-      applied.emplace_back(option.name, found->value);
+      if (read(option, *found)) {
+        applied.emplace_back(option.name, found->value);
+      }
     }
   }
   return applied;

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "common/config_error.h"
+#include "common/findings.h"
 #include "common/options/option_places.h"
 
 namespace lmtpq {
@@ -107,6 +108,11 @@ class OptionReader {
   // options. Values are stored by apply() only.
   std::vector<std::string> take_arguments(const std::vector<std::string>& arguments);
 
+  // Errors of the file's lines and of values go there, and what is wrong is left out. Without it
+  // the first one is thrown.
+  void collect_errors(Findings* findings) { findings_ = findings; }
+  Findings* findings() const { return findings_; }
+
   // Whether argv named this option.
   bool named_in_arguments(std::string_view name) const;
   // The value that argv gave for it, or the default.
@@ -168,7 +174,8 @@ class OptionReader {
   const SectionKind* kind_of(std::string_view section) const;
   static Givens givens_of(const FreeSection& section);
   std::optional<Given> given(const Option& option, const Givens& section) const;
-  static void read(const Option& option, const Given& given);
+  // false: it is among the findings.
+  bool read(const Option& option, const Given& given) const;
 
   OptionTable table_;
   std::vector<SectionKind> kinds_;
@@ -177,6 +184,7 @@ class OptionReader {
   Givens from_file_;
   Givens from_arguments_;
   Effective effective_;
+  Findings* findings_ = nullptr;
 };
 
 // nullptr: the table has no option of this name.

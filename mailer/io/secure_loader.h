@@ -10,6 +10,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "mailer/io/sasl.h"
 #include "mailer/io/tls.h"
@@ -29,6 +30,9 @@ class SecureLibrary {
                                         const std::string& host) const = 0;
   virtual std::unique_ptr<SaslExchange> make_sasl(const AuthSettings& settings, const Login& login,
                                                   const SaslSurroundings& surroundings) const = 0;
+  // Throws ConfigError unless each of these mechanisms has a plugin of libsasl2; for an empty list,
+  // unless there is one at all.
+  virtual void require_mechanisms(const std::vector<std::string>& names) const = 0;
 };
 
 const SecureLibrary& secure_library();

@@ -11,4 +11,8 @@ std::unique_ptr<SaslExchange> sasl_client(const AuthSettings& /*settings*/, cons
   return nullptr;
 }
 
+void require_mechanisms(const std::vector<std::string>& /*names*/) {
+  require(kSasl, "login at a store");
+}
+
 }  // namespace lmtpq::mailer

@@ -19,6 +19,9 @@ class Library : public SecureLibrary {
                                           const SaslSurroundings& surroundings) const override {
     return sasl_client(settings, login, surroundings);
   }
+  void require_mechanisms(const std::vector<std::string>& names) const override {
+    mailer::require_mechanisms(names);
+  }
 };
 
 }  // namespace

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "common/ascii.h"
+#include "common/config_error.h"
 #include "common/escape.h"
 #include "mailer/secure/sasl_layer.h"
 
@@ -343,6 +344,24 @@ bool SaslClient::fail(std::string words) {
 std::unique_ptr<SaslExchange> sasl_client(const AuthSettings& settings, const Login& login,
                                           const SaslSurroundings& surroundings) {
   return std::make_unique<SaslClient>(settings, login, surroundings);
+}
+
+void require_mechanisms(const std::vector<std::string>& names) {
+  std::string failure;
+  const std::vector<SaslPlugin>& plugins = sasl_plugins(failure);
+  if (!failure.empty()) {
+    throw ConfigError(failure + "; install the modules of Cyrus SASL");
+  }
+  const std::vector<std::string> unknown = unknown_mechanisms(plugins, names);
+  if (unknown.empty()) {
+    return;
+  }
+  std::string text;
+  for (const std::string& name : unknown) {
+    text += (text.empty() ? "" : ", ") + name;
+  }
+  throw ConfigError(
+      '"' + text + "\": no plugin installed; install the module of Cyrus SASL, or remove the name");
 }
 
 }  // namespace lmtpq::mailer

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "mailer/io/sasl.h"
 #include "mailer/secure/sasl_mechanism_choice.h"
@@ -56,5 +57,8 @@ class SaslClient : public SaslExchange {
 // A client; ConfigError where lmtpq is built without SASL.
 std::unique_ptr<SaslExchange> sasl_client(const AuthSettings& settings, const Login& login,
                                           const SaslSurroundings& surroundings);
+
+// See SecureLibrary.
+void require_mechanisms(const std::vector<std::string>& names);
 
 }  // namespace lmtpq::mailer

@@ -4,6 +4,7 @@
 #include <sasl/saslplug.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -120,6 +121,15 @@ bool among(const List& list, std::string_view word) {
   return std::find(std::begin(list), std::end(list), word) != std::end(list);
 }
 
+// nullptr: none is installed.
+const SaslPlugin* plugin_of(const std::vector<SaslPlugin>& plugins, std::string_view word) {
+  const bool plus = word.ends_with(kPlus);
+  word.remove_suffix(plus ? kPlus.size() : 0);
+  const auto found = std::find_if(plugins.begin(), plugins.end(),
+                                  [&](const SaslPlugin& one) { return one.name == word; });
+  return found == plugins.end() || (plus && !found->binds) ? nullptr : &*found;
+}
+
 // Whether a mechanism can be used.
 struct Judge {
   const std::vector<SaslPlugin>& plugins;
@@ -139,13 +149,6 @@ struct Judge {
     return settings.mechanisms.empty() ? !among(kNeverUnasked, word)
                                        : among(settings.mechanisms, word);
   }
-  const SaslPlugin* plugin(std::string_view word) const {
-    const bool plus = word.ends_with(kPlus);
-    word.remove_suffix(plus ? kPlus.size() : 0);
-    const auto found = std::find_if(plugins.begin(), plugins.end(),
-                                    [&](const SaslPlugin& one) { return one.name == word; });
-    return found == plugins.end() || (plus && !found->binds) ? nullptr : &*found;
-  }
   std::optional<Objection> objection(std::string_view word) const;
 };
 
@@ -153,7 +156,7 @@ std::optional<Objection> Judge::objection(std::string_view word) const {
   if (!named(word)) {
     return settings.mechanisms.empty() ? Objection::kOnlyWhenNamed : Objection::kNotNamed;
   }
-  const SaslPlugin* const found = plugin(word);
+  const SaslPlugin* const found = plugin_of(plugins, word);
   if (found == nullptr) {
     return Objection::kUnknown;
   }
@@ -206,6 +209,14 @@ const std::vector<SaslPlugin>& sasl_plugins(std::string& failure) {
   std::call_once(once, [] { loaded = load(); });
   failure = loaded.failure;
   return loaded.plugins;
+}
+
+std::vector<std::string> unknown_mechanisms(const std::vector<SaslPlugin>& plugins,
+                                            const std::vector<std::string>& names) {
+  std::vector<std::string> made;
+  std::copy_if(names.begin(), names.end(), std::back_inserter(made),
+               [&](const std::string& name) { return plugin_of(plugins, name) == nullptr; });
+  return made;
 }
 
 SaslChoices choose_mechanisms(const std::vector<SaslPlugin>& plugins, std::string_view offered,

@@ -55,6 +55,10 @@ struct SaslChoices {
   std::string objections;           // why the others cannot be used: "PLAIN LOGIN: would send ..."
 };
 
+// Those of `names` for which no plugin is installed.
+std::vector<std::string> unknown_mechanisms(const std::vector<SaslPlugin>& plugins,
+                                            const std::vector<std::string>& names);
+
 // `offered`: what the store's LHLO reply has after AUTH.
 SaslChoices choose_mechanisms(const std::vector<SaslPlugin>& plugins, std::string_view offered,
                               const AuthSettings& settings, const Login& login,

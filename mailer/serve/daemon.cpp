@@ -1,10 +1,7 @@
 #include "mailer/serve/daemon.h"
 
 #include <sysexits.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "mailer/serve/running_daemon.h"
@@ -21,23 +18,6 @@ constexpr std::chrono::seconds kLogGrace{5};
 
 constexpr std::chrono::seconds kTick{1};
 constexpr std::chrono::milliseconds kUpgradeTick{10};
-
-// The log makes the file with its first line.
-bool can_write(const std::string& file) {
-  if (eaccess(file.c_str(), W_OK) == 0) {
-    return true;
-  }
-  const std::string folder = file.substr(0, file.rfind('/') + 1);
-  return errno == ENOENT && eaccess(folder.c_str(), W_OK | X_OK) == 0;
-}
-
-void require_writable(const Settings& process) {
-  if (process.log.starts_with('/') && !can_write(process.log)) {
-    throw ConfigError(process.places.of("log") + ": \"" + process.log +
-                      "\": " + std::strerror(errno) +
-                      "; let the daemon's user write it, or name another file");
-  }
-}
 
 }  // namespace
 
@@ -57,7 +37,7 @@ Daemon::Running::Running(DaemonSettings settings)
       limits(current, pools, clients, memory, log),
       parts{current, clients,  pools, mailboxes,
             memory,  counters, log,   std::chrono::system_clock::now()} {
-  require_writable(settings.process);
+  require_writable_log(settings.process);
   const auto configuration = std::make_shared<Configuration>(std::move(settings), pools, log);
   configuration->take_effect();
   current.set(configuration);

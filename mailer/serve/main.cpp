@@ -1,29 +1,32 @@
-// lmtpq-serve: `lmtpq serve` executes it. Reads the settings, opens the sockets, gives up
-// privileges, serves.
+// lmtpq-serve: `lmtpq serve` executes it, and so does `lmtpq check`, under another name. Reads the
+// settings, opens the sockets, gives up privileges, serves.
 
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sysexits.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/descriptor.h"
 #include "common/privileges.h"
 #include "common/secret.h"
+#include "mailer/commands.h"
 #include "mailer/io/secure_loader.h"
+#include "mailer/serve/check/check_command.h"
 #include "mailer/serve/daemon.h"
 #include "mailer/serve/ldap/ldap_directory.h"
 #include "mailer/serve/status/status_client.h"
 #include "mailer/serve/upgrade/predecessor.h"
 #include "mailer/settings/build_features.h"
 #include "mailer/settings/load_settings.h"
-#include "mailer/settings/secrets.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -56,19 +59,6 @@ void limit_thread_memory() {
   mallopt(M_MMAP_THRESHOLD, kLarge);  // fixed: memory of messages goes back to the kernel
 }
 
-// Runs as the service user, to catch files that this user cannot read.
-int check(DaemonSettings settings) {
-  read_secrets(settings);
-  at_place(settings.process.places.of("user"), [&] { drop_privileges(settings.process.user); });
-  const Log log("lmtpq", "stderr", LogLevel::kWarning);
-  DeliveryEvents events;
-  PoolRegistry registry(log, events);
-  const std::size_t listeners = settings.listeners.size();
-  const Configuration configuration(std::move(settings), registry, log);
-  std::printf("good: listeners %zu, stores %zu\n", listeners, registry.all().size());
-  return EX_OK;
-}
-
 // They are not destroyed: see main().
 struct Process {
   std::optional<Predecessor> predecessor;
@@ -76,16 +66,19 @@ struct Process {
 };
 
 int serve(const std::vector<std::string>& arguments, Process& own) {
+  if (std::find(arguments.begin(), arguments.end(), "--check") != arguments.end()) {
+    return check_serve(arguments);
+  }
   DaemonSettings settings = load_daemon_settings(arguments);
   const Settings& process = settings.process;
   if (process.serve.status) {
     return run_status(process);
   }
+  if (process.serve.check) {
+    return check_serve(arguments);
+  }
   if (settings.listeners.empty()) {
     throw ConfigError("no listener; expected --listen ADDRESS, or [listener.NAME] in the file");
-  }
-  if (process.serve.check) {
-    return check(std::move(settings));
   }
   const std::string user = process.user;
   const std::string place = process.places.of("user");
@@ -117,9 +110,16 @@ int run(const std::vector<std::string>& words, Process& own) {
   }
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);  // a write over the limit fails with EFBIG instead
+  return serve(words, own);
+}
+
+int guarded(const char* name, const std::vector<std::string>& words, Process& own) {
   try {
+    if (std::string_view(name) == kCheckName) {
+      return check_all(words);
+    }
     own.predecessor = Predecessor::find();
-    return serve(words, own);
+    return run(words, own);
   } catch (const std::exception& error) {
     if (!own.predecessor || !own.predecessor->fail(error.what())) {
       std::fprintf(stderr, "lmtpq: %s\n", error.what());
@@ -134,7 +134,7 @@ int run(const std::vector<std::string>& words, Process& own) {
 int main(int argc, char** argv) {
   lmtpq::fill_standard_descriptors();
   lmtpq::mailer::Process process;
-  const int status = lmtpq::mailer::run(std::vector<std::string>(argv + 1, argv + argc), process);
+  const int status = lmtpq::mailer::guarded(argv[0], {argv + 1, argv + argc}, process);
   std::fflush(stdout);
   // Sessions that could not be ended, and threads that dial stores, may still use the daemon:
   // _Exit() ends the process without destroying it.

@@ -124,17 +124,32 @@ Store make_store(const OptionReader& options, const std::vector<Claim>& claims,
   return store;
 }
 
+std::vector<Section> read_sections(const OptionReader& options) {
+  std::vector<Section> sections;
+  for (const FreeSection& section : options.free_sections(kDestinationPrefix)) {
+    attempt(options.findings(), [&] {
+      sections.push_back(read_section(section));
+      settings_of(options, sections.back().lines);
+    });
+  }
+  return sections;
+}
+
 }  // namespace
+
+std::vector<Destination> section_destinations(const OptionReader& options) {
+  std::vector<Destination> made;
+  for (const Section& section : read_sections(options)) {
+    made.insert(made.end(), section.destinations.begin(), section.destinations.end());
+  }
+  return made;
+}
 
 std::vector<Store> find_stores(const OptionReader& options,
                                const std::vector<Destination>& destinations, int lmtp_port) {
-  std::vector<Section> sections;
-  for (const FreeSection& section : options.free_sections(kDestinationPrefix)) {
-    sections.push_back(read_section(section));
-    settings_of(options, sections.back().lines);
-  }
+  const std::vector<Section> sections = read_sections(options);
   const std::vector<Claim> claims = claims_of(sections, lmtp_port);
-  refuse_duplicates(claims);
+  attempt(options.findings(), [&] { refuse_duplicates(claims); });
   std::vector<Store> stores;
   stores.reserve(destinations.size());
   for (const Destination& destination : destinations) {

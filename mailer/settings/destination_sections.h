@@ -19,4 +19,7 @@ std::vector<Store> find_stores(const OptionReader& options,
                                const std::vector<Destination>& destinations,
                                int lmtp_port = kLmtpPort);
 
+// What the sections are for.
+std::vector<Destination> section_destinations(const OptionReader& options);
+
 }  // namespace lmtpq::mailer

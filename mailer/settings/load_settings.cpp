@@ -8,11 +8,12 @@
 #include <memory>
 
 #include "common/escape.h"
+#include "common/open_file.h"
 #include "common/options/option_reader.h"
 #include "common/options/option_table.h"
+#include "common/privileges.h"
 #include "mailer/settings/build_features.h"
 #include "mailer/settings/destination_sections.h"
-#include "mailer/settings/secrets.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -65,14 +66,16 @@ void check_timeouts(const Settings& settings, const Store& store) {
                     "\": must be shorter than mta-timeout (" + shown(mta) + ')' + margin);
 }
 
-void check(const Settings& settings) {
+void check(const Settings& settings, Findings* findings = nullptr) {
   if (settings.stores.empty()) {
     throw ConfigError("no destination; expected unix:PATH, inet:HOST[:PORT] or smtp:HOST[:PORT]");
   }
   for (const Store& store : settings.stores) {
-    check(store);
-    require_features(store);
-    check_timeouts(settings, store);
+    attempt(findings, [&] {
+      check(store);
+      require_features(store);
+      check_timeouts(settings, store);
+    });
   }
 }
 
@@ -168,7 +171,7 @@ void add_listeners(const OptionReader& options, const FreeSection& section,
     listener.place = address.place;
     try {
       load_listener(options, section, operands, listener.settings);
-      check(listener.settings);
+      check(listener.settings, options.findings());
     } catch (const ConfigError& error) {
       const std::string text = error.what();
       const bool has_place = section.name.empty() || text.starts_with("--") ||
@@ -221,10 +224,11 @@ std::string name_of(const ListenerSettings& listener) {
              : listener.place.substr(end + 2) + " (" + listener.place.substr(0, end) + ")";
 }
 
-DaemonSettings load_daemon_settings(const std::vector<std::string>& arguments) {
+DaemonSettings load_daemon_settings(const std::vector<std::string>& arguments, Findings* findings) {
   DaemonSettings made;
   const auto file = std::make_shared<OptionReader>(option_reader(Command::kServe, made.process));
   OptionReader& options = *file;
+  options.collect_errors(findings);
   const std::vector<Destination> operands =
       parse_all(load_options(options, arguments, made.process));
   if (made.process.serve.status) {
@@ -234,24 +238,36 @@ DaemonSettings load_daemon_settings(const std::vector<std::string>& arguments) {
   for (const Destination& address : made.process.serve.listen) {
     addresses.push_back({address, made.process.places.of("listen")});
   }
-  add_listeners(options, {}, addresses, operands, made);
+  attempt(findings, [&] { add_listeners(options, {}, addresses, operands, made); });
   for (const FreeSection& section : options.free_sections(kListenerPrefix)) {
-    add_listeners(options, section, addresses_of(section), operands, made);
+    attempt(findings,
+            [&] { add_listeners(options, section, addresses_of(section), operands, made); });
   }
-  refuse_duplicates(made.listeners);
-  check(made.process.routes, made.process.places);
-  require_features(made.process);
+  attempt(findings, [&] { refuse_duplicates(made.listeners); });
+  attempt(findings, [&] { check(made.process.routes, made.process.places); });
+  attempt(findings, [&] { require_features(made.process); });
+  made.in_sections = section_destinations(options);
   made.options_for = [file, port = made.process.tcp_port](const Destination& destination) {
     return std::move(find_stores(*file, {destination}, port).front());
   };
-  made.store_for = [options = made.options_for](const Destination& destination) {
-    Store store = options(destination);
+  made.store_for = [options_for = made.options_for](const Destination& destination) {
+    Store store = options_for(destination);
     check(store);
     require_features(store);
-    read_secrets(store, geteuid());
     return store;
   };
   return made;
+}
+
+void check_timeouts(const DaemonSettings& settings, const Store& store) {
+  check_timeouts(settings.process, store);
+}
+
+void require_writable_log(const Settings& settings) {
+  if (settings.log.starts_with('/') && !may_write(settings.log)) {
+    throw ConfigError(settings.places.of("log") + ": \"" + settings.log + "\": " +
+                      error_as_user(errno) + "; let this user write it, or name another file");
+  }
 }
 
 void warn_of_spool(const Settings& settings, const Log& log) {
@@ -280,14 +296,6 @@ void warn_of_daemon_settings(const DaemonSettings& settings, const Log& log) {
   warn_of_spool(settings.process, log);
   for (const ListenerSettings& listener : settings.listeners) {
     warn_of_sections(listener.settings, log);
-  }
-}
-
-void check_config_file(const Settings& settings) {
-  const std::string& path = settings.config_file;
-  if (!settings.user.empty() && eaccess(path.c_str(), R_OK) != 0 && errno != ENOENT) {
-    throw ConfigError(path + ": " + std::strerror(errno) + " as user " + settings.user +
-                      "; chmod 644 it, or chmod 755 its folder");
   }
 }
 

@@ -31,12 +31,21 @@ struct DaemonSettings {
   Settings process;  // for all listeners
   std::vector<ListenerSettings> listeners;
   Secret directory_password;  // for routes from LDAP
-  // A store that only a route names, with its settings and login. Throws ConfigError.
+  // What [destination.NAME] sections are for.
+  std::vector<Destination> in_sections;
+  // A store that only a route names, with its settings and without its secrets. Throws ConfigError.
   std::function<Store(const Destination&)> store_for;
   // The same without the login and the key; nothing is checked.
   std::function<Store(const Destination&)> options_for;
 };
-DaemonSettings load_daemon_settings(const std::vector<std::string>& arguments);
+// With `findings` the errors go there, and what is wrong is left out.
+DaemonSettings load_daemon_settings(const std::vector<std::string>& arguments,
+                                    Findings* findings = nullptr);
+// Whether the client waits longer than the store may take. Throws ConfigError.
+void check_timeouts(const DaemonSettings& settings, const Store& store);
+
+// Throws ConfigError where this process's user cannot write the log's file.
+void require_writable_log(const Settings& settings);
 
 // Warns of settings that are valid and will make mail wait one day.
 void warn_of_daemon_settings(const DaemonSettings& settings, const Log& log);
@@ -45,7 +54,5 @@ void warn_of_spool(const Settings& settings, const Log& log);
 // Warns of stores that no section fits although one is for another port of the same host: likely a
 // typo, which leaves the store with less TLS than intended.
 void warn_of_sections(const Settings& settings, const Log& log);
-// Reports a file that root can read but the mailer's user cannot.
-void check_config_file(const Settings& settings);
 
 }  // namespace lmtpq::mailer

@@ -14,7 +14,7 @@ uid_t future_user_of(const Settings& settings) {
 
 }  // namespace
 
-void read_secrets(Store& store, uid_t reader) {
+void read_key(Store& store, uid_t reader) {
   TlsSettings& tls = store.settings.tls;
   if (!tls.certificate_file.empty() && store.wants_tls()) {
     const bool together = tls.key_file.empty();
@@ -25,6 +25,9 @@ void read_secrets(Store& store, uid_t reader) {
       return read_secret_file(together ? tls.certificate_file : tls.key_file, reader, "the key");
     });
   }
+}
+
+void read_login(Store& store, uid_t reader) {
   const AuthSettings& auth = store.settings.auth;
   store.login.user = auth.user;
   if (!auth.password_file.empty()) {
@@ -34,6 +37,11 @@ void read_secrets(Store& store, uid_t reader) {
       store.login = {login->user, Secret(login->password.text())};
     }
   }
+}
+
+void read_secrets(Store& store, uid_t reader) {
+  read_key(store, reader);
+  read_login(store, reader);
 }
 
 bool read_secrets(Command command, Settings& settings) {

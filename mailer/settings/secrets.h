@@ -13,5 +13,7 @@ bool read_secrets(Command command, Settings& settings);
 void read_secrets(DaemonSettings& settings);
 // Those for one store; `reader` is the user that lmtpq runs as.
 void read_secrets(Store& store, uid_t reader);
+void read_key(Store& store, uid_t reader);    // of its certificate
+void read_login(Store& store, uid_t reader);  // from the password file
 
 }  // namespace lmtpq::mailer

@@ -110,11 +110,11 @@ std::vector<std::string> rule_keys() {
   return keys;
 }
 
-std::vector<Rule> parse_rules(const std::vector<FreeSection>& sections) {
+std::vector<Rule> parse_rules(const std::vector<FreeSection>& sections, Findings* findings) {
   std::vector<Rule> rules;
   rules.reserve(sections.size());
   for (const FreeSection& section : sections) {
-    rules.push_back(RuleParser(section).parse());
+    attempt(findings, [&] { rules.push_back(RuleParser(section).parse()); });
   }
   return rules;
 }

@@ -13,6 +13,8 @@ namespace lmtpq::milter {
 // The keys that a section may have.
 std::vector<std::string> rule_keys();
 
-std::vector<Rule> parse_rules(const std::vector<FreeSection>& sections);
+// With `findings` the errors go there, and their rules are left out.
+std::vector<Rule> parse_rules(const std::vector<FreeSection>& sections,
+                              Findings* findings = nullptr);
 
 }  // namespace lmtpq::milter

@@ -62,7 +62,8 @@ def test_a_destination_that_is_an_own_listener_is_refused_at_start(new_daemon):
       assert ran.returncode == 78, (name, ran)
       assert "is this daemon's own listener, [listener." in ran.stderr, (name, ran)
       assert f'{daemon.process.config}:' in ran.stderr, (name, ran)
-      assert ran.stderr.endswith('; name the store\n') and ran.stderr.count('\n') == 1, (name, ran)
+      said = [line for line in ran.stderr.splitlines() if ': warning: ' not in line]
+      assert len(said) == 1 and said[0].endswith('; name the store'), (name, ran)
 
 
 def test_a_reload_that_would_make_a_loop_changes_nothing(daemon):

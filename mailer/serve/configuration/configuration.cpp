@@ -1,9 +1,12 @@
 #include "mailer/serve/configuration/configuration.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "mailer/serve/ldap/ldap_directory.h"
+#include "mailer/settings/secrets.h"
 
 namespace lmtpq::mailer {
 
@@ -78,13 +81,19 @@ void Configuration::read_tls_of_routed() {
         !same_options(pool->store(), settings_.options_for(destination))) {
       continue;
     }
-    const Store store = settings_.store_for(destination);
+    const Store store = routed_store(destination);
     if (std::any_of(listeners_.begin(), listeners_.end(), [&](const Listener& listener) {
           return registry_.known(store, listener.settings) == pool;
         })) {
       read_tls(pool);
     }
   }
+}
+
+Store Configuration::routed_store(const Destination& destination) const {
+  Store store = settings_.store_for(destination);
+  read_secrets(store, geteuid());
+  return store;
 }
 
 void Configuration::take_effect() {
@@ -103,7 +112,7 @@ std::shared_ptr<PoolList> Configuration::make_pools(const Listener& listener,
                                                     const std::vector<Destination>& route) const {
   SharedPools pools;
   for (const Destination& destination : route) {
-    pools.push_back(registry_.pool(settings_.store_for(destination), listener.settings));
+    pools.push_back(registry_.pool(routed_store(destination), listener.settings));
   }
   return std::make_shared<PoolList>(std::move(pools), settings_.process.serve.balance);
 }

@@ -56,6 +56,8 @@ class Configuration {
   void make_routes(const Log& log, const Configuration* previous);
   void read_tls(const Pool& pool);
   void read_tls_of_routed();
+  // With its login. ConfigError.
+  Store routed_store(const Destination& destination) const;
   std::shared_ptr<PoolList> make_pools(const Listener& listener,
                                        const std::vector<Destination>& route) const;
 

@@ -38,6 +38,8 @@ const char* remedy_for(int error) {
   }
 }
 
+}  // namespace
+
 UnixSocket::Access access_of(const ListenerOptions& settings) {
   UnixSocket::Access made;
   made.mode = settings.mode;
@@ -48,28 +50,28 @@ UnixSocket::Access access_of(const ListenerOptions& settings) {
   if (!user.empty()) {
     const passwd* const found = getpwnam(user.c_str());
     if (found == nullptr) {
-      throw ConfigError("listen-owner: no user " + user +
-                        " on this system; create it, or correct the name");
+      throw ConfigError("no user " + user + " on this system; create it, or correct the name");
     }
     made.uid = found->pw_uid;
   }
   if (!group.empty()) {
     const ::group* const found = getgrnam(group.c_str());
     if (found == nullptr) {
-      throw ConfigError("listen-owner: no group " + group +
-                        " on this system; create it, or correct the name");
+      throw ConfigError("no group " + group + " on this system; create it, or correct the name");
     }
     made.gid = found->gr_gid;
   }
   return made;
 }
 
-}  // namespace
-
 ListeningSocket::ListeningSocket(const Destination& address, const ListenerOptions& settings)
     : address_(address), mode_(settings.mode), owner_(settings.owner) {
   if (address.family == Destination::Family::kUnix) {
-    at_place("listener " + address.text, [&] { unix_.emplace(address.host, access_of(settings)); });
+    at_place("listener " + address.text, [&] {
+      const UnixSocket::Access access =
+          at_place("listen-owner", [&] { return access_of(settings); });
+      unix_.emplace(address.host, access);
+    });
   } else {
     listen_inet();
   }

@@ -72,6 +72,9 @@ class ListeningSocket {
 using OpenSocket =
     std::function<std::shared_ptr<ListeningSocket>(const Destination&, const ListenerOptions&)>;
 
+// Mode and owner of a unix socket. ConfigError where there is no such user or group.
+UnixSocket::Access access_of(const ListenerOptions& settings);
+
 // The addresses of an inet listener; it listens on the first. ConfigError.
 std::unique_ptr<addrinfo, void (*)(addrinfo*)> look_up(const Destination& address);
 

@@ -108,6 +108,7 @@ class OptionReaderTest : public ScratchFileFixture {
   CPPUNIT_TEST(sectionPrefixesItsKeys);
   CPPUNIT_TEST(missingFileIsAnErrorOnlyWhereItMustExist);
   CPPUNIT_TEST(unreadableFileIsAlwaysAnError);
+  CPPUNIT_TEST(errorsCanBeCollected);
   CPPUNIT_TEST(everyErrorIsOneLine);
   CPPUNIT_TEST(helpShowsEveryOptionWithin80Columns);
   CPPUNIT_TEST_SUITE_END();
@@ -367,6 +368,24 @@ class OptionReaderTest : public ScratchFileFixture {
     }
     CPPUNIT_ASSERT_MESSAGE(error, error.starts_with(file_ + ": Permission denied as user "));
     CPPUNIT_ASSERT_MESSAGE(error, error.ends_with("; chmod 644 it, or chmod 755 its folder"));
+  }
+
+  void errorsCanBeCollected() {
+    lmtpq::Findings findings;
+    OptionReader options = make_options();
+    options.collect_errors(&findings);
+    options.take_text(
+        "no-option = 1\nto = a\n[no-section]\nfrom = b\n[tag]\nkeys = k\nno-key = 1\n", "file");
+    options.take_arguments({"-Qsometimes", "--connect-timeout=soon"});
+    g_read.clear();
+    options.apply();
+    // Two lines, one section, two values; the lines of that section do not count.
+    CPPUNIT_ASSERT_EQUAL(std::string("5 errors"), findings.summary());
+    CPPUNIT_ASSERT_EQUAL(std::string("a"), g_read.at("to"));
+    CPPUNIT_ASSERT_EQUAL(std::string("k"), g_read.at("tag.keys"));
+    CPPUNIT_ASSERT_EQUAL(std::string("tagged"), g_read.at("ignore-quota"));
+    CPPUNIT_ASSERT_EQUAL(std::string("30s"), g_read.at("connect-timeout"));
+    CPPUNIT_ASSERT(!g_read.contains("from"));
   }
 
   void everyErrorIsOneLine() {

@@ -252,6 +252,12 @@ class LoadSettingsTest : public ScratchFileFixture {
         2003, made.store_for(parse_destination("inet:routed")).destination.port_number());
   }
 
+  static Store routed(const DaemonSettings& settings, const char* destination) {
+    Store made = settings.store_for(parse_destination(destination));
+    read_secrets(made, geteuid());
+    return made;
+  }
+
   void aStoreOfARouteHasItsSectionAndPassword() {
     const std::string passwords = folder_ + "/passwords";
     std::ofstream(passwords) << "inet:imap7.example.net  lmtp:secret\n";
@@ -261,18 +267,18 @@ class LoadSettingsTest : public ScratchFileFixture {
         "[destination.imap7.example.net]\ntls = encrypt\nconnections = 3\n"
         "auth-password-file = " +
         passwords + "\n");
-    const Store store = made.store_for(parse_destination("inet:imap7.example.net:24"));
+    const Store store = routed(made, "inet:imap7.example.net:24");
     CPPUNIT_ASSERT_EQUAL(std::string("inet:imap7.example.net:24"), store.destination.text);
     CPPUNIT_ASSERT(store.settings.tls.level == TlsLevel::kEncrypt);
     CPPUNIT_ASSERT_EQUAL(std::size_t{3}, store.settings.pool.connections);
     CPPUNIT_ASSERT(store.settings.timeouts.rcpt == std::chrono::seconds(7));
     CPPUNIT_ASSERT_EQUAL(std::string("lmtp"), store.login.user);
     CPPUNIT_ASSERT_EQUAL(std::string("secret"), std::string(store.login.password.text()));
-    const Store other = made.store_for(parse_destination("inet:imap8.example.net"));
+    const Store other = routed(made, "inet:imap8.example.net");
     CPPUNIT_ASSERT(other.settings.tls.level == TlsLevel::kMay);
     CPPUNIT_ASSERT_EQUAL(std::size_t{9}, other.settings.pool.connections);
     CPPUNIT_ASSERT(other.login.password.empty());
-    CPPUNIT_ASSERT(same_store(store, made.store_for(store.destination)));
+    CPPUNIT_ASSERT(same_store(store, routed(made, "inet:imap7.example.net:24")));
   }
 
   void aStoreOfARouteWithBadSettingsIsAnError() {
@@ -286,7 +292,7 @@ class LoadSettingsTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_EQUAL(
         "FILE:6: auth-password-file: " + folder_ +
             "/none: No such file or directory; create it (mode 600), or correct the name",
-        complaint([&] { made.store_for(parse_destination("inet:b")); }));
+        complaint([&] { routed(made, "inet:b"); }));
   }
 
   void secretsAreReadForEachListener() {

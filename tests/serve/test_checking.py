@@ -1,0 +1,370 @@
+"""Checks of a configuration: `serve --check`, `lmtpq check` and `probe` read all files as the user who
+will run, report everything that is wrong, and dial nothing."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from fixtures.paths import MILTER
+
+OTHER = 'nobody'
+KEY = 'k1 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n'
+EX_USAGE, EX_CONFIG = 64, 78
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason='only root can do this')
+
+
+class Folder:
+  """A configuration, what it names, and the programs, all within reach of any user."""
+
+  def __init__(self, path: Path, lmtpq: Path):
+    self.path = path
+    self.programs = path / 'bin'
+    self.programs.mkdir()
+    for program in [*lmtpq.parent.glob('lmtpq*'), MILTER]:
+      if program.is_file():
+        shutil.copy(program, self.programs)
+    self.config = path / 'lmtpq.conf'
+    (path / 'spool').mkdir(mode=0o777)
+    (path / 'spool').chmod(0o777)
+    self.listening = socket.socket(socket.AF_UNIX)
+    self.listening.bind(str(path / 'store'))
+    (path / 'store').chmod(0o777)
+    self.listening.listen()
+    self.listening.setblocking(False)
+
+  def filled(self, text: str) -> str:
+    return text.replace('{folder}', str(self.path))
+
+  def write(self, text: str = '', common: str = 'tag-keys = none\n') -> Path:
+    self.config.write_text(self.filled(
+        f'destination = unix:{{folder}}/store\nlog = {{folder}}/spool/log\ncontrol =\n'
+        f'spool-dir = {{folder}}/spool\n{common}{text}'))
+    return self.config
+
+  def secret(self, name: str, text: str = KEY, mode: int = 0o600) -> Path:
+    path = self.path / name
+    path.touch(mode=mode)
+    path.chmod(mode)
+    path.write_text(self.filled(text))
+    return path
+
+  def run(self, *words: str, **how) -> subprocess.CompletedProcess:
+    return subprocess.run([self.programs / 'lmtpq', *words], capture_output=True, text=True,
+                          timeout=60, **how)
+
+  def check(self, *words: str, **how) -> subprocess.CompletedProcess:
+    return self.run('check', f'--config={self.config}', *words, **how)
+
+  def line_of(self, start: str) -> str:
+    """FILE:LINE of the last line that begins with this."""
+    lines = self.config.read_text().splitlines()
+    return f'{self.config}:{max(n for n, line in enumerate(lines, 1) if line.startswith(start))}'
+
+  def nobody_was_dialled(self) -> bool:
+    try:
+      self.listening.accept()
+    except BlockingIOError:
+      return True
+    return False
+
+
+@pytest.fixture
+def folder(scratch, lmtpq, request):
+  made = Folder(scratch.folder(f'c{abs(hash(request.node.name)) % 10**8}'), lmtpq)
+  yield made
+  made.listening.close()
+
+
+def as_other_user() -> dict:
+  entry = pwd.getpwnam(OTHER)
+  return {'user': entry.pw_uid, 'group': entry.pw_gid, 'extra_groups': []}
+
+
+def errors(ran: subprocess.CompletedProcess) -> list[str]:
+  return [line for line in ran.stderr.splitlines() if ': warning: ' not in line]
+
+
+def warnings(ran: subprocess.CompletedProcess) -> list[str]:
+  return [line for line in ran.stderr.splitlines() if ': warning: ' in line]
+
+
+FRONT = '[listener.front]\naddress = unix:{folder}/front\n'
+LOGIN = '[destination.imap7]\nauth-password-file = {folder}/file\n'
+# name: what the file has after the common lines, and the text of the file that root alone may read
+UNREADABLE = {
+    'tag-keys': ('tag-keys = {folder}/file\n' + FRONT, KEY),
+    'auth-password-file': ('auth-password-file = {folder}/file\n' + FRONT, 'imap1 lmtp:secret\n'),
+    'a section of no destination': (FRONT + LOGIN, 'imap7 lmtp:secret\n'),
+    'tls-key': ('tls = encrypt\ntls-cert = {folder}/store\ntls-key = {folder}/file\n' + FRONT,
+                'no key\n'),
+    'route-file': ('route-file = {folder}/file\n' + FRONT, 'bob@ unix:{folder}/store\n'),
+    'tls-ca-file': ('tls = verify\ntls-name = a\ntls-ca-file = {folder}/file\n' + FRONT, 'no CA\n'),
+    'route-ldap-password-file': (
+        'route-ldap = ldap://127.0.0.1:1\nroute-ldap-base = o=x\nroute-ldap-bind-dn = o=x\n'
+        'route-ldap-password-file = {folder}/file\n' + FRONT, 'secret\n'),
+}
+
+
+@pytest.mark.may_skip('only root')
+@needs_root
+@pytest.mark.parametrize('name', UNREADABLE)
+@pytest.mark.parametrize('command', ['check', 'serve --check'])
+def test_what_only_root_can_read_is_an_error(folder, name, command):
+  settings, text = UNREADABLE[name]
+  folder.write(settings, common='' if name == 'tag-keys' else 'tag-keys = none\n')
+  secret = folder.secret('file', text)
+  words = [*command.split(), f'--config={folder.config}', f'--user={OTHER}']
+  ran = folder.run(*words)
+  assert ran.returncode == EX_CONFIG, ran
+  said = [line for line in errors(ran) if str(secret) in line and 'ermission denied' in line]
+  assert len(said) == 1 and said[0].startswith(f'lmtpq: {folder.config}:'), ran
+  shutil.chown(secret, OTHER)
+  assert 'no line for' not in ran.stderr, ran
+  assert 'ermission denied' not in folder.run(*words).stderr
+
+
+@pytest.mark.may_skip('only root')
+@needs_root
+@pytest.mark.parametrize('command', ['check', 'serve --check', 'probe'])
+def test_a_file_that_only_root_can_read_is_an_error(folder, command):
+  folder.write(FRONT).chmod(0o600)
+  ran = folder.run(*command.split(), f'--config={folder.config}', f'--user={OTHER}')
+  assert ran.returncode == (EX_USAGE if command == 'probe' else EX_CONFIG), ran
+  assert f'lmtpq: {folder.config}: Permission denied as user {OTHER}; chmod 644 it' in ran.stderr, ran
+  assert folder.nobody_was_dialled()
+
+
+@pytest.mark.may_skip('only root')
+@needs_root
+def test_a_probe_reads_the_passwords_as_the_user(folder):
+  folder.write('auth-password-file = {folder}/file\n')
+  secret = folder.secret('file', 'unix:{folder}/store lmtp:secret\n')
+  ran = folder.run('probe', f'--config={folder.config}', f'--user={OTHER}')
+  assert ran.returncode == EX_USAGE, ran
+  assert f'{secret}: Permission denied as user {OTHER}; let a group of this user' in ran.stderr, ran
+  assert folder.nobody_was_dialled()
+
+
+@pytest.mark.may_skip('only root')
+@needs_root
+def test_secrets_of_root_are_read_where_only_the_effective_user_changed(folder):
+  # As Sendmail starts a mailer with the flag S.
+  entry = pwd.getpwnam(OTHER)
+
+  def become():
+    os.setgroups([])
+    os.setegid(entry.pw_gid)
+    os.seteuid(entry.pw_uid)
+  folder.write('auth-password-file = {folder}/file\nauth-mechanisms = EXTERNAL\n')
+  folder.secret('file', 'unix:{folder}/store lmtp:secret\n')
+  ran = folder.check(preexec_fn=become)
+  assert (ran.returncode, ran.stderr) == (0, ''), ran
+  assert ran.stdout == f'{folder.config}: user {OTHER}, 0 listeners, 1 stores, ok\n'
+  folder.config.chmod(0o600)
+  assert f'Permission denied as user {OTHER}' in folder.check(preexec_fn=become).stderr
+
+
+@pytest.mark.parametrize('command', ['check', 'serve --check'])
+def test_the_secrets_of_routed_stores_are_read(folder, command):
+  folder.write('route-file = {folder}/routes\n' + FRONT
+               + '[destination.imap7]\nauth-password-file = {folder}/passwords\n'
+               + '[destination.imap8]\ntls-cert = {folder}/cert\n')
+  folder.secret('routes', 'bob@ imap7\nalice@ imap8:24\n', 0o644)
+  ran = folder.run(*command.split(), f'--config={folder.config}')
+  assert ran.returncode == EX_CONFIG, ran
+  for option, name in (('auth-password-file', 'passwords'), ('tls-cert', 'cert')):
+    place = f'lmtpq: {folder.line_of(option)}: {option}'
+    assert [line for line in errors(ran) if line.startswith(place)
+            and f'{folder.path}/{name}: No such file or directory' in line], (place, ran)
+  assert len(errors(ran)) == 2, ran
+  assert folder.nobody_was_dialled()
+
+
+def test_all_errors_are_reported_with_their_places(folder):
+  folder.secret('keys', 'k1 not-base64!\n')
+  folder.secret('routes', 'bob@\n', 0o644)
+  folder.write('tls = sometimes\nno-such-option = 1\nauth-mechanisms = PLAIN NO-SUCH-MECHANISM\n'
+               'tag-keys = {folder}/keys\nroute-file = {folder}/routes\n'
+               'spool-dir = {folder}/no-spool\nlog = {folder}/no-log/file\n'
+               'transcript-dir = {folder}/no-transcripts\ncontrol = {folder}/no-control/socket\n'
+               'metrics = unix:{folder}/no-metrics/socket\n'
+               '[listener.one]\naddress = unix:{folder}/no-front/socket\nlisten-owner = no-such-user\n'
+               '[listener.two]\naddress = inet:127.0.0.1:1\nclients = 1.2.3.4.5\n'
+               '[destination.three]\nconnect-timeout = soon\n'
+               '[destination.four]\ndestination = unix:{folder}/no-store/socket\n'
+               '[no-such-section]\nx = y\n', common='')
+  ran = folder.check()
+  assert ran.returncode == EX_CONFIG, ran
+  expected = {
+      'tls = sometimes': 'tls: "sometimes": expected one of none, may',
+      'no-such-option': 'unknown option no-such-option',
+      'auth-mechanisms': 'auth-mechanisms: "NO-SUCH-MECHANISM": no plugin installed',
+      'tag-keys': f'tag-keys: {folder.path}/keys:1: expected base64',
+      'route-file': f'route-file: {folder.path}/routes:1: no DEST after "bob@"',
+      'spool-dir': f'spool-dir: "{folder.path}/no-spool": No such file or directory',
+      'log =': f'log: "{folder.path}/no-log/file": No such file or directory',
+      'transcript-dir': f'transcript-dir: "{folder.path}/no-transcripts": No such file',
+      'control': f'control: "{folder.path}/no-control/socket": bind: No such file or directory; mkdir',
+      'metrics': f'metrics: "{folder.path}/no-metrics/socket": bind: No such file or directory; mkdir',
+      'address = unix': f'"{folder.path}/no-front/socket": bind: No such file or directory; mkdir',
+      'listen-owner': 'listen-owner: no user no-such-user on this system',
+      'clients': 'clients: "1.2.3.4.5"',
+      'connect-timeout': 'connect-timeout: "soon": expected a time',
+      '[destination.four]': f'"{folder.path}/no-store/socket": No such file or directory',
+      '[no-such-section]': 'unknown section [no-such-section]',
+  }
+  for start, text in expected.items():
+    number = folder.line_of(start).rpartition(':')[2]
+    assert [line for line in errors(ran) if f'{folder.config}:{number}' in line and text in line], \
+        (start, text, ran.stderr)
+  assert len(errors(ran)) == len(expected), ran.stderr
+  assert ran.stdout.splitlines()[-1].startswith(f'{folder.config}: user '), ran
+  assert f', {len(expected)} errors' in ran.stdout.splitlines()[-1], ran
+
+
+def test_a_good_file_is_ok_and_nobody_is_dialled(folder):
+  folder.secret('keys')
+  folder.secret('routes', 'bob@ unix:{folder}/store\n', 0o644)
+  folder.write('tag-keys = {folder}/keys\nroute-file = {folder}/routes\n' + FRONT, common='')
+  user = pwd.getpwuid(os.geteuid()).pw_name
+  for command in ('check', 'serve --check'):
+    ran = folder.run(*command.split(), f'--config={folder.config}')
+    assert ran.returncode == 0 and errors(ran) == [], ran
+    assert ran.stdout.startswith(f'{folder.config}: user {user}, 1 listeners, 1 stores, ok'), ran
+    assert folder.nobody_was_dialled()
+    assert not (folder.path / 'front').exists() and not (folder.path / 'spool/log').exists()
+
+
+def test_a_file_without_listeners_is_for_relay_and_deliver(folder):
+  folder.write()
+  assert folder.check().returncode == 0
+  ran = folder.run('serve', '--check', f'--config={folder.config}')
+  assert ran.returncode == EX_CONFIG and 'no listener' in ran.stderr, ran
+
+
+def test_warnings_leave_the_status_0(folder):
+  folder.write('tls-cert = {folder}/none\n[listener.tcp]\naddress = inet:127.0.0.1:1\n'
+               'listen-mode = 0600\n')
+  ran = folder.check()
+  assert ran.returncode == 0 and errors(ran) == [], ran
+  for start in ('tls-cert', 'listen-mode'):
+    assert [line for line in warnings(ran)
+            if line.startswith(f'lmtpq: warning: {folder.line_of(start)}: {start}: has no effect')], ran
+  assert ran.stdout.rstrip().endswith(f', ok, {len(warnings(ran))} warnings'), ran
+
+
+def test_a_password_file_without_a_line_for_the_store_is_a_warning(folder):
+  folder.write('auth-password-file = {folder}/passwords\n')
+  folder.secret('passwords', 'imap7 lmtp:secret\n')
+  ran = folder.check()
+  assert ran.returncode == 0, ran
+  assert f'no line for unix:{folder.path}/store' in ' '.join(warnings(ran)), ran
+  assert 'secret' not in ran.stderr + ran.stdout
+
+
+@pytest.mark.may_skip('only root')
+@needs_root
+def test_root_is_warned_unless_it_names_a_user(folder):
+  folder.write()
+  assert len(warnings(folder.check())) == 1
+  assert 'checked as root' in folder.check().stderr
+  ran = folder.check(f'--user={OTHER}')
+  assert (ran.returncode, ran.stderr) == (0, ''), ran
+  assert ran.stdout == f'{folder.config}: user {OTHER}, 0 listeners, 1 stores, ok\n'
+  folder.write(f'user = {OTHER}\n')
+  assert folder.check().stderr == ''
+
+
+@pytest.mark.may_skip('only root')
+@needs_root
+def test_only_root_can_check_as_another_user(folder):
+  folder.write('user = root\n')
+  ran = folder.check(**as_other_user())
+  assert ran.returncode == EX_CONFIG, ran
+  assert ran.stderr == (f'lmtpq: {folder.line_of("user")}: user: "root": only root can become another '
+                        'user; start as root, or as this user\n')
+  assert ran.stdout == f'{folder.config}: 1 error\n'
+
+
+@pytest.mark.may_skip('only root')
+@needs_root
+def test_the_folder_of_a_listener_is_for_the_user_that_starts(folder):
+  folder.write(FRONT)
+  folder.path.chmod(0o755)
+  assert folder.check(f'--user={OTHER}').returncode == 0
+  ran = folder.check(**as_other_user())
+  assert ran.returncode == EX_CONFIG, ran
+  assert (f'lmtpq: {folder.line_of("address")}: [listener.front]: "{folder.path}/front": bind: '
+          f"Permission denied; let the program's user write in {folder.path}") in ran.stderr, ran
+
+
+@pytest.mark.may_skip('only root')
+@needs_root
+def test_a_store_out_of_reach_is_an_error(folder):
+  closed = folder.path / 'closed'
+  closed.mkdir(mode=0o700)
+  folder.config.write_text(folder.filled(
+      'destination = unix:{folder}/closed/store\ntag-keys = none\nlog = syslog\n'))
+  assert folder.check().returncode == 0
+  ran = folder.check(f'--user={OTHER}')
+  assert ran.returncode == EX_CONFIG, ran
+  assert (f'lmtpq: {folder.config}:1: destination: "{closed}/store": Permission denied as user '
+          f"{OTHER}; add this user to the group") in ran.stderr, ran
+
+
+MILTER_CONF = 'socket = unix:{folder}/milter\nlog = {folder}/spool/milter.log\n'
+
+
+def test_the_milter_beside_it_is_checked_too(folder):
+  folder.write()
+  folder.secret('keys')
+  milter = folder.path / 'milter.conf'
+  milter.write_text(folder.filled(MILTER_CONF + 'tag-keys = {folder}/keys\n[rule.ours]\n'
+                                  'client = 192.0.2.1\nquota = ignore\n'))
+  ran = folder.check()
+  assert ran.returncode == 0 and errors(ran) == [], ran
+  assert ran.stdout.splitlines()[0].startswith(f'{milter}: user '), ran
+  assert ran.stdout.splitlines()[-1].startswith(f'{folder.config}: user '), ran
+  other = folder.path / 'other.conf'
+  other.write_text(folder.filled(MILTER_CONF + '[rule.ours]\nquota = perhaps\n'))
+  ran = folder.check(f'--milter-config={other}')
+  assert ran.returncode == EX_CONFIG and f'lmtpq-milter: {other}:4: ' in ran.stderr, ran
+  ran = folder.check(f'--milter-config={folder.path}/none')
+  assert ran.returncode == EX_CONFIG and f'lmtpq-milter: {folder.path}/none: No such' in ran.stderr, ran
+
+
+@pytest.mark.may_skip('only root')
+@needs_root
+def test_the_milter_is_checked_as_its_own_user_where_it_names_one(folder):
+  folder.write()
+  secret = folder.secret('keys')
+  milter = folder.path / 'milter.conf'
+  for line, good in ((f'user = {OTHER}\n', False), ('user = root\n', True), ('', False)):
+    milter.write_text(folder.filled(f'{MILTER_CONF}{line}tag-keys = {{folder}}/keys\n'))
+    ran = folder.check(f'--user={OTHER}')
+    assert (ran.returncode == 0) == good, (line, ran)
+    assert (f'{secret}: Permission denied as user {OTHER}' in ran.stderr) != good, (line, ran)
+
+
+def test_a_milter_that_is_not_installed_is_a_warning(folder):
+  folder.write()
+  (folder.path / 'milter.conf').write_text('')
+  (folder.programs / 'lmtpq-milter').unlink()
+  ran = folder.check()
+  assert ran.returncode == 0, ran
+  assert (f'lmtpq: warning: {folder.path}/milter.conf: not checked, as lmtpq-milter is not installed'
+          in ran.stderr), ran
+
+
+def test_arguments(folder):
+  ran = folder.run('check', '--help')
+  assert ran.returncode == 0 and ran.stdout.startswith('usage: lmtpq check '), ran
+  assert folder.run('check', '--version').stdout == folder.run('--version').stdout
+  for word in ('unix:/a', '--no-such-option'):
+    assert folder.check(word).returncode == EX_CONFIG
+  assert 'unix:/a' in folder.check('unix:/a').stderr
