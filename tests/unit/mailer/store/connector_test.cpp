@@ -107,6 +107,22 @@ Connected connect(const std::vector<std::string>& arguments, Play with) {
   return made;
 }
 
+// What connections write to the log: as many as there are values, which say whether each is ready.
+std::string logged(World& world, const std::vector<bool>& ready) {
+  char path[] = "/tmp/lmtpq-connector-XXXXXX";
+  CPPUNIT_ASSERT(close(mkstemp(path)) == 0);
+  const Log log("test", path, LogLevel::kInfo);
+  Connector connector(world.settings.stores.at(0), world.settings, world.dialer, log);
+  for (const bool expected : ready) {
+    CPPUNIT_ASSERT_EQUAL(expected, connector.connect(Deadline::max()).ready);
+  }
+  log.flush();
+  std::ifstream file(path);
+  std::string text(std::istreambuf_iterator<char>(file), {});
+  unlink(path);
+  return text;
+}
+
 const char* trouble(const Connection& connection) {
   return connection.ready                                ? "none"
          : connection.trouble == Trouble::kTls           ? "tls"
@@ -128,6 +144,7 @@ class ConnectorTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aFailedConnectionIsClosedBeforeTheNextDial);
   CPPUNIT_TEST(aStoreThatIsThisProcessIsRefusedAtItsGreeting);
   CPPUNIT_TEST(itIsLoggedOnceUntilTheStoreIsAnother);
+  CPPUNIT_TEST(theDialogueWithAListedPeerIsLogged);
   CPPUNIT_TEST(aStoreThatDoesNotGreetHasLittleTimeWhereThereIsAnother);
   CPPUNIT_TEST(noStageIsWaitedForLongerThanTheDeliveryHas);
   CPPUNIT_TEST_SUITE_END();
@@ -262,22 +279,26 @@ class ConnectorTest : public CppUnit::TestFixture {
     const Play own = play({own_greeting(), kNoAuth});
     const Play another = play({kGreeting, kNoAuth});
     World world({"--tls=none", "inet:a"}, {own, own, own, another, own, own});
-    char path[] = "/tmp/lmtpq-connector-XXXXXX";
-    CPPUNIT_ASSERT(close(mkstemp(path)) == 0);
-    const Log log("test", path, LogLevel::kInfo);
-    Connector connector(world.settings.stores.at(0), world.settings, world.dialer, log);
-    for (const bool ready : {false, false, false, true, false, false}) {
-      CPPUNIT_ASSERT_EQUAL(ready, connector.connect(Deadline::max()).ready);
-    }
-    log.flush();
-    std::ifstream file(path);
-    const std::string text(std::istreambuf_iterator<char>(file), {});
-    unlink(path);
+    const std::string text = logged(world, {false, false, false, true, false, false});
     const std::string line = "event=store-is-own-listener destination=inet:a ";
     const std::size_t first = text.find(line);
     const std::size_t second = text.find(line, first + 1);
     CPPUNIT_ASSERT_MESSAGE(text, first != std::string::npos && second != std::string::npos);
     CPPUNIT_ASSERT_MESSAGE(text, text.find(line, second + 1) == std::string::npos);
+  }
+
+  void theDialogueWithAListedPeerIsLogged() {
+    const struct {
+      const char* peers;
+      bool is_logged;
+    } rows[] = {{"", false},     {"all", true},     {"al", false},   {"inet:store", true},
+                {"store", true}, {"inet:b", false}, {"ball", false}, {"inet:b,tor", true}};
+    for (const auto& row : rows) {
+      World world({"--tls=none", std::string("--debug-peer=") + row.peers, "inet:store"},
+                  {play({kGreeting, kNoAuth})});
+      const std::string text = logged(world, {true});
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(row.peers, row.is_logged, text.find("LHLO") != text.npos);
+    }
   }
 
   void aStoreThatDoesNotGreetHasLittleTimeWhereThereIsAnother() {
