@@ -17,6 +17,9 @@ constexpr std::size_t kPiece = 4 * 1024;
 // Of a message, taken into the spool at a time.
 constexpr std::size_t kBodyPiece = 8 * 1024;
 
+// Of commands; a buffer of this size is kept.
+constexpr std::size_t kSmallInput = 256;
+
 // How long a client that got a reply to LHLO or RSET may take to send MAIL after we were told to
 // stop.
 constexpr std::chrono::seconds kNextMail{3};
@@ -131,8 +134,11 @@ bool LmtpSession::read_input() {
     begun_ = Clock::now();
     read_ = 0;
   }
-  std::string(std::exchange(pending_, {}))
-      .swap(input_);  // frees its buffer: this may wait for long
+  input_.clear();
+  if (!pending_.empty() || input_.capacity() > kSmallInput) {
+    std::string(std::exchange(pending_, {}))
+        .swap(input_);  // frees its buffer: this may wait for long
+  }
   if (input_.empty() && !wait_for_input()) {
     return false;
   }

@@ -25,7 +25,7 @@ constexpr std::size_t kReadSize = 64 * 1024;
 // From a client, whose input is kept while the disk is waited for.
 constexpr std::size_t kReadOfClient = 32 * 1024;
 // After a read of this size there probably is more to read.
-constexpr std::size_t kLargeRead = 4096;
+constexpr std::size_t kLargeRead = 16 * 1024;
 // A peer that sends without reading what we write fills at most this much of our memory. The daemon
 // has many clients, and they have read thousands of replies less than they sent commands by then.
 constexpr std::size_t kMaxUnconsumed = 4 * kReadSize;
@@ -129,7 +129,8 @@ IoStatus DescriptorChannel::exchange_by_poll(std::string_view& out, std::string&
 // is no room.
 std::optional<IoStatus> DescriptorChannel::try_exchange(std::string_view& out, std::string& in,
                                                         short events) {
-  if ((events & POLLIN) != 0 && order_ == Order::kReadFirst) {
+  const bool known_quiet = std::exchange(quiet_, false);
+  if ((events & POLLIN) != 0 && order_ == Order::kReadFirst && !known_quiet) {
     const ssize_t count = receive(MSG_DONTWAIT);
     if (count >= 0 || !try_again(errno)) {
       return received(count, in);
@@ -248,13 +249,16 @@ IoStatus DescriptorChannel::write_some(std::string_view& out) {
   return failed("write");
 }
 
-bool DescriptorChannel::quiet() { return wait_for(in_.number, POLLIN, Clock::now()) == 0; }
+bool DescriptorChannel::quiet() {
+  quiet_ = poll_now(in_.number, POLLIN) == 0;
+  return quiet_;
+}
 
 Presence DescriptorChannel::presence() const {
   if (out_descriptor_.valid()) {
-    return wait_for(out_.number, 0, Clock::now()) == 0 ? Presence::kThere : Presence::kGone;
+    return poll_now(out_.number, 0) == 0 ? Presence::kThere : Presence::kGone;
   }
-  const short happened = wait_for(in_.number, POLLRDHUP, Clock::now());
+  const short happened = poll_now(in_.number, POLLRDHUP);
   if (happened != POLLRDHUP) {
     return happened == 0 ? Presence::kThere : Presence::kGone;
   }
@@ -268,7 +272,7 @@ Presence DescriptorChannel::presence() const {
 }
 
 void DescriptorChannel::write_now(std::string_view& out) noexcept {
-  if (!out_.open || (!out_.is_socket && wait_for(out_.number, POLLOUT, Clock::now()) != POLLOUT)) {
+  if (!out_.open || (!out_.is_socket && poll_now(out_.number, POLLOUT) != POLLOUT)) {
     return;
   }
   const ssize_t count = send_some(out);
@@ -278,7 +282,7 @@ void DescriptorChannel::write_now(std::string_view& out) noexcept {
 // A unix socket and TCP have an error (POLLERR) after the peer has closed with bytes unread.
 bool DescriptorChannel::took_all(Deadline latest) const {
   for (;;) {
-    const short happened = wait_for(out_.number, 0, Clock::now());
+    const short happened = poll_now(out_.number, 0);
     if (!out_.is_socket) {
       return (happened & POLLERR) == 0 || count_of(out_.number, FIONREAD) == 0;
     }

@@ -72,6 +72,7 @@ class DescriptorChannel : public Channel {
   std::chrono::milliseconds receive_timeout_{0};  // SO_RCVTIMEO; 0: never set
   std::size_t read_size_ = 0;                     // of the next read
   std::size_t last_read_ = 0;                     // how many bytes it had
+  bool quiet_ = false;                            // there was nothing to read a moment ago
   int quick_acks_ = 0;                            // see acknowledge_at_once()
   std::string failure_;
 };

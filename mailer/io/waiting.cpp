@@ -162,8 +162,9 @@ void run_side_by_side(std::size_t count, std::size_t most, const NumberedWork& w
   }
 }
 
-int milliseconds_until(Deadline deadline) {
-  const Clock::time_point now = Clock::now();
+int milliseconds_until(Deadline deadline) { return milliseconds_between(Clock::now(), deadline); }
+
+int milliseconds_between(Clock::time_point now, Deadline deadline) {
   if (deadline <= now) {
     return 0;
   }
@@ -182,6 +183,13 @@ short wait_for(int descriptor, short events, Deadline deadline) {
   }
   pollfd entry{descriptor, events, 0};
   while (poll(&entry, 1, milliseconds_until(deadline)) < 0 && errno == EINTR) {
+  }
+  return entry.revents;
+}
+
+short poll_now(int descriptor, short events) {
+  pollfd entry{descriptor, events, 0};
+  while (poll(&entry, 1, 0) < 0 && errno == EINTR) {
   }
   return entry.revents;
 }

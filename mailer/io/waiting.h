@@ -90,10 +90,12 @@ void run_side_by_side(std::size_t count, std::size_t most,
 
 // poll(2) on one descriptor, interruptions handled against the deadline; 0 at the deadline.
 short wait_for(int descriptor, short events, Deadline deadline);
+short poll_now(int descriptor, short events);  // without a wait
 void sleep_until(Deadline deadline);
 // To be called in long work that does not wait: on a fiber, Scheduler::pace().
 void pace();
 // The time until the deadline in milliseconds, rounded up, as poll(2) takes it; 0 if it has passed.
 int milliseconds_until(Deadline deadline);
+int milliseconds_between(Clock::time_point now, Deadline deadline);
 
 }  // namespace lmtpq::mailer

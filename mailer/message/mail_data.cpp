@@ -1,22 +1,24 @@
 #include "mailer/message/mail_data.h"
 
-#include "common/tag/tag_format.h"
-
 namespace lmtpq::mailer {
+namespace {
+
+constexpr std::size_t kUsualHeader = 1000;  // bytes
+
+}  // namespace
 
 TextRules text_rules(const Settings& settings) {
   return {settings.line_limit, settings.nul == NulPolicy::kStrip};
 }
 
 void MailData::append(std::string_view bytes) {
-  if (!filter_.in_header()) {
-    body_.append(bytes);
-    return;
+  if (filter_.in_header()) {
+    kept_.clear();
+    kept_.reserve(kUsualHeader);
+    bytes.remove_prefix(filter_.feed(bytes, kept_));
+    body_.append(kept_);
   }
-  kept_.clear();
-  kept_.reserve(bytes.size() + kTagName.size());  // the filter may hold the beginning of a name
-  filter_.feed(bytes, kept_);
-  body_.append(kept_);
+  body_.append(bytes);
 }
 
 void MailData::finish(const TextReport& text) {

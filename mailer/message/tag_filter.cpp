@@ -7,10 +7,12 @@
 
 namespace lmtpq::mailer {
 
-void TagFilter::feed(std::string_view bytes, std::string& out) {
-  while (!bytes.empty()) {
-    bytes.remove_prefix(step(bytes, out));
+std::size_t TagFilter::feed(std::string_view bytes, std::string& out) {
+  std::size_t taken = 0;
+  while (taken < bytes.size() && in_header()) {
+    taken += step(bytes.substr(taken), out);
   }
+  return taken;
 }
 
 void TagFilter::finish(std::string& out) {
@@ -41,8 +43,7 @@ std::size_t TagFilter::step(std::string_view bytes, std::string& out) {
     case State::kBody:
       break;
   }
-  out.append(bytes);
-  return bytes.size();
+  return 0;
 }
 
 // Consumes the line up to its end, or as much of it as there is.

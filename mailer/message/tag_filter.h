@@ -20,7 +20,8 @@ class TagFilter {
  public:
   static constexpr std::size_t kMaxTags = 16;
 
-  void feed(std::string_view bytes, std::string& out);
+  // Returns how many bytes it took: those of the header. What follows passes as it is.
+  std::size_t feed(std::string_view bytes, std::string& out);
   void finish(std::string& out);  // the message is complete
 
   bool in_header() const { return state_ != State::kBody; }

@@ -114,7 +114,7 @@ Reactor::Task* Reactor::find(std::uint64_t id) {
 void Reactor::make_ready(Task& task, short happened) {
   task.state = State::kReady;
   task.happened = happened;
-  if (task.used > Clock::duration::zero() && Clock::now() - task.left >= kRest) {
+  if (task.used > Clock::duration::zero() && now_ - task.left >= kRest) {
     task.used = {};
   }
   line_up(task);
@@ -153,7 +153,8 @@ void Reactor::run_next(std::deque<Task*>& line) {
 void Reactor::run(Task& task) {
   task.state = State::kRunning;
   running_ = &task;
-  run_began_ = Clock::now();
+  run_began_ = now_;
+  paced_ = 0;
   set_current(this);
   task.fiber.enter();
   set_current(nullptr);
@@ -162,6 +163,7 @@ void Reactor::run(Task& task) {
     const std::uint32_t slot = slot_of(task.id);
     tasks_[slot].reset();
     free_slots_.push_back(slot);
+    now_ = Clock::now();
   }
 }
 
@@ -169,8 +171,7 @@ void Reactor::run_timers() {
   if (timers_.empty()) {
     return;
   }
-  const Clock::time_point now = Clock::now();
-  while (!timers_.empty() && timers_.front().time <= now) {
+  while (!timers_.empty() && timers_.front().time <= now_) {
     Task* const task = find(timers_.front().task);
     const Deadline time = timers_.front().time;
     std::pop_heap(timers_.begin(), timers_.end());
@@ -180,7 +181,7 @@ void Reactor::run_timers() {
     }
     task->timer = Deadline::max();
     const bool waits = task->state == State::kSleeping || task->state == State::kWaiting;
-    if (waits && task->deadline <= now) {
+    if (waits && task->deadline <= now_) {
       make_ready(*task, 0);
     } else if (waits && task->deadline != Deadline::max()) {
       set_timer(*task, task->deadline);
@@ -211,7 +212,7 @@ int Reactor::poll_timeout() {
   if (!ready_.empty() || !spent_.empty()) {
     return 0;
   }
-  return timers_.empty() ? -1 : milliseconds_until(timers_.front().time);
+  return timers_.empty() ? -1 : milliseconds_between(now_, timers_.front().time);
 }
 
 void Reactor::poll(int milliseconds) {
@@ -224,6 +225,7 @@ void Reactor::poll(int milliseconds) {
   }
   const int count = epoll_wait(epoll_.number(), events_.data(), kEvents, milliseconds);
   asleep_ = false;
+  now_ = Clock::now();
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = events_[static_cast<std::size_t>(i)];
     if (event.data.u64 == kWakeup) {
@@ -248,7 +250,7 @@ void Reactor::leave(State state, Deadline deadline) {
   if (state != State::kReady && deadline < task.timer) {
     set_timer(task, deadline);
   }
-  task.left = Clock::now();
+  task.left = now_ = Clock::now();
   task.used += task.left - run_began_;
   if (state == State::kReady) {
     line_up(task);
@@ -274,7 +276,8 @@ void Reactor::sleep(Deadline deadline) { leave(State::kSleeping, deadline); }
 Scheduler::Sleeper Reactor::self() { return {this, running_->id}; }
 
 void Reactor::pace() {
-  if (running_->used + (Clock::now() - run_began_) >= kShare) {
+  // The first comes right after a wait: no time has passed yet.
+  if (paced_++ > 0 && running_->used + (Clock::now() - run_began_) >= kShare) {
     leave(State::kReady, Deadline::max());
   }
 }

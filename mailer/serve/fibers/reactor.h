@@ -102,7 +102,9 @@ class Reactor : public Scheduler {
   std::deque<Task*> spent_;    // ready too, but have used their share
   std::vector<Timer> timers_;  // a heap
   Task* running_ = nullptr;
+  Clock::time_point now_ = Clock::now();  // when the last poll or run of a fiber ended
   Clock::time_point run_began_;
+  int paced_ = 0;  // times, in this run
   std::vector<epoll_event> events_;
   std::thread thread_;
 };
