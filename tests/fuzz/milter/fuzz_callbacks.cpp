@@ -98,7 +98,7 @@ class Mta {
   std::size_t ended() const { return ended_; }  // messages, where there was state
 
  private:
-  Model& model() { return models_[current_ - contexts_.data()]; }
+  Model& model() { return models_[static_cast<std::size_t>(current_ - contexts_.data())]; }
 
   void call(char letter, std::string text) {
     std::string_view rest = text;
