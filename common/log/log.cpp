@@ -103,7 +103,7 @@ Record& Record::add(std::string_view key, long long number) {
 Log::Log(std::string_view program, const std::string& where, LogLevel threshold,
          const std::string& syslog_socket)
     : threshold_(threshold),
-      writer_(std::make_shared<LogWriter>(LogTarget(std::string(program), where, syslog_socket))) {}
+      writer_(std::make_shared<LogWriter>(LogTarget(program, where, syslog_socket))) {}
 
 Log::~Log() { writer_->close(); }
 

@@ -74,8 +74,8 @@ std::string syslog_time(std::chrono::system_clock::time_point at) {
 
 }  // namespace
 
-LogTarget::LogTarget(std::string program, std::string where, std::string syslog_socket)
-    : program_(' ' + program + '[' + std::to_string(getpid()) + "]: "),
+LogTarget::LogTarget(std::string_view program, std::string where, std::string syslog_socket)
+    : program_(' ' + std::string(program) + '[' + std::to_string(getpid()) + "]: "),
       where_(std::move(where)),
       syslog_socket_(std::move(syslog_socket)) {}
 

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/descriptor.h"
@@ -31,7 +32,7 @@ class LogTarget {
   enum class Result { kWritten, kFull, kFailed };
 
   // `where` is "syslog", "stderr" or the path of a file, which open() opens.
-  LogTarget(std::string program, std::string where, std::string syslog_socket);
+  LogTarget(std::string_view program, std::string where, std::string syslog_socket);
 
   bool is_file() const { return where_.starts_with('/'); }
   bool is_syslog() const { return where_ == "syslog"; }

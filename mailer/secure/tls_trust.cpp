@@ -64,6 +64,7 @@ void add_folder(const std::string& folder, std::vector<std::string>& parts) {
 std::string tls_trust(SSL_CTX* context, const TlsSettings& settings) {
   std::vector<std::string> parts;
   STACK_OF(X509_OBJECT)* const objects = X509_STORE_get0_objects(SSL_CTX_get_cert_store(context));
+  parts.reserve(static_cast<std::size_t>(sk_X509_OBJECT_num(objects)));
   for (int i = 0; i < sk_X509_OBJECT_num(objects); ++i) {
     parts.push_back(digest_of(sk_X509_OBJECT_value(objects, i)));
   }

@@ -60,9 +60,11 @@ std::unique_ptr<ControlSocket> Daemon::make_control(const Settings& process) con
 
 std::unique_ptr<MetricsEndpoint> Daemon::make_metrics(const Settings& process) const {
   const std::string& address = process.serve.metrics;
+  if (address.empty()) {
+    return nullptr;
+  }
   return at_place(process.places.of("metrics"), [&] {
-    return address.empty() ? nullptr
-                           : std::make_unique<MetricsEndpoint>(address, opener(), running_->parts);
+    return std::make_unique<MetricsEndpoint>(address, opener(), running_->parts);
   });
 }
 

@@ -30,6 +30,7 @@ void write_to(const Log& log, int priority, const char* text) {
 void take(int priority, const char* format, va_list arguments) noexcept {
   const int saved = errno;
   std::array<char, 1024> text{};
+  // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): both callers have started it
   std::vsnprintf(text.data(), text.size(), format, arguments);
   try {
     if (const Log* const log = g_log) {

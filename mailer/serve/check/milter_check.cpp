@@ -42,6 +42,7 @@ bool names_a_user(const std::string& file) {
 
 bool run(std::vector<std::string> words) {
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (std::string& word : words) {
     argv.push_back(word.data());
   }

@@ -23,6 +23,7 @@ constexpr std::size_t kMostText = 2000;
 
 std::vector<char*> pointers(std::vector<std::string>& words) {
   std::vector<char*> made;
+  made.reserve(words.size() + 1);
   for (std::string& word : words) {
     made.push_back(word.data());
   }
