@@ -107,8 +107,9 @@ void LogWriter::add(LogLine line) {
 }
 
 void LogWriter::push(LogLine line) {
-  bytes_ += line.text.size();
+  const std::size_t size = line.text.size();
   queue_.push_back(std::move(line));
+  bytes_ += size;  // last: bytes without a line would keep the thread busy
 }
 
 LogLine LogWriter::recovered() {
@@ -224,8 +225,9 @@ void LogWriter::open(Lock& lock) {
   }
   LogLine line =
       error(Record("log-file-failed").add("file", file).add("error", std::strerror(failure)));
-  bytes_ += line.text.size();
+  const std::size_t size = line.text.size();
   batch_.insert(batch_.begin() + (target_.midway() ? 1 : 0), std::move(line));
+  bytes_ += size;
 }
 
 // Some at a time, so that there is room again for others soon.
