@@ -113,7 +113,7 @@ ALL_SOURCES     := $(PRODUCT_SOURCES) $(sort $(shell find tests -name '*.cpp'))
 
 .PHONY: all help build-deps deps tests check e2e test ci variants demo bench fuzz lint format \
         format-check coverage mutants compile_commands.json install install-strip uninstall clean FORCE \
-        check-asan check-tsan e2e-asan tsan-milter faults-asan faults-tsan wire wire-asan wire-tsan
+        check-asan check-tsan e2e-asan tsan-milter faults-asan faults-tsan wire wire-asan wire-tsan soak
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -146,6 +146,8 @@ help:
 ## make check-asan e2e-asan check-tsan   the same under the sanitizers
 ## make wire wire-asan wire-tsan         broken stores and hostile clients at random, WIRE_SEEDS=150 of them,
 ##                      from WIRE_FIRST=1 on; also under the sanitizers
+## make soak            SOAK_MESSAGES=1000000 through the daemon while everything around it fails, and the count of
+##                      those lost, doubled or changed; SOAK_SEED=1 draws the faults
 ## make faults-asan faults-tsan          the daemon's faults under load, under the sanitizers
 ## make bench           speed and memory, against the stock mailer and other proxies; writes
 ##                      build/bench.txt, the figures of docs/PERFORMANCE.md and docs/performance.svg
@@ -329,6 +331,12 @@ wire-asan wire-tsan: wire-%:
 	  build/$*/lmtpq build/$*/lmtpq-serve build/$*/lmtpq-secure.so
 	$(WIRE) --build build/$*
 
+# SIGINT ends it with the report so far.
+SOAK_MESSAGES ?= 1000000
+SOAK_SEED     ?= 1
+soak: all
+	@tests/soak/run --messages $(SOAK_MESSAGES) --seed $(SOAK_SEED) --build $(BUILD)
+
 # libFuzzer is clang's; the product's objects are compiled once more for it.
 FUZZ_SECONDS ?= 60
 fuzz: $(patsubst %,fuzz-%,$(FUZZERS) $(MILTER_FUZZERS))
@@ -366,8 +374,8 @@ INSTALLED = $(call put,program,$(MAILER_PROGRAMS),libexec/lmtpq) \
             $(call put,file,dist/grafana/lmtpq.json,share/lmtpq) \
             $(call put,text,docs/man/lmtpq.8 docs/man/lmtpq-milter.8,share/man/man8) \
             $(call put,text,docs/man/lmtpq.conf.5,share/man/man5) \
-            $(call put,page,README.md docs/DAEMON.md docs/METRICS.md docs/PERFORMANCE.md docs/ROUTING.md \
-              docs/TAG.md docs/TLS.md,share/doc/lmtpq) \
+            $(call put,page,README.md docs/DAEMON.md docs/METRICS.md docs/PERFORMANCE.md \
+              docs/RELIABILITY.md docs/ROUTING.md docs/TAG.md docs/TLS.md,share/doc/lmtpq) \
             $(call put,file,LICENSE docs/performance.svg,share/doc/lmtpq) \
             $(call put_tree,file,patches,share/doc/lmtpq) \
             $(call put,text,$(UNITS),lib/systemd/system) \

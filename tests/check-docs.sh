@@ -270,7 +270,7 @@ verdict "a test names a trap by its name, not by a number" "$(
 # sources, and in what the programs print for --help.
 verdict "the pages are in plain English" "$(
   tests/check-words README.md docs/FLOW.md docs/ARCHITECTURE.md docs/DECISIONS.md docs/TRAPS.md docs/HACKING.md \
-    docs/METRICS.md docs/TAG.md docs/ROUTING.md)"
+    docs/METRICS.md docs/TAG.md docs/ROUTING.md docs/RELIABILITY.md)"
 find common mailer milter cf dist patches tests Makefile folders.txt -type f ! -path '*/corpus/*' ! -name '*.patch' \
   ! -name '*.pyc' ! -path cf/README.md ! -path patches/README.md ! -path tests/plain-words | sort >"$scratch/sources"
 verdict "the sources are in plain English" "$(
