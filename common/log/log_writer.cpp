@@ -132,6 +132,7 @@ void LogWriter::flush() {
     start_thread();
   }
   hurry_ = true;
+  failing_ = false;  // the disk may have room again since the last attempt
   work_.notify_one();
   idle_.wait_for(lock, kPatience, [this] { return bytes_ == 0 || failing_ || !running_; });
 }
@@ -180,7 +181,8 @@ void LogWriter::run() {
           lock.lock();
           break;
         case LogTarget::Result::kFailed:
-          work_.wait_for(lock, kRetry, [this] { return closing_ || to_open_; });
+          hurry_ = false;
+          work_.wait_for(lock, kRetry, [this] { return closing_ || to_open_ || hurry_; });
           break;
       }
     } catch (const std::exception&) {  // out of memory

@@ -37,7 +37,8 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
   void write(LogLine line, std::string_view event, std::string_view outsider);
   // Opens the file again before the next line.
   void reopen();
-  // Waits until all lines are written, unless the log fails or does not take them.
+  // Waits until all lines are written, unless the log does not take them, or fails now: an error of
+  // before is tried again at once.
   void flush();
   // flush(), and the thread ends. Nothing may be written afterwards.
   void close();

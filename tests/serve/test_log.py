@@ -3,12 +3,13 @@ clients cannot fill the log."""
 
 import os
 import re
+import resource
 import subprocess
 import urllib.request
 
 import pytest
 
-from fixtures.process import wait_until
+from fixtures.process import log_is_written, wait_until
 from fixtures.scratch import free_port
 from fixtures.syslog import NO_NAMESPACE, Syslog
 
@@ -150,6 +151,20 @@ def test_a_full_disk_stops_no_mail_and_the_next_file_says_what_was_lost(new_daem
   assert line.endswith(' error="No space left on device"'), line
   daemon.process.terminate()
   assert daemon.process.wait() == 0, 'status'
+
+
+def test_lines_that_a_full_disk_held_up_are_written_at_the_end_if_it_has_room_then(new_daemon):
+  daemon = new_daemon()
+  pid = daemon.process.pid
+  before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+  resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, before[1]))
+  all_start(daemon.deliver('alice'), '250')
+  log_is_written(pid)  # it has failed
+  assert not daemon.process.log_lines('event=delivery')
+  resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+  daemon.process.terminate()
+  assert daemon.process.wait() == 0, 'status'
+  assert len(daemon.process.log_lines(' to=<alice@store.test>')) == 1
 
 
 def test_a_pipe_that_is_not_read_stops_neither_mail_nor_the_end(new_daemon):
