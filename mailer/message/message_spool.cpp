@@ -43,7 +43,7 @@ int write_all(const Descriptor& file, std::string_view bytes) {
     if (count > 0) {
       bytes.remove_prefix(static_cast<std::size_t>(count));
     } else if (count == 0 || errno != EINTR) {
-      return errno;
+      return count == 0 ? EIO : errno;
     }
   }
   return 0;
