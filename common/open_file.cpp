@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "common/config_error.h"
+#include "common/privileges.h"
 
 namespace lmtpq {
 namespace {
@@ -90,9 +91,13 @@ Descriptor open_to_append(const std::string& path) {
   return failed(ELOOP);
 }
 
-bool may_write(const std::string& path) {
-  return eaccess(path.c_str(), W_OK) == 0 ||
-         (errno == ENOENT && eaccess(folder_of(path).c_str(), W_OK | X_OK) == 0);
+void require_writable(const std::string& path) {
+  if (!path.starts_with('/') || eaccess(path.c_str(), W_OK) == 0 ||
+      (errno == ENOENT && eaccess(folder_of(path).c_str(), W_OK | X_OK) == 0)) {
+    return;
+  }
+  throw ConfigError('"' + path + "\": " + error_as_user(errno) +
+                    "; let this user write it, or name another file");
 }
 
 LockFile::LockFile(const std::string& path, mode_t mode, const std::string& busy)

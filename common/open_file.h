@@ -18,8 +18,9 @@ namespace lmtpq {
 // EMLINK for a file with several names.
 Descriptor open_to_append(const std::string& path);
 
-// Whether this process's user may write the file, or make it where there is none. false: errno.
-bool may_write(const std::string& path);
+// Throws ConfigError where this process's user can neither write the file nor make it. A name that
+// does not begin with a slash is no file, and passes.
+void require_writable(const std::string& path);
 
 // A file that one process at a time has locked (flock(2)), as long as the object lives. The kernel
 // unlocks the file of a process that was killed; the file may stay.

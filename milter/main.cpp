@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
 #include <ctime>
 #include <exception>
@@ -37,10 +36,7 @@ bool contains(const Words& words, const char* word) {
 }
 
 void check_file(const Settings& settings, const char* option, const std::string& path) {
-  if (path.starts_with('/') && !may_write(path)) {
-    throw ConfigError(settings.places.of(option) + ": \"" + path + "\": " + error_as_user(errno) +
-                      "; let this user write it, or name another file");
-  }
+  at_place(settings.places.of(option), [&] { require_writable(path); });
 }
 
 // As the user that starts the milter.

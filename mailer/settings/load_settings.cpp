@@ -11,7 +11,6 @@
 #include "common/open_file.h"
 #include "common/options/option_reader.h"
 #include "common/options/option_table.h"
-#include "common/privileges.h"
 #include "mailer/settings/build_features.h"
 #include "mailer/settings/destination_sections.h"
 
@@ -264,10 +263,7 @@ void check_timeouts(const DaemonSettings& settings, const Store& store) {
 }
 
 void require_writable_log(const Settings& settings) {
-  if (settings.log.starts_with('/') && !may_write(settings.log)) {
-    throw ConfigError(settings.places.of("log") + ": \"" + settings.log + "\": " +
-                      error_as_user(errno) + "; let this user write it, or name another file");
-  }
+  at_place(settings.places.of("log"), [&] { require_writable(settings.log); });
 }
 
 void warn_of_spool(const Settings& settings, const Log& log) {

@@ -35,7 +35,7 @@ struct DaemonSettings {
   std::vector<Destination> in_sections;
   // A store that only a route names, with its settings and without its secrets. Throws ConfigError.
   std::function<Store(const Destination&)> store_for;
-  // The same without the login and the key; nothing is checked.
+  // The same, and nothing is checked.
   std::function<Store(const Destination&)> options_for;
 };
 // With `findings` the errors go there, and what is wrong is left out.
