@@ -6,6 +6,7 @@ Called by: the tests; the fixtures `daemon` and `new_daemon` of conftest.py make
 Failure: AssertionError; Gone when a client's connection ends.
 """
 
+import shutil
 import socket
 import threading
 import time
@@ -43,6 +44,15 @@ class Daemon:
                            f'LISTEN_PID=$$ exec "$@" {moves}', 'bash']
     self.process.pass_fds = tuple(listener.fileno() for listener in listeners)
     self.process.start()
+
+  def copy_of_program(self) -> Path:
+    """A copy of the programs, which the test may replace, in reach of all users."""
+    place = self.folder / 'bin'
+    place.mkdir(exist_ok=True)
+    for path in self.process.program.parent.glob('lmtpq*'):
+      if path.is_file():
+        shutil.copy(path, place)
+    return place / self.process.program.name
 
   def end(self):
     self.process.kill()

@@ -24,16 +24,6 @@ OTHER = 'nobody'
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason='only root can do this')
 
 
-def in_reach(daemon: Daemon) -> Path:
-  """The build may be in a folder that is closed to this user."""
-  place = daemon.folder / 'bin'
-  place.mkdir(exist_ok=True)
-  for path in daemon.process.program.parent.glob('lmtpq*'):
-    if path.is_file():
-      shutil.copy(path, place)
-  return place / daemon.process.program.name
-
-
 def second_start(daemon: Daemon, program: Path | None = None, **how) -> str:
   """What another start with the same file is refused with."""
   ran = subprocess.run([program or daemon.process.program, 'serve', '--config', daemon.process.config],
@@ -56,7 +46,7 @@ def files(daemon: Daemon) -> set[str]:
 @needs_root
 def test_a_second_start_of_the_user_who_owns_the_folder_leaves_roots_daemon_alone(new_daemon):
   daemon = new_daemon(start=False)
-  program = in_reach(daemon)
+  program = daemon.copy_of_program()
   shutil.chown(daemon.folder, OTHER, pwd.getpwnam(OTHER).pw_gid)
   daemon.process.start()
   said = second_start(daemon, program, **as_other_user())

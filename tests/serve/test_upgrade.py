@@ -112,17 +112,6 @@ def test_sockets_locks_status_and_metrics_are_those_of_the_new_process(new_daemo
   assert not any(path.exists() for path in [*names, control]), 'the last one removes them'
 
 
-def in_reach(daemon: Daemon) -> Path:
-  """A copy of the programs, which the test may replace."""
-  place = daemon.folder / 'bin'
-  place.mkdir(exist_ok=True)
-  for path in daemon.process.program.parent.glob('lmtpq*'):
-    if path.is_file():
-      shutil.copy(path, place)
-  daemon.process.program = place / daemon.process.program.name
-  return place / 'lmtpq-serve'
-
-
 def replace(program: Path, content: bytes | None, mode: int = 0o755):
   """As a package does: another file gets the name."""
   made = program.with_suffix('.new')
@@ -131,10 +120,16 @@ def replace(program: Path, content: bytes | None, mode: int = 0o755):
   made.rename(program)
 
 
+def with_own_program(daemon: Daemon) -> Path:
+  """The program of the daemon that will start, which the test may replace."""
+  daemon.process.program = daemon.copy_of_program()
+  return daemon.process.program.with_name('lmtpq-serve')
+
+
 @pytest.fixture
 def replaceable(new_daemon):
   daemon = new_daemon(start=False)
-  program = in_reach(daemon)
+  program = with_own_program(daemon)
   daemon.process.start()
   return daemon, program
 
@@ -265,7 +260,7 @@ LISTS = b'#!/bin/sh\nls /proc/self/fd >"$0.fds"\nexit 9\n'
 
 def test_the_new_process_inherits_no_descriptor(new_daemon):
   daemon = new_daemon(start=False)
-  program = in_reach(daemon)
+  program = with_own_program(daemon)
   daemon.process.before = ['bash', '-c', 'exec "$@" 9</dev/null', 'bash']  # one that a library might open
   daemon.process.start()
   with daemon.dial() as client:
@@ -365,7 +360,7 @@ def test_passed_sockets_are_passed_on_with_their_names(new_daemon, passed):
 def test_a_daemon_that_root_started_is_upgraded_by_its_user(new_daemon):
   port = free_port()
   daemon = new_daemon(f'user = {OTHER}\n', FRONT + TCP.replace('{port}', str(port)), start=False)
-  in_reach(daemon)
+  with_own_program(daemon)
   for folder in (daemon.folder, daemon.process.folder):
     shutil.chown(folder, OTHER)
   (daemon.folder / 'store').chmod(0o666)
