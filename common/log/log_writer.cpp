@@ -92,15 +92,22 @@ void LogWriter::log_left_out(LogLimit::Clock::time_point now) {
   }
 }
 
-// Once lines are lost, half of the room must become free: otherwise every second line would be
-// about a gap.
+// Once lines are lost, half of the room must become free before one that is no warning is taken:
+// otherwise every second line would be about a gap.
+bool LogWriter::has_room(const LogLine& line) const {
+  const std::size_t room = line.level <= LogLevel::kWarning ? kRoom
+                           : lost_ > 0                      ? kRoom / 2
+                                                            : kRoom - kForWarnings;
+  return bytes_ + line.text.size() <= room;
+}
+
 void LogWriter::add(LogLine line) {
-  if (bytes_ + line.text.size() > (lost_ > 0 ? kRoom / 2 : kRoom)) {
+  if (!has_room(line)) {
     ++lost_;
     ++dropped_;
     return;
   }
-  if (lost_ > 0) {
+  if (lost_ > 0 && line.level > LogLevel::kWarning) {
     push(recovered());
   }
   push(std::move(line));

@@ -5,7 +5,8 @@
 // forks or changes its user does so before. It gathers lines for some milliseconds. A line that
 // could not be written stays in the queue, and is tried again until the log takes it. Lines that
 // find no room are dropped and counted; when there is room again, event=log-recovered has their
-// number in their place.
+// number in their place. The last part of the room is for warnings and errors, which say what
+// nobody else does: that a message may be a duplicate.
 //
 // May be used by several threads. The thread outlives the writer where a write never returns.
 #pragma once
@@ -27,8 +28,9 @@ namespace lmtpq {
 
 class LogWriter : public std::enable_shared_from_this<LogWriter> {
  public:
-  static constexpr std::size_t kRoom = 4 * 1024 * 1024;  // bytes of lines
-  static constexpr std::chrono::seconds kPatience{1};    // flush() waits no longer
+  static constexpr std::size_t kRoom = 4 * 1024 * 1024;     // bytes of lines
+  static constexpr std::size_t kForWarnings = 1024 * 1024;  // of it
+  static constexpr std::chrono::seconds kPatience{1};       // flush() waits no longer
 
   explicit LogWriter(LogTarget target);
 
@@ -49,6 +51,7 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
 
   bool wanted(std::string_view event, std::string_view outsider);
   void log_left_out(LogLimit::Clock::time_point now);
+  bool has_room(const LogLine& line) const;
   void add(LogLine line);
   void push(LogLine line);
   LogLine recovered();

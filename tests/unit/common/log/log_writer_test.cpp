@@ -210,7 +210,8 @@ class LogWriterTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_EQUAL(us() + "event=x n=1", syslogd.read_text());
   }
 
-  // A pipe whose reader does not read, until more lines came than the writer keeps.
+  // A pipe whose reader does not read, until more lines came than the writer keeps. There is room
+  // for warnings.
   void linesThatFindNoRoomAreCountedInTheirPlace() {
     CPPUNIT_ASSERT_EQUAL(0, mkfifo(file_.c_str(), 0600));
     const Descriptor reader(open(file_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
@@ -219,6 +220,10 @@ class LogWriterTest : public ScratchFileFixture {
     int written = 0;
     while (log->dropped() < 1000) {
       log->info(numbered(written++).add("filling", filling));
+    }
+    constexpr int kWarnings = LogWriter::kForWarnings / 1000;
+    for (int i = 0; i < kWarnings; ++i) {
+      log->warning(Record("warned").add("n", i).add("filling", filling));
     }
     std::string text;
     char piece[65536];
@@ -231,6 +236,7 @@ class LogWriterTest : public ScratchFileFixture {
     }
     const auto dropped = static_cast<int>(log->dropped());
     int next = 0;
+    int warned = 0;
     std::string_view left = text;
     while (!left.empty()) {
       const std::string_view line = left.substr(0, left.find('\n'));
@@ -242,12 +248,16 @@ class LogWriterTest : public ScratchFileFixture {
                                  .add("error", "lines were not read")
                                  .text(),
                              std::string(record));
+      } else if (record.starts_with("event=warned")) {
+        CPPUNIT_ASSERT_EQUAL(Record("warned").add("n", warned++).add("filling", filling).text(),
+                             std::string(record));
       } else {
         CPPUNIT_ASSERT_EQUAL(numbered(next++).add("filling", filling).text(), std::string(record));
       }
     }
+    CPPUNIT_ASSERT_EQUAL(kWarnings, warned);
     CPPUNIT_ASSERT_EQUAL(written, next + dropped);
-    CPPUNIT_ASSERT(text.size() > LogWriter::kRoom);
+    CPPUNIT_ASSERT(text.size() > LogWriter::kRoom - LogWriter::kForWarnings);
   }
 
   void aFullDiskDoesNotDelayTheEnd() {
