@@ -90,7 +90,7 @@ int Daemon::run() {
 void Daemon::look() {
   restore_sockets();
   running_->limits.look();
-  upgrade_if_memory_leaks();
+  look_at_memory();
   notify_service_manager("STATUS=" + std::to_string(running_->clients.count()) +
                          " clients\nWATCHDOG=1");
 }

@@ -20,6 +20,7 @@
 
 #include "mailer/serve/configuration/configuration.h"
 #include "mailer/serve/limits/memory_growth.h"
+#include "mailer/serve/limits/unused_heap.h"
 #include "mailer/serve/listeners/listening_socket.h"
 #include "mailer/serve/listeners/passed_sockets.h"
 #include "mailer/serve/signals.h"
@@ -57,7 +58,9 @@ class Daemon {
   void reload();
   // `record` is upgrade_record(), perhaps with figures.
   void begin_upgrade(Record record);
-  void upgrade_if_memory_leaks();
+  // Each second.
+  void look_at_memory();
+  void upgrade_if_memory_leaks(std::uint64_t anonymous);
   void hand_over_sockets();
   // True: the new process serves from now on.
   bool upgraded();
@@ -98,6 +101,7 @@ class Daemon {
   std::unique_ptr<Running> running_;
   Clock::time_point next_look_;
   MemoryGrowth growth_;
+  UnusedHeap heap_;
   std::optional<Successor> successor_;  // an upgrade has begun
   bool handed_over_ = false;            // and has succeeded
   bool reload_later_ = false;           // SIGHUP came during an upgrade

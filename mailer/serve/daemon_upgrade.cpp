@@ -54,11 +54,18 @@ void Daemon::begin_upgrade(Record record) {
   }
 }
 
-void Daemon::upgrade_if_memory_leaks() {
+void Daemon::look_at_memory() {
+  const std::uint64_t anonymous = anonymous_memory();
+  if (heap_.grew(unused_memory(anonymous), Clock::now())) {
+    trim_heap();
+  }
+  upgrade_if_memory_leaks(anonymous);
+}
+
+void Daemon::upgrade_if_memory_leaks(std::uint64_t anonymous) {
   const MemoryBudget& memory = running_->memory;
   const auto configuration = running_->current.get();
   const auto rule = memory_growth_rule(configuration->settings().process.serve, memory.limit());
-  const std::uint64_t anonymous = anonymous_memory();
   const std::uint64_t used = memory.used();
   if (!successor_ && growth_.exceeds(anonymous - std::min(anonymous, used), rule, Clock::now())) {
     begin_upgrade(upgrade_record("memory")

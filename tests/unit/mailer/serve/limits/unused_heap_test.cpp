@@ -1,0 +1,65 @@
+#include "mailer/serve/limits/unused_heap.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+
+#include <memory>
+#include <vector>
+
+#include "mailer/serve/limits/memory_growth.h"
+
+using namespace lmtpq::mailer;
+using namespace std::chrono_literals;
+
+class UnusedHeapTest : public CppUnit::TestFixture {
+  CPPUNIT_TEST_SUITE(UnusedHeapTest);
+  CPPUNIT_TEST(growthSinceTheLastTrimCounts);
+  CPPUNIT_TEST(itIsOnceInTenSeconds);
+  CPPUNIT_TEST(whatABurstHasLeftGoesBackToTheSystem);
+  CPPUNIT_TEST_SUITE_END();
+
+  static constexpr std::uint64_t kMargin = UnusedHeap::kMargin;
+  const UnusedHeap::Time start_{1000h};
+
+  void growthSinceTheLastTrimCounts() {
+    UnusedHeap heap;
+    CPPUNIT_ASSERT(!heap.grew(9 * kMargin, start_));
+    CPPUNIT_ASSERT(!heap.grew(5 * kMargin, start_ + 1s));
+    CPPUNIT_ASSERT(!heap.grew(6 * kMargin - 1, start_ + 2s));
+    CPPUNIT_ASSERT(heap.grew(6 * kMargin, start_ + 3s));
+    CPPUNIT_ASSERT(!heap.grew(6 * kMargin, start_ + 60s));
+    CPPUNIT_ASSERT(!heap.grew(7 * kMargin - 1, start_ + 61s));
+    CPPUNIT_ASSERT(heap.grew(7 * kMargin, start_ + 62s));
+  }
+
+  void itIsOnceInTenSeconds() {
+    UnusedHeap heap;
+    heap.grew(0, start_);
+    CPPUNIT_ASSERT(heap.grew(kMargin, start_ + 1s));
+    heap.grew(0, start_ + 2s);
+    CPPUNIT_ASSERT(!heap.grew(kMargin, start_ + 10s));
+    CPPUNIT_ASSERT(heap.grew(kMargin, start_ + 11s));
+  }
+
+  // One of 16 pieces stays, so that none of it is at the end of the heap.
+  void whatABurstHasLeftGoesBackToTheSystem() {
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // their heaps are others
+    constexpr std::size_t kPieces = 40'000;
+    std::vector<std::unique_ptr<char[]>> pieces;
+    for (std::size_t i = 0; i < kPieces; ++i) {
+      pieces.push_back(std::make_unique<char[]>(1000));
+    }
+    const std::uint64_t before = unused_memory(anonymous_memory());
+    for (std::size_t i = 0; i < kPieces; ++i) {
+      if (i % 16 != 0) {
+        pieces[i].reset();
+      }
+    }
+    const std::uint64_t left = unused_memory(anonymous_memory());
+    CPPUNIT_ASSERT(left > before + 30 * kMargin);
+    trim_heap();
+    CPPUNIT_ASSERT(unused_memory(anonymous_memory()) < left - 20 * kMargin);
+#endif
+  }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(UnusedHeapTest);
