@@ -12,7 +12,7 @@ from fixtures.process import wait_until
 from .daemon import Daemon, all_start
 
 STORES = 8
-MESSAGES = 100
+MESSAGES = 40
 FEW = 8  # threads that come and go: those that write the log, and look after the pools
 
 
