@@ -5,6 +5,9 @@
 namespace lmtpq::mailer {
 namespace {
 
+// Of what the store said, enough to name the fault. Each recipient's outcome has a copy of it.
+constexpr std::size_t kMaxReason = 1024;
+
 // An alert or a handshake record (RFC 8446 section 5.1). No reply begins so.
 bool begins_tls(std::string_view bytes) {
   return (bytes[0] == '\x15' || bytes[0] == '\x16') && (bytes.size() == 1 || bytes[1] == '\x03');
@@ -30,7 +33,7 @@ const char* LmtpClient::name_of(Awaited reply) const {
 void LmtpClient::lost(std::string reason) {
   if (state_ != ClientState::kBroken) {
     state_ = ClientState::kBroken;
-    reason_ = std::move(reason);
+    reason_ = capped(std::move(reason), kMaxReason);
     lost_at_ = awaited();
   }
   expected_.clear();
