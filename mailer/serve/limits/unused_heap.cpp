@@ -10,7 +10,7 @@ namespace lmtpq::mailer {
 // either.
 bool UnusedHeap::grew(std::uint64_t unused, Time now) {
   least_ = std::min(least_, unused);
-  if (unused - least_ < kMargin || now < not_before_) {
+  if (unused - least_ < std::max(kMargin, least_ / kPart) || now < not_before_) {
     return false;
   }
   least_ = UINT64_MAX;

@@ -13,12 +13,13 @@ namespace lmtpq::mailer {
 class UnusedHeap {
  public:
   using Time = std::chrono::steady_clock::time_point;
-  static constexpr std::uint64_t kMargin = 1024 * 1024;
+  static constexpr std::uint64_t kMargin = 256 * 1024;
+  static constexpr std::uint64_t kPart = 32;
   // Between two trims: one takes up to 0.1 s for each 400 MB, and allocations wait for it.
   static constexpr std::chrono::seconds kPause{10};
 
   // Each second; `unused` is the memory of the process, in bytes, that it has not allocated. True:
-  // it has grown by kMargin since the last trim, so trim_heap().
+  // it has grown by kMargin, and by one kPart of it, since the last trim, so trim_heap().
   bool grew(std::uint64_t unused, Time now);
 
  private:

@@ -13,6 +13,7 @@ using namespace std::chrono_literals;
 class UnusedHeapTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(UnusedHeapTest);
   CPPUNIT_TEST(growthSinceTheLastTrimCounts);
+  CPPUNIT_TEST(ofMuchAPartMustHaveGrown);
   CPPUNIT_TEST(itIsOnceInTenSeconds);
   CPPUNIT_TEST(whatABurstHasLeftGoesBackToTheSystem);
   CPPUNIT_TEST_SUITE_END();
@@ -29,6 +30,14 @@ class UnusedHeapTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(!heap.grew(6 * kMargin, start_ + 60s));
     CPPUNIT_ASSERT(!heap.grew(7 * kMargin - 1, start_ + 61s));
     CPPUNIT_ASSERT(heap.grew(7 * kMargin, start_ + 62s));
+  }
+
+  void ofMuchAPartMustHaveGrown() {
+    constexpr std::uint64_t kMuch = kMargin * UnusedHeap::kPart * 4;
+    UnusedHeap heap;
+    heap.grew(kMuch, start_);
+    CPPUNIT_ASSERT(!heap.grew(kMuch + 4 * kMargin - 1, start_ + 1s));
+    CPPUNIT_ASSERT(heap.grew(kMuch + 4 * kMargin, start_ + 2s));
   }
 
   void itIsOnceInTenSeconds() {
@@ -55,9 +64,9 @@ class UnusedHeapTest : public CppUnit::TestFixture {
       }
     }
     const std::uint64_t left = unused_memory(anonymous_memory());
-    CPPUNIT_ASSERT(left > before + 30 * kMargin);
+    CPPUNIT_ASSERT(left > before + 30'000'000);
     trim_heap();
-    CPPUNIT_ASSERT(unused_memory(anonymous_memory()) < left - 20 * kMargin);
+    CPPUNIT_ASSERT(unused_memory(anonymous_memory()) < left - 20'000'000);
 #endif
   }
 };
