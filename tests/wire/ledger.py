@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from fixtures import tags
 
 LONGEST_LINE = 8000
+# A deferral of all recipients of the connection, which quotes the reply that was out of step.
+CONNECTION_LOST = '451 4.4.2 Connection to the store lost: '
 ADDRESS = re.compile(r'([a-z0-9.]+@store\.test)')
 BARE = re.compile(rb'\r(?!\n)|(?<!\r)\n')
 
@@ -85,7 +87,7 @@ class Ledger:
         if reply.startswith('5') and not self._may_refuse(message.number, recipient):
           yield f'{where}, and no store refused it'
         others = set(ADDRESS.findall(reply)) - {recipient}
-        if others:
+        if others and not reply.startswith(CONNECTION_LOST):
           yield f'{where}, which is the reply for {others}'
 
   # A refusal at MAIL or DATA is for all recipients.

@@ -20,6 +20,8 @@ def ledger(reply: str = f'250 2.1.5 {TO} filed', times: int = 1, raw: bytes = TE
 def test_a_good_delivery_breaks_no_rule():
   assert ledger().violations() == []
   assert ledger('452 4.2.2 not now', 0).violations() == []
+  quoted = 'invalid reply to DATA: 250 2.1.5 u2@store.test ok'
+  assert ledger(f'451 4.4.2 Connection to the store lost: {quoted}', 0).violations() == []
 
 
 def test_a_refusal_by_a_store_is_no_violation():
