@@ -175,7 +175,8 @@ class Player {
     check(status_ != IoStatus::kFailed || status == IoStatus::kFailed);
     check(status_ != IoStatus::kClosed || in_.size() == had);
     check(status != IoStatus::kFailed || !channel_->failure().empty());
-    check(in_.size() <= kMaxUnread && traffic_.largest <= kMaxUnsent);
+    // At the end of the peer's side all that came is opened.
+    check(in_.size() <= (traffic_.ended ? kMaxSent : kMaxUnread) && traffic_.largest <= kMaxUnsent);
     left_ += out_.size() - out.size();
     out_.erase(0, out_.size() - out.size());
     if (status == IoStatus::kFailed || (status == IoStatus::kClosed && status_ != status)) {

@@ -226,6 +226,7 @@ void play(unsigned choice, std::string_view input) {
   const auto end = session.run();
   check(end == LmtpSession::End::kByClient || client.told_to_stop);
   const std::size_t taken = traffic.taken.size();
+  const bool gone = traffic.gone;  // before it could get a 421
   if (end == LmtpSession::End::kToldToStop) {
     session.send_421();
   }
@@ -250,8 +251,7 @@ void play(unsigned choice, std::string_view input) {
     check(filed_end <= traffic.taken.size() || agent.lost > 0);
   }
   check(agent.lost == 0 || traffic.cut_short || traffic.gone || !traffic.acknowledges);
-  if (traffic.gone && !agent.delivered.empty() &&
-      agent.delivered.back().sent == traffic.sent.size()) {
+  if (gone && !agent.delivered.empty() && agent.delivered.back().sent == traffic.sent.size()) {
     const auto& outcomes = agent.delivered.back().outcomes;
     check(agent.lost > 0 || std::none_of(outcomes.begin(), outcomes.end(), filed));
   }

@@ -33,6 +33,7 @@ struct Traffic {
   std::string taken;       // by the peer
   bool cut_short = false;  // a time limit passed, or the connection failed
   bool gone = false;
+  bool ended = false;  // its side
   bool acknowledges = true;
   std::size_t largest = 0;  // of all pieces that lmtpq had to write
 };
@@ -50,7 +51,7 @@ class ScriptedPeer : public mailer::Channel {
     if (failed_) {
       return failing();
     }
-    if (ended_) {
+    if (traffic_.ended) {
       return after_end(out);
     }
     const std::size_t had = in.size();
@@ -92,7 +93,7 @@ class ScriptedPeer : public mailer::Channel {
           return IoStatus::kProgress;
         case 'c':
         case 'k':
-          ended_ = true;
+          traffic_.ended = true;
           traffic_.gone = letter == 'k';
           return closed();
         case 'f':
@@ -113,16 +114,18 @@ class ScriptedPeer : public mailer::Channel {
     if (!out.empty()) {
       return take(out, out.size());
     }
-    ended_ = at_end_ == IoStatus::kClosed;
-    return ended_ ? closed() : time_out();
+    traffic_.ended = at_end_ == IoStatus::kClosed;
+    return traffic_.ended ? closed() : time_out();
   }
 
   bool quiet() override {
-    return !failed_ && !ended_ &&
+    return !failed_ && !traffic_.ended &&
            std::string_view("ecfgk").find(script_.letter()) == std::string::npos;
   }
   Presence presence() const override {
-    return traffic_.gone ? Presence::kGone : ended_ ? Presence::kFinished : Presence::kThere;
+    return traffic_.gone    ? Presence::kGone
+           : traffic_.ended ? Presence::kFinished
+                            : Presence::kThere;
   }
   void write_now(std::string_view& out) noexcept override {
     if (!failed_ && !traffic_.gone) {
@@ -188,7 +191,6 @@ class ScriptedPeer : public mailer::Channel {
   Traffic& traffic_;
   const IoStatus at_end_;
   const std::size_t most_;
-  bool ended_ = false;
   bool failed_ = false;
   std::string failure_;
 };
