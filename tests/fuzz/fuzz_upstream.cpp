@@ -224,7 +224,9 @@ class Player {
     const unsigned bits = (choice_ & 16) != 0 ? 128 : 0;
     const bool done = upstream_.log_in(std::make_unique<ToyLogin>((choice_ & 32) != 0, bits), login,
                                        Deadline::max());
-    sent_after_login_ = traffic_.sent.size();
+    // After this reply there is another LHLO, within log_in().
+    sent_after_login_ =
+        std::min(traffic_.sent.size(), traffic_.sent.find("\n235", sent_before_login_));
     check(done == upstream_.login_failure().empty() || client().state() == ClientState::kBroken);
     check(!done || upstream_.layer_bits() == bits);
     return done;
