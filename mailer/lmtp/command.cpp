@@ -11,7 +11,7 @@
 namespace lmtpq::mailer {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Verb>, 11> kVerbs{{
+constexpr std::array<std::pair<std::string_view, Verb>, 16> kVerbs{{
     {"LHLO", Verb::kLhlo},
     {"EHLO", Verb::kHelo},
     {"HELO", Verb::kHelo},
@@ -23,6 +23,12 @@ constexpr std::array<std::pair<std::string_view, Verb>, 11> kVerbs{{
     {"VRFY", Verb::kVrfy},
     {"QUIT", Verb::kQuit},
     {"TRACE", Verb::kTrace},
+    // RFC 9110 section 9, without those that are words of LMTP, too.
+    {"GET", Verb::kHttp},
+    {"HEAD", Verb::kHttp},
+    {"POST", Verb::kHttp},
+    {"PUT", Verb::kHttp},
+    {"CONNECT", Verb::kHttp},
 }};
 
 constexpr Refusal kBadSender{553, {5, 1, 7}, "Not a sender address; expected MAIL FROM:<address>"};

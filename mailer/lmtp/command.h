@@ -21,7 +21,20 @@
 
 namespace lmtpq::mailer {
 
-enum class Verb { kLhlo, kHelo, kMail, kRcpt, kData, kRset, kNoop, kVrfy, kQuit, kTrace, kUnknown };
+enum class Verb {
+  kLhlo,
+  kHelo,
+  kMail,
+  kRcpt,
+  kData,
+  kRset,
+  kNoop,
+  kVrfy,
+  kQuit,
+  kTrace,
+  kHttp,
+  kUnknown
+};
 
 struct CommandLine {
   Verb verb = Verb::kUnknown;

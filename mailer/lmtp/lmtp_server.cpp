@@ -43,6 +43,7 @@ const LmtpServer::Rule LmtpServer::kRules[] = {
     {Verb::kVrfy, kBeforeData, &LmtpServer::vrfy, ""},
     {Verb::kQuit, kBeforeData, &LmtpServer::quit, ""},
     {Verb::kTrace, kBeforeData, &LmtpServer::trace, "", Offer::kTrace},
+    {Verb::kHttp, kBeforeData, &LmtpServer::http, ""},
 };
 
 LmtpServer::LmtpServer(ServerLimits limits) : limits_(std::move(limits)), memory_(limits_.memory) {
@@ -326,6 +327,10 @@ void LmtpServer::trace(std::string_view id) {
   trace_ = *parsed;
   reply(250, {2, 0, 0}, "Ok TRACEID=<" + trace_.text() + ">");
 }
+
+// A program on this host that was made to ask for a page here, such as a browser, must not deliver
+// by the lines of its request.
+void LmtpServer::http(std::string_view) { close({4, 7, 0}, "This is LMTP, not HTTP"); }
 
 void LmtpServer::close(const EnhancedStatus& status, std::string_view text) {
   if (const unsigned now = in(state_); (now & kBeforeData) != 0) {

@@ -162,6 +162,7 @@ class LmtpServer {
   void vrfy(std::string_view argument);
   void quit(std::string_view argument);
   void trace(std::string_view argument);
+  void http(std::string_view);
 
   ServerLimits limits_;
   MemoryShare memory_;

@@ -59,11 +59,13 @@ class CommandTest : public CppUnit::TestFixture {
 
   void knowsTheVerbsInAnyCase() {
     const std::pair<const char*, Verb> rows[] = {
-        {"LHLO", Verb::kLhlo},   {"EHLO", Verb::kHelo},  {"HELO", Verb::kHelo},
-        {"MAIL", Verb::kMail},   {"RCPT", Verb::kRcpt},  {"DATA", Verb::kData},
-        {"RSET", Verb::kRset},   {"NOOP", Verb::kNoop},  {"VRFY", Verb::kVrfy},
-        {"QUIT", Verb::kQuit},   {"quit", Verb::kQuit},  {"dAtA", Verb::kData},
-        {"TRACE", Verb::kTrace}, {"trace", Verb::kTrace}};
+        {"LHLO", Verb::kLhlo},   {"EHLO", Verb::kHelo},   {"HELO", Verb::kHelo},
+        {"MAIL", Verb::kMail},   {"RCPT", Verb::kRcpt},   {"DATA", Verb::kData},
+        {"RSET", Verb::kRset},   {"NOOP", Verb::kNoop},   {"VRFY", Verb::kVrfy},
+        {"QUIT", Verb::kQuit},   {"quit", Verb::kQuit},   {"dAtA", Verb::kData},
+        {"TRACE", Verb::kTrace}, {"trace", Verb::kTrace}, {"GET", Verb::kHttp},
+        {"HEAD", Verb::kHttp},   {"POST", Verb::kHttp},   {"PUT", Verb::kHttp},
+        {"CONNECT", Verb::kHttp}};
     for (const auto& [word, verb] : rows) {
       CPPUNIT_ASSERT_MESSAGE(word, parse_command(word).verb == verb);
       const std::string line = std::string(word) + "   x  y\t ";

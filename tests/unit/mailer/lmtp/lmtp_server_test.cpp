@@ -106,6 +106,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(withoutMemoryNewMessagesAndRecipientsAreDeferred);
   CPPUNIT_TEST(tooManyCommandsWithoutAMessageEndTheSession);
   CPPUNIT_TEST(recipientsAndMessagesAreNotIdleCommands);
+  CPPUNIT_TEST(anHttpRequestDeliversNothing);
   CPPUNIT_TEST(namesMatchTheEnum);
   CPPUNIT_TEST(theClientIsJudgedBeforeEachMessage);
   CPPUNIT_TEST_SUITE_END();
@@ -624,6 +625,18 @@ class LmtpServerTest : public CppUnit::TestFixture {
       session.server.drain();
       check("421 4.3.2 Shutting down; try again later\r\n", session.say("RSET\r\n"), before);
       check("closed", session.state());
+    }
+  }
+
+  void anHttpRequestDeliversNothing() {  // trap: cross-protocol
+    for (const char* const before : {"", "LHLO a\r\n", "LHLO a\r\nMAIL FROM:<s>\r\n"}) {
+      Session session;
+      session.say(before);
+      check("421",
+            session.codes("POST / HTTP/1.1\r\nHost: x\r\n\r\nLHLO a\r\nMAIL FROM:<s>\r\n"
+                          "RCPT TO:<u>\r\nDATA\r\n"),
+            before);
+      check("closed", session.state(), before);
     }
   }
 
