@@ -20,6 +20,7 @@ class TagFormatTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(blanksAndFoldsAreIgnored);
   CPPUNIT_TEST(linesAreShortAndBrokenWithLfTab);
   CPPUNIT_TEST(atMostAThousandRecipientsAreListed);
+  CPPUNIT_TEST(aNameIsListedOnce);
   CPPUNIT_TEST(eachRecipientHasTheOverQuotaPolicyOfItsGroup);
   CPPUNIT_TEST(ofTwoPoliciesForOneNameTheFirstCounts);
   CPPUNIT_TEST(aMalformedPolicyIsAMalformedTag);
@@ -46,6 +47,14 @@ class TagFormatTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(made.list_over_quota(OverQuotaPolicy::parse("refuse"), both[0]));
     CPPUNIT_ASSERT(made.list_over_quota(OverQuotaPolicy::parse("defer"), both[1]));
     return made;
+  }
+
+  void aNameIsListedOnce() {
+    TagClaims once = claims(QuotaScope::kListed);
+    once.listed = {{"alice@x", "alice"}, {"bob", ""}};
+    TagClaims again = once;
+    again.listed = {{"alice", "alice"}, {"bob", "bob"}, {"alice@x", "alice"}};
+    CPPUNIT_ASSERT_EQUAL(sign_tag(once, ring().signer()), sign_tag(again, ring().signer()));
   }
 
   // "refuse", or "-" where the tag says nothing.
