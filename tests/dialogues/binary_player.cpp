@@ -77,10 +77,8 @@ class BinaryPlayer {
   BinaryPlayer(const Script& script, Cast& cast, const std::string& lmtpq)
       : script_(script), cast_(cast), scratch_(script) {
     for (std::size_t i = 0; i < cast.destinations(); ++i) {
-      listeners_.emplace_back(script.inet, scratch_.path() + "/store" + std::to_string(i));
-      if (!cast.listens(i)) {
-        listeners_.back().stop();
-      }
+      listeners_.emplace_back(script.inet, scratch_.path() + "/store" + std::to_string(i),
+                              cast.listens(i));
     }
     start(lmtpq);
   }

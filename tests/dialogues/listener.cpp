@@ -43,7 +43,8 @@ int bind_loopback(int socket) {
 
 }  // namespace
 
-Listener::Listener(bool inet, const std::string& path) : path_(inet ? "" : path) {
+Listener::Listener(bool inet, const std::string& path, bool listens)
+    : path_(inet ? "" : path), listens_(listens) {
   socket_ = lmtpq::Descriptor(socket(inet ? AF_INET : AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   must(socket_.valid(), "socket");
   if (inet) {
@@ -52,7 +53,11 @@ Listener::Listener(bool inet, const std::string& path) : path_(inet ? "" : path)
     bind_unix(socket_.number(), path_);
     destination_ = "unix:" + path_;
   }
-  must(listen(socket_.number(), 10) == 0, "listen");
+  if (listens) {
+    must(listen(socket_.number(), 10) == 0, "listen");
+  } else {
+    stop();
+  }
 }
 
 lmtpq::Descriptor Listener::accept() const {
@@ -60,8 +65,11 @@ lmtpq::Descriptor Listener::accept() const {
       accept4(socket_.number(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
 }
 
+// Without close(2), after which another program could listen on the port, and which does nothing
+// while a process that another dialogue starts has a copy of the socket.
 void Listener::stop() {
-  socket_ = lmtpq::Descriptor();
+  listens_ = false;
+  shutdown(socket_.number(), SHUT_RDWR);
   if (!path_.empty()) {
     unlink(path_.c_str());
   }

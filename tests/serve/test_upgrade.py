@@ -15,7 +15,7 @@ import pytest
 from fixtures.lmtp_client import Client, Gone
 from fixtures.messages import message_id
 from fixtures.process import open_files, send_signal, wait_until
-from fixtures.scratch import free_port
+from fixtures.scratch import free_port, unix_listens
 
 from .daemon import FRONT, Daemon, all_start, message
 from .test_signals import Notifications
@@ -105,7 +105,8 @@ def test_sockets_locks_status_and_metrics_are_those_of_the_new_process(new_daemo
   daemon.wait_for_log(f'event=socket-lost socket=unix:{daemon.folder}/front')
   for path in (daemon.folder / 'front', control):
     path.unlink(missing_ok=True)
-  wait_until(lambda: (daemon.folder / 'front').exists() and control.exists(), 'both are opened again')
+  wait_until(lambda: unix_listens(daemon.folder / 'front') and unix_listens(control),
+             'both are opened again')
   all_start(daemon.deliver(), '250')
   daemon.process.terminate()
   assert daemon.process.wait() == 0
