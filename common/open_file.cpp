@@ -23,7 +23,8 @@ constexpr int kMaxLinks = 8;
 constexpr int kMaxTries = 16;
 
 // O_NONBLOCK: a named pipe without a reader must not stop mail; for files the flag has no effect.
-constexpr int kAppend = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+constexpr int kAppend = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+constexpr int kReadAndWrite = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
 constexpr mode_t kLogMode = 0640;
 
 Descriptor failed(int error) {
@@ -65,6 +66,49 @@ std::string trusted_target(const std::string& path) {
   return target.starts_with('/') ? target : folder_of(path) + '/' + target;
 }
 
+// Follows the links of root and of this user; `name` is then that of the file.
+Descriptor open_log(std::string& name, int flags) {
+  for (int links = 0; links < kMaxLinks; ++links) {
+    Descriptor file = with_one_name(Descriptor(open(name.c_str(), flags | O_NOFOLLOW, kLogMode)));
+    if (file.valid() || errno != ELOOP) {
+      return file;
+    }
+    const std::string target = trusted_target(name);
+    if (target.empty()) {
+      return Descriptor();
+    }
+    if (target == name) {
+      return Descriptor(open(name.c_str(), flags, kLogMode));
+    }
+    name = target;
+  }
+  return failed(ELOOP);
+}
+
+// A pipe is not opened, since its reader would see the end of a writer. What /proc/self/fd leads to
+// differs from process to process: a failure here says nothing about another one.
+bool may_append(const std::string& path) {
+  struct stat facts {};
+  if (stat(path.c_str(), &facts) == 0 && S_ISFIFO(facts.st_mode)) {
+    return eaccess(path.c_str(), W_OK) == 0;
+  }
+  std::string name = path;
+  if (open_log(name, kAppend).valid()) {
+    return true;
+  }
+  return errno == ENOENT ? eaccess(folder_of(name).c_str(), W_OK | X_OK) == 0
+                         : name.starts_with("/proc/") && eaccess(path.c_str(), W_OK) == 0;
+}
+
+// Invalid: errno.
+Descriptor open_lock(const std::string& path) {
+  Descriptor file = with_one_name(Descriptor(open(path.c_str(), kReadAndWrite)));
+  struct stat facts {};
+  return file.valid() && fstat(file.number(), &facts) == 0 && !S_ISREG(facts.st_mode)
+             ? failed(EINVAL)
+             : std::move(file);
+}
+
 }  // namespace
 
 std::string folder_of(const std::string& path) {
@@ -74,30 +118,29 @@ std::string folder_of(const std::string& path) {
 
 Descriptor open_to_append(const std::string& path) {
   std::string name = path;
-  for (int links = 0; links < kMaxLinks; ++links) {
-    Descriptor file = with_one_name(Descriptor(open(name.c_str(), kAppend | O_NOFOLLOW, kLogMode)));
-    if (file.valid() || errno != ELOOP) {
-      return file;
-    }
-    const std::string target = trusted_target(name);
-    if (target.empty()) {
-      return Descriptor();
-    }
-    if (target == name) {
-      return Descriptor(open(name.c_str(), kAppend, kLogMode));
-    }
-    name = target;
-  }
-  return failed(ELOOP);
+  return open_log(name, kAppend | O_CREAT);
 }
 
 void require_writable(const std::string& path) {
-  if (!path.starts_with('/') || eaccess(path.c_str(), W_OK) == 0 ||
-      (errno == ENOENT && eaccess(folder_of(path).c_str(), W_OK | X_OK) == 0)) {
+  if (!path.starts_with('/') || may_append(path)) {
     return;
   }
+  const bool other_kind = errno == EMLINK || errno == ELOOP || errno == EISDIR || errno == ENXIO;
   throw ConfigError('"' + path + "\": " + error_as_user(errno) +
-                    "; let this user write it, or name another file");
+                    (other_kind ? "; name a file with one name, and no link of another user"
+                                : "; let this user write it, or name another file"));
+}
+
+void check_lock_place(const std::string& path) {
+  if (open_lock(path).valid()) {
+    return;
+  }
+  const bool missing = errno == ENOENT;
+  if (!missing || eaccess(folder_of(path).c_str(), W_OK | X_OK) != 0) {
+    throw ConfigError('"' + path + "\": " + error_as_user(errno) +
+                      (missing ? "; let this user write in the folder, or name another file"
+                               : "; stop the program of the other user, or remove the file"));
+  }
 }
 
 LockFile::LockFile(const std::string& path, mode_t mode, const std::string& busy)
@@ -121,17 +164,12 @@ LockFile::LockFile(const std::string& path, mode_t mode, Descriptor locked)
 
 // false: the process that had the file has removed it in this moment.
 bool LockFile::open() {
-  constexpr int kFlags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
-  file_ = Descriptor(::open(path_.c_str(), kFlags | O_CREAT | O_EXCL, mode_));
+  file_ = Descriptor(::open(path_.c_str(), kReadAndWrite | O_CREAT | O_EXCL, mode_));
   is_new_ = file_.valid();
   bool gone = false;
   if (!is_new_ && errno == EEXIST) {
-    file_ = with_one_name(Descriptor(::open(path_.c_str(), kFlags)));
+    file_ = open_lock(path_);
     gone = !file_.valid() && errno == ENOENT;
-  }
-  struct stat facts {};
-  if (file_.valid() && fstat(file_.number(), &facts) == 0 && !S_ISREG(facts.st_mode)) {
-    file_ = failed(EINVAL);
   }
   if (!file_.valid() && !gone) {
     throw ConfigError('"' + path_ + "\": " + std::strerror(errno));

@@ -18,8 +18,9 @@ namespace lmtpq {
 // EMLINK for a file with several names.
 Descriptor open_to_append(const std::string& path);
 
-// Throws ConfigError where this process's user can neither write the file nor make it. A name that
-// does not begin with a slash is no file, and passes.
+// Throws ConfigError where open_to_append() by this process's user would fail. Makes and changes
+// nothing. Passes a named pipe without a reader, since a reader may come, and a name that does not
+// begin with a slash, since it is no file.
 void require_writable(const std::string& path);
 
 // A file that one process at a time has locked (flock(2)), as long as the object lives. The kernel
@@ -46,6 +47,10 @@ class LockFile {
   Descriptor file_;
   bool is_new_ = false;
 };
+
+// Throws ConfigError where this process's user could not open a LockFile. Locks and makes nothing;
+// a file that another process has locked passes.
+void check_lock_place(const std::string& path);
 
 // The folder of a path: up to and without the last slash, "/" or ".".
 std::string folder_of(const std::string& path);

@@ -35,18 +35,19 @@ bool contains(const Words& words, const char* word) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-void check_file(const Settings& settings, const char* option, const std::string& path) {
-  at_place(settings.places.of(option), [&] { require_writable(path); });
-}
-
 // As the user that starts the milter.
 void check_start(const Settings& settings, Findings& findings) {
   const SocketName socket = SocketName::parse(settings.socket);
-  if (socket.family == AF_UNIX) {
-    findings.attempt(
-        [&] { at_place(settings.places.of("socket"), [&] { check_socket_place(socket.path); }); });
+  findings.attempt([&] {
+    at_place(settings.places.of("socket"), [&] {
+      socket.family == AF_UNIX ? check_socket_place(socket.path) : check_address(socket);
+    });
+  });
+  if (!settings.pid_file.empty()) {
+    findings.attempt([&] {
+      at_place(settings.places.of("pid-file"), [&] { check_lock_place(settings.pid_file); });
+    });
   }
-  findings.attempt([&] { check_file(settings, "pid-file", settings.pid_file); });
 }
 
 void become_user(const Settings& settings, Findings& findings) {
@@ -67,6 +68,9 @@ void warn_of_policy(const Configuration& configuration, const std::string& file,
                        ": anyone can match it; add client, auth or tls-subject");
     }
   }
+  if (configuration.policy.rules().empty() && findings.errors() == 0) {
+    findings.warning(file + ": no rules: no tag exempts mail, every quota is honoured");
+  }
   if (configuration.keys.empty() && findings.errors() == 0) {
     findings.warning(file + ": no keys: no tag is written, every quota is honoured");
   }
@@ -80,7 +84,9 @@ void check(const Words& arguments, Findings& findings, std::string& checked) {
   check_start(first.settings, findings);
   become_user(first.settings, findings);
   const LoadedConfiguration loaded = load_configuration(arguments, &findings);
-  findings.attempt([&] { check_file(loaded.settings, "log", loaded.settings.log); });
+  findings.attempt([&] {
+    at_place(loaded.settings.places.of("log"), [&] { require_writable(loaded.settings.log); });
+  });
   const std::string& file = loaded.settings.config_file;
   const Configuration& configuration = *loaded.configuration;
   warn_of_policy(configuration, file, findings);

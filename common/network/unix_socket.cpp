@@ -65,6 +65,7 @@ void check_socket_place(const std::string& path) {
     if (lstat(path.c_str(), &facts) == 0 && !S_ISSOCK(facts.st_mode)) {
       throw ConfigError(kOtherFile);
     }
+    check_lock_place(path + ".lock");
   });
 }
 

@@ -205,6 +205,26 @@ void OptionReader::check_blanks(const std::string& name, std::string_view line, 
   }
 }
 
+void OptionReader::warn_of_repeat(const std::string& name, const std::string& place,
+                                  const std::string* earlier) const {
+  if (findings_ != nullptr && earlier != nullptr) {
+    findings_->warning(place + name + ": given twice, and this line counts; remove that at " +
+                       earlier->substr(0, earlier->rfind(": ")));
+  }
+}
+
+// Keys that are no options add up, and so does the key for which a kind of sections has its name.
+void OptionReader::warn_of_repeat(const std::string& key, const FreeSection& section,
+                                  const std::string& place) const {
+  const Option* const option = find_option(table_, key);
+  const auto earlier = std::find_if(section.lines.rbegin(), section.lines.rend(),
+                                    [&](const auto& line) { return line.name == key; });
+  if (option != nullptr && option->place == OptionPlace::kArgumentsAndFile &&
+      section.prefix != key + '.' && earlier != section.lines.rend()) {
+    warn_of_repeat(key, place, &earlier->place);
+  }
+}
+
 void OptionReader::take_line(std::string_view line, std::string& section,
                              const std::string& place) {
   if (line.empty() || line[0] == '#' || line[0] == ';') {
@@ -231,10 +251,13 @@ void OptionReader::take_line(std::string_view line, std::string& section,
   }
   if (free) {
     check_key(name, free_sections_.back(), place);
+    warn_of_repeat(name, free_sections_.back(), place);
     free_sections_.back().lines.push_back({std::move(name), std::move(value), place});
     return;
   }
   check_name(name, place);
+  const Given* const earlier = last_given(from_file_, name);
+  warn_of_repeat(name, place, earlier == nullptr ? nullptr : &earlier->place);
   keep_last(from_file_, name, Given{std::move(value), place + name});
 }
 

@@ -2,7 +2,8 @@
 //
 // A program declares each option once, in a table (option_table.h). The same table drives the
 // reading, done with Boost.Program_options, and the text of --help. The command line overrides the
-// file, and the file overrides the defaults; of an option given twice in one place the last counts.
+// file, and the file overrides the defaults; of an option given twice in one place the last counts,
+// and the Findings have a warning.
 //
 // Used by one thread at a time. The readers of the table write into a settings object, which must
 // outlive the OptionReader. Errors are ConfigError: one line with the place (file and line, or
@@ -165,6 +166,11 @@ class OptionReader {
   // Whether an option, or a key of any kind of section, has this name.
   bool is_name(std::string_view word) const;
   void check_name(const std::string& name, const std::string& place) const;
+  // Of a line whose place this is; nullptr: no earlier line has the name.
+  void warn_of_repeat(const std::string& name, const std::string& place,
+                      const std::string* earlier) const;
+  void warn_of_repeat(const std::string& key, const FreeSection& section,
+                      const std::string& place) const;
   void check_key(const std::string& key, const FreeSection& section,
                  const std::string& place) const;
   std::string unknown_argument(const std::string& written) const;

@@ -53,14 +53,39 @@ std::string key_of(std::string_view pattern) {
   return address.local.empty() ? std::string() : make_key(address.local, address.domain);
 }
 
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+// Whether three numbers with dots are anywhere in it, which are the whole of what is between other
+// characters: those of an address of IPv4 are four.
+bool mentions_status(std::string_view text) {
+  constexpr std::string_view kOfNumbers = "0123456789.";
+  while (!text.empty()) {
+    const std::size_t begin = std::min(text.find_first_of(kOfNumbers), text.size());
+    text.remove_prefix(begin);
+    std::string_view word = text.substr(0, text.find_first_not_of(kOfNumbers));
+    text.remove_prefix(word.size());
+    word = word.substr(0, word.find_last_not_of('.') + 1);
+    if (EnhancedStatus::take(word)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Without a status the recipient bounces, so the text must not be one that was meant to have
+// another.
+bool needs_no_status(std::string_view text) {
+  return !text.empty() && is_letter(text.front()) && !mentions_status(text);
+}
+
 Outcome parse_error_route(std::string_view text, const std::string& place) {
   text = trimmed(text);
-  const bool status_first = !text.empty() && text[0] >= '0' && text[0] <= '9';
   const auto status = EnhancedStatus::take(text);
-  if (status_first && (!status || (status->klass != 4 && status->klass != 5))) {
+  if (status ? status->klass != 4 && status->klass != 5 : !needs_no_status(text)) {
     throw ConfigError(
         place +
-        "expected error:TEXT or error:STATUS TEXT with a STATUS of class 4 or 5, such as 5.1.1");
+        "expected error:TEXT or error:STATUS TEXT with a STATUS of class 4 or 5, such as 5.1.1, "
+        "right after the colon, and a TEXT that begins with a letter");
   }
   return outcome_of(status.value_or(EnhancedStatus{5, 1, 1}),
                     text.empty() ? "User unknown" : std::string_view(text));

@@ -11,7 +11,9 @@
 // then the patterns with * (any characters) and ? (any one byte) in the order of the file. At each
 // of these steps user+detail is looked up as it is, and then without its detail. Case does not
 // matter. After `error:` comes an optional enhanced status (RFC 3463), 5.1.1 by default; with one
-// of class 4 the mail is deferred. Two lines for the same address, user or domain are an error.
+// of class 4 the mail is deferred. A text without one must begin with a letter and mention none,
+// since a line that was meant to defer mail must not bounce it. Two lines for the same address,
+// user or domain are an error.
 //
 // Immutable once parsed, and may be used by several threads. parse() throws ConfigError with file,
 // line and remedy; one bad line rejects the whole file.

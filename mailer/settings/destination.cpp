@@ -82,11 +82,30 @@ std::string ipv6(const std::string& text) {
   return written.data() + text.substr(zone);
 }
 
+// Of services(5). 0: there is no such service.
+int service_port(const std::string& name) {
+  servent entry{};
+  servent* found = nullptr;
+  std::array<char, 4096> memory{};
+  const int failed =
+      getservbyname_r(name.c_str(), "tcp", &entry, memory.data(), memory.size(), &found);
+  return failed == 0 && found != nullptr ? ntohs(static_cast<std::uint16_t>(found->s_port)) : 0;
+}
+
+// Without an entry in services(5). 0: there is none.
+int default_port(const std::string& service, int of_lmtp) {
+  return service == "lmtp" ? of_lmtp : service == "smtp" ? kSmtpPort : 0;
+}
+
 // Removes leading zeros.
 void check_port(std::string& port) {
   if (port.find_first_not_of("0123456789") != std::string::npos) {
     if (!is_name(port) || port.find('.') != std::string::npos) {
       bad("invalid port");
+    }
+    if (default_port(port, kLmtpPort) == 0 && service_port(port) == 0) {
+      throw ConfigError("no service " + port +
+                        " in services(5); correct the name, or use a number");
     }
     return;
   }
@@ -194,11 +213,8 @@ int Destination::port_number(int of_lmtp) const {
   if (name.find_first_not_of("0123456789") == std::string::npos) {
     return std::stoi(name);
   }
-  const servent* const service = getservbyname(name.c_str(), "tcp");
-  if (service != nullptr) {
-    return ntohs(static_cast<std::uint16_t>(service->s_port));
-  }
-  return name == "lmtp" ? of_lmtp : name == "smtp" ? kSmtpPort : 0;
+  const int known = service_port(name);
+  return known != 0 ? known : default_port(name, of_lmtp);
 }
 
 bool Destination::same_host(const Destination& other) const {

@@ -2,7 +2,8 @@
 //
 // `unix:PATH`, `inet:HOST[:PORT]`, `inet:[ADDRESS][:PORT]`, or a bare `HOST[:PORT]` speak LMTP;
 // `smtp:HOST[:PORT]` speaks ESMTP. There are no MX look-ups. The functions throw ConfigError with
-// what was expected; the caller names the text.
+// what was expected; the caller names the text. A port that is the name of no service is an error:
+// all mail to it would wait.
 #pragma once
 
 #include <string>
@@ -23,7 +24,7 @@ struct Destination {
   Protocol protocol = Protocol::kLmtp;
   int lmtp_port = kLmtpPort;  // of a system without the service lmtp (--tcp-port)
 
-  // 0: there is no such service.
+  // 0: services(5) has lost its name since it was parsed.
   int port_number() const { return port_number(lmtp_port); }
   // Whether lmtp_port can be that port.
   bool follows_lmtp_port() const {

@@ -267,7 +267,7 @@ void require_writable_log(const Settings& settings) {
 }
 
 void warn_of_spool(const Settings& settings, const Log& log) {
-  if (eaccess(settings.spool_dir.c_str(), W_OK | X_OK) != 0) {
+  if (eaccess((settings.spool_dir + '/').c_str(), W_OK | X_OK) != 0) {
     log.warning(Record("spool-unusable")
                     .add("spool-dir", settings.spool_dir)
                     .add("error", std::strerror(errno))

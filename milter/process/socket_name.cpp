@@ -12,6 +12,7 @@
 
 #include "common/config_error.h"
 #include "common/descriptor.h"
+#include "common/network/listening_address.h"
 #include "common/network/unix_socket.h"
 
 namespace lmtpq::milter {
@@ -38,6 +39,14 @@ Addresses look_up(const SocketName& socket) {
 
 [[noreturn]] void refuse(const SocketName& socket, const std::string& why) {
   throw ConfigError('"' + socket.text() + "\": " + why);
+}
+
+// Of bind(2) and listen(2).
+[[noreturn]] void refuse(const SocketName& socket, int error) {
+  refuse(socket, std::string(std::strerror(error)) +
+                     (error == EACCES       ? "; ports below 1024 need root"
+                      : error == EADDRINUSE ? "; stop the program that listens there"
+                                            : "; name a free port of this host"));
 }
 
 bool is_loopback(const addrinfo& entry) {
@@ -102,10 +111,14 @@ void check_port(const SocketName& socket) {
   setsockopt(tried.number(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (bind(tried.number(), list->ai_addr, list->ai_addrlen) != 0 ||
       listen(tried.number(), 1) != 0) {
-    refuse(socket, std::string(std::strerror(errno)) +
-                       (errno == EACCES       ? "; ports below 1024 need root"
-                        : errno == EADDRINUSE ? "; stop the program that listens there"
-                                              : "; name a free port of this host"));
+    refuse(socket, errno);
+  }
+}
+
+void check_address(const SocketName& socket) {
+  const int error = try_bind(*look_up(socket));
+  if (error != 0) {
+    refuse(socket, error);
   }
 }
 

@@ -22,6 +22,9 @@ struct SocketName {
 
 // Throws if the port of a TCP socket is in use, or only root may use it.
 void check_port(const SocketName& socket);
+// The same for a check: throws if the address is not this host's, or only root may use the port.
+// Listens nowhere; a port in use passes, since the milter may run.
+void check_address(const SocketName& socket);
 // Whether other hosts can connect. Anyone who connects gets tags signed.
 bool open_to_network(const SocketName& socket);
 // Connects and closes at once, which wakes the listener.

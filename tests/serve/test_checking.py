@@ -368,3 +368,249 @@ def test_arguments(folder):
   for word in ('unix:/a', '--no-such-option'):
     assert folder.check(word).returncode == EX_CONFIG
   assert 'unix:/a' in folder.check('unix:/a').stderr
+
+
+def free_port(host: str = '127.0.0.1') -> int:
+  with socket.socket() as probe:
+    probe.bind((host, 0))
+    return probe.getsockname()[1]
+
+
+def listener(name: str, address: str, more: str = '') -> str:
+  return f'[listener.{name}]\naddress = {address}\n{more}'
+
+
+LOCALHOST = socket.getaddrinfo('localhost', 1, type=socket.SOCK_STREAM)[0][4][0]
+LOCALHOST = f'[{LOCALHOST}]' if ':' in LOCALHOST else LOCALHOST
+# name: what the file has after the common lines, with {port} for a free one, and the line at fault
+OVERLAPS = {
+    'by name': (listener('b', f'inet:{LOCALHOST}:{{port}}') + listener('c', 'inet:localhost:{port}'),
+                'address = inet:localhost'),
+    'a wildcard': (listener('b', 'inet:127.0.0.1:{port}') + listener('c', 'inet:0.0.0.0:{port}'),
+                   'address = inet:0.0.0.0'),
+    'both wildcards': (listener('b', 'inet:0.0.0.0:{port}') + listener('c', 'inet:[::]:{port}'),
+                       'address = inet:[::]'),
+    'slashes': (FRONT + listener('c', 'unix:{folder}//front'), 'address = unix:{folder}//'),
+    'a dot': (FRONT + listener('c', 'unix:{folder}/./front'), 'address = unix:{folder}/.'),
+    'a lock': (FRONT + listener('c', 'unix:{folder}/front.lock'), 'address = unix:{folder}/front.'),
+    'control': ('control = {folder}/front\n' + FRONT, 'control = {folder}/front'),
+    'metrics and control': ('control = {folder}/own\nmetrics = unix:{folder}/own\n' + FRONT,
+                            'metrics'),
+    'metrics': ('metrics = unix:{folder}/front\n' + FRONT, 'metrics'),
+    'the port of metrics': ('metrics = 127.0.0.1:{port}\n' + listener('b', 'inet:127.0.0.1:{port}'),
+                            'metrics'),
+}
+
+
+@pytest.mark.parametrize('name', OVERLAPS)
+@pytest.mark.parametrize('command', ['check', 'serve --check'])
+def test_two_addresses_that_are_one_are_an_error(folder, name, command):
+  text, at_fault = OVERLAPS[name]
+  folder.write(text.replace('{port}', str(free_port())))
+  words = [*command.split(), f'--config={folder.config}']
+  ran = folder.run(*words)
+  assert ran.returncode == EX_CONFIG, ran
+  place = folder.line_of(folder.filled(at_fault))
+  assert [(line.startswith(f'lmtpq: {place}: '), ' overlaps with ' in line)
+          for line in errors(ran)] == [(True, True)], (place, ran)
+  started = folder.run('serve', f'--config={folder.config}')
+  assert started.returncode == EX_CONFIG, started
+
+
+def test_addresses_beside_each_other_are_no_error(folder):
+  port = free_port()
+  folder.write(f'control = {{folder}}/control\nmetrics = 127.0.0.3:{port}\n' + FRONT
+               + listener('b', f'inet:127.0.0.1:{port}') + listener('c', f'inet:127.0.0.2:{port}')
+               + listener('d', f'inet:[::1]:{port}') + listener('e', 'unix:{folder}/other'))
+  ran = folder.check()
+  assert ran.returncode == 0 and errors(ran) == [], ran
+
+
+def test_what_is_in_use_may_be_the_running_daemon(folder):
+  with socket.create_server(('127.0.0.1', 0)) as server, socket.create_server(
+      ('::', 0), family=socket.AF_INET6) as both:
+    with socket.create_server(('0.0.0.0', both.getsockname()[1])) as other:
+      # As systemd opens them.
+      port = other.getsockname()[1]
+      folder.write(listener('a', f'inet:127.0.0.1:{server.getsockname()[1]}')
+                   + listener('b', f'inet:0.0.0.0:{port}') + listener('c', f'inet:[::]:{port}'))
+      ran = folder.check()
+  assert ran.returncode == 0 and errors(ran) == [], ran
+
+
+def test_an_address_of_another_host_is_an_error(folder):
+  folder.write('metrics = 192.0.2.1:9024\n' + listener('b', 'inet:192.0.2.1:2525')
+               + listener('c', 'inet:[2001:db8::1]:2525') + listener('d', 'inet:no.such.invalid:24'))
+  ran = folder.check()
+  for start in ('metrics', 'address = inet:192', 'address = inet:[2001'):
+    assert [line for line in errors(ran) if line.startswith(f'lmtpq: {folder.line_of(start)}: ')
+            and line.endswith(': bind: Cannot assign requested address; name an address of this host')
+            ], (start, ran)
+  place = folder.line_of('address = inet:no')
+  assert [line for line in errors(ran) if line.startswith(f'lmtpq: {place}: [listener.d]: ')], ran
+  assert ran.returncode == EX_CONFIG and len(errors(ran)) == 4, ran
+
+
+def test_a_link_to_a_listener_that_is_not_there_yet_is_no_store(folder):
+  (folder.path / 'link').symlink_to('front')
+  folder.write(FRONT + 'destination = unix:{folder}/link\n')
+  ran = folder.check()
+  assert ran.returncode == EX_CONFIG, ran
+  assert f'link": is this daemon\'s own listener, [listener.front] ({folder.config}:' in ran.stderr, ran
+
+
+@pytest.mark.may_skip('only root')
+@pytest.mark.may_skip('every user')
+@needs_root
+def test_a_port_below_1024_is_for_those_who_may_open_it(folder):
+  if int(Path('/proc/sys/net/ipv4/ip_unprivileged_port_start').read_text()) <= 77:
+    pytest.skip('every user may open port 77 here')
+  folder.write(listener('b', 'inet:127.0.0.1:77'))
+  assert folder.check(f'--user={OTHER}').returncode == 0
+  ran = folder.check(**as_other_user())
+  assert ran.returncode == EX_CONFIG and len(errors(ran)) == 1, ran
+  assert (f'lmtpq: {folder.line_of("address")}: [listener.b]: inet:127.0.0.1:77: bind: Permission denied; '
+          'ports below 1024 need root or CAP_NET_BIND_SERVICE') in ran.stderr, ran
+  # The daemon opens this one after it has changed to its user.
+  folder.write('metrics = 127.0.0.1:77\n' + FRONT)
+  assert folder.check().returncode == 0
+  ran = folder.check(f'--user={OTHER}')
+  assert ran.returncode == EX_CONFIG and len(errors(ran)) == 1, ran
+  assert f'lmtpq: {folder.line_of("metrics")}: metrics: inet:127.0.0.1:77: bind: Perm' in ran.stderr, ran
+
+
+@pytest.mark.may_skip('only root')
+@needs_root
+@pytest.mark.parametrize('owner', ['daemon', ':mail', 'daemon:mail'])
+def test_an_owner_whom_the_user_cannot_set_is_an_error(folder, owner):
+  (folder.path / 'run').mkdir()
+  (folder.path / 'run').chmod(0o777)
+  folder.write(listener('b', 'unix:{folder}/run/front', f'listen-owner = {owner}\n'))
+  assert folder.check(f'--user={OTHER}').returncode == 0
+  ran = folder.check(**as_other_user())
+  assert ran.returncode == EX_CONFIG and len(errors(ran)) == 1, ran
+  assert (f'lmtpq: {folder.line_of("listen-owner")}: listen-owner: "{owner}": chown: Operation not '
+          'permitted; start as root, or set a group') in ran.stderr, ran
+  folder.write(listener('b', 'unix:{folder}/run/front', f'listen-owner = {OTHER}\n'))
+  assert folder.check(**as_other_user()).returncode == 0
+
+
+LOCKS = {'a folder': lambda path: path.mkdir(), 'a link': lambda path: path.symlink_to('/nowhere'),
+         'a pipe': os.mkfifo}
+
+
+@pytest.mark.parametrize('kind', LOCKS)
+@pytest.mark.parametrize('option', ['address', 'control', 'metrics'])
+def test_a_lock_that_cannot_be_taken_is_an_error(folder, kind, option):
+  LOCKS[kind](folder.path / 'own.lock')
+  folder.write({'address': listener('b', 'unix:{folder}/own'),
+                'control': 'control = {folder}/own\n' + FRONT,
+                'metrics': 'metrics = unix:{folder}/own\n' + FRONT}[option])
+  ran = folder.check()
+  assert ran.returncode == EX_CONFIG and len(errors(ran)) == 1, ran
+  assert errors(ran)[0].startswith(f'lmtpq: {folder.line_of(option)}: '), ran
+  assert f'"{folder.path}/own.lock": ' in errors(ran)[0], ran
+
+
+@pytest.mark.may_skip('only root')
+@needs_root
+def test_a_lock_of_another_user_is_an_error(folder):
+  (folder.path / 'run').mkdir()
+  (folder.path / 'run').chmod(0o777)
+  folder.secret('run/control.lock', '')
+  folder.write('control = {folder}/run/control\n' + FRONT)
+  assert folder.check().returncode == 0
+  ran = folder.check(f'--user={OTHER}')
+  assert ran.returncode == EX_CONFIG and len(errors(ran)) == 1, ran
+  assert f'lmtpq: {folder.line_of("control =")}: control: ' in ran.stderr, ran
+  assert f'control.lock": Permission denied as user {OTHER}; stop the program' in ran.stderr, ran
+
+
+def bound(path: Path):
+  with socket.socket(socket.AF_UNIX) as made:
+    made.bind(str(path))
+
+
+def with_two_names(path: Path):
+  path.touch()
+  path.with_name('second').hardlink_to(path)
+
+
+LOGS = {'a folder': lambda path: path.mkdir(), 'a socket': bound, 'two names': with_two_names,
+        'a loop': lambda path: path.symlink_to('log'),
+        'a link to nowhere': lambda path: path.symlink_to('/no/where')}
+
+
+@pytest.mark.parametrize('kind', LOGS)
+def test_a_log_that_cannot_be_opened_is_an_error(folder, kind):
+  LOGS[kind](folder.path / 'spool/log')
+  before = sorted(os.listdir(folder.path / 'spool'))
+  folder.write(FRONT)
+  ran = folder.check()
+  expected = f'lmtpq: {folder.line_of("log")}: log: "{folder.path}/spool/log": '
+  assert ran.returncode == EX_CONFIG and len(errors(ran)) == 1, ran
+  assert errors(ran)[0].startswith(expected), ran
+  assert sorted(os.listdir(folder.path / 'spool')) == before
+  started = folder.run('serve', f'--config={folder.config}')
+  assert started.returncode == EX_CONFIG and started.stderr.startswith(expected), started
+
+
+@pytest.mark.may_skip('only root')
+@needs_root
+def test_a_log_through_the_link_of_another_user_is_an_error(folder):
+  log = folder.path / 'spool/log'
+  (folder.path / 'spool/target').touch()
+  (folder.path / 'spool/target').chmod(0o666)
+  log.symlink_to('target')
+  folder.write(FRONT)
+  assert folder.check(f'--user={OTHER}').returncode == 0
+  os.lchown(log, pwd.getpwnam('daemon').pw_uid, -1)
+  ran = folder.check(f'--user={OTHER}')
+  assert ran.returncode == EX_CONFIG, ran
+  assert f'log: "{log}": Too many levels of symbolic links as user {OTHER}; ' in ran.stderr, ran
+
+
+def test_a_pipe_for_the_log_is_neither_opened_nor_an_error(folder):
+  os.mkfifo(folder.path / 'spool/log')
+  folder.write(FRONT)
+  assert folder.check().returncode == 0
+  reader = os.open(folder.path / 'spool/log', os.O_RDONLY | os.O_NONBLOCK)
+  writer = os.open(folder.path / 'spool/log', os.O_WRONLY)
+  os.write(writer, b'x')
+  os.close(writer)
+  assert folder.check().returncode == 0
+  assert os.read(reader, 10) == b'x'
+  os.close(reader)
+
+
+@pytest.mark.parametrize('option', ['spool-dir', 'transcript-dir'])
+def test_a_file_in_place_of_a_folder_is_an_error(folder, option):
+  folder.secret('file', mode=0o777)
+  folder.write(f'{option} = {{folder}}/file\n' + FRONT)
+  ran = folder.check()
+  assert ran.returncode == EX_CONFIG and len(errors(ran)) == 1, ran
+  assert f'lmtpq: {folder.line_of(option)}: {option}: "{folder.path}/file": Not a directory' in ran.stderr
+
+
+def test_a_port_that_is_no_service_is_an_error(folder):
+  folder.secret('routes', 'bob@ imap7:lmpt\n', 0o644)
+  folder.write('route-file = {folder}/routes\n' + listener('b', 'inet:127.0.0.1:lmtq')
+               + listener('c', 'unix:{folder}/c', 'destination = inet:127.0.0.1:lmpt\n'))
+  ran = folder.check()
+  for start, name in (('route-file', 'lmpt'), ('address = inet', 'lmtq'), ('destination = inet', 'lmpt')):
+    place = folder.line_of(start)
+    assert [line for line in errors(ran) if f' {place}: ' in line and f'no service {name} in' in line], \
+        (place, ran)
+  assert ran.returncode == EX_CONFIG, ran
+
+
+def test_an_option_that_is_given_twice_is_a_warning(folder):
+  folder.write('max-clients = five\nmax-clients = 6\n' + FRONT + 'clients = uid:1\nclients = uid:0\n'
+               '[destination.a]\ndestination = imap1\ndestination = imap2\n')
+  ran = folder.check()
+  assert ran.returncode == 0 and errors(ran) == [], ran
+  for start in ('max-clients', 'clients'):
+    at, number = folder.line_of(start).rsplit(':', 1)
+    assert (f'lmtpq: warning: {at}:{number}: {start}: given twice, and this line counts; remove that at '
+            f'{at}:{int(number) - 1}') in ran.stderr, ran
+  assert len([line for line in warnings(ran) if 'given twice' in line]) == 2, ran

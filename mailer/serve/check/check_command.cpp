@@ -8,6 +8,7 @@
 #include "common/findings.h"
 #include "common/options/option_table.h"
 #include "common/privileges.h"
+#include "mailer/serve/check/listening_check.h"
 #include "mailer/serve/check/milter_check.h"
 #include "mailer/serve/check/settings_check.h"
 #include "mailer/settings/build_features.h"

@@ -6,33 +6,35 @@
 #include <map>
 #include <utility>
 
-#include "common/network/unix_socket.h"
 #include "common/privileges.h"
 #include "common/tag/key_file.h"
 #include "mailer/routes/watched_route_file.h"
+#include "mailer/serve/check/listening_check.h"
 #include "mailer/serve/check/store_check.h"
 #include "mailer/serve/configuration/own_listeners.h"
 #include "mailer/serve/ldap/ldap_directory.h"
-#include "mailer/serve/listeners/listening_socket.h"
 
 namespace lmtpq::mailer {
 namespace {
 
+// `end`: "/" where it must be a folder, which the rights of root do not tell.
 void check_access(const Settings& settings, const char* option, const std::string& path, int how,
-                  const char* remedy) {
-  if (!path.empty() && eaccess(path.c_str(), how) != 0) {
+                  const char* remedy, const char* end = "") {
+  if (!path.empty() && eaccess((path + end).c_str(), how) != 0) {
     throw ConfigError(settings.places.of(option) + ": \"" + path + "\": " + error_as_user(errno) +
                       "; " + remedy);
   }
 }
 
+void check_folder(const Settings& settings, const char* option, const std::string& path) {
+  check_access(settings, option, path, W_OK | X_OK,
+               "let this user write in the folder, or name another one", "/");
+}
+
 void check_folders(const Settings& settings, Findings& findings) {
-  const char* const remedy = "let this user write in the folder, or name another one";
-  const int how = W_OK | X_OK;
   findings.attempt([&] { require_writable_log(settings); });
-  findings.attempt([&] { check_access(settings, "spool-dir", settings.spool_dir, how, remedy); });
-  findings.attempt(
-      [&] { check_access(settings, "transcript-dir", settings.transcript_dir, how, remedy); });
+  findings.attempt([&] { check_folder(settings, "spool-dir", settings.spool_dir); });
+  findings.attempt([&] { check_folder(settings, "transcript-dir", settings.transcript_dir); });
 }
 
 void check_keys(const Settings& settings) {
@@ -41,30 +43,6 @@ void check_keys(const Settings& settings) {
   if (settings.tag_keys != "none") {
     at_place(settings.places.of("tag-keys"),
              [&] { read_key_file_or_default(settings.tag_keys, reader); });
-  }
-}
-
-// The daemon's user makes these.
-void check_own_sockets(const Settings& process, Findings& findings) {
-  constexpr std::string_view kUnix = "unix:";
-  const std::string& control = process.serve.control;
-  try {
-    if (!control.empty()) {
-      at_place(process.places.of("control"), [&] { check_socket_place(control); });
-    }
-  } catch (const ConfigError& error) {
-    // The daemon starts without the default one.
-    if (control == kDefaultControl) {
-      findings.warning(error.what());
-    } else {
-      findings.error(error.what());
-    }
-  }
-  const std::string& metrics = process.serve.metrics;
-  if (metrics.starts_with(kUnix)) {
-    findings.attempt([&] {
-      at_place(process.places.of("metrics"), [&] { check_socket_place(metrics.substr(5)); });
-    });
   }
 }
 
@@ -170,25 +148,6 @@ void check_directory(const Settings& process, Findings& findings) {
 }
 
 }  // namespace
-
-void check_listening(const DaemonSettings& settings, Findings& findings) {
-  for (const ListenerSettings& listener : settings.listeners) {
-    const ListenerOptions& options = listener.settings.serve.listener;
-    const OptionPlaces& places = listener.settings.places;
-    const bool is_unix = listener.address.family == Destination::Family::kUnix;
-    if (is_unix) {
-      findings.attempt(
-          [&] { at_place(listener.place, [&] { check_socket_place(listener.address.host); }); });
-      findings.attempt([&] { at_place(places.of("listen-owner"), [&] { access_of(options); }); });
-    }
-    for (const char* const option : {"listen-mode", "listen-owner"}) {
-      if (!is_unix && !listener.name.empty() && places.given(option)) {
-        findings.warning(places.of(option) + ": has no effect on " + listener.address.text +
-                         "; it is for unix sockets");
-      }
-    }
-  }
-}
 
 std::size_t check_settings(const DaemonSettings& settings, Findings& findings) {
   const Settings& process = settings.process;

@@ -11,8 +11,6 @@
 
 namespace lmtpq::mailer {
 
-// As the user that opens the sockets of the listeners.
-void check_listening(const DaemonSettings& settings, Findings& findings);
 // As the user that handles the mail. Returns the number of stores.
 std::size_t check_settings(const DaemonSettings& settings, Findings& findings);
 

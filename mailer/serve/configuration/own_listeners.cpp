@@ -37,15 +37,6 @@ std::vector<Address> interface_addresses() {
   return made;
 }
 
-bool has_dual_stack() {
-  const Descriptor probe(socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  int ipv6_only = 0;
-  socklen_t size = sizeof ipv6_only;
-  return probe.valid() &&
-         getsockopt(probe.number(), IPPROTO_IPV6, IPV6_V6ONLY, &ipv6_only, &size) == 0 &&
-         ipv6_only == 0;
-}
-
 // Other names are not looked up: a DNS that does not answer must not delay a start.
 std::vector<Address> addresses_of(const std::string& host) {
   if (const auto known = Address::parse(host)) {
@@ -56,7 +47,31 @@ std::vector<Address> addresses_of(const std::string& host) {
              : std::vector<Address>();
 }
 
+// Of a file that need not exist, also where symbolic links lead to it.
+std::filesystem::path resolved(std::filesystem::path path) {
+  constexpr int kMaxLinks = 8;
+  std::error_code failed;
+  for (int links = 0; links < kMaxLinks; ++links) {
+    const auto target = std::filesystem::read_symlink(path, failed);
+    if (failed) {
+      break;
+    }
+    path = path.parent_path() / target;  // the target alone if it is absolute
+  }
+  const auto known = std::filesystem::weakly_canonical(path, failed);
+  return failed ? path.lexically_normal() : known;
+}
+
 }  // namespace
+
+bool has_dual_stack() {
+  const Descriptor probe(socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  int ipv6_only = 0;
+  socklen_t size = sizeof ipv6_only;
+  return probe.valid() &&
+         getsockopt(probe.number(), IPPROTO_IPV6, IPV6_V6ONLY, &ipv6_only, &size) == 0 &&
+         ipv6_only == 0;
+}
 
 bool same_file(const std::string& one, const std::string& other) {
   struct stat a {};
@@ -64,11 +79,6 @@ bool same_file(const std::string& one, const std::string& other) {
   if (stat(one.c_str(), &a) == 0 && stat(other.c_str(), &b) == 0) {
     return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
   }
-  std::error_code failed;
-  const auto resolved = [&failed](const std::string& path) {
-    const auto known = std::filesystem::weakly_canonical(path, failed);
-    return failed ? std::filesystem::path(path).lexically_normal() : known;
-  };
   return resolved(one) == resolved(other);
 }
 

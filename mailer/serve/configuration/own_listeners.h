@@ -36,6 +36,9 @@ class OwnListeners {
   bool dual_stack_;  // a listener at [::] accepts IPv4 too
 };
 
+// Whether a listener at [::] accepts IPv4 too.
+bool has_dual_stack();
+
 // Whether both paths lead to one file, which need not exist.
 bool same_file(const std::string& one, const std::string& other);
 

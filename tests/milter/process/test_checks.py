@@ -70,3 +70,29 @@ class TestCheck(Process):
     assert [line for line in warnings if 'rule open: anyone can match it' in line], warnings
     assert ', 7 errors, ' in last
     assert len(warnings) == 1 + IS_ROOT, warnings
+
+  def test_without_rules_is_a_warning(self):
+    self.configure('')
+    status, errors, warnings, last = self.check()
+    assert (status, errors) == (0, [])
+    assert [line for line in warnings if f'{self.config}: no rules: ' in line], warnings
+    assert ', 0 rules, 1 keys, ok, ' in last
+
+  @pytest.mark.parametrize('option, path', [('socket', 'run/socket.lock'), ('pid-file', 'run/pid'),
+                                            ('log', 'log')])
+  def test_a_folder_in_place_of_a_file_is_an_error(self, option, path):
+    (self.folder / path).mkdir()
+    status, errors, _, _ = self.check()
+    assert status == EX_CONFIG
+    assert len(errors) == 1 and f': {option}: ' in errors[0], errors
+    assert f'"{self.folder / path}": Is a directory as user ' in errors[0], errors
+
+  def test_an_address_of_another_host_is_an_error(self):
+    self.configure(IGNORE, socket='inet:8891@192.0.2.1')
+    status, errors, _, _ = self.check()
+    assert status == EX_CONFIG
+    assert len(errors) == 1 and errors[0].endswith(
+        ':1: socket: "inet:8891@192.0.2.1": Cannot assign requested address; '
+        'name a free port of this host'), errors
+    self.configure(IGNORE, socket='inet:8891@127.0.0.1')
+    assert self.check()[:2] == (0, [])

@@ -2,11 +2,14 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <optional>
+#include <vector>
 
 #include "common/config_error.h"
 #include "tests/unit/common/scratch_file.h"
@@ -21,6 +24,8 @@ class OpenFileTest : public ScratchFileFixture {
   CPPUNIT_TEST(aLinkToAnOpenDescriptorIsFollowed);
   CPPUNIT_TEST(aLinkThatLeadsToItselfIsRefused);
   CPPUNIT_TEST(aFileWithTwoNamesIsRefused);
+  CPPUNIT_TEST(aCheckOfALogFindsWhatItsOpenWouldFind);
+  CPPUNIT_TEST(aCheckOfALockFindsWhatItsOpenWouldFind);
   CPPUNIT_TEST(aLockedFileIsBusyUntilItIsFree);
   CPPUNIT_TEST(aLockOnAFileThatIsGoneIsNoLock);
   CPPUNIT_TEST(onlyAFileWithOneNameIsLocked);
@@ -102,6 +107,62 @@ class OpenFileTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_EQUAL(EMLINK, error_of(file_));
     CPPUNIT_ASSERT_EQUAL(0, unlink((folder_ + "/other").c_str()));
     CPPUNIT_ASSERT_EQUAL(0, error_of(file_));
+  }
+
+  template <typename Check>
+  static bool passes(Check check, const std::string& path) {
+    try {
+      check(path);
+      return true;
+    } catch (const ConfigError&) {
+      return false;
+    }
+  }
+
+  // One of each kind of file, by its name.
+  std::vector<std::string> make_files() const {
+    std::filesystem::create_directory(folder_ + "/folder");
+    for (const char* name : {"plain", "several"}) {
+      std::ofstream(folder_ + '/' + name);
+    }
+    std::filesystem::create_hard_link(folder_ + "/several", folder_ + "/names");
+    std::filesystem::create_symlink("plain", folder_ + "/link");
+    std::filesystem::create_symlink("names", folder_ + "/link-to-several");
+    std::filesystem::create_symlink("new", folder_ + "/link-to-new");
+    std::filesystem::create_symlink("no/new", folder_ + "/link-to-nowhere");
+    std::filesystem::create_symlink("loop", folder_ + "/loop");
+    std::filesystem::create_symlink("plain", folder_ + "/foreign");
+    CPPUNIT_ASSERT_EQUAL(
+        0, lchown((folder_ + "/foreign").c_str(), geteuid() == 0 ? 65534 : geteuid(), getegid()));
+    const Descriptor bound(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    (folder_ + "/socket").copy(address.sun_path, sizeof address.sun_path - 1);
+    CPPUNIT_ASSERT_EQUAL(
+        0, bind(bound.number(), reinterpret_cast<const sockaddr*>(&address), sizeof address));
+    return {"folder", "plain",   "several", "link", "link-to-several", "link-to-nowhere", "loop",
+            "socket", "foreign", "folder/", "new",  "no/new"};
+  }
+
+  // The check comes first, as it must make nothing.
+  void aCheckOfALogFindsWhatItsOpenWouldFind() {
+    for (const std::string& name : make_files()) {
+      const bool passed = passes(require_writable, folder_ + '/' + name);
+      CPPUNIT_ASSERT_MESSAGE(name, name != "new" || inode(folder_ + "/new") == 0);
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(name, error_of(folder_ + '/' + name) == 0, passed);
+    }
+    CPPUNIT_ASSERT(passes(require_writable, folder_ + "/link-to-new"));
+    CPPUNIT_ASSERT(passes(require_writable, "syslog"));
+  }
+
+  void aCheckOfALockFindsWhatItsOpenWouldFind() {
+    for (const std::string& name : make_files()) {
+      const bool passed = passes(check_lock_place, folder_ + '/' + name);
+      CPPUNIT_ASSERT_MESSAGE(name, name != "new" || inode(folder_ + "/new") == 0);
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(name, refusal(folder_ + '/' + name).empty(), passed);
+    }
+    const LockFile lock(folder_ + "/plain", 0600, "busy");
+    CPPUNIT_ASSERT(passes(check_lock_place, folder_ + "/plain"));
   }
 
   void aLockedFileIsBusyUntilItIsFree() {

@@ -44,6 +44,7 @@ class OptionReaderSectionsTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(errorsNameTheLine);
   CPPUNIT_TEST(aWrongKeyIsNamedWithItsRemedy);
   CPPUNIT_TEST(placesNameTheLineOrTheOption);
+  CPPUNIT_TEST(aRepeatedOptionIsAWarning);
   CPPUNIT_TEST_SUITE_END();
 
  public:
@@ -152,6 +153,20 @@ class OptionReaderSectionsTest : public CppUnit::TestFixture {
     options.take_arguments({"--to=d"});
     CPPUNIT_ASSERT_EQUAL(std::string("--to"),
                          options.places(options.free_sections().at(0)).of("to"));
+  }
+
+  void aRepeatedOptionIsAWarning() {
+    const SectionKind named{"to.", {"to", "tag.keys", "client"}};
+    OptionReader options = make_options({kRules, named});
+    Findings findings;
+    options.collect_errors(&findings);
+    options.take_text("to = a\n[rule.b]\nclient = c\nclient = d\nto = e\n[to.f]\nto = g\nto = h\n",
+                      "f");
+    CPPUNIT_ASSERT_EQUAL(std::string("ok"), findings.summary());
+    options.take_text("to = x\n[rule.c]\nto = y\nto = z\n", "g");
+    CPPUNIT_ASSERT_EQUAL(std::string("ok, 2 warnings"), findings.summary());
+    options.apply();
+    CPPUNIT_ASSERT_EQUAL(std::string("x"), g_read["to"]);
   }
 };
 

@@ -17,6 +17,7 @@ class RouteFileTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aRecipientWithoutDomainHasNoDomainRoute);
   CPPUNIT_TEST(aRouteIsAListInOrder);
   CPPUNIT_TEST(anErrorRouteRefusesTheRecipient);
+  CPPUNIT_TEST(anErrorThatMayBeMeantToDeferIsRefused);
   CPPUNIT_TEST(commentsAndBlankLinesAreSkipped);
   CPPUNIT_TEST(anErrorNamesTheLine);
   CPPUNIT_TEST(theNumberOfPatternsWithStarsIsLimited);
@@ -126,14 +127,52 @@ class RouteFileTest : public CppUnit::TestFixture {
 
   void anErrorRouteRefusesTheRecipient() {
     check(
-        "a@x error:\nb@x error: gone for good\nc@x ERROR:5.1.6 Moved, to y\nd@x error:4.2.1 \n"
+        "b@x error: gone for good\nc@x ERROR:5.1.6 Moved, to y\nd@x error:4.2.1 \n"
         "e@x error:5.7.1\nf@x error\n",
-        {{"a@x", "550 5.1.1 User unknown"},
-         {"b@x", "550 5.1.1 gone for good"},
+        {{"b@x", "550 5.1.1 gone for good"},
          {"c@x", "550 5.1.6 Moved, to y"},
          {"d@x", "451 4.2.1 User unknown"},
          {"e@x", "550 5.7.1 User unknown"},
          {"f@x", "inet:error"}});
+  }
+
+  // Without a status the recipient bounces.
+  void anErrorThatMayBeMeantToDeferIsRefused() {
+    for (const std::string text : {"",
+                                   " ",
+                                   ":4.2.1 moved",
+                                   "\"4.2.1 moved\"",
+                                   "'4.2.1",
+                                   "(4.2.1) x",
+                                   ", moved",
+                                   "[moved]",
+                                   "42.1 x",
+                                   "4.21 x",
+                                   "4.2 x",
+                                   "421 x",
+                                   "451 4.2.1 x",
+                                   "4.2.1moved",
+                                   "4,2,1 x",
+                                   "4.2.1.1 x",
+                                   "4.x.1 moved",
+                                   "X4.2.1 moved",
+                                   "status 4.2.1 moved",
+                                   "moved (4.2.1)",
+                                   "moved, 4.2.1.",
+                                   "moved 5.1.6",
+                                   "\xEF\xBC\x94.2.1 x",
+                                   "-4.2.1 x",
+                                   "2.1.5 fine"}) {
+      const std::string words = mistake("u@x error:" + text);
+      CPPUNIT_ASSERT_MESSAGE(text + " gives: " + words,
+                             words.starts_with("routes:1: expected error:TEXT or error:STATUS"));
+    }
+    check(
+        "a@x error:Use 192.0.2.4 or 4.2.1.1, room 4.2\nb@x error:4.2.1 See 5.1.1\nc@x error:v2 is "
+        "gone\n",
+        {{"a@x", "550 5.1.1 Use 192.0.2.4 or 4.2.1.1, room 4.2"},
+         {"b@x", "451 4.2.1 See 5.1.1"},
+         {"c@x", "550 5.1.1 v2 is gone"}});
   }
 
   void commentsAndBlankLinesAreSkipped() {
@@ -167,6 +206,7 @@ class RouteFileTest : public CppUnit::TestFixture {
          "routes:1: expected error:TEXT or error:STATUS TEXT with a STATUS of class 4 or 5"},
         {"u@x error:550 no",
          "routes:1: expected error:TEXT or error:STATUS TEXT with a STATUS of class 4 or 5"},
+        {"u@x a, b:no-such-service", "routes:1: \"b:no-such-service\": no service no-such-service"},
         {std::string(2000, 'u') + "@x s", "routes:1: \"" + std::string(64, 'u') + "...\" is no"},
     };
     for (const auto& row : rows) {

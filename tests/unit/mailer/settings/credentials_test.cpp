@@ -170,7 +170,7 @@ class CredentialsTest : public ScratchFileFixture {
         {"h", "passwords:1: " + form},
         {"h ", "passwords:1: " + form},
         {"s3cret", "passwords:1: " + form},
-        {"user:s3cret", "passwords:1: " + form},
+        {"user:s3cret", "passwords:1: " + dest},
         {"user:s3cret!x y:z", "passwords:1: " + dest},
         {"h/24 user:s3cret", "passwords:1: " + dest},
         {"/run/lmtp user:s3cret", "passwords:1: " + dest},

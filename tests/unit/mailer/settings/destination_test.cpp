@@ -32,6 +32,7 @@ class DestinationTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(ofSeveralTheWrongOneIsNamed);
   CPPUNIT_TEST(everyErrorIsOneLine);
   CPPUNIT_TEST(bracketsHoldAnAddressOrAName);
+  CPPUNIT_TEST(aPortIsTheNameOfAService);
   CPPUNIT_TEST(aPortThatIsNotSaidIsThatOfTheProtocol);
   CPPUNIT_TEST(oneProtocolsDestinationCoversNoOther);
   CPPUNIT_TEST(aDomainCoversTheHostsBelowIt);
@@ -202,6 +203,17 @@ class DestinationTest : public CppUnit::TestFixture {
           "inet:[a:b\n]", "inet:[IPv6:IPv6:::1]", "inet:[IPv6:]", "inet:[/run:x]"}) {
       CPPUNIT_ASSERT_MESSAGE(std::string(text) + " was taken", !complaint(text).empty());
     }
+  }
+
+  void aPortIsTheNameOfAService() {
+    for (const char* text : {"store:lmpt", "smtp:mx:smpt", "[2001:db8::7]:lmpt"}) {
+      CPPUNIT_ASSERT_MESSAGE(
+          text + complaint(text),
+          complaint(text).starts_with("no service ") &&
+              complaint(text).ends_with(" in services(5); correct the name, or use a number"));
+    }
+    CPPUNIT_ASSERT_EQUAL(std::string(), complaint("store:lmtp"));
+    CPPUNIT_ASSERT_EQUAL(std::string(), complaint("smtp:mx:smtp"));
   }
 
   void aPortThatIsNotSaidIsThatOfTheProtocol() {

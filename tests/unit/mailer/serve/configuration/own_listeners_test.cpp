@@ -103,6 +103,8 @@ class OwnListenersTest : public DaemonFixture {
     const std::string other = folder_ + "/var";
     std::filesystem::create_directory(folder);
     std::filesystem::create_symlink(folder, other);
+    std::filesystem::create_symlink("../var/next", folder + "/early");
+    std::filesystem::create_symlink(folder + "/s", folder + "/next");
     for (const bool bound : {false, true}) {
       const Descriptor listening(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
       if (bound) {
@@ -115,6 +117,8 @@ class OwnListenersTest : public DaemonFixture {
         CPPUNIT_ASSERT(refused("unix:" + folder + "/s", "unix:" + folder + "/link"));
       }
       CPPUNIT_ASSERT(refused("unix:" + folder + "/s", "unix:" + other + "/s"));
+      CPPUNIT_ASSERT(refused("unix:" + folder + "/s", "unix:" + folder + "/early"));
+      CPPUNIT_ASSERT(!refused("unix:" + folder + "/t", "unix:" + folder + "/early"));
       CPPUNIT_ASSERT(refused("unix:" + folder + "/s", "unix:" + folder + "/../var//s"));
       CPPUNIT_ASSERT(!refused("unix:" + folder + "/s", "unix:" + other + "/t"));
     }
