@@ -70,3 +70,10 @@ class TestCheck(Process):
     assert [line for line in warnings if 'rule open: anyone can match it' in line], warnings
     assert ', 7 errors, ' in last
     assert len(warnings) == 1 + IS_ROOT, warnings
+
+  def test_a_file_without_rules_is_worth_a_warning(self):
+    self.configure('')
+    status, errors, warnings, last = self.check()
+    assert (status, errors) == (0, [])
+    assert [line for line in warnings if line.endswith('no rules: every quota is honoured')], warnings
+    assert ', 0 rules, 1 keys, ok' in last
