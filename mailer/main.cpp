@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 
+#include "common/daemon_signals.h"
 #include "common/descriptor.h"
 #include "common/log/log.h"
 #include "common/options/option_reader.h"
@@ -154,6 +155,9 @@ int become_daemon(std::string name, char** words) {
   const std::string own(path.data(), static_cast<std::size_t>(std::max<ssize_t>(length, 0)));
   const std::string daemon = own.substr(0, own.rfind('/') + 1) + kServeName;
   words[0] = name.data();
+  if (name == kServeName) {
+    block_daemon_signals();  // it inherits that
+  }
   execv(daemon.c_str(), words);
   std::fprintf(stderr, "lmtpq: cannot run %s: %s; install it in the same directory as lmtpq\n",
                daemon.c_str(), std::strerror(errno));

@@ -11,7 +11,24 @@ namespace {
 
 long long count_of(std::size_t number) { return static_cast<long long>(number); }
 
-void log_rules(const Configuration& configuration, const Log& log) {
+std::string names_of(const Policy& policy) {
+  std::string names;
+  for (const Rule& rule : policy.rules()) {
+    names += (names.empty() ? "" : ",") + rule.name;
+  }
+  return names;
+}
+
+std::string names_of(const Keyring& keys) {
+  std::string names;
+  for (const Key& key : keys.keys()) {
+    names += (names.empty() ? "" : ",") + key.id();
+  }
+  return names;
+}
+
+// `previous`: before a reload; nullptr: at the start.
+void log_rules(const Configuration& configuration, const Configuration* previous, const Log& log) {
   for (const Rule& rule : configuration.policy.rules()) {
     log.info(Record("rule-settings").add("rule", rule.name).add("definition", rule.summary()));
     if (rule.anyone_can_match()) {
@@ -21,9 +38,20 @@ void log_rules(const Configuration& configuration, const Log& log) {
                       .add("remedy", "add client, auth or tls-subject"));
     }
   }
+  if (configuration.policy.rules().empty()) {
+    Record record("no-rules");
+    if (previous != nullptr && !previous->policy.rules().empty()) {
+      record.add("lost", names_of(previous->policy));
+    }
+    log.warning(record.add("effect", "every quota is honoured")
+                    .add("remedy", "add a [rule.NAME], or see whether the file is complete"));
+  }
   if (configuration.keys.empty()) {
-    log.warning(Record("no-keys")
-                    .add("effect", "no tag is written, every quota is honoured")
+    Record record("no-keys");
+    if (previous != nullptr && !previous->keys.empty()) {
+      record.add("lost", names_of(previous->keys));
+    }
+    log.warning(record.add("effect", "no tag is written, every quota is honoured")
                     .add("remedy", std::string(kMakeKeyFile) +
                                        ", then restart; copy the file to the hosts of lmtpq"));
   }
@@ -57,7 +85,7 @@ void log_start(const LoadedConfiguration& loaded, const Log& log) {
     record.add(name, text);
   }
   log.info(record.add("keys", count_of(loaded.configuration->keys.keys().size())));
-  log_rules(*loaded.configuration, log);
+  log_rules(*loaded.configuration, nullptr, log);
   if (open_to_network(SocketName::parse(loaded.settings.socket))) {
     log.warning(Record("socket-open-to-network")
                     .add("socket", loaded.settings.socket)
@@ -78,12 +106,13 @@ void warn_of_unreadable_files(const std::vector<std::string>& arguments, const S
   }
 }
 
-void log_reload(const LoadedConfiguration& fresh, const Settings& running, const Log& log) {
+void log_reload(const LoadedConfiguration& fresh, const Configuration& previous,
+                const Settings& running, const Log& log) {
   log.info(Record("reloaded")
                .add("rules", count_of(fresh.configuration->policy.rules().size()))
                .add("keys", count_of(fresh.configuration->keys.keys().size())));
   log_changes_that_need_a_restart(running, fresh.settings, log);
-  log_rules(*fresh.configuration, log);
+  log_rules(*fresh.configuration, &previous, log);
 }
 
 void log_reload_failure(const char* error, const Log& log) noexcept {

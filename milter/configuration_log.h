@@ -17,7 +17,8 @@ void warn_of_unreadable_files(const std::vector<std::string>& arguments, const S
                               const Log& log);
 
 // The new rules and keys, and a warning for each changed option that needs a restart.
-void log_reload(const LoadedConfiguration& fresh, const Settings& running, const Log& log);
+void log_reload(const LoadedConfiguration& fresh, const Configuration& previous,
+                const Settings& running, const Log& log);
 
 void log_reload_failure(const char* error, const Log& log) noexcept;
 

@@ -34,9 +34,10 @@ void reload(const std::vector<std::string>& arguments, const Settings& running,
   try {
     log.reopen();
     const LoadedConfiguration fresh = load_configuration(arguments);
+    const ConfigurationPtr previous = state.configuration();
     state.replace(fresh.configuration);
     replaced = true;
-    log_reload(fresh, running, log);
+    log_reload(fresh, *previous, running, log);
   } catch (const std::exception& error) {
     if (!replaced) {
       log_reload_failure(error.what(), log);
@@ -73,19 +74,22 @@ void use_batch_scheduling() {
 void run_daemon(const std::vector<std::string>& arguments, const LoadedConfiguration& loaded) {
   const Settings& settings = loaded.settings;
   const SocketName socket = SocketName::parse(settings.socket);
-  signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);  // a write over the limit fails with EFBIG instead
-  block_signals();
+  signal(SIGUSR2, SIG_IGN);  // it is for lmtpq serve, whose name begins like this one's
   const OptionPlaces& places = settings.places;
   PidFile pid_file = at_place(places.of("pid-file"), [&] { return PidFile(settings.pid_file); });
   std::optional<Listener> listener;  // removes its file when the start fails
+  std::optional<StartGuard> guard;
+  guard.emplace([&] { pid_file.remove(); });
   at_place(places.of("socket"), [&] {
     listener.emplace(socket, settings.user);
     open_socket(listener->libmilters_name());
   });
   at_place(places.of("user"), [&] { drop_privileges(settings.user); });
   forbid_core_dumps();  // even without keys now: a reload may bring some
+  guard.reset();
   const Launch launch = settings.foreground ? Launch::in_foreground() : Launch::into_background();
+  guard.emplace([&] { pid_file.remove(); });
   use_batch_scheduling();
   raise_descriptor_limit();  // a session of the MTA needs one
   const Log log("lmtpq-milter", settings.log, settings.log_level);
@@ -106,6 +110,7 @@ void run_daemon(const std::vector<std::string>& arguments, const LoadedConfigura
   start_hangup_thread({.hangup = [&] { reload(arguments, settings, state); },
                        .second = [&] { restore(*listener, log); },
                        .stopping = [&] { wake(socket); }});
+  guard.reset();
   const bool stopped = run_libmilter(state) || stopped_by() != 0;
   listener->close();
   pid_file.remove();

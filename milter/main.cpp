@@ -12,6 +12,7 @@
 #include <iostream>
 
 #include "common/config_error.h"
+#include "common/daemon_signals.h"
 #include "common/descriptor.h"
 #include "common/findings.h"
 #include "common/log/log.h"
@@ -22,6 +23,7 @@
 #include "milter/explain.h"
 #include "milter/libmilter_callbacks.h"
 #include "milter/load_configuration.h"
+#include "milter/process/signals.h"
 #include "milter/process/socket_name.h"
 
 namespace lmtpq::milter {
@@ -69,7 +71,7 @@ void warn_of_policy(const Configuration& configuration, const std::string& file,
     }
   }
   if (configuration.policy.rules().empty() && findings.errors() == 0) {
-    findings.warning(file + ": no rules: no tag exempts mail, every quota is honoured");
+    findings.warning(file + ": no rules: every quota is honoured");
   }
   if (configuration.keys.empty() && findings.errors() == 0) {
     findings.warning(file + ": no keys: no tag is written, every quota is honoured");
@@ -132,17 +134,26 @@ void make_config_path_absolute(const Settings& settings, Words& arguments) {
   }
 }
 
+LoadedConfiguration load_to_start(const Words& arguments) {
+  const StartGuard guard;
+  return load_configuration(arguments);
+}
+
+// A signal that came before a daemon can handle it waits. What a person starts ends at once.
 int run(Words arguments) {
   try {
     if (contains(arguments, "--check")) {
+      unblock_daemon_signals();
       return check(arguments);
     }
-    const LoadedConfiguration loaded = load_configuration(arguments);
+    const LoadedConfiguration loaded = load_to_start(arguments);
     make_config_path_absolute(loaded.settings, arguments);
     switch (loaded.settings.task) {
       case Task::kCheck:
+        unblock_daemon_signals();
         return check(arguments);
       case Task::kExplain:
+        unblock_daemon_signals();
         return run_explain(loaded);
       case Task::kServe:
         break;
@@ -171,4 +182,7 @@ int run_program(const Words& arguments) {
 }  // namespace
 }  // namespace lmtpq::milter
 
-int main(int argc, char** argv) { return lmtpq::milter::run_program({argv + 1, argv + argc}); }
+int main(int argc, char** argv) {
+  lmtpq::block_daemon_signals();
+  return lmtpq::milter::run_program({argv + 1, argv + argc});
+}

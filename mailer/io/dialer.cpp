@@ -25,12 +25,13 @@ constexpr int kOpeningWrites = 16;  // more than the opening needs, from greetin
 constexpr std::chrono::milliseconds kFullBacklog{20};  // until another try
 
 // connect(2) with a deadline. False: errno has the reason.
-bool connect_within(int socket, const sockaddr* address, socklen_t length, Deadline deadline) {
+bool connect_within(int socket, const sockaddr* address, socklen_t length,
+                    const Patience& patience) {
   if (connect(socket, address, length) == 0) {
     return true;
   }
   // EAGAIN: a unix socket's backlog is full. poll(2) does not report when it no longer is.
-  while (errno == EAGAIN && Clock::now() < deadline) {
+  while (errno == EAGAIN && Clock::now() < patience.latest && !patience.is_given_up()) {
     sleep_until(Clock::now() + kFullBacklog);
     if (connect(socket, address, length) == 0) {
       return true;
@@ -39,8 +40,8 @@ bool connect_within(int socket, const sockaddr* address, socklen_t length, Deadl
   if (errno != EINPROGRESS) {
     return false;
   }
-  if (wait_for(socket, POLLOUT, deadline) == 0) {
-    errno = ETIMEDOUT;
+  if (!patience.wait([&](Deadline look) { return wait_for(socket, POLLOUT, look) != 0; })) {
+    errno = patience.is_given_up() ? ECANCELED : ETIMEDOUT;
     return false;
   }
   int error = 0;
@@ -54,13 +55,13 @@ Descriptor new_socket(int family) {
   return Descriptor(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 }
 
-Dialled dial_unix(const Destination& destination, Deadline deadline) {
+Dialled dial_unix(const Destination& destination, const Patience& patience) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::copy(destination.host.begin(), destination.host.end(), std::begin(address.sun_path));
   Descriptor socket = new_socket(AF_UNIX);
   if (!socket.valid() || !connect_within(socket.number(), reinterpret_cast<sockaddr*>(&address),
-                                         sizeof address, deadline)) {
+                                         sizeof address, patience)) {
     return {nullptr, destination.text, destination.text + ": " + std::strerror(errno)};
   }
   return {std::make_unique<DescriptorChannel>(std::move(socket)), destination.text, {}};
@@ -77,11 +78,12 @@ std::string describe(const Destination& destination, const addrinfo& address) {
   return scheme + shown + (shown == numeric ? "" : numeric) + ":" + port.data();
 }
 
-Dialled dial_address(const Destination& destination, const addrinfo& address, Deadline deadline) {
+Dialled dial_address(const Destination& destination, const addrinfo& address,
+                     const Patience& patience) {
   const std::string peer = describe(destination, address);
   Descriptor socket = new_socket(address.ai_family);
   if (!socket.valid() ||
-      !connect_within(socket.number(), address.ai_addr, address.ai_addrlen, deadline)) {
+      !connect_within(socket.number(), address.ai_addr, address.ai_addrlen, patience)) {
     return {nullptr, peer, peer + ": " + std::strerror(errno)};
   }
   const int on = 1;
@@ -100,19 +102,21 @@ Dialled dial_address(const Destination& destination, const addrinfo& address, De
 }  // namespace
 
 Dialled SocketDialer::dial(const Destination& destination, std::chrono::milliseconds timeout,
-                           Deadline latest) {
+                           const Patience& patience) {
+  const auto for_one = [&] {
+    return Patience(std::min(Clock::now() + timeout, patience.latest), patience.given_up);
+  };
   if (destination.family == Destination::Family::kUnix) {
-    return dial_unix(destination, std::min(Clock::now() + timeout, latest));
+    return dial_unix(destination, for_one());
   }
   const int number = destination.port_number();
   const Addresses found =
-      look_up(destination.host, number > 0 ? std::to_string(number) : destination.port,
-              std::min(Clock::now() + timeout, latest));
+      look_up(destination.host, number > 0 ? std::to_string(number) : destination.port, for_one());
   Dialled dialled{nullptr, destination.text, destination.text + ": " + found.failure};
   dialled.unresolved = found.unknown;
   for (const addrinfo* address = found.list.get(); address != nullptr; address = address->ai_next) {
-    dialled = dial_address(destination, *address, std::min(Clock::now() + timeout, latest));
-    if (dialled.channel) {
+    dialled = dial_address(destination, *address, for_one());
+    if (dialled.channel || patience.is_given_up()) {
       break;
     }
   }

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "mailer/io/channel.h"
+#include "mailer/io/waiting.h"
 #include "mailer/settings/destination.h"
 
 namespace lmtpq::mailer {
@@ -28,15 +29,15 @@ struct Dialled {
 class Dialer {
  public:
   virtual ~Dialer() = default;
-  // `timeout` is for each address; `latest` for all of it.
+  // `timeout` is for each address; `patience` for all of it.
   virtual Dialled dial(const Destination& destination, std::chrono::milliseconds timeout,
-                       Deadline latest) = 0;
+                       const Patience& patience) = 0;
 };
 
 class SocketDialer : public Dialer {
  public:
   Dialled dial(const Destination& destination, std::chrono::milliseconds timeout,
-               Deadline latest) override;
+               const Patience& patience) override;
 };
 
 }  // namespace lmtpq::mailer

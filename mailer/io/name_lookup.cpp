@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "common/network/network.h"
-#include "mailer/io/waiting.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -81,7 +80,7 @@ std::shared_ptr<Lookup> begin(const Name& name) {
   return lookup;
 }
 
-Addresses await_lookup(const Name& name, Deadline deadline) {
+Addresses await_lookup(const Name& name, const Patience& patience) {
   Lookups& all = lookups();
   std::unique_lock lock(all.mutex);
   std::shared_ptr<Lookup> lookup;
@@ -92,22 +91,26 @@ Addresses await_lookup(const Name& name, Deadline deadline) {
   if (!lookup) {
     lookup = begin(name);
   }
-  if (!lookup->done.wait_until(lock, deadline, [&] { return lookup->found.has_value(); })) {
-    return {nullptr, "look-up of " + bracketed(name.first) + " timed out", true};
+  const auto ended = [&] { return lookup->found.has_value(); };
+  if (!patience.wait([&](Deadline look) { return lookup->done.wait_until(lock, look, ended); })) {
+    return {nullptr,
+            "look-up of " + bracketed(name.first) +
+                (patience.is_given_up() ? " was given up" : " timed out"),
+            true};
   }
   return *lookup->found;
 }
 
 }  // namespace
 
-Addresses look_up(const std::string& host, const std::string& port, Deadline deadline) {
+Addresses look_up(const std::string& host, const std::string& port, const Patience& patience) {
   const Name name(host, port);
   Addresses numeric;
   if (ask(name, AI_NUMERICHOST, numeric) == 0) {
     return numeric;
   }
   Addresses found;
-  run_blocking([&] { found = await_lookup(name, deadline); });
+  run_blocking([&] { found = await_lookup(name, patience); });
   return found;
 }
 

@@ -72,26 +72,28 @@ Scheduler* Scheduler::current() { return t_current; }
 
 void Scheduler::set_current(Scheduler* scheduler) { t_current = scheduler; }
 
-bool Waiter::wait_until(std::unique_lock<std::mutex>& lock, const Patience& patience,
-                        const std::function<bool()>& due) {
-  if (!patience.given_up) {
-    return wait_for_call(lock, patience.latest, due);
-  }
+bool Patience::wait(const std::function<bool(Deadline)>& wait) const {
   for (;;) {
-    const Deadline look = std::min(patience.latest, Clock::now() + kLookInterval);
-    if (wait_for_call(lock, look, due)) {
+    const Deadline look = given_up ? std::min(latest, Clock::now() + kLookInterval) : latest;
+    if (wait(look)) {
       return true;
     }
-    if (look == patience.latest) {
+    if (look == latest || is_given_up()) {
       return false;
     }
-    lock.unlock();
-    const bool given_up = patience.given_up();
-    lock.lock();
-    if (given_up) {
-      return due();
-    }
   }
+}
+
+bool Waiter::wait_until(std::unique_lock<std::mutex>& lock, const Patience& patience,
+                        const std::function<bool()>& due) {
+  const Patience without_lock(patience.latest, patience.given_up ? std::function([&] {
+                                lock.unlock();
+                                const bool given_up = patience.given_up();
+                                lock.lock();
+                                return given_up;
+                              })
+                                                                 : nullptr);
+  return without_lock.wait([&](Deadline look) { return wait_for_call(lock, look, due); }) || due();
 }
 
 bool Waiter::wait_for_call(std::unique_lock<std::mutex>& lock, Deadline deadline,

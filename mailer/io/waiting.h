@@ -58,6 +58,11 @@ struct Patience {
   Patience(Deadline deadline, std::function<bool()> asked = nullptr)  // NOLINT(*-explicit-*)
       : latest(deadline), given_up(std::move(asked)) {}
 
+  bool is_given_up() const { return given_up && given_up(); }
+  // `wait` waits until the deadline that it gets; true: it is over. False: none of its waits was
+  // before `latest`, or until this one was given up.
+  bool wait(const std::function<bool(Deadline)>& wait) const;
+
   Deadline latest;
   std::function<bool()> given_up;
 };

@@ -1,5 +1,6 @@
 #include "mailer/serve/daemon.h"
 
+#include <signal.h>
 #include <sysexits.h>
 
 #include <utility>
@@ -35,8 +36,9 @@ Daemon::Running::Running(DaemonSettings settings)
       pools(log, counters),
       clients(current, log, {&mailboxes, &counters, &memory}, settings.process.serve.threads),
       limits(current, pools, clients, memory, log),
-      parts{current, clients,  pools, mailboxes,
-            memory,  counters, log,   std::chrono::system_clock::now()} {
+      parts{current,     clients,  pools, mailboxes,
+            memory,      counters, log,   std::chrono::system_clock::now(),
+            Clock::now()} {
   require_writable_log(settings.process);
   const auto configuration = std::make_shared<Configuration>(std::move(settings), pools, log);
   configuration->take_effect();
@@ -44,24 +46,25 @@ Daemon::Running::Running(DaemonSettings settings)
 }
 
 Daemon::Daemon(std::vector<std::string> arguments, DaemonSettings settings,
-               Predecessor* predecessor)
-    : arguments_(std::move(arguments)), first_(std::move(settings)), predecessor_(predecessor) {
+               Predecessor* predecessor, Signals& signals)
+    : arguments_(std::move(arguments)),
+      first_(std::move(settings)),
+      predecessor_(predecessor),
+      signals_(signals) {
   read_secrets(first_);  // what can fail comes before any socket is touched
   passed_ =
       PassedSockets::take(predecessor_ != nullptr ? predecessor_->passed() : passed_descriptors());
-  sockets_ = open_sockets(first_);
+  sockets_ = open_sockets(first_, open_before());
   if (predecessor_ == nullptr) {
     refuse_unused_sockets();
   } else {
     growth_ = MemoryGrowth(predecessor_->memory_upgrade_not_before());
   }
-  Signals::block();
 }
 
 Daemon::~Daemon() = default;
 
 int Daemon::run() {
-  signals_.emplace(first_.process.serve.drain);
   try {
     start();
   } catch (...) {
@@ -71,7 +74,8 @@ int Daemon::run() {
     throw;
   }
   for (;;) {
-    const int number = signals_->next(successor_ ? kUpgradeTick : kTick);
+    const auto which = reload_.valid() ? Signals::Which::kStop : Signals::Which::kAll;
+    const int number = signals_.next(successor_ ? kUpgradeTick : kTick, which);
     if (number == SIGTERM || (successor_ && upgraded())) {
       return drain();
     }
@@ -79,6 +83,9 @@ int Daemon::run() {
       reload();
     } else if (number == SIGUSR2) {
       begin_upgrade(upgrade_record("signal"));
+    }
+    if (reload_.valid()) {
+      look_at_reload();
     }
     if (Clock::now() >= next_look_) {
       next_look_ = Clock::now() + kTick;
@@ -91,14 +98,14 @@ void Daemon::look() {
   restore_sockets();
   running_->limits.look();
   look_at_memory();
-  notify_service_manager("STATUS=" + std::to_string(running_->clients.count()) +
-                         " clients\nWATCHDOG=1");
+  beat_service_manager("STATUS=" + std::to_string(running_->clients.count()) +
+                       " clients\nWATCHDOG=1");
 }
 
 void Daemon::start() {
   running_ = std::make_unique<Running>(std::move(first_));
   Running& running = *running_;
-  signals_->set_log(running.log);
+  signals_.set_log(running.log);
   const auto configuration = running.current.get();
   const Settings& process = configuration->settings().process;
   warn_of_daemon_settings(configuration->settings(), running.log);
@@ -115,6 +122,7 @@ void Daemon::start() {
   }
   running.acceptor->use(listening());
   running.logged = log_start(*configuration, running.pools, running.log);
+  signals_.set_drain(process.serve.drain);
   notify_service_manager("READY=1");
 }
 
@@ -130,12 +138,10 @@ void Daemon::wait_for_clients(Deadline deadline) {
   bool ended = running_->clients.wait(Clock::now());
   int signals_left = handed_over_ ? 2 : 1;
   while (!ended && Clock::now() < deadline) {
-    if (!handed_over_) {
-      notify_service_manager("WATCHDOG=1");
-    }
+    beat_service_manager(handed_over_ ? "" : "WATCHDOG=1");
     ended =
         running_->clients.wait(std::min(deadline, Clock::now() + std::chrono::milliseconds(200)));
-    if (signals_->next(std::chrono::milliseconds(0)) == SIGTERM && --signals_left == 0) {
+    if (signals_.next(std::chrono::milliseconds(0)) == SIGTERM && --signals_left == 0) {
       return;
     }
   }
@@ -144,8 +150,9 @@ void Daemon::wait_for_clients(Deadline deadline) {
 int Daemon::drain() {
   Running& running = *running_;
   successor_.reset();  // ends a process that is not ready yet
+  reload_ = {};        // what it has made, or will have made, is closed
   if (handed_over_) {
-    signals_->end_without_signal();
+    signals_.end_without_signal();
     running_->janitor->keep_no_idle();  // the new process needs their places at the stores
   } else {
     share(false);
@@ -174,7 +181,7 @@ int Daemon::drain() {
     running.clients.disconnect();
     ended = running.clients.wait(Clock::now() + kLogGrace);
   }
-  signals_->set_status(answered ? EX_OK : EX_TEMPFAIL);
+  signals_.set_status(answered ? EX_OK : EX_TEMPFAIL);
   for (const auto& pool : running.pools.all()) {
     pool->close_idle();
   }

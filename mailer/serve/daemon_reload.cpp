@@ -1,9 +1,15 @@
 // SIGHUP: the daemon loads its configuration again.
+//
+// A thread prepares all that can fail or block, and has no part of what the main thread uses. A
+// SIGTERM does not wait for it. Another SIGHUP or SIGUSR2 does: Signals keeps them.
 
 #include <time.h>
 
 #include <exception>
+#include <thread>
 #include <utility>
+
+#include "common/config_error.h"
 
 #include "mailer/serve/daemon.h"
 #include "mailer/serve/running_daemon.h"
@@ -19,6 +25,8 @@ void notify_reloading() {
   const long long microseconds = now.tv_sec * 1'000'000LL + now.tv_nsec / 1000;
   notify_service_manager("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(microseconds));
 }
+
+constexpr std::chrono::seconds kSlow{10};
 
 // libldap must be initialized before there are threads.
 void refuse_new_directory(const DaemonSettings& now, const DaemonSettings& before) {
@@ -39,6 +47,7 @@ Record restart_needed(const std::string& option) {
 void Daemon::warn_of_unreadable_files() const {
   try {
     DaemonSettings settings = load_daemon_settings(arguments_);
+    require_listeners(settings);
     read_secrets(settings);
   } catch (const std::exception& error) {
     running_->log.warning(
@@ -60,14 +69,44 @@ void Daemon::reload() {
     begin_upgrade(upgrade_record("replaced"));
     return;
   }
+  std::packaged_task<std::unique_ptr<Prepared>()> task(
+      [this, before = open_before()] { return prepare(before); });
+  auto made = task.get_future();
   try {
-    load();
-  } catch (const std::exception& error) {
-    running_->counters.reloaded(false);
-    running_->log.error(Record("reload-failed")
-                            .add("error", error.what())
-                            .add("effect", "previous configuration kept"));
+    std::thread([this, task = std::move(task)]() mutable {
+      task();
+      signals_.wake();
+    }).detach();
+    reload_ = std::move(made);
+    reload_is_slow_ = Clock::now() + kSlow;
+  } catch (const std::system_error& error) {
+    fail_reload(error.what());
   }
+}
+
+void Daemon::look_at_reload() {
+  if (reload_.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+    if (Clock::now() >= reload_is_slow_) {
+      reload_is_slow_ = Clock::time_point::max();
+      running_->log.warning(
+          Record("reload-slow")
+              .add("effect", "previous configuration in use; another SIGHUP or SIGUSR2 waits")
+              .add("remedy", "see whether the DNS and the disks of the files answer"));
+    }
+    return;
+  }
+  try {
+    apply(std::move(*reload_.get()));
+    notify_service_manager("READY=1");
+  } catch (const std::exception& error) {
+    fail_reload(error.what());
+  }
+}
+
+void Daemon::fail_reload(const std::string& error) {
+  running_->counters.reloaded(false);
+  running_->log.error(
+      Record("reload-failed").add("error", error).add("effect", "previous configuration kept"));
   notify_service_manager("READY=1");
 }
 
@@ -82,41 +121,55 @@ void Daemon::warn_of_restart(const DaemonSettings& settings) const {
   warn_of_socket_options(settings);
 }
 
-// Whatever can fail comes before the new configuration is set.
-void Daemon::load() {
-  Running& running = *running_;
+// The same as at a start. Files and sockets last: a socket is in others' sight.
+std::unique_ptr<Daemon::Prepared> Daemon::prepare(const OpenBefore& before) const {
+  const Running& running = *running_;
   DaemonSettings settings = load_daemon_settings(arguments_);
+  require_listeners(settings);
   read_secrets(settings);
-  Sockets sockets = open_sockets(settings);
-  refuse_new_directory(settings, running.current.get()->settings());
   const auto previous = running.current.get();
-  const auto configuration = std::make_shared<Configuration>(std::move(settings), running.pools,
-                                                             running.log, previous.get());
-  const Settings& process = configuration->settings().process;
-  const ServeSettings& before = previous->settings().process.serve;
-  const bool new_control = process.serve.control != before.control;
-  const bool new_metrics = process.serve.metrics != before.metrics;
-  auto control = new_control ? make_control(process) : nullptr;
-  auto metrics = new_metrics ? make_metrics(process) : nullptr;
-  configuration->take_effect();
-  running.current.set(configuration);
-  signals_->set_drain(process.serve.drain);
+  refuse_new_directory(settings, previous->settings());
+  if (settings.process.log != running.fixed.at("log")) {
+    require_writable_log(settings.process);
+  }
+  auto made = std::make_unique<Prepared>();
+  made->configuration = std::make_shared<Configuration>(std::move(settings), running_->pools,
+                                                        running.log, previous.get());
+  const Settings& process = made->configuration->settings().process;
+  const ServeSettings& former = previous->settings().process.serve;
+  made->sockets = open_sockets(made->configuration->settings(), before);
+  made->new_control = process.serve.control != former.control;
+  made->new_metrics = process.serve.metrics != former.metrics;
+  made->control = made->new_control ? make_control(process) : nullptr;
+  made->metrics = made->new_metrics ? make_metrics(process) : nullptr;
+  warn_of_daemon_settings(made->configuration->settings(), running.log);
+  return made;
+}
+
+void Daemon::apply(Prepared made) {
+  Running& running = *running_;
+  const Settings& process = made.configuration->settings().process;
+  for (auto& [address, socket] : made.sockets) {
+    socket = socket ? socket : sockets_.at(address);
+  }
+  made.configuration->take_effect();
+  running.current.set(made.configuration);
+  signals_.set_drain(process.serve.drain);
   running.log.set_level(process.log_level);
   running.mailboxes.set_limit(process.serve.mailbox_limit);
-  if (new_control) {
-    running.control.swap(control);
+  if (made.new_control) {
+    running.control.swap(made.control);
   }
-  if (new_metrics) {
-    running.metrics.swap(metrics);
+  if (made.new_metrics) {
+    running.metrics.swap(made.metrics);
   }
-  sockets_.swap(sockets);
+  sockets_.swap(made.sockets);
   running.limits.take_over();
   running.acceptor->use(listening());
   running.counters.reloaded(true);
-  warn_of_restart(configuration->settings());
+  warn_of_restart(made.configuration->settings());
   warn_of_unused_sockets();
-  running.logged = log_reload(*configuration, running.pools, running.logged, running.log);
-  warn_of_daemon_settings(configuration->settings(), running.log);
+  running.logged = log_reload(*made.configuration, running.pools, running.logged, running.log);
 }
 
 }  // namespace lmtpq::mailer

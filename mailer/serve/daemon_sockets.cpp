@@ -19,20 +19,44 @@ std::vector<PassedSocket> passed_of(const Daemon::Sockets& sockets) {
   return made;
 }
 
+// Of a socket that is not made, but was there before.
+void check_owner(const Destination& address, const ListenerOptions& settings) {
+  if (address.family == Destination::Family::kUnix) {
+    at_place("listener " + address.text,
+             [&] { at_place("listen-owner", [&] { access_of(settings); }); });
+  }
+}
+
 }  // namespace
 
-Daemon::Sockets Daemon::open_sockets(const DaemonSettings& settings) const {
+Daemon::OpenBefore Daemon::open_before() const {
+  OpenBefore made{{}, passed_};
+  for (const auto& [address, socket] : sockets_) {
+    made.sockets.emplace(address, socket->passed());
+  }
+  return made;
+}
+
+Daemon::Sockets Daemon::open_sockets(const DaemonSettings& settings,
+                                     const OpenBefore& before) const {
   Sockets made;
+  std::vector<PassedSocket> used;
   std::vector<const ListenerSettings*> missing;
   for (const ListenerSettings& listener : settings.listeners) {
-    const auto open = sockets_.find(listener.address.text);
-    if (open != sockets_.end()) {
-      made.insert(*open);
-    } else {
+    const auto open = before.sockets.find(listener.address.text);
+    if (open == before.sockets.end()) {
       missing.push_back(&listener);
+      continue;
+    }
+    made[listener.address.text] = nullptr;
+    if (open->second) {
+      used.push_back(open->second);
+    } else {
+      check_owner(listener.address, listener.settings.serve.listener);
     }
   }
-  const std::vector<PassedSocket> passed = passed_.assign(missing, passed_of(made));
+  const std::vector<PassedSocket> passed =
+      before.passed.assign(missing, std::move(used), [this] { return signals_.stopped(); });
   for (std::size_t i = 0; i < missing.size(); ++i) {
     const Destination& address = missing[i]->address;
     made[address.text] = passed[i] ? std::make_shared<ListeningSocket>(address, passed[i])
@@ -45,10 +69,12 @@ std::shared_ptr<ListeningSocket> Daemon::open_socket(const Destination& address,
                                                      const ListenerOptions& settings) const {
   if (predecessor_ != nullptr) {
     if (auto handed = predecessor_->socket(address.text)) {
+      check_owner(address, settings);
       return std::make_shared<ListeningSocket>(address, std::move(*handed));
     }
   }
-  return std::make_shared<ListeningSocket>(address, settings);
+  return std::make_shared<ListeningSocket>(address, settings,
+                                           [this] { return signals_.stopped(); });
 }
 
 std::unique_ptr<ControlSocket> Daemon::make_control(const Settings& process) const {

@@ -8,6 +8,7 @@
 //    systemd the new main process, and tells that process to serve.
 // 4. The daemon drains as after SIGTERM, but leaves the sockets' files alone.
 
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -67,7 +68,8 @@ void Daemon::upgrade_if_memory_leaks(std::uint64_t anonymous) {
   const auto configuration = running_->current.get();
   const auto rule = memory_growth_rule(configuration->settings().process.serve, memory.limit());
   const std::uint64_t used = memory.used();
-  if (!successor_ && growth_.exceeds(anonymous - std::min(anonymous, used), rule, Clock::now())) {
+  if (!successor_ && !reload_.valid() &&
+      growth_.exceeds(anonymous - std::min(anonymous, used), rule, Clock::now())) {
     begin_upgrade(upgrade_record("memory")
                       .add("anonymous", static_cast<long long>(anonymous))
                       .add("used", static_cast<long long>(used))

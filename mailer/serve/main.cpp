@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/daemon_signals.h"
 #include "common/descriptor.h"
 #include "common/privileges.h"
 #include "common/secret.h"
@@ -59,14 +60,19 @@ void limit_thread_memory() {
   mallopt(M_MMAP_THRESHOLD, kLarge);  // fixed: memory of messages goes back to the kernel
 }
 
+bool contains(const std::vector<std::string>& words, const char* word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
 // They are not destroyed: see main().
 struct Process {
+  std::optional<Signals> signals;
   std::optional<Predecessor> predecessor;
   std::optional<Daemon> daemon;
 };
 
 int serve(const std::vector<std::string>& arguments, Process& own) {
-  if (std::find(arguments.begin(), arguments.end(), "--check") != arguments.end()) {
+  if (contains(arguments, "--check")) {
     return check_serve(arguments);
   }
   DaemonSettings settings = load_daemon_settings(arguments);
@@ -77,18 +83,19 @@ int serve(const std::vector<std::string>& arguments, Process& own) {
   if (process.serve.check) {
     return check_serve(arguments);
   }
-  if (settings.listeners.empty()) {
-    throw ConfigError("no listener; expected --listen ADDRESS, or [listener.NAME] in the file");
+  require_listeners(settings);
+  if (!own.signals) {
+    throw ConfigError("--status, --help and --version cannot be the value of an option");
   }
   const std::string user = process.user;
   const std::string place = process.places.of("user");
-  limit_thread_memory();
   raise_descriptor_limit();
   if (!process.routes.directory.uris.empty()) {
     secure_library();  // first: libsasl2 must get its callbacks from there, not from libldap
     prepare_ldap();
   }
-  own.daemon.emplace(arguments, std::move(settings), own.predecessor ? &*own.predecessor : nullptr);
+  own.daemon.emplace(arguments, std::move(settings), own.predecessor ? &*own.predecessor : nullptr,
+                     *own.signals);
   try {
     at_place(place, [&] { drop_privileges(user); });
     forbid_core_dumps();
@@ -108,23 +115,37 @@ int run(const std::vector<std::string>& words, Process& own) {
     std::fputs(version_text().c_str(), stdout);
     return EX_OK;
   }
-  signal(SIGPIPE, SIG_IGN);
+  signal(SIGPIPE, SIG_IGN);  // for --status too
   signal(SIGXFSZ, SIG_IGN);  // a write over the limit fails with EFBIG instead
   return serve(words, own);
+}
+
+// What a person starts ends at once by any signal.
+void prepare_signals(const std::vector<std::string>& words, Process& own) {
+  for (const char* const task : {"--check", "--status", "--help", "--version"}) {
+    if (contains(words, task)) {
+      unblock_daemon_signals();
+      return;
+    }
+  }
+  limit_thread_memory();
+  own.signals.emplace();
 }
 
 int guarded(const char* name, const std::vector<std::string>& words, Process& own) {
   try {
     if (std::string_view(name) == kCheckName) {
+      unblock_daemon_signals();
       return check_all(words);
     }
+    prepare_signals(words, own);
     own.predecessor = Predecessor::find();
     return run(words, own);
   } catch (const std::exception& error) {
     if (!own.predecessor || !own.predecessor->fail(error.what())) {
       std::fprintf(stderr, "lmtpq: %s\n", error.what());
     }
-    return EX_CONFIG;
+    return own.signals && own.signals->stopped() ? EX_OK : EX_CONFIG;
   }
 }
 
@@ -132,6 +153,7 @@ int guarded(const char* name, const std::vector<std::string>& words, Process& ow
 }  // namespace lmtpq::mailer
 
 int main(int argc, char** argv) {
+  lmtpq::block_daemon_signals();
   lmtpq::fill_standard_descriptors();
   lmtpq::mailer::Process process;
   const int status = lmtpq::mailer::guarded(argv[0], {argv + 1, argv + argc}, process);

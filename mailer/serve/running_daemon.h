@@ -1,4 +1,4 @@
-// What the daemon consists of while it runs. Private to daemon.cpp and daemon_reload.cpp.
+// What the daemon consists of while it runs. Private to the daemon*.cpp.
 #pragma once
 
 #include <map>
@@ -46,6 +46,15 @@ struct Daemon::Running {
   std::optional<Acceptor> acceptor;
   std::optional<PoolJanitor> janitor;
   LoggedSettings logged;
+};
+
+struct Daemon::Prepared {
+  std::shared_ptr<Configuration> configuration;
+  Sockets sockets;
+  bool new_control = false;
+  bool new_metrics = false;
+  std::unique_ptr<ControlSocket> control;
+  std::unique_ptr<MetricsEndpoint> metrics;
 };
 
 }  // namespace lmtpq::mailer

@@ -1,6 +1,6 @@
 #include "mailer/serve/signals.h"
 
-#include <pthread.h>
+#include <signal.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -9,31 +9,16 @@
 #include <thread>
 #include <utility>
 
+#include "common/daemon_signals.h"
+
 namespace lmtpq::mailer {
-namespace {
 
-sigset_t our_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int number : {SIGHUP, SIGUSR2, SIGTERM, SIGINT}) {
-    sigaddset(&set, number);
-  }
-  return set;
-}
-
-}  // namespace
-
-void Signals::block() {
-  const sigset_t set = our_signals();
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
-}
-
-Signals::Signals(std::chrono::milliseconds drain) : drain_(drain), status_(EX_TEMPFAIL) {
+Signals::Signals() : status_(EX_TEMPFAIL) {
   std::thread([this] { run(); }).detach();
 }
 
 void Signals::run() {
-  const sigset_t set = our_signals();
+  const sigset_t set = daemon_signals();
   for (;;) {
     const timespec second{1, 0};
     const int number = sigtimedwait(&set, nullptr, &second);
@@ -53,16 +38,30 @@ void Signals::run() {
 
 void Signals::end_without_signal() {
   const std::lock_guard lock(mutex_);
-  end_ = Clock::now() + drain_.load() + kGrace;
+  end_ = Clock::now() + most_;
+}
+
+void Signals::set_drain(std::chrono::milliseconds drain) {
+  const std::lock_guard lock(mutex_);
+  most_ = drain + kGrace;
+  if (end_) {
+    end_ = Clock::now() + most_;  // the signal came during the start
+  }
+}
+
+void Signals::wake() {
+  const std::lock_guard lock(mutex_);
+  woken_ = true;
+  came_.notify_one();
 }
 
 void Signals::stop() {
   const auto now = Clock::now();
   const std::lock_guard lock(mutex_);
-  if (std::exchange(stopped_, true)) {
+  if (stopped_.exchange(true)) {
     end_ = std::min(*end_, now + kGrace);
   } else if (!end_) {
-    end_ = now + drain_.load() + kGrace;
+    end_ = now + most_;
   }
   ++stops_;
   came_.notify_one();
@@ -82,12 +81,18 @@ void Signals::end() {
   std::_Exit(status_);
 }
 
-int Signals::next(std::chrono::milliseconds most) {
+int Signals::next(std::chrono::milliseconds most, Which which) {
   std::unique_lock lock(mutex_);
-  came_.wait_for(lock, most, [this] { return hangup_ || upgrade_ || stops_ > 0; });
+  const bool all = which == Which::kAll;
+  came_.wait_for(lock, most,
+                 [&] { return stops_ > 0 || woken_ || (all && (hangup_ || upgrade_)); });
+  woken_ = false;
   if (stops_ > 0) {
     --stops_;
     return SIGTERM;
+  }
+  if (!all) {
+    return 0;
   }
   if (std::exchange(hangup_, false)) {
     return SIGHUP;

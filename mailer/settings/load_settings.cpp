@@ -258,6 +258,12 @@ DaemonSettings load_daemon_settings(const std::vector<std::string>& arguments, F
   return made;
 }
 
+void require_listeners(const DaemonSettings& settings) {
+  if (settings.listeners.empty()) {
+    throw ConfigError("no listener; expected --listen ADDRESS, or [listener.NAME] in the file");
+  }
+}
+
 void check_timeouts(const DaemonSettings& settings, const Store& store) {
   check_timeouts(settings.process, store);
 }

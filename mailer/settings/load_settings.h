@@ -1,8 +1,8 @@
 // Loads the settings of a command from the defaults, the configuration file and the command line.
 //
 // All commands begin here. Throws ConfigError with the option or the file's line, and the remedy.
-// Used once at the start; the daemon does so again at each SIGHUP, in its main thread. Secrets are
-// read later (secrets.h).
+// Used once at the start; the daemon does so again at each SIGHUP, by one thread at a time. Secrets
+// are read later (secrets.h).
 #pragma once
 
 #include <functional>
@@ -41,6 +41,8 @@ struct DaemonSettings {
 // With `findings` the errors go there, and what is wrong is left out.
 DaemonSettings load_daemon_settings(const std::vector<std::string>& arguments,
                                     Findings* findings = nullptr);
+// Throws ConfigError where there is none: what a daemon cannot be without.
+void require_listeners(const DaemonSettings& settings);
 // Whether the client waits longer than the store may take. Throws ConfigError.
 void check_timeouts(const DaemonSettings& settings, const Store& store);
 

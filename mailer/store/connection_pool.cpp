@@ -20,6 +20,8 @@ const char* result_of(const Connection& connection) {
                                           : "without-tls";
 }
 
+ConnectionPool::Failure stopping() { return {Trouble::kLost, "lmtpq is stopping"}; }
+
 }  // namespace
 
 ConnectionPool::ConnectionPool(std::unique_ptr<Connector> connector, Limits limits,
@@ -48,7 +50,7 @@ Lease ConnectionPool::take(const Patience& patience, Failure& failure, Which whi
       return {};
     }
     if (cut_) {
-      failure = {Trouble::kLost, "lmtpq is stopping"};
+      failure = stopping();
       return {};
     }
     if (idle_.empty() || which == Which::kNew) {
@@ -75,7 +77,7 @@ Lease ConnectionPool::take_idle() {
 // While the store is down nobody waits for its probe: take_new() says why it is down.
 bool ConnectionPool::available() const {
   return !idle_.empty() || (open_ < limits_.connections &&
-                            (!backoff_.up() || dialling_ < backoff_.attempts_at_once()));
+                            (!backoff_.up() || dialling_.size() < backoff_.attempts_at_once()));
 }
 
 bool ConnectionPool::wait_until_available(Lock& lock, const Patience& patience, Place place) {
@@ -141,32 +143,34 @@ Lease ConnectionPool::take_new(Lock& lock, Deadline latest, Connector::Resort re
 // The dial occupies a place in the pool while it lasts, so that the limit holds.
 Lease ConnectionPool::dial(Lock& lock, Deadline latest, Connector::Resort resort,
                            Failure& failure) {
-  const RetryBackoff::Try attempt = begin_dial();
+  Opening opening;
+  const RetryBackoff::Try attempt = begin_dial(opening);
   const unsigned generation = idle_.generation();  // before the dial looks at TLS
   lock.unlock();
   Connection connection;
   DialResult result = DialResult::kUnknown;
   try {
-    connection = connect(latest, resort);
-    // Nor does a dial that used up the caller's time say anything about the store.
-    const bool unknown = connection.unresolved || Clock::now() >= latest;
+    connection = connect(latest, resort, opening);
+    // Nor does a dial that used up the caller's time, or that we cut, say anything about the store.
+    const bool unknown = connection.unresolved || opening.is_cut() || Clock::now() >= latest;
     result = connection.ready ? DialResult::kReady
              : unknown        ? DialResult::kUnknown
                               : DialResult::kFailed;
     log_dial(connection, result);
   } catch (...) {
     lock.lock();
-    end_dial(attempt, DialResult::kUnknown);
+    end_dial(attempt, opening, DialResult::kUnknown);
     throw;
   }
   lock.lock();
   if (!connection.ready) {
-    failure = {connection.trouble, connection.failure, connection.spent};
+    failure = opening.is_cut() ? stopping()
+                               : Failure{connection.trouble, connection.failure, connection.spent};
   }
   if (result != DialResult::kUnknown) {
     last_failure_ = connection.ready ? Failure() : Failure{failure.trouble, failure.reason};
   }
-  end_dial(attempt, result);
+  end_dial(attempt, opening, result);
   if (!connection.ready) {
     return {};
   }
@@ -188,9 +192,9 @@ void ConnectionPool::log_dial(const Connection& connection, DialResult result) {
   }
 }
 
-Connection ConnectionPool::connect(Deadline latest, Connector::Resort resort) {
+Connection ConnectionPool::connect(Deadline latest, Connector::Resort resort, Opening& opening) {
   const Clock::time_point start = Clock::now();
-  Connection connection = connector_->connect(latest, resort);
+  Connection connection = connector_->connect(latest, resort, opening);
   if (!connection.ready) {
     connection.upstream.reset();  // closed before another dial takes its place
   }
@@ -200,15 +204,19 @@ Connection ConnectionPool::connect(Deadline latest, Connector::Resort resort) {
   return connection;
 }
 
-RetryBackoff::Try ConnectionPool::begin_dial() {
+RetryBackoff::Try ConnectionPool::begin_dial(Opening& opening) {
   ++open_;
-  ++dialling_;
+  dialling_.push_back(&opening);
+  if (cut_) {
+    opening.cut();
+  }
   wake_next();
   return backoff_.begin();
 }
 
-void ConnectionPool::end_dial(RetryBackoff::Try attempt, DialResult result) {
-  --dialling_;
+void ConnectionPool::end_dial(RetryBackoff::Try attempt, const Opening& opening,
+                              DialResult result) {
+  std::erase(dialling_, &opening);
   switch (result) {
     case DialResult::kReady:
       backoff_.succeeded(attempt);
@@ -325,6 +333,9 @@ void ConnectionPool::cut() {
   for (Waiter* const waiter : waiting_) {
     waiter->call();
   }
+  for (Opening* const opening : dialling_) {
+    opening->cut();
+  }
   for (Upstream* const upstream : leased_) {
     upstream->cut();
   }
@@ -368,14 +379,8 @@ std::string ConnectionPool::security() const {
 
 ConnectionPool::Figures ConnectionPool::figures() const {
   const std::lock_guard lock(mutex_);
-  return {leased_.size(),
-          idle_.size(),
-          dialling_,
-          waiting_.size(),
-          limits_.connections,
-          backoff_.up(),
-          backoff_.remaining(now_()),
-          last_failure_.reason};
+  return {leased_.size(),      idle_.size(),  dialling_.size(),           waiting_.size(),
+          limits_.connections, backoff_.up(), backoff_.remaining(now_()), last_failure_.reason};
 }
 
 }  // namespace lmtpq::mailer

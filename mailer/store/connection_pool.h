@@ -96,8 +96,8 @@ class ConnectionPool {
   void close_unusable();
   // Dials a store that is down, if its backoff is over and nobody else does.
   void probe(Deadline latest);
-  // Breaks all leased connections at once, whatever their state, and lends no more. For the end of
-  // the daemon's drain.
+  // Breaks all connections that are leased or being made at once, whatever their state, and lends
+  // no more. For the end of the daemon's drain.
   void cut();
   std::shared_ptr<Tls> read_tls() const { return connector_->read_tls(); }  // for use_tls()
   // For the connections that are dialled from now on. If its trust is another, expires the others.
@@ -121,10 +121,10 @@ class ConnectionPool {
   Lease lend_idle(Lock& lock);
   Lease take_new(Lock& lock, Deadline latest, Connector::Resort resort, Failure& failure);
   Lease dial(Lock& lock, Deadline latest, Connector::Resort resort, Failure& failure);
-  Connection connect(Deadline latest, Connector::Resort resort);
+  Connection connect(Deadline latest, Connector::Resort resort, Opening& opening);
   void log_dial(const Connection& connection, DialResult result);
-  RetryBackoff::Try begin_dial();
-  void end_dial(RetryBackoff::Try attempt, DialResult result);
+  RetryBackoff::Try begin_dial(Opening& opening);
+  void end_dial(RetryBackoff::Try attempt, const Opening& opening, DialResult result);
   bool retires(PooledConnection& connection) const;
   void keep(PooledConnection connection);
   void discard(PooledConnection connection);
@@ -139,7 +139,7 @@ class ConnectionPool {
   std::deque<Waiter*> waiting_;
   ConnectionStack idle_;
   std::vector<Upstream*> leased_;
-  std::size_t dialling_ = 0;
+  std::vector<Opening*> dialling_;
   std::size_t open_ = 0;  // idle, leased and being dialled
   unsigned made_ = 0;     // connections so far
   RetryBackoff backoff_;

@@ -11,21 +11,55 @@ bool is_smtp(const Store& store) {
   return store.destination.protocol == Destination::Protocol::kSmtp;
 }
 
+// For as long as an Opening may cut the channel.
+class InUse {
+ public:
+  InUse(Opening& opening, Channel& channel) : opening_(opening) { opening_.use(&channel); }
+  ~InUse() { opening_.use(nullptr); }
+  InUse(const InUse&) = delete;
+  InUse& operator=(const InUse&) = delete;
+
+ private:
+  Opening& opening_;
+};
+
 }  // namespace
+
+void Opening::cut() {
+  const std::lock_guard lock(mutex_);
+  cut_ = true;
+  if (channel_ != nullptr) {
+    channel_->cut();
+  }
+}
+
+void Opening::use(Channel* channel) {
+  const std::lock_guard lock(mutex_);
+  channel_ = channel;
+  if (cut_ && channel != nullptr) {
+    channel->cut();
+  }
+}
 
 Connector::Connector(const Store& store, const Settings& process, Dialer& dialer, const Log& log)
     : store_(store), process_(process), dialer_(dialer), log_(log) {}
 
 Connection Connector::connect(Deadline latest, Resort resort) {
-  Connection connection = attempt(latest, resort, StartTls::kIfOffered);
+  Opening opening;
+  return connect(latest, resort, opening);
+}
+
+Connection Connector::connect(Deadline latest, Resort resort, Opening& opening) {
+  Connection connection = attempt(latest, resort, opening, StartTls::kIfOffered);
   // At level `may`, a store whose TLS is broken gets its mail without TLS.
-  if (connection.trouble == Trouble::kTls && store_.settings.tls.level == TlsLevel::kMay) {
+  if (connection.trouble == Trouble::kTls && store_.settings.tls.level == TlsLevel::kMay &&
+      !opening.is_cut()) {
     warn_without_tls(connection.failure, "connecting again without TLS");
     const std::string why = connection.failure;
     const TlsFacts facts = connection.upstream->tls_facts();
     const StageTimes spent = connection.spent;
     connection = Connection();  // closed first: the store may allow one connection only
-    connection = attempt(latest, resort, StartTls::kSkip);
+    connection = attempt(latest, resort, opening, StartTls::kSkip);
     connection.spent += spent;
     connection.without_tls = why;
     connection.failed_tls = facts;
@@ -43,20 +77,24 @@ void Connector::warn_without_tls(const std::string& failure, const char* effect)
                    .add("effect", effect));
 }
 
-Connection Connector::attempt(Deadline latest, Resort resort, StartTls start_tls) {
+Connection Connector::attempt(Deadline latest, Resort resort, Opening& opening,
+                              StartTls start_tls) {
   Connection made;
   Lap lap;
-  Dialled dialled = dialer_.dial(store_.destination, store_.settings.timeouts.connect, latest);
+  Dialled dialled = dialer_.dial(store_.destination, store_.settings.timeouts.connect,
+                                 {latest, [&] { return opening.is_cut(); }});
   made.spent[Stage::kConnect] = lap();
   if (!dialled.channel) {
     made.failure = dialled.failure;
     made.unresolved = dialled.unresolved;
     return made;
   }
+  Channel& channel = *dialled.channel;  // it stays, in whatever layers
   made.upstream = std::make_unique<Upstream>(std::move(dialled.channel), dialled.peer,
                                              store_.settings, process_, log_,
                                              is_smtp(store_) ? Protocol::kSmtp : Protocol::kLmtp);
   Upstream& upstream = *made.upstream;
+  const InUse in_use(opening, channel);
   try {
     if (store_.settings.proxy_protocol == ProxyProtocol::kV2) {
       upstream.precede(proxy_v2_header(dialled.source, dialled.target),

@@ -38,6 +38,20 @@ struct Connection {
   TlsFacts failed_tls;
 };
 
+// A connection that is being made: another thread can cut it, in whatever stage it is.
+class Opening {
+ public:
+  void cut();
+  bool is_cut() const { return cut_; }
+  // Of Connector: the bytes of the connection, until it is ready or has failed; nullptr: none.
+  void use(Channel* channel);
+
+ private:
+  std::atomic<bool> cut_ = false;
+  std::mutex mutex_;
+  Channel* channel_ = nullptr;
+};
+
 class Connector {
  public:
   Connector(const Store& store, const Settings& process, Dialer& dialer, const Log& log);
@@ -47,7 +61,8 @@ class Connector {
     kOthers,  // another store can take the mail: this one gets kShortPatience to greet us
   };
   static constexpr std::chrono::seconds kShortPatience{10};
-  Connection connect(Deadline latest, Resort resort = Resort::kLast);
+  Connection connect(Deadline latest, Resort resort, Opening& opening);
+  Connection connect(Deadline latest, Resort resort = Resort::kLast);  // that nobody cuts
   const Store& store() const { return store_; }
   const Log& log() const { return log_; }
   // TLS from the files as they are now, for use(). nullptr: the store needs none. Throws
@@ -58,7 +73,7 @@ class Connector {
 
  private:
   enum class StartTls { kIfOffered, kSkip };
-  Connection attempt(Deadline latest, Resort resort, StartTls start_tls);
+  Connection attempt(Deadline latest, Resort resort, Opening& opening, StartTls start_tls);
   std::shared_ptr<Tls> make_tls() const;
   std::shared_ptr<Tls> tls();
   bool wrap(Connection& connection, Deadline latest);

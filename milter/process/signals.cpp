@@ -1,9 +1,13 @@
 #include "milter/process/signals.h"
 
-#include <pthread.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sysexits.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -32,6 +36,11 @@ int wait_for(const sigset_t& set) {
   return got;
 }
 
+lmtpq::Descriptor stop_signals() {
+  const sigset_t set = set_of({SIGTERM, SIGINT});
+  return lmtpq::Descriptor(signalfd(-1, &set, SFD_CLOEXEC));
+}
+
 }  // namespace
 
 // libmilter's signal thread (signal.c there) waits with sigwait() for HUP, TERM and INT, and stops
@@ -54,9 +63,27 @@ extern "C" int sigwait(const sigset_t* set, int* signal) {
 
 namespace lmtpq::milter {
 
-void block_signals() {
-  const sigset_t set = set_of({SIGHUP, SIGTERM, SIGINT});
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+StartGuard::StartGuard(std::function<void()> before)
+    : before_(std::move(before)), done_(eventfd(0, EFD_CLOEXEC)), came_(stop_signals()) {
+  thread_ = std::thread([this] { run(); });
+}
+
+StartGuard::~StartGuard() {
+  eventfd_write(done_.number(), 1);
+  thread_.join();
+}
+
+void StartGuard::run() const {
+  std::array<pollfd, 2> entries{{{done_.number(), POLLIN, 0}, {came_.number(), POLLIN, 0}}};
+  while (poll(entries.data(), entries.size(), -1) < 0) {
+  }
+  if (entries[0].revents == 0 &&
+      poll(entries.data(), 1, static_cast<int>(std::chrono::milliseconds(kStart).count())) == 0) {
+    if (before_) {
+      before_();
+    }
+    _exit(EX_OK);
+  }
 }
 
 void start_hangup_thread(OnSignals calls) {

@@ -169,7 +169,8 @@ class MemoryDialer : public lmtpq::mailer::Dialer {
   MemoryDialer(Cast& cast, Theatre& theatre) : cast_(cast), theatre_(theatre) {}
 
   lmtpq::mailer::Dialled dial(const lmtpq::mailer::Destination& destination,
-                              std::chrono::milliseconds, Deadline) override {
+                              std::chrono::milliseconds,
+                              const lmtpq::mailer::Patience& /*patience*/) override {
     const std::size_t index = std::stoul(destination.host.substr(1));
     theatre_.advance();
     if (theatre_.stage().failed() || !cast_.listens(index)) {

@@ -1,6 +1,7 @@
 """SIGHUP: a file is applied completely or not at all, and no client is disconnected."""
 
 import os
+import pwd
 import socket
 from urllib.request import urlopen
 
@@ -46,6 +47,29 @@ def test_a_broken_file_changes_nothing_and_the_log_has_its_line(daemon):
       all_start(client.deliver(message()), '250')
       assert not ignored_quota(daemon), 'nothing of it is applied'
       assert not (daemon.folder / 'second').exists(), 'none of its sockets is open'
+
+
+def test_a_file_without_listeners_changes_nothing(daemon):
+  """As one that is empty, or cut at the end of a line."""
+  whole = daemon.process.config.read_text()
+  for text in ('', '# nothing\n', whole[:whole.index('[listener.')]):
+    logged = daemon.process.count('event=reload-failed error="no listener; ')
+    daemon.process.config.write_text(text)
+    daemon.process.hang_up()
+    wait_until(lambda: daemon.process.count('event=reload-failed error="no listener; ') > logged,
+               'it is refused')
+    all_start(daemon.deliver(), '250')
+
+
+def test_what_a_start_would_refuse_changes_nothing(daemon):
+  for settings, listeners, why in (
+      ('', FRONT + 'listen-owner = no-such-user\n', 'no user no-such-user'),
+      ('user = no-such-user\n', FRONT, 'no such user'),
+      ('log = /nonexistent/log\n', FRONT, '/nonexistent/log')):
+    before = len(daemon.process.log_text())
+    daemon.reload(settings, listeners, word='previous configuration kept')
+    assert why in daemon.process.log_text()[before:], why
+    all_start(daemon.deliver(), '250')
 
 
 def test_a_broken_file_opens_no_socket(daemon):
@@ -124,7 +148,7 @@ def test_an_option_that_takes_a_restart_is_logged_and_no_other_is(daemon):
 
 
 def test_mode_and_owner_of_an_open_socket_take_a_restart(daemon):
-  changed = f'{FRONT}listen-mode = 0600\nlisten-owner = {os.geteuid()}\n'
+  changed = f'{FRONT}listen-mode = 0600\nlisten-owner = {pwd.getpwuid(os.geteuid()).pw_name}\n'
   effect = ' effect="the change takes effect after a restart" listener=unix:/front'
   assert of_restarts(daemon, '', changed) == ['listen-mode' + effect, 'listen-owner' + effect]
   new = f'{SECOND}listen-mode = 0600\n'

@@ -206,27 +206,6 @@ def test_systemd_is_notified_of_ready_reloading_and_stopping(new_daemon):
   notified.socket.close()
 
 
-def test_sigterm_ends_a_daemon_whose_main_thread_is_blocked(new_daemon):
-  """By a service manager that does not read: sd_notify(3) waits for it."""
-  daemon = new_daemon('drain-timeout = 1s\n', start=False)
-  notified = Notifications(daemon)
-  daemon.process.start()
-  with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filler:
-    filler.setblocking(False)
-    filler.connect(str(daemon.folder / 'notify'))
-    with contextlib.suppress(BlockingIOError):
-      while True:
-        filler.send(b'STATUS=')
-  held = daemon.held()
-  watch = Stopwatch()
-  daemon.process.terminate()
-  assert daemon.process.wait() == 75, 'status'
-  watch.at_least(1, 'the end')
-  daemon.wait_for_log('event=end-forced')
-  held.end()
-  notified.socket.close()
-
-
 def test_quit_timeout_counts_once_for_all_connections_to_a_store(new_daemon):
   number, timeout = 40, 0.6
   daemon = new_daemon(f'connections = {number}\nquit-timeout = 600ms\n')

@@ -43,8 +43,8 @@ void check(const std::vector<std::string>& arguments, Listeners listeners, Findi
         "--user: User= of the unit, U= of the mailer");
   }
   const DaemonSettings settings = load_daemon_settings(arguments, &findings);
-  if (settings.listeners.empty() && listeners == Listeners::kRequired) {
-    findings.error("no listener; expected --listen ADDRESS, or [listener.NAME] in the file");
+  if (listeners == Listeners::kRequired) {
+    findings.attempt([&] { require_listeners(settings); });
   }
   const std::size_t stores = check_settings(settings, findings);
   checked += "user " + user_name(geteuid()) + ", " + std::to_string(settings.listeners.size()) +

@@ -15,11 +15,13 @@
 
 #include "common/config_error.h"
 #include "common/options/option_places.h"
+#include "mailer/io/name_lookup.h"
 
 namespace lmtpq::mailer {
 namespace {
 
 constexpr int kBacklog = 1024;
+constexpr std::chrono::seconds kLookUp{60};  // longer than resolv.conf(5) lets a look-up take
 
 [[noreturn]] void refuse(const Destination& address, const std::string& why) {
   throw ConfigError("listener " + address.text + ": " + why);
@@ -64,7 +66,8 @@ UnixSocket::Access access_of(const ListenerOptions& settings) {
   return made;
 }
 
-ListeningSocket::ListeningSocket(const Destination& address, const ListenerOptions& settings)
+ListeningSocket::ListeningSocket(const Destination& address, const ListenerOptions& settings,
+                                 const GivenUp& given_up)
     : address_(address), mode_(settings.mode), owner_(settings.owner) {
   if (address.family == Destination::Family::kUnix) {
     at_place("listener " + address.text, [&] {
@@ -73,7 +76,7 @@ ListeningSocket::ListeningSocket(const Destination& address, const ListenerOptio
       unix_.emplace(address.host, access);
     });
   } else {
-    listen_inet();
+    listen_inet(given_up);
   }
 }
 
@@ -136,21 +139,17 @@ bool ListeningSocket::restore(const Log& log) {
   return unix_ && unix_->restore(address_.text, log);
 }
 
-std::unique_ptr<addrinfo, void (*)(addrinfo*)> look_up(const Destination& address) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE;
-  addrinfo* list = nullptr;
-  const std::string port = std::to_string(address.port_number());
-  if (const int trouble = getaddrinfo(address.host.c_str(), port.c_str(), &hints, &list);
-      trouble != 0) {
-    refuse(address, gai_strerror(trouble));
+std::shared_ptr<const addrinfo> look_up(const Destination& address, const GivenUp& given_up) {
+  const Addresses found = look_up(address.host, std::to_string(address.port_number()),
+                                  {Clock::now() + kLookUp, given_up});
+  if (!found.list) {
+    refuse(address, found.failure);
   }
-  return {list, freeaddrinfo};
+  return found.list;
 }
 
-void ListeningSocket::listen_inet() {
-  const auto list = look_up(address_);
+void ListeningSocket::listen_inet(const GivenUp& given_up) {
+  const auto list = look_up(address_, given_up);
   inet_ = Descriptor(socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const int on = 1;
   setsockopt(inet_.number(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);

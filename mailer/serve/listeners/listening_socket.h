@@ -23,6 +23,7 @@
 namespace lmtpq::mailer {
 
 using PassedSocket = std::shared_ptr<const Descriptor>;
+using GivenUp = std::function<bool()>;  // a look-up is to end: asked once a second
 
 // A socket of the process that this one takes the place of.
 struct HandedSocket {
@@ -35,7 +36,8 @@ struct HandedSocket {
 
 class ListeningSocket {
  public:
-  ListeningSocket(const Destination& address, const ListenerOptions& settings);
+  ListeningSocket(const Destination& address, const ListenerOptions& settings,
+                  const GivenUp& given_up = nullptr);
   ListeningSocket(const Destination& address, PassedSocket passed);
   // Shared until share(false). ConfigError where descriptors are missing.
   ListeningSocket(const Destination& address, HandedSocket handed);
@@ -58,7 +60,7 @@ class ListeningSocket {
   bool restore(const Log& log);
 
  private:
-  void listen_inet();
+  void listen_inet(const GivenUp& given_up);
 
   Destination address_;
   PassedSocket passed_;
@@ -76,6 +78,7 @@ using OpenSocket =
 UnixSocket::Access access_of(const ListenerOptions& settings);
 
 // The addresses of an inet listener; it listens on the first. ConfigError.
-std::unique_ptr<addrinfo, void (*)(addrinfo*)> look_up(const Destination& address);
+std::shared_ptr<const addrinfo> look_up(const Destination& address,
+                                        const GivenUp& given_up = nullptr);
 
 }  // namespace lmtpq::mailer

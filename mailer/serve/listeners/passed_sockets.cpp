@@ -65,7 +65,7 @@ std::string PassedSockets::Passed::text() const {
                 : " (no unix or inet socket)");
 }
 
-bool PassedSockets::Passed::is_at(const Destination& listener) const {
+bool PassedSockets::Passed::is_at(const Destination& listener, const GivenUp& given_up) const {
   if (listener.family == Destination::Family::kUnix) {
     return address.ss_family == AF_UNIX && path_of(address).starts_with('/') &&
            same_file(path_of(address), listener.host);
@@ -74,7 +74,7 @@ bool PassedSockets::Passed::is_at(const Destination& listener) const {
   if (!own || port_of(raw(address)) != listener.port_number()) {
     return false;
   }
-  const auto list = look_up(listener);
+  const auto list = look_up(listener, given_up);
   for (const addrinfo* entry = list.get(); entry != nullptr; entry = entry->ai_next) {
     if (Address::of(entry->ai_addr) == own && zone_of(entry->ai_addr) == zone_of(raw(address))) {
       return true;
@@ -101,11 +101,13 @@ PassedSocket PassedSockets::only(const ListenerSettings& listener,
 }
 
 std::vector<PassedSocket> PassedSockets::assign(
-    const std::vector<const ListenerSettings*>& listeners, std::vector<PassedSocket> used) const {
+    const std::vector<const ListenerSettings*>& listeners, std::vector<PassedSocket> used,
+    const GivenUp& given_up) const {
   std::vector<PassedSocket> made;
   for (const ListenerSettings* listener : listeners) {
-    made.push_back(only(*listener, used,
-                        [&](const Passed& passed) { return passed.is_at(listener->address); }));
+    made.push_back(only(*listener, used, [&](const Passed& passed) {
+      return passed.is_at(listener->address, given_up);
+    }));
     const auto earlier = std::find(made.begin(), made.end() - 1, made.back());
     if (made.back() && earlier != made.end() - 1) {
       const std::size_t other = static_cast<std::size_t>(earlier - made.begin());

@@ -25,7 +25,8 @@ class PassedSockets {
   // For each of `listeners` its socket, or nullptr. `used` are not given. ConfigError where more
   // than one socket fits a listener, or more than one listener a socket.
   std::vector<PassedSocket> assign(const std::vector<const ListenerSettings*>& listeners,
-                                   std::vector<PassedSocket> used) const;
+                                   std::vector<PassedSocket> used,
+                                   const GivenUp& given_up = nullptr) const;
   // The others than `used`, as texts show them: NAME (ADDRESS).
   std::vector<std::string> left(const std::vector<PassedSocket>& used) const;
 
@@ -35,7 +36,7 @@ class PassedSockets {
     PassedSocket socket;
 
     std::string text() const;
-    bool is_at(const Destination& listener) const;
+    bool is_at(const Destination& listener, const GivenUp& given_up = nullptr) const;
   };
   const std::vector<Passed>& all() const { return sockets_; }
 

@@ -99,10 +99,8 @@ Snapshot take_snapshot(const DaemonParts& daemon) {
   const std::shared_ptr<const Configuration> configuration = daemon.current.get();
   made.version = LMTPQ_VERSION;
   made.pid = static_cast<std::uint64_t>(getpid());
-  made.uptime = static_cast<std::uint64_t>(std::max<std::int64_t>(
-      0, std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now() -
-                                                          daemon.started)
-             .count()));
+  made.uptime = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - daemon.began).count());
   made.clients = daemon.clients.count();
   made.most_clients = configuration->settings().process.serve.max_clients;
   made.mailbox_waiters = daemon.mailboxes.waiting();

@@ -26,6 +26,7 @@ struct DaemonParts {
   CounterRegistry& counters;
   const Log& log;
   std::chrono::system_clock::time_point started;
+  Clock::time_point began;  // the same moment, for what must not follow the wall clock
 };
 
 struct ListenerStatus {

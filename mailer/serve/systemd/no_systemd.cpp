@@ -18,5 +18,6 @@ std::vector<PassedDescriptor> passed_descriptors() {
 }
 
 void notify_service_manager(const std::string& /*lines*/) {}
+void beat_service_manager(const std::string& /*lines*/) {}
 
 }  // namespace lmtpq::mailer

@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "common/daemon_signals.h"
 #include "mailer/serve/upgrade/predecessor.h"
 #include "mailer/serve/upgrade/upgrade_message.h"
 
@@ -42,17 +43,16 @@ std::vector<std::string> environment() {
   return made;
 }
 
-// posix_spawn(3): the process has no blocked signal, and of our descriptors 0, 1 and, as 2,
-// `standard_error`. 0, or errno.
+// posix_spawn(3): the process has blocked the daemon's signals from its first instruction on, and
+// has of our descriptors 0, 1 and, as 2, `standard_error`. 0, or errno.
 int spawn(const std::string& program, std::vector<std::string> words, int standard_error,
           pid_t& pid) {
   posix_spawnattr_t attributes;
   posix_spawn_file_actions_t actions;
   posix_spawnattr_init(&attributes);
   posix_spawn_file_actions_init(&actions);
-  sigset_t none;
-  sigemptyset(&none);
-  posix_spawnattr_setsigmask(&attributes, &none);
+  const sigset_t blocked = daemon_signals();
+  posix_spawnattr_setsigmask(&attributes, &blocked);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
   posix_spawn_file_actions_adddup2(&actions, standard_error, STDERR_FILENO);
   posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);

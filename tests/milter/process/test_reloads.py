@@ -141,6 +141,22 @@ class TestWarnings(Process):
     self.only_warning('event=no-keys', 'no tag is written',
                       'remedy="(umask 077; lmtpq keygen >> /etc/lmtpq/tag.keys), then restart; ')
 
+  @pytest.mark.may_skip('has keys')
+  def test_of_rules_and_keys_that_a_reload_has_lost(self):
+    """As with a file that is empty, or cut at the end of a line."""
+    if Path('/etc/lmtpq/tag.keys').exists():
+      pytest.skip('this host has keys at the default place')
+    pid = self.start()
+    self.config.write_text('')
+    self.hang_up(pid)
+    wait_until(lambda: self.lines('event=no-keys'), 'the warnings are logged')
+    assert self.lines('level=warning event=no-rules lost=ours effect="every quota is honoured"')
+    assert self.lines('level=warning event=no-keys lost=test-key effect="no tag is written, ')
+    self.log.write_text('')
+    self.hang_up(pid)
+    wait_until(lambda: self.lines('event=no-keys'), 'the warnings are logged')
+    assert not self.lines('lost='), 'they were lost before'
+
   def only_warning(self, *words: str):
     assert self.lines('level=warning') == self.lines(*words)
     assert len(self.lines(*words)) == 1, self.lines()

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.odd_system import OddSystem
 from fixtures.paths import is_sanitized
 from fixtures.process import log_is_written, wait_until
-from fixtures.scratch import unix_listens
+from fixtures.scratch import free_port, unix_listens
 from peers.mta.session import Session
 
 from .milter_process import (CLIENT, EX_CONFIG, EX_SOFTWARE, IGNORE, IS_ROOT, OTHER_USER, Process,
@@ -389,3 +390,28 @@ class TestSignals(Process):
     pid = self.start()
     assert pid != killed
     assert self.quota() == '*'
+
+  @pytest.mark.may_skip('a sanitizer')
+  @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2],
+                           ids=lambda one: one.name)
+  def test_of_signals_during_a_start_only_sigterm_ends_it(self, number):
+    if is_sanitized(self.binary):
+      pytest.skip('a sanitizer wants to be the first library')
+    system = OddSystem(self.folder)
+    system.begin('dns')
+    child = subprocess.Popen([self.binary, f'--config={self.config}', '--foreground',
+                              f'--socket=inet:{free_port()}@silent.test'],
+                             env=os.environ | system.environment, stderr=subprocess.PIPE, text=True)
+    wait_until(system.was_asked, 'the start waits for the DNS')
+    child.send_signal(number)
+    if number != signal.SIGTERM:
+      system.end('dns')  # which then says that it cannot look up the name
+    assert child.wait(60) == (0 if number == signal.SIGTERM else EX_CONFIG), child.stderr.read()
+    assert list(self.run_folder.iterdir()) == []
+
+  @pytest.mark.parametrize('number', [signal.SIGUSR1, signal.SIGUSR2], ids=lambda one: one.name)
+  def test_signals_without_a_meaning_are_ignored(self, number):
+    pid = self.start()
+    os.kill(pid, number)
+    assert self.quota() == '*'
+    assert self.end(pid) == 0

@@ -14,7 +14,8 @@ namespace {
 class ScriptedDialer : public Dialer {
  public:
   explicit ScriptedDialer(Play* play) : play_(play) {}
-  Dialled dial(const Destination& destination, std::chrono::milliseconds, Deadline) override {
+  Dialled dial(const Destination& destination, std::chrono::milliseconds,
+               const Patience& /*patience*/) override {
     if (play_ == nullptr) {
       return {nullptr, destination.text, destination.text + ": Connection refused"};
     }

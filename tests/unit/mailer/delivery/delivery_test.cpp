@@ -60,7 +60,8 @@ class FailingChannel : public Channel {
 class FailingDialer : public Dialer {
  public:
   explicit FailingDialer(std::string fails_at) : fails_at_(std::move(fails_at)) {}
-  Dialled dial(const Destination& destination, std::chrono::milliseconds, Deadline) override {
+  Dialled dial(const Destination& destination, std::chrono::milliseconds,
+               const Patience& /*patience*/) override {
     return {std::make_unique<FailingChannel>(fails_at_), destination.text, {}};
   }
 

@@ -67,9 +67,10 @@ void check_joined(int server, Dialled& dialled) {
   CPPUNIT_ASSERT_EQUAL(std::string("220\n"), in);
 }
 
-Dialled dial(const std::string& destination, std::chrono::milliseconds timeout, Deadline latest) {
+Dialled dial(const std::string& destination, std::chrono::milliseconds timeout,
+             const Patience& patience) {
   SocketDialer dialer;
-  return dialer.dial(parse_destination(destination), timeout, latest);
+  return dialer.dial(parse_destination(destination), timeout, patience);
 }
 Dialled dial(const std::string& destination) { return dial(destination, 60s, soon()); }
 
@@ -95,6 +96,7 @@ class DialerTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(allAddressesTogetherMustMeetTheDeadline);
   CPPUNIT_TEST(aNameThatDoesNotExistIsReported);
   CPPUNIT_TEST(anEndlessLookUpEndsAtTheDeadline);
+  CPPUNIT_TEST(aDialThatIsGivenUpEndsBeforeTheDeadline);
   CPPUNIT_TEST_SUITE_END();
 
  public:
@@ -240,6 +242,25 @@ class DialerTest : public CppUnit::TestFixture {
     check_failed(dialled, "inet:slow.example:24: look-up of slow.example timed out");
     CPPUNIT_ASSERT(dialled.unresolved);
     fake_resolver::set("slow.example", EAI_AGAIN);
+  }
+
+  void aDialThatIsGivenUpEndsBeforeTheDeadline() {
+    const auto start = Clock::now();
+    const Patience none(start + 600s, [] { return true; });
+    fake_resolver::hang("gone.example");
+    check_failed(dial("gone.example:24", 600s, none),
+                 "inet:gone.example:24: look-up of gone.example was given up");
+    fake_resolver::set("gone.example", EAI_AGAIN);
+    const TcpServer tcp(0);
+    const Descriptor local = unix_server(folder_ + "/s", 0);
+    for (const std::string& full : {"inet:127.0.0.1:" + tcp.port, "unix:" + folder_ + "/s"}) {
+      std::vector<Dialled> waiting;
+      do {
+        waiting.push_back(dial(full, 600s, none));
+      } while (waiting.back().channel && waiting.size() < 50);
+      CPPUNIT_ASSERT(!waiting.back().channel);
+    }
+    CPPUNIT_ASSERT(Clock::now() < none.latest);
   }
 };
 

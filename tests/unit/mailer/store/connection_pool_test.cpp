@@ -26,6 +26,7 @@ class ConnectionPoolTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(manyThreadsShareAFew);
   CPPUNIT_TEST(lifetimesAreStaggered);
   CPPUNIT_TEST(cutBreaksLeasedConnectionsOnly);
+  CPPUNIT_TEST(cutEndsDialsAndSaysNothingAboutTheStore);
   CPPUNIT_TEST(afterCutNoConnectionIsLeased);
   CPPUNIT_TEST_SUITE_END();
 
@@ -182,8 +183,9 @@ class ConnectionPoolTest : public CppUnit::TestFixture {
 
   void theWaitForAPlaceDoesNotShortenTheDial() {
     class Hasty : public Dialer {
-      Dialled dial(const Destination& destination, milliseconds, Deadline latest) override {
-        CPPUNIT_ASSERT(latest - Clock::now() > kGenerous / 2);
+      Dialled dial(const Destination& destination, milliseconds,
+                   const Patience& patience) override {
+        CPPUNIT_ASSERT(patience.latest - Clock::now() > kGenerous / 2);
         return {nullptr, destination.text, "refused"};
       }
     } dialer;
@@ -252,6 +254,35 @@ class ConnectionPoolTest : public CppUnit::TestFixture {
     }
     CPPUNIT_ASSERT_EQUAL(std::size_t{0}, world.pool().open());
     CPPUNIT_ASSERT_EQUAL(std::size_t{5}, moments);
+  }
+
+  void cutEndsDialsAndSaysNothingAboutTheStore() {
+    class Endless : public Dialer {
+     public:
+      std::atomic<bool> began = false;
+      Dialled dial(const Destination& destination, milliseconds,
+                   const Patience& patience) override {
+        began = true;
+        const bool over = patience.wait([](Deadline look) {
+          std::this_thread::sleep_until(look);
+          return false;
+        });
+        CPPUNIT_ASSERT(!over && Clock::now() < patience.latest);
+        return {nullptr, destination.text, "given up"};
+      }
+    } dialer;
+    World world({});
+    PoolList pools(world.settings, dialer, world.log,
+                   {.connections = 1, .backoff = milliseconds(1)});
+    ConnectionPool::Failure failure;
+    std::thread delivery([&] { CPPUNIT_ASSERT(!pools[0].take(generous(), failure)); });
+    await([&] { return dialer.began.load(); });
+    pools[0].cut();
+    delivery.join();
+    CPPUNIT_ASSERT_EQUAL(std::string("lmtpq is stopping"), failure.reason);
+    CPPUNIT_ASSERT(failure.trouble == Trouble::kLost);
+    CPPUNIT_ASSERT(pools[0].up());
+    CPPUNIT_ASSERT_EQUAL(std::size_t{0}, pools[0].open());
   }
 
   void cutBreaksLeasedConnectionsOnly() {

@@ -35,7 +35,8 @@ class CountedChannel : public ScriptedChannel {
 class PlaysDialer : public Dialer {
  public:
   explicit PlaysDialer(std::vector<Play> all) : plays(std::move(all)) {}
-  Dialled dial(const Destination& destination, std::chrono::milliseconds, Deadline) override {
+  Dialled dial(const Destination& destination, std::chrono::milliseconds,
+               const Patience& /*patience*/) override {
     seen_open.push_back(open_);
     return {std::make_unique<CountedChannel>(plays.at(seen_open.size() - 1), open_),
             destination.text,
@@ -65,7 +66,8 @@ struct SilentDialer : Dialer {
     std::vector<Deadline>& asked_;
     std::string failure_;
   };
-  Dialled dial(const Destination& destination, std::chrono::milliseconds, Deadline) override {
+  Dialled dial(const Destination& destination, std::chrono::milliseconds,
+               const Patience& /*patience*/) override {
     return {std::make_unique<SilentChannel>(asked), destination.text, {}};
   }
   std::vector<Deadline> asked;

@@ -46,7 +46,8 @@ class StoresDialer : public Dialer {
     std::string last_words;  // they are there to be read
   };
 
-  Dialled dial(const Destination& destination, std::chrono::milliseconds, Deadline) override {
+  Dialled dial(const Destination& destination, std::chrono::milliseconds,
+               const Patience& /*patience*/) override {
     const int dial = ++dials;
     std::this_thread::sleep_for(slowness);
     for (const Deadline latest = generous();
