@@ -17,10 +17,13 @@ namespace lmtpq::mailer {
 struct StdioChannel {
   int in = -1;
   int out = -1;
+  bool is_read = true;  // false: standard output is closed, or /dev/null
 };
+// std::runtime_error: no descriptor is free.
 StdioChannel take_stdio();
 
 // An LMTP server on the two descriptors, for Sendmail's F=z. 0 after QUIT or the end of input.
+// Delivers nothing where nobody reads the replies.
 int run_relay(const Settings& settings, const Log& log, StdioChannel stdio);
 // In its place when lmtpq cannot serve: one temporary reply with the error.
 void refuse_relay(StdioChannel stdio, const std::string& error);

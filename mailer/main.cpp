@@ -109,10 +109,12 @@ int run(Command command, const std::vector<std::string>& arguments, Settings& se
 }
 
 int guarded(Command command, const std::vector<std::string>& arguments) {
-  const std::optional<StdioChannel> stdio =
-      command == Command::kRelay ? std::optional(take_stdio()) : std::nullopt;
+  std::optional<StdioChannel> stdio;
   Settings settings;
   try {
+    if (command == Command::kRelay) {
+      stdio = take_stdio();
+    }
     return run(command, arguments, settings, stdio);
   } catch (const std::exception& error) {
     if (command == Command::kProbe) {
@@ -152,7 +154,12 @@ int run_keygen(const std::vector<std::string>& arguments) {
 int become_daemon(std::string name, char** words) {
   std::array<char, 4096> path{};
   const ssize_t length = readlink("/proc/self/exe", path.data(), path.size() - 1);
-  const std::string own(path.data(), static_cast<std::size_t>(std::max<ssize_t>(length, 0)));
+  if (length <= 0) {
+    std::fprintf(stderr, "lmtpq: cannot find %s: /proc/self/exe: %s; mount /proc\n", kServeName,
+                 std::strerror(errno));
+    return EX_OSFILE;
+  }
+  const std::string own(path.data(), static_cast<std::size_t>(length));
   const std::string daemon = own.substr(0, own.rfind('/') + 1) + kServeName;
   words[0] = name.data();
   if (name == kServeName) {

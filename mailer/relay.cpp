@@ -6,9 +6,14 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <exception>
+#include <stdexcept>
+#include <string>
 #include <utility>
 
+#include "common/few_descriptors.h"
 #include "mailer/commands.h"
 #include "mailer/delivery/delivery.h"
 #include "mailer/delivery/lmtp_session.h"
@@ -43,16 +48,30 @@ bool same_file(int a, int b) {
          one.st_ino == other.st_ino;
 }
 
+// Mail without a reply stays in Sendmail's queue. A reply now could be taken for the reply to
+// another command.
+int fail(const Log& log, const char* error) {
+  log.error(Record("relay-failed")
+                .add("error", error)
+                .add("effect", "relay ends; unanswered mail stays in Sendmail's queue"));
+  return EX_TEMPFAIL;
+}
+
 }  // namespace
 
 StdioChannel take_stdio() {
   const int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+  const bool is_read = !same_file(STDOUT_FILENO, nowhere);
   // On a terminal all three are the same file, and errors should be visible.
   if (same_file(STDOUT_FILENO, STDERR_FILENO) && isatty(STDOUT_FILENO) == 0) {
     dup2(nowhere, STDERR_FILENO);
   }
   const StdioChannel taken{fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3),
-                           fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)};
+                           fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3), is_read};
+  if (taken.in < 0 || taken.out < 0) {
+    throw std::runtime_error(std::string("standard input and output: ") + std::strerror(errno) +
+                             remedy_for_few_descriptors(errno));
+  }
   dup2(nowhere, STDIN_FILENO);
   dup2(nowhere, STDOUT_FILENO);
   if (nowhere > STDERR_FILENO) {
@@ -62,6 +81,9 @@ StdioChannel take_stdio() {
 }
 
 int run_relay(const Settings& settings, const Log& log, StdioChannel stdio) {
+  if (!stdio.is_read) {
+    return fail(log, "standard output is closed: nobody reads the replies");
+  }
   stop_between_messages_on_sigterm();
   SocketDialer dialer;
   PoolList pools(settings, dialer, log);
@@ -71,12 +93,7 @@ int run_relay(const Settings& settings, const Log& log, StdioChannel stdio) {
   try {
     session.run();
   } catch (const std::exception& error) {
-    // Mail without a reply stays in Sendmail's queue. A reply now could be taken for the reply to
-    // another command.
-    log.error(Record("relay-failed")
-                  .add("error", error.what())
-                  .add("effect", "relay ends; unanswered mail stays in Sendmail's queue"));
-    return EX_TEMPFAIL;
+    return fail(log, error.what());
   }
   return EX_OK;
 }

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "common/config_error.h"
+#include "common/few_descriptors.h"
 #include "common/options/option_places.h"
 #include "common/privileges.h"
 
@@ -24,19 +25,10 @@ constexpr UnixSocket::Access kSame;
 constexpr const char* kOtherFile = "a file of this name exists and is not a socket; remove it";
 constexpr const char* kBusy = "another program listens there; stop it first";
 
+// With errno.
 [[noreturn]] void refuse(const std::string& call, const std::string& remedy) {
-  throw ConfigError(call + ": " + std::strerror(errno) + remedy);
-}
-
-// Of a file that cannot be made in this folder.
-std::string remedy_in(const std::string& folder) {
-  const int error = errno;
-  std::string remedy =
-      access(folder.c_str(), F_OK) == 0
-          ? "; let the program's user write in " + folder + ", or start the program as root"
-          : "; mkdir -p -m 755 " + folder + ", owned by the program's user (see tmpfiles.d)";
-  errno = error;
-  return remedy;
+  const char* const few = remedy_for_few_descriptors(errno);
+  throw ConfigError(call + ": " + std::strerror(errno) + (*few != '\0' ? few : remedy));
 }
 
 sockaddr_un address_of(const std::string& path) {
@@ -53,13 +45,30 @@ Descriptor new_socket() {
   return Descriptor(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 }
 
+// connect(2), closed at once: 0, or errno.
+int knock(const sockaddr_un& address) {
+  const Descriptor dialled = new_socket();
+  const auto* const raw = reinterpret_cast<const sockaddr*>(&address);
+  return dialled.valid() && connect(dialled.number(), raw, sizeof address) == 0 ? 0 : errno;
+}
+
+// ss(8) shows the path with which a socket was bound, so it is the configured one where nobody can
+// change where that leads.
+sockaddr_un safe_address(const FilePlace& place, const std::string& path) {
+  const sockaddr_un plain = address_of(path);
+  if (!place.fixed && access("/proc/self/fd", X_OK) != 0) {
+    throw ConfigError("another user can change a folder on the way, so /proc is needed; mount it");
+  }
+  return place.fixed ? plain : address_of(place.path());
+}
+
 }  // namespace
 
 void check_socket_place(const std::string& path) {
   at_place('"' + path + '"', [&] {
     address_of(path);
-    if (eaccess(folder_of(path).c_str(), W_OK | X_OK) != 0) {
-      refuse("bind", remedy_in(folder_of(path)));
+    if (!place_of(path).folder.valid() || eaccess(folder_of(path).c_str(), W_OK | X_OK) != 0) {
+      refuse("bind", remedy_at(path));
     }
     struct stat facts {};
     if (lstat(path.c_str(), &facts) == 0 && !S_ISSOCK(facts.st_mode)) {
@@ -81,12 +90,7 @@ void check_socket_access(const std::string& path) {
   }
 }
 
-int knock_at(const std::string& path) {
-  const sockaddr_un address = address_of(path);
-  const Descriptor dialled = new_socket();
-  const auto* const raw = reinterpret_cast<const sockaddr*>(&address);
-  return connect(dialled.number(), raw, sizeof address) == 0 ? 0 : errno;
-}
+int knock_at(const std::string& path) { return knock(address_of(path)); }
 
 UnixSocket::UnixSocket(std::string path, const Access& access)
     : path_(std::move(path)), access_(access) {
@@ -118,8 +122,8 @@ void UnixSocket::lend(int number) {
 }
 
 void UnixSocket::close() {
-  remove_file();
-  socket_ = Descriptor();
+  socket_ = Descriptor();  // first: to remove the files takes a free descriptor
+  remove_own_file();
   if (lock_ && !shared_) {
     lock_->remove();
   }
@@ -127,16 +131,30 @@ void UnixSocket::close() {
 }
 
 void UnixSocket::open() {
-  take_lock();
-  refuse_another();
-  Descriptor made = bind_file();
+  // Before the lock: where descriptors are few, its end frees those that the removal of it takes.
+  const FilePlace place = place_of(path_);
+  const int error = errno;
+  take_lock(place);
+  if (!place.folder.valid()) {
+    errno = error;
+    refuse("bind", remedy_at(path_));
+  }
+  const sockaddr_un address = safe_address(place, path_);
+  refuse_another(place, address);
+  Descriptor made = new_socket();
+  Descriptor spare = new_socket();  // for the file: what was bound must not stay for want of one
+  if (!spare.valid()) {
+    refuse("socket", "");
+  }
+  bind_file(made, address);
+  spare = Descriptor();
   try {
-    give_away();
+    give_away(place);
     if (listen(made.number(), kBacklog) != 0) {
       refuse("listen", "");
     }
   } catch (const ConfigError&) {
-    remove_file();
+    remove_own_file();
     throw;
   }
   if (number() < 0) {
@@ -146,71 +164,66 @@ void UnixSocket::open() {
   }
 }
 
-void UnixSocket::take_lock() {
+void UnixSocket::take_lock(const FilePlace& place) {
   if (lock_ && lock_->in_place()) {
     return;
   }
-  const std::string name = path_ + ".lock";
-  try {
-    lock_ = std::make_unique<LockFile>(name, kLockMode, kBusy);
-  } catch (const ConfigError& error) {
-    if (error.what() == std::string_view(kBusy)) {
-      throw;
-    }
-    throw ConfigError(std::string(error.what()) +
-                      (access(name.c_str(), F_OK) == 0
-                           ? "; stop the program of the other user, or remove the file"
-                           : remedy_in(folder_of(path_))));
-  }
+  lock_ = std::make_unique<LockFile>(path_ + ".lock", kLockMode, kBusy);
   struct stat folder {};
-  if (lock_->is_new() && geteuid() == 0 && stat(folder_of(path_).c_str(), &folder) == 0) {
+  if (lock_->is_new() && geteuid() == 0 && fstat(place.folder.number(), &folder) == 0) {
     // So that a start of the folder's owner, who could remove the file anyway, finds it locked.
     [[maybe_unused]] const int given = fchown(lock_->number(), folder.st_uid, folder.st_gid);
   }
 }
 
 // Throws unless there is no file, or one on which nobody listens: that one is removed.
-void UnixSocket::refuse_another() const {
+void UnixSocket::refuse_another(const FilePlace& place, const sockaddr_un& address) const {
   struct stat facts {};
-  if (lstat(path_.c_str(), &facts) != 0) {
+  const int folder = place.folder.number();
+  if (fstatat(folder, place.name.c_str(), &facts, AT_SYMLINK_NOFOLLOW) != 0) {
     return;
   }
   if (!S_ISSOCK(facts.st_mode)) {
     throw ConfigError(kOtherFile);
   }
-  switch (const int error = knock_at(path_); error) {
+  switch (const int error = knock(address); error) {
     case ECONNREFUSED:
     case ENOENT:
-      unlink(path_.c_str());
+      unlinkat(folder, place.name.c_str(), 0);
       return;
     case 0:
     case EAGAIN:  // its queue is full
       throw ConfigError(kBusy);
+    case EMFILE:
+    case ENFILE:
+      errno = error;
+      refuse("socket", "");
     default:
       throw ConfigError("another program may listen there (connect: " +
                         std::string(std::strerror(error)) + "); stop it, or remove the socket");
   }
 }
 
-Descriptor UnixSocket::bind_file() {
-  const sockaddr_un address = address_of(path_);
-  Descriptor made = new_socket();
+void UnixSocket::bind_file(const Descriptor& made, const sockaddr_un& address) const {
   // A file that is made later has its own mode, and the umask of other threads does not widen it.
   const mode_t before = umask(0777 & ~access_.mode);
   const int bound =
       bind(made.number(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
   umask(before);
   if (bound != 0) {
-    refuse("bind", remedy_in(folder_of(path_)));
+    refuse("bind", remedy_at(path_));
   }
-  return made;
 }
 
 // Clients can connect only after this, with listen(2). By its name, mode and owner would be those
 // of whatever the owner of the folder has put there.
-void UnixSocket::give_away() {
-  Descriptor file(::open(path_.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+void UnixSocket::give_away(const FilePlace& place) {
+  Descriptor file(
+      openat(place.folder.number(), place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   struct stat facts {};
+  if (!file.valid() && *remedy_for_few_descriptors(errno) != '\0') {
+    refuse("open", "");
+  }
   if (!file.valid() || fstat(file.number(), &facts) != 0 || !S_ISSOCK(facts.st_mode) ||
       facts.st_uid != geteuid() || facts.st_nlink != 1) {
     throw ConfigError("another process replaced the socket at once; stop it");
@@ -265,9 +278,9 @@ const char* UnixSocket::change() const {
   return same ? nullptr : "replaced";
 }
 
-void UnixSocket::remove_file() {
+void UnixSocket::remove_own_file() {
   if (file_.valid() && !shared_ && change() == nullptr) {
-    unlink(path_.c_str());
+    remove_file(path_);
   }
   file_ = Descriptor();
 }

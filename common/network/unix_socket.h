@@ -5,7 +5,8 @@
 // which only ECONNREFUSED proves. A file that is not our own is never removed.
 //
 // The folder may belong to another user than root: mode and owner are those of the file that this
-// process has made, also where it is replaced in the same moment.
+// process has made, also where it is replaced in the same moment, and no link of that user on the
+// way to it is followed.
 //
 // Two processes can share one for a moment, so that the second one takes it over without a gap: by
 // copies of the descriptors (SCM_RIGHTS), of which the lock is one.
@@ -23,6 +24,8 @@
 #include "common/descriptor.h"
 #include "common/log/log.h"
 #include "common/open_file.h"
+
+struct sockaddr_un;
 
 namespace lmtpq {
 
@@ -69,12 +72,12 @@ class UnixSocket {
 
  private:
   void open();
-  void take_lock();
-  void refuse_another() const;
-  Descriptor bind_file();
-  void give_away();
+  void take_lock(const FilePlace& place);
+  void refuse_another(const FilePlace& place, const sockaddr_un& address) const;
+  void bind_file(const Descriptor& made, const sockaddr_un& address) const;
+  void give_away(const FilePlace& place);
   const char* change() const;
-  void remove_file();
+  void remove_own_file();
 
   const std::string path_;
   const Access access_;

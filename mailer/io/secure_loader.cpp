@@ -18,7 +18,8 @@ std::string library_path() {
   std::array<char, PATH_MAX> program{};
   const ssize_t length = readlink("/proc/self/exe", program.data(), program.size());
   if (length <= 0 || length == static_cast<ssize_t>(program.size())) {
-    throw ConfigError(std::string("cannot find ") + kFile + ": cannot read /proc/self/exe");
+    throw ConfigError(std::string("cannot find ") + kFile +
+                      ": cannot read /proc/self/exe; mount /proc");
   }
   const std::string path(program.data(), static_cast<std::size_t>(length));
   return path.substr(0, path.rfind('/') + 1) + kFile;

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <ctime>
 
+#include "common/open_file.h"
+
 namespace lmtpq::mailer {
 
 Transcript::Transcript(const std::string& directory, bool to_log, const std::string& peer,
@@ -21,7 +23,11 @@ Transcript::Transcript(const std::string& directory, bool to_log, const std::str
   const std::string path = directory + "/lmtpq-" + std::to_string(getpid()) + "-" +
                            std::to_string(now.tv_sec) + "." + std::to_string(now.tv_nsec / 1000);
   // Envelopes are private: readable by the owner only. O_EXCL: no other user's link is followed.
-  file_ = Descriptor(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  const FilePlace place = place_of(path);
+  if (place.folder.valid()) {
+    file_ = Descriptor(openat(place.folder.number(), place.name.c_str(),
+                              O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  }
   if (!file_.valid()) {
     log_.warning(Record("transcript-failed").add("file", path).add("error", std::strerror(errno)));
   }

@@ -54,6 +54,7 @@ Daemon::Daemon(std::vector<std::string> arguments, DaemonSettings settings,
   read_secrets(first_);  // what can fail comes before any socket is touched
   passed_ =
       PassedSockets::take(predecessor_ != nullptr ? predecessor_->passed() : passed_descriptors());
+  require_descriptors(first_);
   sockets_ = open_sockets(first_, open_before());
   if (predecessor_ == nullptr) {
     refuse_unused_sockets();

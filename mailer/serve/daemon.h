@@ -91,6 +91,7 @@ class Daemon {
   int drain();
   void wait_for_clients(Deadline deadline);
   std::vector<std::shared_ptr<ListeningSocket>> listening() const;
+  std::shared_ptr<ListeningSocket> open_listener(const ListenerSettings& listener) const;
   // Opens it, unless it was handed over by the predecessor.
   std::shared_ptr<ListeningSocket> open_socket(const Destination& address,
                                                const ListenerOptions& settings) const;

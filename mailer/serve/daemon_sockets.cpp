@@ -60,9 +60,17 @@ Daemon::Sockets Daemon::open_sockets(const DaemonSettings& settings,
   for (std::size_t i = 0; i < missing.size(); ++i) {
     const Destination& address = missing[i]->address;
     made[address.text] = passed[i] ? std::make_shared<ListeningSocket>(address, passed[i])
-                                   : open_socket(address, missing[i]->settings.serve.listener);
+                                   : open_listener(*missing[i]);
   }
   return made;
+}
+
+std::shared_ptr<ListeningSocket> Daemon::open_listener(const ListenerSettings& listener) const {
+  try {
+    return open_socket(listener.address, listener.settings.serve.listener);
+  } catch (const ConfigError& error) {
+    throw ConfigError(std::string("listener ") + error.what());
+  }
 }
 
 std::shared_ptr<ListeningSocket> Daemon::open_socket(const Destination& address,
@@ -146,6 +154,9 @@ void Daemon::restore_sockets() {
   }
   if (any) {
     running_->acceptor->use(listening());  // it polls the former ones
+  }
+  if (running_->metrics) {
+    running_->metrics->restore(running_->log);
   }
 }
 

@@ -481,8 +481,8 @@ def test_an_address_that_cannot_be_used_stops_the_start(daemon):
       ('--metrics', '9024'): '"9024": expected ADDRESS:PORT',
       ('--metrics', 'unix:metrics'): '"unix:metrics": expected ADDRESS:PORT',
       ('--metrics', f'127.0.0.1:{daemon.port}'): f'--metrics: "127.0.0.1:{daemon.port}": cannot listen: ',
-      ('--control', f'{daemon.folder}/no/control'): '--control: listener unix:',
-      ('--control', f'{daemon.folder}/control'): '--control: listener unix:',
+      ('--control', f'{daemon.folder}/no/control'): '--control: unix:',
+      ('--control', f'{daemon.folder}/control'): '--control: unix:',
   }.items():
     more = [] if '--control' in options else ['--control', f'{daemon.folder}/control2']
     ended = subprocess.run([daemon.process.program, 'serve', '--config', '/dev/null', '--log',

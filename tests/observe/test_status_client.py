@@ -1,6 +1,7 @@
 """`serve --status` with what answers at the control socket: a daemon, nobody, another program; and on
 a terminal, whose lines are few, until a key, a signal or the terminal's end."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -80,14 +81,51 @@ def status(command):
     (b'', 'it sent no answer'),
     (b'220 store LMTP\r\n', 'the answer is not the status of lmtpq'),
     (b'{}' + b' ' * (MOST - 1), 'the answer is too long'),
-    (None, 'no answer in time'),
-], ids=['nothing', 'another program', 'too much', 'silence'])
+], ids=['nothing', 'another program', 'too much'])
 def test_what_is_no_status_is_reported(control, status, answer, complaint):
   control.answer = answer
   shown = status(control.path)
   assert (shown.returncode, shown.stdout) == (69, '')
   assert shown.stderr == f'lmtpq: no daemon answers at {control.path}: {complaint}; ' \
       'start it, or name its socket by --control\n'
+
+
+def test_a_daemon_that_does_not_answer_is_no_daemon_that_is_not_there(control, status):
+  control.answer = None
+  shown = status(control.path)
+  assert (shown.returncode, shown.stdout) == (69, '')
+  assert shown.stderr == f'lmtpq: the daemon at {control.path} does not answer: no answer in time; ' \
+      'try again, and see its log\n'
+
+
+@pytest.fixture
+def full(scratch):
+  """A control socket whose queue is full: accept() of it makes room."""
+  path = scratch.folder('full') / 'control'
+  with socket.socket(socket.AF_UNIX) as listener:
+    listener.bind(str(path))
+    listener.listen(0)
+    with socket.socket(socket.AF_UNIX) as client:
+      client.connect(str(path))
+      yield listener
+
+
+def test_it_waits_for_its_turn_where_others_ask_too(full, command):
+  asking = subprocess.Popen(command(full.getsockname()), stdout=subprocess.PIPE, text=True)
+  with contextlib.suppress(subprocess.TimeoutExpired):
+    asking.wait(1)
+  full.accept()[0].close()
+  full.settimeout(LIMIT)
+  with full.accept()[0] as client:
+    client.sendall(b'{"version": "busy"}')
+  assert asking.communicate(timeout=LIMIT)[0].startswith('lmtpq busy ')
+
+
+def test_a_queue_that_stays_full_is_reported(full, status):
+  shown = status(full.getsockname())
+  assert shown.returncode == 69
+  assert shown.stderr == f'lmtpq: the daemon at {full.getsockname()} does not answer: ' \
+      'too many clients wait at its socket; try again, and see its log\n'
 
 
 def test_the_largest_answer_is_read(control, status):

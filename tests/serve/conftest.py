@@ -20,6 +20,7 @@ def new_daemon(scratch, lmtpq):
   def new(*arguments, **more) -> Daemon:
     made.append(Daemon(scratch.folder(f'd{next(numbers)}'), lmtpq, *arguments, **more))
     return made[-1]
+  new.made = made
   yield new
   for daemon in made:
     daemon.end()

@@ -1,8 +1,11 @@
 """Few descriptors: clients never take those that stores, files and the log need."""
 
 import re
+import subprocess
 
-from .daemon import Daemon, all_start, message
+import pytest
+
+from .daemon import FRONT, Daemon, all_start, message
 
 LARGE = (b'x' * 70 + b'\r\n') * 5000  # kept in a file
 
@@ -26,6 +29,55 @@ def test_the_figure_that_is_missing_is_in_the_log(new_daemon):
   assert not enough.process.log_lines('event=descriptors-few')
   enough.reload('spool-dir = {folder}\nmax-clients = 5000\n')
   assert enough.process.log_lines('event=descriptors-few')
+
+
+@pytest.mark.parametrize('number', [4, 12, 24])
+def test_a_start_that_could_serve_nobody_is_refused_with_the_figure(new_daemon, number):
+  with pytest.raises(AssertionError, match='ended with status 78'):
+    with_descriptors(new_daemon, number)
+  daemon = new_daemon.made[-1]
+  said = daemon.process.output.read_text()
+  found = re.search(r'the process may open (\d+) files, and needs (\d+) at least; raise LimitNOFILE= of '
+                    r'the unit \(ulimit -n\)', said)
+  assert found and int(found[1]) == number < int(found[2]), said
+  assert not [path for path in daemon.folder.iterdir() if path.name.startswith('front')]
+  with_descriptors(new_daemon, int(found[2])).deliver()
+
+
+def test_a_reload_that_lacks_descriptors_says_so_and_leaves_no_file(new_daemon):
+  daemon = with_descriptors(new_daemon, 100, 'max-clients = 10\n')
+  many = ''.join(f'[listener.n{n}]\naddress = unix:{{folder}}/n{n}\n' for n in range(50))
+  daemon.reload('', FRONT + many, 'event=reload-failed')
+  line, = daemon.process.log_lines('event=reload-failed')
+  assert 'Too many open files; raise LimitNOFILE= of the unit (ulimit -n)' in line, line
+  assert not list(daemon.folder.glob('n[0-9]*')), 'as before the reload'
+  all_start(daemon.deliver(), '250')
+
+
+MAIL = b'LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<alice@store.test>\r\nDATA\r\n\r\nhi\r\n.\r\nQUIT\r\n'
+
+
+def relayed(daemon: Daemon, *before: str) -> subprocess.CompletedProcess:
+  words = [daemon.process.program, 'relay', '--config=/dev/null', '--tag-keys=none', '--log=stderr',
+           daemon.store.address]
+  return subprocess.run(['bash', '-c', *before, 'bash', *words], input=MAIL, capture_output=True, timeout=60)
+
+
+@pytest.mark.parametrize('number', [4, 5])
+def test_a_relay_without_descriptors_ends_with_75_and_a_line(new_daemon, number):
+  ran = relayed(new_daemon(start=False), f'ulimit -n {number}; exec "$@"')
+  assert (ran.returncode, ran.stdout) == (75, b''), ran
+  assert (b'lmtpq: standard input and output: Too many open files; raise LimitNOFILE= of the unit '
+          b'(ulimit -n)') in ran.stderr, ran
+
+
+@pytest.mark.parametrize('output', ['>&-', '>/dev/null'])
+def test_a_relay_whose_replies_nobody_reads_delivers_nothing(new_daemon, output):
+  daemon = new_daemon(start=False)
+  ran = relayed(daemon, f'exec "$@" {output}')
+  assert ran.returncode == 75, ran
+  assert b'event=relay-failed error="standard output is closed: nobody reads the replies"' in ran.stderr, ran
+  assert daemon.store.boxes() == [] and daemon.store.connections == []
 
 
 def test_the_soft_limit_is_raised(new_daemon):

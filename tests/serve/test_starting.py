@@ -1,12 +1,14 @@
 """A second start harms nobody, and the daemon's sockets stay its own: locks, stale files, files that
 were removed or replaced, and sockets that systemd passed."""
 
+import fcntl
 import os
 import pwd
 import shutil
 import socket
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -105,6 +107,11 @@ def test_a_start_is_refused_where_the_lock_cannot_be_made(new_daemon):
   assert files(daemon) == {'front.lock'}
 
 
+def far_from_3(one) -> socket.socket:
+  """A copy of the descriptor, as start_with() wants it; it is closed with the test's process."""
+  return SimpleNamespace(fileno=lambda number=fcntl.fcntl(one.fileno(), fcntl.F_DUPFD_CLOEXEC, 100): number)
+
+
 def lost(daemon: Daemon, path: Path, change: str) -> str:
   return f'level=warning event=socket-lost socket=unix:{path} change={change} effect="opened again"'
 
@@ -130,6 +137,69 @@ def test_the_socket_of_the_status_is_opened_again(daemon):
   control.unlink()
   daemon.wait_for_log(lost(daemon, control, 'removed'))
   assert daemon.status()['stores']
+
+
+def test_the_socket_of_the_metrics_is_opened_again(new_daemon):
+  daemon = new_daemon('metrics = unix:{folder}/front.metrics\n')
+  metrics = daemon.folder / 'front.metrics'
+  for number in (1, 2):
+    metrics.unlink()
+    wait_until(lambda: daemon.process.count('event=socket-lost') == number, 'the loss is logged')
+    assert lost(daemon, metrics, 'removed') in daemon.process.log_lines('event=socket-lost')[-1]
+    with socket.socket(socket.AF_UNIX) as client:
+      client.settimeout(60)
+      client.connect(str(metrics))
+      client.sendall(b'GET /metrics HTTP/1.0\r\n\r\n')
+      assert client.recv(100).startswith(b'HTTP/1.1 200 OK'), 'it is answered'
+  daemon.process.terminate()
+  assert daemon.process.wait() == 0
+  assert files(daemon) == set()
+
+
+@pytest.mark.may_skip('only root')
+@needs_root
+def test_the_default_socket_of_the_status_is_opened_as_soon_as_it_can_be(new_daemon):
+  daemon = new_daemon(start=False)
+  daemon.process.config.write_text(daemon.process.config.read_text().replace('control = ', '# '))
+  daemon.process.before = ['unshare', '-m', 'sh', '-c', 'mount -t tmpfs none /run && exec "$@"', 'sh']
+  daemon.process.start()
+  daemon.wait_for_log('level=warning event=control-socket-failed')
+  inside = ['nsenter', '-m', '-t', str(daemon.process.pid)]
+  subprocess.run([*inside, 'mkdir', '/run/lmtpq'], check=True)
+  daemon.wait_for_log('event=control-socket-opened socket=/run/lmtpq/control '
+                      'effect="serve --status is available"')
+  shown = subprocess.run([*inside, daemon.process.program, 'serve', '--config', '/dev/null', '--status'],
+                         capture_output=True, timeout=60, text=True)
+  assert shown.returncode == 0 and f'pid {daemon.process.pid} ' in shown.stdout, shown
+  assert daemon.process.count('event=control-socket-failed') == 1
+
+
+@pytest.mark.may_skip('only root')
+@needs_root
+def test_without_proc_the_reason_is_told(new_daemon):
+  ran = subprocess.run(['unshare', '-m', 'sh', '-c', 'mount -t tmpfs none /proc && exec "$@"', 'sh',
+                        new_daemon(start=False).process.program, 'serve', '--version'],
+                       capture_output=True, timeout=60, text=True)
+  assert ran.returncode == 72, ran
+  assert ran.stderr == ('lmtpq: cannot find lmtpq-serve: /proc/self/exe: No such file or directory; '
+                        'mount /proc\n')
+
+
+# trap: link-on-the-way
+@pytest.mark.may_skip('only root')
+@needs_root
+def test_root_follows_no_link_of_its_service_s_user(new_daemon):
+  daemon = new_daemon(f'user = {OTHER}\n', '[listener.l]\naddress = unix:{folder}/run/sub/s\n', start=False)
+  for name, mode in (('run', 0o755), ('private', 0o700)):
+    (daemon.folder / name).mkdir(mode=mode)
+  link = daemon.folder / 'run/sub'
+  link.symlink_to(daemon.folder / 'private')
+  for path in (daemon.folder / 'run', link):
+    os.lchown(path, pwd.getpwnam(OTHER).pw_uid, -1)
+  said = second_start(daemon)
+  assert f'listener unix:{link}/s: "{link}/s.lock": Too many levels of symbolic links; the path leads ' \
+         'over a symbolic link of another user' in said, said
+  assert not list((daemon.folder / 'private').iterdir())
 
 
 def test_a_socket_of_another_program_is_left_to_it(daemon):
@@ -197,6 +267,49 @@ def test_a_passed_socket_that_no_listener_has_is_an_error_at_start(new_daemon, p
   assert (f'lmtpq: systemd passed sockets that no listener has: stray (unix:{daemon.folder}/stray); '
           'add a [listener.NAME] with this address') in said, said
   assert files(daemon) == set()
+
+
+@pytest.mark.parametrize('kind, why', [
+    ('datagram', 'a datagram socket'), ('packets', 'a socket of sequential packets'),
+    ('accepted', 'the connection of one client'), ('silent', 'a socket that does not listen'),
+    ('pipe', 'no socket')])
+def test_a_passed_descriptor_at_which_nobody_can_be_accepted_is_an_error(new_daemon, kind, why):
+  daemon = new_daemon(start=False)
+  path = str(daemon.folder / 'front')
+  types = {'datagram': socket.SOCK_DGRAM, 'packets': socket.SOCK_SEQPACKET}
+  made = socket.socket(socket.AF_UNIX, types.get(kind, socket.SOCK_STREAM))
+  made.bind(path)
+  others = []
+  if kind in ('packets', 'accepted'):
+    made.listen()
+  if kind == 'accepted':
+    others = [made, socket.socket(socket.AF_UNIX)]
+    others[1].connect(path)
+    made = made.accept()[0]
+  if kind == 'pipe':
+    others = [made, *map(open, os.pipe())]
+    made = others[1]
+  with pytest.raises(AssertionError, match='ended with status 78'):
+    daemon.start_with([far_from_3(made)], 'some.socket')
+  said = daemon.process.output.read_text()
+  assert 'LISTEN_FDS: systemd passed some.socket (' in said, said
+  assert f', which is {why}; use ListenStream= and Accept=no in its unit' in said, said
+  for one in (made, *others):
+    one.close()
+
+
+def test_a_passed_socket_whose_file_is_lost_is_logged_with_the_remedy(new_daemon, passed):
+  daemon = new_daemon('', TWO, start=False)
+  daemon.start_with([passed(daemon.folder / name) for name in ('front', 'back')], 'a:b')
+  (daemon.folder / 'front').unlink()
+  (daemon.folder / 'back').unlink()
+  (daemon.folder / 'back').touch()
+  for name, change in (('front', 'removed'), ('back', 'replaced')):
+    daemon.wait_for_log(f'level=error event=socket-lost socket=unix:{daemon.folder}/{name} change={change} '
+                        'effect="clients cannot connect" remedy="systemd made it: systemctl restart its '
+                        'socket unit, lmtpq.socket"')
+  daemon.reload('', TWO)
+  assert daemon.process.count('event=socket-lost') == 2
 
 
 # trap: passed-socket-closed-by-a-reload

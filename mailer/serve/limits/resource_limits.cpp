@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/config_error.h"
 #include "mailer/serve/limits/cgroup_memory.h"
 
 namespace lmtpq::mailer {
@@ -11,6 +12,14 @@ namespace {
 
 constexpr std::uint64_t kDefaultMemory = 512 * 1024 * 1024;
 constexpr std::chrono::seconds kBetweenReports{60};
+constexpr std::size_t kEachThread = 2;      // epoll(7) and eventfd(2)
+constexpr std::size_t kEachConnection = 2;  // while it is dialled, also a name look-up's
+
+// One client, one connection to a store, the log, and what a reload or the metrics open.
+constexpr std::size_t kLeast = 20;
+
+// Of a unix socket also its lock and its file.
+std::size_t each_socket(bool is_unix) { return is_unix ? 3 : 1; }
 
 std::size_t descriptor_limit() {
   rlimit limit{};
@@ -38,14 +47,35 @@ ResourceLimits::ResourceLimits(const CurrentConfiguration& current, const PoolRe
                                Clients& clients, MemoryBudget& memory, const Log& log)
     : current_(current), pools_(pools), clients_(clients), memory_(memory), log_(log) {}
 
+std::size_t socket_descriptors(const DaemonSettings& settings) {
+  const ServeSettings& serve = settings.process.serve;
+  std::size_t number = serve.control.empty() ? 0 : each_socket(true);
+  if (!serve.metrics.empty()) {
+    number += 1 + each_socket(serve.metrics.starts_with("unix:"));  // and libmicrohttpd's copy
+  }
+  for (const ListenerSettings& listener : settings.listeners) {
+    number += each_socket(listener.address.family == Destination::Family::kUnix);
+  }
+  return number;
+}
+
+void require_descriptors(const DaemonSettings& settings) {
+  const std::size_t limit = descriptor_limit();
+  const std::size_t least =
+      kLeast + socket_descriptors(settings) + kEachThread * settings.process.serve.threads;
+  if (limit < least) {
+    throw ConfigError("the process may open " + std::to_string(limit) + " files, and needs " +
+                      std::to_string(least) +
+                      " at least; raise LimitNOFILE= of the unit (ulimit -n)");
+  }
+}
+
 DescriptorNeeds ResourceLimits::needs() const {
-  constexpr std::size_t kEachThread = 2;      // epoll(7) and eventfd(2)
-  constexpr std::size_t kEachConnection = 2;  // while it is dialled, also a name look-up's
   const auto configuration = current_.get();
   const ServeSettings& serve = configuration->settings().process.serve;
   DescriptorNeeds made;
   made.clients = serve.max_clients;
-  made.others += configuration->settings().listeners.size() + kEachThread * serve.threads;
+  made.others += socket_descriptors(configuration->settings()) + kEachThread * serve.threads;
   for (const auto& pool : pools_.all()) {
     made.others += kEachConnection * pool->figures().limit;
   }

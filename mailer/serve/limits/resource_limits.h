@@ -15,6 +15,12 @@ namespace lmtpq::mailer {
 // kernel counts socket buffers too, or 512 MiB.
 std::uint64_t memory_limit(const ServeSettings& settings);
 
+// For the sockets of listeners, status and metrics.
+std::size_t socket_descriptors(const DaemonSettings& settings);
+// ConfigError with the figure that is missing where the process may not have enough descriptors to
+// serve a single client.
+void require_descriptors(const DaemonSettings& settings);
+
 struct DescriptorNeeds {
   // For each client its socket and the file of its message.
   static constexpr std::size_t kEachClient = 2;

@@ -7,6 +7,8 @@
 #include <netinet/tcp.h>
 #include <pwd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -14,6 +16,7 @@
 #include <memory>
 
 #include "common/config_error.h"
+#include "common/few_descriptors.h"
 #include "common/options/option_places.h"
 #include "mailer/io/name_lookup.h"
 
@@ -24,7 +27,7 @@ constexpr int kBacklog = 1024;
 constexpr std::chrono::seconds kLookUp{60};  // longer than resolv.conf(5) lets a look-up take
 
 [[noreturn]] void refuse(const Destination& address, const std::string& why) {
-  throw ConfigError("listener " + address.text + ": " + why);
+  throw ConfigError(address.text + ": " + why);
 }
 
 const char* remedy_for(int error) {
@@ -36,7 +39,7 @@ const char* remedy_for(int error) {
     case EADDRNOTAVAIL:
       return "; name an address of this host";
     default:
-      return "";
+      return remedy_for_few_descriptors(error);
   }
 }
 
@@ -70,7 +73,7 @@ ListeningSocket::ListeningSocket(const Destination& address, const ListenerOptio
                                  const GivenUp& given_up)
     : address_(address), mode_(settings.mode), owner_(settings.owner) {
   if (address.family == Destination::Family::kUnix) {
-    at_place("listener " + address.text, [&] {
+    at_place(address.text, [&] {
       const UnixSocket::Access access =
           at_place("listen-owner", [&] { return access_of(settings); });
       unix_.emplace(address.host, access);
@@ -83,6 +86,7 @@ ListeningSocket::ListeningSocket(const Destination& address, const ListenerOptio
 ListeningSocket::ListeningSocket(const Destination& address, PassedSocket passed)
     : address_(address), passed_(std::move(passed)) {
   fcntl(number(), F_SETFL, fcntl(number(), F_GETFL) | O_NONBLOCK);
+  watch_passed_file();
 }
 
 ListeningSocket::ListeningSocket(const Destination& address, HandedSocket handed)
@@ -136,7 +140,38 @@ std::vector<const char*> ListeningSocket::changed(const ListenerOptions& setting
 }
 
 bool ListeningSocket::restore(const Log& log) {
+  if (passed_) {
+    report_lost_file(log);
+  }
   return unix_ && unix_->restore(address_.text, log);
+}
+
+void ListeningSocket::watch_passed_file() {
+  sockaddr_un address{};
+  socklen_t size = sizeof address;
+  struct stat facts {};
+  if (getsockname(number(), reinterpret_cast<sockaddr*>(&address), &size) == 0 &&
+      address.sun_family == AF_UNIX && address.sun_path[0] == '/' &&
+      lstat(address.sun_path, &facts) == 0 && S_ISSOCK(facts.st_mode)) {
+    passed_file_ = {address.sun_path, facts.st_dev, facts.st_ino};
+  }
+}
+
+void ListeningSocket::report_lost_file(const Log& log) {
+  struct stat found {};
+  const bool there = lstat(passed_file_.path.c_str(), &found) == 0;
+  const bool same = there
+                        ? found.st_dev == passed_file_.device && found.st_ino == passed_file_.inode
+                        : errno != ENOENT && errno != ENOTDIR;
+  if (passed_file_.path.empty() || same) {
+    return;
+  }
+  log.error(Record("socket-lost")
+                .add("socket", "unix:" + passed_file_.path)
+                .add("change", there ? "replaced" : "removed")
+                .add("effect", "clients cannot connect")
+                .add("remedy", "systemd made it: systemctl restart its socket unit, lmtpq.socket"));
+  passed_file_ = {};
 }
 
 std::shared_ptr<const addrinfo> look_up(const Destination& address, const GivenUp& given_up) {
@@ -151,6 +186,9 @@ std::shared_ptr<const addrinfo> look_up(const Destination& address, const GivenU
 void ListeningSocket::listen_inet(const GivenUp& given_up) {
   const auto list = look_up(address_, given_up);
   inet_ = Descriptor(socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!inet_.valid()) {
+    refuse(address_, std::string("socket: ") + std::strerror(errno) + remedy_for(errno));
+  }
   const int on = 1;
   setsockopt(inet_.number(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (bind(inet_.number(), list->ai_addr, list->ai_addrlen) != 0 ||

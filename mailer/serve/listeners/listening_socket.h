@@ -3,8 +3,8 @@
 //
 // In an upgrade the next process takes them over (HandedSocket), and both have them for a moment.
 //
-// Made in the main thread; accept() is for one thread. A passed socket is neither locked nor
-// removed. ConfigError has the address and the remedy.
+// Made in the main thread; accept() is for one thread. A passed socket is neither locked, removed
+// nor opened again. ConfigError has the address and the remedy.
 #pragma once
 
 #include <netdb.h>
@@ -56,14 +56,25 @@ class ListeningSocket {
   // The names of the file's options that differ from those with which it was made. None for a
   // passed socket and for TCP, which have no such options.
   std::vector<const char*> changed(const ListenerOptions& settings) const;
-  // UnixSocket::restore(). true: what polls the descriptor has to begin again.
+  // UnixSocket::restore(). true: what polls the descriptor has to begin again. That the file of a
+  // passed socket was removed or replaced is logged, once.
   bool restore(const Log& log);
 
  private:
+  // By which clients find a passed socket; empty: they need none, or it cannot be seen from here.
+  struct PassedFile {
+    std::string path;
+    dev_t device = 0;
+    ino_t inode = 0;
+  };
+
   void listen_inet(const GivenUp& given_up);
+  void watch_passed_file();
+  void report_lost_file(const Log& log);
 
   Destination address_;
   PassedSocket passed_;
+  PassedFile passed_file_;
   std::optional<UnixSocket> unix_;
   Descriptor inet_;
   mode_t mode_ = 0;

@@ -37,6 +37,12 @@ std::string path_of(const sockaddr_storage& address) {
              : std::string(local->sun_path);
 }
 
+int option(const Descriptor& socket, int name) {
+  int value = -1;
+  socklen_t size = sizeof value;
+  return getsockopt(socket.number(), SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
+}
+
 bool contains(const std::vector<PassedSocket>& list, const PassedSocket& socket) {
   return std::find(list.begin(), list.end(), socket) != list.end();
 }
@@ -51,8 +57,40 @@ PassedSockets PassedSockets::take(std::vector<PassedDescriptor> descriptors) {
     getsockname(passed.socket.number(), reinterpret_cast<sockaddr*>(&address), &size);
     made.sockets_.push_back({std::move(passed.name), address,
                              std::make_shared<const Descriptor>(std::move(passed.socket))});
+    const Passed& last = made.sockets_.back();
+    if (const char* const fault = last.fault()) {
+      throw ConfigError("LISTEN_FDS: systemd passed " + last.text() + ", which is " + fault +
+                        "; use ListenStream= and Accept=no in its unit");
+    }
   }
   return made;
+}
+
+const char* PassedSockets::Passed::fault() const {
+  switch (option(*socket, SO_TYPE)) {
+    case SOCK_STREAM:
+      break;
+    case SOCK_DGRAM:
+      return "a datagram socket";
+    case SOCK_SEQPACKET:
+      return "a socket of sequential packets";
+    case -1:
+      return "no socket";
+    default:
+      return "no stream socket";
+  }
+  const int domain = option(*socket, SO_DOMAIN);
+  if (domain != AF_UNIX && domain != AF_INET && domain != AF_INET6) {
+    return "no unix or inet socket";
+  }
+  if (option(*socket, SO_ACCEPTCONN) == 1) {
+    return nullptr;
+  }
+  sockaddr_storage peer{};
+  socklen_t size = sizeof peer;
+  return getpeername(socket->number(), reinterpret_cast<sockaddr*>(&peer), &size) == 0
+             ? "the connection of one client"
+             : "a socket that does not listen";
 }
 
 std::string PassedSockets::Passed::text() const {

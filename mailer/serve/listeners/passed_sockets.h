@@ -20,6 +20,7 @@ namespace lmtpq::mailer {
 class PassedSockets {
  public:
   // `descriptors` are passed_descriptors(), or those that the process before this one had.
+  // ConfigError where one is no socket that listens, with what the unit has to say.
   static PassedSockets take(std::vector<PassedDescriptor> descriptors);
 
   // For each of `listeners` its socket, or nullptr. `used` are not given. ConfigError where more
@@ -36,6 +37,8 @@ class PassedSockets {
     PassedSocket socket;
 
     std::string text() const;
+    // Why clients cannot be accepted there; nullptr: they can.
+    const char* fault() const;
     bool is_at(const Destination& listener, const GivenUp& given_up = nullptr) const;
   };
   const std::vector<Passed>& all() const { return sockets_; }

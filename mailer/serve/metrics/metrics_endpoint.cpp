@@ -5,11 +5,14 @@
 #include <prometheus/text_serializer.h>
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <exception>
 #include <list>
 #include <string_view>
+#include <utility>
 
 #include "common/config_error.h"
+#include "common/few_descriptors.h"
 #include "mailer/serve/metrics/metrics.h"
 
 namespace lmtpq::mailer {
@@ -37,13 +40,7 @@ struct MetricsEndpoint::Server {
   using Peers = std::list<Peer>;
 
   Server(const std::string& address, const OpenSocket& open, const DaemonParts& parts);
-  ~Server() {
-    if (daemon != nullptr) {
-      // First, since otherwise the end shuts the socket down for all processes that have it.
-      const Descriptor copy(MHD_quiesce_daemon(daemon));
-      MHD_stop_daemon(daemon);
-    }
-  }
+  ~Server() { stop(); }
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
@@ -52,6 +49,8 @@ struct MetricsEndpoint::Server {
   static void notify(void* self, MHD_Connection* client, void** peer,
                      MHD_ConnectionNotificationCode code);
   void make_room();
+  void start();
+  void stop();
 
   const std::shared_ptr<ListeningSocket> socket;
   Metrics metrics;
@@ -62,6 +61,10 @@ struct MetricsEndpoint::Server {
 MetricsEndpoint::Server::Server(const std::string& address, const OpenSocket& open,
                                 const DaemonParts& parts)
     : socket(open(listen_address(address), ListenerOptions())), metrics(parts) {
+  start();
+}
+
+void MetricsEndpoint::Server::start() {
   const int copy = fcntl(socket->number(), F_DUPFD_CLOEXEC, 0);  // which libmicrohttpd closes
   daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, nullptr, nullptr,
                             &Server::answer, this, MHD_OPTION_LISTEN_SOCKET, copy,
@@ -70,8 +73,19 @@ MetricsEndpoint::Server::Server(const std::string& address, const OpenSocket& op
                             static_cast<unsigned>(2 * kMostClients),
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, kRequestMemory, MHD_OPTION_END);
   if (daemon == nullptr) {
-    throw ConfigError("libmicrohttpd does not start");
+    const Descriptor unused(copy);
+    throw ConfigError(std::string("libmicrohttpd does not start") +
+                      remedy_for_few_descriptors(errno));
   }
+}
+
+void MetricsEndpoint::Server::stop() {
+  if (daemon == nullptr) {
+    return;
+  }
+  // First, since otherwise the end shuts the socket down for all processes that have it.
+  const Descriptor copy(MHD_quiesce_daemon(daemon));
+  MHD_stop_daemon(std::exchange(daemon, nullptr));
 }
 
 void MetricsEndpoint::Server::notify(void* self, MHD_Connection* client, void** peer,
@@ -137,5 +151,17 @@ MetricsEndpoint::MetricsEndpoint(const std::string& address, const OpenSocket& o
 MetricsEndpoint::~MetricsEndpoint() = default;
 
 ListeningSocket& MetricsEndpoint::socket() const { return *server_->socket; }
+
+void MetricsEndpoint::restore(const Log& log) {
+  if (!server_->socket->restore(log) && server_->daemon != nullptr) {
+    return;
+  }
+  server_->stop();
+  try {
+    server_->start();
+  } catch (const ConfigError&) {
+    // No thread or no descriptor: tried again by the next call.
+  }
+}
 
 }  // namespace lmtpq::mailer

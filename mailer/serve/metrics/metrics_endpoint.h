@@ -22,6 +22,8 @@ class MetricsEndpoint {
   MetricsEndpoint& operator=(const MetricsEndpoint&) = delete;
 
   ListeningSocket& socket() const;
+  // ListeningSocket::restore(): the endpoint begins again.
+  void restore(const Log& log);
 
  private:
   struct Server;

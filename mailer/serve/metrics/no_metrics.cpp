@@ -19,4 +19,6 @@ MetricsEndpoint::~MetricsEndpoint() = default;
 // There is no endpoint.
 ListeningSocket& MetricsEndpoint::socket() const { std::abort(); }
 
+void MetricsEndpoint::restore(const Log& /*log*/) {}
+
 }  // namespace lmtpq::mailer

@@ -19,35 +19,60 @@ namespace {
 constexpr std::chrono::seconds kTick{1};
 constexpr std::chrono::seconds kClientTimeout{10};
 constexpr std::size_t kMostReaders = 8;
+constexpr std::chrono::seconds kPause{10};
 
 }  // namespace
 
 ControlSocket::ControlSocket(const DaemonParts& daemon, const std::string& path,
                              const OpenSocket& open, const Log& log)
-    : daemon_(daemon), log_(log), wakeup_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  if (!path.empty()) {
-    listen(path, open);
+    : daemon_(daemon), path_(path), log_(log), wakeup_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (!path_.empty()) {
+    listen(open);
   }
   thread_ = std::thread([this] { run(); });
 }
 
 ControlSocket::~ControlSocket() { stop(); }
 
-void ControlSocket::listen(const std::string& path, const OpenSocket& open) {
+void ControlSocket::listen(const OpenSocket& open) {
   try {
-    socket_ = open(parse_destination("unix:" + path), ListenerOptions());
+    socket_ = open(parse_destination("unix:" + path_), ListenerOptions());
   } catch (const ConfigError& error) {
-    if (path != kDefaultControl) {
+    if (path_ != kDefaultControl) {
       throw;
     }
+    next_try_ = Clock::now() + kPause;
     log_.warning(Record("control-socket-failed")
                      .add("error", error.what())
                      .add("effect", "serve --status is unavailable"));
   }
 }
 
+void ControlSocket::restore() {
+  const std::lock_guard lock(restoring_);
+  if (socket_) {
+    socket_->restore(log_);
+  } else if (!shared_ && Clock::now() >= next_try_) {
+    next_try_ = Clock::now() + kPause;
+    try_again();
+  }
+}
+
+void ControlSocket::try_again() {
+  try {
+    socket_ =
+        std::make_shared<ListeningSocket>(parse_destination("unix:" + path_), ListenerOptions());
+  } catch (const ConfigError&) {
+    return;  // as the log already has it
+  }
+  log_.info(Record("control-socket-opened")
+                .add("socket", path_)
+                .add("effect", "serve --status is available"));
+}
+
 void ControlSocket::share(bool shared) {
   const std::lock_guard lock(restoring_);
+  shared_ = shared;
   if (socket_) {
     socket_->share(shared);
   }
@@ -77,10 +102,7 @@ void ControlSocket::run() {
       if (Clock::now() >= next) {
         next = Clock::now() + kTick;
         sample_rates(daemon_);
-        if (socket_) {
-          const std::lock_guard lock(restoring_);
-          socket_->restore(log_);
-        }
+        restore();
       }
       if (ready > 0 && entries[1].revents != 0) {
         accept_reader();

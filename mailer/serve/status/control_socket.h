@@ -5,7 +5,8 @@
 // socket's mode decides who may connect: the daemon's user, its group and root.
 //
 // One thread, from the constructor to stop(). ConfigError where the socket that the admin named
-// cannot be made; at the default path that is a warning, and `--status` is unavailable.
+// cannot be made; at the default path that is a warning, `--status` is unavailable, and the thread
+// tries again every ten seconds.
 #pragma once
 
 #include <memory>
@@ -26,15 +27,18 @@ class ControlSocket {
   ControlSocket(const DaemonParts& daemon, const std::string& path, const OpenSocket& open,
                 const Log& log);
   ~ControlSocket();
-  // nullptr: there is none.
+  // nullptr: there is none. Only while it is shared: otherwise the thread may make one.
   ListeningSocket* socket() const { return socket_.get(); }
-  // ListeningSocket::share(). Afterwards the thread changes nothing of a shared socket.
+  // ListeningSocket::share(). Afterwards the thread neither changes a shared socket nor makes one.
   void share(bool shared);
   // Ends the thread and removes the socket.
   void stop();
 
  private:
-  void listen(const std::string& path, const OpenSocket& open);
+  void listen(const OpenSocket& open);
+  // Opens again a socket that was lost, or one that could not be opened at start.
+  void restore();
+  void try_again();
   void run();
   struct Reader {
     Descriptor socket;
@@ -45,9 +49,12 @@ class ControlSocket {
   static bool send_more(Reader& reader);
 
   const DaemonParts daemon_;
+  const std::string path_;
   const Log& log_;
   std::shared_ptr<ListeningSocket> socket_;
+  Deadline next_try_ = Deadline::max();  // to open it, where that failed at start
   std::mutex restoring_;
+  bool shared_ = false;
   Descriptor wakeup_fd_;         // eventfd(2): stop
   std::vector<Reader> readers_;  // the oldest first; the thread's
   std::thread thread_;

@@ -28,15 +28,27 @@ constexpr std::chrono::seconds kTimeout{5};
 
 volatile sig_atomic_t end_asked = 0;
 
-Descriptor dial(const std::string& path) {
+// A daemon is there, and does not answer.
+struct NoAnswer : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// Waits until `latest` where many others wait for the daemon.
+Descriptor dial(const std::string& path, Deadline latest) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) {
     throw std::runtime_error("the path is too long for a socket");
   }
   std::copy(path.begin(), path.end(), address.sun_path);
-  Descriptor made(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  Descriptor made(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const auto left = std::chrono::microseconds(milliseconds_until(latest) * std::int64_t{1000} + 1);
+  const timeval limit{left.count() / 1'000'000, left.count() % 1'000'000};
+  setsockopt(made.number(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);  // of connect(2), too
   if (connect(made.number(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    if (errno == EAGAIN) {
+      throw NoAnswer("too many clients wait at its socket");
+    }
     throw std::runtime_error(std::strerror(errno));
   }
   return made;
@@ -44,15 +56,15 @@ Descriptor dial(const std::string& path) {
 
 // The whole answer, up to the end of the connection.
 std::string ask(const std::string& path) {
-  const Descriptor socket = dial(path);
   const Deadline deadline = Clock::now() + kTimeout;
+  const Descriptor socket = dial(path, deadline);
   std::string answer;
   std::array<char, 16 * 1024> piece{};
   for (;;) {
     pollfd entry{socket.number(), POLLIN, 0};
     const int ready = poll(&entry, 1, milliseconds_until(deadline));
     if (ready == 0 || (ready < 0 && end_asked != 0)) {
-      throw std::runtime_error("no answer in time");
+      throw NoAnswer("no answer in time");
     }
     const ssize_t length = ready < 0 ? -1 : read(socket.number(), piece.data(), piece.size());
     if (length == 0) {
@@ -73,6 +85,10 @@ std::string ask(const std::string& path) {
 }
 
 std::string failure_of(const std::string& path, const std::exception& error) {
+  if (dynamic_cast<const NoAnswer*>(&error) != nullptr) {
+    return "the daemon at " + escaped(path) + " does not answer: " + error.what() +
+           "; try again, and see its log";
+  }
   return "no daemon answers at " + escaped(path) + ": " + error.what() +
          "; start it, or name its socket by --control";
 }

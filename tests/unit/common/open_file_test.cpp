@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <optional>
 #include <vector>
 
@@ -21,6 +22,9 @@ class OpenFileTest : public ScratchFileFixture {
   CPPUNIT_TEST(aNewLogIsForItsOwnerAndGroup);
   CPPUNIT_TEST(aLinkOfOursIsFollowed);
   CPPUNIT_TEST(aLinkOfAnotherUserIsRefused);
+  CPPUNIT_TEST(noLinkOfAnotherUserIsFollowedOnTheWay);
+  CPPUNIT_TEST(linksOfOursAreFollowedOnTheWay);
+  CPPUNIT_TEST(aPlaceIsFixedWhereOnlyRootAndWeCanWrite);
   CPPUNIT_TEST(aLinkToAnOpenDescriptorIsFollowed);
   CPPUNIT_TEST(aLinkThatLeadsToItselfIsRefused);
   CPPUNIT_TEST(aFileWithTwoNamesIsRefused);
@@ -79,6 +83,51 @@ class OpenFileTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_EQUAL(0, lchown(file_.c_str(), root ? 65534 : geteuid(), getegid()));
     CPPUNIT_ASSERT_EQUAL(root ? ELOOP : 0, error_of(file_));
     CPPUNIT_ASSERT_EQUAL(root, inode(folder_ + "/target") == 0);
+  }
+
+  // Its target is a folder in which this process may write, and that user may not.
+  // trap: link-on-the-way
+  void noLinkOfAnotherUserIsFollowedOnTheWay() {
+    const bool root = geteuid() == 0;
+    CPPUNIT_ASSERT_EQUAL(0, mkdir((folder_ + "/ours").c_str(), 0700));
+    CPPUNIT_ASSERT_EQUAL(0, symlink("ours", (folder_ + "/sub").c_str()));
+    CPPUNIT_ASSERT_EQUAL(0, symlink("sub", (folder_ + "/over").c_str()));
+    CPPUNIT_ASSERT_EQUAL(0,
+                         lchown((folder_ + "/sub").c_str(), root ? 65534 : geteuid(), getegid()));
+    for (const char* const way : {"/sub/", "/./sub/../sub//", "/over/"}) {
+      const std::string path = folder_ + way + "file";
+      CPPUNIT_ASSERT_EQUAL(root ? ELOOP : 0, error_of(path));
+      const std::string words = "\": Too many levels of symbolic links; the path leads over a ";
+      CPPUNIT_ASSERT_EQUAL(root, refusal(path + ".lock").starts_with('"' + path + ".lock" + words));
+      CPPUNIT_ASSERT_EQUAL(!root, remove_file(path));
+    }
+    CPPUNIT_ASSERT(!root || std::filesystem::is_empty(folder_ + "/ours"));
+  }
+
+  void linksOfOursAreFollowedOnTheWay() {
+    CPPUNIT_ASSERT_EQUAL(0, mkdir((folder_ + "/ours").c_str(), 0700));
+    CPPUNIT_ASSERT_EQUAL(0, symlink("ours", (folder_ + "/relative").c_str()));
+    CPPUNIT_ASSERT_EQUAL(0, symlink((folder_ + "/relative").c_str(), (folder_ + "/whole").c_str()));
+    CPPUNIT_ASSERT_EQUAL(0, error_of(folder_ + "/whole/../ours/./file"));
+    CPPUNIT_ASSERT_EQUAL(0, error_of(folder_ + "//whole//second"));
+    CPPUNIT_ASSERT(inode(folder_ + "/ours/file") != 0 && inode(folder_ + "/ours/second") != 0);
+    const Descriptor folder(open(folder_.c_str(), O_PATH | O_CLOEXEC));
+    CPPUNIT_ASSERT_EQUAL(
+        0, error_of("/proc/self/fd/" + std::to_string(folder.number()) + "/ours/third"));
+    CPPUNIT_ASSERT(inode(folder_ + "/ours/third") != 0);
+    CPPUNIT_ASSERT_EQUAL(ENOTDIR, error_of(folder_ + "/ours/file/below"));
+    CPPUNIT_ASSERT_EQUAL(ENOENT, error_of(folder_ + "/none/below"));
+    CPPUNIT_ASSERT_EQUAL(0, symlink("circle", (folder_ + "/circle").c_str()));
+    CPPUNIT_ASSERT_EQUAL(ELOOP, error_of(folder_ + "/circle/below"));
+  }
+
+  void aPlaceIsFixedWhereOnlyRootAndWeCanWrite() {
+    CPPUNIT_ASSERT(place_of("/run/x").fixed);
+    CPPUNIT_ASSERT(!place_of(folder_ + "/x").fixed);  // in /tmp
+    const FilePlace place = place_of(file_);
+    CPPUNIT_ASSERT_EQUAL(std::string("log"), place.name);
+    std::ofstream(place.path()) << "text";
+    CPPUNIT_ASSERT(inode(file_) != 0);
   }
 
   // As /dev/stderr is one.
@@ -190,13 +239,16 @@ class OpenFileTest : public ScratchFileFixture {
     const std::string target = folder_ + "/target";
     std::ofstream(target) << "precious";
     CPPUNIT_ASSERT_EQUAL(0, symlink(target.c_str(), file_.c_str()));
-    CPPUNIT_ASSERT_EQUAL('"' + file_ + "\": Too many levels of symbolic links", refusal(file_));
+    CPPUNIT_ASSERT_EQUAL('"' + file_ + "\": Too many levels of symbolic links; it is a symbolic " +
+                             "link, which is not followed; remove it",
+                         refusal(file_));
     CPPUNIT_ASSERT_EQUAL(0, unlink(file_.c_str()));
     CPPUNIT_ASSERT_EQUAL(0, link(target.c_str(), file_.c_str()));
-    CPPUNIT_ASSERT_EQUAL('"' + file_ + "\": Too many links", refusal(file_));
+    const std::string words = "; only a file with one name can be locked; remove it";
+    CPPUNIT_ASSERT_EQUAL('"' + file_ + "\": Too many links" + words, refusal(file_));
     CPPUNIT_ASSERT_EQUAL(0, unlink(file_.c_str()));
     CPPUNIT_ASSERT_EQUAL(0, mkfifo(file_.c_str(), 0600));
-    CPPUNIT_ASSERT_EQUAL('"' + file_ + "\": Invalid argument", refusal(file_));
+    CPPUNIT_ASSERT_EQUAL('"' + file_ + "\": Invalid argument" + words, refusal(file_));
   }
 
   void theFileOfAnotherProcessIsNotRemoved() {

@@ -2,6 +2,7 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -9,6 +10,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
+#include <filesystem>
 #include <functional>
 #include <iterator>
 #include <optional>
@@ -22,12 +25,16 @@ using namespace lmtpq;
 
 namespace {
 
-std::function<void()> g_after_bind;  // called once
+std::function<void()> g_before_bind;  // each is called once
+std::function<void()> g_after_bind;
 
 }  // namespace
 
 // In the place of bind(2) in this program, to act at the worst moment.
 extern "C" int bind(int socket, const sockaddr* address, socklen_t size) {
+  if (const auto act = std::exchange(g_before_bind, nullptr)) {
+    act();
+  }
   const auto bound = static_cast<int>(syscall(SYS_bind, socket, address, size));
   if (const auto act = std::exchange(g_after_bind, nullptr)) {
     act();
@@ -47,6 +54,9 @@ class UnixSocketTest : public ScratchFileFixture {
   CPPUNIT_TEST(aSocketOfAnotherProgramIsNotTakenBack);
   CPPUNIT_TEST(theLibrarysDescriptorGetsTheNewSocket);
   CPPUNIT_TEST(noOtherFileGetsItsModeOrOwner);
+  CPPUNIT_TEST(noLinkOfAnotherUserLeadsToItsFolder);
+  CPPUNIT_TEST(aFolderThatIsExchangedForALinkLeadsNowhere);
+  CPPUNIT_TEST(withoutADescriptorNothingIsLeft);
   CPPUNIT_TEST_SUITE_END();
 
  public:
@@ -249,6 +259,57 @@ class UnixSocketTest : public ScratchFileFixture {
       }
       CPPUNIT_ASSERT_EQUAL(0, unlink(file_.c_str()));
     }
+  }
+
+  bool empty(const std::string& folder) const {
+    return std::filesystem::is_empty(folder_ + '/' + folder);
+  }
+
+  // trap: link-on-the-way
+  void noLinkOfAnotherUserLeadsToItsFolder() {
+    if (geteuid() != 0) {
+      return;
+    }
+    CPPUNIT_ASSERT_EQUAL(0, mkdir((folder_ + "/ours").c_str(), 0700));
+    CPPUNIT_ASSERT_EQUAL(0, symlink("ours", (folder_ + "/sub").c_str()));
+    CPPUNIT_ASSERT_EQUAL(0, lchown((folder_ + "/sub").c_str(), 65534, 65534));
+    file_ = folder_ + "/sub/socket";
+    const std::string why = refusal();
+    CPPUNIT_ASSERT_MESSAGE(why, why.find("symbolic link of another user") != std::string::npos);
+    CPPUNIT_ASSERT_THROW(check_socket_place(file_), ConfigError);
+    CPPUNIT_ASSERT(empty("ours"));
+  }
+
+  // trap: link-on-the-way
+  void aFolderThatIsExchangedForALinkLeadsNowhere() {
+    CPPUNIT_ASSERT_EQUAL(0, mkdir((folder_ + "/ours").c_str(), 0700));
+    CPPUNIT_ASSERT_EQUAL(0, mkdir((folder_ + "/sub").c_str(), 0700));
+    file_ = folder_ + "/sub/socket";
+    g_before_bind = [this] {
+      CPPUNIT_ASSERT_EQUAL(0, rename((folder_ + "/sub").c_str(), (folder_ + "/moved").c_str()));
+      CPPUNIT_ASSERT_EQUAL(0, symlink("ours", (folder_ + "/sub").c_str()));
+    };
+    const UnixSocket socket(file_, {});
+    CPPUNIT_ASSERT(!g_before_bind && empty("ours") && exists(folder_ + "/moved/socket"));
+  }
+
+  void withoutADescriptorNothingIsLeft() {
+    rlimit before{};
+    CPPUNIT_ASSERT_EQUAL(0, getrlimit(RLIMIT_NOFILE, &before));
+    const Descriptor first_free(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    std::string why = "none";
+    int free = 0;
+    for (; !why.empty(); ++free) {
+      const rlimit few{static_cast<rlim_t>(first_free.number() + 1 + free), before.rlim_max};
+      CPPUNIT_ASSERT_EQUAL(0, setrlimit(RLIMIT_NOFILE, &few));
+      why = refusal();
+      CPPUNIT_ASSERT_EQUAL(0, setrlimit(RLIMIT_NOFILE, &before));
+      CPPUNIT_ASSERT_MESSAGE(
+          why, why.empty() || why.find("Too many open files; raise LimitNOFILE= of the unit") !=
+                                  std::string::npos);
+      CPPUNIT_ASSERT_MESSAGE(why, !exists(file_) && !exists(lock_file()));
+    }
+    CPPUNIT_ASSERT(free > 3);
   }
 };
 

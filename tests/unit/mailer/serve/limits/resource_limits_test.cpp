@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "mailer/serve/limits/cgroup_memory.h"
 
@@ -41,6 +42,7 @@ class ResourceLimitsTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(noLimitIsNone);
   CPPUNIT_TEST(theOptionComesFirst);
   CPPUNIT_TEST(clientsGetWhatOthersLeave);
+  CPPUNIT_TEST(aUnixSocketTakesThreeDescriptors);
   CPPUNIT_TEST_SUITE_END();
 
   static void check(std::uint64_t wanted, const Files& files) {
@@ -96,6 +98,24 @@ class ResourceLimitsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::size_t{49}, needs.affordable(199));
     CPPUNIT_ASSERT_EQUAL(std::size_t{1}, needs.affordable(100));
     CPPUNIT_ASSERT_EQUAL(std::size_t{1}, needs.affordable(10));
+  }
+
+  // Itself, its lock and its file.
+  void aUnixSocketTakesThreeDescriptors() {
+    DaemonSettings settings;
+    settings.process.serve.control.clear();
+    CPPUNIT_ASSERT_EQUAL(std::size_t{0}, socket_descriptors(settings));
+    for (const auto& [address, wanted] :
+         {std::pair("inet:127.0.0.1:24", std::size_t{1}), {"unix:/run/x", 4}, {"unix:/run/y", 7}}) {
+      settings.listeners.emplace_back().address = parse_destination(address);
+      CPPUNIT_ASSERT_EQUAL(wanted, socket_descriptors(settings));
+    }
+    settings.process.serve.control = "/run/control";
+    CPPUNIT_ASSERT_EQUAL(std::size_t{10}, socket_descriptors(settings));
+    settings.process.serve.metrics = "unix:/run/metrics";
+    CPPUNIT_ASSERT_EQUAL(std::size_t{14}, socket_descriptors(settings));
+    settings.process.serve.metrics = "127.0.0.1:9024";
+    CPPUNIT_ASSERT_EQUAL(std::size_t{12}, socket_descriptors(settings));
   }
 };
 

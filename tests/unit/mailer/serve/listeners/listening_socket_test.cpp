@@ -99,15 +99,14 @@ class ListeningSocketTest : public ScratchFileFixture {
 
   void aSocketInUseIsNotReplaced() {
     const ListeningSocket socket(address(), ListenerOptions());
-    CPPUNIT_ASSERT_EQUAL(
-        std::string("listener unix:FILE: another program listens there; stop it first"),
-        error_of("unix:" + file_));
+    CPPUNIT_ASSERT_EQUAL(std::string("unix:FILE: another program listens there; stop it first"),
+                         error_of("unix:" + file_));
     CPPUNIT_ASSERT(dial_unix(file_).valid());
   }
 
   void aFileThatIsNoSocketIsNotReplaced() {
     const std::string words =
-        "listener unix:FILE: a file of this name exists and is not a socket; remove it";
+        "unix:FILE: a file of this name exists and is not a socket; remove it";
     write("mail");
     CPPUNIT_ASSERT_EQUAL(words, error_of("unix:" + file_));
     CPPUNIT_ASSERT(exists());
@@ -124,7 +123,7 @@ class ListeningSocketTest : public ScratchFileFixture {
       ListenerOptions settings;
       settings.owner = owner;
       const std::string error = error_of("unix:" + file_, settings);
-      CPPUNIT_ASSERT_MESSAGE(error, error.starts_with("listener unix:FILE: listen-owner: no "));
+      CPPUNIT_ASSERT_MESSAGE(error, error.starts_with("unix:FILE: listen-owner: no "));
       CPPUNIT_ASSERT_MESSAGE(owner, !exists());
     }
   }
@@ -132,7 +131,7 @@ class ListeningSocketTest : public ScratchFileFixture {
   void anUnusableAddressIsReported() {
     const std::string error = error_of("unix:" + file_ + "/below");
     CPPUNIT_ASSERT_MESSAGE(
-        error, error.starts_with("listener unix:FILE/below: \"" + file_ +
+        error, error.starts_with("unix:FILE/below: \"" + file_ +
                                  "/below.lock\": No such file or directory; mkdir -p -m 755 "));
   }
 
@@ -160,7 +159,7 @@ class ListeningSocketTest : public ScratchFileFixture {
     const Descriptor taken = bound_inet(port);
     CPPUNIT_ASSERT_EQUAL(0, listen(taken.number(), 1));
     const std::string address = "inet:127.0.0.1:" + std::to_string(port);
-    CPPUNIT_ASSERT_EQUAL("listener " + address +
+    CPPUNIT_ASSERT_EQUAL(address +
                              ": bind: Address already in use; stop the program that listens "
                              "there, or choose another port",
                          error_of(address));

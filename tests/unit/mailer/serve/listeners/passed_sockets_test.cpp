@@ -37,6 +37,7 @@ class PassedByHand {
     for (const Descriptor& socket : sockets) {
       const int number = SD_LISTEN_FDS_START + static_cast<int>(saved_.size());
       saved_.emplace_back(fcntl(number, F_DUPFD_CLOEXEC, 100));
+      CPPUNIT_ASSERT_EQUAL(0, listen(socket.number(), 16));
       copies_.emplace_back(fcntl(socket.number(), F_DUPFD_CLOEXEC, 100));
     }
     for (std::size_t i = 0; i < copies_.size(); ++i) {
@@ -113,7 +114,6 @@ class PassedSocketsTest : public ScratchFileFixture {
     sockets.push_back(passed_unix(file_));
     sockets.push_back(bound_inet(port));
     sockets.push_back(passed_unix(folder_ + "/named"));
-    CPPUNIT_ASSERT_EQUAL(0, listen(sockets[1].number(), 1));
     const PassedByHand by_hand(sockets, "unknown:lmtpq.socket:cyrusv2");
     const PassedSockets passed = PassedSockets::take(passed_descriptors());
     CPPUNIT_ASSERT((fcntl(SD_LISTEN_FDS_START, F_GETFD) & FD_CLOEXEC) != 0);
