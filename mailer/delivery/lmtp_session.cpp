@@ -24,28 +24,13 @@ constexpr std::size_t kSmallInput = 256;
 // stop.
 constexpr std::chrono::seconds kNextMail{3};
 
-// How long to wait for a TCP client's acknowledgement of the last replies.
+// How long to wait for a TCP client's acknowledgement of the last replies, and for the end of one
+// that has the reply to QUIT.
 constexpr std::chrono::seconds kAcknowledgement{2};
 
-const char* const kUnread = "did not read the reply; possible duplicate";
-const char* const kDisconnected = "disconnected before the reply was sent; possible duplicate";
-
-// A store has the message for this recipient, or may have it.
-bool filed(const Outcome& outcome) {
-  return outcome.fate == Fate::kDelivered || outcome.trouble == Trouble::kUncertain;
-}
-
-// Those from the `first` on, as many as a log line shows.
-std::string filed(const Envelope& envelope, const std::vector<Outcome>& outcomes,
-                  std::size_t first) {
-  std::string all;
-  for (std::size_t i = first; i < outcomes.size() && all.size() <= Record::kMaxValue; ++i) {
-    if (filed(outcomes[i])) {
-      all += (all.empty() ? "" : " ") + envelope.recipients[i].mailbox.path();
-    }
-  }
-  return all;
-}
+// How long a client that sent QUIT before it could read the replies to its message may take for
+// them. Postfix then closes without the reply to QUIT.
+constexpr std::chrono::milliseconds kReading{200};
 
 }  // namespace
 
@@ -71,7 +56,8 @@ LmtpSession::LmtpSession(Channel& client, const Settings& settings, ServerLimits
       log_(log),
       stopping_(std::move(stopping)),
       names_(std::move(names)),
-      server_(std::move(limits)) {}
+      server_(std::move(limits)),
+      unread_(agent, log, names_) {}
 
 bool LmtpSession::idle() const {
   return server_.state() == ServerState::kGreeted || server_.state() == ServerState::kReady;
@@ -98,8 +84,10 @@ LmtpSession::End LmtpSession::run() {
       case ServerEvent::kClosed:
         // Reply before closing the stores' connections: Sendmail waits for our exit, and a store
         // can be slow to answer QUIT.
+        await_reader(kReading);
         flush();
         agent_.close_idle();
+        await_reader(kAcknowledgement);
         return end_;
     }
   }
@@ -145,7 +133,9 @@ bool LmtpSession::read_input() {
   if (was_idle) {
     begun_ = Clock::now();
   }
-  last_reply_.reset();
+  if (!unread_.empty() && client_.may_have_read()) {
+    unread_.clear();
+  }
   read_ += input_.size();
   return true;
 }
@@ -188,13 +178,11 @@ bool LmtpSession::wait_for_input() {
         agent_.close_idle();
         break;
       case IoStatus::kFailed:
-        if (last_reply_ && last_reply_->filed) {
-          reply_lost(*last_reply_, client_.failure() + " after the reply; possible duplicate");
-        }
+        unread_.lost(client_.failure());
         ended(client_.failure());
         return false;
       case IoStatus::kClosed:
-        check_last_reply();
+        check_closed();
         // Our side may have been cut, right after we were told: the client still reads the 421.
         if (stopping_() && idle()) {
           end_ = End::kToldToStop;
@@ -240,6 +228,7 @@ bool LmtpSession::write(std::string_view& bytes) {
   }
   const Deadline deadline = Clock::now() + timeouts_.input;
   if (!write_front(client_, bytes, pending_, deadline)) {
+    not_written();
     ended("the client does not read our reply");
     return false;
   }
@@ -298,55 +287,44 @@ bool LmtpSession::send_replies(SessionClient& client, const DeliveryResult& resu
   const bool sent = write(left);
   client.written(client.due().size() - left.size());
   answered_ = Clock::now();
-  const std::vector<Outcome>& outcomes = result.outcomes;
-  last_reply_ = {
-      result.trace,
-      result.queue_id,
-      outcomes.size(),
-      client.answered(),
-      std::any_of(outcomes.begin(), outcomes.end(), [](const Outcome& one) { return filed(one); }),
-      filed(envelope, outcomes, client.answered())};
-  if (!sent && !last_reply_->doubtful.empty()) {
-    // At the end of a drain it is the daemon that ends the connection (Clients::disconnect()).
-    const bool gone = client_.presence() == Presence::kGone && !stopping_();
-    reply_lost(*last_reply_, gone ? kDisconnected : kUnread);
+  unread_.add(envelope, result, client);
+  if (!sent) {
+    not_written();
   }
   return sent;
 }
 
+// At the end of a drain it is the daemon that ends the connection (Clients::disconnect()).
+void LmtpSession::not_written() {
+  const bool gone = client_.presence() == Presence::kGone && !stopping_();
+  unread_.lost(gone ? UnreadReplies::Client::kGone : UnreadReplies::Client::kUnread);
+}
+
+// Of a client that has sent QUIT. It may have done so before it could read the replies.
+void LmtpSession::await_reader(std::chrono::milliseconds patience) {
+  if (unread_.empty()) {
+    return;
+  }
+  if (client_.await_reader(Clock::now() + patience)) {
+    unread_.clear();
+  } else if (client_.presence() == Presence::kGone) {
+    unread_.lost(UnreadReplies::Client::kGone);
+  }
+}
+
 // Of a client that has ended its side. One that only is slow to read is still there.
-void LmtpSession::check_last_reply() {
-  if (last_reply_ && last_reply_->filed && !client_.took_all(Clock::now() + kAcknowledgement) &&
+void LmtpSession::check_closed() {
+  if (!unread_.empty() && !client_.took_all(Clock::now() + kAcknowledgement) &&
       client_.presence() == Presence::kGone) {
-    reply_lost(*last_reply_, last_reply_->doubtful.empty()
-                                 ? "disconnected after the reply; possible duplicate"
-                                 : kDisconnected);
+    unread_.lost(UnreadReplies::Client::kGone);
   }
 }
 
 // Of a client that is disconnected now. Over TCP a buffer may have taken replies that it never
 // reads.
 void LmtpSession::check_unread(Deadline latest) {
-  if (last_reply_ && last_reply_->filed && !client_.took_all(latest)) {
-    reply_lost(*last_reply_, kUnread);
-  }
-}
-
-// The client will send the message again, also for recipients that were delivered.
-void LmtpSession::reply_lost(const Replied& message, const std::string& reason) {
-  agent_.reply_lost();
-  Record record("reply-lost");
-  record.add("trace", message.trace.text()).add("qid", message.queue_id.text());
-  add_client(record);
-  log_.warning(record.add("error", reason)
-                   .add("recipients", static_cast<long long>(message.recipients))
-                   .add("written", static_cast<long long>(message.answered))
-                   .add("to", message.doubtful));
-}
-
-void LmtpSession::add_client(Record& record) const {
-  if (!names_.client.empty()) {
-    record.add("client", names_.client).add("listener", names_.listener);
+  if (!unread_.empty() && !client_.took_all(latest)) {
+    unread_.lost(UnreadReplies::Client::kUnread);
   }
 }
 
@@ -354,7 +332,7 @@ void LmtpSession::add_client(Record& record) const {
 void LmtpSession::ended(const std::string& reason) {
   if (!idle() && server_.state() != ServerState::kClosed) {
     Record record("client-lost");
-    add_client(record);
+    names_.add_to(record);
     log_.warning(record.add("error", reason)
                      .add("state", kServerStateNames[static_cast<int>(server_.state())])
                      .add("effect", "discarded; the client still has it"),

@@ -14,6 +14,7 @@
 
 #include "mailer/delivery/delivery_agent.h"
 #include "mailer/delivery/session_client.h"
+#include "mailer/delivery/unread_replies.h"
 #include "mailer/io/channel.h"
 #include "mailer/lmtp/lmtp_server.h"
 #include "mailer/message/mail_data.h"
@@ -23,12 +24,6 @@ namespace lmtpq::mailer {
 
 // The limits that the settings have for a session; it offers no optional extension.
 ServerLimits server_limits(const Settings& settings);
-
-// For the log. Empty in relay, whose client is the Sendmail that started it.
-struct ClientNames {
-  std::string client;    // address, or uid:N
-  std::string listener;  // address
-};
 
 class LmtpSession {
  public:
@@ -57,19 +52,10 @@ class LmtpSession {
   void free_input();
   bool deliver();
   bool send_replies(SessionClient& client, const DeliveryResult& result);
-  // A message that is answered, as far as a log line about lost replies needs it.
-  struct Replied {
-    TraceId trace;
-    TraceId queue_id;
-    std::size_t recipients = 0;
-    std::size_t answered = 0;  // see SessionClient
-    bool filed = false;        // a store has it, or may have it, for one of them
-    std::string doubtful;      // those recipients that are not answered, as the log shows them
-  };
-  void check_last_reply();
+  void not_written();
+  void await_reader(std::chrono::milliseconds patience);
+  void check_closed();
   void check_unread(Deadline latest);
-  void reply_lost(const Replied& message, const std::string& reason);
-  void add_client(Record& record) const;
   void ended(const std::string& reason);
 
   Channel& client_;
@@ -86,8 +72,7 @@ class LmtpSession {
   std::string pending_;     // was read while we wrote
   std::string_view piece_;  // of input_: the server reads it now
   std::string_view rest_;   // of input_: after piece_
-  // The message whose outcomes were the last thing written, until the client sends more.
-  std::optional<Replied> last_reply_;
+  UnreadReplies unread_;
   std::optional<MailData> data_;
   Clock::time_point begun_;                // of the current message
   std::uint64_t read_ = 0;                 // bytes of the current message

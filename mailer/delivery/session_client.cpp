@@ -33,8 +33,10 @@ void SessionClient::written(std::size_t bytes) {
 void SessionClient::look() {
   const Presence presence = channel_.presence();
   if (presence != Presence::kThere) {
+    const bool took_all = channel_.took_all(Clock::now());
     finished_ = true;
-    answered_ = channel_.took_all(Clock::now()) ? replies_.complete() : answered_;
+    answered_ = took_all ? replies_.complete() : answered_;
+    read_ = took_all && presence == Presence::kGone ? answered_ : read_;
   }
   gone_ = gone_ || presence == Presence::kGone;
 }

@@ -39,6 +39,8 @@ class SessionClient : public MessageClient {
   // How many replies, those of the first recipients, the client has, as far as is known: they were
   // written before it ended its side, or it has taken them since.
   std::size_t answered() const { return answered_; }
+  // How many of these it has certainly read: it has closed, and left none unread.
+  std::size_t read() const { return read_; }
 
  private:
   void look();
@@ -50,6 +52,7 @@ class SessionClient : public MessageClient {
   std::mutex mutex_;
   FinalReplies replies_;
   std::size_t answered_ = 0;
+  std::size_t read_ = 0;
   bool finished_ = false;  // the client has ended its side
   bool gone_ = false;      // it reads nothing any more, as far as can be known
 };

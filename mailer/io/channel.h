@@ -56,6 +56,15 @@ class Channel {
   // can still read.
   virtual bool took_all(Deadline /*latest*/) const { return true; }
 
+  // Of a client that sent something after we wrote: whether it can have read all of that. Over TCP
+  // it has acknowledged all.
+  virtual bool may_have_read() const { return true; }
+
+  // Waits, at most until `latest`, for a client that has sent its last command. True: it has read
+  // all, or has ended its side after it had all. False: it has closed before, or over TCP shows
+  // nothing by `latest`.
+  virtual bool await_reader(Deadline /*latest*/) const { return true; }
+
   // Ends it at once, from another thread: a waiting exchange() returns as if the peer had closed
   // it.
   virtual void cut() {}

@@ -242,6 +242,7 @@ IoStatus DescriptorChannel::write_some(std::string_view& out) {
     return IoStatus::kProgress;
   }
   if (errno == EPIPE || errno == ECONNRESET) {
+    broken_ = true;
     // A server may refuse and close while we send: its last reply can still be read.
     out_.open = false;
     return IoStatus::kProgress;
@@ -276,28 +277,61 @@ void DescriptorChannel::write_now(std::string_view& out) noexcept {
     return;
   }
   const ssize_t count = send_some(out);
+  broken_ = broken_ || (count < 0 && !try_again(errno));
   out.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
 }
 
 // A unix socket and TCP have an error (POLLERR) after the peer has closed with bytes unread.
+bool DescriptorChannel::has_error() const {
+  return broken_ || (poll_now(out_.number, 0) & POLLERR) != 0;
+}
+
+// What a unix socket's peer has not read, and a TCP peer has not acknowledged.
+bool DescriptorChannel::has_unread() const {
+  return count_of(out_.number, out_.is_socket ? SIOCOUTQ : FIONREAD) > 0;
+}
+
+bool DescriptorChannel::may_have_read() const { return !has_unread() && !has_error(); }
+
 bool DescriptorChannel::took_all(Deadline latest) const {
-  for (;;) {
-    const short happened = poll_now(out_.number, 0);
-    if (!out_.is_socket) {
-      return (happened & POLLERR) == 0 || count_of(out_.number, FIONREAD) == 0;
-    }
-    if ((happened & POLLERR) != 0) {
-      return false;
-    }
-    if (is_local(out_.number) || count_of(out_.number, SIOCOUTQ) == 0) {
+  if (!out_.is_socket) {
+    return !has_error() || !has_unread();
+  }
+  const bool local = is_local(out_.number);
+  while (!has_error()) {
+    if (local || !has_unread()) {
       return true;
     }
     const Clock::time_point now = Clock::now();
-    if (happened != 0 || now >= latest) {
+    if (poll_now(out_.number, 0) != 0 || now >= latest) {
       return false;
     }
     wait_for(out_.number, 0, std::min(latest, now + kLookInterval));
   }
+  return false;
+}
+
+// The end of a TCP peer's side without an error: it has closed, and had read all.
+bool DescriptorChannel::await_reader(Deadline latest) const {
+  if (!out_.is_socket) {
+    return took_all(latest);
+  }
+  const bool local = is_local(out_.number);
+  while (!has_error()) {
+    if (!has_unread() && (local || poll_now(out_.number, POLLRDHUP) != 0)) {
+      return true;
+    }
+    const Clock::time_point now = Clock::now();
+    if (poll_now(out_.number, 0) != 0 || now >= latest) {
+      return false;
+    }
+    if (local || has_unread()) {
+      wait_for(out_.number, 0, std::min(latest, now + kLookInterval));
+    } else {
+      wait_for(out_.number, POLLRDHUP, latest);
+    }
+  }
+  return false;
 }
 
 void DescriptorChannel::cut() {
@@ -308,6 +342,7 @@ void DescriptorChannel::cut() {
 }
 
 IoStatus DescriptorChannel::failed(const char* what) {
+  broken_ = true;
   failure_ = std::string(what) + ": " + std::strerror(errno);
   return IoStatus::kFailed;
 }

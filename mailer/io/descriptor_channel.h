@@ -37,6 +37,8 @@ class DescriptorChannel : public Channel {
   Presence presence() const override;
   void write_now(std::string_view& out) noexcept override;
   bool took_all(Deadline latest) const override;
+  bool may_have_read() const override;
+  bool await_reader(Deadline latest) const override;
   void cut() override;
   const std::string& failure() const override { return failure_; }
 
@@ -63,6 +65,8 @@ class DescriptorChannel : public Channel {
   IoStatus received(ssize_t count, std::string& in);
   IoStatus write_some(std::string_view& out);
   IoStatus failed(const char* what);
+  bool has_error() const;
+  bool has_unread() const;
 
   Descriptor in_descriptor_;
   Descriptor out_descriptor_;  // invalid: in_descriptor_ serves both directions
@@ -74,6 +78,7 @@ class DescriptorChannel : public Channel {
   std::size_t last_read_ = 0;                     // how many bytes it had
   bool quiet_ = false;                            // there was nothing to read a moment ago
   int quick_acks_ = 0;                            // see acknowledge_at_once()
+  bool broken_ = false;  // a call got the socket's error, which poll(2) then shows no more
   std::string failure_;
 };
 

@@ -12,7 +12,7 @@
 // Rules that are easy to break:
 // - RFC 3207, RFC 4954: what the server said before STARTTLS or AUTH does not count after it.
 // - RFC 2033 section 4.2: one final reply per accepted recipient, in order. By ESMTP it is one for
-//   all of them.
+//   all of them. 221 is none, although it is 2xx: it answers QUIT.
 // - RFC 2920: a 354 although no recipient was accepted breaks the connection; Cyrus would file an
 //   empty message if we sent a lone dot.
 // - DATA, not BDAT: the 354 is the only reply of a transaction that cannot be another one's. It
@@ -137,12 +137,13 @@ class LmtpClient {
   // In kBody: call it when the whole message, dot-stuffed, and its final dot have been written. Not
   // earlier: a reply that comes before it answers an incomplete message.
   void end_of_data();
-  // In kFinal: the only reply so far refused the message as such (552 5.2.3 or 5.3.4). Cyrus then
-  // sends no other, however many recipients there are: the caller need not wait long for more.
+  // In kFinal: the only reply so far refused the message as such (552 5.2.3 or 5.3.4), and whether
+  // there will be others can be asked. Cyrus sends no other, however many recipients there are.
   bool message_refused() const;
-  // Takes that reply as the answer of all recipients, with a remark in those of the others, and
-  // ends the connection.
-  void conclude_refused();
+  // Asks it, by QUIT: its reply comes after those for the other recipients. In place of the first
+  // of them it proves that the refusal was for all, and is their answer, with a remark. Ends the
+  // connection in either case.
+  void quit_after_refusal();
   // In kReady only: elsewhere it could become part of the message.
   void quit();
 
@@ -203,6 +204,7 @@ class LmtpClient {
     std::size_t finals = 0;                // replies to the end of data so far
     std::optional<Reply> message_refusal;  // the first of them, if it refuses the message as such
     std::string closing;  // why the connection ends with this transaction; empty: it does not
+    bool quit = false;    // QUIT was sent after message_refusal
 
     void begin(const Transaction& transaction);
     bool awaits_final(std::size_t recipient) const {
@@ -238,6 +240,7 @@ class LmtpClient {
   void handle_rcpt(std::size_t recipient, const Reply& reply);
   void handle_data(const Reply& reply);
   void handle_final(std::size_t recipient, const Reply& reply);
+  void handle_closing(const Reply& reply);
   void handle_unexpected(const Reply& reply);
   void broken_by(const Reply& reply, std::string reason);
   // It is no longer known which reply belongs to which recipient.

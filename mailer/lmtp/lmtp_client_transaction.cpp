@@ -10,6 +10,7 @@ namespace lmtpq::mailer {
 namespace {
 
 constexpr int kGoAhead = 354;
+constexpr int kClosing = 221;
 
 }  // namespace
 
@@ -24,6 +25,7 @@ void LmtpClient::Progress::begin(const Transaction& transaction) {
   finals = 0;
   message_refusal.reset();
   closing.clear();
+  quit = false;
 }
 
 bool LmtpClient::Progress::anyone_accepted() const {
@@ -167,6 +169,10 @@ void LmtpClient::handle_final(std::size_t recipient, const Reply& reply) {
     broken_by(reply, "invalid reply to the end of data");
     return;
   }
+  if (reply.code == kClosing) {
+    handle_closing(reply);
+    return;
+  }
   if (protocol_ == Protocol::kSmtp) {
     transaction_.answer_remaining(Awaited::kFinal, reply);
   } else {
@@ -179,20 +185,33 @@ void LmtpClient::handle_final(std::size_t recipient, const Reply& reply) {
   if (reply.code == 421) {
     transaction_.closing = "the store closes the connection";
   }
-  if (expected_.empty()) {
+  if (awaited() != Awaited::kFinal) {
     end_transaction();
   }
 }
 
-bool LmtpClient::message_refused() const {
-  return state_ == ClientState::kFinal && transaction_.finals == 1 && transaction_.message_refusal;
+// The reply to QUIT in place of a final one. A store that has answered a second recipient
+// owes a reply to each of the others too.
+void LmtpClient::handle_closing(const Reply& reply) {
+  const bool asked = transaction_.quit && output_.unwritten.empty();
+  if (asked && transaction_.finals == 1) {
+    Reply shared = *transaction_.message_refusal;
+    shared.lines.back() += " (the only reply, taken for all recipients)";
+    transaction_.answer_remaining(Awaited::kFinal, shared);
+  }
+  broken_by(reply, "the store closes the connection");
 }
 
-void LmtpClient::conclude_refused() {
-  Reply shared = *transaction_.message_refusal;
-  shared.lines.back() += " (the only reply, taken for all recipients)";
-  transaction_.answer_remaining(Awaited::kFinal, shared);
-  lost("one reply refused the message for all its recipients");
+// Without pipelining, QUIT must not be sent before the other replies.
+bool LmtpClient::message_refused() const {
+  return state_ == ClientState::kFinal && transaction_.finals == 1 &&
+         transaction_.message_refusal && !transaction_.quit && window() > 1;
+}
+
+void LmtpClient::quit_after_refusal() {
+  transaction_.quit = true;
+  transaction_.closing = "closed by QUIT";
+  quit();
 }
 
 }  // namespace lmtpq::mailer

@@ -26,10 +26,9 @@ EnhancedStatus status_of_code(Awaited stage, int code) {
   }
 }
 
-// The store objects to our command, not to the recipient or the message.
-bool rejects_command(Awaited stage, int code) {
-  return stage != Awaited::kFinal && (code == 500 || code == 502 || code == 503 || code == 504);
-}
+// The store objects to our command, not to the recipient or the message. After end of data too: it
+// is out of step with us.
+bool rejects_command(int code) { return code == 500 || code == 502 || code == 503 || code == 504; }
 
 bool can_be_about_the_mailbox(const Answer& answer) {
   return answer.reply.code != 421 &&
@@ -47,7 +46,7 @@ Outcome outcome_of(const Answer& answer) {
   if (reply.code == 421 && answer.stage == Awaited::kFinal) {
     return outcome_of(Trouble::kUncertain, shown);
   }
-  if (reply.klass() == 5 && rejects_command(answer.stage, reply.code)) {
+  if (reply.klass() == 5 && rejects_command(reply.code)) {
     Outcome made = outcome_of(Trouble::kProtocolError, shown);
     made.store_reply = shown;
     made.store_code = reply.code;

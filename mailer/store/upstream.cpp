@@ -5,12 +5,9 @@
 namespace lmtpq::mailer {
 namespace {
 
-// Cyrus refuses an oversize message with one reply for all recipients. So near the store's limit a
-// short silence after the first 552 is taken for such a refusal. Far from the limit, 552 5.2.3 or
-// 5.3.4 may be about one mailbox only, while the store files the message for the next one.
+// Cyrus refuses an oversize message with one reply for all recipients. After this long without
+// another the store is asked whether there will be more.
 constexpr std::chrono::seconds kRefusalGrace{2};
-constexpr std::chrono::seconds kDoubtfulRefusalGrace{30};
-constexpr std::uint64_t kNearLimit = 16 * 1024;
 // Of a connection that was idle. A store that never stops sending must not hold us.
 constexpr int kMaxLastReads = 8;
 constexpr const char* kNoReply = "the store sent bytes that are no reply while it was idle";
@@ -64,7 +61,6 @@ void Upstream::transact(const Transaction& transaction, const MessageSpool& body
                         Deadline latest_dot, Deadline latest_answer,
                         const std::function<void()>& before_wait) {
   dot_sent_ = false;
-  message_size_ = body.size();
   ++transactions_;
   client_.begin(transaction);
   converse_while(ClientState::kEnvelope, latest_dot);
@@ -130,16 +126,13 @@ std::chrono::milliseconds Upstream::reply_timeout() const {
     case Awaited::kData:
       return t.data_init;
     case Awaited::kFinal:
-      return client_.message_refused() ? std::min(refusal_grace(), t.data_done) : t.data_done;
+      return client_.message_refused()
+                 ? std::min<std::chrono::milliseconds>(kRefusalGrace, t.data_done)
+                 : t.data_done;
     case Awaited::kQuit:
       break;
   }
   return t.quit;
-}
-
-std::chrono::milliseconds Upstream::refusal_grace() const {
-  const auto limit = client_.capabilities().size_limit();
-  return limit && message_size_ + kNearLimit >= *limit ? kRefusalGrace : kDoubtfulRefusalGrace;
 }
 
 void Upstream::exchange_commands(Deadline deadline) {
@@ -182,9 +175,12 @@ void Upstream::take_input(const std::string& in, IoStatus status, std::optional<
       awaited ? std::string(" before the reply to ") + client_.name_of(*awaited)
       : client_.state() == ClientState::kReady ? " while it was idle"
                                                : " in the middle of the message";
-  if (client_.message_refused()) {
-    client_.conclude_refused();
-  } else if (status == IoStatus::kTimeout && !awaited && client_.state() == ClientState::kReady) {
+  if (status == IoStatus::kTimeout && client_.message_refused()) {
+    client_.quit_after_refusal();
+    timed_reply_ = client_.replies() + 1;
+    return;
+  }
+  if (status == IoStatus::kTimeout && !awaited && client_.state() == ClientState::kReady) {
     client_.lost(kNoReply);  // in why_dead(), which does not wait: something has come
   } else if (status == IoStatus::kTimeout) {
     timed_out_ = true;

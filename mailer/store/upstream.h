@@ -101,7 +101,6 @@ class Upstream {
   void take_input(const std::string& in, IoStatus status, std::optional<Awaited> awaited);
   Deadline reply_deadline();
   std::chrono::milliseconds reply_timeout() const;
-  std::chrono::milliseconds refusal_grace() const;
 
   std::shared_ptr<Tls> secured_by_;  // its connection is within channel_
   std::unique_ptr<Channel> channel_;
@@ -117,7 +116,6 @@ class Upstream {
   std::string login_failure_;
   std::size_t timed_reply_ = 0;  // the number of the reply that reply_deadline_ is for
   Deadline reply_deadline_;
-  std::uint64_t message_size_ = 0;
   bool dot_sent_ = false;  // completely
   Clock::time_point dot_time_;
   Clock::time_point envelope_end_;

@@ -43,6 +43,25 @@ class TestCyrusLimits:
       mail.assert_sent(small, user)
       assert mail.store.message_ids(user) == [message_id(raw)]
 
+  def test_a_message_that_is_over_maxmessagesize_with_the_fields_of_cyrus_bounces_for_all(self, mail):
+    """Cyrus finds that after end of data, and sends one reply."""
+    mail.store.options = 'maxmessagesize: 100000'
+    mail.store.restart()
+    mail.at_end(mail.store.restart)
+    mail.at_end(setattr, mail.store, 'options', '')
+    mail.with_lmtpq()
+    users = [mail.mailbox('alice'), mail.mailbox('bob'), mail.mailbox('carol')]
+    mail.send(message(), users[0])
+    mail.sendmail.run_queue()
+    fields = int(mail.lmtpq_lines('event=delivery')[-1]['size'])
+    large = mail.send(message((b'x' * 68 + b'\r\n') * ((99_940 - fields) // 70)), *users, options=('RET=HDRS',))
+    mail.sendmail.run_queue()
+    mail.assert_queue_empty()
+    for user in users:
+      assert mail.sendmail.delivery(large, user).dsn == '5.2.3'
+    lines = mail.lmtpq_lines('taken for all recipients')
+    assert len(lines) == 2 and all(int(line['size']) <= 100_000 for line in lines), lines
+
   def test_senders_that_the_stock_mailer_delivers_are_delivered(self, mail):
     """Windows devices, qmail's double bounces: a bounce to these could not be delivered either."""
     mail.with_lmtpq()

@@ -47,8 +47,9 @@ class Player {
       dot_ = true;
       ++dots_;
     } else if (client_.message_refused() && line.find("#end") != line.npos) {
-      client_.conclude_refused();
+      client_.quit_after_refusal();
       check_answers();
+      check_output();
     } else if (client_.reusable() && transactions_ < 3) {
       begin();
     }

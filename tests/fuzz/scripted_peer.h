@@ -136,6 +136,8 @@ class ScriptedPeer : public mailer::Channel {
     }
   }
   bool took_all(Deadline) const override { return traffic_.acknowledges && !traffic_.gone; }
+  bool may_have_read() const override { return took_all({}); }
+  bool await_reader(Deadline) const override { return took_all({}); }
   const std::string& failure() const override { return failure_; }
 
  protected:

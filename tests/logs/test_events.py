@@ -10,6 +10,7 @@ from .events import PAGES, ROOT, Events, complaints
 BOTH = sorted(PAGES)
 MAILER, MILTER = PAGES['mailer'], PAGES['milter']
 LOST = 'mailer/delivery/lmtp_session.cpp'
+UNREAD = 'mailer/delivery/unread_replies.cpp'
 RULES = 'milter/configuration_log.cpp'
 RELAY = 'mailer/relay.cpp'
 
@@ -39,7 +40,7 @@ def tree(tmp_path):
 
 
 @pytest.mark.parametrize('name, old, new, wanted', [
-    pytest.param(LOST, 'Record record("reply-lost")', 'Record record("reply-late")',
+    pytest.param(UNREAD, 'Record record("reply-lost")', 'Record record("reply-late")',
                  [f'reply-late is logged, and not in {MAILER}', f'reply-lost is in {MAILER}, and never logged'],
                  id='a new event, and one that is gone'),
     pytest.param(MAILER, '.It Ic draining Pq info\n', '.It Ic draining Pq info\n.It Ic asleep Pq info\n',

@@ -165,7 +165,7 @@ def test_a_connection_that_the_daemon_cuts_is_not_blamed_on_the_store(new_daemon
 
 @pytest.mark.parametrize('limit', ['drain-timeout', 'input-timeout'])
 def test_a_client_that_reads_nothing_is_logged_with_what_it_was_sent(new_daemon, limit):
-  """One line with the first of the recipients whose replies were not sent, when time is up."""
+  """One line with the first of the recipients: what was sent need not have been read."""
   daemon = new_daemon(f'{limit} = 1s\n')
   with daemon.dial() as client:
     reads_nothing(daemon, client)
@@ -182,7 +182,7 @@ def test_a_client_that_reads_nothing_is_logged_with_what_it_was_sent(new_daemon,
   assert 'error="did not read the reply; possible duplicate"' in line, line
   assert 0 < len(replies) < len(MANY)
   assert f' recipients={len(MANY)} written={len(replies)} ' in line, line
-  assert f' to="<{MANY[len(replies)]}@store.test> <' in line, line
+  assert f' to="<{MANY[0]}@store.test> <' in line, line
   assert len(line) < 2000, line
 
 

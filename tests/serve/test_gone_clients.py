@@ -2,6 +2,7 @@
 
 import select
 import socket
+import struct
 import threading
 
 import pytest
@@ -141,7 +142,120 @@ def test_a_client_that_ended_its_side_and_leaves_later_is_logged_with_what_it_go
   daemon.wait_for_log('event=reply-lost')
   line, = daemon.process.log_lines('event=reply-lost')
   assert 'error="disconnected before the reply was sent; possible duplicate"' in line, line
-  assert 'recipients=3 written=1 to="<second@store.test> <third@store.test>"' in line, line
+  named = 'second third' if client.socket.family == socket.AF_UNIX else 'first second third'
+  assert f' recipients=3 written=1 {to(named)}' in line, line
+
+
+def to(users: str) -> str:
+  """As reply-lost names them."""
+  paths = ' '.join(f'<{user}@store.test>' for user in users.split())
+  return f'to="{paths}"' if ' ' in paths else f'to={paths}'
+
+
+def await_bytes(client: Client):
+  wait_until(lambda: select.select([client.socket], [], [], 0)[0], 'the client has a reply to read')
+
+
+def resets(client: Client):
+  if client.socket.family == socket.AF_INET:
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+  client.close()
+
+
+@pytest.mark.parametrize('leaves', [Client.close, resets])
+@pytest.mark.parametrize('late', ['250 2.1.5 filed', '550 5.1.1 no', '450 4.2.0 later', '221 bye'])
+def test_a_reply_that_was_written_and_not_read_is_lost_whatever_the_next_one_is(dial, leaves, late):
+  daemon, new_client = dial
+  gate = threading.Event()
+  daemon.store.at_final = lambda address: address.startswith('second') and gate.wait(60) and late or ''
+  client = new_client()
+  send(client, 'first', 'second')
+  await_bytes(client)
+  wait_until(lambda: daemon.store.busy.get('second') == 1, 'the store has both')
+  leaves(client)
+  gate.set()
+  daemon.wait_for_log('event=reply-lost')
+  line, = daemon.process.log_lines('event=reply-lost')
+  assert 'possible duplicate' in line, line
+  assert to('first' if late[0] in '45' else 'first second') in line, line
+
+
+def test_a_reply_that_was_written_and_not_read_is_lost_while_the_next_waits_for_its_mailbox(new_daemon):
+  port = free_port()
+  daemon = new_daemon('mailbox-limit = 1\nwait-timeout = 30m\n', TCP.replace('{port}', str(port)))
+  gate = daemon.store.hold_for('hot')
+  held = daemon.in_background('hot')
+  wait_until(lambda: daemon.store.busy.get('hot') == 1, 'it stalls')
+  for new_client in daemon.dial, lambda: Client(f'inet:127.0.0.1:{port}'):
+    for order in ('bob', 'hot'), ('bob', 'erin', 'hot'):
+      logged = daemon.process.count('event=reply-lost')
+      client = new_client()
+      send(client, *order)
+      await_bytes(client)
+      daemon.wait_for_waiting(for_mailboxes=1)
+      client.close()
+      wait_until(lambda: daemon.process.count('event=reply-lost') > logged, 'it is announced')
+      line = daemon.process.log_lines('event=reply-lost')[-1]
+      assert to(' '.join(order[:-1])) in line, line
+  gate.set()
+  all_start(held.end(), '250')
+
+
+def test_all_replies_of_which_one_was_not_read_are_lost(dial):
+  daemon, new_client = dial
+  gate = daemon.store.hold_for('second')
+  client = new_client()
+  send(client, 'first', 'second')
+  assert client.reply().startswith('250')
+  gate.set()
+  await_bytes(client)
+  client.close()
+  daemon.wait_for_log('event=reply-lost')
+  line, = daemon.process.log_lines('event=reply-lost')
+  assert f' recipients=2 written=2 {to("first second")}' in line, line
+
+
+@pytest.mark.parametrize('more', ['QUIT', 'NOOP\r\nQUIT', 'RSET\r\nMAIL FROM:<a@b>\r\nQUIT', 'RSET'])
+def test_a_client_that_sent_more_with_its_message_and_leaves_its_reply_unread(dial, more):
+  daemon, new_client = dial
+  for _ in range(5):  # a session ends some time after QUIT, which a loaded machine can exceed
+    with new_client() as client:
+      one = message('bob')
+      client.envelope(one)
+      client.send(one.text() + f'.\r\n{more}\r\n'.encode())
+      await_bytes(client)
+    wait_until(lambda: daemon.status()['clients'] == 0, 'the session has ended')
+    lines = [line for line in daemon.process.log_lines('event=reply-lost') if one.queue_id in line]
+    if lines:
+      break
+  assert len(lines) == 1 and to('bob') in lines[0] and 'possible duplicate' in lines[0], lines
+
+
+def test_a_client_that_sent_quit_without_reading_and_leaves(daemon):
+  """On a unix socket, where what was not read shows."""
+  for _ in range(5):
+    with daemon.dial() as client:
+      send(client, 'bob')
+      await_bytes(client)
+      client.send(b'QUIT\r\n')
+    wait_until(lambda: daemon.status()['clients'] == 0, 'the session has ended')
+    lines = daemon.process.log_lines('event=reply-lost')
+    if lines:
+      break
+  assert lines and to('bob') in lines[0], lines
+
+
+def test_a_client_that_sent_quit_with_its_message_and_reads_its_reply_only(dial):
+  """As Postfix, which does not wait for the reply to QUIT."""
+  daemon, new_client = dial
+  for _ in range(5):
+    with new_client() as client:
+      one = message('bob')
+      client.envelope(one)
+      client.send(one.text() + b'.\r\nQUIT\r\n')
+      assert client.reply().startswith('250')
+    wait_until(lambda: daemon.status()['clients'] == 0, 'the session has ended')
+  assert daemon.process.count('event=reply-lost') < 5, daemon.process.log_text()
 
 
 def test_a_client_that_hangs_up_while_it_waits_for_a_mailbox(new_daemon):

@@ -346,8 +346,10 @@ class MessageStateTest : public CppUnit::TestFixture {
 
   void oneRefusalOfTheMessageCountsForAllRecipients() {  // trap: one-552-for-all
     MessageStateFixture fixture;
-    fixture.meet({kOk, kOk, kOk, kOk, kOk, kGo, "552 5.2.3 Message size\r\n"});
+    fixture.meet({kOk, kOk, kOk, kOk, kGo, "552 5.2.3 Message size\r\n", "221 2.0.0 bye\r\n"},
+                 "250-store\r\n250-PIPELINING\r\n250 SIZE\r\n");
     CPPUNIT_ASSERT(!fixture.transact());
+    CPPUNIT_ASSERT(fixture.heard().ends_with(" | QUIT"));
     check("alice refused 5.2.3 no, bob refused 5.2.3 no, carol refused 5.2.3 no", fixture.fates());
     CPPUNIT_ASSERT(!fixture.upstream().client().reusable());
   }

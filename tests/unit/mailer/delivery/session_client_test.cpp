@@ -65,6 +65,7 @@ class SessionClientTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(theResultDecidesTheOthers);
   CPPUNIT_TEST(onlyRepliesThatWereWrittenWhileTheClientWasThereCount);
   CPPUNIT_TEST(whatAClientThatEndedItsSideHasTakenCounts);
+  CPPUNIT_TEST(onlyAClientThatHasClosedHasCertainlyReadItsReplies);
   CPPUNIT_TEST(aClientThatHasGoneIsNotAskedAgain);
   CPPUNIT_TEST(aClientThatEndedItsSideHasGoneUnlessItSentACommand);
   CPPUNIT_TEST(groupsMayDecideAtTheSameTime);
@@ -149,6 +150,27 @@ class SessionClientTest : public CppUnit::TestFixture {
       scene.channel.there = later;
       scene.client.finish({TraceId(), {good("r0"), good("r1"), good("r2")}});
       CPPUNIT_ASSERT_EQUAL(std::size_t{2}, scene.client.answered());
+    }
+  }
+
+  void onlyAClientThatHasClosedHasCertainlyReadItsReplies() {
+    const struct {
+      Presence there;
+      bool takes;
+      std::size_t read;
+    } rows[] = {{Presence::kThere, true, 0},
+                {Presence::kFinished, true, 0},  // it may still be there, and read nothing
+                {Presence::kGone, false, 0},
+                {Presence::kGone, true, 1}};
+    for (const auto& row : rows) {
+      Scene scene(2);
+      scene.decide(0);
+      scene.client.pass_on();
+      scene.channel.there = row.there;
+      scene.channel.takes = row.takes;
+      scene.client.finish({TraceId(), {good("r0"), good("r1")}});
+      CPPUNIT_ASSERT_EQUAL(std::size_t{1}, scene.client.answered());
+      CPPUNIT_ASSERT_EQUAL(row.read, scene.client.read());
     }
   }
 

@@ -15,6 +15,8 @@ class DescriptorChannelClientTest : public WithoutSigpipe {
   CPPUNIT_TEST(aSocketsClientThatEndedItsSideIsThereWhileItsLastLineIsUnread);
   CPPUNIT_TEST(aClientHasTakenWhatItReadBeforeItClosed);
   CPPUNIT_TEST(aTcpClientThatClosedShowsByAWrite);
+  CPPUNIT_TEST(anErrorThatACallGotIsNotForgotten);
+  CPPUNIT_TEST(aClientWhoseReadingIsAwaited);
   CPPUNIT_TEST_SUITE_END();
 
   void whatAClientTakesAtOnceIsWrittenWithoutAWait() {
@@ -118,6 +120,47 @@ class DescriptorChannelClientTest : public WithoutSigpipe {
     slow.channel->write_now(out);
     CPPUNIT_ASSERT(!slow.channel->took_all(Clock::now()));
     check_presence(Presence::kFinished, slow);
+  }
+
+  // poll(2) shows a socket's error until a call has returned it.
+  void anErrorThatACallGotIsNotForgotten() {
+    for (const auto kind : {over_socket, over_tcp}) {
+      for (const bool reads : {true, false}) {
+        ChannelPair pair = kind();
+        std::string_view out = "250 2.1.5 ok\r\n";
+        pair.channel->write_now(out);
+        pair.close_all();
+        out = "250 2.1.5 ok\r\n";
+        if (reads) {
+          std::string in;
+          std::string_view nothing;
+          pair.channel->exchange(nothing, in, soon());
+        } else {
+          pair.channel->write_now(out);
+        }
+        CPPUNIT_ASSERT(!pair.channel->took_all(soon()));
+        CPPUNIT_ASSERT(!pair.channel->may_have_read());
+        CPPUNIT_ASSERT(!pair.channel->await_reader(soon()));
+      }
+    }
+  }
+
+  void aClientWhoseReadingIsAwaited() {
+    for (const auto kind : {over_pipes, over_socket, over_tcp}) {
+      for (const bool reads : {true, false}) {
+        ChannelPair pair = kind();
+        std::string_view out = "250 2.1.5 ok\r\n";
+        pair.channel->write_now(out);
+        if (reads) {
+          hear(pair);
+        }
+        CPPUNIT_ASSERT(reads || kind == over_tcp || !pair.channel->may_have_read());
+        CPPUNIT_ASSERT(kind == over_pipes || (reads && kind == over_socket) ||
+                       !pair.channel->await_reader(Clock::now()));
+        pair.close_all();
+        CPPUNIT_ASSERT_EQUAL(reads, pair.channel->await_reader(soon()));
+      }
+    }
   }
 };
 

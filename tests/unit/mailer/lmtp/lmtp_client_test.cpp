@@ -195,6 +195,8 @@ class LmtpClientTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aQuestionEndsAtRcpt);
   CPPUNIT_TEST(aReplyBeforeItsCommandBreaks);
   CPPUNIT_TEST(oneRefusalOfTheMessageMayCountForAllRecipients);
+  CPPUNIT_TEST(aRefusalOfTheMessageCountsForOneRecipientIfOthersAreAnswered);
+  CPPUNIT_TEST(a221ThatWasNotAskedForAnswersNobody);
   CPPUNIT_TEST(anyOtherRefusalCountsForOneRecipient);
   CPPUNIT_TEST(isNotReusableAfterQuitOrAnIncompleteReply);
   CPPUNIT_TEST(keepsTheAnswersFromBeforeALoss);
@@ -379,15 +381,46 @@ class LmtpClientTest : public CppUnit::TestFixture {
     check_end(kBroken, "", greeted);
   }
 
+  // A client that asked by QUIT whether there are more replies.
+  static LmtpClient after_refusal(const std::string& refusal) {
+    LmtpClient client = after_data(refusal);
+    CPPUNIT_ASSERT(client.message_refused());
+    client.quit_after_refusal();
+    CPPUNIT_ASSERT(!client.message_refused() && client.state() == kFinal);
+    return client;
+  }
+
   void oneRefusalOfTheMessageMayCountForAllRecipients() {  // trap: one-552-for-all
     for (const std::string refusal : {"552 5.2.3 too big", "552 5.3.4 too big"}) {
-      LmtpClient client = after_data(refusal);
-      CPPUNIT_ASSERT(client.message_refused());
-      client.conclude_refused();
+      LmtpClient client = after_refusal(refusal);
+      check("QUIT\r\n", std::exchange(client.output(), {}));
+      hear(client, "221 bye\r\n");
       const std::string one = "end of data " + refusal;
       const std::string other = one + " (the only reply, taken for all recipients)";
       check_end(kBroken, one + " | " + other + " | " + other, client);
     }
+  }
+
+  void aRefusalOfTheMessageCountsForOneRecipientIfOthersAreAnswered() {
+    const std::string one = "end of data 552 5.2.3 big | ";
+    for (const auto& [said, answers] : std::vector<std::pair<std::string, std::string>>{
+             {"250 in/452 full/221 bye", "end of data 250 in | end of data 452 full"},
+             {"250 in/452 full", "end of data 250 in | end of data 452 full"},
+             {"552 5.2.3 no/221 bye", "end of data 552 5.2.3 no | -"},
+             {"250 in/221 bye", "end of data 250 in | -"}}) {
+      LmtpClient client = after_refusal("552 5.2.3 big");
+      client.output().clear();
+      hear(client, lines(said));
+      check_end(kBroken, one + answers, client, said);
+    }
+  }
+
+  void a221ThatWasNotAskedForAnswersNobody() {
+    LmtpClient early = after_refusal("552 5.2.3 big");  // QUIT is not written yet
+    hear(early, "221 bye\r\n");
+    check_end(kBroken, "end of data 552 5.2.3 big | - | -", early);
+    check_end(kBroken, "end of data 250 in | - | -", after_data("250 in/221 bye"));
+    check_end(kBroken, "end of data 552 5.2.3 big | - | -", after_data("552 5.2.3 big/221 bye"));
   }
 
   void anyOtherRefusalCountsForOneRecipient() {
