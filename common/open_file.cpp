@@ -174,7 +174,7 @@ FilePlace place_of(const std::string& path) {
   while (made.folder.valid()) {
     rest.erase(0, rest.find_first_not_of('/'));
     const std::size_t end = rest.find('/');
-    made.name = rest.substr(0, end);
+    made.name = rest.empty() ? "." : rest.substr(0, end);  // the path ends with a slash
     if (end == std::string::npos) {
       break;
     }
