@@ -264,13 +264,13 @@ void prepare_ldap() {
 }
 
 std::unique_ptr<Routes> ldap_routes(const DirectorySettings& settings, Secret password,
-                                    const Log& log) {
+                                    const Log& log, CuttableWork& look_ups) {
   // Connections refer to the opener's settings; the pool that keeps them holds the function.
   const auto opener = std::make_shared<const LdapOpener>(settings, std::move(password));
   DirectoryPool::Limits limits;
   limits.wait = settings.timeout;
   return std::make_unique<DirectoryRoutes>(
-      settings, [opener](std::string& why) { return opener->open(why); }, log, limits);
+      settings, [opener](std::string& why) { return opener->open(why); }, log, look_ups, limits);
 }
 
 }  // namespace lmtpq::mailer

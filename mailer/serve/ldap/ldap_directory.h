@@ -6,7 +6,7 @@
 // resolv.conf(5) allows.
 //
 // May be used by several threads; each connection is used by one at a time, as libldap requires.
-// The log must outlive it. ConfigError for settings that libldap rejects; a directory that cannot
+// The log and `look_ups` must outlive it. ConfigError for settings that libldap rejects; a directory that cannot
 // be reached is no error here, since it may come back.
 #pragma once
 
@@ -14,6 +14,7 @@
 
 #include "common/log/log.h"
 #include "common/secret.h"
+#include "mailer/io/cuttable_work.h"
 #include "mailer/routes/routes.h"
 #include "mailer/settings/route_settings.h"
 
@@ -24,6 +25,6 @@ namespace lmtpq::mailer {
 void prepare_ldap();
 
 std::unique_ptr<Routes> ldap_routes(const DirectorySettings& settings, Secret password,
-                                    const Log& log);
+                                    const Log& log, CuttableWork& look_ups);
 
 }  // namespace lmtpq::mailer
