@@ -5,9 +5,12 @@
 // are not followed. A name that the DNS does not answer blocks one thread for as long as
 // resolv.conf(5) allows.
 //
+// What a directory sends is limited, so that one that sends without end takes no memory; a look-up
+// that needs more is lost (kTooLong).
+//
 // May be used by several threads; each connection is used by one at a time, as libldap requires.
-// The log and `look_ups` must outlive it. ConfigError for settings that libldap rejects; a directory that cannot
-// be reached is no error here, since it may come back.
+// The log and `look_ups` must outlive it. ConfigError for settings that libldap rejects; a
+// directory that cannot be reached is no error here, since it may come back.
 #pragma once
 
 #include <memory>
