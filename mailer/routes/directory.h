@@ -2,8 +2,8 @@
 //
 // The interface between the rules of asking (DirectoryPool, DirectoryRoutes) and libldap
 // (mailer/serve/ldap). One thread at a time; destruction closes the connection. A failed search is
-// a Result that says so; it never looks like "there is no such entry". After a search that was lost
-// or closed the connection is of no more use.
+// a Result that says so; it never looks like "there is no such entry". After a search that has no
+// answer the connection is of no more use.
 #pragma once
 
 #include <functional>
@@ -25,6 +25,7 @@ class Directory {
       kRefused,  // the directory answers, but refuses this search
       kClosed,   // the connection was closed already
       kLost,     // no answer in time, or an answer that cannot be read
+      kTooLong,  // the directory sent more than the searches can need
     };
     Kind kind = Kind::kLost;
     std::vector<std::vector<std::string>> entries;  // for each, the attribute's values

@@ -9,6 +9,8 @@ namespace {
 
 using Kind = Directory::Result::Kind;
 
+constexpr std::chrono::minutes kLogInterval{1};
+
 bool answered(const Directory::Result& result) {
   return result.kind == Kind::kFound || result.kind == Kind::kRefused;
 }
@@ -48,7 +50,13 @@ std::vector<Directory::Result> DirectoryPool::search(const Filters& filters, Dea
       return results;
     }
     leased.connection.reset();
-    if (answers > 0) {
+    const auto too_long = std::find_if(results.begin(), results.end(), [](const auto& result) {
+      return result.kind == Kind::kTooLong;
+    });
+    if (too_long != results.end()) {
+      note_too_long(filters[static_cast<std::size_t>(too_long - results.begin())], too_long->error);
+    }
+    if (answers > 0 || too_long != results.end()) {
       lose(Loss::kOne, "");
       return results;
     }
@@ -130,6 +138,14 @@ void DirectoryPool::lose(Loss loss, const std::string& reason) {
     note_failure(RetryBackoff::Try::kNormal, reason);
   }
   changed_.notify_all();
+}
+
+void DirectoryPool::note_too_long(const std::string& search, const std::string& reason) {
+  const std::lock_guard lock(mutex_);
+  if (now_() >= too_long_) {
+    too_long_ = now_() + kLogInterval;
+    log_.warning(Record("directory-too-long").add("search", search).add("error", reason));
+  }
 }
 
 void DirectoryPool::note_failure(RetryBackoff::Try attempt, const std::string& reason) {

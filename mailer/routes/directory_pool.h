@@ -5,9 +5,11 @@
 // reason of the last failure, so that a dead directory does not hold every thread for its timeout.
 // Then one look-up tries again (mailer/store/retry_backoff.h).
 //
-// A directory that answers some of several searches in time is not down: the others are lost.
+// A directory that answers some of several searches in time is not down: the others are lost. Nor
+// is one that sends more than a look-up may need: it may have one entry that is too long.
 //
-// May be used by several threads. All failures are Results of kind kLost with a reason.
+// May be used by several threads. All failures are Results of kind kLost or kTooLong with
+// a reason.
 #pragma once
 
 #include <condition_variable>
@@ -61,6 +63,7 @@ class DirectoryPool {
   enum class Loss { kOne, kConnections, kDirectory };
   void lose(Loss loss, const std::string& reason);
   void note_failure(RetryBackoff::Try attempt, const std::string& reason);
+  void note_too_long(const std::string& search, const std::string& reason);
 
   const OpenDirectory open_;
   const Log& log_;
@@ -72,6 +75,7 @@ class DirectoryPool {
   std::size_t connected_ = 0;  // idle, leased and being opened
   RetryBackoff backoff_;
   std::string last_failure_;
+  Clock::time_point too_long_;  // when it may be logged again
 };
 
 }  // namespace lmtpq::mailer

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "common/config_error.h"
-#include "mailer/io/waiting.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -58,12 +57,14 @@ bool found(const Route& route) { return !std::holds_alternative<DefaultRoute>(ro
 }  // namespace
 
 DirectoryRoutes::DirectoryRoutes(const DirectorySettings& settings, OpenDirectory open,
-                                 const Log& log, DirectoryPool::Limits limits, Now now)
+                                 const Log& log, CuttableWork& look_ups,
+                                 DirectoryPool::Limits limits, Now now)
     : settings_(settings),
       filter_(settings.filter),
       log_(log),
       now_(now),
-      pool_(std::move(open), log, limits, std::move(now)),
+      look_ups_(look_ups),
+      pool_(std::make_shared<DirectoryPool>(std::move(open), log, limits, std::move(now))),
       cache_(settings.cache_size) {}
 
 Route DirectoryRoutes::find(const Mailbox& recipient) {
@@ -72,7 +73,7 @@ Route DirectoryRoutes::find(const Mailbox& recipient) {
 
 std::vector<Route> DirectoryRoutes::find_all(const Mailboxes& recipients) {
   std::vector<Route> routes(recipients.size());
-  Deadline latest = pool_.deadline();
+  Deadline latest = pool_->deadline();
   for (const Step step : {Step::kAddress, Step::kWithoutDetail, Step::kDomain}) {
     Filters questions;
     std::map<std::string, std::vector<std::size_t>> asking;
@@ -111,6 +112,21 @@ std::optional<std::string> DirectoryRoutes::question_of(const RouteAddress& addr
   return address.domain.empty() ? std::nullopt : filter_.fill_in("", address.domain);
 }
 
+std::vector<Directory::Result> DirectoryRoutes::search(const Filters& filters, Deadline& latest) {
+  struct LookUp {
+    Filters filters;
+    Deadline latest;
+    std::vector<Directory::Result> results;
+  };
+  const auto one = std::make_shared<LookUp>(LookUp{filters, latest, {}});
+  if (!look_ups_.run(
+          [one, pool = pool_] { one->results = pool->search(one->filters, one->latest); })) {
+    return {filters.size(), {Directory::Result::Kind::kLost, {}, "lmtpq is stopping"}};
+  }
+  latest = one->latest;
+  return std::move(one->results);
+}
+
 // The answers to all of them; what is not cached is asked at once.
 std::vector<Route> DirectoryRoutes::look_up(const Filters& questions, Deadline& latest) {
   std::vector<Route> routes(questions.size());
@@ -126,8 +142,7 @@ std::vector<Route> DirectoryRoutes::look_up(const Filters& questions, Deadline& 
     }
   }
   if (!unknown.empty()) {
-    std::vector<Directory::Result> results;
-    run_blocking([&] { results = pool_.search(unknown, latest); });
+    const std::vector<Directory::Result> results = search(unknown, latest);
     for (std::size_t k = 0; k < unknown.size(); ++k) {
       routes[places[k]] = route_for(unknown[k], results[k]);
     }
@@ -137,8 +152,8 @@ std::vector<Route> DirectoryRoutes::look_up(const Filters& questions, Deadline& 
 
 Route DirectoryRoutes::route_for(const std::string& question, const Directory::Result& result) {
   using Kind = Directory::Result::Kind;
-  if (result.kind == Kind::kLost || result.kind == Kind::kClosed) {
-    // The pool has logged it, once for all look-ups that fail until it is up again.
+  if (result.kind != Kind::kFound && result.kind != Kind::kRefused) {
+    // The pool has logged it, once for many.
     return stale_or(question, no_route(result.error));
   }
   Route route =

@@ -111,13 +111,15 @@ int main(int argc, char** argv) {
     options.apply();
     check(settings, options.places());
     const Log log("ask_routes", "stderr", LogLevel::kInfo);
+    CuttableWork look_ups;
     std::vector<std::unique_ptr<Routes>> sources;
     if (!settings.file.empty()) {
       sources.push_back(std::make_unique<WatchedRouteFile>(settings.file, log));
     }
     if (!settings.directory.uris.empty()) {
       sources.push_back(ldap_routes(settings.directory,
-                                    read_directory_password(settings.directory, geteuid()), log));
+                                    read_directory_password(settings.directory, geteuid()), log,
+                                    look_ups));
     }
     RoutesInOrder routes(std::move(sources));
     answer_lines(routes);

@@ -160,6 +160,21 @@ def test_deliveries_that_still_wait_when_it_cuts_are_deferred(new_daemon):
   assert daemon.store.boxes() == ['first'], f'nothing more was sent: {daemon.store.boxes()}'
 
 
+def test_a_look_up_that_waits_for_its_directory_is_deferred_when_it_cuts(new_daemon):
+  """The directory accepts connections and sends nothing, for longer than any test may take."""
+  with socket.create_server(('127.0.0.1', 0)) as silent:
+    silent.settimeout(60)
+    daemon = new_daemon('drain-timeout = 500ms\nroute-ldap = ldap://127.0.0.1:'
+                        f'{silent.getsockname()[1]}\nroute-ldap-base = o=x\nroute-ldap-timeout = 10m\n')
+    client, one, replies = submitted(daemon, 'alice')
+    with client, silent.accept()[0] as asked:
+      assert asked.recv(100), 'the directory is asked'
+      daemon.process.terminate()
+      all_start(client.final_replies(one, replies), '451 4.4.3 No route: lmtpq is stopping')
+      assert daemon.process.wait() == 0, 'status'
+  assert 'possible duplicate' not in daemon.process.log_text(), 'nothing is in doubt'
+
+
 def test_half_a_message_does_not_delay_the_end(new_daemon):
   daemon = new_daemon('drain-timeout = 500ms\n')
   with daemon.dial() as client:

@@ -143,7 +143,8 @@ void check_directory(const Settings& process, Findings& findings) {
   });
   if (!directory.uris.empty()) {
     const Log log("lmtpq", "stderr", LogLevel::kWarning);
-    findings.attempt([&] { ldap_routes(directory, Secret(), log); });
+    CuttableWork look_ups;
+    findings.attempt([&] { ldap_routes(directory, Secret(), log, look_ups); });
   }
 }
 

@@ -59,7 +59,8 @@ void Configuration::make_routes(const Log& log, const Configuration* previous) {
     });
   }
   if (!wanted.directory.uris.empty()) {
-    sources.push_back(ldap_routes(wanted.directory, std::move(settings_.directory_password), log));
+    sources.push_back(ldap_routes(wanted.directory, std::move(settings_.directory_password), log,
+                                  registry_.look_ups()));
   }
   if (!sources.empty()) {
     routes_ = std::make_unique<RoutesInOrder>(std::move(sources));

@@ -8,7 +8,7 @@
 #include "common/escape.h"
 #include "mailer/io/waiting.h"
 #include "mailer/routes/directory_routes.h"
-#include "mailer/serve/ldap/ldap_deadline.h"
+#include "mailer/serve/ldap/ldap_limits.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -16,7 +16,14 @@ namespace {
 // A directory queues what it does not answer at once, and closes a connection that asks too much:
 // OpenLDAP at 100 (conn_max_pending).
 constexpr std::size_t kMaxAtOnce = 16;
-constexpr int kMaxEntries = 8;  // more than one is already an error of the directory
+constexpr std::size_t kMaxEntries = 8;  // more than one is already an error of the directory
+constexpr std::size_t kMaxValues = 17;  // one more than a route may have
+
+// What a directory may send: before the first search, where TLS sends certificates; and then for a
+// look-up, which needs 16 KiB for the longest answer that is a route, and 300 bytes for most.
+constexpr std::size_t kOpening = 256 * 1024;
+constexpr std::size_t kLookUp = 64 * 1024;
+constexpr std::size_t kSearch = 8 * 1024;
 
 struct FreeMessage {
   void operator()(LDAPMessage* message) const { ldap_msgfree(message); }
@@ -56,7 +63,44 @@ class LdapDirectory : public Directory {
 
   // Empty: it is ready. Otherwise why not.
   std::string open(const Secret& password) {
-    deadline_.set(Clock::now() + settings_.timeout);
+    limits_.set(Clock::now() + settings_.timeout, kOpening);
+    const std::string failure = begin(password);
+    return limits_.is_passed() ? "it sends more than 256 KiB before the first search" : failure;
+  }
+
+  std::vector<Result> search(const Filters& filters, Deadline latest) override {
+    limits_.set(latest, kLookUp);
+    std::vector<Result> results(filters.size(), lost(LDAP_TIMEOUT));
+    Asked asked;
+    std::size_t next = 0;
+    while (next < filters.size() || !asked.empty()) {
+      int failure = LDAP_SUCCESS;
+      while (next < filters.size() && asked.size() < kMaxAtOnce && failure == LDAP_SUCCESS) {
+        limits_.allow(kSearch, kLookUp + kMaxAtOnce * kSearch);
+        failure = ask(filters[next], next, asked, results);
+        ++next;
+      }
+      if (failure == LDAP_SUCCESS) {
+        failure = take_message(latest, asked, results);
+      }
+      if (failure != LDAP_SUCCESS) {
+        lose(failure, next, asked, results);
+        break;
+      }
+    }
+    return results;
+  }
+
+ private:
+  // A search without its result.
+  struct Search {
+    std::size_t place;
+    std::vector<std::vector<std::string>> entries;  // one more than kMaxEntries: too many
+    bool has_referral = false;
+  };
+  using Asked = std::map<int, Search>;  // by message id
+
+  std::string begin(const Secret& password) {
     if (!set_options()) {
       return "libldap rejects the settings";
     }
@@ -72,32 +116,12 @@ class LdapDirectory : public Directory {
     return bind(password);
   }
 
-  std::vector<Result> search(const Filters& filters, Deadline latest) override {
-    deadline_.set(latest);
-    std::vector<Result> results(filters.size(), lost(LDAP_TIMEOUT));
-    std::map<int, std::size_t> asked;  // by message id
-    std::size_t next = 0;
-    while (next < filters.size() || !asked.empty()) {
-      int failure = LDAP_SUCCESS;
-      while (next < filters.size() && asked.size() < kMaxAtOnce && failure == LDAP_SUCCESS) {
-        failure = ask(filters[next], next, asked, results);
-        ++next;
-      }
-      if (failure == LDAP_SUCCESS) {
-        failure = take_answer(latest, asked, results);
-      }
-      if (failure != LDAP_SUCCESS) {
-        lose(failure, next, asked, results);
-        break;
-      }
+  Result lost(int code) const {
+    if (limits_.is_passed()) {
+      return {Result::Kind::kTooLong, {}, "the directory sends more than a look-up may need"};
     }
-    return results;
+    return {kind_of(code), {}, words_of(handle_, code)};
   }
-
- private:
-  using Asked = std::map<int, std::size_t>;
-
-  Result lost(int code) const { return {kind_of(code), {}, words_of(handle_, code)}; }
 
   // LDAP_SUCCESS: it is asked, or its result says why not. Otherwise the connection is lost.
   int ask(const std::string& filter, std::size_t place, Asked& asked,
@@ -105,25 +129,26 @@ class LdapDirectory : public Directory {
     timeval patience = time_of(settings_.timeout);
     char* attributes[] = {const_cast<char*>(settings_.attribute.c_str()), nullptr};
     int id = 0;
-    const int code =
-        ldap_search_ext(handle_, settings_.base.c_str(), LDAP_SCOPE_SUBTREE, filter.c_str(),
-                        attributes, 0, nullptr, nullptr, &patience, kMaxEntries, &id);
+    const int code = ldap_search_ext(handle_, settings_.base.c_str(), LDAP_SCOPE_SUBTREE,
+                                     filter.c_str(), attributes, 0, nullptr, nullptr, &patience,
+                                     static_cast<int>(kMaxEntries), &id);
     if (code == LDAP_SUCCESS) {
-      asked[id] = place;
+      asked[id] = {place, {}};
       return LDAP_SUCCESS;
     }
     results[place] = lost(code);
     return results[place].kind == Result::Kind::kRefused ? LDAP_SUCCESS : code;
   }
 
-  // Waits for one answer. LDAP_SUCCESS: its result is there. Otherwise the connection is lost.
-  int take_answer(Deadline latest, Asked& asked, std::vector<Result>& results) {
+  // Waits for one message, so that libldap never has more than one. LDAP_SUCCESS: it is taken.
+  // Otherwise the connection is lost.
+  int take_message(Deadline latest, Asked& asked, std::vector<Result>& results) {
     if (asked.empty()) {
       return LDAP_SUCCESS;  // none was asked
     }
     timeval left = time_of(std::chrono::milliseconds(milliseconds_until(latest)));
     LDAPMessage* found = nullptr;
-    const int kind = ldap_result(handle_, LDAP_RES_ANY, LDAP_MSG_ALL, &left, &found);
+    const int kind = ldap_result(handle_, LDAP_RES_ANY, LDAP_MSG_ONE, &left, &found);
     const Message owned(found);
     int code = LDAP_TIMEOUT;
     if (kind < 0) {
@@ -133,31 +158,44 @@ class LdapDirectory : public Directory {
     if (kind == 0) {
       return code;
     }
-    const auto place = asked.find(ldap_msgid(found));
-    if (place != asked.end()) {  // otherwise a notice that nobody asked for
-      results[place->second] = result_of(found);
-      asked.erase(place);
+    const auto search = asked.find(ldap_msgid(found));
+    if (search == asked.end()) {
+      return LDAP_SUCCESS;  // a notice that nobody asked for
+    }
+    Search& one = search->second;
+    if (kind == LDAP_RES_SEARCH_ENTRY) {
+      if (one.entries.size() <= kMaxEntries) {
+        one.entries.push_back(values_of(found));
+      }
+    } else if (kind == LDAP_RES_SEARCH_REFERENCE) {
+      one.has_referral = true;
+    } else if (kind != LDAP_RES_INTERMEDIATE) {
+      results[one.place] = result_of(found, one);
+      asked.erase(search);
     }
     return LDAP_SUCCESS;
   }
 
-  Result result_of(LDAPMessage* found) {
+  Result result_of(LDAPMessage* last, Search& search) {
     int code = LDAP_SUCCESS;
     const int parsed =
-        ldap_parse_result(handle_, found, &code, nullptr, nullptr, nullptr, nullptr, 0);
+        ldap_parse_result(handle_, last, &code, nullptr, nullptr, nullptr, nullptr, 0);
     if (parsed != LDAP_SUCCESS || code != LDAP_SUCCESS) {
       return lost(parsed != LDAP_SUCCESS ? parsed : code);
     }
-    if (ldap_count_references(handle_, found) > 0 && ldap_count_entries(handle_, found) == 0) {
+    if (search.entries.size() > kMaxEntries) {  // of a directory that knows no limit
+      return {Result::Kind::kRefused, {}, ldap_err2string(LDAP_SIZELIMIT_EXCEEDED)};
+    }
+    if (search.has_referral && search.entries.empty()) {
       return {Result::Kind::kRefused, {}, "the directory answered with a referral to another one"};
     }
-    return {Result::Kind::kFound, entries_of(found), {}};
+    return {Result::Kind::kFound, std::move(search.entries), {}};
   }
 
   // Those without an answer.
   void lose(int code, std::size_t next, const Asked& asked, std::vector<Result>& results) {
-    for (const auto& [id, place] : asked) {
-      results[place] = lost(code);
+    for (const auto& [id, search] : asked) {
+      results[search.place] = lost(code);
     }
     for (; next < results.size(); ++next) {
       results[next] = lost(code);
@@ -174,7 +212,7 @@ class LdapDirectory : public Directory {
     const timeval patience = time_of(settings_.timeout);
     return set(LDAP_OPT_PROTOCOL_VERSION, &version) && set(LDAP_OPT_REFERRALS, LDAP_OPT_OFF) &&
            set(LDAP_OPT_NETWORK_TIMEOUT, &patience) && set(LDAP_OPT_TIMEOUT, &patience) &&
-           set(LDAP_OPT_X_KEEPALIVE_IDLE, &keepalive) && deadline_.attach(handle_);
+           set(LDAP_OPT_X_KEEPALIVE_IDLE, &keepalive) && limits_.attach(handle_);
   }
 
   // Only with TLS, since reading the CA certificates takes longer than a search.
@@ -209,23 +247,19 @@ class LdapDirectory : public Directory {
     }
   }
 
-  std::vector<std::vector<std::string>> entries_of(LDAPMessage* found) {
-    std::vector<std::vector<std::string>> entries;
-    for (LDAPMessage* entry = ldap_first_entry(handle_, found); entry != nullptr;
-         entry = ldap_next_entry(handle_, entry)) {
-      std::vector<std::string>& values = entries.emplace_back();
-      berval** const all = ldap_get_values_len(handle_, entry, settings_.attribute.c_str());
-      for (int i = 0; i < ldap_count_values_len(all); ++i) {
-        values.emplace_back(all[i]->bv_val, all[i]->bv_len);
-      }
-      ldap_value_free_len(all);
+  std::vector<std::string> values_of(LDAPMessage* entry) {
+    std::vector<std::string> values;
+    berval** const all = ldap_get_values_len(handle_, entry, settings_.attribute.c_str());
+    for (int i = 0; i < ldap_count_values_len(all) && values.size() < kMaxValues; ++i) {
+      values.emplace_back(all[i]->bv_val, all[i]->bv_len);
     }
-    return entries;
+    ldap_value_free_len(all);
+    return values;
   }
 
   const DirectorySettings& settings_;
   const bool has_tls_;
-  LdapDeadline deadline_;  // outlives the handle
+  LdapLimits limits_;  // outlives the handle
   LDAP* handle_ = nullptr;
 };
 
@@ -264,13 +298,13 @@ void prepare_ldap() {
 }
 
 std::unique_ptr<Routes> ldap_routes(const DirectorySettings& settings, Secret password,
-                                    const Log& log) {
+                                    const Log& log, CuttableWork& look_ups) {
   // Connections refer to the opener's settings; the pool that keeps them holds the function.
   const auto opener = std::make_shared<const LdapOpener>(settings, std::move(password));
   DirectoryPool::Limits limits;
   limits.wait = settings.timeout;
   return std::make_unique<DirectoryRoutes>(
-      settings, [opener](std::string& why) { return opener->open(why); }, log, limits);
+      settings, [opener](std::string& why) { return opener->open(why); }, log, look_ups, limits);
 }
 
 }  // namespace lmtpq::mailer

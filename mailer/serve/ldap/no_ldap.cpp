@@ -8,7 +8,7 @@ namespace lmtpq::mailer {
 void prepare_ldap() { require(kLdap, "--route-ldap"); }
 
 std::unique_ptr<Routes> ldap_routes(const DirectorySettings& /*settings*/, Secret /*password*/,
-                                    const Log& /*log*/) {
+                                    const Log& /*log*/, CuttableWork& /*look_ups*/) {
   require(kLdap, "--route-ldap");
   return nullptr;
 }

@@ -105,6 +105,7 @@ std::vector<std::shared_ptr<ConnectionPool>> PoolRegistry::all() const {
 }
 
 void PoolRegistry::cut() {
+  look_ups_.cut();
   const std::lock_guard lock(mutex_);
   cut_ = true;
   for (const auto& entry : entries_) {

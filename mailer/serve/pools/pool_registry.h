@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "mailer/io/cuttable_work.h"
 #include "mailer/io/dialer.h"
 #include "mailer/message/delivery_events.h"
 #include "mailer/settings/settings.h"
@@ -28,7 +29,9 @@ class PoolRegistry {
   // Drops the pools that nobody holds any more, and sends QUIT to their stores.
   void sweep();
   std::vector<std::shared_ptr<ConnectionPool>> all() const;
-  // Cuts all pools, and those that are made from now on.
+  // What finds out which store a message is for, and must end with the pools.
+  CuttableWork& look_ups() { return look_ups_; }
+  // Cuts all look-ups and pools, and those that are made from now on.
   void cut();
 
  private:
@@ -38,6 +41,7 @@ class PoolRegistry {
   const Log& log_;
   DeliveryEvents& events_;
   SocketDialer dialer_;
+  CuttableWork look_ups_;
   mutable std::mutex mutex_;
   std::vector<std::shared_ptr<Entry>> entries_;
   bool cut_ = false;

@@ -23,7 +23,7 @@ struct World {
     return pool.search(filters, latest);
   }
   static std::string shown(const Directory::Result& result) {
-    const char* kinds[] = {"found", "refused", "closed", "lost"};
+    const char* kinds[] = {"found", "refused", "closed", "lost", "too long"};
     return std::string(kinds[static_cast<int>(result.kind)]) +
            (result.error.empty() ? "" : ": " + result.error);
   }
@@ -53,6 +53,7 @@ class DirectoryPoolTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aFailureEndsAllWaits);
   CPPUNIT_TEST(anExceptionCostsOneConnectionOnly);
   CPPUNIT_TEST(aDirectoryThatAnswersSomeSearchesIsUp);
+  CPPUNIT_TEST(aDirectoryThatSendsTooMuchIsUp);
   CPPUNIT_TEST_SUITE_END();
 
   void same(const std::string& expected, const std::string& found) {
@@ -237,6 +238,17 @@ class DirectoryPoolTest : public CppUnit::TestFixture {
     }
     same("found; found; lost: too late; ", kinds);
     CPPUNIT_ASSERT_EQUAL(0, world.directory.connected.load());
+    same("found", world.ask());
+    CPPUNIT_ASSERT_EQUAL(2, world.directory.opens.load());
+  }
+
+  // Perhaps in one entry only.
+  void aDirectoryThatSendsTooMuchIsUp() {
+    World world;
+    world.directory.kind = Kind::kTooLong;
+    same("too long: said no", world.ask());
+    CPPUNIT_ASSERT_EQUAL(0, world.directory.connected.load());
+    world.directory.kind = Kind::kFound;
     same("found", world.ask());
     CPPUNIT_ASSERT_EQUAL(2, world.directory.opens.load());
   }

@@ -25,7 +25,7 @@ DirectorySettings settings_with(const std::string& filter, std::size_t cache_siz
 
 struct World {
   explicit World(const std::string& filter = "(m=%s)", std::size_t cache_size = 100)
-      : routes(settings_with(filter, cache_size), directory.opener(), log, {},
+      : routes(settings_with(filter, cache_size), directory.opener(), log, look_ups, {},
                [this] { return now; }) {}
   std::string find(const std::string& address) {
     return route_text(routes.find(recipient(address)));
@@ -40,6 +40,7 @@ struct World {
   Clock::time_point now = Clock::now();
   Log log{"test", "/dev/null", LogLevel::kInfo};
   ScriptedDirectory directory;
+  CuttableWork look_ups;
   DirectoryRoutes routes;
 };
 
@@ -57,6 +58,7 @@ class DirectoryRoutesTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(theCacheIsBounded);
   CPPUNIT_TEST(recipientsOfAMessageAreLookedUpTogether);
   CPPUNIT_TEST(aRecipientWhoseAnswerComesTooLateIsDeferred);
+  CPPUNIT_TEST(afterACutNothingIsLookedUp);
   CPPUNIT_TEST_SUITE_END();
 
   static void same(const std::string& expected, const std::string& found) {
@@ -114,8 +116,9 @@ class DirectoryRoutesTest : public CppUnit::TestFixture {
     };
     std::vector<std::unique_ptr<Routes>> sources;
     sources.push_back(std::make_unique<None>());
-    auto inner = std::make_unique<DirectoryRoutes>(
-        settings_with("(m=%s)", 100), world.directory.opener(), world.log, DirectoryPool::Limits());
+    auto inner =
+        std::make_unique<DirectoryRoutes>(settings_with("(m=%s)", 100), world.directory.opener(),
+                                          world.log, world.look_ups, DirectoryPool::Limits());
     sources.push_back(std::move(inner));
     RoutesInOrder both(std::move(sources));
     same("451 4.1.0 none; inet:two; 451 4.1.0 none; ", find_all(both, {"c@y", "b@x", "e@z"}));
@@ -226,6 +229,16 @@ class DirectoryRoutesTest : public CppUnit::TestFixture {
     world.directory.entries.clear();
     world.now += seconds(60);
     same("default", world.find("1@x"));
+  }
+
+  void afterACutNothingIsLookedUp() {
+    World world("(u=%u)");
+    world.directory.entries = {{"(u=1)", {{"a"}}}};
+    world.find("1@x");
+    world.look_ups.cut();
+    same("inet:a", world.find("1@x"));
+    same("451 4.4.3 No route: lmtpq is stopping", world.find("2@x"));
+    CPPUNIT_ASSERT_EQUAL(1, world.directory.searches.load());
   }
 
   void theCacheIsBounded() {

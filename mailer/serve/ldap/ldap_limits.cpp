@@ -1,7 +1,8 @@
-#include "mailer/serve/ldap/ldap_deadline.h"
+#include "mailer/serve/ldap/ldap_limits.h"
 
 #include <poll.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "mailer/io/waiting.h"
@@ -9,7 +10,7 @@
 namespace lmtpq::mailer {
 
 // The callbacks of lber, with its signatures.
-struct LdapDeadlineLayer {
+struct LdapLimitsLayer {
   static constexpr int kBeneathTls = (LBER_SBIOD_LEVEL_PROVIDER + LBER_SBIOD_LEVEL_TRANSPORT) / 2;
 
   static int connected(LDAP*, Sockbuf* buffer, LDAPURLDesc*, sockaddr*, ldap_conncb* callbacks) {
@@ -17,8 +18,8 @@ struct LdapDeadlineLayer {
   }
   static void closed(LDAP*, Sockbuf*, ldap_conncb*) {}
 
-  static int setup(Sockbuf_IO_Desc* layer, void* deadline) {
-    layer->sbiod_pvt = deadline;
+  static int setup(Sockbuf_IO_Desc* layer, void* limits) {
+    layer->sbiod_pvt = limits;
     return 0;
   }
   static int remove(Sockbuf_IO_Desc*) { return 0; }
@@ -26,18 +27,34 @@ struct LdapDeadlineLayer {
     return LBER_SBIOD_CTRL_NEXT(layer, option, argument);
   }
   static ber_slen_t read(Sockbuf_IO_Desc* layer, void* into, ber_len_t length) {
-    return await(layer, POLLIN) ? LBER_SBIOD_READ_NEXT(layer, into, length) : -1;
+    if (!await(layer, POLLIN)) {
+      return -1;
+    }
+    LdapLimits& limits = limits_of(layer);
+    if (limits.left_ == 0) {
+      limits.passed_ = true;
+      errno = EMSGSIZE;
+      return -1;
+    }
+    const ber_len_t most = std::min<ber_len_t>(length, limits.left_);
+    const ber_slen_t got = LBER_SBIOD_READ_NEXT(layer, into, most);
+    limits.left_ -= got > 0 ? static_cast<std::size_t>(got) : 0;
+    return got;
   }
   static ber_slen_t write(Sockbuf_IO_Desc* layer, void* from, ber_len_t length) {
     return await(layer, POLLOUT) ? LBER_SBIOD_WRITE_NEXT(layer, from, length) : -1;
   }
   static int close(Sockbuf_IO_Desc*) { return 0; }
 
+  static LdapLimits& limits_of(Sockbuf_IO_Desc* layer) {
+    return *static_cast<LdapLimits*>(layer->sbiod_pvt);
+  }
+
   // Without this wait libldap would read the socket in a busy loop until something comes.
   static bool await(Sockbuf_IO_Desc* layer, short what) {
     int number = -1;
     ber_sockbuf_ctrl(layer->sbiod_sb, LBER_SB_OPT_GET_FD, &number);
-    const Deadline deadline = static_cast<const LdapDeadline*>(layer->sbiod_pvt)->deadline_;
+    const Deadline deadline = limits_of(layer).deadline_;
     while (true) {
       const int left = milliseconds_until(deadline);
       pollfd one{number, what, 0};
@@ -58,8 +75,8 @@ struct LdapDeadlineLayer {
   static inline Sockbuf_IO io{&setup, &remove, &control, &read, &write, &close};
 };
 
-bool LdapDeadline::attach(LDAP* handle) {
-  callbacks_ = {&LdapDeadlineLayer::connected, &LdapDeadlineLayer::closed, this};
+bool LdapLimits::attach(LDAP* handle) {
+  callbacks_ = {&LdapLimitsLayer::connected, &LdapLimitsLayer::closed, this};
   return ldap_set_option(handle, LDAP_OPT_CONNECT_CB, &callbacks_) == LDAP_OPT_SUCCESS;
 }
 
