@@ -323,7 +323,9 @@ void LmtpSession::check_closed() {
 // Of a client that is disconnected now. Over TCP a buffer may have taken replies that it never
 // reads.
 void LmtpSession::check_unread(Deadline latest) {
-  if (!unread_.empty() && !client_.took_all(latest)) {
+  if (client_.may_have_read()) {
+    unread_.clear();  // it may close now, and a 421 that cannot be written says nothing
+  } else if (!unread_.empty() && !client_.took_all(latest)) {
     unread_.lost(UnreadReplies::Client::kUnread);
   }
 }

@@ -170,6 +170,7 @@ void Daemon::apply(Prepared made) {
   warn_of_restart(made.configuration->settings());
   warn_of_unused_sockets();
   running.logged = log_reload(*made.configuration, running.pools, running.logged, running.log);
+  trim_heap();  // of the configuration before
 }
 
 }  // namespace lmtpq::mailer
