@@ -18,6 +18,7 @@
 #include "common/network/unix_socket.h"
 #include "common/open_file.h"
 #include "common/privileges.h"
+#include "common/version.h"
 #include "milter/daemon.h"
 #include "milter/explain.h"
 #include "milter/libmilter_callbacks.h"
@@ -155,8 +156,7 @@ int run_program(const Words& arguments) {
     return EX_OK;
   }
   if (contains(arguments, "--version")) {
-    std::printf("%s %s\nwith: libmilter %s\n", kProgram, LMTPQ_VERSION,
-                libmilter_version().c_str());
+    std::printf("%s %s\nwith: libmilter %s\n", kProgram, kVersion, libmilter_version().c_str());
     return EX_OK;
   }
   return run(arguments);
