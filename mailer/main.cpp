@@ -115,9 +115,7 @@ int guarded(Command command, const std::vector<std::string>& arguments) {
     return run(command, arguments, settings, stdio);
   } catch (const std::exception& error) {
     if (command == Command::kProbe) {
-      refuse_probe(error.what(),
-                   std::find(arguments.begin(), arguments.end(), "--json") != arguments.end());
-      return EX_USAGE;
+      return refuse_probe(error.what(), arguments);
     }
     report(error.what(), settings);
     if (stdio) {

@@ -1,5 +1,6 @@
 #include "mailer/settings/settings.h"
 
+#include "common/ascii.h"
 #include "common/options/option_table.h"
 #include "mailer/settings/destination_sections.h"
 
@@ -140,12 +141,33 @@ OptionTable json_options(Settings& s, const char* heading, const char* help) {
   return under(heading, {argv_only(value("json", "", "", help, reader::boolean(s.json)))});
 }
 
+Reader keywords(std::vector<std::string>& into) {
+  return [&into](std::string_view list) { into = list_of(upper_case(list)); };
+}
+
 OptionTable probe_options(Settings& s) {
-  OptionTable table =
-      under("The probe", {argv_only(value("rcpt", "ADDRESS", "",
-                                          "also check whether this mailbox exists and is "
-                                          "over quota",
-                                          reader::text(s.probe_recipient)))});
+  constexpr std::uint64_t kMostDays = 36'500;
+  OptionTable table = under(
+      "The probe",
+      {argv_only(value("rcpt", "ADDRESS", "",
+                       "also check whether this mailbox exists and is over quota",
+                       reader::text(s.probe.recipient))),
+       argv_only(value("timeout", "TIME", "10s",
+                       "time limit for all of the probe; exit status 69 when it has passed",
+                       reader::positive_duration(s.probe.timeout))),
+       argv_only(value("require", "LIST", "",
+                       "extensions that the store must offer, such as IGNOREQUOTA,TRACE; a missing "
+                       "one is a failure",
+                       keywords(s.probe.required))),
+       argv_only(value("monitor", "", "",
+                       "print one line in the form of Nagios plugins, with their exit statuses",
+                       reader::boolean(s.probe.monitor))),
+       argv_only(value("warn-days", "N", "14",
+                       "with --monitor: WARNING if the certificate expires in less than N days",
+                       reader::number(s.probe.warn_days, 0, kMostDays))),
+       argv_only(value("critical-days", "N", "3",
+                       "with --monitor: CRITICAL if the certificate expires in less than N days",
+                       reader::number(s.probe.critical_days, 0, kMostDays)))});
   append(table, json_options(s, "The probe", "print JSON"));
   return table;
 }

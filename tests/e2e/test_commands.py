@@ -131,6 +131,12 @@ class TestCommandsWithCyrus(CommandCases):
     assert status == 0, said
     assert 'over quota' in said
 
+  def test_monitor_says_whether_a_mailbox_is_full(self, mail):
+    for user, status, words in ((mail.mailbox('alice'), 0, 'is below quota'),
+                                (mail.full_mailbox(), 1, 'is over quota')):
+      ended, said = self.lmtpq_run(mail, 'probe', '--monitor', '--rcpt', user, mail.store.address)
+      assert ended == status and f'{user} {words}' in said, said
+
 
 @pytest.mark.store(kind=Dovecot)
 class TestCommandsWithDovecot(CommandCases):
