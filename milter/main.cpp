@@ -151,8 +151,8 @@ int run(Words arguments) {
 
 int run_program(const Words& arguments) {
   fill_standard_descriptors();
-  if (contains(arguments, "--help")) {
-    std::fputs(help().c_str(), stdout);
+  if (const HelpWish wish = wished_help(arguments); wish != HelpWish::kNone) {
+    std::fputs(help(wish).c_str(), stdout);
     return EX_OK;
   }
   if (contains(arguments, "--version")) {

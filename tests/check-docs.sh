@@ -30,11 +30,11 @@ for command in $commands; do
 done | options_of >"$scratch/help"
 cp "$scratch/help" "$scratch/help.lmtpq"
 check_page docs/man/lmtpq.8
-"$milter" --help | options_of >"$scratch/help"
+"$milter" --help=all | options_of >"$scratch/help"
 check_page docs/man/lmtpq-milter.8
 
 for command in $commands; do
-  "$lmtpq" $command --help | tr '\n' ' ' | tr -s ' ' >"$scratch/$command"
+  "$lmtpq" $command --help=all | tr '\n' ' ' | tr -s ' ' >"$scratch/$command"
 done
 verdict "the man page's times are the program's" "$(
   sed -n '/^\.Ss Time/,/^\.Ss The process/p; /^\.Ss Advanced/,/^\.Sh /p' $page | tr '\n' ' ' |
@@ -59,7 +59,7 @@ objection() { # text of a file, option
   serve_nowhere --config "$scratch/conf" -d unix:/nowhere
 }
 for command in $commands; do
-  "$lmtpq" $command --help >"$scratch/$command.help"
+  "$lmtpq" $command --help=all >"$scratch/$command.help"
 done
 for option in $(cat "$scratch/help.lmtpq"); do
   name=${option#--}
@@ -280,9 +280,9 @@ verdict "the sources are in plain English" "$(
   grep -q '^tests/e2e/demo$' "$scratch/sources" || echo "no demo found"
   xargs tests/check-words <"$scratch/sources")"
 for command in "" relay deliver serve probe check keygen; do
-  "$lmtpq" $command --help
+  "$lmtpq" $command --help=all
 done >"$scratch/all-help"
-"$milter" --help >>"$scratch/all-help"
+"$milter" --help=all >>"$scratch/all-help"
 verdict "the output of --help is in plain English" "$(
   [ "$(grep -c '^usage: ' "$scratch/all-help")" -eq 8 ] || echo "a program printed no usage"
   tests/check-words "$scratch/all-help")"

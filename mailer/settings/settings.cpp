@@ -215,9 +215,29 @@ std::vector<SectionKind> section_kinds(Settings& settings) {
   return {{kDestinationPrefix, of_stores}, {kListenerPrefix, of_listeners}};
 }
 
-std::string name_of(Command command) {
+std::string help_of(Command command) {
   constexpr const char* kNames[] = {"relay", "deliver", "probe", "serve"};
-  return kNames[static_cast<int>(command)];
+  return std::string("lmtpq ") + kNames[static_cast<int>(command)] + " --help";
+}
+
+// Ten for each command.
+std::vector<std::string_view> usual_options(Command command) {
+  switch (command) {
+    case Command::kRelay:
+      return {"ignore-quota",       "over-quota", "tag-keys", "tls", "tls-ca-file",
+              "auth-password-file", "config",     "user",     "log", "debug-peer"};
+    case Command::kDeliver:
+      return {"sender",      "destination",        "ignore-quota", "trace-id", "tls",
+              "tls-ca-file", "auth-password-file", "config",       "user",     "log"};
+    case Command::kProbe:
+      return {"rcpt",     "timeout", "monitor",     "json",
+              "trace-id", "tls",     "tls-ca-file", "auth-password-file",
+              "config",   "user"};
+    case Command::kServe:
+      break;
+  }
+  return {"listen", "check", "status", "metrics", "ignore-quota", "tls", "auth-password-file",
+          "config", "user",  "log"};
 }
 
 }  // namespace
@@ -263,12 +283,19 @@ OptionTable listener_table(Settings& settings) {
 
 OptionReader option_reader(Command command, Settings& settings) {
   return OptionReader(option_table(command, settings), section_kinds(settings),
-                      {"lmtpq " + name_of(command) + " --help", "lmtpq.conf(5)"});
+                      {help_of(command), "lmtpq.conf(5)"});
 }
 
-std::string options_help(Command command) {
+HelpWish wished_help(Command command, const std::vector<std::string>& arguments) {
   Settings settings;
-  return option_reader(command, settings).help() +
+  return lmtpq::wished_help(arguments, [&] { return option_table(command, settings); });
+}
+
+std::string options_help(Command command, HelpWish wish) {
+  Settings settings;
+  OptionTable table = option_table(command, settings);
+  mark_usual(table, usual_options(command));
+  return OptionReader(std::move(table), {}, {help_of(command), ""}).help(wish) +
          "\nEach option is explained in lmtpq(8), the file in lmtpq.conf(5).\n";
 }
 

@@ -102,7 +102,8 @@ OptionTable listener_table(Settings& settings);
 
 // Reads the command's options into `settings`, from arguments and from lmtpq.conf.
 OptionReader option_reader(Command command, Settings& settings);
-// What `lmtpq COMMAND --help` prints after the usage.
-std::string options_help(Command command);
+// What `lmtpq COMMAND --help` or --help=all prints after the usage.
+std::string options_help(Command command, HelpWish wish);
+HelpWish wished_help(Command command, const std::vector<std::string>& arguments);
 
 }  // namespace lmtpq::mailer
