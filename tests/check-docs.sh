@@ -24,9 +24,17 @@ check_page() { # page; the program's options are in $scratch/help
   verdict "$1 has no other option" "$(comm -13 "$scratch/help" "$scratch/page")"
   verdict "$1 has no lint" "$(mandoc -T lint -W warning "$1" 2>&1)"
 }
+verdict "the version of VERSION is that of the programs, and the first in CHANGES.md" "$(
+  version=$(cat VERSION)
+  for said in "$("$lmtpq" --version | head -1)" "$("$lmtpq" serve --version | head -1)"; do
+    [ "$said" = "lmtpq $version" ] || echo "$said"
+  done
+  [ "$("$milter" --version | head -1)" = "lmtpq-milter $version" ] || "$milter" --version
+  [ "$(grep -m 1 '^## ' docs/CHANGES.md)" = "## $version" ] || grep -m 1 '^## ' docs/CHANGES.md
+  grep -q "^    lmtpq $version   pid" docs/METRICS.md || echo "METRICS.md shows another")"
 commands="relay deliver probe serve check"
 for command in $commands; do
-  "$lmtpq" $command --help
+  "$lmtpq" $command --help=all
 done | options_of >"$scratch/help"
 cp "$scratch/help" "$scratch/help.lmtpq"
 check_page docs/man/lmtpq.8
@@ -269,8 +277,8 @@ verdict "a test names a trap by its name, not by a number" "$(
 # The words of tests/plain-words: in the pages for developers, in the texts, comments and test names of the
 # sources, and in what the programs print for --help.
 verdict "the pages are in plain English" "$(
-  tests/check-words README.md docs/FLOW.md docs/ARCHITECTURE.md docs/DECISIONS.md docs/TRAPS.md docs/HACKING.md \
-    docs/METRICS.md docs/TAG.md docs/ROUTING.md docs/RELIABILITY.md)"
+  tests/check-words README.md SECURITY.md docs/CHANGES.md docs/FLOW.md docs/ARCHITECTURE.md docs/DECISIONS.md \
+    docs/TRAPS.md docs/HACKING.md docs/METRICS.md docs/TAG.md docs/ROUTING.md docs/RELIABILITY.md)"
 find common mailer milter cf dist patches tests Makefile folders.txt -type f ! -path '*/corpus/*' ! -name '*.patch' \
   ! -name '*.pyc' ! -path cf/README.md ! -path patches/README.md ! -path tests/plain-words | sort >"$scratch/sources"
 verdict "the sources are in plain English" "$(
