@@ -3,7 +3,7 @@
 PREFIX  ?= /usr/local
 DESTDIR ?=
 BUILD   ?= build
-VERSION := 0.1
+VERSION := $(or $(file <VERSION),$(error the file VERSION is missing or empty))
 
 # These are the user's, on the command line or in the environment: make CXXFLAGS=-O3. What lmtpq
 # itself needs is in variables of other names.
@@ -57,7 +57,7 @@ HARDEN    := $(FORTIFY) -D_GLIBCXX_ASSERTIONS -fstack-protector-strong -fstack-c
 ifneq ($(SANITIZE),)
 HARDEN := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
-NEEDED_CPPFLAGS = -iquote . -DLMTPQ_VERSION='"$(VERSION)"' $(strip $(PACKAGE_FLAGS))
+NEEDED_CPPFLAGS = -iquote . $(strip $(PACKAGE_FLAGS))
 NEEDED_CXXFLAGS := -std=c++20 $(WARN) $(HARDEN) -pthread -fno-semantic-interposition
 NEEDED_LDFLAGS  := $(if $(SANITIZE),-fsanitize=$(SANITIZE),-Wl,-z,relro,-z,now) -pthread
 # -fPIC last: lmtpq-secure.so takes objects of the libraries.
@@ -174,22 +174,26 @@ $(FLOORS_KEPT): folders.txt tests/floors.sh $(shell find common mailer milter -n
 SHARED_HEADERS := $(foreach folder,$(COMMON_FOLDERS) $(MAILER_FOLDERS),$(wildcard $(folder)/*.h))
 BUILD_ID = $(call once,BUILD_ID,$(VERSION)-$(shell (cat $(SHARED_HEADERS); \
              echo $(call quoted,$(strip $(COMPILE)))) | sha256sum | cut -c1-16))
+VERSION_TEXT   := common/version.cpp
 ENDS_OF_SECURE := mailer/io/secure_loader.cpp mailer/secure/plugin.cpp
 FEATURE_LIST   := mailer/settings/build_features.cpp
 WITH_FLAGS     := $(foreach feature,$(FEATURES),-DLMTPQ_WITH_$(feature)=$(if $(call without,$(feature)),false,true))
 # What a source needs that others do not.
-extra_flags = $(if $(filter $(ENDS_OF_SECURE),$(1)),-DLMTPQ_BUILD='"$(BUILD_ID)"') \
+extra_flags = $(if $(filter $(VERSION_TEXT),$(1)),-DLMTPQ_VERSION='"$(VERSION)"') \
+              $(if $(filter $(ENDS_OF_SECURE),$(1)),-DLMTPQ_BUILD='"$(BUILD_ID)"') \
               $(if $(filter $(FEATURE_LIST),$(1)),$(WITH_FLAGS)) \
               $(if $(filter mailer/secure/%,$(1)),-fvisibility=hidden)
 
 # Files that change when their text does: what was made with other flags is made again.
 $(BUILD)/flags/compile:  TEXT = $(strip $(COMPILE))
 $(BUILD)/flags/link:     TEXT = $(LINK) $(LDLIBS) $(LIBS) $(SECURE_LIBS) $(SERVE_LIBS) $(MILTER_LIBS)
+$(BUILD)/flags/version:  TEXT = $(VERSION)
 $(BUILD)/flags/build-id: TEXT = $(BUILD_ID)
 $(BUILD)/flags/features: TEXT = $(WITH_FLAGS)
 $(BUILD)/flags/%: FORCE
 	@mkdir -p $(@D)
 	@echo $(call quoted,$(TEXT)) | cmp -s - $@ || echo $(call quoted,$(TEXT)) >$@
+$(VERSION_TEXT:%.cpp=$(BUILD)/%.o): $(BUILD)/flags/version
 $(ENDS_OF_SECURE:%.cpp=$(BUILD)/%.o): $(BUILD)/flags/build-id
 $(FEATURE_LIST:%.cpp=$(BUILD)/%.o): $(BUILD)/flags/features
 $(PROGRAMS) $(TEST_PROGRAMS): $(BUILD)/flags/link
@@ -374,8 +378,8 @@ INSTALLED = $(call put,program,$(MAILER_PROGRAMS),libexec/lmtpq) \
             $(call put,file,dist/grafana/lmtpq.json,share/lmtpq) \
             $(call put,text,docs/man/lmtpq.8 docs/man/lmtpq-milter.8,share/man/man8) \
             $(call put,text,docs/man/lmtpq.conf.5,share/man/man5) \
-            $(call put,page,README.md docs/DAEMON.md docs/METRICS.md docs/PERFORMANCE.md \
-              docs/RELIABILITY.md docs/ROUTING.md docs/TAG.md docs/TLS.md,share/doc/lmtpq) \
+            $(call put,page,README.md SECURITY.md docs/CHANGES.md docs/DAEMON.md docs/METRICS.md \
+              docs/PERFORMANCE.md docs/RELIABILITY.md docs/ROUTING.md docs/TAG.md docs/TLS.md,share/doc/lmtpq) \
             $(call put,file,LICENSE docs/performance.svg,share/doc/lmtpq) \
             $(call put_tree,file,patches,share/doc/lmtpq) \
             $(call put,text,$(UNITS),lib/systemd/system) \
@@ -386,6 +390,7 @@ EACH_INSTALLED = @set -e; for entry in $(INSTALLED); do \
   kind=$${entry%%:*}; target=$${entry\#\#*:}; file=$${entry\#*:}; file=$${file%:*};
 
 TO_PREFIX := s|/usr/local|$(PREFIX)|g
+TO_TEXT   := $(TO_PREFIX); s|^\.Os$$|.Os lmtpq $(VERSION)|
 TO_LINKS  := s~\[\(docs/\(ARCHITECTURE\|HACKING\)\.md\)\]([^)]*)~\1 of the source~g; s|](docs/|](|g; s|](\(\.\./\)*cf/|](../../lmtpq/cf/|g
 
 INSTALL_FLAGS :=
@@ -396,7 +401,7 @@ install install-strip: all
 	  link) install -d "$$(dirname "$$to")"; ln -sf $$file "$$to" ;; \
 	  program) install -D -m 755 $(INSTALL_FLAGS) $$file "$$to" ;; \
 	  file) install -D -m $$([ -x $$file ] && echo 755 || echo 644) $$file "$$to" ;; \
-	  text) sed '$(TO_PREFIX)' $$file | install -D -m 644 /dev/stdin "$$to" ;; \
+	  text) sed '$(TO_TEXT)' $$file | install -D -m 644 /dev/stdin "$$to" ;; \
 	  page) sed '$(TO_PREFIX); $(TO_LINKS)' $$file | install -D -m 644 /dev/stdin "$$to" ;; \
 	  esac; done
 

@@ -38,7 +38,7 @@ inline constexpr const char* kCheckName = "lmtpq-check";
 
 // Prints what a store offers.
 int run_probe(const Settings& settings, const Log& log);
-// Prints an error of the settings in the form that run_probe() has.
-void refuse_probe(const std::string& error, bool json);
+// Prints an error of the settings in the form that the arguments ask for; returns the exit status.
+int refuse_probe(const std::string& error, const std::vector<std::string>& arguments);
 
 }  // namespace lmtpq::mailer

@@ -4,6 +4,7 @@
 // for EX_USAGE, EX_CONFIG and the like.
 
 #include <signal.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 
 #include "common/daemon_signals.h"
 #include "common/descriptor.h"
+#include "common/escape.h"
 #include "common/log/log.h"
 #include "common/options/option_reader.h"
 #include "common/privileges.h"
@@ -46,7 +48,9 @@ constexpr const char* kUsage =
     "       lmtpq probe [options] DEST                       show what a store offers\n"
     "       lmtpq check [options]                            check the configuration files\n"
     "       lmtpq keygen                                     print a new key for the tag key file\n"
-    "       lmtpq COMMAND --help | --version\n"
+    "       lmtpq help [COMMAND]                             how to use a command, its usual "
+    "options\n"
+    "       lmtpq COMMAND --help | --help=all | --version\n"
     "\n"
     "DEST is unix:PATH, inet:HOST[:PORT], inet:[ADDRESS][:PORT] or smtp:HOST[:PORT]; several are\n"
     "tried in order.\n";
@@ -71,8 +75,22 @@ const CommandName* find_command(const std::string& word) {
   return nullptr;
 }
 
-// Only as the first argument: later it may be a value, and a message must not be discarded with
-// exit status 0 because its sender is "--help".
+bool is_help(const std::string& word) {
+  return word == "-h" || word == "--help" || word == "--help=all";
+}
+
+// Whether `deliver` may have been started with a message, which must not be discarded with exit
+// status 0 because its recipient is "--help". A terminal and /dev/null have none.
+bool may_have_message(const std::vector<std::string>& arguments) {
+  struct stat input {};
+  return std::any_of(arguments.begin(), arguments.end(),
+                     [](const std::string& word) {
+                       return word.starts_with("-f") || word.starts_with("--sender");
+                     }) &&
+         !(fstat(STDIN_FILENO, &input) == 0 && S_ISCHR(input.st_mode));
+}
+
+// Only as the first argument: later it may be a value.
 bool asks(const std::vector<std::string>& words, const char* option) {
   return !words.empty() && words[0] == option;
 }
@@ -118,9 +136,7 @@ int guarded(Command command, const std::vector<std::string>& arguments) {
     return run(command, arguments, settings, stdio);
   } catch (const std::exception& error) {
     if (command == Command::kProbe) {
-      refuse_probe(error.what(),
-                   std::find(arguments.begin(), arguments.end(), "--json") != arguments.end());
-      return EX_USAGE;
+      return refuse_probe(error.what(), arguments);
     }
     report(error.what(), settings);
     if (stdio) {
@@ -133,7 +149,7 @@ int guarded(Command command, const std::vector<std::string>& arguments) {
 }
 
 int run_keygen(const std::vector<std::string>& arguments) {
-  if (asks(arguments, "--help")) {
+  if (lmtpq::wished_help(arguments, [] { return OptionTable(); }) != HelpWish::kNone) {
     std::fputs(kKeygenUsage, stdout);
     return EX_OK;
   }
@@ -151,7 +167,7 @@ int run_keygen(const std::vector<std::string>& arguments) {
 
 // The daemon is a separate program, since its libraries would slow down every start of lmtpq, and
 // Sendmail starts lmtpq for each message. It also checks configurations, its own and the others.
-int become_daemon(std::string name, char** words) {
+int become_daemon(std::string name, std::vector<std::string> arguments) {
   std::array<char, 4096> path{};
   const ssize_t length = readlink("/proc/self/exe", path.data(), path.size() - 1);
   if (length <= 0) {
@@ -161,57 +177,95 @@ int become_daemon(std::string name, char** words) {
   }
   const std::string own(path.data(), static_cast<std::size_t>(length));
   const std::string daemon = own.substr(0, own.rfind('/') + 1) + kServeName;
-  words[0] = name.data();
+  std::vector<char*> words = {name.data()};
+  for (std::string& argument : arguments) {
+    words.push_back(argument.data());
+  }
+  words.push_back(nullptr);
   if (name == kServeName) {
     block_daemon_signals();  // it inherits that
   }
-  execv(daemon.c_str(), words);
+  execv(daemon.c_str(), words.data());
   std::fprintf(stderr, "lmtpq: cannot run %s: %s; install it in the same directory as lmtpq\n",
                daemon.c_str(), std::strerror(errno));
   return EX_OSFILE;
 }
 
-int run_command(int argc, char** argv) {
+// A mistake ends with 75, as the command may have been for a message.
+int run_mail_command(const CommandName& command, const std::vector<std::string>& arguments) {
+  if (asks(arguments, "--version")) {
+    std::fputs(version_text().c_str(), stdout);
+    return EX_OK;
+  }
+  const HelpWish wish = wished_help(command.command, arguments);
+  if (wish != HelpWish::kNone && command.command == Command::kDeliver && !is_help(arguments[0]) &&
+      may_have_message(arguments)) {
+    const char* const error = "--help must be the first argument where there may be a message";
+    report(error, Settings());
+    std::fprintf(stderr, "lmtpq: %s\n", error);
+    return EX_TEMPFAIL;
+  }
+  if (wish != HelpWish::kNone) {
+    std::printf("usage: lmtpq %s %s\n\n%s", command.name, command.operands,
+                options_help(command.command, wish).c_str());
+    return EX_OK;
+  }
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // a write over the limit fails with EFBIG instead
+  return guarded(command.command, arguments);
+}
+
+int run_command(const std::string& name, const std::vector<std::string>& arguments,
+                int status_of_mistake) {
+  if (name == "keygen") {
+    return run_keygen(arguments);
+  }
+  if (name == "serve" || name == "check") {
+    return become_daemon(name == "serve" ? kServeName : kCheckName, arguments);
+  }
+  if (const CommandName* const command = find_command(name)) {
+    return run_mail_command(*command, arguments);
+  }
+  std::fprintf(stderr,
+               "lmtpq: unknown command %s; expected relay, deliver, serve, probe, check, keygen "
+               "or help\n",
+               escaped(name).c_str());
+  return status_of_mistake;
+}
+
+int run_help(const std::vector<std::string>& arguments) {
+  if (arguments.empty() || is_help(arguments[0])) {
+    std::fputs(kUsage, stdout);
+    return EX_OK;
+  }
+  if (arguments.size() > 1 && !is_help(arguments[1])) {
+    std::fputs("lmtpq: help takes the name of one command\n", stderr);
+    return EX_USAGE;
+  }
+  return run_command(arguments[0], {arguments.size() > 1 ? arguments[1] : "--help"}, EX_USAGE);
+}
+
+int run_words(const std::vector<std::string>& words) {
   fill_standard_descriptors();
-  const std::vector<std::string> words(argv + 1, argv + argc);
-  if (words.empty() || asks(words, "--help")) {
-    std::fputs(kUsage, words.empty() ? stderr : stdout);
-    return words.empty() ? EX_TEMPFAIL : EX_OK;
+  if (words.empty()) {
+    std::fputs(kUsage, stderr);
+    return EX_TEMPFAIL;
+  }
+  const std::vector<std::string> arguments(words.begin() + 1, words.end());
+  if (is_help(words[0])) {
+    return run_help({});
+  }
+  if (words[0] == "help") {
+    return run_help(arguments);
   }
   if (asks(words, "--version")) {
     std::fputs(version_text().c_str(), stdout);
     return EX_OK;
   }
-  if (words[0] == "keygen") {
-    return run_keygen({words.begin() + 1, words.end()});
-  }
-  if (words[0] == "serve" || words[0] == "check") {
-    return become_daemon(words[0] == "serve" ? kServeName : kCheckName, argv + 1);
-  }
-  const CommandName* const command = find_command(words[0]);
-  if (command == nullptr) {
-    std::fprintf(
-        stderr,
-        "lmtpq: unknown command %s; expected relay, deliver, serve, probe, check or keygen\n",
-        words[0].c_str());
-    return EX_TEMPFAIL;
-  }
-  const std::vector<std::string> arguments(words.begin() + 1, words.end());
-  if (asks(arguments, "--version")) {
-    std::fputs(version_text().c_str(), stdout);
-    return EX_OK;
-  }
-  if (asks(arguments, "--help")) {
-    std::printf("usage: lmtpq %s %s\n\n%s", command->name, command->operands,
-                options_help(command->command).c_str());
-    return EX_OK;
-  }
-  signal(SIGPIPE, SIG_IGN);
-  signal(SIGXFSZ, SIG_IGN);  // a write over the limit fails with EFBIG instead
-  return guarded(command->command, arguments);
+  return run_command(words[0], arguments, EX_TEMPFAIL);
 }
 
 }  // namespace
 }  // namespace lmtpq::mailer
 
-int main(int argc, char** argv) { return lmtpq::mailer::run_command(argc, argv); }
+int main(int argc, char** argv) { return lmtpq::mailer::run_words({argv + 1, argv + argc}); }

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "common/tag/key_file.h"
+#include "common/version.h"
 #include "milter/process/socket_name.h"
 
 namespace lmtpq::milter {
@@ -80,7 +81,7 @@ void log_changes_that_need_a_restart(const Settings& running, const Settings& fr
 
 void log_start(const LoadedConfiguration& loaded, const Log& log) {
   Record record("serving");
-  record.add("version", LMTPQ_VERSION);
+  record.add("version", kVersion);
   for (const auto& [name, text] : loaded.effective) {
     record.add(name, text);
   }

@@ -19,6 +19,7 @@
 #include "common/network/unix_socket.h"
 #include "common/open_file.h"
 #include "common/privileges.h"
+#include "common/version.h"
 #include "milter/daemon.h"
 #include "milter/explain.h"
 #include "milter/libmilter_callbacks.h"
@@ -167,13 +168,12 @@ int run(Words arguments) {
 
 int run_program(const Words& arguments) {
   fill_standard_descriptors();
-  if (contains(arguments, "--help")) {
-    std::fputs(help().c_str(), stdout);
+  if (const HelpWish wish = wished_help(arguments); wish != HelpWish::kNone) {
+    std::fputs(help(wish).c_str(), stdout);
     return EX_OK;
   }
   if (contains(arguments, "--version")) {
-    std::printf("%s %s\nwith: libmilter %s\n", kProgram, LMTPQ_VERSION,
-                libmilter_version().c_str());
+    std::printf("%s %s\nwith: libmilter %s\n", kProgram, kVersion, libmilter_version().c_str());
     return EX_OK;
   }
   return run(arguments);

@@ -134,14 +134,22 @@ OptionTable option_table(Settings& settings) {
   return table;
 }
 
-std::string help() {
+HelpWish wished_help(const std::vector<std::string>& arguments) {
   Settings settings;
+  return lmtpq::wished_help(arguments, [&] { return option_table(settings); });
+}
+
+std::string help(HelpWish wish) {
+  Settings settings;
+  OptionTable table = option_table(settings);
+  mark_usual(table, {"config", "socket", "user", "foreground", "check", "log", "tag-keys",
+                     "tag-mailers", "explain", "rcpt"});
   return "usage: lmtpq-milter [--config FILE] [--socket SOCKET] [--foreground]\n"
          "       lmtpq-milter --check [--config FILE]\n"
          "       lmtpq-milter --explain [--client ADDRESS] [--from ADDRESS] --rcpt LIST [more] < "
          "message\n"
-         "       lmtpq-milter --help | --version\n\n" +
-         OptionReader(option_table(settings)).help() +
+         "       lmtpq-milter --help | --help=all | --version\n\n" +
+         OptionReader(std::move(table), {}, {"lmtpq-milter --help", ""}).help(wish) +
          "\nEach option and the file are explained in lmtpq-milter(8).\n";
 }
 

@@ -51,6 +51,7 @@ inline constexpr const char* kDefaultSocket = "unix:/run/lmtpq/milter.sock";
 // The readers of the table write into `settings`, which must outlive it.
 OptionTable option_table(Settings& settings);
 
-std::string help();
+std::string help(HelpWish wish);
+HelpWish wished_help(const std::vector<std::string>& arguments);
 
 }  // namespace lmtpq::milter

@@ -24,17 +24,25 @@ check_page() { # page; the program's options are in $scratch/help
   verdict "$1 has no other option" "$(comm -13 "$scratch/help" "$scratch/page")"
   verdict "$1 has no lint" "$(mandoc -T lint -W warning "$1" 2>&1)"
 }
+verdict "the version of VERSION is that of the programs, and the first in CHANGES.md" "$(
+  version=$(cat VERSION)
+  for said in "$("$lmtpq" --version | head -1)" "$("$lmtpq" serve --version | head -1)"; do
+    [ "$said" = "lmtpq $version" ] || echo "$said"
+  done
+  [ "$("$milter" --version | head -1)" = "lmtpq-milter $version" ] || "$milter" --version
+  [ "$(grep -m 1 '^## ' docs/CHANGES.md)" = "## $version" ] || grep -m 1 '^## ' docs/CHANGES.md
+  grep -q "^    lmtpq $version   pid" docs/METRICS.md || echo "METRICS.md shows another")"
 commands="relay deliver probe serve check"
 for command in $commands; do
-  "$lmtpq" $command --help
+  "$lmtpq" $command --help=all
 done | options_of >"$scratch/help"
 cp "$scratch/help" "$scratch/help.lmtpq"
 check_page docs/man/lmtpq.8
-"$milter" --help | options_of >"$scratch/help"
+"$milter" --help=all | options_of >"$scratch/help"
 check_page docs/man/lmtpq-milter.8
 
 for command in $commands; do
-  "$lmtpq" $command --help | tr '\n' ' ' | tr -s ' ' >"$scratch/$command"
+  "$lmtpq" $command --help=all | tr '\n' ' ' | tr -s ' ' >"$scratch/$command"
 done
 verdict "the man page's times are the program's" "$(
   sed -n '/^\.Ss Time/,/^\.Ss The process/p; /^\.Ss Advanced/,/^\.Sh /p' $page | tr '\n' ' ' |
@@ -59,7 +67,7 @@ objection() { # text of a file, option
   serve_nowhere --config "$scratch/conf" -d unix:/nowhere
 }
 for command in $commands; do
-  "$lmtpq" $command --help >"$scratch/$command.help"
+  "$lmtpq" $command --help=all >"$scratch/$command.help"
 done
 for option in $(cat "$scratch/help.lmtpq"); do
   name=${option#--}
@@ -269,8 +277,8 @@ verdict "a test names a trap by its name, not by a number" "$(
 # The words of tests/plain-words: in the pages for developers, in the texts, comments and test names of the
 # sources, and in what the programs print for --help.
 verdict "the pages are in plain English" "$(
-  tests/check-words README.md docs/FLOW.md docs/ARCHITECTURE.md docs/DECISIONS.md docs/TRAPS.md docs/HACKING.md \
-    docs/METRICS.md docs/TAG.md docs/ROUTING.md docs/RELIABILITY.md)"
+  tests/check-words README.md SECURITY.md docs/CHANGES.md docs/FLOW.md docs/ARCHITECTURE.md docs/DECISIONS.md \
+    docs/TRAPS.md docs/HACKING.md docs/METRICS.md docs/TAG.md docs/ROUTING.md docs/RELIABILITY.md)"
 find common mailer milter cf dist patches tests Makefile folders.txt -type f ! -path '*/corpus/*' ! -name '*.patch' \
   ! -name '*.pyc' ! -path cf/README.md ! -path patches/README.md ! -path tests/plain-words | sort >"$scratch/sources"
 verdict "the sources are in plain English" "$(
@@ -280,9 +288,9 @@ verdict "the sources are in plain English" "$(
   grep -q '^tests/e2e/demo$' "$scratch/sources" || echo "no demo found"
   xargs tests/check-words <"$scratch/sources")"
 for command in "" relay deliver serve probe check keygen; do
-  "$lmtpq" $command --help
+  "$lmtpq" $command --help=all
 done >"$scratch/all-help"
-"$milter" --help >>"$scratch/all-help"
+"$milter" --help=all >>"$scratch/all-help"
 verdict "the output of --help is in plain English" "$(
   [ "$(grep -c '^usage: ' "$scratch/all-help")" -eq 8 ] || echo "a program printed no usage"
   tests/check-words "$scratch/all-help")"

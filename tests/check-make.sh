@@ -23,7 +23,7 @@ none() { # what must be empty
 # --- Compiling -----------------------------------------------------------------------------------------
 tree=$scratch/tree
 mkdir "$tree"
-cp -R Makefile folders.txt common mailer milter "$tree/"
+cp -R Makefile VERSION folders.txt common mailer milter "$tree/"
 find tests -name '*.cpp' -o -name '*.h' -o -name floors.sh | tar -cf - -T - | tar -xf - -C "$tree"
 cat >"$scratch/compiler" <<'END'
 #!/bin/sh
@@ -92,6 +92,16 @@ verdict "a header that changes compiles what includes it" "$(
   compile
   [ "$(compiled)" -eq "$all" ] || echo "$(compiled) of $all")"
 
+verdict "another version compiles one source and both ends of lmtpq-secure.so again" "$(
+  echo 99.1 >"$tree/VERSION"
+  compile
+  [ "$(compiled)" -eq 3 ] && [ "$(lines "$notes" '-DLMTPQ_VERSION="99.1" .*-c common/version.cpp')" -eq 1 ] || cat "$notes"
+  cp VERSION "$tree/VERSION")"
+verdict "without a version nothing is built" "$(
+  : >"$tree/VERSION"
+  said=$(make -s -C "$tree" NOTES="$notes") && echo accepted
+  case $said in *"VERSION is missing or empty"*) ;; *) echo "$said" ;; esac
+  cp VERSION "$tree/VERSION")"
 verdict "WITH_LDAP=no and its like leave out their libraries and sources" "$(
   compile WITH_LDAP=no WITH_SASL=no WITH_SYSTEMD=no WITH_PROMETHEUS=no BUILD=build/less
   grep -oE -e '-l(ldap|lber|sasl2|systemd|prometheus[a-z-]*)|-c mailer/se[a-z/]*(ldap/ldap_|sasl_|metric|service_manager)[a-z_]*.cpp' "$notes" | head -3
@@ -114,7 +124,9 @@ there = {str(path) for folder in ('common', 'mailer', 'milter', 'tests')
 print(*sorted(files ^ there))
 for entry in entries:
   words = shlex.split(entry['command'])
-  if entry['file'] not in words or '-DLMTPQ_VERSION="0.1"' not in words or entry['directory'] != str(pathlib.Path.cwd()):
+  versions = [word for word in words if word.startswith('-DLMTPQ_VERSION=')]
+  wanted = ['-DLMTPQ_VERSION="%s"' % open('VERSION').read().strip()]
+  if entry['file'] not in words or versions != wanted * (entry['file'] == 'common/version.cpp') or entry['directory'] != str(pathlib.Path.cwd()):
     print(entry)
 END
 )"
@@ -149,7 +161,7 @@ verdict "programs, manual, configuration, documents and patches are installed" "
   for path in bin/lmtpq libexec/lmtpq/lmtpq libexec/lmtpq/lmtpq-serve libexec/lmtpq/lmtpq-secure.so sbin/lmtpq-milter \
     share/man/man8/lmtpq.8 share/man/man8/lmtpq-milter.8 share/man/man5/lmtpq.conf.5 share/lmtpq/lmtpq.json \
     $(find cf -type f | sed 's,^,share/lmtpq/,') $(find patches -type f | sed 's,^,share/doc/lmtpq/,') \
-    $(for name in README DAEMON METRICS PERFORMANCE RELIABILITY ROUTING TAG TLS; do echo share/doc/lmtpq/$name.md; done); do
+    $(for name in README SECURITY CHANGES DAEMON METRICS PERFORMANCE RELIABILITY ROUTING TAG TLS; do echo share/doc/lmtpq/$name.md; done); do
     [ -s "$root/opt/lmtpq/$path" ] || echo "$path"
   done)"
 verdict "the installed lmtpq runs by its name" "$("$root/opt/lmtpq/bin/lmtpq" --version | grep -q '^lmtpq ' || echo no)"
@@ -159,6 +171,11 @@ verdict "modes are 755 for programs and folders, 644 for the others" "$(
     find bin sbin libexec -type f ! -perm 755
     find share lib -type f ! -perm 644 ! -name fetch
   })"
+verdict "the manual that is installed has the version" "$(
+  for page in "$root"/opt/lmtpq/share/man/man?/*; do
+    grep -qx "\.Os lmtpq $(cat VERSION)" "$page" || echo "$page"
+    mandoc -T lint -W warning "$page" 2>&1
+  done)"
 verdict "what is installed names the prefix" "$(
   grep -rlF /usr/local "$root/opt/lmtpq/share/lmtpq" "$root/opt/lmtpq/share/man" "$root/opt/lmtpq/lib" "$root"/opt/lmtpq/share/doc/lmtpq/*.md)"
 verdict "patches are installed as they are" "$(diff -r patches "$root/opt/lmtpq/share/doc/lmtpq/patches")"

@@ -63,7 +63,7 @@ try() { # features left out
   done
   verdict "$title: it links what it says" "$wrongly"
   verdict "$title: it refuses what it lacks, and nothing else" "$refused"
-  expected="lmtpq $(sed -n 's/^VERSION := //p' Makefile)${with:+
+  expected="lmtpq $(cat VERSION)${with:+
 with:$with}${without:+
 without:$without}"
   for words in "--version" "serve --version" "relay --version"; do

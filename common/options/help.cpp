@@ -1,4 +1,4 @@
-// OptionReader's text for --help.
+// The wish for help on a command line, and OptionReader's text for it.
 
 #include <algorithm>
 
@@ -69,24 +69,76 @@ std::vector<std::string> headings_of(const OptionTable& table) {
   return headings;
 }
 
-}  // namespace
+HelpWish wish_of(std::string_view word) {
+  return word == "-h" || word == "--help" ? HelpWish::kUsual
+         : word == "--help=all"           ? HelpWish::kAll
+                                          : HelpWish::kNone;
+}
 
-std::string OptionReader::help() const {
+// Whether the word after this one is the value of the option that this one names.
+bool takes_next_word(const OptionTable& table, std::string_view word) {
+  return std::any_of(table.begin(), table.end(), [&](const Option& option) {
+    const bool named = word == "--" + option.name ||
+                       (option.letter != '\0' && word == std::string("-") + option.letter);
+    return named && option.other_command.empty() && !option.argument.empty() &&
+           option.implicit.empty();
+  });
+}
+
+std::string usual_help(const OptionTable& table, const std::string& see_all) {
+  std::string text = "The usual options:\n";
+  for (const Option& option : table) {
+    if (option.usual && shown(option)) {
+      text += wrapped(synopsis(option), sentence(option));
+    }
+  }
+  const auto all = std::count_if(table.begin(), table.end(), shown);
+  return text + "\nAll " + std::to_string(all) + " options: " + see_all + "\n";
+}
+
+std::string full_help(const OptionTable& table) {
   std::string text;
-  for (const std::string& heading : headings_of(table_)) {
+  for (const std::string& heading : headings_of(table)) {
     if (!text.empty()) {
       text += '\n';
     }
     if (!heading.empty()) {
       text += heading + ":\n";
     }
-    for (const Option& option : table_) {
+    for (const Option& option : table) {
       if (shown(option) && option.heading == heading) {
         text += wrapped(synopsis(option), sentence(option));
       }
     }
   }
   return text;
+}
+
+}  // namespace
+
+HelpWish wished_help(const std::vector<std::string>& arguments,
+                     const std::function<OptionTable()>& make_table) {
+  if (std::all_of(arguments.begin(), arguments.end(),
+                  [](const std::string& word) { return wish_of(word) == HelpWish::kNone; })) {
+    return HelpWish::kNone;
+  }
+  const OptionTable table = make_table();
+  for (auto word = arguments.begin(); word != arguments.end() && *word != "--"; ++word) {
+    if (const HelpWish wish = wish_of(*word); wish != HelpWish::kNone) {
+      return wish;
+    }
+    if (takes_next_word(table, *word) && word + 1 != arguments.end()) {
+      ++word;
+    }
+  }
+  return HelpWish::kNone;
+}
+
+std::string OptionReader::help(HelpWish wish) const {
+  const bool some_are_usual =
+      std::any_of(table_.begin(), table_.end(), [](const Option& option) { return option.usual; });
+  return wish == HelpWish::kUsual && some_are_usual ? usual_help(table_, manuals_.help + "=all")
+                                                    : full_help(table_);
 }
 
 }  // namespace lmtpq

@@ -47,6 +47,7 @@ struct Option {
   // Not empty: the commands that have this option ("serve").
   std::string other_command;
   bool hidden = false;  // accepted without effect: not in --help
+  bool usual = false;   // --help shows these, and --help=all all options
   // Stores the value. Throws ConfigError with what was expected ("expected a time such as 30s");
   // OptionReader puts the place in front.
   std::function<void(std::string_view)> read;
@@ -91,6 +92,15 @@ class SectionKind {
   std::function<Names()> make_keys_;
   mutable std::optional<Names> keys_;
 };
+
+// What a command line asks for instead of what the command does. kUsual: -h or --help; kAll:
+// --help=all.
+enum class HelpWish { kNone, kUsual, kAll };
+
+// Anywhere among the arguments, except as the value of an option and after `--`. `make_table` is
+// called only if one of the arguments may be such a wish.
+HelpWish wished_help(const std::vector<std::string>& arguments,
+                     const std::function<OptionTable()>& make_table);
 
 // What errors refer to.
 struct OptionManuals {
@@ -144,8 +154,9 @@ class OptionReader {
   const std::vector<FreeSection>& free_sections() const { return free_sections_; }
   std::vector<FreeSection> free_sections(std::string_view prefix) const;
 
-  // The options part of --help, by heading, wrapped to 80 columns.
-  std::string help() const;
+  // The options part of the help, wrapped to 80 columns: the usual options, or all by heading. Of a
+  // table without usual options always all.
+  std::string help(HelpWish wish) const;
 
  private:
   struct Given {

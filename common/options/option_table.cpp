@@ -111,6 +111,12 @@ Option advanced(Option option) {
   return option;
 }
 
+void mark_usual(OptionTable& table, const std::vector<std::string_view>& names) {
+  for (Option& option : table) {
+    option.usual = std::find(names.begin(), names.end(), option.name) != names.end();
+  }
+}
+
 Option bare_means(const char* implicit, Option option) {
   option.implicit = implicit;
   return option;

@@ -88,6 +88,7 @@ Option argv_or_section(Option option);
 // For options that only the `command` has; this one has to accept them in the shared file.
 OptionTable of_command(const char* command, OptionTable options);
 Option advanced(Option option);  // listed at the end of --help
+void mark_usual(OptionTable& table, const std::vector<std::string_view>& names);
 Option bare_means(const char* implicit, Option option);
 OptionTable under(const char* heading, OptionTable options);  // options that are advanced stay so
 void append(OptionTable& table, OptionTable more);

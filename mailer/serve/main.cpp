@@ -107,8 +107,8 @@ int serve(const std::vector<std::string>& arguments, Process& own) {
 }
 
 int run(const std::vector<std::string>& words, Process& own) {
-  if (!words.empty() && words[0] == "--help") {
-    std::printf("%s%s", kUsage, options_help(Command::kServe).c_str());
+  if (const HelpWish wish = wished_help(Command::kServe, words); wish != HelpWish::kNone) {
+    std::printf("%s%s", kUsage, options_help(Command::kServe, wish).c_str());
     return EX_OK;
   }
   if (!words.empty() && words[0] == "--version") {

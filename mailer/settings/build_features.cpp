@@ -1,6 +1,7 @@
 #include "mailer/settings/build_features.h"
 
 #include "common/config_error.h"
+#include "common/version.h"
 
 namespace lmtpq::mailer {
 
@@ -16,15 +17,27 @@ void require(const Feature& feature, const std::string& option) {
   }
 }
 
-std::string version_text() {
-  std::string with;
-  std::string without;
+namespace {
+
+std::string listed(bool built_in) {
+  std::string names;
   for (const Feature* const feature : {&kLdap, &kSasl, &kSystemd, &kPrometheus}) {
-    (feature->built_in ? with : without) += std::string(" ") + feature->name;
+    if (feature->built_in == built_in) {
+      names += (names.empty() ? "" : " ") + std::string(feature->name);
+    }
   }
-  return std::string("lmtpq ") + LMTPQ_VERSION + "\n" +
-         (with.empty() ? "" : "with:" + with + "\n") +
-         (without.empty() ? "" : "without:" + without + "\n");
+  return names;
+}
+
+}  // namespace
+
+std::string built_in_features() { return listed(true); }
+
+std::string version_text() {
+  const std::string with = listed(true);
+  const std::string without = listed(false);
+  return std::string("lmtpq ") + kVersion + "\n" + (with.empty() ? "" : "with: " + with + "\n") +
+         (without.empty() ? "" : "without: " + without + "\n");
 }
 
 }  // namespace lmtpq::mailer

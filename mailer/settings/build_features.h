@@ -23,6 +23,9 @@ extern const Feature kPrometheus;
 // ConfigError where the feature is missing, which `option` needs.
 void require(const Feature& feature, const std::string& option);
 
+// The features of this build, for a metric: "LDAP SASL systemd Prometheus".
+std::string built_in_features();
+
 // What --version prints: the version, the features of this build, and those that it lacks.
 std::string version_text();
 

@@ -90,9 +90,6 @@ std::vector<Destination> parse_all(const std::vector<std::string>& words) {
 std::vector<std::string> load_options(OptionReader& options,
                                       const std::vector<std::string>& arguments,
                                       Settings& settings) {
-  if (std::find(arguments.begin(), arguments.end(), "--help") != arguments.end()) {
-    throw ConfigError("--help must be the only argument");
-  }
   std::vector<std::string> operands = options.take_arguments(arguments);
   settings.config_file = options.argument_or_default("config");
   options.take_file(settings.config_file, options.named_in_arguments("config"));

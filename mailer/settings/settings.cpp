@@ -1,5 +1,6 @@
 #include "mailer/settings/settings.h"
 
+#include "common/ascii.h"
 #include "common/options/option_table.h"
 #include "mailer/settings/destination_sections.h"
 
@@ -140,12 +141,33 @@ OptionTable json_options(Settings& s, const char* heading, const char* help) {
   return under(heading, {argv_only(value("json", "", "", help, reader::boolean(s.json)))});
 }
 
+Reader keywords(std::vector<std::string>& into) {
+  return [&into](std::string_view list) { into = list_of(upper_case(list)); };
+}
+
 OptionTable probe_options(Settings& s) {
-  OptionTable table =
-      under("The probe", {argv_only(value("rcpt", "ADDRESS", "",
-                                          "also check whether this mailbox exists and is "
-                                          "over quota",
-                                          reader::text(s.probe_recipient)))});
+  constexpr std::uint64_t kMostDays = 36'500;
+  OptionTable table = under(
+      "The probe",
+      {argv_only(value("rcpt", "ADDRESS", "",
+                       "also check whether this mailbox exists and is over quota",
+                       reader::text(s.probe.recipient))),
+       argv_only(value("timeout", "TIME", "10s",
+                       "time limit for all of the probe; exit status 69 when it has passed",
+                       reader::positive_duration(s.probe.timeout))),
+       argv_only(value("require", "LIST", "",
+                       "extensions that the store must offer, such as IGNOREQUOTA,TRACE; a missing "
+                       "one is a failure",
+                       keywords(s.probe.required))),
+       argv_only(value("monitor", "", "",
+                       "print one line in the form of Nagios plugins, with their exit statuses",
+                       reader::boolean(s.probe.monitor))),
+       argv_only(value("warn-days", "N", "14",
+                       "with --monitor: WARNING if the certificate expires in less than N days",
+                       reader::number(s.probe.warn_days, 0, kMostDays))),
+       argv_only(value("critical-days", "N", "3",
+                       "with --monitor: CRITICAL if the certificate expires in less than N days",
+                       reader::number(s.probe.critical_days, 0, kMostDays)))});
   append(table, json_options(s, "The probe", "print JSON"));
   return table;
 }
@@ -193,9 +215,29 @@ std::vector<SectionKind> section_kinds(Settings& settings) {
   return {{kDestinationPrefix, of_stores}, {kListenerPrefix, of_listeners}};
 }
 
-std::string name_of(Command command) {
+std::string help_of(Command command) {
   constexpr const char* kNames[] = {"relay", "deliver", "probe", "serve"};
-  return kNames[static_cast<int>(command)];
+  return std::string("lmtpq ") + kNames[static_cast<int>(command)] + " --help";
+}
+
+// Ten for each command.
+std::vector<std::string_view> usual_options(Command command) {
+  switch (command) {
+    case Command::kRelay:
+      return {"ignore-quota",       "over-quota", "tag-keys", "tls", "tls-ca-file",
+              "auth-password-file", "config",     "user",     "log", "debug-peer"};
+    case Command::kDeliver:
+      return {"sender",      "destination",        "ignore-quota", "trace-id", "tls",
+              "tls-ca-file", "auth-password-file", "config",       "user",     "log"};
+    case Command::kProbe:
+      return {"rcpt",     "timeout", "monitor",     "json",
+              "trace-id", "tls",     "tls-ca-file", "auth-password-file",
+              "config",   "user"};
+    case Command::kServe:
+      break;
+  }
+  return {"listen", "check", "status", "metrics", "ignore-quota", "tls", "auth-password-file",
+          "config", "user",  "log"};
 }
 
 }  // namespace
@@ -241,12 +283,19 @@ OptionTable listener_table(Settings& settings) {
 
 OptionReader option_reader(Command command, Settings& settings) {
   return OptionReader(option_table(command, settings), section_kinds(settings),
-                      {"lmtpq " + name_of(command) + " --help", "lmtpq.conf(5)"});
+                      {help_of(command), "lmtpq.conf(5)"});
 }
 
-std::string options_help(Command command) {
+HelpWish wished_help(Command command, const std::vector<std::string>& arguments) {
   Settings settings;
-  return option_reader(command, settings).help() +
+  return lmtpq::wished_help(arguments, [&] { return option_table(command, settings); });
+}
+
+std::string options_help(Command command, HelpWish wish) {
+  Settings settings;
+  OptionTable table = option_table(command, settings);
+  mark_usual(table, usual_options(command));
+  return OptionReader(std::move(table), {}, {help_of(command), ""}).help(wish) +
          "\nEach option is explained in lmtpq(8), the file in lmtpq.conf(5).\n";
 }
 

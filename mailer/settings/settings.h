@@ -41,6 +41,15 @@ struct Timeouts {
   Time answer() const { return mta - std::min<Time>(std::chrono::seconds(30), mta / 10); }
 };
 
+struct ProbeSettings {
+  std::string recipient;
+  std::chrono::milliseconds timeout{};  // for all of the probe
+  std::vector<std::string> required;    // keywords that the store must offer
+  bool monitor = false;
+  long long warn_days = 0;
+  long long critical_days = 0;
+};
+
 struct Settings {
   std::vector<Destination> destinations;
   std::vector<Store> stores;     // one for each destination, with the settings of its section
@@ -69,8 +78,7 @@ struct Settings {
 
   // deliver
   std::string sender;
-  // probe
-  std::string probe_recipient;
+  ProbeSettings probe;
   bool json = false;
   // serve
   ServeSettings serve;
@@ -94,7 +102,8 @@ OptionTable listener_table(Settings& settings);
 
 // Reads the command's options into `settings`, from arguments and from lmtpq.conf.
 OptionReader option_reader(Command command, Settings& settings);
-// What `lmtpq COMMAND --help` prints after the usage.
-std::string options_help(Command command);
+// What `lmtpq COMMAND --help` or --help=all prints after the usage.
+std::string options_help(Command command, HelpWish wish);
+HelpWish wished_help(Command command, const std::vector<std::string>& arguments);
 
 }  // namespace lmtpq::mailer

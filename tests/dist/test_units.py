@@ -75,8 +75,8 @@ def installed(build):
 
 @pytest.fixture(scope='module')
 def helps(build) -> dict[str, str]:
-  """Program -> its --help."""
-  return {name: run(build / name, *words, '--help').stdout for name, words in
+  """Program -> its --help=all."""
+  return {name: run(build / name, *words, '--help=all').stdout for name, words in
           (('lmtpq', ['serve']), ('lmtpq-milter', []))}
 
 

@@ -15,8 +15,9 @@ class CommandCases:
     """Exit status, and what it printed."""
     empty = mail.scratch.path / 'empty.conf'
     empty.touch()
-    ran = subprocess.run([mail.lmtpq, command, f'--config={empty}', f'--log={mail.log}', *words],
-                         input=given, capture_output=True, timeout=60)
+    patient = ['--timeout=50s'] if command == 'probe' else []
+    ran = subprocess.run([mail.lmtpq, command, f'--config={empty}', f'--log={mail.log}', *patient,
+                          *words], input=given, capture_output=True, timeout=60)
     return ran.returncode, (ran.stdout + ran.stderr).decode()
 
   def deliver(self, mail, raw: bytes, *users: str,
@@ -130,6 +131,12 @@ class TestCommandsWithCyrus(CommandCases):
     status, said = self.lmtpq_run(mail, 'probe', '--rcpt', mail.full_mailbox(), mail.store.address)
     assert status == 0, said
     assert 'over quota' in said
+
+  def test_monitor_says_whether_a_mailbox_is_full(self, mail):
+    for user, status, words in ((mail.mailbox('alice'), 0, 'is below quota'),
+                                (mail.full_mailbox(), 1, 'is over quota')):
+      ended, said = self.lmtpq_run(mail, 'probe', '--monitor', '--rcpt', user, mail.store.address)
+      assert ended == status and f'{user} {words}' in said, said
 
 
 @pytest.mark.store(kind=Dovecot)

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.lmtp_client import Message
-from fixtures.paths import ROOT
+from fixtures.paths import ROOT, VERSION
 from fixtures.process import wait_until
 from fixtures.scratch import Scratch
 from fixtures.serve import Serve
@@ -59,10 +59,18 @@ def test_everything_begins_at_zero(daemon):
       'lmtpq_log_lines_dropped_total': 0,
       f'lmtpq_clients{{listener=unix:{daemon.folder}/plain}}': 0,
       'lmtpq_clients_limit': 50,
-      'lmtpq_build_info{version=0.1}': 1,
       'lmtpq_deliveries_total{destination=other,outcome=sent}': None,
       'lmtpq_clients_refused_total{reason=other}': None,
   })
+
+
+def test_the_version_is_that_of_the_source(daemon, lmtpq):
+  shown = subprocess.run([lmtpq, '--version'], capture_output=True, text=True, check=True).stdout
+  features = re.search('^with: (.*)$', shown, re.M).group(1)
+  assert shown.startswith(f'lmtpq {VERSION}\n'), shown
+  assert daemon.scrape().get('lmtpq_build_info', version=VERSION, features=features) == 1
+  assert daemon.status().stdout.startswith(f'lmtpq {VERSION}   pid ')
+  assert f'event=serving version={VERSION} ' in daemon.process.log_text()
 
 
 def test_outcomes_count_by_reason(daemon):
@@ -204,7 +212,7 @@ def test_the_table_has_the_figures(daemon):
   text = text.replace(f'{daemon.folder}/', '').replace(daemon.dying.address, 'DYING')
   text = text.replace(daemon.dying.address.replace('127.0.0.1', 'localhost'), 'TLS')
   lines = [' '.join(line.split()) for line in text.splitlines()]
-  assert re.fullmatch(rf'lmtpq 0\.1 pid {daemon.process.pid} up \d\d:\d\d:\d\d reloads 0', lines[0])
+  assert re.fullmatch(rf'lmtpq {re.escape(VERSION)} pid {daemon.process.pid} up \d\d:\d\d:\d\d reloads 0', lines[0])
   size = f'{daemon.received / 1024:.1f} KiB'
   assert lines[1] == f'messages 8 ({size}, 1 spooled) waiting for a mailbox 0'
   assert lines[2] == 'possible duplicates 2 replies lost 1 log lines dropped 0'

@@ -88,8 +88,9 @@ def converse(child, message: bytes, messages: int, printed: list[bytes]) -> list
 
 def probe(command: list[str], _message: bytes, _messages: int) -> Result:
   began = time.monotonic()
-  with subprocess.Popen([command[0], 'probe', *command[1:]], stdin=subprocess.DEVNULL,
-                        stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+  # The limits of the stages are what cases are about.
+  with subprocess.Popen([command[0], 'probe', '--timeout=80s', *command[1:]],
+                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
     watch = watchdog(child)
     out, log = child.communicate()
     watch.cancel()

@@ -106,8 +106,9 @@ int check_serve(const std::vector<std::string>& arguments) {
 int check_all(const std::vector<std::string>& arguments) {
   CheckOptions options;
   OptionReader reader(option_table(options), {}, {"lmtpq check --help", "lmtpq(8)"});
-  if (!arguments.empty() && arguments[0] == "--help") {
-    std::printf("%s%s", kUsage, reader.help().c_str());
+  const auto wish = lmtpq::wished_help(arguments, [&] { return option_table(options); });
+  if (wish != HelpWish::kNone) {
+    std::printf("%s%s", kUsage, reader.help(wish).c_str());
     return EX_OK;
   }
   if (!arguments.empty() && arguments[0] == "--version") {

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "common/options/option_table.h"
+#include "common/version.h"
 #include "mailer/settings/store_settings.h"
 
 namespace lmtpq::mailer {
@@ -101,7 +102,7 @@ LoggedSettings log_start(const Configuration& configuration, const PoolRegistry&
   LoggedSettings made = lines_of(configuration, pools);
   log.info(
       Record("serving")
-          .add("version", LMTPQ_VERSION)
+          .add("version", kVersion)
           .add("pid", static_cast<long long>(getpid()))
           .add("config", configuration.settings().process.config_file)
           .add("listeners", static_cast<long long>(configuration.settings().listeners.size())));

@@ -66,7 +66,8 @@ inline constexpr MetricName kMemoryLimit{"lmtpq_memory_limit_bytes",
                                          "Limit of this memory, in bytes"};
 inline constexpr MetricName kMemoryRefused{"lmtpq_memory_refused_total",
                                            "Messages and recipients deferred for want of memory"};
-inline constexpr MetricName kBuildInfo{"lmtpq_build_info", "Always 1; the label has the version"};
+inline constexpr MetricName kBuildInfo{
+    "lmtpq_build_info", "Always 1; the labels have the version and what it was built with"};
 inline constexpr MetricName kProcessStartTime{
     "process_start_time_seconds", "Start time of the daemon, in seconds since the epoch"};
 inline constexpr MetricName kProcessCpu{"process_cpu_seconds_total",

@@ -6,6 +6,7 @@
 #include "common/escape.h"
 #include "mailer/serve/counters/outcome_reason.h"
 #include "mailer/serve/metrics/metric_family.h"
+#include "mailer/settings/build_features.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -132,7 +133,7 @@ void add_present(const Snapshot& now, Families& families) {
   MetricFamily dropped = counter(metric_names::kLogLinesDropped);
   dropped.add({}, now.log_lines_dropped);
   MetricFamily build = gauge(metric_names::kBuildInfo);
-  build.add({{"version", now.version}}, 1.0);
+  build.add({{"version", now.version}, {"features", built_in_features()}}, 1.0);
   for (MetricFamily* const family : {&clients, &most, &waiters, &dropped, &build}) {
     families.push_back(std::move(family->family));
   }

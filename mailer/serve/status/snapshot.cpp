@@ -6,6 +6,7 @@
 #include <map>
 
 #include "common/escape.h"
+#include "common/version.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -97,7 +98,7 @@ void sample_rates(const DaemonParts& daemon) {
 Snapshot take_snapshot(const DaemonParts& daemon) {
   Snapshot made;
   const std::shared_ptr<const Configuration> configuration = daemon.current.get();
-  made.version = LMTPQ_VERSION;
+  made.version = kVersion;
   made.pid = static_cast<std::uint64_t>(getpid());
   made.uptime = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - daemon.began).count());

@@ -1,6 +1,7 @@
 """lmtpq deliver and lmtpq probe against a Cyrus that wants TLS and a login, without Sendmail."""
 
 import json
+import re
 import subprocess
 
 from fixtures.messages import message, message_id
@@ -17,7 +18,8 @@ class TestCommandsInTls:
     return ran.returncode, ran.stdout.decode(), ran.stderr.decode()
 
   def probe(self, mail, *words: str, lines: list[str]):
-    return self.lmtpq_run(mail, 'probe', *words, mail.store.tcp_address, lines=lines)
+    return self.lmtpq_run(mail, 'probe', '--timeout=50s', *words, mail.store.tcp_address,
+                          lines=lines)
 
   def deliver(self, mail, raw: bytes, user: str, lines: list[str]) -> int:
     status, _, _ = self.lmtpq_run(mail, 'deliver', '-d', mail.store.tcp_address, '-f', mail.sender,
@@ -68,6 +70,21 @@ class TestCommandsInTls:
     assert status == 76
     assert 'mismatch' in why
     assert mail.authority.leaf('server').fingerprint() in said
+
+  def test_monitor_counts_the_days_of_the_certificate(self, mail):
+    lines = [*mail.tls(), *mail.login()]
+    for options, status, name in (((), 0, 'OK'), (('--warn-days=60',), 1, 'WARNING'),
+                                  (('--critical-days=60',), 2, 'CRITICAL')):
+      ended, said, _ = self.probe(mail, '--monitor', *options, lines=lines)
+      assert (ended, said.count('\n')) == (status, 1), said
+      assert said.startswith(f'LMTPQ {name} - '), said
+      assert re.search(r'TLS TLSv1\.[23] verified.* \| time=[\d.]+s;;;0 days=(29|30);', said), said
+      assert re.search(r'certificate expires in (29|30) days', said), said
+
+  def test_monitor_of_a_store_with_another_name_is_critical(self, mail):
+    status, said, _ = self.probe(mail, '--monitor',
+                                 lines=mail.tls('verify', 'tls-name = elsewhere.test'))
+    assert status == 2 and 'mismatch' in said and ' | days=' in said, said
 
   def test_probe_that_is_refused_a_login_exits_76_and_says_by_which_mechanism(self, mail):
     lines = [*mail.tls(), *mail.login()]

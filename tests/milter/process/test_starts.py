@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.odd_system import OddSystem
-from fixtures.paths import is_sanitized
+from fixtures.paths import VERSION, is_sanitized
 from fixtures.process import log_is_written, wait_until
 from fixtures.scratch import free_port, unix_listens
 from peers.mta.session import Session
@@ -61,6 +61,10 @@ class TestBackground(Process):
     pid = self.start()
     assert self.pid_file.read_text() == f'{pid}\n'
     assert self.quota() == '*'
+
+  def test_its_first_line_has_the_version(self):
+    self.start()
+    assert len(self.lines(f'event=serving version={VERSION} ')) == 1
 
   def test_it_leaves_its_terminal(self):
     pid = self.start()

@@ -68,6 +68,8 @@ class ProbeTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aLostConnectionIsNoRefusalOfTheMailbox);
   CPPUNIT_TEST(overQuotaIsWhatOverQuotaPoliciesAreFor);
   CPPUNIT_TEST(aStoreThatRequiresALoginIsReported);
+  CPPUNIT_TEST(aProbeThatWasNotDoneInTimeIsUnavailable);
+  CPPUNIT_TEST(whatIsRequiredMustBeOffered);
   CPPUNIT_TEST(jsonIsEscaped);
   CPPUNIT_TEST(whatControlsATerminalIsEscaped);
   CPPUNIT_TEST_SUITE_END();
@@ -362,6 +364,35 @@ class ProbeTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(refused, words(Awaited::kRcpt, 452, EnhancedStatus{4, 2, 1}, "x"));
     CPPUNIT_ASSERT_EQUAL(refused, words(Awaited::kMail, 452, EnhancedStatus{4, 2, 2}, "x"));
     CPPUNIT_ASSERT_EQUAL(refused, words(Awaited::kRcpt, 530, EnhancedStatus{5, 2, 2}, "x"));
+  }
+
+  // However far it came.
+  void aProbeThatWasNotDoneInTimeIsUnavailable() {
+    for (const auto reached : {ProbeResult::Reached::kNothing, ProbeResult::Reached::kProtocolError,
+                               ProbeResult::Reached::kUnsecured, ProbeResult::Reached::kStore}) {
+      ProbeResult result;
+      result.reached = reached;
+      result.failure = "late";
+      result.timed_out = true;
+      CPPUNIT_ASSERT_EQUAL(EX_UNAVAILABLE, exit_status(result));
+    }
+    CPPUNIT_ASSERT_EQUAL(std::string("not done within 10 s (--timeout)"),
+                         too_slow(std::chrono::seconds(10)));
+    CPPUNIT_ASSERT_EQUAL(std::string("not done within 0.25 s (--timeout)"),
+                         too_slow(std::chrono::milliseconds(250)));
+  }
+
+  void whatIsRequiredMustBeOffered() {
+    for (const auto& [required, failure] :
+         {std::pair("--require=IgnoreQuota, size", ""),
+          std::pair("--require=IGNOREQUOTA,TRACE",
+                    "the store does not offer TRACE, which --require lists (unix:/s)")}) {
+      Play play;
+      play.replies = {kGreeting, kOffers, kOk};
+      const ProbeResult result = probed(&play, {required});
+      CPPUNIT_ASSERT_EQUAL(std::string(failure), result.failure);
+      CPPUNIT_ASSERT_EQUAL(*failure == '\0' ? EX_OK : EX_PROTOCOL, exit_status(result));
+    }
   }
 
   void jsonIsEscaped() {

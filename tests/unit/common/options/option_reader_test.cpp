@@ -413,7 +413,7 @@ class OptionReaderTest : public ScratchFileFixture {
         "Other:\n"
         "      --an-option-with-a-rather-long-name VALUE\n"
         "                              What an-option-with-a-rather-long-name does\n";
-    CPPUNIT_ASSERT_EQUAL(expected, OptionReader(table).help());
+    CPPUNIT_ASSERT_EQUAL(expected, OptionReader(table).help(lmtpq::HelpWish::kAll));
   }
 };
 

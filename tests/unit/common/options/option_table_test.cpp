@@ -173,7 +173,7 @@ class OptionTableTest : public CppUnit::TestFixture {
     OptionTable table = under(
         "One", {advanced(value("rare", "N", "", "b", nullptr)), value("a", "", "", "c", nullptr)});
     append(table, under("Two", {value("d", "", "", "e", nullptr)}));
-    const std::string help = OptionReader(table).help();
+    const std::string help = OptionReader(table).help(HelpWish::kAll);
     const std::string advanced_group =
         "\nAdvanced (few sites need these):\n"
         "      --rare N                b\n";
@@ -185,7 +185,7 @@ class OptionTableTest : public CppUnit::TestFixture {
   void optionsOfAnotherCommandAreForTheFileOnly() {
     std::string text;
     OptionReader options(of_command("serve", {value("theirs", "X", "", "a", reader::text(text))}));
-    CPPUNIT_ASSERT_EQUAL(std::string(), options.help());
+    CPPUNIT_ASSERT_EQUAL(std::string(), options.help(HelpWish::kAll));
     options.take_text("theirs = x\n", "f");
     options.apply();
     CPPUNIT_ASSERT_EQUAL(std::string(), text);

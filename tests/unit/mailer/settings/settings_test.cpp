@@ -56,6 +56,7 @@ class SettingsTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(numbersHaveTheirLimits);
   CPPUNIT_TEST(eachSubcommandHasItsOwnOptions);
   CPPUNIT_TEST(helpEndsWithTheManuals);
+  CPPUNIT_TEST(helpBeginsWithTenOptions);
   CPPUNIT_TEST(optionsForOneMessageAreNotAllowedInTheFile);
   CPPUNIT_TEST(everyOptionHasHelp);
   CPPUNIT_TEST_SUITE_END();
@@ -183,7 +184,7 @@ class SettingsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::string("/t"), read({"--transcript-dir=/t"}).transcript_dir);
     CPPUNIT_ASSERT_EQUAL(std::string("a@b"), read({"-f", "a@b"}, Command::kDeliver).sender);
     const Settings probe = read({"--rcpt=alice", "--json"}, Command::kProbe);
-    CPPUNIT_ASSERT_EQUAL(std::string("alice"), probe.probe_recipient);
+    CPPUNIT_ASSERT_EQUAL(std::string("alice"), probe.probe.recipient);
     CPPUNIT_ASSERT(probe.json);
   }
 
@@ -284,10 +285,31 @@ class SettingsTest : public CppUnit::TestFixture {
   void helpEndsWithTheManuals() {
     for (const Command command :
          {Command::kRelay, Command::kDeliver, Command::kProbe, Command::kServe}) {
-      const std::string help = options_help(command);
+      for (const HelpWish wish : {HelpWish::kUsual, HelpWish::kAll}) {
+        const std::string help = options_help(command, wish);
+        CPPUNIT_ASSERT_MESSAGE(
+            help,
+            help.ends_with("\nEach option is explained in lmtpq(8), the file in lmtpq.conf(5).\n"));
+      }
+    }
+  }
+
+  void helpBeginsWithTenOptions() {
+    const std::pair<Command, const char*> rows[] = {{Command::kRelay, "lmtpq relay --help=all"},
+                                                    {Command::kDeliver, "lmtpq deliver --help=all"},
+                                                    {Command::kProbe, "lmtpq probe --help=all"},
+                                                    {Command::kServe, "lmtpq serve --help=all"}};
+    for (const auto& [command, all] : rows) {
+      const std::string help = options_help(command, HelpWish::kUsual);
+      std::size_t shown = 0;
+      for (std::size_t at = help.find("\n  "); at != std::string::npos;
+           at = help.find("\n  ", at + 1)) {
+        shown += help[at + 3] == '-' || help.substr(at + 3, 6) == "    --" ? 1U : 0U;
+      }
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(help, std::size_t{10}, shown);
+      CPPUNIT_ASSERT_MESSAGE(help, help.starts_with("The usual options:\n"));
       CPPUNIT_ASSERT_MESSAGE(
-          help,
-          help.ends_with("\nEach option is explained in lmtpq(8), the file in lmtpq.conf(5).\n"));
+          help, help.find(std::string(" options: ") + all + "\n") != std::string::npos);
     }
   }
 
@@ -296,9 +318,10 @@ class SettingsTest : public CppUnit::TestFixture {
          {Command::kRelay, Command::kDeliver, Command::kProbe, Command::kServe}) {
       Settings settings;
       for (const Option& option : option_table(command, settings)) {
-        const bool argv_only = option.name == "config" || option.name == "sender" ||
-                               option.name == "rcpt" || option.name == "json" ||
-                               option.name == "status" || option.name == "check";
+        const std::set<std::string> of_one_run = {"config",  "sender",    "rcpt",         "json",
+                                                  "status",  "check",     "timeout",      "require",
+                                                  "monitor", "warn-days", "critical-days"};
+        const bool argv_only = of_one_run.contains(option.name);
         CPPUNIT_ASSERT_EQUAL_MESSAGE(option.name, !argv_only,
                                      option.place == OptionPlace::kArgumentsAndFile);
       }
