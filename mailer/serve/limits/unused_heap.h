@@ -1,7 +1,7 @@
 // Gives back to the system what a burst has left in the heap.
 //
 // malloc(3) returns only the end of a heap by itself. After many messages at once, or lines that
-// waited for the log, the pages below would stay with the process for ever. Used by the main
+// waited for the log, the pages below would stay with the process forever. Used by the main
 // thread.
 #pragma once
 
