@@ -5,6 +5,17 @@ DESTDIR ?=
 BUILD   ?= build
 VERSION := $(or $(file <VERSION),$(error the file VERSION is missing or empty))
 
+# `make check PLATFORM=trixie`: all goals are made in a root folder of that Debian release.
+PLATFORM :=
+ifneq ($(PLATFORM),)
+GOALS := $(or $(MAKECMDGOALS),all)
+$(firstword $(GOALS)): FORCE
+	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL tests/platform/run $(PLATFORM) $(BUILD)/$(PLATFORM) \
+	  make --no-print-directory $(MAKEOVERRIDES) PLATFORM= BUILD=build $(GOALS)
+$(wordlist 2,$(words $(GOALS)),$(GOALS)): $(firstword $(GOALS)) ; @:
+FORCE:
+else
+
 # These are the user's, on the command line or in the environment: make CXXFLAGS=-O3. What lmtpq
 # itself needs is in variables of other names.
 CXXFLAGS   ?= $(if $(SANITIZE),-O1,-O2) -g
@@ -156,6 +167,8 @@ help:
 ## Variables: CXX CXXFLAGS CPPFLAGS LDFLAGS LDLIBS AR PKG_CONFIG, BUILD=build, PREFIX, DESTDIR, V=1 (show
 ## the commands), WERROR=1 (warnings are errors), SANITIZE=address,undefined, and WITH_LDAP=no
 ## WITH_SASL=no WITH_SYSTEMD=no WITH_PROMETHEUS=no, which leave out a library and what needs it.
+## PLATFORM=trixie, with any target: on that Debian release, in a root folder of it (root, network); what is
+## built is in $(BUILD)/trixie.
 
 # --- Compiling and linking -------------------------------------------------------------------------
 
@@ -418,3 +431,5 @@ clean:
 	@[ ! -e $(BUILD) ] || [ -e $(BUILD)/floors-kept ] || \
 	  { echo "make clean: $(BUILD) is no folder that make builds in" >&2; exit 1; }
 	rm -rf $(BUILD)
+
+endif

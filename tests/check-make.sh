@@ -113,6 +113,19 @@ verdict "a package that is not installed is named, with the remedy" "$(
   said=$(make -s -C "$tree" BUILD=build/lacking CXX="$scratch/compiler" PKG_CONFIG=false NOTES="$notes") && echo accepted
   case $said in *"make build-deps"*) ;; *) echo "$said" ;; esac)"
 
+verdict "PLATFORM=trixie hands all goals and variables on, once, and makes nothing here" "$(
+  mkdir -p "$tree/tests/platform"
+  printf '#!/bin/sh\necho "$*"\n' >"$tree/tests/platform/run"
+  chmod +x "$tree/tests/platform/run"
+  said=$(make -s -C "$tree" check e2e PLATFORM=trixie CXXFLAGS='-O1 -g' BUILD=build/other)
+  case $said in
+  *"
+"*) echo "$said" ;;
+  "trixie build/other/trixie make "*" CXXFLAGS=-O1 -g "*" PLATFORM= BUILD=build check e2e") ;;
+  *) echo "$said" ;;
+  esac
+  [ ! -e "$tree/build/other" ] || echo "build/other is there")"
+
 verdict "compile_commands.json is JSON, and has every source" "$(
   make -s -C "$tree" compile_commands.json
   cd "$tree" && /usr/bin/python3 - 2>&1 <<'END'

@@ -5,6 +5,7 @@ What it does not know: the load, what is measured.
 Lifetimes: each start is a new process, with the options of the last __init__.
 """
 
+from fixtures.dovecot_language import PROGRAM, language, render
 from fixtures.process import HasServer, Server
 from fixtures.scratch import Scratch, free_port, tcp_listens
 
@@ -72,26 +73,6 @@ class HaProxyAsItIs(HaProxy):
   threads = ''
 
 
-DOVECOT = """base_dir = {dir}/run
-state_dir = {dir}/state
-log_path = {dir}/log
-mail_temp_dir = {dir}
-protocols = lmtp
-ssl = no
-listen = 127.0.0.1
-lmtp_proxy = yes
-service lmtp {{
-  inet_listener lmtp {{
-    port = {port}
-  }}
-}}
-passdb {{
-  driver = static
-  args = proxy=y host=localhost hostip=127.0.0.1 port={store_port} protocol=lmtp nopassword=y
-}}
-"""
-
-
 class DovecotProxy(Middle):
   """Each transaction dials the store. It has no AUTH towards a store, so it cannot serve a store
   that asks for a login; and Debian's Cyrus offers no TLS where it asks for none."""
@@ -99,8 +80,9 @@ class DovecotProxy(Middle):
 
   def command(self) -> list:
     conf = self.dir / 'dovecot.conf'
-    conf.write_text(DOVECOT.format(dir=self.dir, port=self.port, store_port=self.store_port))
-    return ['/usr/sbin/dovecot', '-F', '-c', conf]
+    conf.write_text(render(language().proxy, dir=self.dir, port=self.port,
+                           store_port=self.store_port))
+    return [PROGRAM, '-F', '-c', conf]
 
 
 class Serve(Middle):

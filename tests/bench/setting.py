@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fixtures.authority import Authority
 from fixtures.cyrus import Cyrus
+from fixtures.cyrus_version import program
 from fixtures.scratch import Scratch, free_port
 
 from middle import Serve
@@ -77,9 +78,8 @@ class SecureCyrus(Cyrus):
   def filed(self, user: str) -> int:
     """How many messages lie in the mailbox; without a session, which would cost the store."""
     if user not in self.folders:
-      said = subprocess.run(['/usr/lib/cyrus/bin/mbpath', '-C', self.dir / 'imapd.conf',
-                             f'user.{user}'], capture_output=True, check=True, timeout=30,
-                            env=self.environment)
+      said = subprocess.run([program('mbpath'), '-C', self.dir / 'imapd.conf', f'user.{user}'],
+                            capture_output=True, check=True, timeout=30, env=self.environment)
       self.folders[user] = said.stdout.decode().strip()
     return sum(name.endswith('.') and name[:-1].isdigit()
                for name in os.listdir(self.folders[user]))

@@ -16,7 +16,7 @@ from pathlib import Path
 from fixtures import mailers
 from fixtures.lmtp_store import fields_of
 from fixtures.mail import Mail
-from fixtures.paths import LMTPQ, ROOT, is_sanitized
+from fixtures.paths import ROOT, is_sanitized, program
 from fixtures.process import HasServer, Server, log_is_written, open_files, wait_until
 from fixtures.scratch import Scratch
 from fixtures.sendmail import Sendmail
@@ -42,7 +42,7 @@ ignore-quota = always
 
 def program_in(scratch: Scratch) -> Path:
   """lmtpq, with lmtpq-serve beside it."""
-  shutil.copy(LMTPQ.with_name('lmtpq-serve'), scratch.path)
+  shutil.copy(program('LMTPQ').with_name('lmtpq-serve'), scratch.path)
   return mailers.in_reach(scratch)
 
 

@@ -18,7 +18,7 @@ from fixtures.lmtp_client import Client
 from fixtures.mail import running
 from fixtures.messages import message, message_id
 from fixtures.milter import Milter, filter_lines
-from fixtures.paths import LMTPQ, ROOT
+from fixtures.paths import ROOT, program
 from fixtures.process import wait_until
 from fixtures.scratch import free_port
 from fixtures.secure_mail import PASSWORD, USER, CyrusMail, secured_cyrus
@@ -221,7 +221,7 @@ class TestDaemonForSendmail:
     mail.with_daemon('spool-dir = /nowhere')
     user = mail.mailbox('alice')
     for _ in range(5):
-      subprocess.run([LMTPQ, 'deliver', '--config', '/dev/null', '--log', 'stderr', '-d',
+      subprocess.run([program('LMTPQ'), 'deliver', '--config', '/dev/null', '--log', 'stderr', '-d',
                       f'unix:{mail.daemon.dir}/lmtp', '-f', '', user], input=message(), check=True,
                      timeout=30, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     assert len(mail.store.messages(user)) == 5

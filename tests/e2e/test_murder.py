@@ -2,7 +2,6 @@
 session id leads to; what dies in the middle of a queue run loses nothing."""
 
 import json
-import re
 import subprocess
 from collections import Counter
 
@@ -69,14 +68,11 @@ class TestMurder:
     qid = mail.send(message(), *users)
     mail.sendmail.run_queue()
     [session] = {line['sessionid'] for line in mail.recipient_lines(qid)}
-    remotes = re.findall(rf'auditlog: proxy sessionid=<{re.escape(session)}> remote=<(\S+)>',
-                         mail.store.frontend.log_text())
+    remotes = mail.store.frontend.proxied(session)
     assert len(remotes) == 2, 'a session with each backend'
     for user in users:
-      appended = re.findall(rf'auditlog: append sessionid=<(\S+)> mailbox=<user\.{user}>',
-                            mail.store.homes[user].log_text())
-      assert len(appended) == 1
-      assert appended[0] in remotes
+      [appended] = mail.store.homes[user].appended(user)
+      assert appended in remotes
 
   def test_a_backend_that_is_down_holds_up_its_own_users_alone(self, mail):
     mail.with_lmtpq()

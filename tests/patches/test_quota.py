@@ -64,11 +64,9 @@ class CyrusCases(QuotaCases):
     user = mail.mailbox('alice')
     qids = [mail.send(message(), user) for _ in range(3)]
     mail.sendmail.run_queue()
-    log = mail.store.log_text()
     seen = {mail.fields(qid, user)['sessionid'] for qid in qids}
     assert len(seen) == 3, 'RSET begins a new session'
-    for one in seen:
-      assert f'auditlog: append sessionid={one} mailbox=<user.{user}>' in log
+    assert {f'<{session}>' for session in mail.store.appended(user)} == seen
 
 
 @pytest.mark.store(kind=Cyrus)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.paths import MILTER
+from fixtures import paths
 
 OTHER = 'nobody'
 KEY = 'k1 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n'
@@ -25,7 +25,7 @@ class Folder:
     self.path = path
     self.programs = path / 'bin'
     self.programs.mkdir()
-    for program in [*lmtpq.parent.glob('lmtpq*'), MILTER]:
+    for program in [*lmtpq.parent.glob('lmtpq*'), paths.program('LMTPQ_MILTER')]:
       if program.is_file():
         shutil.copy(program, self.programs)
     self.config = path / 'lmtpq.conf'

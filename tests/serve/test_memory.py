@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.lmtp_client import Client
-from fixtures.paths import LMTPQ, is_sanitized
+from fixtures.paths import is_sanitized, program
 from fixtures.process import wait_until
 
 from .daemon import Daemon, all_start, message
@@ -25,7 +25,7 @@ sanitizers_need_more = pytest.mark.may_skip('a sanitizer')
 
 @pytest.fixture
 def unsanitized():
-  if is_sanitized(LMTPQ):
+  if is_sanitized(program('LMTPQ')):
     pytest.skip('a sanitizer takes much memory for each client')
 
 

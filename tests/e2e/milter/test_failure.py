@@ -5,7 +5,7 @@ import pytest
 from fixtures.load import Load
 from fixtures.messages import message
 from fixtures.milter import Milter, filter_lines
-from fixtures.paths import MILTER, is_sanitized
+from fixtures.paths import is_sanitized, program
 from fixtures.process import wait_until
 from fixtures.tagged_mail import NOTICES
 from milter.refusal import NoMemory
@@ -19,7 +19,7 @@ OWN_MALLOC = 'a sanitizer build has a malloc() that cannot be made to fail'
 class TestMilterFailure:
   @pytest.fixture(scope='class', autouse=True)
   def not_sanitized(self):
-    if is_sanitized(MILTER):
+    if is_sanitized(program('LMTPQ_MILTER')):
       pytest.skip(OWN_MALLOC)
 
   def with_starved_milter(self, mail, failure: str):
