@@ -155,7 +155,9 @@ int become_daemon(std::string name, char** words) {
   const std::string daemon = own.substr(0, own.rfind('/') + 1) + kServeName;
   words[0] = name.data();
   execv(daemon.c_str(), words);
-  std::fprintf(stderr, "lmtpq: cannot run %s: %s; install it in the same directory as lmtpq\n",
+  std::fprintf(stderr,
+               "lmtpq: cannot run %s: %s; install it in the same directory as lmtpq (Debian: the "
+               "package lmtpq-serve)\n",
                daemon.c_str(), std::strerror(errno));
   return EX_OSFILE;
 }
