@@ -19,7 +19,9 @@ from .system import System, make_base
 @pytest.fixture(scope='session')
 def debs(build) -> dict[str, Path]:
   """Package -> file; also those with debug symbols."""
-  return packages_in(Path(os.environ.get('LMTPQ_DEBS', build / 'deb')))
+  found = packages_in(Path(os.environ.get('LMTPQ_DEBS', build / 'deb')))
+  assert found, 'no packages: make deb'
+  return found
 
 
 @pytest.fixture(scope='session')
