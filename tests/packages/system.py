@@ -1,7 +1,7 @@
 """A clean Debian with Sendmail and Cyrus, in which packages are installed and removed.
 
-What it is: a tree that debootstrap made, as the lower half of an overlay; processes in namespaces of
-  their own for mounts, network (only lo), processes and host name. Nothing of the host is touched, and
+What it is: a tree that debootstrap made, as the lower half of an overlay; processes in separate namespaces
+  for mounts, network (only lo), processes and host name. Nothing of the host is touched, and
   the end of the first process ends all others.
 What it does not know: systemd runs nowhere here. Scripts of packages find no /run/systemd/system.
 Failure: a command that ends with another status than 0 raises, with its output.
@@ -294,7 +294,7 @@ class System(Namespaces):
     end = time.monotonic() + LIMIT
     while not condition():
       if time.monotonic() > end:
-        raise Failed('waited in vain')
+        raise Failed('waited without success')
       time.sleep(0.2)
 
   def facts(self, name: str) -> str:

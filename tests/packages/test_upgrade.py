@@ -1,5 +1,5 @@
 """An upgrade while the services run: what the packages' scripts ask systemd for, and that the daemon refuses
-nobody meanwhile. systemd itself does not run here: a script takes its place, notes what it is asked, and
+nobody during this time. systemd itself does not run here: a script takes its place, notes what it is asked, and
 sends a reload's signal.
 
 Needs what test_lifecycle.py needs. Steps of a class build on each other.
