@@ -1,5 +1,6 @@
 """Packages as files: what is in them, and others made of them."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -21,7 +22,7 @@ def field(deb: Path, name: str) -> str:
 
 
 def contents(deb: Path) -> dict[str, tuple[str, str]]:
-  """Path, without a slash at its end -> mode in letters, owner/group. Where a link leads is its path."""
+  """Path (of a link, with where it leads) -> mode in letters, owner/group."""
   found = {}
   for line in run('dpkg-deb', '-c', deb).splitlines():
     mode, owner, _, _, _, path = line.split(None, 5)
@@ -41,9 +42,10 @@ def before(debs: list[Path], scratch: Path) -> list[Path]:
     tree = unpack(deb, scratch / deb.stem)
     version = field(deb, 'Version')
     control = tree / 'DEBIAN/control'
-    control.write_text(control.read_text().replace(f'Version: {version}\n', f'Version: {version}~0\n')
-                       .replace(f'(= {version})', f'(= {version}~0)'))
-    for name in (tree / 'DEBIAN/conffiles').read_text().split() if (tree / 'DEBIAN/conffiles').exists() else ():
+    control.write_text(re.sub(rf'(Version: |\(= ){re.escape(version)}\b', rf'\g<0>~0',
+                              control.read_text()))
+    conffiles = tree / 'DEBIAN/conffiles'
+    for name in conffiles.read_text().split() if conffiles.exists() else ():
       with (tree / name[1:]).open('a') as file:
         file.write('# as it was before\n')
     made.append(scratch / deb.name)

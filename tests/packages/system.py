@@ -1,8 +1,8 @@
 """A clean Debian with Sendmail and Cyrus, in which packages are installed and removed.
 
-What it is: a tree that debootstrap made, as the lower half of an overlay; processes in separate namespaces
-  for mounts, network (only lo), processes and host name. Nothing of the host is touched, and
-  the end of the first process ends all others.
+What it is: a tree that debootstrap made, as the lower half of an overlay; processes in separate
+  namespaces for mounts, network (only lo), processes and host name. Nothing of the host is touched,
+  and the end of the first process ends all others.
 What it does not know: systemd runs nowhere here. Scripts of packages find no /run/systemd/system.
 Failure: a command that ends with another status than 0 raises, with its output.
 Needs root; debootstrap, and a mirror for the first use of a tree.
@@ -19,8 +19,8 @@ from pathlib import Path
 from fixtures.scratch import Scratch, unix_listens
 
 HOST = 'mx.example.org'
-PEERS = ('sendmail-bin', 'sendmail-cf', 'm4', 'make', 'cyrus-imapd', 'sasl2-bin', 'libsasl2-modules',
-         'libsasl2-modules-db', 'ca-certificates')
+PEERS = ('sendmail-bin', 'sendmail-cf', 'm4', 'make', 'cyrus-imapd', 'sasl2-bin',
+         'libsasl2-modules', 'libsasl2-modules-db')
 CLEAN = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'HOME': '/root', 'LC_ALL': 'C.UTF-8',
          'DEBIAN_FRONTEND': 'noninteractive'}
 LIMIT = 900  # also for apt-get on a machine that is busy
@@ -257,7 +257,8 @@ class System(Namespaces):
     self.start_cyrus()
     self.imap('for name in "user.alice", "user.bob", "user.root":\n'
               '  box.create(name); box.setacl(name, "cyrus", "lrsi")\n'
-              'box.append("user.bob", None, None, b"From: x\\r\\nSubject: filler\\r\\n\\r\\nhi\\r\\n")\n'
+              'text = b"From: x\\r\\nSubject: filler\\r\\n\\r\\nhi\\r\\n"\n'
+              'box.append("user.bob", None, None, text)\n'
               'box.setquota("user.bob", "(STORAGE 0)")\n')
 
   def start_cyrus(self):
@@ -283,9 +284,9 @@ class System(Namespaces):
 
   def python(self, text: str, *words) -> str:
     """The host's Python, in the network of this system."""
-    done = subprocess.run(['nsenter', '-t', self.first, '-n', '/usr/bin/python3', '-c', text, *words],
-                          text=True, timeout=LIMIT, check=False, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT)
+    done = subprocess.run(
+        ['nsenter', '-t', self.first, '-n', '/usr/bin/python3', '-c', text, *words], text=True,
+        timeout=LIMIT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode != 0:
       raise Failed(f'{text}\n{done.stdout}')
     return done.stdout

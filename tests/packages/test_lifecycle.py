@@ -1,5 +1,5 @@
-"""Installed, upgraded, removed, installed again and purged in a clean system, with mail in the queue at each
-step: what becomes of the mail, the files and the user, and whether Sendmail starts.
+"""Installed, upgraded, removed, installed again and purged in a clean system, with mail in the
+queue at each step: what becomes of the mail, the files and the user, and whether Sendmail starts.
 
 Needs root, debootstrap, and a mirror for the first run. Steps of a class build on each other.
 """
@@ -64,15 +64,13 @@ class TestLife:
     starts(system)
 
   def test_what_is_installed_has_its_owner_and_mode(self, system):
-    facts = {name: system.facts(name) for name in
-             ('/etc/lmtpq', '/etc/lmtpq/lmtpq.conf', '/etc/lmtpq/milter.conf', KEYS, '/var/lib/lmtpq',
-              '/run/lmtpq', '/usr/libexec/lmtpq/lmtpq')}
-    assert facts == {'/etc/lmtpq': 'root:lmtpq 751', '/etc/lmtpq/lmtpq.conf': 'root:root 644',
-                     '/etc/lmtpq/milter.conf': 'root:root 644', KEYS: 'root:lmtpq 640',
-                     '/var/lib/lmtpq': 'lmtpq:lmtpq 700', '/run/lmtpq': 'lmtpq:lmtpq 755',
-                     '/usr/libexec/lmtpq/lmtpq': 'root:root 755'}
+    expected = {'/etc/lmtpq': 'root:lmtpq 751', '/etc/lmtpq/lmtpq.conf': 'root:root 644',
+                '/etc/lmtpq/milter.conf': 'root:root 644', KEYS: 'root:lmtpq 640',
+                '/var/lib/lmtpq': 'lmtpq:lmtpq 700', '/run/lmtpq': 'lmtpq:lmtpq 755',
+                '/usr/libexec/lmtpq/lmtpq': 'root:root 755'}
+    assert {name: system.facts(name) for name in expected} == expected
     assert sorted(system.run('id', '-Gn', 'lmtpq').split()) == ['lmtpq', 'mail']
-    assert re.search(r':/nonexistent:/usr/sbin/nologin$', system.run('getent', 'passwd', 'lmtpq').strip())
+    assert system.run('getent', 'passwd', 'lmtpq').endswith(':/nonexistent:/usr/sbin/nologin\n')
 
   def test_no_service_is_enabled(self, system):
     for unit in 'lmtpq.service', 'lmtpq.socket', 'lmtpq-milter.service':
@@ -129,7 +127,7 @@ class TestLife:
     changed, key = conf.read_text(), system.path(KEYS).read_bytes()
     rules = system.path('/etc/lmtpq/milter.conf').read_text()
     keep_waiting(system, 'alice@localhost', 'upgraded')
-    system.install(new, '-o', 'Dpkg::Options::=--force-confdef', '-o', 'Dpkg::Options::=--force-confold')
+    system.install(new, '-o', 'Dpkg::Options::=--force-confold')
     assert conf.read_text() == changed
     assert system.path('/etc/lmtpq/milter.conf').read_text() == rules
     assert system.path('/etc/lmtpq/lmtpq.conf.dpkg-dist').exists()
@@ -151,6 +149,28 @@ class TestLife:
     deliver(system, 'alice', 'kept')
     starts(system)
 
+  @pytest.mark.parametrize('line, used', [
+      ("MAILER(`lmtpq')dnl", True),
+      ("FEATURE(`lmtpq_milter', `unix:/run/lmtpq/milter.sock', `T')", True),
+      ("FEATURE(`../../../../../../../..'LMTPQ_CF`/feature/lmtpq_milter')dnl", True),
+      ("include(`/usr/share/lmtpq/cf/mailer/lmtpq.m4')", True),
+      ("PUSHDIVERT(7)include(`/usr/share/lmtpq/cf/mailer/lmtpq.m4')POPDIVERT", True),
+      ("dnl MAILER(`lmtpq')", False),
+      ("MAILER(`cyrusv2')dnl in place of MAILER(`lmtpq')", False),
+      ("# MAILER(`lmtpq')", False),
+      ("define(`LMTPQ_DAEMON', `/run/lmtpq/lmtp')dnl", False)])
+  def test_what_of_an_mc_file_stops_a_removal(self, system, line, used):
+    kept = {name: system.path(f'/etc/mail/{name}').read_text()
+            for name in ('sendmail.mc', 'sendmail.cf')}
+    try:
+      system.path('/etc/mail/sendmail.mc').write_text(f'OSTYPE(`debian\')\n{line}\n')
+      system.path('/etc/mail/sendmail.cf').write_text('# P=/usr/libexec/lmtpq/lmtpq\n')
+      done = system.try_run('/var/lib/dpkg/info/lmtpq.prerm', 'remove')
+      assert (done.returncode != 0) == used, done.stdout
+    finally:
+      for name, text in kept.items():
+        system.path(f'/etc/mail/{name}').write_text(text)
+
   def test_after_the_removal_the_stock_mailer_delivers_what_waits(self, system):
     keep_waiting(system, 'alice@localhost', 'removed')
     system.configure_sendmail(mailer=STOCK)
@@ -167,7 +187,8 @@ class TestLife:
     keep_waiting(system, 'alice@localhost', 'again')
     system.install(new)
     system.configure_sendmail(above=MILTER, mailer=LMTPQ)
-    assert [system.path(name).read_bytes() for name in (KEYS, '/etc/lmtpq/lmtpq.conf')] == [key, conf]
+    assert system.path(KEYS).read_bytes() == key
+    assert system.path('/etc/lmtpq/lmtpq.conf').read_bytes() == conf
     assert system.facts('/etc/lmtpq') == 'root:lmtpq 751'
     system.start_cyrus()
     deliver(system, 'alice', 'again')
@@ -187,9 +208,11 @@ class TestLife:
     system.configure_sendmail(mailer=STOCK)
     system.run('systemctl', 'enable', 'lmtpq.service', 'lmtpq-milter.service')
     system.run('apt-get', 'purge', '-y', '--autoremove', *ALL)
-    assert {name for name in accounts(system) - self.accounts if not name.startswith('systemd-')} == set()
-    left = system.run('find', '/', '-xdev', '(', '-name', '*lmtpq*', '-o', '-nouser', '-o', '-nogroup', ')').splitlines()
-    assert [path for path in left if not OTHERS.match(path)] == []
+    assert [name for name in accounts(system) - self.accounts
+            if not name.startswith('systemd-')] == []
+    left = system.run('find', '/', '-xdev', '(', '-name', '*lmtpq*', '-o', '-nouser', '-o',
+                      '-nogroup', ')')
+    assert [path for path in left.splitlines() if not OTHERS.match(path)] == []
     system.start_cyrus()
     deliver(system, 'alice', 'purged')
     starts(system)

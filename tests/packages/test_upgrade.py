@@ -1,6 +1,6 @@
-"""An upgrade while the services run: what the packages' scripts ask systemd for, and that the daemon refuses
-nobody during this time. systemd itself does not run here: a script takes its place, notes what it is asked, and
-sends a reload's signal.
+"""An upgrade while the services run: what the packages' scripts ask systemd for, and that the
+daemon refuses nobody during this time. systemd itself does not run here: a script takes its place,
+notes what it is asked, and sends a reload's signal.
 
 Needs what test_lifecycle.py needs. Steps of a class build on each other.
 """
@@ -15,14 +15,20 @@ from fixtures.scratch import unix_listens
 from .test_lifecycle import LMTPQ, MILTER
 
 DAEMON = "define(`LMTPQ_DAEMON', `/run/lmtpq/lmtp')dnl\n"
-CONF = ('[listener.lmtp]\naddress = unix:/run/lmtpq/lmtp\ndestination = unix:/run/cyrus/socket/lmtp\n'
-        '[listener.lmtpq]\naddress = unix:/run/lmtpq/lmtpq\ndestination = unix:/run/cyrus/socket/lmtp\n'
-        'ignore-quota = always\n')
+CONF = '''[listener.lmtp]
+address = unix:/run/lmtpq/lmtp
+destination = unix:/run/cyrus/socket/lmtp
+[listener.lmtpq]
+address = unix:/run/lmtpq/lmtpq
+destination = unix:/run/cyrus/socket/lmtp
+ignore-quota = always
+'''
+PID = "lmtpq serve --status --json | sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/'"
 ASKED = '/root/asked'
 SYSTEMCTL = f"""#!/bin/sh
 echo "$*" >>{ASKED}
 case "$*" in
-*reload\\ lmtpq.service) kill -HUP $(lmtpq serve --status --json | sed 's/.*"pid":\\([0-9]*\\).*/\\1/') ;;
+*reload\\ lmtpq.service) kill -HUP $({PID}) ;;
 esac
 """
 
@@ -37,7 +43,7 @@ def asked(system) -> list[str]:
 
 
 def pid(system) -> str:
-  return system.shell("lmtpq serve --status --json | sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/'").strip()
+  return system.shell(PID).strip()
 
 
 class Senders:
@@ -77,8 +83,8 @@ class TestServices:
     with system.path('/etc/lmtpq/lmtpq.conf').open('a') as conf:
       conf.write(CONF)
     subprocess.Popen(  # its namespaces end it, at the latest
-        [*system.enter, '--', 'chroot', system.root, 'setpriv', '--reuid', 'lmtpq', '--regid', 'lmtpq',
-         '--init-groups', '/usr/libexec/lmtpq/lmtpq', 'serve'], stdin=subprocess.DEVNULL)
+        [*system.enter, '--', 'chroot', system.root, 'setpriv', '--reuid', 'lmtpq', '--regid',
+         'lmtpq', '--init-groups', '/usr/libexec/lmtpq/lmtpq', 'serve'], stdin=subprocess.DEVNULL)
     system.configure_sendmail(above=DAEMON, mailer=LMTPQ)
     system.wait_for(lambda: system.log('event=serving'))
     system.hand_over('alice@localhost', 'by the daemon')
@@ -115,7 +121,8 @@ class TestServices:
 
   def test_without_the_milter_mail_passes(self, system):
     system.configure_sendmail(above=MILTER, mailer=LMTPQ)
-    assert 'sendmail.cf still has the filter' in system.run('apt-get', 'remove', '-y', 'lmtpq-milter')
+    said = system.run('apt-get', 'remove', '-y', 'lmtpq-milter')
+    assert 'sendmail.cf still has the filter' in said
     assert asked(system) == ['stop lmtpq-milter.service']
     system.path('/run/systemd/system').rmdir()  # Sendmail's script starts it itself
     system.run_queue()
