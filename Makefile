@@ -3,6 +3,8 @@
 PREFIX  ?= /usr/local
 DESTDIR ?=
 BUILD   ?= build
+# The folder of Sendmail's m4, /usr/share/sendmail/cf: FEATURE and MAILER find our files there by name.
+SENDMAIL_CF ?=
 VERSION := $(or $(file <VERSION),$(error the file VERSION is missing or empty))
 
 # `make check PLATFORM=trixie`: all goals are made in a root folder of that Debian release.
@@ -122,7 +124,7 @@ TEST_PROGRAMS  := $(BUILD)/tests/unit_tests $(BUILD)/tests/milter_unit_tests \
 PRODUCT_SOURCES := $(foreach folder,$(FOLDERS),$(call all_sources,$(folder)))
 ALL_SOURCES     := $(PRODUCT_SOURCES) $(sort $(shell find tests -name '*.cpp'))
 
-.PHONY: all help build-deps deps tests check e2e test ci variants demo bench fuzz lint format \
+.PHONY: all help build-deps deps deb deb-deps packages tests check e2e test ci variants demo bench fuzz lint format \
         format-check coverage mutants compile_commands.json install install-strip uninstall clean FORCE \
         check-asan check-tsan e2e-asan tsan-milter faults-asan faults-tsan wire wire-asan wire-tsan soak
 .DELETE_ON_ERROR:
@@ -137,6 +139,7 @@ help:
 ## make install         into PREFIX=/usr/local, below DESTDIR=
 ## make install-strip   the same without debug symbols
 ## make uninstall       removes what install made, with the same PREFIX and DESTDIR
+## make deb             Debian packages of it into $(BUILD)/deb; make deb-deps installs what that needs
 ## make clean           removes $(BUILD)
 ## make build-deps      installs the Debian packages of packages-build.txt that are missing (root)
 ## make deps            also those of packages-test.txt
@@ -160,12 +163,14 @@ help:
 ## make soak            SOAK_MESSAGES=1000000 through the daemon while everything around it fails, and the count of
 ##                      those lost, doubled or changed; SOAK_SEED=1 draws the faults
 ## make faults-asan faults-tsan          the daemon's faults under load, under the sanitizers
+## make packages        tests of the Debian packages: their contents, and what becomes of mail when they are
+##                      installed, upgraded, removed, purged in a clean system of $(BUILD)/packages (root, network)
 ## make bench           speed and memory, against the stock mailer and other proxies; writes
 ##                      build/bench.txt, the figures of docs/PERFORMANCE.md and docs/performance.svg
 ## make compile_commands.json       for clangd and other tools
 ##
-## Variables: CXX CXXFLAGS CPPFLAGS LDFLAGS LDLIBS AR PKG_CONFIG, BUILD=build, PREFIX, DESTDIR, V=1 (show
-## the commands), WERROR=1 (warnings are errors), SANITIZE=address,undefined, and WITH_LDAP=no
+## Variables: CXX CXXFLAGS CPPFLAGS LDFLAGS LDLIBS AR PKG_CONFIG, BUILD=build, PREFIX, DESTDIR,
+## SENDMAIL_CF=/usr/share/sendmail/cf, V=1 (show the commands), WERROR=1 (warnings are errors), SANITIZE=address,undefined, and WITH_LDAP=no
 ## WITH_SASL=no WITH_SYSTEMD=no WITH_PROMETHEUS=no, which leave out a library and what needs it.
 ## PLATFORM=trixie, with any target: on that Debian release, in a root folder of it (root, network); what is
 ## built is in $(BUILD)/trixie.
@@ -185,8 +190,10 @@ $(FLOORS_KEPT): folders.txt tests/floors.sh $(shell find common mailer milter -n
 # lmtpq and lmtpq-secure.so must have been compiled from the same headers with the same flags:
 # mailer/io/secure_loader.h says why that is a separate file.
 SHARED_HEADERS := $(foreach folder,$(COMMON_FOLDERS) $(MAILER_FOLDERS),$(wildcard $(folder)/*.h))
+# Where the source is does not matter: two builds of it are equal.
+PLACES   := -ffile-prefix-map=% -fdebug-prefix-map=% -fmacro-prefix-map=%
 BUILD_ID = $(call once,BUILD_ID,$(VERSION)-$(shell (cat $(SHARED_HEADERS); \
-             echo $(call quoted,$(strip $(COMPILE)))) | sha256sum | cut -c1-16))
+             echo $(call quoted,$(filter-out $(PLACES),$(COMPILE)))) | sha256sum | cut -c1-16))
 VERSION_TEXT   := common/version.cpp
 ENDS_OF_SECURE := mailer/io/secure_loader.cpp mailer/secure/plugin.cpp
 FEATURE_LIST   := mailer/settings/build_features.cpp
@@ -272,7 +279,7 @@ json  = $(subst ",\",$(subst \,\\,$(strip $(1))))
 build-deps:
 	@sh tests/deps.sh packages-build.txt
 deps:
-	@sh tests/deps.sh packages-build.txt packages-test.txt
+	@sh tests/deps.sh packages-build.txt packages-deb.txt packages-test.txt
 
 # A suite ends with "N passed, N failed"; tally runs the suites, adds up, and ends the same way.
 check: tests
@@ -388,6 +395,7 @@ INSTALLED = $(call put,program,$(MAILER_PROGRAMS),libexec/lmtpq) \
             $(call put,program,$(BUILD)/lmtpq-milter,sbin) \
             link:../libexec/lmtpq/lmtpq:$(PREFIX)/bin/lmtpq \
             $(call put_tree,text,cf,share/lmtpq) \
+            $(if $(SENDMAIL_CF),$(foreach file,mailer/lmtpq.m4 feature/lmtpq_milter.m4,text:cf/$(file):$(SENDMAIL_CF)/$(file))) \
             $(call put,file,dist/grafana/lmtpq.json,share/lmtpq) \
             $(call put,text,docs/man/lmtpq.8 docs/man/lmtpq-milter.8,share/man/man8) \
             $(call put,text,docs/man/lmtpq.conf.5,share/man/man5) \
@@ -426,6 +434,24 @@ uninstall:
 	  if [ $$folder != $$inner ] && [ -d "$$top/$$folder" ]; then \
 	    (cd "$$top" && rmdir -p --ignore-fail-on-non-empty $$folder); \
 	  fi; done
+
+# --- Debian packages -------------------------------------------------------------------------------
+
+# The build uses a copy of these, and neither the flags nor the variables of this make.
+DEB_TREE := Makefile LICENSE README.md folders.txt cf common debian dist docs mailer milter patches tests/floors.sh
+deb:
+	@rm -rf $(BUILD)/deb && mkdir -p $(BUILD)/deb/lmtpq
+	@cp -dR --parents $(DEB_TREE) $(BUILD)/deb/lmtpq
+	cd $(BUILD)/deb/lmtpq && env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS -u MAKEOVERRIDES \
+	  dpkg-buildpackage -b -us -uc -j$(or $(DEB_JOBS),$(shell nproc))
+	@rm -rf $(BUILD)/deb/lmtpq
+	@ls $(BUILD)/deb/*.deb
+
+deb-deps:
+	@sh tests/deps.sh packages-build.txt packages-deb.txt
+
+packages: deb
+	@tests/run tests/packages -n 0 --build $(BUILD)
 
 clean:
 	@[ ! -e $(BUILD) ] || [ -e $(BUILD)/floors-kept ] || \

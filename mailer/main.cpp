@@ -186,7 +186,9 @@ int become_daemon(std::string name, std::vector<std::string> arguments) {
     block_daemon_signals();  // it inherits that
   }
   execv(daemon.c_str(), words.data());
-  std::fprintf(stderr, "lmtpq: cannot run %s: %s; install it in the same directory as lmtpq\n",
+  std::fprintf(stderr,
+               "lmtpq: cannot run %s: %s; install it in the same directory as lmtpq (Debian: the "
+               "package lmtpq-serve)\n",
                daemon.c_str(), std::strerror(errno));
   return EX_OSFILE;
 }

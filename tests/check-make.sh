@@ -72,6 +72,12 @@ verdict "other CXXFLAGS compile and link all of it again" \
 verdict "CXXFLAGS take the place of the defaults" "$(none "$(grep -e '-O2\| -g' "$notes")")"
 verdict "the build id changes with the flags, for both" \
   "$([ "$(id mailer/io/secure_loader.cpp)" != "$first_id" ] && [ "$(id mailer/secure/plugin.cpp)" = "$(id mailer/io/secure_loader.cpp)" ] || id mailer/secure/plugin.cpp)"
+verdict "the build id is the same wherever the source is" "$(
+  compile CXXFLAGS='-O3 -ffile-prefix-map=/here=.'
+  here=$(id mailer/io/secure_loader.cpp)
+  compile CXXFLAGS='-O3 -ffile-prefix-map=/over/there=.'
+  [ -n "$here" ] && [ "$here" = "$(id mailer/io/secure_loader.cpp)" ] || echo "$here, $(id mailer/io/secure_loader.cpp)"
+  compile CXXFLAGS=-O3)"
 verdict "other LDFLAGS link all of it again, and compile nothing" \
   "$(compile CXXFLAGS=-O3 LDFLAGS=-Wl,-O1; [ "$(compiled) $(linked)" = "0 4" ] || cat "$notes")"
 verdict "LDFLAGS and LDLIBS reach every program" \
@@ -202,6 +208,15 @@ verdict "it uninstalls" "$said"
 verdict "uninstall leaves what others put there, and no file or folder of ours" \
   "$(tree_of | grep -vxE '\./opt/lmtpq/(bin|sbin|libexec|share|lib)' | diff "$scratch/before" - | grep '>';
     grep -vxE '\./opt/lmtpq/(share|lib)' "$scratch/before" | while read -r path; do [ -e "$root/$path" ] || echo "$path is gone"; done)"
+
+said=$(install install SENDMAIL_CF=/opt/sendmail/cf)
+verdict "SENDMAIL_CF puts mailer and feature where Sendmail's m4 finds them by name" "$said$(
+  for file in mailer/lmtpq.m4 feature/lmtpq_milter.m4; do
+    cmp "$root/opt/sendmail/cf/$file" "$root/opt/lmtpq/share/lmtpq/cf/$file" 2>&1
+  done
+  install uninstall SENDMAIL_CF=/opt/sendmail/cf
+  find "$root/opt/sendmail" -type f)"
+rm -r "$root/opt/sendmail"
 
 said=$(install install-strip)
 verdict "install-strip installs the same files" "$said$(tree_of | diff "$scratch/installed" - | head -3)"

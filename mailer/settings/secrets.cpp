@@ -1,5 +1,9 @@
 #include "mailer/settings/secrets.h"
 
+#include <unistd.h>
+
+#include <cerrno>
+
 #include "common/privileges.h"
 #include "common/secret.h"
 #include "common/tag/key_file.h"
@@ -10,6 +14,12 @@ namespace {
 
 uid_t future_user_of(const Settings& settings) {
   return at_place(settings.places.of("user"), [&] { return future_user(settings.user); });
+}
+
+// The default file is there, and not for this user: a script's deliver has no use for keys.
+bool does_without_keys(Command command, const Settings& settings) {
+  return command == Command::kDeliver && settings.tag_keys.empty() &&
+         eaccess(kDefaultKeyFile, R_OK) != 0 && errno == EACCES;
 }
 
 }  // namespace
@@ -47,7 +57,8 @@ void read_secrets(Store& store, uid_t reader) {
 bool read_secrets(Command command, Settings& settings) {
   const uid_t reader = future_user_of(settings);
   const AsRoot rights;
-  if (command != Command::kProbe && settings.tag_keys != "none") {
+  if (command != Command::kProbe && settings.tag_keys != "none" &&
+      !does_without_keys(command, settings)) {
     settings.keys = at_place(settings.places.of("tag-keys"),
                              [&] { return read_key_file_or_default(settings.tag_keys, reader); });
   }

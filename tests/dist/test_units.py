@@ -184,7 +184,7 @@ def test_there_is_a_user_for_them_with_separate_folders(installed):
   modes = {name: (oct(facts.st_mode & 0o777), facts.st_uid) for name in
            ('run/lmtpq', 'etc/lmtpq', 'var/lib/lmtpq') if (facts := (installed.root / name).stat())}
   own = int(accounts['lmtpq'])
-  assert modes == {'run/lmtpq': ('0o755', own), 'etc/lmtpq': ('0o755', 0),
+  assert modes == {'run/lmtpq': ('0o755', own), 'etc/lmtpq': ('0o751', 0),
                    'var/lib/lmtpq': ('0o700', own)}, output
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.paths import MILTER, VERSION
+from fixtures import paths
 
 EX_USAGE, EX_TEMPFAIL = 64, 75
 COMMANDS = ('relay', 'deliver', 'serve', 'probe', 'check', 'keygen')
@@ -108,17 +108,17 @@ def test_without_a_command_it_is_a_mistake_that_may_have_been_for_a_message(run)
 @pytest.mark.parametrize('words', [['-h'], ['--help'], ['--config', 'bad.conf', '--check', '-h'],
                                    ['--explain', '--rcpt', 'bob', '--help']])
 def test_help_of_the_milter(run, words):
-  ran = run(*words, program=MILTER)
+  ran = run(*words, program=paths.program('LMTPQ_MILTER'))
   assert is_help_of(ran, 'lmtpq-milter '), ran
   assert options_in(ran.stdout) == 10, ran.stdout
-  everything = run(*words[:-1], '--help=all', program=MILTER)
+  everything = run(*words[:-1], '--help=all', program=paths.program('LMTPQ_MILTER'))
   assert is_help_of(everything, 'lmtpq-milter '), everything
   assert options_in(everything.stdout) > 20, everything.stdout
 
 
 def test_every_program_has_the_version_of_the_source(run, lmtpq):
   for program, words in ((lmtpq, []), *((lmtpq, [name]) for name in COMMANDS if name != 'keygen'),
-                         (lmtpq.parent / 'lmtpq-serve', []), (MILTER, [])):
-    name = 'lmtpq-milter' if program == MILTER else 'lmtpq'
+                         (lmtpq.parent / 'lmtpq-serve', []), (paths.program('LMTPQ_MILTER'), [])):
+    name = 'lmtpq-milter' if program == paths.program('LMTPQ_MILTER') else 'lmtpq'
     shown = run(*words, '--version', program=program).stdout
-    assert shown.startswith(f'{name} {VERSION}\n'), (program, words, shown)
+    assert shown.startswith(f'{name} {paths.VERSION}\n'), (program, words, shown)
