@@ -112,12 +112,14 @@ class Scene:
     self.serve.log.rename(self.serve.log.with_suffix('.old'))
 
   def reopen_log(self, drain=lambda: None):
-    """The file that is at its place now. drain(): what the daemon has to write before that."""
+    """The file that is at its place now. drain(): what the daemon has to write before that. The line
+    event=reloaded may be among those that found no room."""
+    reloads = self.serve.status()['reloads']
     self.serve.hang_up()
 
     def reloaded() -> bool:
       drain()
-      return b'event=reloaded' in self.serve.log.read_bytes()
+      return self.serve.status()['reloads'] > reloads and self.serve.log.stat().st_size > 0
     wait_until(reloaded, 'it has reloaded')
     drain()
     self.tail.follow()
