@@ -2,11 +2,20 @@
 id of its session.
 """
 
-
 import pytest
 
 from fixtures.cyrus import Cyrus
 from fixtures.messages import message, message_id
+
+
+def limited(mail) -> list[str]:
+  """Mailboxes of a store that takes 100,000 bytes; it has no limit again at the end."""
+  mail.store.options = 'maxmessagesize: 100000'
+  mail.store.restart()
+  mail.at_end(mail.store.restart)
+  mail.at_end(setattr, mail.store, 'options', '')
+  mail.with_lmtpq()
+  return [mail.mailbox(user) for user in ('alice', 'bob', 'carol')]
 
 
 @pytest.mark.store(kind=Cyrus)
@@ -25,12 +34,7 @@ class TestCyrusLimits:
       assert mail.store.message_ids(user) == [message_id(raw)]
 
   def test_a_message_over_maxmessagesize_bounces_for_all_and_the_next_is_filed(self, mail):
-    mail.store.options = 'maxmessagesize: 100000'
-    mail.store.restart()
-    mail.at_end(mail.store.restart)
-    mail.at_end(setattr, mail.store, 'options', '')
-    mail.with_lmtpq()
-    users = [mail.mailbox('alice'), mail.mailbox('bob'), mail.mailbox('carol')]
+    users = limited(mail)
     raw = message()
     large = mail.send(message(b'x' * 70 + b'\r\n' * 200_000), *users, options=('RET=HDRS',))
     small = mail.send(raw, *users)
@@ -44,12 +48,7 @@ class TestCyrusLimits:
 
   def test_a_message_that_is_over_maxmessagesize_with_the_fields_of_cyrus_bounces_for_all(self, mail):
     """Cyrus finds that after end of data, and sends one reply."""
-    mail.store.options = 'maxmessagesize: 100000'
-    mail.store.restart()
-    mail.at_end(mail.store.restart)
-    mail.at_end(setattr, mail.store, 'options', '')
-    mail.with_lmtpq()
-    users = [mail.mailbox('alice'), mail.mailbox('bob'), mail.mailbox('carol')]
+    users = limited(mail)
     mail.send(message(), users[0])
     mail.sendmail.run_queue()
     fields = int(mail.lmtpq_lines('event=delivery')[-1]['size'])
