@@ -24,13 +24,14 @@ check_page() { # page; the program's options are in $scratch/help
   verdict "$1 has no other option" "$(comm -13 "$scratch/help" "$scratch/page")"
   verdict "$1 has no lint" "$(mandoc -T lint -W warning "$1" 2>&1)"
 }
-verdict "the version of VERSION is that of the programs, and the first in CHANGES.md" "$(
+verdict "the version of VERSION is that of the programs and the package, and the first in CHANGES.md" "$(
   version=$(cat VERSION)
   for said in "$("$lmtpq" --version | head -1)" "$("$lmtpq" serve --version | head -1)"; do
     [ "$said" = "lmtpq $version" ] || echo "$said"
   done
   [ "$("$milter" --version | head -1)" = "lmtpq-milter $version" ] || "$milter" --version
   [ "$(grep -m 1 '^## ' docs/CHANGES.md)" = "## $version" ] || grep -m 1 '^## ' docs/CHANGES.md
+  case $(head -n 1 debian/changelog) in "lmtpq ($version) "*) ;; *) head -n 1 debian/changelog ;; esac
   grep -q "^    lmtpq $version   pid" docs/METRICS.md || echo "METRICS.md shows another")"
 commands="relay deliver probe serve check"
 for command in $commands; do
