@@ -174,6 +174,8 @@ class LoadSettingsTest : public ScratchFileFixture {
          "FILE:4: connections: not allowed in a section [listener.NAME]; move it above the "
          "sections, "
          "or into [destination.NAME]"},
+        {"memory-limit = 1000K\n" + head + "address = unix:/a\n",
+         "FILE:1: memory-limit: \"1000K\": expected 1M at least"},
         {"user = no-such-user\nmax-clients = many\n" + head + "address = unix:/a\n",
          "FILE:2: max-clients: \"many\": expected a number from 1 to 1000000"},
         {"mta-timeout = 5m\n" + head + "address = unix:/a\n",

@@ -44,6 +44,7 @@ class ReactorLoadTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(ReactorLoadTest);
   CPPUNIT_TEST(finishedFibersLeaveNothing);
   CPPUNIT_TEST(aDeadlineIsMetAfterManyOthers);
+  CPPUNIT_TEST(aDeadlineIsMetAlthoughOldTimersAreForgotten);
   CPPUNIT_TEST(blockingCallsDoNotDelayOtherFibers);
   CPPUNIT_TEST(shortWorkDoesNotWaitForAllThatAreBusy);
   CPPUNIT_TEST(workSideBySideNeedsNoThread);
@@ -87,6 +88,25 @@ class ReactorLoadTest : public CppUnit::TestFixture {
     std::this_thread::sleep_for(milliseconds(50));
     reactor.interrupt_waits();
     await(done, 3000);
+  }
+
+  // Each wait ends before the one before it would have, so it sets a timer.
+  void aDeadlineIsMetAlthoughOldTimersAreForgotten() {
+    const Descriptor readable(eventfd(1, EFD_CLOEXEC));
+    Reactor reactor;
+    std::atomic<int> done = 0;
+    reactor.start([&] {
+      Scheduler::current()->sleep(Clock::now() + milliseconds(300));
+      ++done;
+    });
+    reactor.start([&] {
+      const Deadline far = Clock::now() + std::chrono::minutes(10);
+      for (int i = 0; i < 5000; ++i) {
+        Scheduler::current()->wait_for(readable.number(), POLLIN, far - milliseconds(i));
+      }
+      ++done;
+    });
+    await(done, 2);
   }
 
   // Each time that it waits, one of the ten goes on, not all of them.
