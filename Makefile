@@ -399,7 +399,7 @@ INSTALLED = $(call put,program,$(MAILER_PROGRAMS),libexec/lmtpq) \
             $(call put,file,dist/grafana/lmtpq.json,share/lmtpq) \
             $(call put,text,docs/man/lmtpq.8 docs/man/lmtpq-milter.8,share/man/man8) \
             $(call put,text,docs/man/lmtpq.conf.5,share/man/man5) \
-            $(call put,page,README.md SECURITY.md docs/CHANGES.md docs/DAEMON.md docs/METRICS.md \
+            $(call put,page,README.md SECURITY.md docs/CHANGES.md docs/DAEMON.md docs/INSTALL.md docs/METRICS.md \
               docs/PERFORMANCE.md docs/RELIABILITY.md docs/ROUTING.md docs/TAG.md docs/TLS.md,share/doc/lmtpq) \
             $(call put,file,LICENSE docs/performance.svg,share/doc/lmtpq) \
             $(call put_tree,file,patches,share/doc/lmtpq) \

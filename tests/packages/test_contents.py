@@ -29,6 +29,7 @@ THERE = {
               '/usr/share/lmtpq/cf/examples/tagged-notifications.mc',
               '/usr/share/man/man8/lmtpq.8.gz',
               '/usr/share/man/man5/lmtpq.conf.5.gz', '/usr/share/doc/lmtpq/DAEMON.md',
+              '/usr/share/doc/lmtpq/INSTALL.md',
               '/usr/share/doc/lmtpq/TLS.md', '/usr/share/doc/lmtpq/README.Debian',
               '/usr/share/bash-completion/completions/lmtpq', '/usr/lib/sysusers.d/lmtpq.conf',
               '/usr/lib/tmpfiles.d/lmtpq.conf'),
