@@ -399,7 +399,7 @@ INSTALLED = $(call put,program,$(MAILER_PROGRAMS),libexec/lmtpq) \
             $(call put,file,dist/grafana/lmtpq.json,share/lmtpq) \
             $(call put,text,docs/man/lmtpq.8 docs/man/lmtpq-milter.8,share/man/man8) \
             $(call put,text,docs/man/lmtpq.conf.5,share/man/man5) \
-            $(call put,page,README.md SECURITY.md docs/CHANGES.md docs/DAEMON.md docs/METRICS.md \
+            $(call put,page,README.md SECURITY.md docs/CHANGES.md docs/DAEMON.md docs/INSTALL.md docs/METRICS.md \
               docs/PERFORMANCE.md docs/RELIABILITY.md docs/ROUTING.md docs/TAG.md docs/TLS.md,share/doc/lmtpq) \
             $(call put,file,LICENSE docs/performance.svg,share/doc/lmtpq) \
             $(call put_tree,file,patches,share/doc/lmtpq) \
@@ -438,7 +438,7 @@ uninstall:
 # --- Debian packages -------------------------------------------------------------------------------
 
 # The build uses a copy of these, and neither the flags nor the variables of this make.
-DEB_TREE := Makefile LICENSE README.md folders.txt cf common debian dist docs mailer milter patches tests/floors.sh
+DEB_TREE := Makefile VERSION LICENSE README.md SECURITY.md folders.txt cf common debian dist docs mailer milter patches tests/floors.sh
 deb:
 	@rm -rf $(BUILD)/deb && mkdir -p $(BUILD)/deb/lmtpq
 	@cp -dR --parents $(DEB_TREE) $(BUILD)/deb/lmtpq

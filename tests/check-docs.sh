@@ -123,6 +123,7 @@ verdict "$conf_page has the program's defaults" "$(
   sed -n 's/^\.It Ic \([a-z0-9-]*\) Ar [A-Z]* Pq \(.*\)/\1 \2/p' $conf_page | sort | diff "$scratch/defaults" -)"
 # Files as they are shown: each block becomes $scratch/shown.N.
 awk -v into="$scratch/shown." '/^```ini$/ {n++; on=1; next} /^```/ {on=0} on {print >(into n)}' docs/TLS.md
+awk -v into="$scratch/shown.install" '/^ *```ini$/ {n++; on=1; next} /^ *```/ {on=0} on {sub(/^   /, ""); print >(into n)}' docs/INSTALL.md
 awk -v into="$scratch/shown.daemon" '/^```ini$/ {n++; on=1; next} /^```/ {on=0} on {print >(into n)}' docs/DAEMON.md
 awk -v into="$scratch/block." '/^\.Bd/ {n++; on=1; next} /^\.Ed/ {on=0} on {print >(into n)}' $page
 for file in $(grep -l '^\[listener' "$scratch"/block.*); do mv "$file" "$scratch/shown.page.${file##*.}"; done
@@ -141,7 +142,7 @@ unreached() { # arguments of probe: it must get as far as the destination, which
   [ $? -eq 69 ] || cat "$scratch/said"
 }
 verdict "files of both kinds are shown in three places" "$(
-  [ "$(ls "$scratch" | grep -c '^shown\.')" -ge 7 ] && [ "$(ls "$scratch" | grep -c '^passwords\.')" -eq 3 ] ||
+  [ "$(ls "$scratch" | grep -c '^shown\.')" -ge 8 ] && [ "$(ls "$scratch" | grep -c '^passwords\.')" -eq 3 ] ||
     ls "$scratch")"
 verdict "the program takes every lmtpq.conf that is shown" "$(
   for file in "$scratch"/shown.*; do unreached --config "$file"; done)"
@@ -152,7 +153,13 @@ verdict "the daemon takes every file with listeners that is shown, as far as its
     sed 's|unix:/run/lmtpq/|unix:/nowhere/|' "$file" >"$scratch/conf"
     said=$(serve_nowhere --config "$scratch/conf") || case $said in *'.lock": No such file '*) ;; *) echo "$file: $said" ;; esac
   done
-  [ $shown -ge 4 ] || echo "only $shown")"
+  [ $shown -ge 5 ] || echo "only $shown")"
+(umask 077 && "$lmtpq" keygen >"$scratch/tag.keys")
+printf '%s\n' "tag-keys = $scratch/tag.keys" "socket = unix:$scratch/milter.sock" >"$scratch/milter.conf"
+awk '/^ *```milter$/ {on=1; next} /^ *```/ {on=0} on' docs/INSTALL.md >>"$scratch/milter.conf"
+verdict "the milter takes the rules that INSTALL.md shows" "$(
+  "$milter" --check --user "$(id -un)" --config "$scratch/milter.conf" >"$scratch/said" 2>&1 &&
+    grep -q ' 1 rules' "$scratch/said" || cat "$scratch/said")"
 verdict "the program takes every password file that is shown" "$(
   for file in "$scratch"/passwords.*; do unreached --auth-password-file "$file"; done)"
 # Where the first DEST of a store is shown to be probed, it is with the rights that Sendmail gives.
@@ -187,6 +194,11 @@ verdict "DAEMON.md quotes the log" "$([ "$(grep -c . "$scratch/words")" -ge 20 ]
 verdict "every log line of DAEMON.md is one that can be written" "$(while read -r words; do
   grep -qaF -e "$words" "$lmtpq-serve" || echo "$words"
 done <"$scratch/words")"
+verdict "the figures of INSTALL.md are those of PERFORMANCE.md" "$(
+  sed 's/\*\*//g; s/median of the ratios //' docs/PERFORMANCE.md >"$scratch/figures"
+  grep -oE '[0-9.]+(/s| s) against [^|]*[^| ]' docs/INSTALL.md >"$scratch/quoted"
+  [ "$(grep -c . "$scratch/quoted")" -eq 7 ] || cat "$scratch/quoted"
+  while read -r figure; do grep -qF "$figure |" "$scratch/figures" || echo "$figure"; done <"$scratch/quoted")"
 sed -n '/^    # lmtpq probe/,/^$/s/^    \( \{0,2\}[A-Za-z][A-Za-z0-9 ]\{0,17\}\) .*/\1/p' docs/TLS.md |
   sed 's/ *$//; s/^ *//' | sed 's/  .*//' | sort -u >"$scratch/rows"
 verdict "TLS.md shows rows of probe, and probe has them" "$(
@@ -279,7 +291,7 @@ verdict "a test names a trap by its name, not by a number" "$(
 # sources, and in what the programs print for --help.
 verdict "the pages are in plain English" "$(
   tests/check-words README.md SECURITY.md docs/CHANGES.md docs/FLOW.md docs/ARCHITECTURE.md docs/DECISIONS.md \
-    docs/TRAPS.md docs/HACKING.md docs/METRICS.md docs/TAG.md docs/ROUTING.md docs/RELIABILITY.md)"
+    docs/TRAPS.md docs/HACKING.md docs/INSTALL.md docs/METRICS.md docs/TAG.md docs/ROUTING.md docs/RELIABILITY.md)"
 find common mailer milter cf dist patches tests Makefile folders.txt -type f ! -path '*/corpus/*' ! -name '*.patch' \
   ! -name '*.pyc' ! -path cf/README.md ! -path patches/README.md ! -path tests/plain-words | sort >"$scratch/sources"
 verdict "the sources are in plain English" "$(

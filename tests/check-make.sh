@@ -180,7 +180,7 @@ verdict "programs, manual, configuration, documents and patches are installed" "
   for path in bin/lmtpq libexec/lmtpq/lmtpq libexec/lmtpq/lmtpq-serve libexec/lmtpq/lmtpq-secure.so sbin/lmtpq-milter \
     share/man/man8/lmtpq.8 share/man/man8/lmtpq-milter.8 share/man/man5/lmtpq.conf.5 share/lmtpq/lmtpq.json \
     $(find cf -type f | sed 's,^,share/lmtpq/,') $(find patches -type f | sed 's,^,share/doc/lmtpq/,') \
-    $(for name in README SECURITY CHANGES DAEMON METRICS PERFORMANCE RELIABILITY ROUTING TAG TLS; do echo share/doc/lmtpq/$name.md; done); do
+    $(for name in README SECURITY CHANGES DAEMON INSTALL METRICS PERFORMANCE RELIABILITY ROUTING TAG TLS; do echo share/doc/lmtpq/$name.md; done); do
     [ -s "$root/opt/lmtpq/$path" ] || echo "$path"
   done)"
 verdict "the installed lmtpq runs by its name" "$("$root/opt/lmtpq/bin/lmtpq" --version | grep -q '^lmtpq ' || echo no)"

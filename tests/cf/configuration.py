@@ -5,6 +5,7 @@ What it does not know: queues and delivery (see delivery.py).
 Failure: AssertionError with what m4 or Sendmail printed.
 """
 
+import functools
 import os
 import re
 import shutil
@@ -72,16 +73,26 @@ class Cf:
     subprocess.run(['/usr/sbin/makemap', '-C', self.path / 'makemap.cf', 'hash', self.path / name],
                    input=source, text=True, check=True, timeout=60, stderr=subprocess.DEVNULL)
 
-  def linked_tree(self, name: str, folder: str, ours: Path) -> Path:
-    """Links to all of Sendmail's tree, and one to a file of ours in a folder of it."""
+  def linked_tree(self, name: str, *ours: Path) -> Path:
+    """Links to all of Sendmail's tree, and to our files in folders of the same names."""
     tree = self.scratch.folder(name)
+    folders = {path.parent.name for path in ours}
     for source in TREE.iterdir():
-      if source.name != folder:
+      if source.name not in folders:
         os.symlink(source, tree / source.name)
-    self.scratch.folder(f'{name}/{folder}')
-    for source in [*(TREE / folder).iterdir(), ours]:
-      os.symlink(source, tree / folder / source.name)
+    for folder in folders:
+      self.scratch.folder(f'{name}/{folder}')
+      for source in (TREE / folder).iterdir():
+        if not source.name.startswith('lmtpq'):  # of an installed package
+          os.symlink(source, tree / folder / source.name)
+    for path in ours:
+      os.symlink(path, tree / path.parent.name / path.name)
     return tree
+
+  @functools.cached_property
+  def installed(self) -> str:
+    """A tree in which m4 finds our files by name, as `make install SENDMAIL_CF=` makes it."""
+    return str(self.linked_tree('tree-installed', OURS, MILTER))
 
 
 class Configuration:

@@ -9,4 +9,4 @@ NAMES = sorted(path.stem for path in EXAMPLES.glob('*.mc'))
 
 
 def example(cf: Cf, name: str) -> Configuration:
-  return cf.make((EXAMPLES / f'{name}.mc').read_text(), f'-DLMTPQ_CF={ROOT}/cf')
+  return cf.make((EXAMPLES / f'{name}.mc').read_text(), tree=cf.installed)

@@ -6,7 +6,7 @@ import pytest
 
 from fixtures.paths import ROOT
 
-from .configuration import HOST, INCLUDE, OURS, STOCK, define, mc
+from .configuration import HOST, INCLUDE, STOCK, define, mc
 from .examples import example
 
 DAEMON = define('LMTPQ_DAEMON', '/run/lmtpq/lmtp')
@@ -132,5 +132,5 @@ class TestDaemonExample:
     text = (ROOT / 'cf' / 'examples' / 'daemon.mc').read_text()
     lines = [line for line in text.splitlines(True) if not line.startswith("define(`LMTPQ_DAEMON'")]
     assert len(text.splitlines()) - len(lines) == 1
-    made = cf.make(''.join(lines), f'-DLMTPQ_CF={OURS.parents[1]}')
+    made = cf.make(''.join(lines), tree=cf.installed)
     assert made.mailer('cyrusv2q')['A'] == 'lmtpq relay -Q unix:/var/run/cyrus/socket/lmtp'

@@ -24,11 +24,10 @@ class TestExamples:
     assert set(made.mailers()) & {'cyrusv2', 'cyrusv2q'} == {'cyrusv2', 'cyrusv2q'}
 
   @pytest.mark.parametrize('name', NAMES)
-  def test_each_reads_the_installed_m4_unless_told_otherwise(self, name):
+  def test_each_names_our_files_and_no_path(self, name):
     text = (EXAMPLES / f'{name}.mc').read_text()
-    assert re.findall(r'.*/usr/local.*', text) == [
-        "ifdef(`LMTPQ_CF', `', `define(`LMTPQ_CF', `/usr/local/share/lmtpq/cf')')dnl"]
-    assert text.count("\ninclude(LMTPQ_CF`/mailer/lmtpq.m4')\n") == 1
+    assert text.endswith("\nMAILER(`lmtpq')dnl\n")
+    assert not re.search(r'include\(|/usr/local|\.\./\.\.', text)
 
   def test_the_replacement_gives_local_mail_to_cyrusv2(self, cf):
     made = example(cf, 'cyrusv2-replacement')
@@ -88,8 +87,7 @@ class TestTaggedNotifications:
     made = ''.join(f'{line[1:]}\n' for line in self.diff() if line[0] in ' +')
     assert made == self.CODE
     changed = [line for line in self.diff() if line[0] != ' ']
-    assert len(changed) <= 5, changed
-    assert {line[0] for line in changed} <= {'+', '-'}, changed
+    assert [line[0] for line in changed] == ['+', '-', '+'], changed
 
   def test_start_from_an_mc_that_is_whole_without_us(self, cf):
     assert 'lmtpq' not in self.stock().lower()
@@ -170,7 +168,7 @@ class TestWaysToIncludeIt:
     self.assert_same(cf, mailer, tree='..', folder=TREE / 'cf')
 
   def test_mailer_with_a_link_in_the_tree(self, cf):
-    tree = cf.linked_tree('tree-mailer', 'mailer', OURS)
+    tree = cf.linked_tree('tree-mailer', OURS)
     self.assert_same(cf, "MAILER(`lmtpq')\n", tree=str(tree))
 
   def test_an_m4_that_is_not_gnu(self, cf):

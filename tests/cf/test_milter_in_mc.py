@@ -130,7 +130,7 @@ class TestWaysToIncludeTheMilter:
     self.assert_filter(cf, text, tree='..', folder=TREE / 'cf')
 
   def test_feature_with_a_link_in_the_tree(self, cf):
-    tree = cf.linked_tree('tree-feature', 'feature', MILTER)
+    tree = cf.linked_tree('tree-feature', MILTER)
     text = mc("FEATURE(`lmtpq_milter', `inet:8891@127.0.0.1', `T')\n")
     self.assert_filter(cf, text, tree=str(tree))
     self.assert_filter(cf, text, f'-D_CF_DIR_={tree}/')

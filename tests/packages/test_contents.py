@@ -29,6 +29,7 @@ THERE = {
               '/usr/share/lmtpq/cf/examples/tagged-notifications.mc',
               '/usr/share/man/man8/lmtpq.8.gz',
               '/usr/share/man/man5/lmtpq.conf.5.gz', '/usr/share/doc/lmtpq/DAEMON.md',
+              '/usr/share/doc/lmtpq/INSTALL.md', '/usr/share/doc/lmtpq/CHANGES.md',
               '/usr/share/doc/lmtpq/TLS.md', '/usr/share/doc/lmtpq/README.Debian',
               '/usr/share/bash-completion/completions/lmtpq', '/usr/lib/sysusers.d/lmtpq.conf',
               '/usr/lib/tmpfiles.d/lmtpq.conf'),
@@ -172,7 +173,7 @@ class TestConffiles:
   def test_it_shows_the_programs_defaults(self, build, package):
     program = [build / 'lmtpq', 'serve'] if package == 'lmtpq' else [build / package]
     texts = {name: ' '.join(text.split()) for name, text in re.findall(
-        r'^ +(?:-\w, )?--([a-z-]+)(.*(?:\n {20,}.*)*)', run(*program, '--help'), re.MULTILINE)}
+        r'^ +(?:-\w, )?--([a-z-]+)(.*(?:\n {20,}.*)*)', run(*program, '--help=all'), re.MULTILINE)}
     shown = [(name, value) for name, value, example in settings_in(package) if not example]
     assert len(shown) > 4
     assert [(name, value) for name, value in shown if f'default: {value})' not in texts[name] and
