@@ -1,6 +1,7 @@
 #include "mailer/routes/watched_route_file.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@ class WatchedRouteFileTest : public ScratchFileFixture {
   CPPUNIT_TEST(aFileThatWasYoungAtTheStartIsReadAgain);
   CPPUNIT_TEST(aBrokenFileKeepsThePreviousRoutesAndLogsOneError);
   CPPUNIT_TEST(aMissingFileKeepsThePreviousRoutes);
+  CPPUNIT_TEST(aFileThatCouldNotBeOpenedIsTriedAgain);
   CPPUNIT_TEST(aChangedModeIsAChange);
   CPPUNIT_TEST(atTheStartABadFileIsAnError);
   CPPUNIT_TEST(anUnchangedFileIsNotReadForASuccessor);
@@ -158,6 +160,20 @@ class WatchedRouteFileTest : public ScratchFileFixture {
     std::filesystem::rename(aside, file_);
     CPPUNIT_ASSERT_EQUAL(std::string("inet:a"), world.find_later());
     CPPUNIT_ASSERT_EQUAL(1, lines_with("event=routes-loaded"));
+  }
+
+  void aFileThatCouldNotBeOpenedIsTriedAgain() {
+    write_old("bob\tunix:/old\n");
+    World world(file_, folder_);
+    write_old("bob\tunix:/new\n", 30);
+    rlimit before{};
+    CPPUNIT_ASSERT_EQUAL(0, getrlimit(RLIMIT_NOFILE, &before));
+    const rlimit none{0, before.rlim_max};
+    CPPUNIT_ASSERT_EQUAL(0, setrlimit(RLIMIT_NOFILE, &none));
+    const std::string without = world.find_later("bob@x");
+    CPPUNIT_ASSERT_EQUAL(0, setrlimit(RLIMIT_NOFILE, &before));
+    CPPUNIT_ASSERT_EQUAL(std::string("unix:/old"), without);
+    CPPUNIT_ASSERT_EQUAL(std::string("unix:/new"), world.find_later("bob@x"));
   }
 
   void aChangedModeIsAChange() {
