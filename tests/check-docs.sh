@@ -32,7 +32,7 @@ verdict "the version of VERSION is that of the programs, and the first in CHANGE
   [ "$("$milter" --version | head -1)" = "lmtpq-milter $version" ] || "$milter" --version
   [ "$(grep -m 1 '^## ' docs/CHANGES.md)" = "## $version" ] || grep -m 1 '^## ' docs/CHANGES.md
   grep -q "^    lmtpq $version   pid" docs/METRICS.md || echo "METRICS.md shows another")"
-commands="relay deliver probe serve check"
+commands="relay deliver probe serve check keygen"
 for command in $commands; do
   "$lmtpq" $command --help=all
 done | options_of >"$scratch/help"
