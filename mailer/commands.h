@@ -32,6 +32,9 @@ void refuse_relay(StdioChannel stdio, const std::string& error);
 int run_deliver(const Settings& settings, const Log& log,
                 const std::vector<std::string>& recipients);
 
+// Prints a key, makes the key file or changes the keys in it; returns the exit status.
+int run_keygen(const std::vector<std::string>& arguments);
+
 // lmtpq-serve by its names, argv[0]: the daemon, and the check of configurations.
 inline constexpr const char* kServeName = "lmtpq-serve";
 inline constexpr const char* kCheckName = "lmtpq-check";

@@ -32,13 +32,6 @@
 namespace lmtpq::mailer {
 namespace {
 
-constexpr const char* kKeygenUsage =
-    "usage: lmtpq keygen\n"
-    "\n"
-    "Prints a new key, to be appended to the key file of lmtpq and lmtpq-milter:\n"
-    "    (umask 077; lmtpq keygen >> /etc/lmtpq/tag.keys)\n"
-    "The first key in the file signs; all keys verify.\n";
-
 constexpr const char* kUsage =
     "usage: lmtpq relay [options] DEST...                    LMTP server on standard input and\n"
     "                                                        output, for Sendmail (F=z)\n"
@@ -47,7 +40,8 @@ constexpr const char* kUsage =
     "       lmtpq serve [options] --listen ADDRESS DEST...   the daemon\n"
     "       lmtpq probe [options] DEST                       show what a store offers\n"
     "       lmtpq check [options]                            check the configuration files\n"
-    "       lmtpq keygen                                     print a new key for the tag key file\n"
+    "       lmtpq keygen [options]                           print a key, or make or change the\n"
+    "                                                        key file\n"
     "       lmtpq help [COMMAND]                             how to use a command, its usual "
     "options\n"
     "       lmtpq COMMAND --help | --help=all | --version\n"
@@ -146,23 +140,6 @@ int guarded(Command command, const std::vector<std::string>& arguments) {
     }
     return EX_TEMPFAIL;
   }
-}
-
-int run_keygen(const std::vector<std::string>& arguments) {
-  if (lmtpq::wished_help(arguments, [] { return OptionTable(); }) != HelpWish::kNone) {
-    std::fputs(kKeygenUsage, stdout);
-    return EX_OK;
-  }
-  if (!arguments.empty()) {
-    std::fprintf(stderr, "lmtpq: keygen takes no arguments\n");
-    return EX_USAGE;
-  }
-  std::fputs(Key::generate().line().c_str(), stdout);
-  if (std::fflush(stdout) != 0) {
-    std::fprintf(stderr, "lmtpq: cannot write the key: %s\n", std::strerror(errno));
-    return EX_IOERR;
-  }
-  return EX_OK;
 }
 
 // The daemon is a separate program, since its libraries would slow down every start of lmtpq, and

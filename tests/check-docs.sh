@@ -33,7 +33,7 @@ verdict "the version of VERSION is that of the programs and the package, and the
   [ "$(grep -m 1 '^## ' docs/CHANGES.md)" = "## $version" ] || grep -m 1 '^## ' docs/CHANGES.md
   case $(head -n 1 debian/changelog) in "lmtpq ($version) "*) ;; *) head -n 1 debian/changelog ;; esac
   grep -q "^    lmtpq $version   pid" docs/METRICS.md || echo "METRICS.md shows another")"
-commands="relay deliver probe serve check"
+commands="relay deliver probe serve check keygen"
 for command in $commands; do
   "$lmtpq" $command --help=all
 done | options_of >"$scratch/help"

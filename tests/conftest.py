@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 pytest.register_assert_rewrite('fixtures', 'peers', 'cf', 'e2e', 'patches', 'milter', 'routes',
-                               'secure', 'serve', 'observe', 'faults', 'dist', 'wire', 'soak',
+                               'secure', 'serve', 'observe', 'keys', 'faults', 'dist', 'wire', 'soak',
                                'packages')
 
 from fixtures.paths import PROGRAMS, ROOT, program  # noqa: E402

@@ -14,7 +14,7 @@
 namespace lmtpq {
 
 inline constexpr const char* kDefaultKeyFile = "/etc/lmtpq/tag.keys";
-inline constexpr const char* kMakeKeyFile = "(umask 077; lmtpq keygen >> /etc/lmtpq/tag.keys)";
+inline constexpr const char* kMakeKeyFile = "lmtpq keygen --install";
 
 // `reader` is the user that the process will run as, and may own the file.
 Keyring read_key_file(const std::string& path, uid_t reader = geteuid());

@@ -4,6 +4,8 @@ import grp
 import os
 import pwd
 
+import pytest
+
 from .configuration import define, is_root
 from .delivery import Site
 
@@ -63,6 +65,20 @@ class TestUser:
   def test_is_not_the_sender_though_the_flags_were_replaced(self, cf):
     # With w and without S, Sendmail runs the mailer as a sender that it knows.
     self.assert_user(Site(cf, 'sender', "MODIFY_MAILER_FLAGS(`CYRUSV2', `lDFMmw')\n"), 'nobody')
+
+
+  @pytest.mark.may_skip('only root')
+  @pytest.mark.skipif(not is_root(), reason='only root can become another user')
+  def test_of_run_as_user_has_no_further_group(self, cf):
+    """So the key file needs an ACL there: docs/TAG.md, The key file."""
+    assert set(os.getgrouplist('cyrus', grp.getgrnam('mail').gr_gid)) > {grp.getgrnam('mail').gr_gid}
+    site = Site(cf, 'runas', define('confRUN_AS_USER', 'cyrus'))
+    os.chown(site.dir / 'queue', pwd.getpwnam('cyrus').pw_uid, -1)
+    site.send('a@one.store.test')
+    site.run_queue()
+    [process] = site.processes()
+    assert process['uid'] == [pwd.getpwnam('cyrus').pw_uid] * 3
+    assert process['groups'] == [grp.getgrnam('mail').gr_gid]
 
 
 class TestEnvironment:

@@ -3,6 +3,7 @@ mailers, one connection a queue run, nothing lost when the daemon is down, ends 
 
 import contextlib
 import shutil
+import signal
 import socket
 import subprocess
 import textwrap
@@ -12,14 +13,15 @@ import pytest
 
 from e2e.daemon_mail import ACCOUNT, CountingSocket, Daemon, DaemonMail
 from fixtures import mailers
+from fixtures.accounts import let_read
 from fixtures.authority import Authority
 from fixtures.cyrus import Cyrus
 from fixtures.lmtp_client import Client
 from fixtures.mail import running
 from fixtures.messages import message, message_id
-from fixtures.milter import Milter, filter_lines
+from fixtures.milter import Milter, filter_lines, rotate_keys
 from fixtures.paths import ROOT, program
-from fixtures.process import wait_until
+from fixtures.process import send_signal, wait_until
 from fixtures.scratch import free_port
 from fixtures.secure_mail import PASSWORD, USER, CyrusMail, secured_cyrus
 from fixtures.tagged_mail import NOTICES, TaggedMail
@@ -264,6 +266,51 @@ class TestDaemonAndMilter:
     assert (line['ignorequota'], line['tag-key'] != '') == ('sent', True)
     assert line['trace'].startswith(notice)
     mail.assert_no_tag_filed(full)
+
+
+  def test_keys_change_and_every_tag_is_good_in_either_order_of_reloads(self, mail):
+    mail.milter = Milter(mail.scratch, f'milter{mail.number}', NOTICES)
+    keys = mail.milter.milter_keys
+    let_read(keys, ACCOUNT)  # the milter runs as root here
+    rotate_keys(mail.lmtpq, keys)
+    mail.milter.start()
+    mail.with_daemon(f'tag-keys = {keys}', mc_options=filter_lines(mail.milter.socket))
+
+    def daemon_reloads():
+      before = len(mail.daemon.lines('event=reloaded'))
+      send_signal(mail.daemon.server.pid, signal.SIGHUP)
+      wait_until(lambda: len(mail.daemon.lines('event=reloaded')) > before, 'the daemon has reloaded')
+
+    signers = []
+    for first, second in ((mail.milter.reload, daemon_reloads), (daemon_reloads, mail.milter.reload)):
+      rotate_keys(mail.lmtpq, keys)
+      for step in (first, second):
+        step()
+        full = mail.full_mailbox(f'full{len(signers)}')
+        qid = mail.notify(f'{full}@store.test')
+        signers.append(mail.tag_in_queue(qid)['k'])
+        mail.sendmail.run_queue()
+        mail.assert_sent(qid, full)
+    assert signers[0] == signers[1] == signers[2] != signers[3]
+    assert 'first' not in signers, 'the first one that reads the new file uses it'
+
+  def test_mail_waits_while_the_daemon_cannot_read_its_key(self, mail):
+    mail.milter = Milter(mail.scratch, f'milter{mail.number}', NOTICES)
+    mail.milter.start()
+    keys = mail.milter.mailer_keys
+    mail.with_daemon(f'tag-keys = {keys}', mc_options=filter_lines(mail.milter.socket), start=False)
+    refused = subprocess.run(mail.daemon.command, capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 78, refused
+    assert f'{keys}: Permission denied as user {ACCOUNT}; let a group of this user' in refused.stderr
+    full = mail.full_mailbox()
+    qid = mail.notify(f'{full}@store.test')
+    mail.sendmail.run_queue()
+    mail.assert_deferred(qid, full, '4.')
+    shutil.chown(keys, ACCOUNT)
+    mail.daemon.start()
+    mail.sendmail.run_queue()
+    mail.assert_sent(qid, full)
+    assert mail.store.messages(mail.notice.partition('@')[0]) == [], 'nothing bounced'
 
 
 @pytest.mark.weight(2)

@@ -26,6 +26,7 @@ NEAREST = {'mailer/secure': 'tests/secure', 'mailer/io/tls': 'tests/secure',
 MAILER = ('lmtpq', 'lmtpq-serve', 'lmtpq-secure.so')
 PROGRAMS = {'tests/run -q tests/milter': ('lmtpq-milter',),
             'tests/run -q tests/dist': (*MAILER, 'lmtpq-milter'),
+            'tests/run -q tests/keys': (*MAILER, 'lmtpq-milter'),
             'tests/run ': MAILER}
 UNIT_TESTS = {'milter/': ('unit milter', 'milter_unit_tests'),
               'mailer/serve/': ('unit serve', 'serve_unit_tests'),

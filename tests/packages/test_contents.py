@@ -214,6 +214,10 @@ class TestCompletion:
     assert set(found) == {'--max-clients', '--max-clients-each'}
     assert self.complete(build, '_lmtpq', 'lmtpq', 'relay', '--max-cl') == []
 
+  def test_options_of_keygen(self, build):
+    assert set(self.complete(build, '_lmtpq', 'lmtpq', 'keygen', '--')) == {
+        '--install', '--rotate', '--tag-lifetime', '--milter-config'}
+
   def test_a_value_is_no_option(self, build):
     assert self.complete(build, '_lmtpq', 'lmtpq', 'relay', '--config', '') == []
 

@@ -78,8 +78,12 @@ class TestLife:
 
   def test_the_programs_find_their_files_correct(self, system):
     checked = system.run('lmtpq', 'check', '--user', 'lmtpq')
-    assert 'milter.conf: user lmtpq, 0 rules, 1 keys, ok' in checked
+    assert 'milter.conf: user lmtpq, 0 rules, 2 keys, ok' in checked
     assert 'lmtpq.conf: user lmtpq, 0 listeners, 0 stores, ok' in checked
+
+  def test_the_key_file_is_for_all_three(self, system):
+    assert system.run('lmtpq', 'keygen', '--install') == (
+        f'{KEYS}: exists, not changed, 2 keys, root and the user lmtpq can read it, ok\n')
 
   @pytest.mark.parametrize('user', ['lmtpq', 'cyrus', 'nobody'])
   def test_a_user_can_probe_and_deliver(self, system, user):

@@ -5,8 +5,7 @@ import pytest
 from fixtures import tags
 from fixtures.cyrus import Cyrus
 from fixtures.messages import message, message_id
-from fixtures.milter import new_key, write_keys
-
+from fixtures.milter import new_key, rotate_keys, write_keys
 
 
 class KeyCases:
@@ -65,6 +64,30 @@ class KeyCases:
     mail.sendmail.run_queue()
     mail.assert_sent(qid, full)
     assert mail.store.message_ids(full) == [message_id(raw)]
+
+  def test_keys_of_one_file_change_and_every_tag_is_good(self, mail):
+    mail.with_milter()
+    keys = mail.milter.milter_keys
+    mail.milter.mailer_keys.unlink()
+    mail.milter.mailer_keys.symlink_to(keys)
+    rotate_keys(mail.lmtpq, keys)
+    waits = [self.notice_in_queue(mail, 'before')]
+    mail.milter.reload()
+    for time in ('first', 'second', 'third'):
+      rotate_keys(mail.lmtpq, keys)
+      waits.append(self.notice_in_queue(mail, f'{time}-changed'))
+      mail.milter.reload()
+      waits.append(self.notice_in_queue(mail, f'{time}-reloaded'))
+    signers = [mail.tag_in_queue(qid)['k'] for qid, _, _ in waits]
+    assert signers[:2] == ['first'] * 2
+    assert signers[2] == signers[3] and signers[4] == signers[5]
+    assert len(set(signers)) == 4
+    mail.sendmail.run_queue()
+    for qid, full, raw in waits:
+      mail.assert_sent(qid, full)
+      assert mail.rejected(qid) == []
+      assert message_id(raw) in mail.store.message_ids(full)
+    mail.assert_queue_empty()
 
   def test_keys_that_lmtpq_cannot_use_defer_all_mail_and_the_log_says_what_to_do(self, mail):
     mail.with_milter()

@@ -139,7 +139,7 @@ class TestWarnings(Process):
     self.configure(IGNORE, tag_keys='')
     self.start()
     self.only_warning('event=no-keys', 'no tag is written',
-                      'remedy="(umask 077; lmtpq keygen >> /etc/lmtpq/tag.keys), then restart; ')
+                      'remedy="lmtpq keygen --install, then restart; ')
 
   @pytest.mark.may_skip('has keys')
   def test_of_rules_and_keys_that_a_reload_has_lost(self):

@@ -164,7 +164,7 @@ class ExplainTest : public CppUnit::TestFixture {
     LoadedConfiguration loaded = asked(std::move(without));
     assert_says(told(loaded),
                 "tag       none, every quota is honoured: no keys; "
-                "(umask 077; lmtpq keygen >> /etc/lmtpq/tag.keys)\n");
+                "lmtpq keygen --install\n");
     loaded.keys_error = "/k: Permission denied";
     assert_says(told(loaded), "tag       cannot be signed: /k: Permission denied\n");
     assert_says(told(loaded), "quota IGNORED");
