@@ -29,12 +29,13 @@ bool CuttableWork::run(std::function<void()> work) {
   if (!call) {
     return false;
   }
-  const auto run = [call, work = std::move(work)] {
+  auto run = [call, work = std::move(work)]() mutable {
     try {
       work();
     } catch (...) {
       call->error = std::current_exception();
     }
+    work = nullptr;  // what it uses may be gone once the caller goes on
     call->finish(call->done);
   };
   try {

@@ -17,7 +17,8 @@ class CuttableWork {
   CuttableWork(const CuttableWork&) = delete;
   CuttableWork& operator=(const CuttableWork&) = delete;
 
-  // Runs it in another thread, and waits for its end. An exception of the work is thrown here.
+  // Runs it in another thread, and waits for its end: what it owns is destroyed then. An exception
+  // of the work is thrown here.
   // False: cut() came first. The work goes on without the caller, so it must own what it uses.
   bool run(std::function<void()> work);
   // Ends all waits, also those that begin later.

@@ -2,6 +2,8 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 
+#include <atomic>
+#include <chrono>
 #include <future>
 #include <memory>
 #include <stdexcept>
@@ -13,6 +15,7 @@ using namespace lmtpq::mailer;
 class CuttableWorkTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(CuttableWorkTest);
   CPPUNIT_TEST(workIsWaitedFor);
+  CPPUNIT_TEST(whatTheWorkOwnsIsDestroyedBeforeTheCallerGoesOn);
   CPPUNIT_TEST(anExceptionOfTheWorkIsThrown);
   CPPUNIT_TEST(aCutEndsTheWaitAndNotTheWork);
   CPPUNIT_TEST(afterACutNothingIsRun);
@@ -23,6 +26,21 @@ class CuttableWorkTest : public CppUnit::TestFixture {
     bool ran = false;
     CPPUNIT_ASSERT(all.run([&] { ran = true; }));
     CPPUNIT_ASSERT(ran);
+  }
+
+  void whatTheWorkOwnsIsDestroyedBeforeTheCallerGoesOn() {
+    struct Slow {
+      explicit Slow(std::atomic<bool>& flag) : gone(flag) {}
+      ~Slow() {
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        gone = true;
+      }
+      std::atomic<bool>& gone;
+    };
+    std::atomic<bool> gone = false;
+    CuttableWork all;
+    CPPUNIT_ASSERT(all.run([slow = std::make_shared<Slow>(gone)] {}));
+    CPPUNIT_ASSERT(gone);
   }
 
   void anExceptionOfTheWorkIsThrown() {
