@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <map>
 
 #include "common/descriptor.h"
 #include "common/escape.h"
@@ -21,7 +22,7 @@
 namespace lmtpq::mailer {
 namespace {
 
-constexpr std::size_t kLargest = 16 * 1024 * 1024;
+constexpr std::size_t kLargest = 1024 * 1024;  // m4 makes less than a tenth of it
 
 struct KnownMailer {
   const CfEntry* entry;
@@ -43,7 +44,7 @@ std::string read_cf(const std::string& path) {
     throw ConfigError(error_as_user(errno) + "; name the sendmail.cf that m4 has made");
   }
   if (made.size() > kLargest) {
-    throw ConfigError("larger than 16 MiB; name the sendmail.cf that m4 has made");
+    throw ConfigError("larger than 1 MiB; name the sendmail.cf that m4 has made");
   }
   return made;
 }
@@ -58,6 +59,20 @@ bool any(const KnownMailers& mailers, bool (*test)(const KnownMailer&)) {
   return std::any_of(mailers.begin(), mailers.end(), test);
 }
 
+// Each mailer once, by the rule for local users if that names it, otherwise by the first.
+std::map<std::string, const CfTarget*> undefined_targets(const SendmailCf& cf) {
+  std::map<std::string, const CfTarget*> made;
+  for (const CfTarget& target : cf.targets) {
+    const auto found = made.find(target.mailer);
+    if (found != made.end()) {
+      found->second = target.is_local ? &target : found->second;
+    } else if (cf.mailer(target.mailer) == nullptr) {
+      made.emplace(target.mailer, &target);
+    }
+  }
+  return made;
+}
+
 void check_lines(const SendmailCf& cf, CfFindings& findings) {
   for (const CfLine& line : cf.refused) {
     findings.error(line.number,
@@ -65,13 +80,12 @@ void check_lines(const SendmailCf& cf, CfFindings& findings) {
                        "\": Sendmail does not start with this line; correct the .mc, and " +
                        "see what m4 says");
   }
-  for (const CfTarget& target : cf.targets) {
-    if (cf.mailer(target.mailer) == nullptr) {
-      findings.error(target.number, std::string(target.is_local ? "mail for local users" : "mail") +
-                                        " goes to the mailer " + escaped(target.mailer) +
-                                        ", which is not defined: it bounces; define it, and see "
-                                        "whether m4 found the file of its MAILER");
-    }
+  for (const auto& [name, target] : undefined_targets(cf)) {
+    findings.error(target->number,
+                   std::string(target->is_local ? "mail for local users" : "mail") +
+                       " goes to the mailer " + escaped(name) +
+                       ", which is not defined: it bounces; define it, and see whether m4 found "
+                       "the file of its MAILER");
   }
 }
 

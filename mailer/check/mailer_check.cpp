@@ -191,6 +191,10 @@ void check_program_mailer(const CfEntry& mailer, CfFindings& findings) {
     if (mailer.has('U')) {
       const Identity identity = identity_of(mailer.field('U'));
       user.emplace(identity.user, identity.group);
+      if (geteuid() != identity.user) {
+        findings.warning(mailer.number, mailer.name + ": checked as user " + user_name(geteuid()) +
+                                            ", not as that of U=; run the check as root");
+      }
     }
     attempt([&] { check_program(mailer.field('P')); });
     attempt([&] { check_command(mailer); });

@@ -40,7 +40,7 @@ class Place:
     self.path = path
     path.chmod(0o755)
     self.program = path / 'lmtpq'
-    shutil.copy(lmtpq, self.program)
+    os.link(lmtpq, self.program)
     self.user = 'nobody' if os.geteuid() == 0 else str(os.geteuid())
     (path / 'lmtpq.conf').write_text('')
     keys = path / 'tag.keys'
@@ -74,9 +74,15 @@ class Place:
     return [line.removeprefix(start).strip() for line in lines]
 
 
+@pytest.fixture(scope='module')
+def alone(tmp_path_factory, lmtpq) -> Path:
+  """A copy without lmtpq-serve beside it."""
+  return Path(shutil.copy(lmtpq, tmp_path_factory.mktemp('alone')))
+
+
 @pytest.fixture
-def place(scratch, lmtpq, request):
-  made = Place(scratch.folder(f'cf{abs(hash(request.node.name)) % 10**8}'), lmtpq)
+def place(scratch, alone, request):
+  made = Place(scratch.folder(f'cf{abs(hash(request.node.name)) % 10**8}'), alone)
   yield made
   made.milter.close()
 
@@ -243,9 +249,32 @@ def test_files_are_read_with_the_rights_that_sendmail_gives(place):
   [found] = place.findings(CF)
   assert 'lmtpq.conf: Permission denied as user nobody' in found, found
   (place.path / 'lmtpq.conf').chmod(0o644)
-  place.program.chmod(0o700)
-  [found] = place.findings(CF)
+  (place.path / 'own').mkdir(mode=0o700)
+  shutil.copy(place.program, place.path / 'own')
+  [found] = place.findings(CF.replace('P={folder}/', 'P={folder}/own/'))
   assert 'P=' in found and 'Permission denied as user nobody' in found, found
+
+
+@pytest.mark.may_skip('only root')
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root can do this')
+def test_a_check_by_another_user_says_so(place):
+  (place.path / 'sendmail.cf').write_text(place.filled(CF.replace('U={user}', 'U=root')))
+  ran = subprocess.run(
+      [place.program, 'check', '--cf', place.path / 'sendmail.cf', f'--config={place.path}/lmtpq.conf'],
+      capture_output=True, text=True, timeout=60, user=65534, group=65534, extra_groups=[])
+  assert '14: warning: cyrusv2: checked as user nobody, not as that of U=; run the check' in ran.stderr, ran
+
+
+def test_a_mailer_that_is_missing_is_reported_once(place):
+  rules = 'R$=L\t$#cyrusv2 $: @ $1\nR$+ + *\t$#cyrusv2 $@ $&h $: $1\n'
+  found = place.findings(CF.replace('Sparse=0\n', 'Sparse=0\n' + rules).replace(MAILER, ''))
+  assert len([line for line in found if 'which is not defined' in line]) == 1, found
+  assert any(line.startswith('12: error: mail for local users goes to') for line in found), found
+
+
+def test_a_file_that_no_m4_makes_is_refused(place):
+  ran = place.check(100_000 * CF.splitlines(keepends=True)[9])
+  assert ran.returncode == EX_CONFIG and ': error: larger than 1 MiB; ' in ran.stderr, ran
 
 
 @pytest.mark.parametrize('words, error', [
