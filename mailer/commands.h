@@ -4,6 +4,7 @@
 // thread, and returns the exit status (sysexits(3)).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,10 @@ void refuse_relay(StdioChannel stdio, const std::string& error);
 // Delivers one message from standard input to the recipients; prints a line for each.
 int run_deliver(const Settings& settings, const Log& log,
                 const std::vector<std::string>& recipients);
+
+// Checks Sendmail's files, if the arguments ask for that, and answers wishes for help; returns the
+// exit status. nullopt: lmtpq-serve checks the configuration files.
+std::optional<int> run_check(const std::vector<std::string>& arguments);
 
 // Prints a key, makes the key file or changes the keys in it; returns the exit status.
 int run_keygen(const std::vector<std::string>& arguments);

@@ -39,7 +39,8 @@ constexpr const char* kUsage =
     "input\n"
     "       lmtpq serve [options] --listen ADDRESS DEST...   the daemon\n"
     "       lmtpq probe [options] DEST                       show what a store offers\n"
-    "       lmtpq check [options]                            check the configuration files\n"
+    "       lmtpq check [options]                            check the configuration files, a\n"
+    "                                                        sendmail.cf, or a queue\n"
     "       lmtpq keygen [options]                           print a key, or make or change the\n"
     "                                                        key file\n"
     "       lmtpq help [COMMAND]                             how to use a command, its usual "
@@ -199,8 +200,12 @@ int run_command(const std::string& name, const std::vector<std::string>& argumen
   if (name == "keygen") {
     return run_keygen(arguments);
   }
-  if (name == "serve" || name == "check") {
-    return become_daemon(name == "serve" ? kServeName : kCheckName, arguments);
+  if (name == "serve") {
+    return become_daemon(kServeName, arguments);
+  }
+  if (name == "check") {
+    const std::optional<int> status = run_check(arguments);
+    return status ? *status : become_daemon(kCheckName, arguments);
   }
   if (const CommandName* const command = find_command(name)) {
     return run_mail_command(*command, arguments);

@@ -4,6 +4,7 @@
 
 #include "common/header.h"
 #include "common/options/option_table.h"
+#include "common/tag/milter_defaults.h"
 #include "milter/process/socket_name.h"
 
 namespace lmtpq::milter {
@@ -60,7 +61,7 @@ OptionTable program_options(Settings& s) {
       {argv_only(value("config", "FILE", kDefaultConfigFile,
                        "file with the rules and these options; the command line overrides it",
                        reader::text(s.config_file))),
-       value("socket", "SOCKET", kDefaultSocket,
+       value("socket", "SOCKET", kMilterSocket,
              "where the MTA connects: unix:PATH, inet:PORT@HOST or inet6:PORT@HOST",
              socket_name(s.socket)),
        value("user", "USER", "", "change to this user and its groups once the socket is open",
@@ -88,7 +89,7 @@ OptionTable tag_options(Settings& s) {
       {value("tag-keys", "FILE", "",
              "file with the keys that sign tags; default: /etc/lmtpq/tag.keys, if it exists",
              reader::absolute_path(s.tag_keys)),
-       value("tag-mailers", "NAMES", "cyrusv2 cyrusv2q",
+       value("tag-mailers", "NAMES", kTagMailers,
              "Sendmail's mailers that run lmtpq; recipients of other mailers get no tag",
              words(s.tag_mailers)),
        advanced(value("tag-lifetime", "TIME", "7d",

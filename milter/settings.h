@@ -46,7 +46,6 @@ struct Settings {
 };
 
 inline constexpr const char* kDefaultConfigFile = "/etc/lmtpq/milter.conf";
-inline constexpr const char* kDefaultSocket = "unix:/run/lmtpq/milter.sock";
 
 // The readers of the table write into `settings`, which must outlive it.
 OptionTable option_table(Settings& settings);

@@ -4,8 +4,11 @@ dnl What it is: an X line, its place in InputMailFilters, and the macros that th
 dnl What it does not know: the policy (milter.conf), and the mailers that read the tag.
 dnl Read by: m4 with Sendmail's cf.m4, as a FEATURE, or by include with the arguments as
 dnl   LMTPQ_MILTER_SOCKET and LMTPQ_MILTER_FAILURE. Filters and macros defined above it are kept.
+dnl   Where the tags are removed by another mailer than MAILER(`lmtpq'), such as an M line of the .mc
+dnl   or a mailer to another host that runs lmtpq, LMTPQ_TAG_MAILER names it.
 dnl Failure: an "*** ERROR" from m4, exit status 1, and in place of the filter a line on which
-dnl   Sendmail refuses to start. Otherwise mail would be delivered without tags, and nobody would notice.
+dnl   Sendmail refuses to start. Otherwise mail would be delivered without tags, or with tags that no
+dnl   mailer removes, and nobody would notice.
 dnl Sources: cf/README and doc/op/op.me of Sendmail; milter.c, srvrsmtp.c.
 dnl
 dnl Only what every m4 has (no regexp, no patsubst), as in Sendmail's own files.
@@ -17,9 +20,9 @@ undefine(`unix')
 define(`_LMTPQ_MILTER_ERROR_', `errprint(`*** ERROR: FEATURE(lmtpq_milter): $1
 ')define(`_LMTPQ_MILTER_FAILED_')')
 dnl The inner m4wrap runs after proto.m4, so the .cf is whole and make still sees the failure.
-define(`_LMTPQ_MILTER_REFUSE_', `PUSHDIVERT(0)
+define(`_LMTPQ_MILTER_REFUSE_', `ifdef(`_LMTPQ_MILTER_REFUSED_', `', `define(`_LMTPQ_MILTER_REFUSED_')PUSHDIVERT(0)
 `*** ERROR: no filter lmtpq; m4 said why'
-POPDIVERT`'m4wrap(`m4wrap(`m4exit(1)')')')
+POPDIVERT`'m4wrap(`m4wrap(`m4exit(1)')')')')
 
 ifelse(eval(index(defn(`_MAIL_FILTERS_'), `Xlmtpq,') >= 0), `1',
 	`_LMTPQ_MILTER_ERROR_(`the .mc has a filter lmtpq already, drop one of the two')')
@@ -111,10 +114,16 @@ define(`_LMTPQ_MILTER_ADD_', `ifelse(_LMTPQ_MILTER_HAS_(`confINPUT_MAIL_FILTERS'
 	`MAIL_FILTER(`lmtpq', ``$1'')',
 	`INPUT_MAIL_FILTER(`lmtpq', ``$1'')')')
 dnl A list that is set below, without lmtpq in it, undoes all this, unless a daemon names it (I=).
-define(`_LMTPQ_MILTER_LAST_', `ifelse(eval(
+dnl Without a mailer that removes the tags they reach mailboxes, or the .mc has a MAILER of which m4
+dnl has not found the file, and mail bounces. An M line of the .mc is text that m4 cannot look for.
+define(`_LMTPQ_MILTER_LAST_', `PUSHDIVERT(-1)
+	ifelse(eval(
 	_LMTPQ_MILTER_HAS_(`confINPUT_MAIL_FILTERS', `lmtpq') || index(defn(`_DPO_'), `lmtpq') >= 0), `0',
-	`_LMTPQ_MILTER_ERROR_(`confINPUT_MAIL_FILTERS is set below it without lmtpq, add it there')
-	_LMTPQ_MILTER_REFUSE_')')
+	`_LMTPQ_MILTER_ERROR_(`confINPUT_MAIL_FILTERS is set below it without lmtpq, add it there')')
+	ifelse(ifdef(`_LMTPQ_MAILER_', `1')defn(`LMTPQ_TAG_MAILER'), `',
+	`_LMTPQ_MILTER_ERROR_(`no mailer removes its tags: add MAILER(lmtpq), whose file m4 must find, or define LMTPQ_TAG_MAILER as the mailer that runs lmtpq')')
+	ifdef(`_LMTPQ_MILTER_FAILED_', `_LMTPQ_MILTER_REFUSE_')
+POPDIVERT`'')
 ifdef(`_LMTPQ_MILTER_FAILED_', `_LMTPQ_MILTER_REFUSE_', `
 	_LMTPQ_MILTER_ADD_(`S='_LMTPQ_MILTER_S_`, 'defn(`_LMTPQ_MILTER_T_'))
 	_LMTPQ_MILTER_ASK_(`CONNECT', `{client_addr}')

@@ -15,6 +15,9 @@ dnl
 dnl Only what every m4 has (no regexp, no patsubst), as in Sendmail's own files.
 PUSHDIVERT(-1)
 
+dnl For FEATURE(`lmtpq_milter'): the tags are removed.
+define(`_LMTPQ_MAILER_')
+
 _DEFIFNOT(`LMTPQ_MAILER_PATH', `/usr/local/libexec/lmtpq/lmtpq')
 _DEFIFNOT(`LMTPQ_MAILER_USER', `cyrus:mail')
 _DEFIFNOT(`LMTPQ_MAILER_CONFIG', `')

@@ -103,8 +103,8 @@ class TestTaggedNotifications:
     assert 'F=' not in line
     assert made.mailer()['A'] == 'lmtpq relay unix:/run/cyrus/socket/lmtp'
     assert made.route(f'user@{HOST}') == '$# cyrusv2 $: user'
-    settings = (ROOT / 'milter' / 'settings.cpp').read_text()
-    assert re.search(r'"tag-mailers", "[A-Z]+", "cyrusv2 cyrusv2q"', settings)
+    defaults = (ROOT / 'common' / 'tag' / 'milter_defaults.h').read_text()
+    assert 'kTagMailers = "cyrusv2 cyrusv2q"' in defaults
 
   def test_find_the_milter_where_its_configuration_says(self, cf):
     [line] = example(cf, 'tagged-notifications').lines('X')

@@ -6,7 +6,7 @@ import pytest
 
 from fixtures.paths import ROOT
 
-from .configuration import BANNER, INCLUDE, MILTER, define, feature, mc
+from .configuration import BANNER, INCLUDE, MILTER, STOCK, define, feature, mc
 
 QUICK = 'T=C:5s;S:5s;R:10s;E:15s'
 PATIENT = 'T=C:30s;S:10s;R:30s;E:1m'
@@ -68,8 +68,8 @@ class TestMilterLine:
     made = cf.make(mc(feature()))
     assert made.lines('X') == [DEFAULT]
     assert made.option('InputMailFilters') == 'lmtpq'
-    header = (ROOT / 'milter' / 'settings.h').read_text()
-    assert 'kDefaultSocket = "unix:/run/lmtpq/milter.sock"' in header
+    header = (ROOT / 'common' / 'tag' / 'milter_defaults.h').read_text()
+    assert 'kMilterSocket = "unix:/run/lmtpq/milter.sock"' in header
 
   @pytest.mark.parametrize('given, written', SOCKETS.items())
   def test_has_each_form_of_the_socket_and_sendmail_takes_it(self, cf, given, written):
@@ -154,6 +154,26 @@ class TestMilterErrors:
     knobs = feature() + define('confINPUT_MAIL_FILTERS', 'other, xlmtpq') + below
     assert (self.refused(cf, knobs)
             == 'confINPUT_MAIL_FILTERS is set below it without lmtpq, add it there')
+
+  @pytest.mark.parametrize('mailer', [
+      '', STOCK, "MAILER(`lmtpqq')\n", "include(`/nowhere/lmtpq.m4')\n",
+      'MAILER_DEFINITIONS\nMstore, P=/usr/local/libexec/lmtpq/lmtpq, F=lsDFMnqXz, A=lmtpq relay unix:/x\n'])
+  def test_no_mailer_that_removes_the_tags(self, cf, mailer):
+    """The stock mailer does not, and a file that m4 does not find defines none."""
+    made = cf.m4(mc(feature(), mailer))
+    assert made.returncode == 1, made.stderr
+    assert made.stdout.count('*** ERROR: no filter lmtpq; m4 said why\n') == 1
+    said = [line for line in made.stderr.splitlines() if line.startswith('*** ERROR')]
+    assert said == ['*** ERROR: FEATURE(lmtpq_milter): no mailer removes its tags: add '
+                    'MAILER(lmtpq), whose file m4 must find, or define LMTPQ_TAG_MAILER as the '
+                    'mailer that runs lmtpq']
+    named = cf.m4(mc(feature() + define('LMTPQ_TAG_MAILER', 'store'), mailer))
+    assert '*** ERROR' not in named.stdout + named.stderr
+
+  def test_nothing_more_where_the_mailers_have_errors(self, cf):
+    made = cf.m4(mc(feature() + define('CYRUSV2_MAILER_ARGS', 'invalid')))
+    assert made.returncode == 1
+    assert 'no mailer removes its tags' not in made.stderr
 
   def test_do_not_hide_those_of_the_mailers(self, cf):
     made = cf.m4(mc(feature('x') + define('CYRUSV2_MAILER_ARGS', 'invalid')))

@@ -148,9 +148,11 @@ class TestWaysToIncludeTheMilter:
 
   def test_include_before_and_after_our_mailers_and_the_stock_one(self, cf):
     include = f"include(`{MILTER}')\n"
-    for mailer in (INCLUDE, STOCK, ''):
+    other = define('LMTPQ_TAG_MAILER', 'relay')
+    for knobs, mailer in ((self.KNOBS, INCLUDE), (self.KNOBS + other, STOCK),
+                          (self.KNOBS + other, '')):
       plain = cf.make(mc('', mailer))
-      for text in (mc(self.KNOBS + include, mailer), mc(self.KNOBS, mailer + include)):
+      for text in (mc(knobs + include, mailer), mc(knobs, mailer + include)):
         made = self.assert_filter(cf, text)
         for name in ('cyrusv2', 'cyrusv2q') if mailer == INCLUDE else ():
           assert made.line(name) == plain.line(name)

@@ -6,23 +6,15 @@
 #include <cstdio>
 
 #include "common/findings.h"
-#include "common/options/option_table.h"
 #include "common/privileges.h"
+#include "mailer/check/check_options.h"
 #include "mailer/serve/check/listening_check.h"
 #include "mailer/serve/check/milter_check.h"
 #include "mailer/serve/check/settings_check.h"
-#include "mailer/settings/build_features.h"
 #include "mailer/settings/load_settings.h"
 
 namespace lmtpq::mailer {
 namespace {
-
-constexpr const char* kUsage =
-    "usage: lmtpq check [--config FILE] [--user USER] [--milter-config FILE]\n"
-    "\n"
-    "Checks the file of relay, deliver and serve, and that of lmtpq-milter, with all files that\n"
-    "they name, as the user that will handle the mail. Connects to nothing. Prints each error and\n"
-    "warning with file and line; exit status 78 if there is an error.\n\n";
 
 enum class Listeners { kRequired, kOptional };
 
@@ -59,33 +51,21 @@ int report(const std::vector<std::string>& arguments, Listeners listeners, Findi
   return findings.errors() == 0 ? EX_OK : EX_CONFIG;
 }
 
-struct CheckOptions {
-  std::string config, user, milter_config;
-};
+}  // namespace
 
-OptionTable option_table(CheckOptions& options) {
-  return under(
-      "The check",
-      {argv_only(value("config", "FILE", kDefaultConfigFile, "the file of relay, deliver and serve",
-                       reader::text(options.config))),
-       argv_only(value("user", "USER", "",
-                       "read everything as this user; default: `user` of the file, otherwise the "
-                       "user that runs the check",
-                       reader::text(options.user))),
-       argv_only(value("milter-config", "FILE", "",
-                       "the file of lmtpq-milter, which is checked as the `user` that it names, "
-                       "otherwise as USER; default: milter.conf in the folder of --config, if it "
-                       "exists",
-                       reader::text(options.milter_config)))});
+int check_serve(const std::vector<std::string>& arguments) {
+  Findings findings;
+  return report(arguments, Listeners::kRequired, findings);
 }
 
-int check_files(const OptionReader& reader, const CheckOptions& options) {
+int check_all(const std::vector<std::string>& words) {
+  const CheckOptions options = read_check_options(words);
   Findings findings;
   // Before this process changes to another user.
   findings.attempt(
       [&] { check_milter(options.config, options.milter_config, options.user, findings); });
   std::vector<std::string> arguments;
-  if (reader.named_in_arguments("config")) {
+  if (options.config_named) {
     arguments.push_back("--config=" + options.config);
   } else if (access(options.config.c_str(), F_OK) != 0) {
     findings.warning(options.config + ": does not exist; the defaults are checked");
@@ -94,33 +74,6 @@ int check_files(const OptionReader& reader, const CheckOptions& options) {
     arguments.push_back("--user=" + options.user);
   }
   return report(arguments, Listeners::kOptional, findings);
-}
-
-}  // namespace
-
-int check_serve(const std::vector<std::string>& arguments) {
-  Findings findings;
-  return report(arguments, Listeners::kRequired, findings);
-}
-
-int check_all(const std::vector<std::string>& arguments) {
-  CheckOptions options;
-  OptionReader reader(option_table(options), {}, {"lmtpq check --help", "lmtpq(8)"});
-  const auto wish = lmtpq::wished_help(arguments, [&] { return option_table(options); });
-  if (wish != HelpWish::kNone) {
-    std::printf("%s%s", kUsage, reader.help(wish).c_str());
-    return EX_OK;
-  }
-  if (!arguments.empty() && arguments[0] == "--version") {
-    std::fputs(version_text().c_str(), stdout);
-    return EX_OK;
-  }
-  const std::vector<std::string> operands = reader.take_arguments(arguments);
-  if (!operands.empty()) {
-    throw ConfigError("unexpected argument " + escaped(operands[0]) + "; only options are allowed");
-  }
-  reader.apply();
-  return check_files(reader, options);
 }
 
 }  // namespace lmtpq::mailer
