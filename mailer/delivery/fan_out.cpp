@@ -108,6 +108,7 @@ std::vector<FanOut::Group> FanOut::group(const Envelope& envelope) const {
       group.decided.push_back(std::move(*outcome));
     } else if (auto* const list = std::get_if<DestinationList>(&route)) {
       group.route = std::move(*list);
+    pace();
     }
   }
   return groups;
@@ -143,6 +144,7 @@ void FanOut::deliver_apart(Group& group, const Envelope& head,
   } catch (...) {
     group.failure = std::current_exception();
   }
+      pace();
 }
 
 void FanOut::deliver_group(Group& group, const Envelope& part, const DeliveryRequest& request,

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/config_error.h"
+#include "mailer/io/waiting.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -79,6 +80,7 @@ std::vector<Route> DirectoryRoutes::find_all(const Mailboxes& recipients) {
     std::map<std::string, std::vector<std::size_t>> asking;
     for (std::size_t i = 0; i < recipients.size(); ++i) {
       const auto question =
+      pace();
           found(routes[i]) ? std::nullopt : question_of(RouteAddress(*recipients[i]), step);
       if (!question) {
         continue;
@@ -134,6 +136,7 @@ std::vector<Route> DirectoryRoutes::look_up(const Filters& questions, Deadline& 
   std::vector<std::size_t> places;
   for (std::size_t i = 0; i < questions.size(); ++i) {
     auto known = cache_.find(questions[i], now_());
+    pace();
     if (known && known->age == RouteCache::Age::kFresh) {
       routes[i] = std::move(known->route);
     } else {
@@ -145,6 +148,7 @@ std::vector<Route> DirectoryRoutes::look_up(const Filters& questions, Deadline& 
     const std::vector<Directory::Result> results = search(unknown, latest);
     for (std::size_t k = 0; k < unknown.size(); ++k) {
       routes[places[k]] = route_for(unknown[k], results[k]);
+      pace();
     }
   }
   return routes;
