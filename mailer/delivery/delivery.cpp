@@ -159,6 +159,7 @@ void Delivery::limit_mailboxes(PoolList& pools, const MessageState& message,
   const PoolSettings& settings = pools[0].store().settings.pool;
   std::vector<std::string> names;
   for (const auto& recipient : envelope.recipients) {
+    pace();
     names.push_back(mailbox_name(recipient.mailbox, settings.recipient_delimiter));
   }
   attempt.turns.emplace(*mailboxes_, std::move(names));

@@ -1,5 +1,6 @@
 #include "mailer/delivery/fan_out.h"
 
+#include <algorithm>
 #include <exception>
 #include <map>
 #include <new>
@@ -53,6 +54,16 @@ std::string name_of(const Route& route) {
   return name;
 }
 
+// How many of the groups may be under way together; `memory` holds what they need.
+std::size_t most_at_once(std::size_t groups, MemoryShare& memory) {
+  std::size_t most = FanOut::kAlways;
+  while (most < std::min(groups, FanOut::kMaxAtOnce) &&
+         memory.take(MemoryCost::kPart, MemoryBudget::Use::kBody)) {
+    ++most;
+  }
+  return most;
+}
+
 std::string text_of(const std::exception_ptr& failure) {
   try {
     std::rethrow_exception(failure);
@@ -84,7 +95,8 @@ DeliveryResult FanOut::deliver_groups(const DeliveryRequest& request) const {
   } else {
     Envelope head = request.envelope;
     head.recipients.clear();
-    run_side_by_side(groups.size(), kMaxAtOnce,
+    MemoryShare memory(memory_);
+    run_side_by_side(groups.size(), most_at_once(groups.size(), memory),
                      [&](std::size_t i) { deliver_apart(groups[i], head, request); });
   }
   collect(groups, all);
@@ -96,6 +108,7 @@ std::vector<FanOut::Group> FanOut::group(const Envelope& envelope) const {
   std::map<std::string, std::size_t> known;
   std::vector<Route> routes = find_routes(envelope);
   for (std::size_t i = 0; i < envelope.recipients.size(); ++i) {
+    pace();
     Route& route = routes[i];
     const auto [place, is_new] = known.try_emplace(name_of(route), groups.size());
     if (is_new) {
@@ -131,6 +144,7 @@ void FanOut::deliver_apart(Group& group, const Envelope& head,
   try {
     Envelope part = head;
     for (const std::size_t member : group.members) {
+      pace();
       part.recipients.push_back(request.envelope.recipients[member]);
     }
     if (request.client == nullptr) {

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "common/ascii.h"
+#include "mailer/io/waiting.h"
 #include "mailer/message/message_age.h"
 #include "mailer/message/over_quota.h"
 #include "mailer/message/queue_id.h"
@@ -170,6 +171,7 @@ std::optional<Transaction> MessageState::next_transaction(
   const std::vector<Relief> reliefs = eight_bit_parts_.reliefs_at(store);
   Domains domains(store.rcpt_domain_max());
   for (std::size_t i = 0; i < recipients_.size(); ++i) {
+    pace();
     Recipient& recipient = recipients_[i];
     if (recipient.outcome || asked_.size() == most || (may_go && !may_go(i)) ||
         !domains.take(envelope_.recipients[i].mailbox.domain())) {

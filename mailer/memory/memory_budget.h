@@ -20,13 +20,15 @@ struct MemoryCost {
   static constexpr std::size_t kFewRecipients = 8;
   // One more, its copies during the delivery and its reply included.
   static constexpr std::size_t recipient(std::size_t address) { return 1024 + 4 * address; }
+  static constexpr std::size_t kPart = 16 * 1024;  // of a message: its stack, apart from recipients
 };
 
 class MemoryBudget {
  public:
   // In the order in which they are refused when little is left.
   enum class Use {
-    kBody,     // of a message, beyond its head: from 3/4 of the limit on it goes into a file
+    kBody,     // of a message, beyond its head: from 3/4 of the limit on it goes into a file;
+               // and a part for one more store: from there on it waits for another one
     kMessage,  // a new message, a further recipient: deferred from 15/16 of the limit on
     kClient,   // a new client: refused at the limit
   };

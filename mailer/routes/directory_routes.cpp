@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/config_error.h"
+#include "mailer/io/waiting.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -24,6 +25,9 @@ Route route_of_values(std::vector<std::string> values) {
     }
     try {
       const std::vector<Destination> named = parse_named_destinations(value);
+      if (named.empty()) {
+        return no_route("a value in the directory names no DEST");
+      }
       destinations.insert(destinations.end(), named.begin(), named.end());
     } catch (const ConfigError& error) {
       return no_route(std::string("in the directory: ") + error.what());
@@ -32,9 +36,7 @@ Route route_of_values(std::vector<std::string> values) {
   if (destinations.size() > kMaxDestinations) {
     return no_route("the directory names more than 16 stores for one recipient");
   }
-  return destinations.empty()
-             ? Route(DefaultRoute())
-             : std::make_shared<const std::vector<Destination>>(std::move(destinations));
+  return std::make_shared<const std::vector<Destination>>(std::move(destinations));
 }
 
 Route route_of(const std::vector<std::vector<std::string>>& entries) {
@@ -78,6 +80,7 @@ std::vector<Route> DirectoryRoutes::find_all(const Mailboxes& recipients) {
     Filters questions;
     std::map<std::string, std::vector<std::size_t>> asking;
     for (std::size_t i = 0; i < recipients.size(); ++i) {
+      pace();
       const auto question =
           found(routes[i]) ? std::nullopt : question_of(RouteAddress(*recipients[i]), step);
       if (!question) {
@@ -133,6 +136,7 @@ std::vector<Route> DirectoryRoutes::look_up(const Filters& questions, Deadline& 
   Filters unknown;
   std::vector<std::size_t> places;
   for (std::size_t i = 0; i < questions.size(); ++i) {
+    pace();
     auto known = cache_.find(questions[i], now_());
     if (known && known->age == RouteCache::Age::kFresh) {
       routes[i] = std::move(known->route);
@@ -144,6 +148,7 @@ std::vector<Route> DirectoryRoutes::look_up(const Filters& questions, Deadline& 
   if (!unknown.empty()) {
     const std::vector<Directory::Result> results = search(unknown, latest);
     for (std::size_t k = 0; k < unknown.size(); ++k) {
+      pace();
       routes[places[k]] = route_for(unknown[k], results[k]);
     }
   }

@@ -8,6 +8,7 @@
 #include "common/glob.h"
 #include "common/options/lines.h"
 #include "common/tag/tag_format.h"
+#include "mailer/io/waiting.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -224,6 +225,7 @@ const Route* RouteFile::find_glob(const RouteAddress& address) const {
   const std::string whole = address_text(address.local, address.domain);
   const std::string bare = address_text(address.user, address.domain);
   const auto found = std::find_if(globs_.begin(), globs_.end(), [&](const Glob& glob) {
+    pace();
     return glob_matches(glob.pattern, whole) ||
            (address.has_detail() && glob_matches(glob.pattern, bare));
   });

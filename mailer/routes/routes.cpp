@@ -2,12 +2,15 @@
 
 #include <exception>
 
+#include "mailer/io/waiting.h"
+
 namespace lmtpq::mailer {
 
 std::vector<Route> Routes::find_all(const Mailboxes& recipients) {
   std::vector<Route> routes;
   routes.reserve(recipients.size());
   for (const Mailbox* const recipient : recipients) {
+    pace();
     try {
       routes.push_back(find(*recipient));
     } catch (const std::exception& error) {

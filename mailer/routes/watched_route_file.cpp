@@ -6,9 +6,13 @@
 #include <cerrno>
 #include <cstring>
 #include <exception>
+#include <memory>
+#include <mutex>
+#include <thread>
 
 #include "common/config_error.h"
 #include "common/descriptor.h"
+#include "mailer/io/disk_threads.h"
 #include "mailer/io/waiting.h"
 
 namespace lmtpq::mailer {
@@ -84,102 +88,163 @@ bool WatchedRouteFile::Stamp::young(WallClock::time_point now) const {
   return age > -100'000'000 && age < 1'000'000'000;
 }
 
+struct WatchedRouteFile::Watch {
+  Watch(std::string path_of_file, const Log& log_of_all, RouteFile::Check check_of_one, Now clock,
+        WallNow wall_clock)
+      : path(std::move(path_of_file)),
+        log(log_of_all),
+        check(std::move(check_of_one)),
+        now(std::move(clock)),
+        wall_now(std::move(wall_clock)),
+        next_check(now() + kBetweenChecks) {}
+
+  Loaded load() const;
+  Loaded loaded() const;
+  void look() noexcept;
+  void reload_or_keep();
+  void reload_if_changed();
+  void keep_previous(const std::string& reason);
+
+  const std::string path;
+  const Log& log;
+  const RouteFile::Check check;
+  const Now now;
+  const WallNow wall_now;
+  mutable std::mutex mutex;
+  Waiter looked;  // the look-up for which the file is checked
+  Loaded current;
+  Clock::time_point next_check;
+  bool checking = false;         // one thread does; the members below belong to it
+  std::optional<Stamp> checked;  // loaded or rejected; empty: load it at the next check
+  std::string last_error;        // empty: the file was loaded
+};
+
 WatchedRouteFile::WatchedRouteFile(std::string path, const Log& log, RouteFile::Check check,
                                    const WatchedRouteFile* previous, Now now, WallNow wall_now)
-    : path_(std::move(path)),
-      log_(log),
-      check_(std::move(check)),
-      now_(std::move(now)),
-      wall_now_(std::move(wall_now)),
-      next_check_(now_() + kBetweenChecks) {
-  if (previous != nullptr && previous->path_ == path_) {
-    current_ = previous->loaded();
+    : watch_(std::make_shared<Watch>(std::move(path), log, std::move(check), std::move(now),
+                                     std::move(wall_now))) {
+  Watch& watch = *watch_;
+  if (previous != nullptr && previous->watch_->path == watch.path) {
+    watch.current = previous->watch_->loaded();
   }
   struct stat status {};
-  if (!current_.stamp || stat(path_.c_str(), &status) != 0 || current_.stamp != Stamp(status)) {
-    current_ = load();
-    if (current_.stamp->young(wall_now_())) {
-      current_.stamp.reset();
+  Loaded& current = watch.current;
+  if (!current.stamp || stat(watch.path.c_str(), &status) != 0 || current.stamp != Stamp(status)) {
+    current = watch.load();
+    if (current.stamp->young(watch.wall_now())) {
+      current.stamp.reset();
     }
   }
-  checked_ = current_.stamp;
+  watch.checked = current.stamp;
 }
 
-WatchedRouteFile::Loaded WatchedRouteFile::loaded() const {
-  const std::lock_guard lock(mutex_);
-  return current_;
+WatchedRouteFile::~WatchedRouteFile() = default;
+
+WatchedRouteFile::Loaded WatchedRouteFile::Watch::loaded() const {
+  const std::lock_guard lock(mutex);
+  return current;
 }
 
-WatchedRouteFile::Loaded WatchedRouteFile::load() const {
-  const Descriptor opened(open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
-  const struct stat status = status_of(opened.number(), path_);
-  check_file(status, path_);
+WatchedRouteFile::Loaded WatchedRouteFile::Watch::load() const {
+  const Descriptor opened(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  const struct stat status = status_of(opened.number(), path);
+  check_file(status, path);
   const std::string text =
-      read_all(opened.number(), static_cast<std::size_t>(status.st_size), path_);
-  auto file = std::make_shared<const RouteFile>(RouteFile::parse(text, path_, check_));
-  if (file->size() == 0) {
+      read_all(opened.number(), static_cast<std::size_t>(status.st_size), path);
+  auto parsed = std::make_unique<const RouteFile>(RouteFile::parse(text, path, check));
+  if (parsed->size() == 0) {
     // Most likely the disk was full when the file was written.
-    throw ConfigError(path_ + ": no route in it; add one, or remove --route-file");
+    throw ConfigError(path + ": no route in it; add one, or remove --route-file");
   }
-  return {std::move(file), Stamp(status_of(opened.number(), path_))};
+  // Freeing a million routes takes time, and the last that has them may be a fiber.
+  FilePtr file(parsed.release(),
+               [](const RouteFile* old) { leave_to_disk([old] { delete old; }); });
+  return {std::move(file), Stamp(status_of(opened.number(), path))};
 }
 
 WatchedRouteFile::FilePtr WatchedRouteFile::current() {
-  {
-    const std::lock_guard lock(mutex_);
-    const Clock::time_point now = now_();
-    if (checking_ || now < next_check_) {
-      return current_.file;
-    }
-    checking_ = true;
-    next_check_ = now + kBetweenChecks;
+  Watch& watch = *watch_;
+  std::unique_lock lock(watch.mutex);
+  const Clock::time_point now = watch.now();
+  if (watch.checking || now < watch.next_check) {
+    return watch.current.file;
   }
+  watch.checking = true;
+  watch.next_check = now + kBetweenChecks;
+  lock.unlock();
+  bool apart = false;
   try {
-    run_blocking([this] { reload_if_changed(); });  // the file may be large, its disk slow
+    if (Scheduler::current() != nullptr) {
+      std::thread([shared = watch_] { shared->look(); }).detach();
+      apart = true;
+    }
+  } catch (const std::exception&) {
+    // No thread can be started: the other fibers must wait.
+  }
+  if (!apart) {
+    watch.look();
+  }
+  lock.lock();
+  watch.looked.wait_until(lock, Clock::now() + kPatience, [&] { return !watch.checking; });
+  return watch.current.file;
+}
+
+void WatchedRouteFile::Watch::look() noexcept {
+  try {
+    reload_or_keep();
+  } catch (const std::exception&) {
+    checked.reset();  // no memory, not even for a log line: the next check tries again
+  }
+  const std::lock_guard lock(mutex);
+  checking = false;
+  looked.call();
+}
+
+// The file may be large, its disk slow.
+void WatchedRouteFile::Watch::reload_or_keep() {
+  try {
+    reload_if_changed();
   } catch (const Unreadable& error) {
-    checked_.reset();
+    checked.reset();
     keep_previous(error.what());
   } catch (const ConfigError& error) {
     keep_previous(error.what());
   } catch (const std::exception& error) {
-    checked_.reset();
+    checked.reset();
     keep_previous(error.what());
   }
-  const std::lock_guard lock(mutex_);
-  checking_ = false;
-  return current_.file;
 }
 
-void WatchedRouteFile::reload_if_changed() {
+void WatchedRouteFile::Watch::reload_if_changed() {
   struct stat status {};
-  if (stat(path_.c_str(), &status) != 0) {
-    throw Unreadable(path_);
+  if (stat(path.c_str(), &status) != 0) {
+    throw Unreadable(path);
   }
   const Stamp stamp(status);
-  if (checked_ == stamp || stamp.young(wall_now_())) {
+  if (checked == stamp || stamp.young(wall_now())) {
     return;
   }
-  checked_ = stamp;
+  checked = stamp;
   Loaded loaded = load();
   if (loaded.stamp != stamp) {
-    checked_.reset();
+    checked.reset();
     return;
   }
-  last_error_.clear();
-  log_.info(Record("routes-loaded")
-                .add("file", path_)
-                .add("routes", static_cast<long long>(loaded.file->size())));
-  const std::lock_guard lock(mutex_);
-  std::swap(current_, loaded);  // so that the old routes are destroyed without the lock
+  last_error.clear();
+  log.info(Record("routes-loaded")
+               .add("file", path)
+               .add("routes", static_cast<long long>(loaded.file->size())));
+  const std::lock_guard lock(mutex);
+  std::swap(current, loaded);  // so that the old routes are destroyed without the lock
 }
 
-void WatchedRouteFile::keep_previous(const std::string& reason) {
-  if (reason != last_error_) {
-    last_error_ = reason;
-    log_.error(Record("routes-rejected")
-                   .add("file", path_)
-                   .add("error", reason)
-                   .add("effect", "previous routes kept"));
+void WatchedRouteFile::Watch::keep_previous(const std::string& reason) {
+  if (reason != last_error) {
+    last_error = reason;
+    log.error(Record("routes-rejected")
+                  .add("file", path)
+                  .add("error", reason)
+                  .add("effect", "previous routes kept"));
   }
 }
 

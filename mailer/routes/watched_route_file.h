@@ -1,10 +1,14 @@
 // Routes from a file, which is read again when it changes.
 //
-// At most once a second one look-up checks whether the file has changed, and reads it; the others
-// go on with the previous routes. A file younger than a second may not be written completely yet
-// (an editor, rsync --inplace), so a change takes effect a second later.
+// At most once a second a look-up has the file checked, and read if it has changed. Until it is
+// read, all look-ups have the previous routes. The one that found the change waits for the new ones
+// first, on a fiber for kPatience at most: a file that is read sooner counts from the first message
+// on. A file younger than a second may not be written completely yet (an editor, rsync --inplace),
+// so a change takes effect a second later.
 //
-// May be used by several threads. The constructor throws ConfigError with file, line and remedy.
+// May be used by several threads. On a fiber another thread reads, which may go on after the end of
+// this object, and then still uses the log. The constructor throws ConfigError with file, line and
+// remedy.
 // Later, while the file is broken, empty or missing, the previous routes stay in use and the log
 // has one error line for each reason.
 #pragma once
@@ -14,7 +18,6 @@
 #include <chrono>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 
@@ -27,6 +30,7 @@ namespace lmtpq::mailer {
 class WatchedRouteFile : public Routes {
  public:
   static constexpr std::size_t kMaxSize = 64u << 20;
+  static constexpr std::chrono::milliseconds kPatience{500};
   using Now = std::function<Clock::time_point()>;
   using WallClock = std::chrono::system_clock;
   using WallNow = std::function<WallClock::time_point()>;
@@ -38,6 +42,7 @@ class WatchedRouteFile : public Routes {
   WatchedRouteFile(std::string path, const Log& log, RouteFile::Check check = {},
                    const WatchedRouteFile* previous = nullptr, Now now = &Clock::now,
                    WallNow wall_now = &WallClock::now);
+  ~WatchedRouteFile() override;
 
   Route find(const Mailbox& recipient) override { return current()->find(recipient); }
   std::size_t size() { return current()->size(); }
@@ -61,23 +66,11 @@ class WatchedRouteFile : public Routes {
     std::optional<Stamp> stamp;  // empty: it was young, and may have changed since
   };
 
-  Loaded load() const;
-  Loaded loaded() const;
-  FilePtr current();
-  void reload_if_changed();
-  void keep_previous(const std::string& reason);
+  struct Watch;
 
-  const std::string path_;
-  const Log& log_;
-  const RouteFile::Check check_;
-  const Now now_;
-  const WallNow wall_now_;
-  mutable std::mutex mutex_;
-  Loaded current_;
-  Clock::time_point next_check_;
-  bool checking_ = false;         // one thread does; the members below belong to it
-  std::optional<Stamp> checked_;  // loaded or rejected; empty: load it at the next check
-  std::string last_error_;        // empty: the file was loaded
+  FilePtr current();
+
+  const std::shared_ptr<Watch> watch_;  // also of the thread that reads
 };
 
 }  // namespace lmtpq::mailer

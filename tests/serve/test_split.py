@@ -13,19 +13,24 @@ from .daemon import Daemon, all_start
 
 STORES = 8
 MESSAGES = 40
+STALLED = 40  # more than a message may have under way where memory is short
 FEW = 8  # threads that come and go: those that write the log, and look after the pools
 
 
-@pytest.fixture
-def split(new_daemon) -> Daemon:
-  """A recipient on each of eight stores: `1` on the first, and so on."""
+def split_over(new_daemon, number: int) -> Daemon:
+  """A recipient on each of the stores: `0` on the first, and so on."""
   daemon = new_daemon(f'connections = {MESSAGES}\nmailbox-limit = {MESSAGES}\n'
                       'route-file = {folder}/routes\n', start=False)
-  stores = [daemon.another_store(f'store{i}') for i in range(STORES)]
+  stores = [daemon.another_store(f'store{i}') for i in range(number)]
   (daemon.folder / 'routes').write_text(
       ''.join(f'{i}@store.test {store.address}\n' for i, store in enumerate(stores)))
   daemon.process.start()
   return daemon
+
+
+@pytest.fixture
+def split(new_daemon) -> Daemon:
+  return split_over(new_daemon, STORES)
 
 
 def threads(daemon: Daemon) -> int:
@@ -68,3 +73,27 @@ def test_parts_that_wait_for_stalled_stores_take_no_threads(split, stage):
   filed = Counter(box for store in split.stores for box in store.boxes())
   assert filed == Counter({'alice': 1} | dict.fromkeys(users, MESSAGES)), filed
   assert split.process.count(' status=sent ') == MESSAGES * STORES + 1
+
+
+# trap: many-stalled-stores
+@pytest.mark.parametrize('stage', ['LHLO', 'DATA'])
+def test_stores_that_stall_hold_back_no_other_store_of_a_message(new_daemon, stage):
+  daemon = split_over(new_daemon, STALLED + STORES)
+  go_on = threading.Event()
+
+  def stall(_, line: str) -> str:
+    while line.startswith(stage) and not go_on.wait(0.1) and not daemon.store.over.is_set():
+      pass
+    return ''
+  first, *others = daemon.stores
+  for store in others[:STALLED]:
+    store.at_command = stall
+  message = daemon.in_background(*(str(i) for i in range(STALLED + STORES)))
+  try:
+    wait_until(lambda: all(store.filed for store in others[STALLED:]), 'the other stores have it')
+    assert not any(store.filed for store in others[:STALLED])
+  finally:
+    go_on.set()
+  all_start(message.end(), '250')
+  assert [len(store.filed) for store in others] == [1] * len(others)
+  assert not first.filed

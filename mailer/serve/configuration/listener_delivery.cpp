@@ -19,7 +19,7 @@ DeliveryResult ListenerDelivery::deliver(const DeliveryRequest& request) {
                     [&configuration, listener](const std::vector<Destination>& route) {
                       return configuration->pools(*listener, route);
                     });
-  return FanOut(configuration->routes(), delivery).deliver(request);
+  return FanOut(configuration->routes(), delivery, services_.memory).deliver(request);
 }
 
 void ListenerDelivery::reply_lost() {

@@ -135,16 +135,15 @@ class DirectoryRoutesTest : public CppUnit::TestFixture {
 
   void valuesAreDestinations() {
     World world;
-    world.directory.entries = {{"(m=1@x)", {{"imap:2003"}}},        {"(m=2@x)", {{"unix:/run/l"}}},
-                               {"(m=3@x)", {{"c", "a", "b"}}},      {"(m=4@x)", {{"b, a:24"}}},
-                               {"(m=5@x)", {{"[2001:DB8::1]"}}},    {"(m=6@x)", {{" "}}},
-                               {"(m=7@x)", {{"smtp:mx:587, imap"}}}};
+    world.directory.entries = {
+        {"(m=1@x)", {{"imap:2003"}}},     {"(m=2@x)", {{"unix:/run/l"}}},
+        {"(m=3@x)", {{"c", "a", "b"}}},   {"(m=4@x)", {{"b, a:24"}}},
+        {"(m=5@x)", {{"[2001:DB8::1]"}}}, {"(m=7@x)", {{"smtp:mx:587, imap"}}}};
     same("inet:imap:2003", world.find("1@x"));
     same("unix:/run/l", world.find("2@x"));
     same("inet:a, inet:b, inet:c", world.find("3@x"));
     same("inet:b, inet:a:24", world.find("4@x"));
     same("inet:[2001:db8::1]", world.find("5@x"));
-    same("default", world.find("6@x"));
     same("smtp:mx:587, inet:imap", world.find("7@x"));
   }
 
@@ -170,6 +169,10 @@ class DirectoryRoutesTest : public CppUnit::TestFixture {
                                {"(m=3@x)", {{std::string(1025, 'a')}}},
                                {"(m=4@x)", {many}},
                                {"(m=5@x)", {{"a"}, {"a", "b"}}},
+                               {"(m=6@x)", {{""}}},
+                               {"(m=7@x)", {{" \t"}}},
+                               {"(m=8@x)", {{" , ,"}}},
+                               {"(m=9@x)", {{"a", ""}}},
                                {"(m=@x)", {{"never"}}}};
     same(no_route + "two entries of the directory name different stores", world.find("1@x"));
     CPPUNIT_ASSERT(world.find("2@x").starts_with(
@@ -177,6 +180,9 @@ class DirectoryRoutesTest : public CppUnit::TestFixture {
     same(no_route + "a value in the directory is longer than 1024 bytes", world.find("3@x"));
     same(no_route + "the directory names more than 16 stores for one recipient", world.find("4@x"));
     same(no_route + "two entries of the directory name different stores", world.find("5@x"));
+    for (const char* address : {"6@x", "7@x", "8@x", "9@x"}) {  // trap: route-to-nowhere
+      same(no_route + "a value in the directory names no DEST", world.find(address));
+    }
     // The answer is cached, so that the directory is not asked each time.
     CPPUNIT_ASSERT_EQUAL(0, world.asked("1@x"));
     world.now += seconds(10);

@@ -191,7 +191,7 @@ class RouteFileTest : public CppUnit::TestFixture {
         {"u@x s\nv@x\n", "routes:2: no DEST after \"v@x\"; expected `PATTERN DEST"},
         {"\n\nu@x a:b:c", "routes:3: \"a:b:c\": an IPv6 address must be in [ ]; expected"},
         {"u@x a, /run/s", "routes:1: \"/run/s\": did you mean unix:/run/s?"},
-        {"u@x ,", "routes:1: expected `PATTERN DEST"},
+        {"u@x ,", "routes:1: expected `PATTERN DEST"},  // trap: route-to-nowhere
         {"<u@x> s", "routes:1: \"<u@x>\" is not an address; expected user@domain"},
         {"u@x@ s", "routes:1: \"u@x@\" is not an address"},
         {"@ s", "routes:1: \"@\" is not an address"},
