@@ -438,7 +438,7 @@ uninstall:
 # --- Debian packages -------------------------------------------------------------------------------
 
 # The build uses a copy of these, and neither the flags nor the variables of this make.
-DEB_TREE := Makefile LICENSE README.md folders.txt cf common debian dist docs mailer milter patches tests/floors.sh
+DEB_TREE := Makefile LICENSE README.md SECURITY.md VERSION folders.txt cf common debian dist docs mailer milter patches tests/floors.sh
 deb:
 	@rm -rf $(BUILD)/deb && mkdir -p $(BUILD)/deb/lmtpq
 	@cp -dR --parents $(DEB_TREE) $(BUILD)/deb/lmtpq
