@@ -124,8 +124,8 @@ TEST_PROGRAMS  := $(BUILD)/tests/unit_tests $(BUILD)/tests/milter_unit_tests \
 PRODUCT_SOURCES := $(foreach folder,$(FOLDERS),$(call all_sources,$(folder)))
 ALL_SOURCES     := $(PRODUCT_SOURCES) $(sort $(shell find tests -name '*.cpp'))
 
-.PHONY: all help build-deps deps deb deb-deps packages tests check e2e test ci variants demo bench fuzz lint format \
-        format-check coverage mutants compile_commands.json install install-strip uninstall clean FORCE \
+.PHONY: all help build-deps test-deps deps deb deb-deps packages tests check e2e test ci ci-platform platform-suites variants \
+        demo bench fuzz lint format format-check coverage mutants compile_commands.json install install-strip uninstall clean FORCE \
         check-asan check-tsan e2e-asan tsan-milter faults-asan faults-tsan wire wire-asan wire-tsan soak
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -142,14 +142,16 @@ help:
 ## make deb             Debian packages of it into $(BUILD)/deb; make deb-deps installs what that needs
 ## make clean           removes $(BUILD)
 ## make build-deps      installs the Debian packages of packages-build.txt that are missing (root)
-## make deps            also those of packages-test.txt
+## make test-deps       also those of packages-test.txt
+## make deps            also those of packages-deb.txt and packages-lint.txt
 ## make demo            a private Sendmail, lmtpq and store: three messages and what became of them
 ##
 ## make check           unit tests, dialogues, corpus replay, floors, documents; no root, no network
 ## make e2e             real Sendmail with real Cyrus, Dovecot and our store; the cf files; patches/, for
 ##                      which it fetches Sendmail's source into ~/.cache and builds it
-## make test            deps, check and e2e
-## make ci              test, and before it lint, a build by clang and the variants: what .ci/run does
+## make test            test-deps, check and e2e
+## make ci              test and packages, before them lint, a build by clang and the variants: what .ci/run does
+## make ci-platform     check and e2e on Debian 13, without patches/
 ## make variants        lmtpq without LDAP, SASL, systemd, Prometheus, and without all of them
 ## make coverage        which lines and branches of each folder make check reaches, by gcovr
 ## make mutants         changes the product in MUTANTS=200 places, one at a time, and reports the changes that no
@@ -163,8 +165,9 @@ help:
 ## make soak            SOAK_MESSAGES=1000000 through the daemon while everything around it fails, and the count of
 ##                      those lost, doubled or changed; SOAK_SEED=1 draws the faults
 ## make faults-asan faults-tsan          the daemon's faults under load, under the sanitizers
-## make packages        tests of the Debian packages: their contents, and what becomes of mail when they are
-##                      installed, upgraded, removed, purged in a clean system of $(BUILD)/packages (root, network)
+## make packages        makes and tests the Debian packages: their contents, and what becomes of mail when they
+##                      are installed, upgraded, removed, purged in a clean system of $(BUILD)/packages, without
+##                      systemd and booted by it (root, network)
 ## make bench           speed and memory, against the stock mailer and other proxies; writes
 ##                      build/bench.txt, the figures of docs/PERFORMANCE.md and docs/performance.svg
 ## make compile_commands.json       for clangd and other tools
@@ -278,22 +281,33 @@ json  = $(subst ",\",$(subst \,\\,$(strip $(1))))
 
 build-deps:
 	@sh tests/deps.sh packages-build.txt
+test-deps:
+	@sh tests/deps.sh packages-build.txt packages-test.txt
 deps:
-	@sh tests/deps.sh packages-build.txt packages-deb.txt packages-test.txt
+	@sh tests/deps.sh packages-build.txt packages-deb.txt packages-test.txt packages-lint.txt
 
 # A suite ends with "N passed, N failed"; tally runs the suites, adds up, and ends the same way.
 check: tests
 	@tests/tally tests/check.suites BUILD=$(BUILD)
 
 e2e: tests tsan-milter
-	@tests/tally tests/e2e.suites BUILD=$(BUILD)
+	@tests/tally tests/e2e.suites tests/patches.suites BUILD=$(BUILD)
 
-test: deps
+test: test-deps
 	@$(MAKE) --no-print-directory tests tsan-milter
-	@tests/tally tests/check.suites tests/e2e.suites BUILD=$(BUILD)
+	@tests/tally tests/check.suites tests/e2e.suites tests/patches.suites BUILD=$(BUILD)
 
+# It has 45 minutes on two cores: without the second build of the packages.
+TWICE := packages/test_contents.py::TestTogether::test_a_second_build_elsewhere_and_later_is_equal
 ci: deps
-	@tests/tally tests/ci.suites tests/check.suites tests/e2e.suites BUILD=$(BUILD)
+	@tests/tally tests/ci.suites tests/check.suites tests/e2e.suites tests/packages.suites tests/patches.suites \
+	  BUILD=$(BUILD) LEFT_OUT=--deselect=$(TWICE)
+
+# check and e2e on Debian 13, as one suite; platform-suites is what runs there.
+ci-platform:
+	@tests/tally tests/platform.suites BUILD=$(BUILD)
+platform-suites: tests tsan-milter
+	@tests/tally tests/check.suites tests/e2e.suites BUILD=$(BUILD)
 
 # Whatever else is tested, the milter's threads are tested under ThreadSanitizer.
 tsan-milter:
@@ -324,7 +338,7 @@ mutants:
 	@tests/mutants/run --build $(BUILD) --number $(MUTANTS) --seed $(MUTANTS_SEED) --in "$(MUTANTS_IN)" \
 	  --at-least $(MUTANTS_AT_LEAST) $(if $(filter yes,$(MUTANTS_AGAIN)),--again)
 
-demo: deps
+demo: test-deps
 	@$(MAKE) --no-print-directory -s all $(BUILD)/tests/store
 	@LMTPQ=$(BUILD)/lmtpq LMTPQ_MILTER=$(BUILD)/lmtpq-milter STORE_BIN=$(BUILD)/tests/store tests/e2e/demo
 
@@ -450,8 +464,8 @@ deb:
 deb-deps:
 	@sh tests/deps.sh packages-build.txt packages-deb.txt
 
-packages: deb
-	@tests/run tests/packages -n 0 --build $(BUILD)
+packages:
+	@tests/tally tests/packages.suites BUILD=$(BUILD) LEFT_OUT=
 
 clean:
 	@[ ! -e $(BUILD) ] || [ -e $(BUILD)/floors-kept ] || \

@@ -250,7 +250,7 @@ verdict "the example of tests/dialogues/README.md is the dialogue" "$(
 
 # The samples of README.md: the suites of make test, and what make demo prints between the log lines.
 verdict "README.md has the suites of make test, in their order" "$(
-  grep -hvE '^(#|jobs:|$)' tests/check.suites tests/e2e.suites | sed 's/:.*//' >"$scratch/suites"
+  grep -hvE '^(#|jobs:|$)' tests/check.suites tests/e2e.suites tests/patches.suites | sed 's/:.*//' >"$scratch/suites"
   sed -n '/^    \$ make test$/,/^$/s/^    \(.*[^ 0-9]\) *[0-9]* passed  *[0-9]* failed  *[0-9.]* s\( [0-9]* skipped\)*$/\1/p' README.md |
     diff "$scratch/suites" -)"
 sed -n '/^    \$ make demo$/,/^`/s/^    \([^ $]\)/\1/p' README.md |

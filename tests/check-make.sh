@@ -158,7 +158,7 @@ verdict "clean refuses a folder that make has not built in" "$(
   [ -e "$tree/tests/floors.sh" ] || echo "it is gone")"
 verdict "help names every target that is for people" "$(
   make help >"$scratch/help"
-  sed -n '/^\.PHONY:/,/[^\\]$/p' Makefile | tr -s ' \\\n' '\n' | grep -vxE '\.PHONY:|all|tests|FORCE|help|tsan-milter|' |
+  sed -n '/^\.PHONY:/,/[^\\]$/p' Makefile | tr -s ' \\\n' '\n' | grep -vxE '\.PHONY:|all|tests|FORCE|help|tsan-milter|platform-suites|' |
     while read -r target; do grep -qE "(make| )$target( |$)" "$scratch/help" || echo "$target"; done)"
 
 # --- Installing ----------------------------------------------------------------------------------------

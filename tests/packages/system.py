@@ -3,7 +3,8 @@
 What it is: a tree that debootstrap made, as the lower half of an overlay; processes in separate
   namespaces for mounts, network (only lo), processes and host name. Nothing of the host is touched,
   and the end of the first process ends all others.
-What it does not know: systemd runs nowhere here. Scripts of packages find no /run/systemd/system.
+What it does not know: systemd, which does not run here. Scripts of packages find no
+  /run/systemd/system; booted.py is a system where they do.
 Failure: a command that ends with another status than 0 raises, with its output.
 Needs root; debootstrap, and a mirror for the first use of a tree.
 """
@@ -21,6 +22,7 @@ from fixtures.scratch import Scratch, unix_listens
 HOST = 'mx.example.org'
 PEERS = ('sendmail-bin', 'sendmail-cf', 'm4', 'make', 'cyrus-imapd', 'sasl2-bin',
          'libsasl2-modules', 'libsasl2-modules-db')
+BOOTS = ('systemd-sysv',)  # what a system that boots has besides
 CLEAN = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'HOME': '/root', 'LC_ALL': 'C.UTF-8',
          'DEBIAN_FRONTEND': 'noninteractive'}
 LIMIT = 900  # also for apt-get on a machine that is busy
@@ -29,6 +31,7 @@ LIMIT = 900  # also for apt-get on a machine that is busy
 FIRST = """set -e
 root=$1
 [ -z "$2" ] || mount -t overlay overlay -o "$2" "$root"
+mount -t proc proc /proc
 mount -t proc proc "$root/proc"
 if [ -n "$2" ]; then ip link set lo up; hostname "$3"; fi
 echo ready
@@ -44,6 +47,7 @@ allowplaintext: yes
 sasl_pwcheck_method: auxprop
 sasl_auxprop_plugin: sasldb
 sasl_mech_list: PLAIN
+duplicatesuppression: no
 """
 
 
@@ -74,21 +78,22 @@ class Namespaces:
   """Processes below one root. With an overlay: without the host's network."""
 
   def __init__(self, root: Path, overlay: str = ''):
-    self.root = root
     apart = ['--mount', '--pid', '--fork', '--kill-child', '--propagation', 'private']
     self.holder = subprocess.Popen(
-        ['unshare', *apart, *(['--net', '--uts', '--ipc'] if overlay else []),
-         'bash', '-c', FIRST, 'first', root, overlay, HOST],
+        ['setpriv', '--pdeathsig', 'KILL', 'unshare', *apart,
+         *(['--net', '--uts', '--ipc'] if overlay else []), 'bash', '-c', FIRST, 'first', root, overlay, HOST],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     if self.holder.stdout.readline().strip() != 'ready':
       raise Failed(f'no namespaces for {root}')
     holder = self.holder.pid
     self.first = Path(f'/proc/{holder}/task/{holder}/children').read_text().split()[0]
-    self.enter = ['nsenter', '-t', self.first, '-m', '-p', *(['-n', '-u', '-i'] if overlay else [])]
+    self.top = f'/proc/{self.first}/root{root}'
+    self.enter = ['nsenter', '-t', self.first, '-m', '-p',
+                  *(['-n', '-u', '-i'] if overlay else []), '--', 'chroot', str(root)]
 
   def try_run(self, *words, env=None, **more) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [*self.enter, '--', 'chroot', str(self.root), *(str(word) for word in words)],
+        [*self.enter, *(str(word) for word in words)],
         env=CLEAN | (env or {}), text=True, timeout=LIMIT, check=False,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         **({'stdin': subprocess.DEVNULL} if 'input' not in more else {}), **more)
@@ -104,7 +109,7 @@ class Namespaces:
 
   def path(self, name: str) -> Path:
     """Of the host, for a file below the root."""
-    return Path(f'/proc/{self.first}/root{self.root}{name}')
+    return Path(f'{self.top}{name}')
 
   def end(self):
     self.holder.kill()
@@ -146,7 +151,7 @@ def prepare(namespaces: Namespaces, base: Path, debs: list[Path]):
   if found.returncode != 0 or found.stdout.count('ii') != len(PEERS):
     namespaces.run('apt-get', 'update', '-qq')
     namespaces.run('apt-get', 'install', '-y', '-qq', *PEERS)
-  install = ['install', '-y', '-qq', *copy_debs(debs, base / 'root/debs')]
+  install = ['install', '-y', '-qq', *BOOTS, *copy_debs(debs, base / 'root/debs')]
   missing = namespaces.try_run('apt-get', *install, '--print-uris')
   if missing.returncode != 0 or "'http" in missing.stdout:
     namespaces.run('apt-get', 'update', '-qq')
@@ -171,13 +176,19 @@ class System(Namespaces):
     upper, work, root = (self.scratch.folder(part) for part in ('upper', 'work', 'root'))
     super().__init__(root, f'lowerdir={base},upperdir={upper},workdir={work}')
     self.path('/etc/hosts').write_text(f'127.0.0.1 localhost {HOST} mx\n')
+    self.take_log()
 
+  def take_log(self):
     self.lines: list[str] = []  # of syslog; Cyrus ends without it
     log = self.path('/dev/log')
     self.syslog = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     self.syslog.bind(str(log))
     log.chmod(0o666)
     threading.Thread(target=self.keep_lines, daemon=True).start()
+
+  def leave_log(self):
+    self.syslog.shutdown(socket.SHUT_RDWR)
+    self.syslog.close()
 
   def keep_lines(self):
     while line := self.syslog.recv(65536).decode(errors='replace'):
@@ -193,8 +204,7 @@ class System(Namespaces):
   def remove(self):
     """All of it, at the end."""
     self.end()
-    self.syslog.shutdown(socket.SHUT_RDWR)
-    self.syslog.close()
+    self.leave_log()
     self.scratch.remove()
 
   # --- Sendmail
@@ -215,6 +225,9 @@ class System(Namespaces):
 
   def stop_sendmail(self):
     self.run('/etc/init.d/sendmail', 'stop')
+
+  def start_milter(self):
+    self.run('setpriv', '--reuid', 'lmtpq', '--regid', 'lmtpq', '--init-groups', 'lmtpq-milter')
 
   def submit(self, sender: str, recipient: str, subject: str):
     """By SMTP on this host: through the milter, into the queue or the mailbox."""
@@ -263,6 +276,9 @@ class System(Namespaces):
 
   def start_cyrus(self):
     self.run('/usr/sbin/cyrmaster', '-d')
+    self.wait_for_cyrus()
+
+  def wait_for_cyrus(self):
     self.wait_for(lambda: unix_listens(self.path('/run/cyrus/socket/lmtp')))
 
   def stop_cyrus(self):

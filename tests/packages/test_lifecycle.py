@@ -113,7 +113,7 @@ class TestLife:
     """One key: the milter reads it as lmtpq, relay by Sendmail's rights."""
     with system.path('/etc/lmtpq/milter.conf').open('a') as rules:
       rules.write(RULE)
-    system.run('setpriv', '--reuid', 'lmtpq', '--regid', 'lmtpq', '--init-groups', 'lmtpq-milter')
+    system.start_milter()
     system.start_sendmail()
     system.submit('other@localhost', 'bob@localhost', 'honoured')
     system.submit('notice@localhost', 'bob@localhost', 'notification')

@@ -83,8 +83,8 @@ class TestServices:
     with system.path('/etc/lmtpq/lmtpq.conf').open('a') as conf:
       conf.write(CONF)
     subprocess.Popen(  # its namespaces end it, at the latest
-        [*system.enter, '--', 'chroot', system.root, 'setpriv', '--reuid', 'lmtpq', '--regid',
-         'lmtpq', '--init-groups', '/usr/libexec/lmtpq/lmtpq', 'serve'], stdin=subprocess.DEVNULL)
+        [*system.enter, 'setpriv', '--reuid', 'lmtpq', '--regid', 'lmtpq', '--init-groups',
+         '/usr/libexec/lmtpq/lmtpq', 'serve'], stdin=subprocess.DEVNULL)
     system.configure_sendmail(above=DAEMON, mailer=LMTPQ)
     system.wait_for(lambda: system.log('event=serving'))
     system.hand_over('alice@localhost', 'by the daemon')

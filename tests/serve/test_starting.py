@@ -306,8 +306,8 @@ def test_a_passed_socket_whose_file_is_lost_is_logged_with_the_remedy(new_daemon
   (daemon.folder / 'back').touch()
   for name, change in (('front', 'removed'), ('back', 'replaced')):
     daemon.wait_for_log(f'level=error event=socket-lost socket=unix:{daemon.folder}/{name} change={change} '
-                        'effect="clients cannot connect" remedy="systemd made it: systemctl restart its '
-                        'socket unit, lmtpq.socket"')
+                        'effect="clients cannot connect" remedy="systemd made it: stop lmtpq.socket '
+                        'and lmtpq.service, then start both"')
   daemon.reload('', TWO)
   assert daemon.process.count('event=socket-lost') == 2
 

@@ -166,11 +166,12 @@ void ListeningSocket::report_lost_file(const Log& log) {
   if (passed_file_.path.empty() || same) {
     return;
   }
-  log.error(Record("socket-lost")
-                .add("socket", "unix:" + passed_file_.path)
-                .add("change", there ? "replaced" : "removed")
-                .add("effect", "clients cannot connect")
-                .add("remedy", "systemd made it: systemctl restart its socket unit, lmtpq.socket"));
+  log.error(
+      Record("socket-lost")
+          .add("socket", "unix:" + passed_file_.path)
+          .add("change", there ? "replaced" : "removed")
+          .add("effect", "clients cannot connect")
+          .add("remedy", "systemd made it: stop lmtpq.socket and lmtpq.service, then start both"));
   passed_file_ = {};
 }
 

@@ -1,6 +1,7 @@
 #include "mailer/serve/upgrade/predecessor.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,11 +24,18 @@ UpgradeMessage next(const Descriptor& channel) {
   throw std::runtime_error("the running daemon has given up the upgrade");
 }
 
+// The daemon need not be our parent (Successor), but it has made the socket.
+pid_t maker_of_standard_error() {
+  ucred maker{};
+  socklen_t size = sizeof maker;
+  return getsockopt(STDERR_FILENO, SOL_SOCKET, SO_PEERCRED, &maker, &size) == 0 ? maker.pid : 0;
+}
+
 }  // namespace
 
 std::optional<Predecessor> Predecessor::find() {
   const char* const from = std::getenv(kVariable);
-  const bool is_successor = from != nullptr && from == std::to_string(getppid());
+  const bool is_successor = from != nullptr && from == std::to_string(maker_of_standard_error());
   unsetenv(kVariable);
   if (!is_successor) {
     return {};

@@ -1,13 +1,17 @@
 #include "mailer/serve/upgrade/successor.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 #include <string_view>
@@ -64,6 +68,34 @@ int spawn(const std::string& program, std::vector<std::string> words, int standa
   return error;
 }
 
+// The same as a child of our parent. systemd waits at a stop only for a main process that is its
+// own child: it would kill any other one at once, with the messages in progress. The end of such a
+// process is seen by its socket alone. Between clone and execve only what a signal handler may do.
+int spawn_beside(const std::string& program, std::vector<std::string> words, int standard_error,
+                 pid_t& pid) {
+  const sigset_t blocked = daemon_signals();
+  std::vector<std::string> variables = environment();
+  const std::vector<char*> arguments = pointers(words);
+  const std::vector<char*> settings = pointers(variables);
+  std::string failed = "cannot run " + program + ": ";
+  const long made = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
+  if (made == 0) {
+    sigprocmask(SIG_SETMASK, &blocked, nullptr);
+    if (dup2(standard_error, STDERR_FILENO) >= 0 && close_range(STDERR_FILENO + 1, ~0U, 0) == 0) {
+      execve(program.c_str(), arguments.data(), settings.data());
+    }
+    const char* const error = strerrordesc_np(errno);
+    const std::array<iovec, 2> parts{
+        {{failed.data(), failed.size()}, {const_cast<char*>(error), std::strlen(error)}}};
+    [[maybe_unused]] const ssize_t written = writev(STDERR_FILENO, parts.data(), parts.size());
+    _exit(127);
+  }
+  pid = static_cast<pid_t>(made);
+  return made < 0 ? errno : 0;
+}
+
+bool under_service_manager() { return std::getenv("NOTIFY_SOCKET") != nullptr; }
+
 }  // namespace
 
 Successor::Successor(const Executable& program, const std::vector<std::string>& arguments)
@@ -77,7 +109,8 @@ Successor::Successor(const Executable& program, const std::vector<std::string>& 
   setsockopt(channel_.number(), SOL_SOCKET, SO_SNDTIMEO, &kSendTimeout, sizeof kSendTimeout);
   std::vector<std::string> words{"lmtpq-serve"};
   words.insert(words.end(), arguments.begin(), arguments.end());
-  if (const int error = spawn(program.path(), std::move(words), other.number(), pid_); error != 0) {
+  const auto start = under_service_manager() ? spawn_beside : spawn;
+  if (const int error = start(program.path(), std::move(words), other.number(), pid_); error != 0) {
     pid_ = -1;
     throw std::runtime_error("cannot run " + program.path() + ": " + std::strerror(error));
   }
@@ -95,6 +128,8 @@ void Successor::reap(int options) {
   int status = 0;
   if (waitpid(pid_, &status, options) == pid_) {
     status_ = status;
+  } else if (errno == ECHILD) {
+    pid_ = -1;  // its parent has reaped it, or will
   }
 }
 
