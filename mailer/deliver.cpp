@@ -12,6 +12,7 @@
 
 #include "common/escape.h"
 #include "mailer/commands.h"
+#include "mailer/cut_by_signal.h"
 #include "mailer/delivery/delivery.h"
 #include "mailer/io/descriptor_channel.h"
 #include "mailer/message/message_input.h"
@@ -132,6 +133,7 @@ int run_deliver(const Settings& settings, const Log& log,
   envelope.body = message.body_type();
   SocketDialer dialer;
   PoolList pools(settings, dialer, log);
+  const CutBySignal signals(pools);
   Delivery delivery(settings, pools, log);
   OperandDelivery to_operands(std::move(envelope), message.data(), delivery, log);
   std::vector<Outcome> outcomes;

@@ -17,6 +17,7 @@
 #include "mailer/commands.h"
 #include "mailer/delivery/delivery.h"
 #include "mailer/delivery/lmtp_session.h"
+#include "mailer/ending_signals.h"
 #include "mailer/io/descriptor_channel.h"
 
 namespace lmtpq::mailer {
@@ -32,13 +33,14 @@ void ask_to_stop(int) {
 
 bool stopping() { return stop_asked != 0; }
 
-// SIGTERM ends the process between messages only: during a message the store may already have it,
+// A signal ends the process between messages only: during a message the store may already have it,
 // and only our reply keeps Sendmail from sending it again.
-void stop_between_messages_on_sigterm() {
+void stop_between_messages_on_signals() {
   struct sigaction action {};
   action.sa_handler = ask_to_stop;
-  sigaction(SIGTERM, &action, nullptr);
-  sigaction(SIGALRM, &action, nullptr);
+  for (const int number : ending_signals()) {
+    sigaction(number, &action, nullptr);
+  }
 }
 
 bool same_file(int a, int b) {
@@ -84,7 +86,7 @@ int run_relay(const Settings& settings, const Log& log, StdioChannel stdio) {
   if (!stdio.is_read) {
     return fail(log, "standard output is closed: nobody reads the replies");
   }
-  stop_between_messages_on_sigterm();
+  stop_between_messages_on_signals();
   SocketDialer dialer;
   PoolList pools(settings, dialer, log);
   Delivery delivery(settings, pools, log);

@@ -88,6 +88,7 @@ LmtpSession::End LmtpSession::run() {
         flush();
         agent_.close_idle();
         await_reader(kAcknowledgement);
+        check_unread(Clock::now());
         return end_;
     }
   }
@@ -162,6 +163,9 @@ bool LmtpSession::wait_for_input() {
     if (told_to_stop()) {
       return false;
     }
+    if (!input_.empty()) {
+      break;
+    }
     Deadline wake = agent_.has_idle() ? std::min(hold, deadline) : deadline;
     if (told_ && idle()) {
       wake = std::min(wake, *told_ + kNextMail);
@@ -204,6 +208,13 @@ bool LmtpSession::told_to_stop() {
     told_ = Clock::now();
   }
   if (!idle() || (server_.awaits_mail() && Clock::now() < *told_ + kNextMail)) {
+    return false;
+  }
+  // What it sent before it could know is answered too, QUIT by 221.
+  std::string_view nothing;
+  if (!server_.ending() && !client_.quiet() &&
+      client_.exchange(nothing, input_, Clock::now()) == IoStatus::kProgress) {
+    server_.end();
     return false;
   }
   end_ = End::kToldToStop;
@@ -318,16 +329,18 @@ void LmtpSession::check_closed() {
       client_.presence() == Presence::kGone) {
     unread_.lost(UnreadReplies::Client::kGone);
   }
+  unread_.clear();  // as in check_unread()
 }
 
-// Of a client that is disconnected now. Over TCP a buffer may have taken replies that it never
-// reads.
+// Of a client that we disconnect. Over TCP nobody knows whether it has read what it acknowledged.
 void LmtpSession::check_unread(Deadline latest) {
-  if (client_.may_have_read()) {
-    unread_.clear();  // it may close now, and a 421 that cannot be written says nothing
-  } else if (!unread_.empty() && !client_.took_all(latest)) {
+  const bool read =
+      unread_.empty() || client_.may_have_read() ||
+      (client_.took_all(latest) && (client_.may_have_read() || client_.await_reader(latest)));
+  if (!read) {
     unread_.lost(UnreadReplies::Client::kUnread);
   }
+  unread_.clear();  // it may close now, and a 421 that cannot be written says nothing
 }
 
 // Disconnecting between messages or after QUIT is normal; during a message it is logged.

@@ -30,6 +30,8 @@ constexpr std::size_t kLargeRead = 16 * 1024;
 // has many clients, and they have read thousands of replies less than they sent commands by then.
 constexpr std::size_t kMaxUnconsumed = 4 * kReadSize;
 constexpr std::size_t kMaxUnconsumedOfClient = 16 * 1024;
+// Of the input of a connection that we close.
+constexpr std::size_t kMaxDiscarded = 256 * 1024;
 // Between two looks at what a peer has acknowledged, which nothing reports by itself.
 constexpr std::chrono::milliseconds kLookInterval{5};
 
@@ -48,6 +50,15 @@ bool is_local(int socket) {
   int family = 0;
   socklen_t size = sizeof family;
   return getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &family, &size) == 0 && family == AF_UNIX;
+}
+
+// Of a socket whose writing was shut down: the end of a TCP peer's side has not come. recv(2) shows
+// an end also after our reading was shut down.
+bool awaits_end(int socket) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  return getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
+         (info.tcpi_state == TCP_FIN_WAIT1 || info.tcpi_state == TCP_FIN_WAIT2);
 }
 
 // What ioctl(2) counts; 0 if it cannot.
@@ -332,6 +343,30 @@ bool DescriptorChannel::await_reader(Deadline latest) const {
     }
   }
   return false;
+}
+
+void DescriptorChannel::linger(Deadline latest) {
+  shutdown(out_.number, SHUT_WR);
+  for (std::size_t left = kMaxDiscarded; left > 0;) {
+    read_size_ = std::min(kReadOfClient, left);
+    const bool more = awaits_end(in_.number);  // asked first: nothing may come after the last read
+    const ssize_t count = receive(MSG_DONTWAIT);
+    if (count > 0) {
+      left -= static_cast<std::size_t>(count);
+      pace();
+      continue;
+    }
+    const bool failed = count < 0 && !try_again(errno);
+    const Clock::time_point now = Clock::now();
+    if (failed || !more || now >= latest) {
+      return;
+    }
+    if (count == 0) {
+      sleep_until(std::min(latest, now + kLookInterval));  // poll(2) would return at once
+    } else {
+      wait_for(in_.number, POLLIN, latest);
+    }
+  }
 }
 
 void DescriptorChannel::cut() {

@@ -32,6 +32,11 @@ class DescriptorChannel : public Channel {
   // wait 40 ms for our delayed ACK.
   void acknowledge_at_once(int writes) { quick_acks_ = writes; }
 
+  // For a socket that we close first. Closed with input unread, TCP resets the connection, and the
+  // peer loses what it has not read. So this ends our side, and discards what comes until the peer
+  // ends its side, a bound of bytes, or `latest`. A unix socket loses nothing: no wait.
+  void linger(Deadline latest);
+
   IoStatus exchange(std::string_view& out, std::string& in, Deadline deadline) override;
   bool quiet() override;
   Presence presence() const override;

@@ -181,11 +181,13 @@ void LmtpClient::handle_final(std::size_t recipient, const Reply& reply) {
   if (++transaction_.finals == 1 && refuses_message(reply)) {
     transaction_.message_refusal = reply;
   }
-  // After a 421 the other recipients may still be answered, but the connection will be closed.
+  // RFC 5321 section 3.8: a server that must shut down may send a 421 at any time. It may be about
+  // nobody, and then the next reply is this recipient's and not the next one's.
   if (reply.code == 421) {
-    transaction_.closing = "the store closes the connection";
-  }
-  if (awaited() != Awaited::kFinal) {
+    transaction_.answer_remaining(Awaited::kFinal, reply);
+    transaction_.closing = "the store closes the connection: " + reply.summary();
+    end_transaction();
+  } else if (awaited() != Awaited::kFinal) {
     end_transaction();
   }
 }

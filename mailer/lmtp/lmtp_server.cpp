@@ -103,7 +103,9 @@ bool LmtpServer::Line::take(std::string_view& input) {
 }
 
 void LmtpServer::handle(const Line& line) {
-  if (line.too_long) {
+  if (ending_ && (line.too_long || parse_command(line.text).verb != Verb::kQuit)) {
+    close({4, 3, 2}, "Shutting down; try again later");
+  } else if (line.too_long) {
     handle_too_long(line.text);
   } else {
     handle_command(line.text);

@@ -122,6 +122,9 @@ class LmtpServer {
   void drain() { draining_ = true; }
   // The client connected, or LHLO or RSET was answered, before drain(), and MAIL has not come.
   bool awaits_mail() const { return awaits_mail_; }
+  // The session ends: the next command gets 421 4.3.2, and QUIT its reply.
+  void end() { ending_ = true; }
+  bool ending() const { return ending_; }
   // Sends 421 and ends the session. Does nothing from DATA on.
   void close(const EnhancedStatus& status, std::string_view text);
   ServerState state() const { return state_; }
@@ -170,6 +173,7 @@ class LmtpServer {
   Envelope envelope_;
   TraceId trace_;  // kept from message to message
   bool draining_ = false;
+  bool ending_ = false;
   bool awaits_mail_ = true;
   std::size_t idle_commands_ = 0;
   std::optional<DataDecoder> decoder_;

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <array>
 #include <exception>
 #include <optional>
 #include <utility>
@@ -11,6 +12,9 @@
 
 namespace lmtpq::mailer {
 namespace {
+
+// How long a client may take to close after we have ended our side.
+constexpr std::chrono::seconds kLinger{2};
 
 ServerLimits limits_for(const Client& client, const std::string& address, const Settings& settings,
                         MemoryBudget* memory) {
@@ -126,6 +130,10 @@ void Clients::refuse(const Descriptor& socket, const Client& client, const std::
                      const Refusal& refusal) {
   const std::string line = reply_line(421, refusal.objection.status, refusal.objection.text);
   send(socket.number(), line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  // Nothing waits here. A client that speaks first gets the reply unless it is still writing.
+  shutdown(socket.number(), SHUT_WR);
+  std::array<char, 4096> unread;
+  recv(socket.number(), unread.data(), unread.size(), MSG_DONTWAIT);
   report(refusal, client, address);
 }
 
@@ -212,6 +220,9 @@ void Clients::serve(Descriptor socket, Entries::iterator entry,
                    .add("error", error.what())
                    .add("effect", "the client's session ended"),
                Outsider{entry->client.text()});
+  }
+  if (channel) {
+    channel->linger(Clock::now() + kLinger);
   }
   leave(entry);  // before the socket closes: cut() must not use its number for the next owner
 }

@@ -2,6 +2,9 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 
+#include <algorithm>
+#include <thread>
+
 #include "tests/unit/mailer/io/channel_pairs.h"
 
 using namespace lmtpq;
@@ -17,6 +20,8 @@ class DescriptorChannelClientTest : public WithoutSigpipe {
   CPPUNIT_TEST(aTcpClientThatClosedShowsByAWrite);
   CPPUNIT_TEST(anErrorThatACallGotIsNotForgotten);
   CPPUNIT_TEST(aClientWhoseReadingIsAwaited);
+  CPPUNIT_TEST(aClientThatStillSendsReadsAllBeforeTheEnd);
+  CPPUNIT_TEST(aClientThatDoesNotEndIsNotAwaitedForLong);
   CPPUNIT_TEST_SUITE_END();
 
   void whatAClientTakesAtOnceIsWrittenWithoutAWait() {
@@ -161,6 +166,46 @@ class DescriptorChannelClientTest : public WithoutSigpipe {
         CPPUNIT_ASSERT_EQUAL(reads, pair.channel->await_reader(soon()));
       }
     }
+  }
+
+  // A close with input unread resets the connection: the error comes before or after the reply.
+  void aClientThatStillSendsReadsAllBeforeTheEnd() {  // trap: closed-with-input-unread
+    for (const auto kind : {over_socket, over_tcp}) {
+      for (const bool cut : {false, true}) {
+        ChannelPair pair = kind();
+        std::string_view out = "421 4.3.2 bye\r\n";
+        pair.channel->write_now(out);
+        say(pair, "QUIT\r\n");
+        if (cut) {
+          shutdown(pair.from_us.number(), SHUT_WR);
+        }
+        pair.channel->linger(cut ? soon() : Clock::now());
+        pair.channel.reset();
+        CPPUNIT_ASSERT_EQUAL(std::string("421 4.3.2 bye\r\n"), hear(pair));
+        char byte = 0;
+        CPPUNIT_ASSERT_EQUAL(ssize_t{0}, read(pair.reading(), &byte, 1));
+      }
+    }
+  }
+
+  void aClientThatDoesNotEndIsNotAwaitedForLong() {
+    ChannelPair silent = over_tcp();
+    const Deadline latest = Clock::now() + std::chrono::milliseconds(50);
+    silent.channel->linger(latest);
+    CPPUNIT_ASSERT(Clock::now() >= latest);
+    ChannelPair chatty = over_tcp();
+    const std::string much(1'000'000, 'x');
+    std::size_t sent = 0;
+    std::thread writer([&] {
+      for (ssize_t count = 1; count > 0 && sent < 100 * much.size();) {
+        count = send(chatty.writing(), much.data(), much.size(), MSG_NOSIGNAL);
+        sent += static_cast<std::size_t>(std::max<ssize_t>(count, 0));
+      }
+    });
+    chatty.channel->linger(Deadline::max());
+    chatty.channel.reset();
+    writer.join();
+    CPPUNIT_ASSERT(sent < 100 * much.size());
   }
 };
 

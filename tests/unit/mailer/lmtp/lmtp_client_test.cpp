@@ -112,8 +112,8 @@ constexpr Dialogue kDialogues[] = {
     {"anExtraReplyBreaks", 1, kOne, "250 in/550 no", kBroken, "end of data 250 in"},
     {"garbageAfterTheLastReplyBreaks", 1, kOne, "250 in/", kBroken, "end of data 250 in"},
     {"a421OnAnIdleConnectionBreaks", 1, kOne, "250 in/421 bye", kBroken, "end of data 250 in"},
-    {"a421AfterTheEndOfDataBreaksButTheOtherRepliesCount", 2, kTwo, "421 bye/250 in", kBroken,
-     "end of data 421 bye | end of data 250 in"},
+    {"a421AfterTheEndOfDataIsForAllWithoutAReply", 2, kTwo, "421 bye/250 in", kBroken,
+     "end of data 421 bye | end of data 421 bye"},
     // traps: refused-mail, 354-for-nobody
     {"a421AfterTheEndOfDataIsAnAnswer", 1, kOne, "421 bye", kBroken, "end of data 421 bye"},
     {"anInvalidFinalReplyIsNoAnswer", 2, kTwo, "250 in/354 go", kBroken, "end of data 250 in | -"},

@@ -102,6 +102,7 @@ class LmtpServerTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(drainingRefusesOnlyTheNextMail);
   CPPUNIT_TEST(drainingLetsAClientSendTheMessageThatItHasBegun);
   CPPUNIT_TEST(drainingAnswersRsetBy421SoThatTheClientDialsAgain);
+  CPPUNIT_TEST(atItsEndQuitHasItsReplyAndAnyOtherCommand421);
   CPPUNIT_TEST(sends421OnlyBeforeData);
   CPPUNIT_TEST(withoutMemoryNewMessagesAndRecipientsAreDeferred);
   CPPUNIT_TEST(tooManyCommandsWithoutAMessageEndTheSession);
@@ -625,6 +626,21 @@ class LmtpServerTest : public CppUnit::TestFixture {
       session.server.drain();
       check("421 4.3.2 Shutting down; try again later\r\n", session.say("RSET\r\n"), before);
       check("closed", session.state());
+    }
+  }
+
+  void atItsEndQuitHasItsReplyAndAnyOtherCommand421() {  // trap: closed-with-input-unread
+    const std::string too_long = std::string(5000, 'x') + "\r\n";
+    const std::pair<std::string, const char*> rows[] = {
+        {"QUIT\r\n", "221"},   {"NOOP\r\nQUIT\r\n", "421"}, {"what\r\n", "421"},
+        {"LHLO a\r\n", "421"}, {"MAIL FROM:<>\r\n", "421"}, {too_long, "421"}};
+    for (const auto& [command, code] : rows) {
+      Session session;
+      session.say("LHLO a\r\n");
+      session.server.drain();
+      session.server.end();
+      check(code, session.codes(command), command);
+      check("closed", session.state(), command);
     }
   }
 
