@@ -73,11 +73,11 @@ Successor::Successor(const Executable& program, const std::vector<std::string>& 
     throw std::runtime_error(std::string("socketpair: ") + std::strerror(errno));
   }
   channel_ = Descriptor(pair[0]);
-  const Descriptor other(pair[1]);
+  other_ = Descriptor(pair[1]);
   setsockopt(channel_.number(), SOL_SOCKET, SO_SNDTIMEO, &kSendTimeout, sizeof kSendTimeout);
   std::vector<std::string> words{"lmtpq-serve"};
   words.insert(words.end(), arguments.begin(), arguments.end());
-  if (const int error = spawn(program.path(), std::move(words), other.number(), pid_); error != 0) {
+  if (const int error = spawn(program.path(), std::move(words), other_.number(), pid_); error != 0) {
     pid_ = -1;
     throw std::runtime_error("cannot run " + program.path() + ": " + std::strerror(error));
   }
@@ -89,11 +89,14 @@ Successor::~Successor() {
     kill(pid_, SIGKILL);
     reap(0);
   }
+  // What it has not read: a child of it that has the socket too must not keep ours open.
+  while (other_.valid() && receive_message(other_.number(), std::chrono::milliseconds(0))) {
+  }
 }
 
 void Successor::reap(int options) {
   int status = 0;
-  if (waitpid(pid_, &status, options) == pid_) {
+  if (status_ == -1 && waitpid(pid_, &status, options) == pid_) {
     status_ = status;
   }
 }
@@ -109,19 +112,16 @@ Successor::State Successor::look() {
     late_ = true;
     return State::kFailed;
   }
+  reap(WNOHANG);  // before what it sent is read: that is then complete
   while (const auto message = receive_message(channel_.number(), std::chrono::milliseconds(0))) {
     if (message->word(0) == upgrade_words::kReady) {
-      return State::kReady;
+      return status_ == -1 ? State::kReady : State::kFailed;
     }
     if (text_.size() < kMostText) {
       text_ += message->word(0);
     }
   }
-  if (errno == EAGAIN) {
-    return State::kStarting;
-  }
-  reap(WNOHANG);
-  return State::kFailed;
+  return status_ == -1 ? State::kStarting : State::kFailed;
 }
 
 std::string Successor::failure() const {
@@ -133,15 +133,15 @@ std::string Successor::failure() const {
   if (end != std::string::npos) {
     return text_.substr(0, end + 1);
   }
-  return status_ != -1 && WIFSIGNALED(status_)
+  return WIFSIGNALED(status_)
              ? "the new process ended by signal " + std::to_string(WTERMSIG(status_))
-         : status_ != -1
-             ? "the new process ended with status " + std::to_string(WEXITSTATUS(status_))
-             : "the new process ended before it was ready";
+             : "the new process ended with status " + std::to_string(WEXITSTATUS(status_));
 }
 
 bool Successor::release() {
-  if (!send_message(channel_.number(), {upgrade_words::kGo})) {
+  other_ = Descriptor();  // so that the end of the process is an error of the message
+  reap(WNOHANG);
+  if (status_ != -1 || !send_message(channel_.number(), {upgrade_words::kGo})) {
     return false;
   }
   pid_ = -1;

@@ -5,6 +5,10 @@
 // is also its standard error until it has the real one: so what the dynamic linker reports comes
 // here as well.
 //
+// That the process has ended, waitpid(2) tells, and not the end of the socket: a child that it left
+// behind may have the socket too. What the process has not read of it is then taken back, with the
+// descriptors; those that it has read and given to a child are beyond our reach.
+//
 // Used by the main thread, which looks for the outcome; nothing here waits for the process, except
 // that a message waits some seconds for room. Destroyed before release(), it ends the process.
 #pragma once
@@ -48,6 +52,7 @@ class Successor {
   void reap(int options);
 
   Descriptor channel_;
+  Descriptor other_;  // our copy of the process's end, until it is released
   pid_t pid_ = -1;
   int status_ = -1;  // of waitpid(2); -1: it has not ended
   bool late_ = false;
