@@ -226,6 +226,11 @@ void require_writable(const std::string& path) {
                                 : "; let this user write it, or name another file"));
 }
 
+bool is_other_than_file(const std::string& path) {
+  struct stat facts {};
+  return stat(path.c_str(), &facts) == 0 && !S_ISREG(facts.st_mode);
+}
+
 void check_lock_place(const std::string& path) {
   const FilePlace place = place_of(path);
   if (place.folder.valid() && open_lock(place).valid()) {

@@ -38,6 +38,11 @@ Descriptor open_to_append(const std::string& path);
 // begin with a slash, since it is no file.
 void require_writable(const std::string& path);
 
+// Whether the path leads to something that is not a regular file: a pipe or a device, which could
+// keep its reader waiting without end, or a folder. False where nothing is there. For files that a
+// library opens.
+bool is_other_than_file(const std::string& path);
+
 // What to do about a file that cannot be made in the folder of this path, by errno: "; ...", which
 // follows the error.
 std::string remedy_at(const std::string& path);

@@ -17,6 +17,7 @@
 #include <system_error>
 
 #include "common/config_error.h"
+#include "common/open_file.h"
 #include "mailer/secure/openssl_error.h"
 
 namespace lmtpq::mailer {
@@ -39,6 +40,22 @@ using PrivateKey = std::unique_ptr<EVP_PKEY, Free>;
 [[noreturn]] void refuse_pem(const TlsSettings& settings, const char* option,
                              const std::string& file, const std::string& why) {
   refuse(settings, option, file, why + openssl_error() + "; name a readable PEM file");
+}
+
+// OpenSSL would wait for the writer of a pipe, and for the end of a device.
+void require_file(const TlsSettings& settings, const char* option, const std::string& file) {
+  if (is_other_than_file(file)) {
+    refuse(settings, option, file, "not a regular file; name a readable PEM file");
+  }
+}
+
+Bio open_pem(const TlsSettings& settings, const char* option, const std::string& file) {
+  require_file(settings, option, file);
+  Bio made(BIO_new_file(file.c_str(), "r"));
+  if (!made) {
+    refuse_pem(settings, option, file, "");
+  }
+  return made;
 }
 
 // A mailer has no terminal to ask for a passphrase.
@@ -87,13 +104,28 @@ void check_folder(const TlsSettings& settings) {
   }
 }
 
-// Names as `openssl rehash` makes them: eight hexadecimal digits, a dot and a number.
+// As `openssl rehash` makes it: eight hexadecimal digits, a dot and a number.
+bool is_hashed_name(std::string_view name) {
+  return name.find_first_not_of("0123456789abcdef") == 8 && name[8] == '.';
+}
+
+// OpenSSL opens them within a handshake.
+void require_files_in_folder(const TlsSettings& settings) {
+  std::error_code trouble;
+  std::filesystem::directory_iterator entry(settings.ca_path, trouble);
+  for (; !trouble && entry != std::filesystem::directory_iterator(); entry.increment(trouble)) {
+    if (is_hashed_name(entry->path().filename().native())) {
+      require_file(settings, "tls-ca-path", entry->path());
+    }
+  }
+}
+
 bool has_hashed_names(const char* folder) {
   std::error_code trouble;
   std::filesystem::directory_iterator entry(folder, trouble);
   for (; !trouble && entry != std::filesystem::directory_iterator(); entry.increment(trouble)) {
     const std::string name = entry->path().filename();
-    if (name.find_first_not_of("0123456789abcdef") == 8 && name.substr(8) == ".0") {
+    if (is_hashed_name(name) && name.substr(8) == ".0") {
       return true;
     }
   }
@@ -117,12 +149,14 @@ void trust(SSL_CTX* context, const TlsSettings& settings) {
     trust_the_system(context);
     return;
   }
+  require_file(settings, "tls-ca-file", settings.ca_file);
   if (!settings.ca_file.empty() &&
       SSL_CTX_load_verify_file(context, settings.ca_file.c_str()) != 1) {
     refuse_pem(settings, "tls-ca-file", settings.ca_file, "cannot read a CA certificate: ");
   }
   if (!settings.ca_path.empty()) {
     check_folder(settings);
+    require_files_in_folder(settings);
     if (SSL_CTX_load_verify_dir(context, settings.ca_path.c_str()) != 1) {
       refuse(settings, "tls-ca-path", settings.ca_path, openssl_error());
     }
@@ -131,6 +165,7 @@ void trust(SSL_CTX* context, const TlsSettings& settings) {
 
 void check_revocation(SSL_CTX* context, const TlsSettings& settings) {
   const std::string& file = settings.crl_file;
+  require_file(settings, "tls-crl-file", file);
   X509_STORE* store = SSL_CTX_get_cert_store(context);
   X509_LOOKUP* lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
   if (lookup == nullptr || X509_load_crl_file(lookup, file.c_str(), X509_FILETYPE_PEM) < 1) {
@@ -191,19 +226,13 @@ void use_own_certificate(SSL_CTX* context, const TlsSettings& settings) {
   const std::string& file = settings.certificate_file;
   const std::string_view text = settings.key.text();
   const bool together = settings.key_file.empty() && !text.empty();
-  Bio source = together ? bio_of(text) : Bio(BIO_new_file(file.c_str(), "r"));
-  if (!source) {
-    refuse_pem(settings, "tls-cert", file, "");
-  }
+  Bio source = together ? bio_of(text) : open_pem(settings, "tls-cert", file);
   use_certificates(context, source.get(), settings);
   if (!text.empty()) {
     source = bio_of(text);
   } else {
-    const std::string& key_file = settings.key_file.empty() ? file : settings.key_file;
-    source = Bio(BIO_new_file(key_file.c_str(), "r"));
-    if (!source) {
-      refuse_pem(settings, settings.key_file.empty() ? "tls-cert" : "tls-key", key_file, "");
-    }
+    source = settings.key_file.empty() ? open_pem(settings, "tls-cert", file)
+                                       : open_pem(settings, "tls-key", settings.key_file);
   }
   use_key(context, source.get(), settings);
 }

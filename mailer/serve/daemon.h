@@ -125,6 +125,7 @@ class Daemon {
   bool reload_later_ = false;                      // SIGHUP came during an upgrade
   std::future<std::unique_ptr<Prepared>> reload_;  // valid: a reload is being prepared
   Clock::time_point reload_is_slow_;               // from then on
+  Clock::time_point reload_is_given_up_;
 };
 
 }  // namespace lmtpq::mailer

@@ -1,7 +1,8 @@
 // SIGHUP: the daemon loads its configuration again.
 //
 // A thread prepares all that can fail or block, and has no part of what the main thread uses. A
-// SIGTERM does not wait for it. Another SIGHUP or SIGUSR2 does: Signals keeps them.
+// SIGTERM does not wait for it. Another SIGHUP or SIGUSR2 does: Signals keeps them. A reload that
+// is not ready in kMost is given up, so that they have their effect; its thread may hang for ever.
 
 #include <time.h>
 
@@ -27,6 +28,7 @@ void notify_reloading() {
 }
 
 constexpr std::chrono::seconds kSlow{10};
+constexpr std::chrono::seconds kMost{30};
 
 // libldap must be initialized before there are threads.
 void refuse_new_directory(const DaemonSettings& now, const DaemonSettings& before) {
@@ -79,6 +81,7 @@ void Daemon::reload() {
     }).detach();
     reload_ = std::move(made);
     reload_is_slow_ = Clock::now() + kSlow;
+    reload_is_given_up_ = Clock::now() + kMost;
   } catch (const std::system_error& error) {
     fail_reload(error.what());
   }
@@ -92,6 +95,11 @@ void Daemon::look_at_reload() {
           Record("reload-slow")
               .add("effect", "previous configuration in use; another SIGHUP or SIGUSR2 waits")
               .add("remedy", "see whether the DNS and the disks of the files answer"));
+    }
+    if (Clock::now() >= reload_is_given_up_) {
+      reload_ = {};  // what its thread will have made, if it ever ends, is closed
+      fail_reload("not ready after " + std::to_string(kMost.count()) +
+                  " s; see whether the DNS and the disks of the files answer, and reload again");
     }
     return;
   }

@@ -4,6 +4,8 @@
 
 #include <cerrno>
 
+#include "common/config_error.h"
+#include "common/open_file.h"
 #include "common/privileges.h"
 #include "common/secret.h"
 #include "common/tag/key_file.h"
@@ -70,7 +72,16 @@ bool read_secrets(Command command, Settings& settings) {
   return any;
 }
 
+void require_directory_ca_file(const Settings& process) {
+  const std::string& file = process.routes.directory.ca_file;
+  if (is_other_than_file(file)) {
+    throw ConfigError(process.places.of("route-ldap-ca-file") + ": \"" + file +
+                      "\": not a regular file; name a readable PEM file");
+  }
+}
+
 void read_secrets(DaemonSettings& settings) {
+  require_directory_ca_file(settings.process);
   for (ListenerSettings& listener : settings.listeners) {
     read_secrets(Command::kServe, listener.settings);
   }

@@ -11,6 +11,8 @@ namespace lmtpq::mailer {
 // Returns whether there were any.
 bool read_secrets(Command command, Settings& settings);
 void read_secrets(DaemonSettings& settings);
+// That route-ldap-ca-file is no pipe or device, which libldap would read without end.
+void require_directory_ca_file(const Settings& process);
 // Those for one store; `reader` is the user that lmtpq runs as.
 void read_secrets(Store& store, uid_t reader);
 void read_key(Store& store, uid_t reader);    // of its certificate

@@ -227,6 +227,29 @@ def test_all_errors_are_reported_with_their_places(folder):
   assert f', {len(expected)} errors' in ran.stdout.splitlines()[-1], ran
 
 
+TLS_STORE = '[destination.store.test]\ntls = verify\n'
+LDAP = 'route-ldap = ldap://127.0.0.1:1\nroute-ldap-base = dc=x\n'
+
+
+# trap: a-pipe-for-a-file
+@pytest.mark.parametrize('option, settings', [
+    ('tls-ca-file', TLS_STORE), ('tls-crl-file', TLS_STORE), ('tls-cert', TLS_STORE),
+    ('tls-cert', TLS_STORE + 'tls-key = {folder}/key\n'), ('tls-key', TLS_STORE + 'tls-cert = {folder}/key\n'),
+    ('route-ldap-ca-file', LDAP), ('route-ldap-password-file', LDAP + 'route-ldap-bind-dn = cn=x\n'),
+    ('tag-keys', ''), ('route-file', ''), ('auth-password-file', TLS_STORE)])
+def test_a_pipe_or_a_device_in_place_of_a_file_is_an_error(folder, option, settings):
+  """Whoever opens the pipe would wait without end, and a device has no end."""
+  folder.secret('key')
+  os.mkfifo(folder.path / 'pipe', 0o600)
+  for what in (folder.path / 'pipe', '/dev/zero'):
+    folder.write(f'{settings}{option} = {what}\n' if '[' in settings or option == 'route-ldap-ca-file'
+                 else f'{option} = {what}\n{settings}', common='' if option == 'tag-keys' else 'tag-keys = none\n')
+    ran = folder.check()
+    assert ran.returncode == EX_CONFIG, ran
+    place = folder.line_of(f'{option} =')
+    assert any(place in line and 'not a regular file' in line for line in errors(ran)), ran.stderr
+
+
 def test_a_good_file_is_ok_and_nobody_is_dialled(folder):
   folder.secret('keys')
   folder.secret('routes', 'bob@ unix:{folder}/store\n', 0o644)

@@ -89,6 +89,19 @@ def test_signals_that_come_during_a_reload_are_handled_after_it(odd):
   all_start(daemon.deliver(), '250')
 
 
+# trap: reload-without-end
+def test_a_reload_that_does_not_end_is_given_up_and_others_have_their_effect(odd):
+  daemon, system = odd
+  daemon.process.start()
+  reload_that_waits(daemon, system)
+  daemon.configure(PATIENT)
+  daemon.process.hang_up()
+  daemon.wait_for_log('event=reloaded')
+  assert 'not ready after 30 s' in daemon.process.log_lines('event=reload-failed')[0]
+  daemon.process.upgrade()
+  all_start(daemon.deliver(), '250')
+
+
 def begun(daemon: Daemon, system: OddSystem) -> subprocess.Popen:
   """A start that waits for the DNS, after its first socket is open."""
   system.begin('dns')

@@ -256,6 +256,28 @@ def test_sigterm_during_an_upgrade_ends_both(slow):
   assert not list(daemon.folder.glob('front*'))
 
 
+LEAVES = b'#!/bin/sh\nsleep 1000 &\necho $! >"$0.child"\nexit 3\n'
+
+
+# trap: upgrade-leaves-a-child
+def test_a_program_that_leaves_a_child_behind_has_ended_all_the_same(replaceable):
+  daemon, program = replaceable
+  real = program.read_bytes()
+  replace(program, LEAVES)
+  daemon.process.hang_up()
+  daemon.wait_for_log('event=upgrade ')
+  child = int(wait_until(lambda: Path(f'{program}.child').read_text() if Path(f'{program}.child').exists()
+                         else '', 'the child runs'))
+  try:
+    unchanged(daemon, 'status 3')
+    assert Path(f'/proc/{child}').exists(), 'it has what it got'
+    replace(program, real)
+    daemon.process.start()  # nobody else has the socket's lock
+    all_start(daemon.deliver(), '250')
+  finally:
+    os.kill(child, signal.SIGKILL)
+
+
 LISTS = b'#!/bin/sh\nls /proc/self/fd >"$0.fds"\nexit 9\n'
 
 

@@ -13,6 +13,7 @@
 #include "mailer/serve/check/store_check.h"
 #include "mailer/serve/configuration/own_listeners.h"
 #include "mailer/serve/ldap/ldap_directory.h"
+#include "mailer/settings/secrets.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -134,6 +135,7 @@ void check_directory(const Settings& process, Findings& findings) {
   const DirectorySettings& directory = process.routes.directory;
   findings.attempt([&] {
     check_access(process, "route-ldap-ca-file", directory.ca_file, R_OK, "let this user read it");
+    require_directory_ca_file(process);
   });
   findings.attempt([&] {
     const uid_t reader = geteuid();

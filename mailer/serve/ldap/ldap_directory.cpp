@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/escape.h"
+#include "common/open_file.h"
 #include "mailer/io/waiting.h"
 #include "mailer/routes/directory_routes.h"
 #include "mailer/serve/ldap/ldap_limits.h"
@@ -103,6 +104,9 @@ class LdapDirectory : public Directory {
   std::string begin(const Secret& password) {
     if (!set_options()) {
       return "libldap rejects the settings";
+    }
+    if (has_tls_ && is_other_than_file(settings_.ca_file)) {
+      return settings_.ca_file + ": not a regular file (--route-ldap-ca-file)";
     }
     if (has_tls_ && !set_tls_options()) {
       return "cannot read the CA certificates (--route-ldap-ca-file)";

@@ -9,14 +9,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+extern "C" {  // glibc 2.36 has forgotten it
+#include <sys/pidfd.h>
+}
+
 #include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 #include <string_view>
+#include <utility>
 
 #include "common/daemon_signals.h"
+#include "mailer/io/waiting.h"
 #include "mailer/serve/upgrade/predecessor.h"
 #include "mailer/serve/upgrade/upgrade_message.h"
 
@@ -50,7 +56,7 @@ std::vector<std::string> environment() {
 // posix_spawn(3): the process has blocked the daemon's signals from its first instruction on, and
 // has of our descriptors 0, 1 and, as 2, `standard_error`. 0, or errno.
 int spawn(const std::string& program, std::vector<std::string> words, int standard_error,
-          pid_t& pid) {
+          pid_t& pid, Descriptor& process) {
   posix_spawnattr_t attributes;
   posix_spawn_file_actions_t actions;
   posix_spawnattr_init(&attributes);
@@ -65,20 +71,31 @@ int spawn(const std::string& program, std::vector<std::string> words, int standa
                                 pointers(words).data(), pointers(variables).data());
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
-  return error;
+  if (error != 0) {
+    return error;
+  }
+  process = Descriptor(pidfd_open(pid, 0));
+  if (process.valid()) {
+    return 0;
+  }
+  const int without_descriptor = errno;
+  kill(std::exchange(pid, -1), SIGKILL);
+  return without_descriptor;
 }
 
 // The same as a child of our parent. systemd waits at a stop only for a main process that is its
-// own child: it would kill any other one at once, with the messages in progress. The end of such a
-// process is seen by its socket alone. Between clone and execve only what a signal handler may do.
+// own child: it would kill any other one at once, with the messages in progress. Between clone and
+// execve only what a signal handler may do.
 int spawn_beside(const std::string& program, std::vector<std::string> words, int standard_error,
-                 pid_t& pid) {
+                 pid_t& pid, Descriptor& process) {
   const sigset_t blocked = daemon_signals();
   std::vector<std::string> variables = environment();
   const std::vector<char*> arguments = pointers(words);
   const std::vector<char*> settings = pointers(variables);
   std::string failed = "cannot run " + program + ": ";
-  const long made = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
+  int handle = -1;
+  const long made =
+      syscall(SYS_clone, CLONE_PARENT | CLONE_PIDFD | SIGCHLD, nullptr, &handle, nullptr, nullptr);
   if (made == 0) {
     sigprocmask(SIG_SETMASK, &blocked, nullptr);
     if (dup2(standard_error, STDERR_FILENO) >= 0 && close_range(STDERR_FILENO + 1, ~0U, 0) == 0) {
@@ -90,8 +107,12 @@ int spawn_beside(const std::string& program, std::vector<std::string> words, int
     [[maybe_unused]] const ssize_t written = writev(STDERR_FILENO, parts.data(), parts.size());
     _exit(127);
   }
+  if (made < 0) {
+    return errno;
+  }
   pid = static_cast<pid_t>(made);
-  return made < 0 ? errno : 0;
+  process = Descriptor(handle);
+  return 0;
 }
 
 bool under_service_manager() { return std::getenv("NOTIFY_SOCKET") != nullptr; }
@@ -105,31 +126,36 @@ Successor::Successor(const Executable& program, const std::vector<std::string>& 
     throw std::runtime_error(std::string("socketpair: ") + std::strerror(errno));
   }
   channel_ = Descriptor(pair[0]);
-  const Descriptor other(pair[1]);
+  other_ = Descriptor(pair[1]);
   setsockopt(channel_.number(), SOL_SOCKET, SO_SNDTIMEO, &kSendTimeout, sizeof kSendTimeout);
   std::vector<std::string> words{"lmtpq-serve"};
   words.insert(words.end(), arguments.begin(), arguments.end());
   const auto start = under_service_manager() ? spawn_beside : spawn;
-  if (const int error = start(program.path(), std::move(words), other.number(), pid_); error != 0) {
-    pid_ = -1;
+  const int error = start(program.path(), std::move(words), other_.number(), pid_, process_);
+  if (error != 0) {
     throw std::runtime_error("cannot run " + program.path() + ": " + std::strerror(error));
   }
   send({upgrade_words::kStandardError}, {STDERR_FILENO});
 }
 
 Successor::~Successor() {
-  if (pid_ >= 0 && status_ == -1) {
-    kill(pid_, SIGKILL);
-    reap(0);
+  if (pid_ >= 0 && !ended_) {
+    pidfd_send_signal(process_.number(), SIGKILL, nullptr, 0);
+    look_for_end(Deadline::max());
+  }
+  // What it has not read: a child of it that has the socket too must not keep ours open.
+  while (other_.valid() && receive_message(other_.number(), std::chrono::milliseconds(0))) {
   }
 }
 
-void Successor::reap(int options) {
-  int status = 0;
-  if (waitpid(pid_, &status, options) == pid_) {
-    status_ = status;
-  } else if (errno == ECHILD) {
-    pid_ = -1;  // its parent has reaped it, or will
+// Under a service manager its parent is not we, and has its status.
+void Successor::look_for_end(Deadline deadline) {
+  if (!ended_ && wait_for(process_.number(), POLLIN, deadline) != 0) {
+    ended_ = true;
+    int status = 0;
+    if (waitpid(pid_, &status, WNOHANG) == pid_) {
+      status_ = status;
+    }
   }
 }
 
@@ -144,19 +170,16 @@ Successor::State Successor::look() {
     late_ = true;
     return State::kFailed;
   }
+  look_for_end(Clock::now());  // before what it sent is read: that is then complete
   while (const auto message = receive_message(channel_.number(), std::chrono::milliseconds(0))) {
     if (message->word(0) == upgrade_words::kReady) {
-      return State::kReady;
+      return ended_ ? State::kFailed : State::kReady;
     }
     if (text_.size() < kMostText) {
       text_ += message->word(0);
     }
   }
-  if (errno == EAGAIN) {
-    return State::kStarting;
-  }
-  reap(WNOHANG);
-  return State::kFailed;
+  return ended_ ? State::kFailed : State::kStarting;
 }
 
 std::string Successor::failure() const {
@@ -168,15 +191,18 @@ std::string Successor::failure() const {
   if (end != std::string::npos) {
     return text_.substr(0, end + 1);
   }
-  return status_ != -1 && WIFSIGNALED(status_)
-             ? "the new process ended by signal " + std::to_string(WTERMSIG(status_))
-         : status_ != -1
-             ? "the new process ended with status " + std::to_string(WEXITSTATUS(status_))
-             : "the new process ended before it was ready";
+  if (!status_) {
+    return "the new process ended";
+  }
+  return WIFSIGNALED(*status_)
+             ? "the new process ended by signal " + std::to_string(WTERMSIG(*status_))
+             : "the new process ended with status " + std::to_string(WEXITSTATUS(*status_));
 }
 
 bool Successor::release() {
-  if (!send_message(channel_.number(), {upgrade_words::kGo})) {
+  other_ = Descriptor();  // so that the end of the process is an error of the message
+  look_for_end(Clock::now());
+  if (ended_ || !send_message(channel_.number(), {upgrade_words::kGo})) {
     return false;
   }
   pid_ = -1;

@@ -5,6 +5,10 @@
 // is also its standard error until it has the real one: so what the dynamic linker reports comes
 // here as well.
 //
+// That the process has ended, waitpid(2) tells, and not the end of the socket: a child that it left
+// behind may have the socket too. What the process has not read of it is then taken back, with the
+// descriptors; those that it has read and given to a child are beyond our reach.
+//
 // Used by the main thread, which looks for the outcome; nothing here waits for the process, except
 // that a message waits some seconds for room. Destroyed before release(), it ends the process.
 #pragma once
@@ -12,10 +16,12 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/descriptor.h"
+#include "mailer/io/channel.h"
 #include "mailer/serve/upgrade/executable.h"
 
 namespace lmtpq::mailer {
@@ -45,11 +51,14 @@ class Successor {
   bool release();
 
  private:
-  void reap(int options);
+  void look_for_end(Deadline deadline);
 
   Descriptor channel_;
+  Descriptor other_;  // our copy of the process's end, until it is released
   pid_t pid_ = -1;
-  int status_ = -1;  // of waitpid(2); -1: it has not ended
+  Descriptor process_;  // pidfd_open(2)
+  bool ended_ = false;
+  std::optional<int> status_;  // of waitpid(2), after the end
   bool late_ = false;
   std::string text_;  // that it sent
   Clock::time_point deadline_;

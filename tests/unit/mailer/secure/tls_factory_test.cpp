@@ -173,6 +173,11 @@ class TlsFactoryTest : public CppUnit::TestFixture {
     const std::string text = f.file("text", "-----BEGIN NOTHING-----\n");
     const std::string none = f.path() + "/no such file";
     const std::string certificate = f.file("c.pem", w.client.pem());
+    const std::string pipe = f.path() + "/pipe";
+    const std::string hashed = f.path() + "/hashed";
+    mkfifo(pipe.c_str(), 0600);
+    mkdir(hashed.c_str(), 0700);
+    mkfifo((hashed + "/0123abcd.0").c_str(), 0600);
     const std::string damaged =
         f.file("d.pem", w.client.pem() + "-----BEGIN CERTIFICATE-----\nAAAA\n");
     struct Mistake {
@@ -189,6 +194,24 @@ class TlsFactoryTest : public CppUnit::TestFixture {
          [&](TlsSettings& s) { s.ca_file = none; }},
         {in("tls-ca-path", none) + "No such file", [&](TlsSettings& s) { s.ca_path = none; }},
         {in("tls-ca-path", empty) + "not a directory", [&](TlsSettings& s) { s.ca_path = empty; }},
+        {in("tls-ca-file", pipe) + "not a regular file", [&](TlsSettings& s) { s.ca_file = pipe; }},
+        {in("tls-ca-file", "/dev/zero") + "not a regular file",
+         [&](TlsSettings& s) { s.ca_file = "/dev/zero"; }},
+        {in("tls-ca-path", hashed + "/0123abcd.0") + "not a regular file",
+         [&](TlsSettings& s) { s.ca_path = hashed; }},
+        {in("tls-crl-file", pipe) + "not a regular file",
+         [&](TlsSettings& s) { s.crl_file = pipe; }},
+        {in("tls-cert", pipe) + "not a regular file",
+         [&](TlsSettings& s) {
+           s.certificate_file = pipe;
+           s.key_file = "key";
+           s.key = Secret(w.client.key_pem());
+         }},
+        {in("tls-key", pipe) + "not a regular file",
+         [&](TlsSettings& s) {
+           s.certificate_file = certificate;
+           s.key_file = pipe;
+         }},
         {in("tls-crl-file", empty) + "cannot read a CRL",
          [&](TlsSettings& s) { s.crl_file = empty; }},
         {in("tls-crl-file", none) + "cannot read a CRL: No such file",
