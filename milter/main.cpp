@@ -19,6 +19,7 @@
 #include "common/network/unix_socket.h"
 #include "common/open_file.h"
 #include "common/privileges.h"
+#include "common/shortage.h"
 #include "common/version.h"
 #include "milter/daemon.h"
 #include "milter/explain.h"
@@ -160,9 +161,12 @@ int run(Words arguments) {
         break;
     }
     run_daemon(arguments, loaded);
-  } catch (const std::exception& error) {
+  } catch (const ConfigError& error) {
     report(error.what(), arguments);
     return EX_CONFIG;
+  } catch (const std::exception& error) {
+    report(shortage_text(error).c_str(), arguments);
+    return EX_TEMPFAIL;
   }
 }
 

@@ -77,7 +77,8 @@ Successor::Successor(const Executable& program, const std::vector<std::string>& 
   setsockopt(channel_.number(), SOL_SOCKET, SO_SNDTIMEO, &kSendTimeout, sizeof kSendTimeout);
   std::vector<std::string> words{"lmtpq-serve"};
   words.insert(words.end(), arguments.begin(), arguments.end());
-  if (const int error = spawn(program.path(), std::move(words), other_.number(), pid_); error != 0) {
+  if (const int error = spawn(program.path(), std::move(words), other_.number(), pid_);
+      error != 0) {
     pid_ = -1;
     throw std::runtime_error("cannot run " + program.path() + ": " + std::strerror(error));
   }
