@@ -20,6 +20,7 @@
 #include "common/open_file.h"
 #include "common/privileges.h"
 #include "common/shortage.h"
+#include "common/standard_output.h"
 #include "common/version.h"
 #include "milter/daemon.h"
 #include "milter/explain.h"
@@ -188,5 +189,7 @@ int run_program(const Words& arguments) {
 
 int main(int argc, char** argv) {
   lmtpq::block_daemon_signals();
-  return lmtpq::milter::run_program({argv + 1, argv + argc});
+  const int status = lmtpq::milter::run_program({argv + 1, argv + argc});
+  const bool written = static_cast<bool>(std::cout.flush());
+  return lmtpq::status_of_output("lmtpq-milter", written || status != EX_OK ? status : EX_IOERR);
 }

@@ -20,6 +20,7 @@
 #include "common/privileges.h"
 #include "common/secret.h"
 #include "common/shortage.h"
+#include "common/standard_output.h"
 #include "mailer/commands.h"
 #include "mailer/io/secure_loader.h"
 #include "mailer/serve/check/check_command.h"
@@ -159,8 +160,8 @@ int main(int argc, char** argv) {
   lmtpq::block_daemon_signals();
   lmtpq::fill_standard_descriptors();
   lmtpq::mailer::Process process;
-  const int status = lmtpq::mailer::guarded(argv[0], {argv + 1, argv + argc}, process);
-  std::fflush(stdout);
+  const int status = lmtpq::status_of_output(
+      "lmtpq", lmtpq::mailer::guarded(argv[0], {argv + 1, argv + argc}, process));
   // Sessions that could not be ended, and threads that dial stores, may still use the daemon:
   // _Exit() ends the process without destroying it.
   std::_Exit(status);
