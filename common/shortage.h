@@ -1,6 +1,6 @@
 // What the system lacks at this moment: room on a disk, memory, descriptors, threads, a name
 // server. A start ends with EX_TEMPFAIL for it, and the unit starts again; EX_CONFIG is for what
-// only a change mends. No ConfigError, so at_place() leaves it as it is.
+// only a change fixes. No ConfigError, so at_place() leaves it as it is.
 #pragma once
 
 #include <stdexcept>
