@@ -21,14 +21,12 @@ Descriptor::~Descriptor() {
 
 int Descriptor::release() { return std::exchange(number_, -1); }
 
-// For writing only: a message that cannot be read is not an empty one.
+// A message that cannot be read is not an empty one, and output that nobody gets was not written.
 void fill_standard_descriptors() {
-  int descriptor = 0;
-  do {
-    descriptor = open("/dev/null", O_WRONLY);
-  } while (descriptor >= 0 && descriptor <= STDERR_FILENO);
-  if (descriptor >= 0) {
-    close(descriptor);
+  for (int number = STDIN_FILENO; number <= STDERR_FILENO; ++number) {
+    if (fcntl(number, F_GETFD) < 0) {  // open(2) takes the lowest number
+      open("/dev/null", number == STDOUT_FILENO ? O_RDONLY : O_WRONLY);
+    }
   }
 }
 

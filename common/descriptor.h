@@ -20,7 +20,7 @@ class Descriptor {
 
 // At the start of a program. Where descriptor 0, 1 or 2 is closed, a socket or a file would get its
 // number, and what is printed or logged would be written there. Afterwards reading from 0 fails,
-// and what is written to 1 and 2 is discarded.
+// so does writing to 1, and what is written to 2 is discarded.
 void fill_standard_descriptors();
 
 // As many descriptors as the hard limit allows.

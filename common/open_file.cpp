@@ -17,6 +17,7 @@
 #include "common/config_error.h"
 #include "common/few_descriptors.h"
 #include "common/privileges.h"
+#include "common/shortage.h"
 
 namespace lmtpq {
 namespace {
@@ -287,12 +288,15 @@ bool LockFile::open() {
 
 // With errno. A file that exists is not what it should be, or another user's.
 void LockFile::refuse(bool exists) const {
-  const std::string error = '"' + path_ + "\": " + std::strerror(errno);
-  switch (exists ? errno : 0) {
+  const int number = errno;
+  const std::string error = '"' + path_ + "\": " + std::strerror(number);
+  switch (exists ? number : 0) {
     case 0:
     case EMFILE:
     case ENFILE:
-      throw ConfigError(error + remedy_at(path_));
+    case ENOMEM:
+    case EIO:
+      refuse_by_error(number, error + remedy_at(path_));
     case EACCES:
     case EPERM:
       throw ConfigError(error + "; stop the program of the other user, or remove the file");

@@ -65,10 +65,6 @@ OptionTable option_table(KeygenOptions& options) {
 
 int print_key() {
   std::fputs(Key::generate().line().c_str(), stdout);
-  if (std::fflush(stdout) != 0) {
-    std::fprintf(stderr, "lmtpq: cannot write the key: %s\n", std::strerror(errno));
-    return EX_IOERR;
-  }
   return EX_OK;
 }
 

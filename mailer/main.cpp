@@ -23,6 +23,7 @@
 #include "common/options/option_reader.h"
 #include "common/privileges.h"
 #include "common/secret.h"
+#include "common/standard_output.h"
 #include "mailer/commands.h"
 #include "mailer/settings/build_features.h"
 #include "mailer/settings/load_settings.h"
@@ -32,6 +33,7 @@
 namespace lmtpq::mailer {
 namespace {
 
+constexpr const char* kName = "lmtpq";
 constexpr const char* kUsage =
     "usage: lmtpq relay [options] DEST...                    LMTP server on standard input and\n"
     "                                                        output, for Sendmail (F=z)\n"
@@ -175,7 +177,7 @@ int become_daemon(std::string name, std::vector<std::string> arguments) {
 int run_mail_command(const CommandName& command, const std::vector<std::string>& arguments) {
   if (asks(arguments, "--version")) {
     std::fputs(version_text().c_str(), stdout);
-    return EX_OK;
+    return status_of_output(kName, EX_OK);
   }
   const HelpWish wish = wished_help(command.command, arguments);
   if (wish != HelpWish::kNone && command.command == Command::kDeliver && !is_help(arguments[0]) &&
@@ -188,17 +190,18 @@ int run_mail_command(const CommandName& command, const std::vector<std::string>&
   if (wish != HelpWish::kNone) {
     std::printf("usage: lmtpq %s %s\n\n%s", command.name, command.operands,
                 options_help(command.command, wish).c_str());
-    return EX_OK;
+    return status_of_output(kName, EX_OK);
   }
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);  // a write over the limit fails with EFBIG instead
-  return guarded(command.command, arguments);
+  const int status = guarded(command.command, arguments);
+  return command.command == Command::kProbe ? status_of_output(kName, status) : status;
 }
 
 int run_command(const std::string& name, const std::vector<std::string>& arguments,
                 int status_of_mistake) {
   if (name == "keygen") {
-    return run_keygen(arguments);
+    return status_of_output(kName, run_keygen(arguments));
   }
   if (name == "serve") {
     return become_daemon(kServeName, arguments);
@@ -220,7 +223,7 @@ int run_command(const std::string& name, const std::vector<std::string>& argumen
 int run_help(const std::vector<std::string>& arguments) {
   if (arguments.empty() || is_help(arguments[0])) {
     std::fputs(kUsage, stdout);
-    return EX_OK;
+    return status_of_output(kName, EX_OK);
   }
   if (arguments.size() > 1 && !is_help(arguments[1])) {
     std::fputs("lmtpq: help takes the name of one command\n", stderr);
@@ -244,7 +247,7 @@ int run_words(const std::vector<std::string>& words) {
   }
   if (asks(words, "--version")) {
     std::fputs(version_text().c_str(), stdout);
-    return EX_OK;
+    return status_of_output(kName, EX_OK);
   }
   return run_command(words[0], arguments, EX_TEMPFAIL);
 }

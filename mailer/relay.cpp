@@ -1,6 +1,7 @@
 // lmtpq relay: an LMTP server on Sendmail's two pipes.
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -50,6 +51,12 @@ bool same_file(int a, int b) {
          one.st_ino == other.st_ino;
 }
 
+// Of a pipe or a socket. An MTA may leave without a word.
+bool reader_has_gone(int output) {
+  pollfd entry{output, POLLOUT, 0};
+  return poll(&entry, 1, 0) == 1 && (entry.revents & (POLLERR | POLLHUP)) != 0;
+}
+
 // Mail without a reply stays in Sendmail's queue. A reply now could be taken for the reply to
 // another command.
 int fail(const Log& log, const char* error) {
@@ -97,7 +104,9 @@ int run_relay(const Settings& settings, const Log& log, StdioChannel stdio) {
   } catch (const std::exception& error) {
     return fail(log, error.what());
   }
-  return EX_OK;
+  return session.has_answered() || reader_has_gone(stdio.out)
+             ? EX_OK
+             : fail(log, "standard output takes no replies");
 }
 
 void refuse_relay(StdioChannel stdio, const std::string& error) {

@@ -74,6 +74,8 @@ void use_batch_scheduling() {
 void run_daemon(const std::vector<std::string>& arguments, const LoadedConfiguration& loaded) {
   const Settings& settings = loaded.settings;
   const SocketName socket = SocketName::parse(settings.socket);
+  raise_descriptor_limit();  // a session of the MTA needs one
+  require_descriptors();
   signal(SIGXFSZ, SIG_IGN);  // a write over the limit fails with EFBIG instead
   signal(SIGUSR2, SIG_IGN);  // it is for lmtpq serve, whose name begins like this one's
   const OptionPlaces& places = settings.places;
@@ -91,7 +93,6 @@ void run_daemon(const std::vector<std::string>& arguments, const LoadedConfigura
   const Launch launch = settings.foreground ? Launch::in_foreground() : Launch::into_background();
   guard.emplace([&] { pid_file.remove(); });
   use_batch_scheduling();
-  raise_descriptor_limit();  // a session of the MTA needs one
   const Log log("lmtpq-milter", settings.log, settings.log_level);
   take_libmilter_lines(log);
   SharedState state(loaded.configuration, log);

@@ -19,6 +19,8 @@
 #include "common/network/unix_socket.h"
 #include "common/open_file.h"
 #include "common/privileges.h"
+#include "common/shortage.h"
+#include "common/standard_output.h"
 #include "common/version.h"
 #include "milter/daemon.h"
 #include "milter/explain.h"
@@ -160,9 +162,12 @@ int run(Words arguments) {
         break;
     }
     run_daemon(arguments, loaded);
-  } catch (const std::exception& error) {
+  } catch (const ConfigError& error) {
     report(error.what(), arguments);
     return EX_CONFIG;
+  } catch (const std::exception& error) {
+    report(shortage_text(error).c_str(), arguments);
+    return EX_TEMPFAIL;
   }
 }
 
@@ -184,5 +189,7 @@ int run_program(const Words& arguments) {
 
 int main(int argc, char** argv) {
   lmtpq::block_daemon_signals();
-  return lmtpq::milter::run_program({argv + 1, argv + argc});
+  const int status = lmtpq::milter::run_program({argv + 1, argv + argc});
+  const bool written = static_cast<bool>(std::cout.flush());
+  return lmtpq::status_of_output("lmtpq-milter", written || status != EX_OK ? status : EX_IOERR);
 }

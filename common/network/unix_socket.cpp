@@ -14,6 +14,7 @@
 #include "common/few_descriptors.h"
 #include "common/options/option_places.h"
 #include "common/privileges.h"
+#include "common/shortage.h"
 
 namespace lmtpq {
 namespace {
@@ -27,8 +28,9 @@ constexpr const char* kBusy = "another program listens there; stop it first";
 
 // With errno.
 [[noreturn]] void refuse(const std::string& call, const std::string& remedy) {
-  const char* const few = remedy_for_few_descriptors(errno);
-  throw ConfigError(call + ": " + std::strerror(errno) + (*few != '\0' ? few : remedy));
+  const int error = errno;
+  const char* const few = remedy_for_few_descriptors(error);
+  refuse_by_error(error, call + ": " + std::strerror(error) + (*few != '\0' ? few : remedy));
 }
 
 sockaddr_un address_of(const std::string& path) {
@@ -96,7 +98,7 @@ UnixSocket::UnixSocket(std::string path, const Access& access)
     : path_(std::move(path)), access_(access) {
   try {
     open();
-  } catch (const ConfigError&) {
+  } catch (...) {
     close();
     throw;
   }
@@ -153,7 +155,7 @@ void UnixSocket::open() {
     if (listen(made.number(), kBacklog) != 0) {
       refuse("listen", "");
     }
-  } catch (const ConfigError&) {
+  } catch (...) {
     remove_own_file();
     throw;
   }
@@ -254,7 +256,7 @@ bool UnixSocket::restore(const std::string& name, const Log& log) {
   record.add("socket", name).add("change", what);
   try {
     open();
-  } catch (const ConfigError& error) {
+  } catch (const std::exception& error) {
     next_try_ = now + kPause;
     if (!std::exchange(logged_, true)) {
       log.error(record.add("error", error.what()).add("effect", "clients cannot connect"));

@@ -38,6 +38,9 @@ class LmtpSession {
   // Sends 421 before a socket is closed. On stdio the client sees the end of the process instead.
   void send_421();
 
+  // False: not one reply could be written, the greeting included.
+  bool has_answered() const { return answered_ != Clock::time_point(); }
+
  private:
   bool next_input();
   bool read_input();

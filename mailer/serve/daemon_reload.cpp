@@ -2,7 +2,7 @@
 //
 // A thread prepares all that can fail or block, and has no part of what the main thread uses. A
 // SIGTERM does not wait for it. Another SIGHUP or SIGUSR2 does: Signals keeps them. A reload that
-// is not ready in kMost is given up, so that they have their effect; its thread may hang for ever.
+// is not ready in kMost is given up, so that they have their effect; its thread may hang forever.
 
 #include <time.h>
 

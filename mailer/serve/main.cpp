@@ -19,6 +19,8 @@
 #include "common/descriptor.h"
 #include "common/privileges.h"
 #include "common/secret.h"
+#include "common/shortage.h"
+#include "common/standard_output.h"
 #include "mailer/commands.h"
 #include "mailer/io/secure_loader.h"
 #include "mailer/serve/check/check_command.h"
@@ -142,10 +144,12 @@ int guarded(const char* name, const std::vector<std::string>& words, Process& ow
     own.predecessor = Predecessor::find();
     return run(words, own);
   } catch (const std::exception& error) {
-    if (!own.predecessor || !own.predecessor->fail(error.what())) {
-      std::fprintf(stderr, "lmtpq: %s\n", error.what());
+    const bool is_mistake = dynamic_cast<const ConfigError*>(&error) != nullptr;
+    const std::string why = is_mistake ? error.what() : shortage_text(error);
+    if (!own.predecessor || !own.predecessor->fail(why)) {
+      std::fprintf(stderr, "lmtpq: %s\n", why.c_str());
     }
-    return own.signals && own.signals->stopped() ? EX_OK : EX_CONFIG;
+    return own.signals && own.signals->stopped() ? EX_OK : is_mistake ? EX_CONFIG : EX_TEMPFAIL;
   }
 }
 
@@ -156,8 +160,8 @@ int main(int argc, char** argv) {
   lmtpq::block_daemon_signals();
   lmtpq::fill_standard_descriptors();
   lmtpq::mailer::Process process;
-  const int status = lmtpq::mailer::guarded(argv[0], {argv + 1, argv + argc}, process);
-  std::fflush(stdout);
+  const int status = lmtpq::status_of_output(
+      "lmtpq", lmtpq::mailer::guarded(argv[0], {argv + 1, argv + argc}, process));
   // Sessions that could not be ended, and threads that dial stores, may still use the daemon:
   // _Exit() ends the process without destroying it.
   std::_Exit(status);

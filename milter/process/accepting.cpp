@@ -9,14 +9,18 @@
 #include <cerrno>
 #include <chrono>
 #include <optional>
+#include <string>
 #include <utility>
+
+#include "common/config_error.h"
 
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
 constexpr rlim_t kReserve = 16;
-constexpr int kPause = 200;  // milliseconds
+constexpr rlim_t kLeast = 32;  // so that half of them is above those that are always open
+constexpr int kPause = 200;    // milliseconds
 constexpr std::chrono::minutes kBetweenReports{1};
 
 std::function<void(std::size_t limit)> g_report;
@@ -67,6 +71,15 @@ extern "C" int accept(int listener, sockaddr* address, socklen_t* size) {
 }
 
 namespace lmtpq::milter {
+
+void require_descriptors() {
+  const rlim_t limit = descriptor_limit();
+  if (limit < kLeast) {
+    throw ConfigError("the process may open " + std::to_string(limit) + " files, and needs " +
+                      std::to_string(kLeast) +
+                      " at least; raise LimitNOFILE= of the unit (ulimit -n)");
+  }
+}
 
 void on_no_descriptors(std::function<void(std::size_t limit)> report) {
   g_report = std::move(report);

@@ -10,6 +10,9 @@
 
 namespace lmtpq::milter {
 
+// Throws ConfigError where the process may open too few files to serve one session.
+void require_descriptors();
+
 // Called before libmilter runs. `report` gets the limit when there are no free descriptors, at most
 // once a minute, on libmilter's thread.
 void on_no_descriptors(std::function<void(std::size_t limit)> report);

@@ -10,12 +10,14 @@
 #include <string>
 
 #include "common/config_error.h"
+#include "common/shortage.h"
 
 namespace lmtpq::milter {
 namespace {
 
 [[noreturn]] void fail(const std::string& call) {
-  throw ConfigError("cannot go into the background: " + call + ": " + std::strerror(errno));
+  const int error = errno;
+  refuse_by_error(error, "cannot go into the background: " + call + ": " + std::strerror(error));
 }
 
 // The child's exit status, or 0 as soon as it reports that it serves.

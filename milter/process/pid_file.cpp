@@ -6,12 +6,14 @@
 #include <cstring>
 
 #include "common/config_error.h"
+#include "common/shortage.h"
 
 namespace lmtpq::milter {
 namespace {
 
 [[noreturn]] void fail(const std::string& path) {
-  throw ConfigError('"' + path + "\": " + std::strerror(errno));
+  const int error = errno;
+  refuse_by_error(error, '"' + path + "\": " + std::strerror(error));
 }
 
 }  // namespace
@@ -35,6 +37,7 @@ void PidFile::write() {
   }
   written_ = true;
   const std::string line = std::to_string(getpid()) + '\n';
+  errno = ENOSPC;  // a part was written
   if (ftruncate(file_->number(), 0) != 0 ||
       pwrite(file_->number(), line.data(), line.size(), 0) != static_cast<ssize_t>(line.size())) {
     fail(path_);

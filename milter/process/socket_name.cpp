@@ -14,6 +14,7 @@
 #include "common/descriptor.h"
 #include "common/network/listening_address.h"
 #include "common/network/unix_socket.h"
+#include "common/shortage.h"
 
 namespace lmtpq::milter {
 namespace {
@@ -31,6 +32,10 @@ Addresses look_up(const SocketName& socket) {
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* list = nullptr;
   const int trouble = getaddrinfo(socket.host.c_str(), socket.port.c_str(), &hints, &list);
+  if (trouble == EAI_AGAIN || trouble == EAI_SYSTEM || trouble == EAI_MEMORY) {
+    throw Shortage('"' + socket.text() + "\": " + gai_strerror(trouble) +
+                   "; see whether the DNS answers, or name an address in place of the host");
+  }
   if (trouble != 0) {
     throw ConfigError('"' + socket.text() + "\": " + gai_strerror(trouble));
   }

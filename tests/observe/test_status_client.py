@@ -80,6 +80,7 @@ def status(command):
 @pytest.mark.parametrize('answer, complaint', [
     (b'', 'it sent no answer'),
     (b'220 store LMTP\r\n', 'the answer is not the status of lmtpq'),
+    (b'null\n', 'the answer is not the status of lmtpq'),
     (b'{}' + b' ' * (MOST - 1), 'the answer is too long'),
 ], ids=['nothing', 'another program', 'too much'])
 def test_what_is_no_status_is_reported(control, status, answer, complaint):

@@ -238,7 +238,7 @@ LDAP = 'route-ldap = ldap://127.0.0.1:1\nroute-ldap-base = dc=x\n'
     ('route-ldap-ca-file', LDAP), ('route-ldap-password-file', LDAP + 'route-ldap-bind-dn = cn=x\n'),
     ('tag-keys', ''), ('route-file', ''), ('auth-password-file', TLS_STORE)])
 def test_a_pipe_or_a_device_in_place_of_a_file_is_an_error(folder, option, settings):
-  """Whoever opens the pipe would wait without end, and a device has no end."""
+  """One who opens the pipe waits without end, and a device has no end."""
   folder.secret('key')
   os.mkfifo(folder.path / 'pipe', 0o600)
   for what in (folder.path / 'pipe', '/dev/zero'):

@@ -122,3 +122,22 @@ def test_every_program_has_the_version_of_the_source(run, lmtpq):
     name = 'lmtpq-milter' if program == paths.program('LMTPQ_MILTER') else 'lmtpq'
     shown = run(*words, '--version', program=program).stdout
     assert shown.startswith(f'{name} {paths.VERSION}\n'), (program, words, shown)
+
+
+# trap: output-is-lost
+@pytest.mark.parametrize('words', ['keygen', '--help', '--version', 'help probe', 'probe --version',
+                                   'deliver --help', 'serve --help', 'serve --version'])
+def test_a_command_whose_output_is_lost_fails(lmtpq, words):
+  for lost in ('>/dev/full', '>&-'):
+    ran = subprocess.run(['sh', '-c', f'exec "$0" {words} {lost}', lmtpq], stderr=subprocess.PIPE,
+                         text=True, timeout=60)
+    assert ran.returncode == 74 and 'cannot write to standard output' in ran.stderr, (lost, ran)
+
+
+def test_a_relay_whose_replies_are_lost_defers(lmtpq, scratch):
+  log = scratch.folder('relay') / 'log'
+  for lost, why in (('>/dev/full', 'takes no replies'), ('>&-', 'is closed')):
+    ran = subprocess.run(['sh', '-c', f'exec "$0" relay --config /dev/null --tag-keys none --log {log} '
+                          f'unix:/nowhere {lost}', lmtpq], stdin=subprocess.DEVNULL, timeout=60)
+    assert ran.returncode == 75, (lost, ran)
+    assert f'error="standard output {why}' in log.read_text(), lost

@@ -112,6 +112,16 @@ def begun(daemon: Daemon, system: OddSystem) -> subprocess.Popen:
   return child
 
 
+# trap: shortage-at-a-start
+def test_a_start_without_room_for_its_lock_is_tried_again(odd):
+  daemon, system = odd
+  system.begin('full')
+  ran = subprocess.run([daemon.process.program, 'serve', '--config', daemon.process.config],
+                       env=daemon.process.environment, capture_output=True, text=True, timeout=60)
+  assert ran.returncode == 75, ran
+  assert f'{daemon.folder}/front.lock": No space left on device; make room there' in ran.stderr, ran
+
+
 def test_a_sigterm_ends_a_start_and_nothing_is_left(odd):
   daemon, system = odd
   child = begun(daemon, system)
@@ -126,8 +136,9 @@ def test_no_other_signal_ends_a_start(odd):
   for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE):
     child.send_signal(number)
   system.end('dns')  # which then says that it cannot look up the name
-  assert child.wait(60) == 78
-  assert 'silent.test' in child.stderr.read()
+  assert child.wait(60) == 75
+  said = child.stderr.read()
+  assert 'silent.test' in said and 'see whether the DNS answers' in said, said
 
 
 def test_a_sigusr1_is_ignored(odd):

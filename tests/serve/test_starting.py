@@ -70,6 +70,18 @@ def test_a_second_start_leaves_all_listeners_alone(new_daemon):
     all_start(daemon.deliver(name=name), '250')
 
 
+@pytest.mark.may_skip('only root')
+@needs_root
+def test_a_start_without_threads_is_tried_again(new_daemon):
+  daemon = new_daemon(start=False)
+  program = daemon.copy_of_program()
+  shutil.chown(daemon.folder, OTHER, pwd.getpwnam(OTHER).pw_gid)
+  ran = subprocess.run(['prlimit', '--nproc=1:1', program, 'serve', '--config', daemon.process.config],
+                       capture_output=True, timeout=60, text=True, **as_other_user())
+  assert ran.returncode == 75, ran
+  assert 'cannot start a thread' in ran.stderr and 'TasksMax=' in ran.stderr, ran
+
+
 def test_a_start_reads_keys_before_it_touches_a_socket(new_daemon):
   daemon = new_daemon()
   daemon.process.kill()

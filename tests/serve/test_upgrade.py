@@ -260,7 +260,7 @@ LEAVES = b'#!/bin/sh\nsleep 1000 &\necho $! >"$0.child"\nexit 3\n'
 
 
 # trap: upgrade-leaves-a-child
-def test_a_program_that_leaves_a_child_behind_has_ended_all_the_same(replaceable):
+def test_a_program_that_leaves_a_child_has_ended_all_the_same(replaceable):
   daemon, program = replaceable
   real = program.read_bytes()
   replace(program, LEAVES)

@@ -18,6 +18,7 @@
 #include "common/config_error.h"
 #include "common/few_descriptors.h"
 #include "common/options/option_places.h"
+#include "common/shortage.h"
 #include "mailer/io/name_lookup.h"
 
 namespace lmtpq::mailer {
@@ -178,6 +179,10 @@ void ListeningSocket::report_lost_file(const Log& log) {
 std::shared_ptr<const addrinfo> look_up(const Destination& address, const GivenUp& given_up) {
   const Addresses found = look_up(address.host, std::to_string(address.port_number()),
                                   {Clock::now() + kLookUp, given_up});
+  if (!found.list && found.unknown) {
+    throw Shortage(address.text + ": " + found.failure +
+                   "; see whether the DNS answers, or name an address in place of the host");
+  }
   if (!found.list) {
     refuse(address, found.failure);
   }
@@ -188,7 +193,8 @@ void ListeningSocket::listen_inet(const GivenUp& given_up) {
   const auto list = look_up(address_, given_up);
   inet_ = Descriptor(socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!inet_.valid()) {
-    refuse(address_, std::string("socket: ") + std::strerror(errno) + remedy_for(errno));
+    const int error = errno;
+    refuse_by_error(error, address_.text + ": socket: " + std::strerror(error) + remedy_for(error));
   }
   const int on = 1;
   setsockopt(inet_.number(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);

@@ -159,7 +159,7 @@ void MetricsEndpoint::restore(const Log& log) {
   server_->stop();
   try {
     server_->start();
-  } catch (const ConfigError&) {
+  } catch (const std::exception&) {
     // No thread or no descriptor: tried again by the next call.
   }
 }

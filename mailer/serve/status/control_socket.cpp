@@ -37,7 +37,7 @@ ControlSocket::~ControlSocket() { stop(); }
 void ControlSocket::listen(const OpenSocket& open) {
   try {
     socket_ = open(parse_destination("unix:" + path_), ListenerOptions());
-  } catch (const ConfigError& error) {
+  } catch (const std::exception& error) {
     if (path_ != kDefaultControl) {
       throw;
     }
@@ -62,7 +62,7 @@ void ControlSocket::try_again() {
   try {
     socket_ =
         std::make_shared<ListeningSocket>(parse_destination("unix:" + path_), ListenerOptions());
-  } catch (const ConfigError&) {
+  } catch (const std::exception&) {
     return;  // as the log already has it
   }
   log_.info(Record("control-socket-opened")

@@ -124,6 +124,9 @@ std::string json_of(const Snapshot& snapshot) {
 Snapshot parse_snapshot(const std::string& json) {
   try {
     const Json read = Json::parse(json);
+    if (!read.is_object()) {
+      throw std::runtime_error("the answer is not the status of lmtpq");
+    }
     Snapshot made;
     Reader reader(read);
     visit(reader, made);

@@ -5,8 +5,8 @@
 // is also its standard error until it has the real one: so what the dynamic linker reports comes
 // here as well.
 //
-// That the process has ended, waitpid(2) tells, and not the end of the socket: a child that it left
-// behind may have the socket too. What the process has not read of it is then taken back, with the
+// That the process has ended, waitpid(2) tells, and not the end of the socket: a child of it may
+// have the socket too. What the process has not read of it is then taken back, with the
 // descriptors; those that it has read and given to a child are beyond our reach.
 //
 // Used by the main thread, which looks for the outcome; nothing here waits for the process, except

@@ -21,7 +21,7 @@ from peers.mta.session import Message, Recipient, Session
 
 from ..private_milter import KEYS, write_keys
 
-EX_SOFTWARE, EX_CONFIG = 70, 78
+EX_SOFTWARE, EX_TEMPFAIL, EX_CONFIG = 70, 75, 78
 IS_ROOT = os.geteuid() == 0
 OTHER_USER = 'nobody'
 CLIENT = '192.0.2.7'

@@ -22,7 +22,7 @@ from fixtures.process import log_is_written, wait_until
 from fixtures.scratch import free_port, unix_listens
 from peers.mta.session import Session
 
-from .milter_process import (CLIENT, EX_CONFIG, EX_SOFTWARE, IGNORE, IS_ROOT, OTHER_USER, Process,
+from .milter_process import (CLIENT, EX_CONFIG, EX_SOFTWARE, EX_TEMPFAIL, IGNORE, IS_ROOT, OTHER_USER, Process,
                              needs_root)
 
 
@@ -150,6 +150,13 @@ class TestBackground(Process):
     limits = Path(f'/proc/{pid}/limits').read_text().partition('Max open files')[2].split()
     assert limits[0] == limits[1]
     assert limits[0] != '64'
+
+
+  # trap: milter-without-descriptors
+  def test_too_few_descriptors_are_refused(self):
+    few = (20, 20)
+    self.refused('the process may open 20 files, and needs 32 at least',
+                 preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, few))
 
 
 class TestPidFile(Process):
@@ -410,7 +417,7 @@ class TestSignals(Process):
     child.send_signal(number)
     if number != signal.SIGTERM:
       system.end('dns')  # which then says that it cannot look up the name
-    assert child.wait(60) == (0 if number == signal.SIGTERM else EX_CONFIG), child.stderr.read()
+    assert child.wait(60) == (0 if number == signal.SIGTERM else EX_TEMPFAIL), child.stderr.read()
     assert list(self.run_folder.iterdir()) == []
 
   @pytest.mark.parametrize('number', [signal.SIGUSR1, signal.SIGUSR2], ids=lambda one: one.name)

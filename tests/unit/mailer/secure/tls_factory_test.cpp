@@ -1,5 +1,7 @@
 #include "mailer/secure/tls_factory.h"
 
+#include <sys/stat.h>
+
 #include <cppunit/extensions/HelperMacros.h>
 
 #include <functional>
