@@ -13,8 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {'mailer': 'docs/man/lmtpq.8', 'milter': 'docs/man/lmtpq-milter.8'}
 # Where standard error is for the person who typed the command.
-COMMANDS = {'common/findings.h', 'mailer/keygen.cpp', 'mailer/main.cpp', 'mailer/probe_command.cpp', 'mailer/serve/main.cpp',
-            'mailer/serve/status/status_client.cpp', 'milter/main.cpp'}
+COMMANDS = {'common/findings.h', 'common/standard_output.cpp', 'mailer/keygen.cpp', 'mailer/main.cpp', 'mailer/probe_command.cpp',
+            'mailer/serve/main.cpp', 'mailer/serve/status/status_client.cpp', 'milter/main.cpp'}
 SYSLOG = 'milter/process/libmilter_log.cpp'  # replaces syslog(3)
 LEVELS = 'error|warning|info|debug'
 CALL = rf'(?<![\w"])({LEVELS})\(\s*'
