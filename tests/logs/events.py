@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {'mailer': 'docs/man/lmtpq.8', 'milter': 'docs/man/lmtpq-milter.8'}
 # Where standard error is for the person who typed the command.
-COMMANDS = {'common/findings.h', 'mailer/check.cpp', 'mailer/check/cf_check.cpp',
+COMMANDS = {'common/findings.h', 'common/process/standard_output.cpp', 'mailer/check.cpp', 'mailer/check/cf_check.cpp',
             'mailer/check/queue_check.cpp', 'mailer/keygen.cpp', 'mailer/main.cpp', 'mailer/probe_command.cpp',
             'mailer/serve/main.cpp', 'mailer/serve/status/status_client.cpp', 'milter/main.cpp'}
 SYSLOG = 'milter/process/libmilter_log.cpp'  # replaces syslog(3)

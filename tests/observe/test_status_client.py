@@ -82,7 +82,7 @@ def status(command):
     (b'220 store LMTP\r\n', 'the answer is not the status of lmtpq'),
     (b'null\n', 'the answer is not the status of lmtpq'),
     (b'{}' + b' ' * (MOST - 1), 'the answer is too long'),
-], ids=['nothing', 'another program', 'too much'])
+], ids=['nothing', 'another program', 'null', 'too much'])
 def test_what_is_no_status_is_reported(control, status, answer, complaint):
   control.answer = answer
   shown = status(control.path)
