@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/config_error.h"
+#include "common/shortage.h"
 
 namespace lmtpq {
 
@@ -20,13 +21,15 @@ class Findings {
   void warning(const std::string& text) { add({text, false}); }
   std::size_t errors() const { return count(true); }
 
-  // The ConfigError of `action` becomes an error in the list.
+  // The ConfigError or Shortage of `action` becomes an error in the list.
   template <typename Action>
   void attempt(Action action) {
     try {
       action();
     } catch (const ConfigError& failure) {
       error(failure.what());
+    } catch (const Shortage& shortage) {
+      error(shortage.what());
     }
   }
 

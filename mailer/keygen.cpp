@@ -17,9 +17,9 @@
 #include "common/privileges.h"
 #include "common/tag/key_file.h"
 #include "mailer/commands.h"
-#include "mailer/key_file_writer.h"
-#include "mailer/key_readers.h"
-#include "mailer/key_rotation.h"
+#include "mailer/keys/key_file_writer.h"
+#include "mailer/keys/key_readers.h"
+#include "mailer/keys/key_rotation.h"
 
 namespace lmtpq::mailer {
 namespace {

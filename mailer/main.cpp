@@ -16,14 +16,14 @@
 #include <memory>
 #include <optional>
 
-#include "common/daemon_signals.h"
 #include "common/descriptor.h"
 #include "common/escape.h"
 #include "common/log/log.h"
 #include "common/options/option_reader.h"
 #include "common/privileges.h"
+#include "common/process/daemon_signals.h"
+#include "common/process/standard_output.h"
 #include "common/secret.h"
-#include "common/standard_output.h"
 #include "mailer/commands.h"
 #include "mailer/settings/build_features.h"
 #include "mailer/settings/load_settings.h"

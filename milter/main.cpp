@@ -12,15 +12,15 @@
 #include <iostream>
 
 #include "common/config_error.h"
-#include "common/daemon_signals.h"
 #include "common/descriptor.h"
 #include "common/findings.h"
 #include "common/log/log.h"
 #include "common/network/unix_socket.h"
 #include "common/open_file.h"
 #include "common/privileges.h"
+#include "common/process/daemon_signals.h"
+#include "common/process/standard_output.h"
 #include "common/shortage.h"
-#include "common/standard_output.h"
 #include "common/version.h"
 #include "milter/daemon.h"
 #include "milter/explain.h"

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/config_error.h"
+#include "common/shortage.h"
 #include "mailer/serve/daemon.h"
 #include "mailer/serve/running_daemon.h"
 
@@ -70,6 +71,8 @@ std::shared_ptr<ListeningSocket> Daemon::open_listener(const ListenerSettings& l
     return open_socket(listener.address, listener.settings.serve.listener);
   } catch (const ConfigError& error) {
     throw ConfigError(std::string("listener ") + error.what());
+  } catch (const Shortage& shortage) {
+    throw Shortage(std::string("listener ") + shortage.what());
   }
 }
 

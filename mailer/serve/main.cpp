@@ -15,12 +15,12 @@
 #include <string_view>
 #include <vector>
 
-#include "common/daemon_signals.h"
 #include "common/descriptor.h"
 #include "common/privileges.h"
+#include "common/process/daemon_signals.h"
+#include "common/process/standard_output.h"
 #include "common/secret.h"
 #include "common/shortage.h"
-#include "common/standard_output.h"
 #include "mailer/commands.h"
 #include "mailer/io/secure_loader.h"
 #include "mailer/serve/check/check_command.h"

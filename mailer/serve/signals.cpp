@@ -9,7 +9,7 @@
 #include <thread>
 #include <utility>
 
-#include "common/daemon_signals.h"
+#include "common/process/daemon_signals.h"
 
 namespace lmtpq::mailer {
 

@@ -6,8 +6,8 @@
 // second signal on, only kGrace is left. A start that they meet has kStart; what it waits for looks
 // at stopped().
 //
-// Made when the signals are blocked (common/daemon_signals.h). The thread never ends, and uses the
-// object and the log: destroy neither.
+// Made when the signals are blocked (common/process/daemon_signals.h). The thread never ends, and
+// uses the object and the log: destroy neither.
 #pragma once
 
 #include <atomic>

@@ -1,8 +1,8 @@
 // SIGHUP reloads; SIGTERM and SIGINT stop. libmilter alone would stop on all three.
 //
-// They are blocked from the first instruction on (common/daemon_signals.h), and wait until the
-// milter runs. Then a thread of the milter waits for SIGHUP, and a replacement of sigwait(3) keeps
-// SIGHUP from libmilter's signal thread. The hangup thread lives as long as the process.
+// They are blocked from the first instruction on (common/process/daemon_signals.h), and wait until
+// the milter runs. Then a thread of the milter waits for SIGHUP, and a replacement of sigwait(3)
+// keeps SIGHUP from libmilter's signal thread. The hangup thread lives as long as the process.
 #pragma once
 
 #include <chrono>

@@ -9,7 +9,7 @@
 #include "common/config_error.h"
 #include "common/tag/key_file.h"
 #include "common/tag/keyring.h"
-#include "mailer/key_rotation.h"
+#include "mailer/keys/key_rotation.h"
 
 namespace {
 

@@ -71,9 +71,9 @@ def tree(tmp_path):
                  id='an event that is not in kebab-case'),
     pytest.param(RELAY, 'Record("relay-failed")', 'Record(error.what())', [f'{RELAY}: no literal event'],
                  id='an event that is no literal'),
-    pytest.param(RELAY, '  stop_between_messages_on_sigterm();', '  syslog(LOG_INFO, "begins");',
+    pytest.param(RELAY, '  stop_between_messages_on_signals();', '  syslog(LOG_INFO, "begins");',
                  [f'{RELAY} writes log lines without Record'], id='syslog without Record'),
-    pytest.param(RELAY, '  stop_between_messages_on_sigterm();', '  std::fprintf(stderr, "begins\\n");',
+    pytest.param(RELAY, '  stop_between_messages_on_signals();', '  std::fprintf(stderr, "begins\\n");',
                  [f'{RELAY} writes to standard error'], id='standard error without Record'),
 ])
 def test_a_difference_is_found(tree, name, old, new, wanted):

@@ -71,16 +71,16 @@ def test_a_store_that_stops_answering_ends_the_probe(probe, store):
   assert 'not done within 2 s (--timeout)' in ran.stderr, ran
 
 
-def test_what_knows_no_deadline_is_ended_too(probe, store, scratch):
-  """A file of CAs that nobody can finish reading, as on a file server that hangs."""
-  pipe = scratch.folder('pipe') / 'ca.pem'
+def test_what_knows_no_deadline_is_ended_too(probe, store, scratch, monkeypatch):
+  """A file of OpenSSL that nobody can finish reading, as on a file server that hangs."""
+  pipe = scratch.folder('pipe') / 'openssl.cnf'
   os.mkfifo(pipe)
+  monkeypatch.setenv('OPENSSL_CONF', str(pipe))
   store.offers = ('PIPELINING', 'STARTTLS')
   store.at_command = lambda _, line: '220 go ahead' if line == 'STARTTLS' else ''
   for form, status, where in (([], EX_UNAVAILABLE, 'stderr'), (['--monitor'], CRITICAL, 'stdout'),
                               (['--json'], EX_UNAVAILABLE, 'stdout')):
-    ran = probe('--timeout=100ms', '--tls=verify', '--tls-name=store.test', f'--tls-ca-file={pipe}',
-                *form, store.address)
+    ran = probe('--timeout=100ms', '--tls=verify', '--tls-name=store.test', *form, store.address)
     assert ran.returncode == status, ran
     assert 'not done within 0.1 s (--timeout)' in getattr(ran, where), ran
 

@@ -21,7 +21,7 @@ extern "C" {  // glibc 2.36 has forgotten it
 #include <string_view>
 #include <utility>
 
-#include "common/daemon_signals.h"
+#include "common/process/daemon_signals.h"
 #include "mailer/io/waiting.h"
 #include "mailer/serve/upgrade/predecessor.h"
 #include "mailer/serve/upgrade/upgrade_message.h"

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "common/config_error.h"
+#include "common/shortage.h"
 #include "tests/unit/common/scratch_file.h"
 
 using namespace lmtpq;
@@ -79,6 +80,8 @@ class UnixSocketTest : public ScratchFileFixture {
       return "";
     } catch (const ConfigError& error) {
       return error.what();
+    } catch (const Shortage& shortage) {
+      return shortage.what();
     }
   }
   // Of another program: bound, and listening unless `backlog` is negative.

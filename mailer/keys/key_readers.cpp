@@ -1,4 +1,4 @@
-#include "mailer/key_readers.h"
+#include "mailer/keys/key_readers.h"
 
 #include <grp.h>
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-#include "common/standard_output.h"
+#include "common/process/standard_output.h"
 
 #include <sysexits.h>
 

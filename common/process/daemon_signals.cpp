@@ -1,4 +1,4 @@
-#include "common/daemon_signals.h"
+#include "common/process/daemon_signals.h"
 
 #include <pthread.h>
 

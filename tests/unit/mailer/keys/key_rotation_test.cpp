@@ -1,4 +1,4 @@
-#include "mailer/key_rotation.h"
+#include "mailer/keys/key_rotation.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 

@@ -1,4 +1,4 @@
-#include "mailer/key_file_writer.h"
+#include "mailer/keys/key_file_writer.h"
 
 #include <fcntl.h>
 #include <sys/file.h>

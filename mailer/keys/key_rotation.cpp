@@ -1,4 +1,4 @@
-#include "mailer/key_rotation.h"
+#include "mailer/keys/key_rotation.h"
 
 #include <algorithm>
 #include <map>

@@ -1,4 +1,4 @@
-#include "mailer/key_file_writer.h"
+#include "mailer/keys/key_file_writer.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 #include <sys/resource.h>
