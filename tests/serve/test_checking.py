@@ -107,6 +107,9 @@ UNREADABLE = {
     'route-ldap-password-file': (
         'route-ldap = ldap://127.0.0.1:1\nroute-ldap-base = o=x\nroute-ldap-bind-dn = o=x\n'
         'route-ldap-password-file = {folder}/file\n' + FRONT, 'secret\n'),
+    'route-ldap-ca-file': (
+        'route-ldap = ldap://127.0.0.1:1\nroute-ldap-base = o=x\nroute-ldap-ca-file = {folder}/file\n' + FRONT,
+        'no CA\n'),
 }
 
 
