@@ -22,7 +22,7 @@ ANNOUNCED = ('possible duplicate', 'stat=Deferred', 'stat=I/O error')
 class Load:
   def __init__(self, system):
     self.system = system
-    self.reports: dict[str, list[int]] = {'accepted': [], 'unsure': [], 'refused': []}
+    self.said: list[str] = []
     self.process = subprocess.Popen(
         ['nsenter', '-t', system.first, '-n', '/usr/bin/python3', '-B',
          Path(__file__).with_name('senders.py'), str(CLIENTS), str(PAUSE)],
@@ -32,11 +32,17 @@ class Load:
 
   def read(self):
     for line in self.process.stdout:
+      self.said.append(line)
+
+  def reports(self) -> dict[str, list[int]]:
+    reports = {'accepted': [], 'unsure': [], 'refused': []}
+    for line in self.said:
       what, number = line.split()[:2]
-      self.reports[what].append(int(number))
+      reports[what].append(int(number))
+    return reports
 
   def accepted(self) -> int:
-    return len(self.reports['accepted'])
+    return len(self.reports()['accepted'])
 
   def wait_for(self, number: int):
     self.system.wait_for(lambda: self.accepted() >= number)
@@ -58,13 +64,12 @@ class Load:
     return Counter(int(subject.split()[1]) for subject in subjects if subject.startswith('load '))
 
   def judge(self):
-    filed = self.count()
-    lost = sorted(set(self.reports['accepted']) - set(filed))
+    filed, reports = self.count(), self.reports()
+    lost = sorted(set(reports['accepted']) - set(filed))
     doubled = sorted(number for number, times in filed.items() if times > 1)
-    silent = sorted(set(doubled) - set(self.reports['unsure']) - self.announced())
-    if lost or silent or self.reports['refused']:
-      raise Failed(f'lost {lost}, doubled without a word {silent}, '
-                   f'refused {self.reports["refused"]}')
+    silent = sorted(set(doubled) - set(reports['unsure']) - self.announced())
+    if lost or silent or reports['refused']:
+      raise Failed(f'lost {lost}, doubled without a word {silent}, refused {reports["refused"]}')
     print(f'{self.accepted()} accepted, {len(filed)} filed, {len(doubled)} of them twice')
 
   def announced(self) -> set[int]:

@@ -15,10 +15,12 @@ import time
 CLIENTS, PAUSE = int(sys.argv[1]), float(sys.argv[2])
 WAYS = [('root@localhost', 'alice@localhost'), ('notice@localhost', 'bob@localhost')]
 done = threading.Event()
+speaking = threading.Lock()  # else two clients' words share a line
 
 
 def say(*words):
-  print(*words, flush=True)
+  with speaking:
+    print(*words, flush=True)
 
 
 class Client(smtplib.SMTP):
