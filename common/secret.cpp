@@ -23,7 +23,6 @@
 namespace lmtpq {
 namespace {
 
-constexpr std::size_t kMaxFile = 64 * 1024;
 constexpr std::size_t kMinCapacity = 32;  // more than a string object holds without the heap
 
 struct Close {
@@ -134,13 +133,13 @@ Secret read_secret_file(const std::string& path, uid_t reader, const char* what)
   }
   check_file(facts, path, reader, what);
   setvbuf(file.get(), nullptr, _IONBF, 0);  // a stdio buffer would not be wiped
-  std::string text(kMaxFile + 1, '\0');
+  std::string text(kMaxSecretFile + 1, '\0');
   const WipedAtEnd wiped(text);
   text.resize(fread(text.data(), 1, text.size(), file.get()));
   if (ferror(file.get()) != 0) {
     throw ConfigError(path + ": " + std::strerror(errno));
   }
-  if (text.size() > kMaxFile) {
+  if (text.size() > kMaxSecretFile) {
     throw ConfigError(path + ": larger than 64 KiB");
   }
   return Secret(text);

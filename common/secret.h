@@ -30,10 +30,12 @@ void wipe(std::string& text);
 // Compares in constant time.
 bool same_secret(std::string_view a, std::string_view b);
 
-// Reads a regular file of at most 64 KiB. It must be owned by root or by `reader`, the user that
-// the process will run as, and others must have no access. Its group may read it if at most one
-// account other than these two has it as primary group. `what` names the contents in an error:
-// "the keys", "the passwords". Throws ConfigError with the path, the fault and the remedy.
+inline constexpr std::size_t kMaxSecretFile = 64 * 1024;
+
+// Reads a regular file of at most kMaxSecretFile bytes. It must be owned by root or by `reader`,
+// the user that the process will run as, and others must have no access. Its group may read it if
+// at most one account other than these two has it as primary group. `what` names the contents in an
+// error: "the keys", "the passwords". Throws ConfigError with the path, the fault and the remedy.
 Secret read_secret_file(const std::string& path, uid_t reader, const char* what);
 
 // Disables core files, and ptrace(2) by the same user, for a process that holds secrets. Call after

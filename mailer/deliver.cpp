@@ -1,5 +1,6 @@
 // lmtpq deliver: one message from standard input.
 
+#include <stdio_ext.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -82,7 +83,10 @@ class OperandDelivery {
     for (std::size_t i = 0; i < operands.size(); ++i) {
       print(operands[i], outcomes[i]);
     }
+    // The outcomes stand, whether or not anybody could read them.
     std::fflush(stdout);
+    __fpurge(stdout);
+    std::clearerr(stdout);
     return outcomes;
   }
 

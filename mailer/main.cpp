@@ -33,7 +33,6 @@
 namespace lmtpq::mailer {
 namespace {
 
-constexpr const char* kName = "lmtpq";
 constexpr const char* kUsage =
     "usage: lmtpq relay [options] DEST...                    LMTP server on standard input and\n"
     "                                                        output, for Sendmail (F=z)\n"
@@ -177,7 +176,7 @@ int become_daemon(std::string name, std::vector<std::string> arguments) {
 int run_mail_command(const CommandName& command, const std::vector<std::string>& arguments) {
   if (asks(arguments, "--version")) {
     std::fputs(version_text().c_str(), stdout);
-    return status_of_output(kName, EX_OK);
+    return EX_OK;
   }
   const HelpWish wish = wished_help(command.command, arguments);
   if (wish != HelpWish::kNone && command.command == Command::kDeliver && !is_help(arguments[0]) &&
@@ -190,18 +189,17 @@ int run_mail_command(const CommandName& command, const std::vector<std::string>&
   if (wish != HelpWish::kNone) {
     std::printf("usage: lmtpq %s %s\n\n%s", command.name, command.operands,
                 options_help(command.command, wish).c_str());
-    return status_of_output(kName, EX_OK);
+    return EX_OK;
   }
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);  // a write over the limit fails with EFBIG instead
-  const int status = guarded(command.command, arguments);
-  return command.command == Command::kProbe ? status_of_output(kName, status) : status;
+  return guarded(command.command, arguments);
 }
 
 int run_command(const std::string& name, const std::vector<std::string>& arguments,
                 int status_of_mistake) {
   if (name == "keygen") {
-    return status_of_output(kName, run_keygen(arguments));
+    return run_keygen(arguments);
   }
   if (name == "serve") {
     return become_daemon(kServeName, arguments);
@@ -223,7 +221,7 @@ int run_command(const std::string& name, const std::vector<std::string>& argumen
 int run_help(const std::vector<std::string>& arguments) {
   if (arguments.empty() || is_help(arguments[0])) {
     std::fputs(kUsage, stdout);
-    return status_of_output(kName, EX_OK);
+    return EX_OK;
   }
   if (arguments.size() > 1 && !is_help(arguments[1])) {
     std::fputs("lmtpq: help takes the name of one command\n", stderr);
@@ -247,7 +245,7 @@ int run_words(const std::vector<std::string>& words) {
   }
   if (asks(words, "--version")) {
     std::fputs(version_text().c_str(), stdout);
-    return status_of_output(kName, EX_OK);
+    return EX_OK;
   }
   return run_command(words[0], arguments, EX_TEMPFAIL);
 }
@@ -255,4 +253,6 @@ int run_words(const std::vector<std::string>& words) {
 }  // namespace
 }  // namespace lmtpq::mailer
 
-int main(int argc, char** argv) { return lmtpq::mailer::run_words({argv + 1, argv + argc}); }
+int main(int argc, char** argv) {
+  return lmtpq::status_of_output("lmtpq", lmtpq::mailer::run_words({argv + 1, argv + argc}));
+}

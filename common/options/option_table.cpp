@@ -61,10 +61,10 @@ Reader log_place(std::string& into) {
 
 }  // namespace reader
 
-std::vector<std::string> list_of(std::string_view text) {
+std::vector<std::string> list_of(std::string_view text, std::string_view separators) {
   std::vector<std::string> made;
   while (!text.empty()) {
-    const std::size_t end = std::min(text.find_first_of(", \t"), text.size());
+    const std::size_t end = std::min(text.find_first_of(separators), text.size());
     if (end > 0) {
       made.emplace_back(text.substr(0, end));
     }

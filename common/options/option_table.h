@@ -58,8 +58,8 @@ Reader choice(Choice& into, std::type_identity_t<Words<Choice>> known) {
 
 }  // namespace reader
 
-// The words of a list that is separated by commas or blanks.
-std::vector<std::string> list_of(std::string_view text);
+// The words of a list that is separated by commas or blanks, or by other characters.
+std::vector<std::string> list_of(std::string_view text, std::string_view separators = ", \t");
 
 // Calls take(word) for each of them; an error begins with the word.
 template <typename Take>

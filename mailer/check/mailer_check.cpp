@@ -40,6 +40,8 @@ constexpr FlagRule kThatChangeMail[] = {
     {'L', false, "with it lines of the message are cut"},
     {'7', false, "with it the message loses its eighth bits"}};
 
+constexpr std::string_view kBlanks = " \t";
+
 using Report = std::function<void(const std::string&)>;
 
 template <std::size_t N>
@@ -140,19 +142,9 @@ void check_start(Command command, const std::vector<std::string>& arguments) {
   read_secrets(command, settings);
 }
 
-std::vector<std::string> words_of(const std::string& text) {
-  std::vector<std::string> made;
-  for (std::size_t begin = text.find_first_not_of(" \t"); begin < text.size();) {
-    const std::size_t end = std::min(text.find_first_of(" \t", begin), text.size());
-    made.push_back(text.substr(begin, end - begin));
-    begin = text.find_first_not_of(" \t", end);
-  }
-  return made;
-}
-
 void check_command(const CfEntry& mailer) {
   const std::string text = mailer.field('A');
-  std::vector<std::string> words = words_of(without_macros(text));
+  std::vector<std::string> words = list_of(without_macros(text), kBlanks);
   const std::string command = words.size() > 1 ? words[1] : "";
   const bool lmtp = mailer.field('F').find('z') != std::string::npos;
   if (command != "relay" && command != "deliver") {
@@ -227,7 +219,7 @@ void check_mailer(const CfEntry& mailer, MailerKind kind,
   const auto error = [&](const std::string& text) {
     findings.error(mailer.number, mailer.name + ": " + text);
   };
-  const std::vector<std::string> words = words_of(mailer.field('A'));
+  const std::vector<std::string> words = list_of(mailer.field('A'), kBlanks);
   if (kind == MailerKind::kDaemon || words.size() < 2 || words[1] != "deliver") {
     check_flags(flags, kOfLmtp, error);
   }

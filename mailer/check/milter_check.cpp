@@ -132,7 +132,7 @@ void check_macros(const SendmailCf& cf, const CfEntry& milter, CfFindings& findi
   for (const auto& [name, needed] : kMacros) {
     const CfOption* const option = cf.option(name);
     std::string missing;
-    for (const std::string& macro : cf_words(needed)) {
+    for (const std::string& macro : list_of(needed)) {
       if (option == nullptr || !has_word(option->value, macro)) {
         missing += (missing.empty() ? "" : ", ") + macro;
       }

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "common/ascii.h"
+#include "common/options/option_table.h"
 
 namespace lmtpq::mailer {
 namespace {
@@ -14,6 +15,9 @@ constexpr std::string_view kKinds = "RSDHCFOPMTVKELQX";
 // What follows $# and is no mailer, or one that proto.m4 names whether or not it is defined.
 constexpr std::string_view kNoMailers[] = {"error", "discard", "temp",   "perm",
                                            "ok",    "relay",   "unknown"};
+
+// In a list of milters or macros.
+constexpr std::string_view kBetweenWords = ",; \t";
 
 // The right side of a rule: after the first tabs, up to the next.
 std::string_view right_side(std::string_view rule) {
@@ -107,20 +111,8 @@ const CfTarget* SendmailCf::local_target() const {
   return found == targets.end() ? nullptr : &*found;
 }
 
-std::vector<std::string> cf_words(std::string_view list) {
-  std::vector<std::string> made;
-  while (!list.empty()) {
-    const std::size_t end = std::min(list.find_first_of(",; \t"), list.size());
-    if (end > 0) {
-      made.emplace_back(list.substr(0, end));
-    }
-    list.remove_prefix(std::min(end + 1, list.size()));
-  }
-  return made;
-}
-
 bool has_word(std::string_view list, std::string_view word) {
-  const std::vector<std::string> words = cf_words(list);
+  const std::vector<std::string> words = list_of(list, kBetweenWords);
   return std::any_of(words.begin(), words.end(),
                      [&](const std::string& one) { return same_word(one, word); });
 }

@@ -44,10 +44,7 @@ struct SendmailCf {
   bool has_mailertable = false;
 };
 
-// The words of a list of milters or macros: separated by commas, semicolons or blanks.
-std::vector<std::string> cf_words(std::string_view list);
-
-// Whether one of the words is `word`.
+// Whether `word` is in a list of milters or macros: separated by commas, semicolons or blanks.
 bool has_word(std::string_view list, std::string_view word);
 
 }  // namespace lmtpq::mailer

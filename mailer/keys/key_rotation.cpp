@@ -12,7 +12,6 @@
 namespace lmtpq::mailer {
 namespace {
 
-constexpr std::size_t kMaxFile = 64 * 1024;  // as read_secret_file() takes it
 constexpr time_t kDay = 24 * 60 * 60;
 constexpr std::string_view kBlank = " \t\r";
 constexpr const char* kTime = "%Y-%m-%dT%H:%M:%SZ";
@@ -254,7 +253,7 @@ KeyChange change_keys(std::string_view text, const std::string& name, time_t now
   std::string made = changed_text(lines, roles, text.size(), fresh, mark);
   change.text = Secret(made);
   wipe(made);
-  if (change.text.text().size() > kMaxFile) {
+  if (change.text.text().size() > kMaxSecretFile) {
     throw ConfigError(name + ": with a new key it would be larger than 64 KiB");
   }
   return change;

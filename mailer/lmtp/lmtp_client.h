@@ -14,8 +14,7 @@
 // - RFC 2033 section 4.2: one final reply per accepted recipient, in order. By ESMTP it is one for
 //   all of them. 221 is none, although it is 2xx: it answers QUIT.
 // - RFC 5321 section 3.8: 421 can come at any time. No reply after it counts; as a final reply it
-// is
-//   the answer of all recipients that have none.
+//   answers all recipients that have none.
 // - RFC 2920: a 354 although no recipient was accepted breaks the connection; Cyrus would file an
 //   empty message if we sent a lone dot.
 // - DATA, not BDAT: the 354 is the only reply of a transaction that cannot be another one's. It

@@ -109,27 +109,31 @@ bool is_hashed_name(std::string_view name) {
   return name.find_first_not_of("0123456789abcdef") == 8 && name[8] == '.';
 }
 
-// OpenSSL opens them within a handshake.
-void require_files_in_folder(const TlsSettings& settings) {
-  std::error_code trouble;
-  std::filesystem::directory_iterator entry(settings.ca_path, trouble);
-  for (; !trouble && entry != std::filesystem::directory_iterator(); entry.increment(trouble)) {
-    if (is_hashed_name(entry->path().filename().native())) {
-      require_file(settings, "tls-ca-path", entry->path());
-    }
-  }
-}
-
-bool has_hashed_names(const char* folder) {
+// Whether `test` is true of a file with such a name; the rest is not looked at then.
+template <typename Test>
+bool any_hashed(const std::string& folder, Test test) {
   std::error_code trouble;
   std::filesystem::directory_iterator entry(folder, trouble);
   for (; !trouble && entry != std::filesystem::directory_iterator(); entry.increment(trouble)) {
-    const std::string name = entry->path().filename();
-    if (is_hashed_name(name) && name.substr(8) == ".0") {
+    if (is_hashed_name(entry->path().filename().native()) && test(entry->path())) {
       return true;
     }
   }
   return false;
+}
+
+// OpenSSL opens them within a handshake.
+void require_files_in_folder(const TlsSettings& settings) {
+  any_hashed(settings.ca_path, [&](const std::filesystem::path& path) {
+    require_file(settings, "tls-ca-path", path);
+    return false;
+  });
+}
+
+bool has_hashed_names(const char* folder) {
+  return any_hashed(folder, [](const std::filesystem::path& path) {
+    return path.filename().native().substr(8) == ".0";
+  });
 }
 
 // Reading the system's bundle takes tens of milliseconds, and with `relay` every message has its

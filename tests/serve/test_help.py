@@ -126,7 +126,8 @@ def test_every_program_has_the_version_of_the_source(run, lmtpq):
 
 # trap: output-is-lost
 @pytest.mark.parametrize('words', ['keygen', '--help', '--version', 'help probe', 'probe --version',
-                                   'deliver --help', 'serve --help', 'serve --version'])
+                                   'deliver --help', 'serve --help', 'serve --version', 'check --help',
+                                   'check --version'])
 def test_a_command_whose_output_is_lost_fails(lmtpq, words):
   for lost in ('>/dev/full', '>&-'):
     ran = subprocess.run(['sh', '-c', f'exec "$0" {words} {lost}', lmtpq], stderr=subprocess.PIPE,

@@ -73,3 +73,12 @@ def test_deliver_under_nohup_goes_on(deliver):
   store.hold.set()
   child.stdout.read()
   assert child.wait(60) == 0, log.read_text()
+
+
+# trap: output-is-lost
+@pytest.mark.parametrize('lost', ['>/dev/full', '>&-'])
+def test_deliver_whose_outcomes_nobody_reads_does_not_ask_for_a_second_delivery(deliver, lost):
+  child, log, store = deliver('sh', '-c', f'exec "$0" "$@" {lost}')
+  store.hold.set()
+  assert child.wait(60) == 0, log.read_text()
+  assert log.read_text().count('status=sent') == 2

@@ -43,13 +43,19 @@ def files(daemon: Daemon) -> set[str]:
   return {path.name for path in daemon.folder.iterdir() if path.name.startswith(('front', 'back'))}
 
 
+def of_other_user(new_daemon) -> tuple[Daemon, Path]:
+  """A daemon that has not been started, in the other user's folder, and a program in reach of that user."""
+  daemon = new_daemon(start=False)
+  program = daemon.copy_of_program()
+  shutil.chown(daemon.folder, OTHER, pwd.getpwnam(OTHER).pw_gid)
+  return daemon, program
+
+
 # trap: second-start-takes-the-socket
 @pytest.mark.may_skip('only root')
 @needs_root
 def test_a_second_start_of_the_user_who_owns_the_folder_leaves_roots_daemon_alone(new_daemon):
-  daemon = new_daemon(start=False)
-  program = daemon.copy_of_program()
-  shutil.chown(daemon.folder, OTHER, pwd.getpwnam(OTHER).pw_gid)
+  daemon, program = of_other_user(new_daemon)
   daemon.process.start()
   said = second_start(daemon, program, **as_other_user())
   assert BUSY in said, said
@@ -73,9 +79,7 @@ def test_a_second_start_leaves_all_listeners_alone(new_daemon):
 @pytest.mark.may_skip('only root')
 @needs_root
 def test_a_start_without_threads_is_tried_again(new_daemon):
-  daemon = new_daemon(start=False)
-  program = daemon.copy_of_program()
-  shutil.chown(daemon.folder, OTHER, pwd.getpwnam(OTHER).pw_gid)
+  daemon, program = of_other_user(new_daemon)
   ran = subprocess.run(['prlimit', '--nproc=1:1', program, 'serve', '--config', daemon.process.config],
                        capture_output=True, timeout=60, text=True, **as_other_user())
   assert ran.returncode == 75, ran

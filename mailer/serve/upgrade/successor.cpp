@@ -2,7 +2,6 @@
 
 #include <sched.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -19,7 +18,6 @@ extern "C" {  // glibc 2.36 has forgotten it
 #include <cstring>
 #include <stdexcept>
 #include <string_view>
-#include <utility>
 
 #include "common/process/daemon_signals.h"
 #include "mailer/io/waiting.h"
@@ -53,49 +51,24 @@ std::vector<std::string> environment() {
   return made;
 }
 
-// posix_spawn(3): the process has blocked the daemon's signals from its first instruction on, and
-// has of our descriptors 0, 1 and, as 2, `standard_error`. 0, or errno.
+// systemd waits at a stop only for a main process that is its own child: it would kill any other
+// one at once, with the messages in progress.
+bool under_service_manager() { return std::getenv("NOTIFY_SOCKET") != nullptr; }
+
+// The process has blocked the daemon's signals from its first instruction on, and has of our
+// descriptors 0, 1 and, as 2, `standard_error`. It is our child or, under a service manager, our
+// parent's. 0, or errno. Between clone and execve only what a signal handler may do.
 int spawn(const std::string& program, std::vector<std::string> words, int standard_error,
           pid_t& pid, Descriptor& process) {
-  posix_spawnattr_t attributes;
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_init(&attributes);
-  posix_spawn_file_actions_init(&actions);
-  const sigset_t blocked = daemon_signals();
-  posix_spawnattr_setsigmask(&attributes, &blocked);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-  posix_spawn_file_actions_adddup2(&actions, standard_error, STDERR_FILENO);
-  posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-  std::vector<std::string> variables = environment();
-  const int error = posix_spawn(&pid, program.c_str(), &actions, &attributes,
-                                pointers(words).data(), pointers(variables).data());
-  posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attributes);
-  if (error != 0) {
-    return error;
-  }
-  process = Descriptor(pidfd_open(pid, 0));
-  if (process.valid()) {
-    return 0;
-  }
-  const int without_descriptor = errno;
-  kill(std::exchange(pid, -1), SIGKILL);
-  return without_descriptor;
-}
-
-// The same as a child of our parent. systemd waits at a stop only for a main process that is its
-// own child: it would kill any other one at once, with the messages in progress. Between clone and
-// execve only what a signal handler may do.
-int spawn_beside(const std::string& program, std::vector<std::string> words, int standard_error,
-                 pid_t& pid, Descriptor& process) {
   const sigset_t blocked = daemon_signals();
   std::vector<std::string> variables = environment();
   const std::vector<char*> arguments = pointers(words);
   const std::vector<char*> settings = pointers(variables);
   std::string failed = "cannot run " + program + ": ";
+  const int whose = under_service_manager() ? CLONE_PARENT : 0;
   int handle = -1;
   const long made =
-      syscall(SYS_clone, CLONE_PARENT | CLONE_PIDFD | SIGCHLD, nullptr, &handle, nullptr, nullptr);
+      syscall(SYS_clone, whose | CLONE_PIDFD | SIGCHLD, nullptr, &handle, nullptr, nullptr);
   if (made == 0) {
     sigprocmask(SIG_SETMASK, &blocked, nullptr);
     if (dup2(standard_error, STDERR_FILENO) >= 0 && close_range(STDERR_FILENO + 1, ~0U, 0) == 0) {
@@ -115,8 +88,6 @@ int spawn_beside(const std::string& program, std::vector<std::string> words, int
   return 0;
 }
 
-bool under_service_manager() { return std::getenv("NOTIFY_SOCKET") != nullptr; }
-
 }  // namespace
 
 Successor::Successor(const Executable& program, const std::vector<std::string>& arguments)
@@ -130,8 +101,7 @@ Successor::Successor(const Executable& program, const std::vector<std::string>& 
   setsockopt(channel_.number(), SOL_SOCKET, SO_SNDTIMEO, &kSendTimeout, sizeof kSendTimeout);
   std::vector<std::string> words{"lmtpq-serve"};
   words.insert(words.end(), arguments.begin(), arguments.end());
-  const auto start = under_service_manager() ? spawn_beside : spawn;
-  const int error = start(program.path(), std::move(words), other_.number(), pid_, process_);
+  const int error = spawn(program.path(), std::move(words), other_.number(), pid_, process_);
   if (error != 0) {
     throw std::runtime_error("cannot run " + program.path() + ": " + std::strerror(error));
   }

@@ -34,7 +34,8 @@ class Successor {
 
   enum class State { kStarting, kReady, kFailed };
 
-  // Starts it. std::runtime_error: it cannot be executed.
+  // Starts it. std::runtime_error: there is no process for it. That it cannot be executed is a
+  // failure().
   Successor(const Executable& program, const std::vector<std::string>& arguments);
   ~Successor();
   Successor(const Successor&) = delete;

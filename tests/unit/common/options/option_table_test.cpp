@@ -136,6 +136,8 @@ class OptionTableTest : public CppUnit::TestFixture {
     for (const auto& row : rows) {
       CPPUNIT_ASSERT_MESSAGE(row.text, list_of(row.text) == row.expected);
     }
+    CPPUNIT_ASSERT((list_of(", ;i,\t{x};", ",; \t") == Texts{"i", "{x}"}));
+    CPPUNIT_ASSERT((list_of(" a,b c", " ") == Texts{"a,b", "c"}));
   }
 
   void buildersSetTheFieldsOfAnOption() {

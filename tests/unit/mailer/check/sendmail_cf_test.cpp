@@ -84,7 +84,10 @@ class SendmailCfTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(has_word(" LMTPQ ", "lmtpq"));
     CPPUNIT_ASSERT(!has_word("xlmtpq lmtpqx", "lmtpq"));
     CPPUNIT_ASSERT(!has_word("", "lmtpq"));
-    CPPUNIT_ASSERT_EQUAL(std::size_t(2), cf_words(", ;i,\t{x};").size());
+    for (const char* const word : {"i", "{x}"}) {
+      CPPUNIT_ASSERT(has_word(", ;i,\t{x};", word));
+    }
+    CPPUNIT_ASSERT(!has_word(", ;i,\t{x};", ""));
   }
 };
 CPPUNIT_TEST_SUITE_REGISTRATION(SendmailCfTest);
