@@ -51,6 +51,7 @@ void LogWriter::write(LogLine line) {
     start_thread();
   }
   if (running_) {
+    lock.unlock();
     if (first) {
       work_.notify_one();
     }

@@ -132,13 +132,14 @@ void Reactor::run() {
   }
 }
 
-// The fibers that are ready now, and one of the second line. Those that become ready in the
+// The fibers that are ready now, and some of the second line. Those that become ready in the
 // meantime run after the next poll.
 void Reactor::run_ready() {
   for (std::size_t left = ready_.size(); left > 0; --left) {
     run_next(ready_);
   }
-  if (!spent_.empty()) {
+  const Clock::time_point end = now_ + kTurn;
+  while (!spent_.empty() && now_ < end) {
     spent_.front()->used = {};
     run_next(spent_);
   }

@@ -1,9 +1,9 @@
 // A thread that runs fibers: those that are ready, and with epoll(7) and timers those that wait.
 //
 // A fiber that has run for kShare, all its runs together, joins a second line: of these fibers one
-// runs after each look at what has happened, when all others have run. So a small message does not
-// wait for the many who always have something to do. After its turn, or a wait of kRest, a fiber
-// has a new share.
+// runs after each look at what has happened, when all others have run, and more if it leaves some
+// of kTurn. So a small message does not wait for the many who always have something to do. After
+// its turn, or a wait of kRest, a fiber has a new share.
 //
 // Clients starts fibers; their code waits through Scheduler (mailer/io/waiting.h). start(), wake()
 // and interrupt_waits() may be called from any thread, the rest by the fibers; must outlive its
@@ -27,6 +27,7 @@ namespace lmtpq::mailer {
 class Reactor : public Scheduler {
  public:
   static constexpr std::chrono::microseconds kShare{250};
+  static constexpr std::chrono::microseconds kTurn = kShare / 2;
   static constexpr std::chrono::microseconds kRest = 8 * kShare;
 
   Reactor();
