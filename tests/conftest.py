@@ -47,6 +47,13 @@ def interrupt(*_):
   raise KeyboardInterrupt
 
 
+def take_no_ignored_signals_over():
+  """Programs under test would inherit what this process ignores: under nohup, or in the background."""
+  for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
+    if signal.getsignal(number) == signal.SIG_IGN:
+      signal.signal(number, lambda *_: None)
+
+
 def pytest_configure(config):
   build = Path(config.getoption('build')).resolve()
   for variable, place in PROGRAMS.items():
@@ -56,6 +63,7 @@ def pytest_configure(config):
     die_with_parent()
   else:
     config.pluginmanager.register(Counts(config), 'counts')
+  take_no_ignored_signals_over()
   signal.signal(signal.SIGTERM, interrupt)
 
 
