@@ -72,6 +72,10 @@ bool read_secrets(Command command, Settings& settings) {
   return any;
 }
 
+bool lacks_keys(const Settings& settings, const Keyring& keys) {
+  return settings.ignore_quota == IgnoreQuota::kTagged && settings.tag_keys.empty() && keys.empty();
+}
+
 void require_directory_ca_file(const Settings& process) {
   const std::string& file = process.routes.directory.ca_file;
   if (is_other_than_file(file)) {

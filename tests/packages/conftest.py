@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from .booted import Booted
 from .debs import before, packages_in
 from .system import System, make_base
 
@@ -46,5 +47,13 @@ def old(new, tmp_path_factory) -> list[Path]:
 @pytest.fixture(scope='class')
 def system(base):
   made = System(base, 'packages')
+  yield made
+  made.remove()
+
+
+@pytest.fixture(scope='class')
+def booted(base):
+  """As `system`, with systemd."""
+  made = Booted(base, 'systemd')
   yield made
   made.remove()

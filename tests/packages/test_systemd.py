@@ -12,7 +12,6 @@ import pytest
 from fixtures.scratch import unix_listens
 
 from . import test_lifecycle
-from .booted import Booted
 from .events import (CONF, CONFOLD, MILTER, SERVE, SOCKET, events, kill, refuse_to_reload, reload,
                      restart, start_again)
 from .load import Load
@@ -27,10 +26,8 @@ pytestmark = pytest.mark.limit(3000)
 
 
 @pytest.fixture(scope='class')
-def system(base):
-  made = Booted(base, 'systemd')
-  yield made
-  made.remove()
+def system(booted):
+  return booted
 
 
 def uncomment_daemon(system):
@@ -62,19 +59,24 @@ def deferred(system) -> list[str]:
   return system.log('stat=Deferred')
 
 
+def set_up(system, debs):
+  """As README.Debian says."""
+  system.prepare_cyrus()
+  system.configure_sendmail(mailer=STOCK)
+  system.start_sendmail()
+  system.install(debs)
+  with system.path('/etc/lmtpq/milter.conf').open('a') as rules:
+    rules.write(RULE)
+  uncomment_daemon(system)
+  system.run('lmtpq', 'check', '--user', 'lmtpq')
+  system.run('systemctl', 'enable', '-q', '--now', MILTER, SOCKET, SERVE)
+  system.configure_sendmail(above=FEATURE + DAEMON, mailer=LMTPQ)
+  system.start_sendmail()
+
+
 class TestServices:
   def test_the_first_notification_is_filed_in_a_full_mailbox(self, system, old):
-    system.prepare_cyrus()
-    system.configure_sendmail(mailer=STOCK)
-    system.start_sendmail()
-    system.install(old)
-    with system.path('/etc/lmtpq/milter.conf').open('a') as rules:
-      rules.write(RULE)
-    uncomment_daemon(system)
-    system.run('lmtpq', 'check', '--user', 'lmtpq')
-    system.run('systemctl', 'enable', '-q', '--now', MILTER, SOCKET, SERVE)
-    system.configure_sendmail(above=FEATURE + DAEMON, mailer=LMTPQ)
-    system.start_sendmail()
+    set_up(system, old)
     file_in_full_mailbox(system, 'first')
     assert system.is_active(SERVE) and system.is_active(SOCKET) and system.is_active(MILTER)
 

@@ -15,6 +15,7 @@ from fixtures import paths
 OTHER = 'nobody'
 KEY = 'k1 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n'
 EX_USAGE, EX_CONFIG = 64, 78
+DEFAULT_KEYS = Path('/etc/lmtpq/tag.keys')
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason='only root can do this')
 
 
@@ -282,6 +283,17 @@ def test_warnings_leave_the_status_0(folder):
     assert [line for line in warnings(ran)
             if line.startswith(f'lmtpq: warning: {folder.line_of(start)}: {start}: has no effect')], ran
   assert ran.stdout.rstrip().endswith(f', ok, {len(warnings(ran))} warnings'), ran
+
+
+def test_a_listener_without_keys_is_a_warning(folder):
+  """Where the default file does not exist, and nobody has said that there are none."""
+  folder.write('[listener.mail]\naddress = unix:{folder}/spool/socket\n'
+               '[listener.always]\naddress = unix:{folder}/spool/other\nignore-quota = always\n', common='')
+  checked = folder.check('--user', OTHER)
+  assert checked.returncode == 0, checked
+  assert [line for line in checked.stderr.splitlines() if 'no keys' in line] == [
+      f'lmtpq: warning: listener unix:{folder.path}/spool/socket: no keys: every tag is rejected, every quota is '
+      'honoured; make them with lmtpq keygen --install and reload, or set tag-keys = none'][DEFAULT_KEYS.exists():]
 
 
 def test_a_password_file_without_a_line_for_the_store_is_a_warning(folder):

@@ -3,6 +3,7 @@
 import os
 import pwd
 import socket
+from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
@@ -112,6 +113,19 @@ def test_the_log_says_which_settings_are_new_changed_or_gone(daemon):
                         (f'listener-settings listener=unix:{daemon.folder}/front ', 'changed'),
                         (f'listener-settings listener={second} ', 'gone'), (f'store-settings destination={store} ', 'gone')):
     assert [line for line in lines if line.startswith(event) and line.endswith(f' change={change}')], (event, lines)
+
+
+def test_a_listener_without_keys_is_named_after_each_reload(daemon):
+  warning = f'event=no-keys listener=unix:{daemon.folder}/front effect="every tag is rejected, every quota is honoured"'
+  config = daemon.process.config
+  config.write_text(config.read_text().replace('tag-keys = none\n', ''))
+  for number in (1, 2):
+    daemon.process.hang_up()
+    wait_until(lambda: daemon.process.count('event=reloaded') == number, 'it has reloaded')
+    if not Path('/etc/lmtpq/tag.keys').exists():
+      wait_until(lambda: daemon.process.count(warning) == number, 'the warning')
+  daemon.reload('')
+  assert daemon.process.count('event=no-keys') in (0, 2)
 
 
 def test_another_tcp_port_is_another_store_for_those_without_a_port(daemon):

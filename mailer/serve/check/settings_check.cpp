@@ -38,13 +38,22 @@ void check_folders(const Settings& settings, Findings& findings) {
   findings.attempt([&] { check_folder(settings, "transcript-dir", settings.transcript_dir); });
 }
 
-void check_keys(const Settings& settings) {
+Keyring read_keys(const Settings& settings) {
   const uid_t reader = geteuid();
   const AsRoot rights;
-  if (settings.tag_keys != "none") {
-    at_place(settings.places.of("tag-keys"),
-             [&] { read_key_file_or_default(settings.tag_keys, reader); });
-  }
+  return at_place(settings.places.of("tag-keys"), [&] {
+    return settings.tag_keys == "none" ? Keyring()
+                                       : read_key_file_or_default(settings.tag_keys, reader);
+  });
+}
+
+void check_keys(const ListenerSettings& listener, Findings& findings) {
+  findings.attempt([&] {
+    if (lacks_keys(listener.settings, read_keys(listener.settings))) {
+      findings.warning("listener " + listener.address.text + ": no keys: " + kWithoutKeys + "; " +
+                       kKeysRemedy);
+    }
+  });
 }
 
 // The stores that were checked: each once, wherever it is named.
@@ -155,11 +164,11 @@ void check_directory(const Settings& process, Findings& findings) {
 std::size_t check_settings(const DaemonSettings& settings, Findings& findings) {
   const Settings& process = settings.process;
   check_folders(process, findings);
-  findings.attempt([&] { check_keys(process); });
+  findings.attempt([&] { read_keys(process); });
   StoreChecks stores(settings, findings);
   check_destinations(process, stores, findings);
   for (const ListenerSettings& listener : settings.listeners) {
-    findings.attempt([&] { check_keys(listener.settings); });
+    check_keys(listener, findings);
     check_destinations(listener.settings, stores, findings);
   }
   if (!settings.listeners.empty()) {

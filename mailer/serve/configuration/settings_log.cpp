@@ -6,6 +6,7 @@
 
 #include "common/options/option_table.h"
 #include "common/version.h"
+#include "mailer/settings/secrets.h"
 #include "mailer/settings/store_settings.h"
 
 namespace lmtpq::mailer {
@@ -47,6 +48,17 @@ Record record_of(const ListenerSettings& listener) {
   }
   made.add("tag-keys", listener.settings.keys.empty() ? "none" : "yes");
   return made;
+}
+
+void warn_of_missing_keys(const Configuration& configuration, const Log& log) {
+  for (const ListenerSettings& listener : configuration.settings().listeners) {
+    if (lacks_keys(listener.settings, listener.settings.keys)) {
+      log.warning(Record("no-keys")
+                      .add("listener", listener.address.text)
+                      .add("effect", kWithoutKeys)
+                      .add("remedy", kKeysRemedy));
+    }
+  }
 }
 
 // Has no secrets: only the names of their files are options.
@@ -109,6 +121,7 @@ LoggedSettings log_start(const Configuration& configuration, const PoolRegistry&
   for (const auto& [what, record] : made) {
     log.info(record);
   }
+  warn_of_missing_keys(configuration, log);
   return made;
 }
 
@@ -133,6 +146,7 @@ LoggedSettings log_reload(const Configuration& configuration, const PoolRegistry
   log.info(Record("reloaded")
                .add("listeners", static_cast<long long>(configuration.settings().listeners.size()))
                .add("changes", changes));
+  warn_of_missing_keys(configuration, log);
   return made;
 }
 
