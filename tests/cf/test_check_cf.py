@@ -91,6 +91,17 @@ class TestCheckedCf:
     assert 'mail for local users goes to cyrusv2 (lmtpq relay ' in ran.stdout
     assert f'milter lmtpq at unix:{checked.milter} with F=T; ok\n' in ran.stdout
 
+  @pytest.mark.parametrize('family, kind, host', [(socket.AF_INET, 'inet', '127.0.0.1'), (socket.AF_INET6, 'inet6', '::1')],
+                           ids=['IPv4', 'IPv6'])
+  def test_dials_a_milter_of_another_host(self, cf, checked, family, kind, host):
+    with socket.create_server((host, 0), family=family) as milter:
+      address = f'{kind}:{milter.getsockname()[1]}@{host}'
+      made = cf.make(mc(feature(address, 'T') + checked.knobs()))
+      there = checked.check(made)
+    gone = checked.check(made)
+    assert (there.returncode, there.stderr) == (0, ''), there
+    assert gone.returncode == 0 and f'{address}' in gone.stderr and 'Connection refused' in gone.stderr, gone
+
   def test_of_a_site_with_many_features_is_complete(self, cf, checked):
     text = SITE + checked.feature() + checked.knobs()
     for name in ('access', 'mailertable', 'virtusertable', 'genericstable'):
