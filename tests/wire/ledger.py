@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from fixtures import tags
 
 LONGEST_LINE = 8000
-# A deferral of all recipients of the connection, which quotes the reply that was out of step.
-CONNECTION_LOST = '451 4.4.2 Connection to the store lost: '
+# Deferrals of all recipients of the connection, which quote the reply that was out of step, or a 421.
+CONNECTION_LOST = ('451 4.4.2 Connection to the store lost: ',
+                   '451 4.4.2 Connection lost after the end of data, possible duplicate: 421 ')
 ADDRESS = re.compile(r'([a-z0-9.]+@store\.test)')
 BARE = re.compile(rb'\r(?!\n)|(?<!\r)\n')
 

@@ -22,6 +22,8 @@ def test_a_good_delivery_breaks_no_rule():
   assert ledger('452 4.2.2 not now', 0).violations() == []
   quoted = 'invalid reply to DATA: 250 2.1.5 u2@store.test ok'
   assert ledger(f'451 4.4.2 Connection to the store lost: {quoted}', 0).violations() == []
+  lost = '451 4.4.2 Connection lost after the end of data, possible duplicate'
+  assert ledger(f'{lost}: 421 4.3.2 u2@store.test not now', 0).violations() == []
 
 
 def test_a_refusal_by_a_store_is_no_violation():
@@ -36,6 +38,8 @@ def test_a_refusal_by_a_store_is_no_violation():
     ({'times': 2}, 'filed 2 times'),
     ({'reply': '550 5.1.1 no', 'times': 0}, 'no store refused it'),
     ({'reply': '250 2.1.5 u2@store.test filed'}, 'which is the reply for'),
+    ({'reply': '451 4.4.2 Connection lost after the end of data, possible duplicate: 452 4.2.2 u2@store.test',
+      'times': 0}, 'which is the reply for'),
     ({'number': 'm2'}, 'nobody sent this message'),
     ({'to': 'u2@store.test'}, 'it was not for this recipient'),
     ({'trace': 'qm2-x'}, 'the trace id qm2-x'),
