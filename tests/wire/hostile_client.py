@@ -44,16 +44,10 @@ class HostileClient:
     for _ in range(self.random.randint(1, 4)):
       client.send(self.random.choice(RUBBISH) + b'\r\n')
     client.send(b'RSET\r\nNOOP\r\n')
-    # How many replies there are is not known: the session goes on after the one to this word.
-    client.send(b'TRACEMARK\r\n')
-    client.socket.settimeout(0.3)
-    try:
-      while True:
-        client.line()
-    except Gone as gone:
-      if 'timed out' not in str(gone):
-        raise
-    client.socket.settimeout(30)
+    # How many replies come is not known. The last is the only one of several lines.
+    client.send(b'LHLO again\r\n')
+    while not client.reply(whole=True).startswith('250-'):
+      pass
 
   def deliver(self, client: Client, number: str):
     random = self.random
