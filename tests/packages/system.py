@@ -209,8 +209,8 @@ class System(Namespaces):
 
   # --- Sendmail
 
-  def configure_sendmail(self, *, above: str = '', mailer: str) -> str:
-    """The .mc with these lines, and Debian's Makefile. What make wrote."""
+  def write_mc(self, *, above: str = '', mailer: str):
+    """Debian's, with these lines."""
     mc = self.path('/etc/mail/sendmail.mc')
     stock = self.path('/etc/mail/sendmail.mc.stock')
     if not stock.exists():
@@ -218,6 +218,10 @@ class System(Namespaces):
     text = stock.read_text().replace('MAILER_DEFINITIONS\n',
                                      f'{SENDMAIL_MC}{above}MAILER_DEFINITIONS\n')
     mc.write_text(f'{text}{mailer}\n')
+
+  def configure_sendmail(self, *, above: str = '', mailer: str) -> str:
+    """The .mc, and Debian's Makefile. What make wrote."""
+    self.write_mc(above=above, mailer=mailer)
     return self.run('make', '-C', '/etc/mail', 'sendmail.cf')
 
   def start_sendmail(self):

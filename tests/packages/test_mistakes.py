@@ -39,8 +39,8 @@ def keys(system):
 def make_again(system):
   """docs/INSTALL.md, "What Debian does with an .mc that has an error"."""
   system.try_run('systemctl', 'stop', 'sendmail')
-  system.shell('/usr/share/sendmail/parse_mc && /usr/share/sendmail/update_mk')
-  system.configure_sendmail(above=STRICT + DAEMON, mailer=LMTPQ)
+  system.write_mc(above=STRICT + DAEMON, mailer=LMTPQ)
+  system.shell('/usr/share/sendmail/parse_mc && /usr/share/sendmail/update_mk && make -C /etc/mail')
   system.run('lmtpq', 'check', '--cf', CF)
   system.start_sendmail()
 
