@@ -4,8 +4,8 @@
 // one; a failure stays; and what a caller or a peer does not take is not kept without limit.
 //
 // A record is a letter, bytes and a dot: `dtext.` is data, `t.` is for the layer alone, `q.` asks
-// for an answer as long as itself, `g.` is the closing message, any other is a failure. The lines
-// of the input are those of scripted_peer.h, and:
+// for an answer as long as itself, `g.` is the closing message, any other is a failure, and so is
+// one that is too long. The lines of the input are those of scripted_peer.h, and:
 //   o TEXT  the caller wants to write the text     i  it takes what it reads, or does so again
 //   O N     N bytes                                q  it asks whether the channel is quiet
 //                                                  z  it destroys the channel
@@ -28,8 +28,9 @@ using namespace lmtpq::mailer;
 using fuzz::check;
 
 constexpr std::size_t kPlainInRecord = 10;
+constexpr std::size_t kMaxRecord = 16 * 1024;  // as that of TLS
 constexpr std::size_t kMaxSent = 512 * 1024;
-constexpr std::size_t kMaxUnread = 256 * 1024 + fuzz::ScriptedPeer::kMaxPiece;
+constexpr std::size_t kMaxUnread = 256 * 1024 + fuzz::ScriptedPeer::kMaxPiece + kMaxRecord;
 constexpr std::size_t kMaxUnsent = 256 * 1024 + 2 * fuzz::ScriptedPeer::kMaxPiece;
 
 // Reads whole records, without their dots, from bytes that grow.
@@ -53,6 +54,10 @@ class Records {
   std::size_t at_ = 0;
 };
 
+char type_of(std::string_view record) {
+  return record.empty() || record.size() > kMaxRecord ? '\0' : record[0];
+}
+
 class ToyLayer : public Layer {
  public:
   std::optional<std::size_t> seal(std::string_view plain, std::string& sealed) override {
@@ -69,7 +74,7 @@ class ToyLayer : public Layer {
          end = held_.find('.', begin)) {
       const std::string record = held_.substr(begin, end - begin);
       begin = end + 1;
-      switch (record.empty() ? '\0' : record[0]) {
+      switch (type_of(record)) {
         case 'd':
           plain += record.substr(1);
           break;
@@ -82,11 +87,13 @@ class ToyLayer : public Layer {
           ended_ = true;
           break;
         default:
-          failure_ = "no such record";
-          answer += "!.";
+          fail("no such record", answer);
       }
     }
     held_.erase(0, begin);
+    if (!over() && held_.size() > kMaxRecord) {
+      fail("a record is too long", answer);
+    }
     return failure_.empty();
   }
 
@@ -100,6 +107,10 @@ class ToyLayer : public Layer {
 
  private:
   bool over() const { return ended_ || !failure_.empty(); }
+  void fail(const char* why, std::string& answer) {
+    failure_ = why;
+    answer += "!.";
+  }
 
   std::string held_;
   bool ended_ = false;
@@ -204,7 +215,7 @@ class Player {
   // What the peer's records hold, up to the end of the stream, whether good or bad.
   const std::string& sent_plain() {
     for (auto record = sent_.next(); record && !peer_ended_; record = sent_.next()) {
-      peer_ended_ = record->empty() || std::string_view("dtq").find(record->front()) > 2;
+      peer_ended_ = std::string_view("dtq").find(type_of(*record)) > 2;
       if (!peer_ended_ && record->front() == 'd') {
         plain_ += record->substr(1);
       }
