@@ -1,7 +1,6 @@
 #include "mailer/delivery/fan_out.h"
 
 #include <cppunit/extensions/HelperMacros.h>
-#include <pthread.h>
 
 #include <algorithm>
 #include <atomic>
@@ -11,6 +10,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "tests/unit/common/no_threads.h"
 #include "tests/unit/mailer/routes/route_texts.h"
 
 using namespace lmtpq;
@@ -334,17 +334,10 @@ class FanOutTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(std::uint64_t{0}, much.used());
   }
 
-  // Stacks that do not fit in any address space.
   void withoutThreadsGroupsFollowEachOther() {
-    pthread_attr_t usual;
-    pthread_attr_t huge;
-    CPPUNIT_ASSERT_EQUAL(0, pthread_getattr_default_np(&usual));
-    CPPUNIT_ASSERT_EQUAL(0, pthread_getattr_default_np(&huge));
-    CPPUNIT_ASSERT_EQUAL(0, pthread_attr_setstacksize(&huge, std::size_t{1} << 46));
-    CPPUNIT_ASSERT_EQUAL(0, pthread_setattr_default_np(&huge));
     World world({"1@a", "2@b", "3@c"});
+    const NoThreads no_threads;
     const auto words = world.deliver();
-    CPPUNIT_ASSERT_EQUAL(0, pthread_setattr_default_np(&usual));
     same({"550 5.0.0 1@a at a", "550 5.0.0 2@b at b", "550 5.0.0 3@c at c"}, words);
     CPPUNIT_ASSERT_EQUAL(1, world.agent.most_at_once.load());
     CPPUNIT_ASSERT(world.agent.threads == std::set<std::thread::id>{std::this_thread::get_id()});

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/unit/common/no_threads.h"
 #include "tests/unit/mailer/serve/fibers/fibers.h"
 
 using namespace lmtpq;
@@ -20,6 +21,7 @@ class ReactorFibersTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(exceptionsStayWithTheirFibers);
   CPPUNIT_TEST(aFiberThatNeverWaitsLetsOthersRun);
   CPPUNIT_TEST(blockingCallsRunOnAnotherThread);
+  CPPUNIT_TEST(blockingCallsRunOnTheFiberIfThereIsNoThread);
   CPPUNIT_TEST(workThatIsStartedTooLateIsDropped);
   CPPUNIT_TEST_SUITE_END();
 
@@ -157,6 +159,23 @@ class ReactorFibersTest : public CppUnit::TestFixture {
     fibers.await_all();
     CPPUNIT_ASSERT(blocks_there);
     CPPUNIT_ASSERT(waited);
+    CPPUNIT_ASSERT_EQUAL(std::string("there is no such host"), caught);
+  }
+
+  void blockingCallsRunOnTheFiberIfThereIsNoThread() {
+    Reactor reactor;
+    bool ran = false;
+    std::string caught;
+    const NoThreads no_threads;
+    run(reactor, [&] {
+      run_blocking([&] { ran = Scheduler::current() != nullptr; });
+      try {
+        run_blocking([] { throw std::runtime_error("there is no such host"); });
+      } catch (const std::runtime_error& error) {
+        caught = error.what();
+      }
+    });
+    CPPUNIT_ASSERT(ran);
     CPPUNIT_ASSERT_EQUAL(std::string("there is no such host"), caught);
   }
 
