@@ -16,6 +16,7 @@ from .daemon import FRONT, Daemon, Stopwatch, all_start, send
 from .test_signals import Notifications
 
 PATIENT = 'drain-timeout = 10m\n'
+NAMED = '[listener.named]\naddress = unix:{folder}/named\ndestination = inet:localhost:9\n'
 SILENT = '[listener.silent]\naddress = inet:silent.test:2424\n'
 
 
@@ -196,6 +197,19 @@ def test_a_dial_is_cut_at_the_end_of_the_drain(new_daemon):
     taken.close()
   for odd_word in ('possible duplicate', 'reply-lost', 'event=store-down'):
     assert odd_word not in daemon.process.log_text(), odd_word
+
+
+def test_without_a_further_thread_a_large_message_and_a_name_are_served(odd):
+  """The disk and the look-up have no thread: the others wait, and nothing is lost."""
+  daemon, system = odd
+  daemon.configure(PATIENT, FRONT + NAMED)
+  daemon.process.start()
+  system.begin('threads')
+  body = 1000 * (b'y' * 998 + b'\r\n')
+  all_start(daemon.deliver(body=body), '250')
+  assert daemon.store.filed[0][1].endswith(body)
+  all_start(daemon.deliver(name='named'), '451')
+  all_start(daemon.deliver(), '250')
 
 
 def test_up_does_not_follow_the_wall_clock(odd):
