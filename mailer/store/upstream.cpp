@@ -50,7 +50,7 @@ std::string Upstream::why_dead() {
 StageTimes Upstream::stages(Clock::time_point begun, Clock::time_point now) const {
   StageTimes spent;
   const Clock::time_point envelope_end = envelope_end_ >= begun ? envelope_end_ : now;
-  const Clock::time_point data_end = dot_sent_ && dot_time_ >= begun ? dot_time_ : now;
+  const Clock::time_point data_end = dot_time_ >= begun ? dot_time_ : now;
   spent[Stage::kEnvelope] = envelope_end - begun;
   spent[Stage::kData] = data_end - envelope_end;
   spent[Stage::kReply] = now - data_end;

@@ -80,6 +80,19 @@ def test_a_relay_whose_replies_nobody_reads_delivers_nothing(new_daemon, output)
   assert daemon.store.boxes() == [] and daemon.store.connections == []
 
 
+@pytest.mark.parametrize('closed', ['>&-', '2>&-', '>&- 2>&-', '<&-'])
+def test_what_deliver_says_with_closed_descriptors_is_not_for_the_store(new_daemon, closed):
+  daemon = new_daemon(start=False)
+  words = [daemon.process.program, 'deliver', '--config=/dev/null', '--tag-keys=none', '--log=stderr', '-d',
+           daemon.store.address, '-f', 'a@mail.test', 'bob@store.test']
+  ran = subprocess.run(['sh', '-c', f'exec "$@" {closed}', 'sh', *words], input=b'Subject: hi\n\nhi\n', timeout=60)
+  unread = closed == '<&-'
+  assert ran.returncode == (75 if unread else 0), ran
+  assert daemon.store.boxes() == ([] if unread else ['bob'])
+  verbs = {line.split(' ')[0] for connection in daemon.store.connections for line in connection.commands}
+  assert verbs <= {'LHLO', 'MAIL', 'RCPT', 'DATA', 'QUIT'}, verbs
+
+
 def test_the_soft_limit_is_raised(new_daemon):
   daemon = new_daemon(start=False)
   daemon.process.before = ['bash', '-c', 'ulimit -S -n 100; exec "$@"', 'bash']

@@ -115,6 +115,12 @@ def test_the_log_says_which_settings_are_new_changed_or_gone(daemon):
     assert [line for line in lines if line.startswith(event) and line.endswith(f' change={change}')], (event, lines)
 
 
+def test_the_log_names_the_options_of_a_store_that_differ_from_the_defaults(new_daemon):
+  daemon = new_daemon('connections = 7\nidle-timeout = 5m\n')
+  line, = daemon.process.log_lines('event=store-settings')
+  assert line.endswith(f'destination={daemon.store.address} connections=7'), line
+
+
 def test_a_listener_without_keys_is_named_after_each_reload(daemon):
   warning = f'event=no-keys listener=unix:{daemon.folder}/front effect="every tag is rejected, every quota is honoured"'
   config = daemon.process.config

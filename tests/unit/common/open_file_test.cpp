@@ -24,6 +24,7 @@ class OpenFileTest : public ScratchFileFixture {
   CPPUNIT_TEST(aLinkOfAnotherUserIsRefused);
   CPPUNIT_TEST(noLinkOfAnotherUserIsFollowedOnTheWay);
   CPPUNIT_TEST(linksOfOursAreFollowedOnTheWay);
+  CPPUNIT_TEST(asManyLinksAsTheKernelFollowsAreFollowedOnTheWay);
   CPPUNIT_TEST(aPlaceIsFixedWhereOnlyRootAndWeCanWrite);
   CPPUNIT_TEST(aLinkToAnOpenDescriptorIsFollowed);
   CPPUNIT_TEST(aLinkThatLeadsToItselfIsRefused);
@@ -119,6 +120,17 @@ class OpenFileTest : public ScratchFileFixture {
     CPPUNIT_ASSERT_EQUAL(ENOENT, error_of(folder_ + "/none/below"));
     CPPUNIT_ASSERT_EQUAL(0, symlink("circle", (folder_ + "/circle").c_str()));
     CPPUNIT_ASSERT_EQUAL(ELOOP, error_of(folder_ + "/circle/below"));
+  }
+
+  void asManyLinksAsTheKernelFollowsAreFollowedOnTheWay() {
+    CPPUNIT_ASSERT_EQUAL(0, mkdir((folder_ + "/link0").c_str(), 0700));
+    for (int i = 1; i <= 41; ++i) {
+      const std::string link = folder_ + "/link" + std::to_string(i);
+      CPPUNIT_ASSERT_EQUAL(0, symlink(("link" + std::to_string(i - 1)).c_str(), link.c_str()));
+    }
+    CPPUNIT_ASSERT_EQUAL(0, error_of(folder_ + "/link40/file"));
+    CPPUNIT_ASSERT(inode(folder_ + "/link0/file") != 0);
+    CPPUNIT_ASSERT_EQUAL(ELOOP, error_of(folder_ + "/link41/file"));
   }
 
   void aPlaceIsFixedWhereOnlyRootAndWeCanWrite() {

@@ -216,6 +216,12 @@ class SaslMechanismChoiceTest : public CppUnit::TestFixture {
     }
     const SaslChoices choices = it.choose(many);
     CPPUNIT_ASSERT(choices.offered.size() < 1000 && choices.objections.size() < 1000);
+    std::string before;  // 63 words
+    for (int i = 0; i < 63; ++i) {
+      before += "X" + std::to_string(i) + ' ';
+    }
+    CPPUNIT_ASSERT_EQUAL(std::string("CRAM-MD5"), it.fitting(before + "CRAM-MD5"));
+    CPPUNIT_ASSERT_EQUAL(std::string(), it.fitting(before + "X63 CRAM-MD5"));
   }
 
   void mechanismsThatCannotBeUsedAreReportedWithTheReason() {

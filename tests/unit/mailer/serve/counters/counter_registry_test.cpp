@@ -58,6 +58,7 @@ class CounterRegistryTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aDestinationThatHasGoneIsForgottenAfterAnHour);
   CPPUNIT_TEST(aDurationEqualToABoundCountsBelowIt);
   CPPUNIT_TEST(theRateIsThatOfTheLastTenSeconds);
+  CPPUNIT_TEST(aSampleOfTheRegistryIsOneOfEachDestination);
   CPPUNIT_TEST(theFirstEventsDoNotShowAHighRate);
   CPPUNIT_TEST(manyThreadsLoseNoCounts);
   CPPUNIT_TEST_SUITE_END();
@@ -229,6 +230,23 @@ class CounterRegistryTest : public CppUnit::TestFixture {
     }
     CPPUNIT_ASSERT_DOUBLES_EQUAL(0.0, recent.per_second(at(110)), 1e-9);
     CPPUNIT_ASSERT(recent.mean_answer(at(110)) < 0);
+  }
+
+  void aSampleOfTheRegistryIsOneOfEachDestination() {
+    CounterRegistry registry;
+    for (const char* const destination : {"a", "b"}) {
+      decide(registry, destination, kDelivered);
+    }
+    const Clock::time_point later = Clock::now() + 2 * RecentRates::kSpan;
+    registry.sample(later);
+    registry.sample(later + RecentRates::kSpan);
+    decide(registry, "b", kDelivered);
+    const auto rate = [&](const char* destination) {
+      const Counters* const counters = find(registry, destination);
+      return counters->recent.per_second(counters->sample(later + RecentRates::kSpan));
+    };
+    CPPUNIT_ASSERT_DOUBLES_EQUAL(0.0, rate("a"), 1e-9);
+    CPPUNIT_ASSERT(rate("b") > 0);
   }
 
   void theFirstEventsDoNotShowAHighRate() {
