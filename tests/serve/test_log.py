@@ -236,3 +236,12 @@ def test_clients_that_leave_in_a_message_are_one_line_and_a_count(new_daemon):
   assert len(daemon.process.log_lines('event=client-lost')) == 1
   line, = daemon.process.log_lines('event=lines-left-out')
   assert line.endswith(f' of=client-lost by=uid:{os.geteuid()} lines={number - 1}'), line
+
+
+def test_a_transcript_has_the_size_of_the_message_and_not_its_text(new_daemon):
+  daemon = new_daemon('debug-peer = all\n')
+  all_start(daemon.deliver(body=100_000 * b'secret.\r\n'), '250')
+  lines = daemon.process.log_lines('event=transcript-line')
+  sizes = [int(size) for size in re.findall(r'line="C: \(message, (\d+) bytes\)"', '\n'.join(lines))]
+  assert len(sizes) == 1 and 900_000 < sizes[0] < 901_000, lines
+  assert 'secret' not in daemon.process.log_text()
