@@ -59,10 +59,8 @@ void read_secrets(Store& store, uid_t reader) {
 bool read_secrets(Command command, Settings& settings) {
   const uid_t reader = future_user_of(settings);
   const AsRoot rights;
-  if (command != Command::kProbe && settings.tag_keys != "none" &&
-      !does_without_keys(command, settings)) {
-    settings.keys = at_place(settings.places.of("tag-keys"),
-                             [&] { return read_key_file_or_default(settings.tag_keys, reader); });
+  if (command != Command::kProbe && !does_without_keys(command, settings)) {
+    settings.keys = read_keys(settings, reader);
   }
   bool any = !settings.keys.empty();
   for (Store& store : settings.stores) {
@@ -72,8 +70,19 @@ bool read_secrets(Command command, Settings& settings) {
   return any;
 }
 
+Keyring read_keys(const Settings& settings, uid_t reader) {
+  return at_place(settings.places.of("tag-keys"), [&] {
+    return settings.tag_keys == "none" ? Keyring()
+                                       : read_key_file_or_default(settings.tag_keys, reader);
+  });
+}
+
 bool lacks_keys(const Settings& settings, const Keyring& keys) {
   return settings.ignore_quota == IgnoreQuota::kTagged && settings.tag_keys.empty() && keys.empty();
+}
+
+std::string remedy_for_no_keys() {
+  return std::string("make them with ") + kMakeKeyFile + " and reload, or set tag-keys = none";
 }
 
 void require_directory_ca_file(const Settings& process) {

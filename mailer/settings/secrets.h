@@ -13,12 +13,13 @@ bool read_secrets(Command command, Settings& settings);
 void read_secrets(DaemonSettings& settings);
 // That route-ldap-ca-file is no pipe or device, which libldap would read without end.
 void require_directory_ca_file(const Settings& process);
+// The keys of tags.
+Keyring read_keys(const Settings& settings, uid_t reader);
 // Tags decide about the quota, and there is no key only because the default file does not exist:
 // nobody has chosen that.
 bool lacks_keys(const Settings& settings, const Keyring& keys);
 inline constexpr const char* kWithoutKeys = "every tag is rejected, every quota is honoured";
-inline constexpr const char* kKeysRemedy =
-    "make them with lmtpq keygen --install and reload, or set tag-keys = none";
+std::string remedy_for_no_keys();
 // Those for one store; `reader` is the user that lmtpq runs as.
 void read_secrets(Store& store, uid_t reader);
 void read_key(Store& store, uid_t reader);    // of its certificate

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "common/privileges.h"
-#include "common/tag/key_file.h"
 #include "mailer/routes/watched_route_file.h"
 #include "mailer/serve/check/listening_check.h"
 #include "mailer/serve/check/store_check.h"
@@ -38,20 +37,17 @@ void check_folders(const Settings& settings, Findings& findings) {
   findings.attempt([&] { check_folder(settings, "transcript-dir", settings.transcript_dir); });
 }
 
-Keyring read_keys(const Settings& settings) {
+Keyring keys_of(const Settings& settings) {
   const uid_t reader = geteuid();
   const AsRoot rights;
-  return at_place(settings.places.of("tag-keys"), [&] {
-    return settings.tag_keys == "none" ? Keyring()
-                                       : read_key_file_or_default(settings.tag_keys, reader);
-  });
+  return read_keys(settings, reader);
 }
 
 void check_keys(const ListenerSettings& listener, Findings& findings) {
   findings.attempt([&] {
-    if (lacks_keys(listener.settings, read_keys(listener.settings))) {
+    if (lacks_keys(listener.settings, keys_of(listener.settings))) {
       findings.warning("listener " + listener.address.text + ": no keys: " + kWithoutKeys + "; " +
-                       kKeysRemedy);
+                       remedy_for_no_keys());
     }
   });
 }
@@ -164,7 +160,7 @@ void check_directory(const Settings& process, Findings& findings) {
 std::size_t check_settings(const DaemonSettings& settings, Findings& findings) {
   const Settings& process = settings.process;
   check_folders(process, findings);
-  findings.attempt([&] { read_keys(process); });
+  findings.attempt([&] { keys_of(process); });
   StoreChecks stores(settings, findings);
   check_destinations(process, stores, findings);
   for (const ListenerSettings& listener : settings.listeners) {

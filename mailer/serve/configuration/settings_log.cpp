@@ -56,7 +56,7 @@ void warn_of_missing_keys(const Configuration& configuration, const Log& log) {
       log.warning(Record("no-keys")
                       .add("listener", listener.address.text)
                       .add("effect", kWithoutKeys)
-                      .add("remedy", kKeysRemedy));
+                      .add("remedy", remedy_for_no_keys()));
     }
   }
 }
