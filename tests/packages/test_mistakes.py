@@ -6,7 +6,7 @@ Needs what test_systemd.py needs. Each test leaves the system as it found it.
 
 import pytest
 
-from .events import MILTER, SERVE, SOCKET, start_again
+from .events import MILTER, SERVE, start_again
 from .test_lifecycle import KEYS, LMTPQ
 from .test_systemd import STRICT, deferred, file_in_full_mailbox, set_up
 from .test_upgrade import DAEMON
