@@ -12,6 +12,7 @@ from dataclasses import replace
 import pytest
 
 from fixtures.paths import is_sanitized
+from fixtures.process import wait_until
 from fixtures.scratch import Scratch
 from peers.mta import model, tags, wire
 from peers.mta.session import Answer, Message, Recipient, Session
@@ -84,6 +85,10 @@ class Refused:
   def logged(self, *having: str) -> list[str]:
     return [line for line in self.milter.said().splitlines()
             if all(word in line for word in having)]
+
+  def wait_logged(self, *having: str) -> list[str]:
+    """Such lines, once there are any: the log's thread rests for a second after it got no memory."""
+    return wait_until(lambda: self.logged(*having), f'a line with {having}')
 
   def is_right(self, message: Message, answer: Answer, *versions: model.Version) -> bool:
     for version in versions or (ONE,):

@@ -30,10 +30,12 @@ class TestEachRequest(Refused):
 
   def judged(self, message: Message, answer: Answer) -> str:
     """The stage that failed; '' where the message was decided nevertheless."""
+    not_decided = ('event=not-decided', f'qid={message.queue_id} ')
+    is_right = self.is_right(message, answer)
+    undecided = self.logged(*not_decided) if is_right else self.wait_logged(*not_decided)
     failed = self.logged('event=callback-failed')[self.failures_seen:]
     self.failures_seen += len(failed)
-    undecided = self.logged('event=not-decided', f'qid={message.queue_id} ')
-    if self.is_right(message, answer):
+    if is_right:
       assert undecided + failed == [], answer
       return ''
     self.assert_failed(message, answer)
@@ -194,7 +196,7 @@ class TestGaps(Refused):
         # Without memory from the start there is no place for the reason that a callback failed.
         why = 'a callback failed, as logged' if first != 'negotiate' else 'MAIL was not taken in'
         if last != 'eom':
-          assert self.logged('event=not-decided', f'qid={message.queue_id} error="{why}" ')
+          self.wait_logged('event=not-decided', f'qid={message.queue_id} error="{why}" ')
       self.assert_serves(session, f'after-{first}-{last}')
 
   def test_a_message_keeps_the_failure_action_that_it_began_with(self):

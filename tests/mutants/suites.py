@@ -20,13 +20,15 @@ from fixtures.process import end_all_descendants
 WITHOUT_MUTANTS = ('tests/check-', 'tests/logs', 'tests/mutants', 'tests/peers', '--self-test')
 NEAREST = {'mailer/secure': 'tests/secure', 'mailer/io/tls': 'tests/secure',
            'mailer/serve/metrics': 'tests/observe', 'mailer/serve/status': 'tests/observe',
-           'mailer/serve/systemd': 'tests/dist', 'mailer/serve': 'tests/serve',
+           'mailer/serve/systemd': 'tests/dist', 'mailer/serve/ldap': 'tests/routes',
+           'mailer/serve': 'tests/serve',
            'milter': 'tests/milter'}
 # The programs that suites of pytest run.
 MAILER = ('lmtpq', 'lmtpq-serve', 'lmtpq-secure.so')
 PROGRAMS = {'tests/run -q tests/milter': ('lmtpq-milter',),
             'tests/run -q tests/dist': (*MAILER, 'lmtpq-milter'),
             'tests/run -q tests/keys': (*MAILER, 'lmtpq-milter'),
+            'tests/run -q tests/routes': ('tests/ask_routes',),
             'tests/run ': MAILER}
 UNIT_TESTS = {'milter/': ('unit milter', 'milter_unit_tests'),
               'mailer/serve/': ('unit serve', 'serve_unit_tests'),

@@ -310,10 +310,13 @@ def test_one_deadline_ends_all_look_ups_of_a_message(directory, slow_link):
   delay = 0.3  # an entry, and its end
   asker = directory.asker(slow_link(delay, True).uri, '--route-ldap-timeout=2s')
   answers, took = asker.ask('=32 crowd@example.org')
-  assert re.fullmatch(r'\d+ 451 4.4.3 No route: .*; \d+ inet:imap0; \d+ inet:imap1', answers), answers
+  # The order of the answers is that of slapd, which has several threads.
+  assert re.fullmatch(r'\d+ 451 4.4.3 No route: .*?(; \d+ inet:imap[01]){1,2}', answers), answers
+  assert sum(map(int, re.findall(r'(?:^|; )(\d+) ', answers))) == 32, answers
   assert took < 2 * 32 * delay * 1000 / 2, f'{took} ms; one after the other {2 * 32 * delay} s'
-  answer, took = asker.ask('1crowd@example.org')
-  assert (answer, took < 1000) == ('inet:imap1', True), f'{answer} after {took} ms: it is known'
+  asked = (asker.ask(f'{number}crowd@example.org') for number in range(1, 33))
+  answer, took = next((answer, took) for answer, took in asked if 'No route' not in answer)
+  assert took < 1000, f'{answer} after {took} ms: it is known'
   assert not asker.lines_with('directory-down')
 
 
