@@ -2,6 +2,7 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@ class ServiceManagerTest : public ScratchFileFixture {
   CPPUNIT_TEST(whatCannotBeSentNowIsSentLaterInOrder);
   CPPUNIT_TEST(ofManyThatCannotBeSentTheLatestAreKept);
   CPPUNIT_TEST(aBeatIsNotKeptAndOvertakesNothing);
+  CPPUNIT_TEST(withoutADescriptorItIsSentLater);
   CPPUNIT_TEST(withoutAUsableNameNothingIsKept);
   CPPUNIT_TEST_SUITE_END();
 
@@ -114,6 +116,19 @@ class ServiceManagerTest : public ScratchFileFixture {
     notify_service_manager("one");
     beat_service_manager("lost");
     received();
+    beat_service_manager("two");
+    CPPUNIT_ASSERT((received() == Lines{"one", "two"}));
+  }
+
+  void withoutADescriptorItIsSentLater() {
+    listen(file_);
+    rlimit before{};
+    CPPUNIT_ASSERT_EQUAL(0, getrlimit(RLIMIT_NOFILE, &before));
+    const rlimit none{0, before.rlim_max};
+    CPPUNIT_ASSERT_EQUAL(0, setrlimit(RLIMIT_NOFILE, &none));
+    notify_service_manager("one");
+    CPPUNIT_ASSERT_EQUAL(0, setrlimit(RLIMIT_NOFILE, &before));
+    CPPUNIT_ASSERT(received().empty());
     beat_service_manager("two");
     CPPUNIT_ASSERT((received() == Lines{"one", "two"}));
   }
