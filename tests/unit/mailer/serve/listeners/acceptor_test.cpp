@@ -81,7 +81,8 @@ class AcceptorTest : public ClientsFixture {
     acceptor.use({listening("a")});
     clients_->limit_to(0);
     const Descriptor client = dial("a");
-    while (!has_logged("event=accept-failed")) {
+    const auto deadline = Clock::now() + std::chrono::seconds(30);
+    while (!has_logged("event=accept-failed") && Clock::now() < deadline) {
       std::this_thread::sleep_for(milliseconds(1));
     }
     std::this_thread::sleep_for(milliseconds(120));  // it looks again, and has no more to say

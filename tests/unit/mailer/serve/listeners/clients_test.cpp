@@ -18,6 +18,7 @@ class ClientsTest : public ClientsFixture {
   CPPUNIT_TEST(aListenerThatIsGoneServesNobody);
   CPPUNIT_TEST(nobodyIsServedAtTheEnd);
   CPPUNIT_TEST(aRefusedClientThatHasSpokenReadsTheReply);
+  CPPUNIT_TEST(oneThatHasNotStoppedSpeakingReadsTheLastReply);
   CPPUNIT_TEST(oneThatLeavesGivesBackWhatItTook);
   CPPUNIT_TEST(theEndOfTheLastIsNoticed);
   CPPUNIT_TEST(whoIsThereAtTheDeadlineIsLeft);
@@ -123,6 +124,16 @@ class ClientsTest : public ClientsFixture {
     const std::string said = all_of(connected(over_unix(8), "unix:/a", "LHLO client.test\r\n"));
     CPPUNIT_ASSERT_EQUAL(std::string("421 4.7.1 uid:8 is not among this listener's clients\r\n"),
                          said);
+  }
+
+  // Likewise.
+  void oneThatHasNotStoppedSpeakingReadsTheLastReply() {
+    configure();
+    std::string early = "QUIT\r\n";
+    early.append(100'000, 'x');
+    const std::string said = all_of(connected(over_unix(), "unix:/a", early));
+    CPPUNIT_ASSERT_MESSAGE(said, said.find("\r\n221 ") != said.npos && said.ends_with("\r\n"));
+    CPPUNIT_ASSERT(all_have_left());
   }
 
   void oneThatLeavesGivesBackWhatItTook() {
