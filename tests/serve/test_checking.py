@@ -441,6 +441,23 @@ def test_a_milter_that_is_not_installed_is_a_warning(folder):
           in ran.stderr), ran
 
 
+@pytest.mark.parametrize('program, complaint', [
+    ('#!/bin/sh\nkill -9 $$\n', 'milter.conf: has errors, see the lines of lmtpq-milter'),
+    ('no program', 'lmtpq-milter: Exec format error')])
+def test_a_milter_that_does_not_check_its_file_is_an_error(folder, program, complaint):
+  folder.write()
+  (folder.path / 'milter.conf').write_text('')
+  (folder.programs / 'lmtpq-milter').write_text(program)
+  ran = folder.check()
+  assert ran.returncode == EX_CONFIG and len(errors(ran)) == 1 and complaint in errors(ran)[0], ran
+
+
+def test_without_a_file_the_defaults_are_checked(folder):
+  if not Path('/etc/lmtpq/lmtpq.conf').exists():
+    assert ('lmtpq: warning: /etc/lmtpq/lmtpq.conf: does not exist; the defaults are checked'
+            in warnings(folder.run('check')))
+
+
 def test_arguments(folder):
   ran = folder.run('check', '--help')
   assert ran.returncode == 0 and ran.stdout.startswith('usage: lmtpq check '), ran
