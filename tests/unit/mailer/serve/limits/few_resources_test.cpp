@@ -1,33 +1,12 @@
 // What ResourceLimits does and says where descriptors or memory are few.
 
-#include <sys/resource.h>
-
 #include "mailer/serve/limits/resource_limits.h"
+#include "tests/unit/common/process_limits.h"
 #include "tests/unit/mailer/serve/listeners/clients_fixture.h"
 
 using namespace lmtpq;
 using namespace lmtpq::mailer;
 using std::chrono::seconds;
-
-namespace {
-
-// The limit of this process's descriptors, while it lives.
-class DescriptorLimit {
- public:
-  explicit DescriptorLimit(rlim_t soft) {
-    getrlimit(RLIMIT_NOFILE, &before_);
-    const rlimit made{soft, before_.rlim_max};
-    CPPUNIT_ASSERT_EQUAL(0, setrlimit(RLIMIT_NOFILE, &made));
-  }
-  ~DescriptorLimit() { setrlimit(RLIMIT_NOFILE, &before_); }
-  DescriptorLimit(const DescriptorLimit&) = delete;
-  DescriptorLimit& operator=(const DescriptorLimit&) = delete;
-
- private:
-  rlimit before_{};
-};
-
-}  // namespace
 
 class FewResourcesTest : public ClientsFixture {
   CPPUNIT_TEST_SUITE(FewResourcesTest);

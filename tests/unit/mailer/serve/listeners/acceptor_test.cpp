@@ -1,9 +1,8 @@
 #include "mailer/serve/listeners/acceptor.h"
 
-#include <sys/resource.h>
-
 #include <thread>
 
+#include "tests/unit/common/process_limits.h"
 #include "tests/unit/mailer/serve/listeners/clients_fixture.h"
 #include "tests/unit/mailer/serve/listeners/local_sockets.h"
 
@@ -11,24 +10,12 @@ using namespace lmtpq;
 using namespace lmtpq::mailer;
 using std::chrono::milliseconds;
 
-namespace {
-
-Clock::duration processor_time() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto time_of = [](const timeval& time) {
-    return std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec);
-  };
-  return time_of(usage.ru_utime) + time_of(usage.ru_stime);
-}
-
-}  // namespace
-
 class AcceptorTest : public ClientsFixture {
   CPPUNIT_TEST_SUITE(AcceptorTest);
   CPPUNIT_TEST(clientsOfEachSocketAreServed);
   CPPUNIT_TEST(aSocketThatIsNotUsedAnyMoreIsReleased);
   CPPUNIT_TEST(clientsWaitForADescriptorAndTheLogSaysSoOnce);
+  CPPUNIT_TEST(withoutADescriptorClientsWaitToo);
   CPPUNIT_TEST(itWaitsToo);
   CPPUNIT_TEST_SUITE_END();
 
@@ -99,7 +86,28 @@ class AcceptorTest : public ClientsFixture {
     CPPUNIT_ASSERT(all_have_left());
   }
 
-  // A loaded machine makes the processor's time less, not more.
+  void withoutADescriptorClientsWaitToo() {
+    configure_two();
+    const Socket socket = listening("a");
+    Acceptor acceptor(*clients_, *log_file_);
+    const Descriptor client = dial("a");
+    log_file_->info(Record("begin"));  // the log opens its file
+    log_file_->flush();
+    {
+      const DescriptorLimit none(STDERR_FILENO + 1);
+      acceptor.use({socket});
+      const auto before = processor_time();
+      std::this_thread::sleep_for(milliseconds(300));
+      CPPUNIT_ASSERT(processor_time() - before < milliseconds(150));
+    }
+    CPPUNIT_ASSERT(line_of(client).starts_with("220 "));
+    CPPUNIT_ASSERT_MESSAGE(logged(), has_logged("event=accept-failed listener=unix:" + path("a") +
+                                                " error=\"Too many open files\""));
+    acceptor.stop();
+    shutdown(client.number(), SHUT_WR);
+    CPPUNIT_ASSERT(all_have_left());
+  }
+
   void itWaitsToo() {
     configure_two();
     clients_->limit_to(0);

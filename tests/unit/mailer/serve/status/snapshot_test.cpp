@@ -4,6 +4,7 @@
 
 #include "mailer/serve/status/control_socket.h"
 #include "mailer/settings/serve_settings.h"
+#include "tests/unit/common/process_limits.h"
 #include "tests/unit/mailer/serve/listeners/clients_fixture.h"
 #include "tests/unit/mailer/serve/listeners/local_sockets.h"
 
@@ -19,6 +20,7 @@ class SnapshotTest : public ClientsFixture {
   CPPUNIT_TEST(aStoreThatIsDownSaysWhyAndUntilWhen);
   CPPUNIT_TEST(timesAreThoseOfTheDaemon);
   CPPUNIT_TEST(theTimerTellsTheCountersOfTheStores);
+  CPPUNIT_TEST(theTimerSleeps);
   CPPUNIT_TEST(eachClientOfTheSocketGetsOneAnswer);
   CPPUNIT_TEST(onlyTheDefaultSocketMayFail);
   CPPUNIT_TEST_SUITE_END();
@@ -113,6 +115,14 @@ class SnapshotTest : public ClientsFixture {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
     CPPUNIT_ASSERT(counters_know("unix:/s"));
+  }
+
+  void theTimerSleeps() {
+    configure();
+    const ControlSocket timer(parts(), "", nullptr, *log_file_);
+    const auto before = processor_time();
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    CPPUNIT_ASSERT(processor_time() - before < std::chrono::milliseconds(150));
   }
 
   static std::shared_ptr<ListeningSocket> open(const Destination& address,

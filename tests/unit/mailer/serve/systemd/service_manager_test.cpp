@@ -2,7 +2,6 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "tests/unit/common/process_limits.h"
 #include "tests/unit/common/scratch_file.h"
 
 using namespace lmtpq;
@@ -122,12 +122,10 @@ class ServiceManagerTest : public ScratchFileFixture {
 
   void withoutADescriptorItIsSentLater() {
     listen(file_);
-    rlimit before{};
-    CPPUNIT_ASSERT_EQUAL(0, getrlimit(RLIMIT_NOFILE, &before));
-    const rlimit none{0, before.rlim_max};
-    CPPUNIT_ASSERT_EQUAL(0, setrlimit(RLIMIT_NOFILE, &none));
-    notify_service_manager("one");
-    CPPUNIT_ASSERT_EQUAL(0, setrlimit(RLIMIT_NOFILE, &before));
+    {
+      const DescriptorLimit none(0);
+      notify_service_manager("one");
+    }
     CPPUNIT_ASSERT(received().empty());
     beat_service_manager("two");
     CPPUNIT_ASSERT((received() == Lines{"one", "two"}));
