@@ -22,6 +22,7 @@ class SnapshotTest : public ClientsFixture {
   CPPUNIT_TEST(theTimerTellsTheCountersOfTheStores);
   CPPUNIT_TEST(theTimerSleeps);
   CPPUNIT_TEST(eachClientOfTheSocketGetsOneAnswer);
+  CPPUNIT_TEST(aReaderThatLeavesIsForgotten);
   CPPUNIT_TEST(onlyTheDefaultSocketMayFail);
   CPPUNIT_TEST_SUITE_END();
 
@@ -143,6 +144,28 @@ class SnapshotTest : public ClientsFixture {
     CPPUNIT_ASSERT(control.socket() == nullptr);
     CPPUNIT_ASSERT(!dial_unix(path).valid());
     control.stop();
+  }
+
+  // Its answer is larger than the buffers; otherwise poll(2) would return again and again.
+  void aReaderThatLeavesIsForgotten() {
+    std::string text = "destination = unix:/s\n";
+    for (int i = 0; i < 300; ++i) {
+      const std::string number = std::to_string(i);
+      text +=
+          "[listener." + std::string(3000, 'x') + number + "]\naddress = unix:/" + number + '\n';
+    }
+    use(text);
+    const std::string path = folder_ + "/control";
+    const ControlSocket control(parts(), path, open, *log_file_);
+    {
+      const Descriptor client = dial_unix(path);
+      char byte = 0;
+      CPPUNIT_ASSERT_EQUAL(ssize_t{1}, read(client.number(), &byte, 1));
+    }
+    CPPUNIT_ASSERT(all_of(dial_unix(path)).size() > 900'000);
+    const auto before = processor_time();
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    CPPUNIT_ASSERT(processor_time() - before < std::chrono::milliseconds(150));
   }
 
   void onlyTheDefaultSocketMayFail() {
