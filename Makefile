@@ -89,7 +89,7 @@ COMMON_FOLDERS := $(filter common common/%,$(FOLDERS))
 
 # For each feature the files that need its library, and the one that takes their place without it.
 LDAP_SOURCES       := $(filter-out %/no_ldap.cpp,$(wildcard mailer/serve/ldap/*.cpp))
-SYSTEMD_SOURCES    := mailer/serve/systemd/service_manager.cpp
+SYSTEMD_SOURCES    := $(wildcard mailer/serve/systemd/service_*.cpp tests/unit/mailer/serve/systemd/*.cpp)
 PROMETHEUS_SOURCES := $(filter-out %/no_metrics.cpp,$(wildcard mailer/serve/metrics/*.cpp))
 SASL_SOURCES       := $(wildcard mailer/secure/sasl_*.cpp tests/unit/mailer/secure/sasl_*.cpp)
 LDAP_STUB       := mailer/serve/ldap/no_ldap.cpp

@@ -274,6 +274,48 @@ def test_a_file_without_listeners_is_for_relay_and_deliver(folder):
   assert ran.returncode == EX_CONFIG and 'no listener' in ran.stderr, ran
 
 
+def test_without_listeners_the_daemons_own_sockets_do_not_matter(folder):
+  own = 'control = {folder}/own\nmetrics = unix:{folder}/own\n'
+  folder.write(own)
+  assert folder.check().returncode == 0
+  folder.write(own + FRONT)
+  assert folder.check().returncode == EX_CONFIG
+
+
+def test_the_default_socket_of_the_status_may_fail(folder):
+  """As that of the daemon, which starts without it."""
+  folder.config.write_text(folder.write(FRONT).read_text().replace('control =\n', ''))
+  ran = folder.check()
+  assert ran.returncode == 0 and errors(ran) == [], ran
+  if not Path('/run/lmtpq').exists():
+    assert [line for line in warnings(ran) if '"/run/lmtpq/control": bind: No such file or directory' in line], ran
+
+
+TLS, NO_TLS = '[destination.imap7]\ntls = encrypt\n', '[destination.imap8]\ntls = none\n'
+
+
+@pytest.mark.parametrize('used, destinations, sections', [
+    (True, 'imap7, imap8', TLS + NO_TLS), (True, 'imap8, imap7', TLS + NO_TLS),
+    (True, 'imap8', TLS + NO_TLS), (True, 'imap8', NO_TLS + TLS), (False, 'imap8', NO_TLS)])
+def test_options_for_tls_have_an_effect_if_one_store_has_tls(folder, used, destinations, sections):
+  folder.secret('ca')
+  folder.config.write_text(folder.write('tls = none\ntls-ca-path = {folder}\n' + sections).read_text().replace(
+      folder.filled('unix:{folder}/store'), destinations))
+  ran = folder.check()
+  assert ran.returncode == 0, ran
+  assert [' tls-ca-path: has no effect, as no store of this file is reached with TLS' in line
+          for line in warnings(ran) if 'checked as root' not in line] == [True] * (not used), ran
+
+
+def test_a_section_for_another_port_of_a_store_is_a_warning(folder):
+  folder.config.write_text(folder.write('tls = none\n[destination.imap7]\ndestination = inet:imap7:24\n')
+                           .read_text().replace(folder.filled('unix:{folder}/store'), 'inet:imap7:2003'))
+  ran = folder.check()
+  assert ran.returncode == 0, ran
+  assert [line for line in warnings(ran) if line.startswith('lmtpq: warning: inet:imap7:2003: no section is for it, '
+                                                            'but ') and line.endswith('correct one of the two')], ran
+
+
 def test_warnings_leave_the_status_0(folder):
   folder.write('tls-cert = {folder}/none\n[listener.tcp]\naddress = inet:127.0.0.1:1\n'
                'listen-mode = 0600\n')
@@ -399,6 +441,23 @@ def test_a_milter_that_is_not_installed_is_a_warning(folder):
           in ran.stderr), ran
 
 
+@pytest.mark.parametrize('program, complaint', [
+    ('#!/bin/sh\nkill -9 $$\n', 'milter.conf: has errors, see the lines of lmtpq-milter'),
+    ('no program', 'lmtpq-milter: Exec format error')])
+def test_a_milter_that_does_not_check_its_file_is_an_error(folder, program, complaint):
+  folder.write()
+  (folder.path / 'milter.conf').write_text('')
+  (folder.programs / 'lmtpq-milter').write_text(program)
+  ran = folder.check()
+  assert ran.returncode == EX_CONFIG and len(errors(ran)) == 1 and complaint in errors(ran)[0], ran
+
+
+def test_without_a_file_the_defaults_are_checked(folder):
+  if not Path('/etc/lmtpq/lmtpq.conf').exists():
+    assert ('lmtpq: warning: /etc/lmtpq/lmtpq.conf: does not exist; the defaults are checked'
+            in warnings(folder.run('check')))
+
+
 def test_arguments(folder):
   ran = folder.run('check', '--help')
   assert ran.returncode == 0 and ran.stdout.startswith('usage: lmtpq check '), ran
@@ -426,11 +485,14 @@ OVERLAPS = {
                 'address = inet:localhost'),
     'a wildcard': (listener('b', 'inet:127.0.0.1:{port}') + listener('c', 'inet:0.0.0.0:{port}'),
                    'address = inet:0.0.0.0'),
+    'a wildcard before it': (listener('b', 'inet:0.0.0.0:{port}') + listener('c', 'inet:127.0.0.1:{port}'),
+                             'address = inet:127.0.0.1'),
     'both wildcards': (listener('b', 'inet:0.0.0.0:{port}') + listener('c', 'inet:[::]:{port}'),
                        'address = inet:[::]'),
     'slashes': (FRONT + listener('c', 'unix:{folder}//front'), 'address = unix:{folder}//'),
     'a dot': (FRONT + listener('c', 'unix:{folder}/./front'), 'address = unix:{folder}/.'),
     'a lock': (FRONT + listener('c', 'unix:{folder}/front.lock'), 'address = unix:{folder}/front.'),
+    'a lock before it': (listener('c', 'unix:{folder}/front.lock') + FRONT, 'address = unix:{folder}/front'),
     'control': ('control = {folder}/front\n' + FRONT, 'control = {folder}/front'),
     'metrics and control': ('control = {folder}/own\nmetrics = unix:{folder}/own\n' + FRONT,
                             'metrics'),

@@ -94,11 +94,18 @@ def test_signals_that_come_during_a_reload_are_handled_after_it(odd):
 def test_a_reload_that_does_not_end_is_given_up_and_others_have_their_effect(odd):
   daemon, system = odd
   daemon.process.start()
+  watch = Stopwatch()
   reload_that_waits(daemon, system)
+  if daemon.process.count('event=reload-slow'):
+    watch.at_least(10, 'until it is slow')
   daemon.configure(PATIENT)
   daemon.process.hang_up()
   daemon.wait_for_log('event=reloaded')
-  assert 'not ready after 30 s' in daemon.process.log_lines('event=reload-failed')[0]
+  watch.at_least(30, 'until it was given up')
+  [slow], [failed] = (daemon.process.log_lines(f'event=reload-{word}') for word in ('slow', 'failed'))
+  assert 'level=warning event=reload-slow effect="previous configuration in use; another SIGHUP or SIGUSR2 waits"' in slow
+  assert 'not ready after 30 s' in failed
+  assert daemon.process.log_text().index(slow) < daemon.process.log_text().index(failed)
   daemon.process.upgrade()
   all_start(daemon.deliver(), '250')
 

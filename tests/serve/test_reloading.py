@@ -73,6 +73,30 @@ def test_what_a_start_would_refuse_changes_nothing(daemon):
     all_start(daemon.deliver(), '250')
 
 
+def test_a_directory_for_the_routes_takes_a_restart(daemon):
+  """libldap must be ready before there are threads."""
+  daemon.reload('route-ldap = ldap://127.0.0.1:1\nroute-ldap-base = o=x\n', word='previous configuration kept')
+  [line] = daemon.process.log_lines('event=reload-failed')
+  assert 'lmtpq.conf:4: route-ldap: restart the daemon to begin with an LDAP directory' in line, line
+  all_start(daemon.deliver(), '250')
+
+
+@pytest.mark.may_skip('only root')
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root can do this')
+@pytest.mark.parametrize('mode', [0o600, 0o644])
+def test_a_file_that_the_user_cannot_read_is_told_at_the_start(new_daemon, mode):
+  """Where root could: the next reload will fail."""
+  daemon = new_daemon('user = nobody\n', start=False)
+  for folder in (daemon.folder, daemon.process.folder):
+    folder.chmod(0o777)
+  daemon.process.config.chmod(mode)
+  daemon.process.start()
+  lines = daemon.process.log_lines('event=reload-will-fail')
+  assert len(lines) == (mode == 0o600), lines
+  assert all('level=warning' in line and 'user=nobody' in line and 'lmtpq.conf: Permission denied' in line
+             for line in lines), lines
+
+
 def test_a_broken_file_opens_no_socket(daemon):
   bad = f'{FRONT}{SECOND}[listener.third]\naddress = unix:{{folder}}/no/such/place\n'
   daemon.reload('', bad, word='previous configuration kept')

@@ -133,6 +133,24 @@ def test_drain_timeout_cuts_and_reports_a_possible_duplicate(new_daemon):
   watch.at_least(0.99, 'the end')
 
 
+def test_a_client_that_reads_no_reply_is_disconnected_at_last_and_the_status_says_so(new_daemon):
+  daemon = new_daemon('drain-timeout = 0\nmax-idle-commands = 0\n')
+  with daemon.dial() as client:
+    client.socket.settimeout(2)
+    with contextlib.suppress(Gone):  # the buffers are full
+      while True:
+        client.send(b'NOOP\r\n' * 5000)
+    watch = Stopwatch()
+    daemon.process.terminate()
+    assert daemon.process.wait() == 75, 'not every client has its answer'
+    watch.at_least(5, 'the end')
+  lines = [line.partition(': ')[2] for line in daemon.process.log_lines('clients=')]
+  assert lines[-3:] == [
+      'event=draining clients=1',
+      'level=warning event=closing-clients clients=1 effect="messages in progress are deferred"',
+      'event=stopped clients=0'], lines
+
+
 def submitted(daemon: Daemon, user: str):
   """A client that has sent its message completely and waits for the reply."""
   client, one = daemon.dial(), message(user)

@@ -89,6 +89,7 @@ def test_sockets_locks_status_and_metrics_are_those_of_the_new_process(new_daemo
   for _ in range(2):
     assert daemon.process.upgrade().child.wait(60) == 0
   assert [inode(path) for path in names] == before, 'they are the same files'
+  assert os.readlink(f'/proc/{daemon.process.pid}/fd/2') == str(daemon.process.output), 'standard error, too'
   all_start(daemon.deliver(), '250')
   with Client(f'inet:127.0.0.1:{port}') as client:
     all_start(client.deliver(message()), '250')

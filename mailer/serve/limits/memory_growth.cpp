@@ -24,15 +24,11 @@ MemoryGrowth::Rule memory_growth_rule(const ServeSettings& settings, std::uint64
 
 std::uint64_t anonymous_memory() {
   std::ifstream status("/proc/self/status");
-  std::string name;
-  std::uint64_t kilobytes = 0;
-  while (status >> name) {
-    if (name == "RssAnon:") {
-      status >> kilobytes;
-      break;
-    }
-    std::getline(status, name);
+  std::string word;
+  while (status >> word && word != "RssAnon:") {
   }
+  std::uint64_t kilobytes = 0;
+  status >> kilobytes;
   return kilobytes * 1024;
 }
 

@@ -101,10 +101,9 @@ void ResourceLimits::take_over() {
                                       std::to_string(now.all()) + ", or lower max-clients"));
 }
 
-void ResourceLimits::look() {
+void ResourceLimits::look(Clock::time_point now) {
   clients_.limit_to(needs().affordable(descriptor_limit()));
   const std::uint64_t refused = memory_.refused();
-  const Clock::time_point now = Clock::now();
   if (refused == reported_ || now < next_report_) {
     return;
   }

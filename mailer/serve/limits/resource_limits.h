@@ -43,7 +43,7 @@ class ResourceLimits {
   // At start and after each reload: takes over the settings, and warns if descriptors are missing.
   void take_over();
   // Each second: routes may have brought more stores, and messages may have been refused.
-  void look();
+  void look(Clock::time_point now = Clock::now());
 
  private:
   DescriptorNeeds needs() const;

@@ -64,11 +64,12 @@ void Acceptor::run() {
     for (const auto& socket : sockets) {
       entries.push_back({socket->number(), POLLIN, 0});
     }
-    if (poll(entries.data(), entries.size(), -1) < 0) {
+    if (poll(entries.data(), entries.size(), -1) == -1) {
       continue;
     }
-    std::uint64_t ignored = 0;
-    if (entries[0].revents != 0 && read(wakeup_fd_.number(), &ignored, sizeof ignored) > 0) {
+    if (entries[0].revents != 0) {
+      std::uint64_t ignored = 0;
+      [[maybe_unused]] const ssize_t size = read(wakeup_fd_.number(), &ignored, sizeof ignored);
       continue;
     }
     for (std::size_t i = 0; i < sockets.size(); ++i) {

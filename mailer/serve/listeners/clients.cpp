@@ -131,7 +131,6 @@ void Clients::refuse(const Descriptor& socket, const Client& client, const std::
   const std::string line = reply_line(421, refusal.objection.status, refusal.objection.text);
   send(socket.number(), line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   // Nothing waits here. A client that speaks first gets the reply unless it is still writing.
-  shutdown(socket.number(), SHUT_WR);
   std::array<char, 4096> unread;
   recv(socket.number(), unread.data(), unread.size(), MSG_DONTWAIT);
   report(refusal, client, address);

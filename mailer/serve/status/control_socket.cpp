@@ -94,7 +94,7 @@ void ControlSocket::run() {
     for (const Reader& reader : readers_) {
       entries.push_back({reader.socket.number(), POLLOUT, 0});
     }
-    const int ready = poll(entries.data(), entries.size(), milliseconds_until(next));
+    poll(entries.data(), entries.size(), milliseconds_until(next));
     if (entries[0].revents != 0) {
       return;
     }
@@ -104,7 +104,7 @@ void ControlSocket::run() {
         sample_rates(daemon_);
         restore();
       }
-      if (ready > 0 && entries[1].revents != 0) {
+      if (entries[1].revents != 0) {
         accept_reader();
       }
     } catch (const std::exception&) {

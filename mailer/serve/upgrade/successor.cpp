@@ -19,7 +19,6 @@ extern "C" {  // glibc 2.36 has forgotten it
 #include <stdexcept>
 #include <string_view>
 
-#include "common/process/daemon_signals.h"
 #include "mailer/io/waiting.h"
 #include "mailer/serve/upgrade/predecessor.h"
 #include "mailer/serve/upgrade/upgrade_message.h"
@@ -55,12 +54,11 @@ std::vector<std::string> environment() {
 // one at once, with the messages in progress.
 bool under_service_manager() { return std::getenv("NOTIFY_SOCKET") != nullptr; }
 
-// The process has blocked the daemon's signals from its first instruction on, and has of our
-// descriptors 0, 1 and, as 2, `standard_error`. It is our child or, under a service manager, our
-// parent's. 0, or errno. Between clone and execve only what a signal handler may do.
+// The process has the daemon's signals blocked, as we have, from its first instruction on, and has
+// of our descriptors 0, 1 and, as 2, `standard_error`. It is our child or, under a service manager,
+// our parent's. 0, or errno. Between clone and execve only what a signal handler may do.
 int spawn(const std::string& program, std::vector<std::string> words, int standard_error,
           pid_t& pid, Descriptor& process) {
-  const sigset_t blocked = daemon_signals();
   std::vector<std::string> variables = environment();
   const std::vector<char*> arguments = pointers(words);
   const std::vector<char*> settings = pointers(variables);
@@ -70,7 +68,6 @@ int spawn(const std::string& program, std::vector<std::string> words, int standa
   const long made =
       syscall(SYS_clone, whose | CLONE_PIDFD | SIGCHLD, nullptr, &handle, nullptr, nullptr);
   if (made == 0) {
-    sigprocmask(SIG_SETMASK, &blocked, nullptr);
     if (dup2(standard_error, STDERR_FILENO) >= 0 && close_range(STDERR_FILENO + 1, ~0U, 0) == 0) {
       execve(program.c_str(), arguments.data(), settings.data());
     }
@@ -80,7 +77,7 @@ int spawn(const std::string& program, std::vector<std::string> words, int standa
     [[maybe_unused]] const ssize_t written = writev(STDERR_FILENO, parts.data(), parts.size());
     _exit(127);
   }
-  if (made < 0) {
+  if (made == -1) {
     return errno;
   }
   pid = static_cast<pid_t>(made);

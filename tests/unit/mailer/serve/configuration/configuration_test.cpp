@@ -24,6 +24,7 @@ class ConfigurationTest : public DaemonFixture {
   CPPUNIT_TEST(aRoutesPoolsAreMadeOnce);
   CPPUNIT_TEST(aRoutesStoreHasTheSettingsOfItsSection);
   CPPUNIT_TEST(withoutAMapThereAreNoRoutes);
+  CPPUNIT_TEST(aMapIsJudgedAgainWhenThereIsAnotherListener);
   CPPUNIT_TEST(aConfigurationInUseOutlivesItsReplacement);
   CPPUNIT_TEST_SUITE_END();
 
@@ -108,6 +109,20 @@ class ConfigurationTest : public DaemonFixture {
     std::ofstream(folder_ + "/map") << "*@example.net unix:/t\n";
     CPPUNIT_ASSERT(configuration("route-file = " + folder_ + "/map\n" + kTwoListeners)->routes() !=
                    nullptr);
+  }
+
+  // The file is the same, and where it may lead to is not.
+  void aMapIsJudgedAgainWhenThereIsAnotherListener() {
+    std::ofstream(folder_ + "/map") << "*@example.net unix:/t\n";
+    const std::string text = "route-file = " + folder_ +
+                             "/map\ndestination = unix:/s\n[listener.a]\naddress = unix:/a\n";
+    const Configuration before(settings(text), registry_, log_);
+    const auto next = [&](const std::string& more) {
+      return Configuration(settings(text + more), registry_, log_, &before).routes() != nullptr;
+    };
+    CPPUNIT_ASSERT(next(""));
+    CPPUNIT_ASSERT(next("[listener.b]\naddress = unix:/b\n"));
+    CPPUNIT_ASSERT_THROW(next("[listener.t]\naddress = unix:/t\n"), ConfigError);
   }
 
   void aConfigurationInUseOutlivesItsReplacement() {

@@ -66,6 +66,8 @@ class OwnListenersTest : public DaemonFixture {
         {"inet:0.0.0.0:2003", "inet:127.0.0.1:2004", false},
         {"inet:[::]:2003", "inet:[::1]:2003", true},
         {"inet:[::]:2003", "inet:[2001:db8::77]:2003", false},
+        {"inet:[::]:2003", "inet:127.0.0.1:2003", has_dual_stack()},
+        {"inet:[::]:2003", "inet:192.0.2.77:2003", false},
         {"inet:192.0.2.77:2003", "inet:192.0.2.77:2003", true},
         {"inet:192.0.2.77:2003", "inet:127.0.0.1:2003", false},
         {"inet:imap.example.org:2003", "inet:IMAP.example.org:2003", true},

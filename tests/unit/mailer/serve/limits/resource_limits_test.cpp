@@ -80,6 +80,12 @@ class ResourceLimitsTest : public CppUnit::TestFixture {
     check(0, {{"/proc/self/cgroup", "0::/a\n"}, {"/sys/fs/cgroup/a/memory.max", "max\n"}});
     check(0, {{"/proc/self/cgroup", "4:memory:/a\n"},
               {"/sys/fs/cgroup/memory/a/memory.limit_in_bytes", "9223372036854771712\n"}});
+    constexpr std::uint64_t kNone = std::uint64_t{1} << 60;
+    for (const std::uint64_t limit : {kNone - 1, kNone}) {
+      check(limit < kNone ? limit : 0,
+            {{"/proc/self/cgroup", "0::/a\n"},
+             {"/sys/fs/cgroup/a/memory.max", std::to_string(limit) + "\n"}});
+    }
   }
 
   void theOptionComesFirst() {

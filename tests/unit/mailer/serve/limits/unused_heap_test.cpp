@@ -3,6 +3,7 @@
 #include <cppunit/extensions/HelperMacros.h>
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "mailer/serve/limits/memory_growth.h"
@@ -15,6 +16,7 @@ class UnusedHeapTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(growthSinceTheLastTrimCounts);
   CPPUNIT_TEST(ofMuchAPartMustHaveGrown);
   CPPUNIT_TEST(itIsOnceInTenSeconds);
+  CPPUNIT_TEST(aLargePieceIsUsed);
   CPPUNIT_TEST(whatABurstHasLeftGoesBackToTheSystem);
   CPPUNIT_TEST_SUITE_END();
 
@@ -47,6 +49,16 @@ class UnusedHeapTest : public CppUnit::TestFixture {
     heap.grew(0, start_ + 2s);
     CPPUNIT_ASSERT(!heap.grew(kMargin, start_ + 10s));
     CPPUNIT_ASSERT(heap.grew(kMargin, start_ + 11s));
+  }
+
+  // It is mapped, and not in the heap.
+  void aLargePieceIsUsed() {
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    const std::uint64_t before = unused_memory(anonymous_memory());
+    const std::string piece(std::size_t{64} << 20, 'x');
+    CPPUNIT_ASSERT(unused_memory(anonymous_memory()) < before + (std::uint64_t{32} << 20));
+    CPPUNIT_ASSERT_EQUAL('x', piece.back());
+#endif
   }
 
   // One of 16 pieces stays, so that none of it is at the end of the heap.

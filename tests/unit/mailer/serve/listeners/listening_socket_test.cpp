@@ -3,6 +3,7 @@
 #include <cppunit/extensions/HelperMacros.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -36,6 +37,9 @@ class ListeningSocketTest : public ScratchFileFixture {
   CPPUNIT_TEST(anAddressOfAnotherHostIsReportedWithTheRemedy);
   CPPUNIT_TEST(aTcpSocketReportsItsClient);
   CPPUNIT_TEST(aPortInUseIsReported);
+  CPPUNIT_TEST(aPortIsFreeAgainAtOnce);
+  CPPUNIT_TEST(anOwnerIsAUserAGroupOrBoth);
+  CPPUNIT_TEST(aHandedSocketHasAllItsDescriptorsOrIsRefused);
   CPPUNIT_TEST(aPassedSocketsFileIsNotRemoved);
   CPPUNIT_TEST_SUITE_END();
 
@@ -152,6 +156,86 @@ class ListeningSocketTest : public ScratchFileFixture {
     CPPUNIT_ASSERT(dialled.valid() && accepted.valid());
     CPPUNIT_ASSERT_EQUAL(std::string("127.0.0.1"), client.text());
     CPPUNIT_ASSERT(client.on_loopback());
+    for (const auto& [level, option] :
+         {std::pair<int, int>(IPPROTO_TCP, TCP_NODELAY), {SOL_SOCKET, SO_KEEPALIVE}}) {
+      int value = 0;
+      socklen_t size = sizeof value;
+      CPPUNIT_ASSERT_EQUAL(0, getsockopt(accepted.number(), level, option, &value, &size));
+      CPPUNIT_ASSERT_EQUAL(1, value);
+    }
+  }
+
+  // A connection that we ended first keeps its port for a minute.
+  void aPortIsFreeAgainAtOnce() {
+    std::uint16_t port = 0;
+    bound_inet(port);
+    const Destination address = parse_destination("inet:127.0.0.1:" + std::to_string(port));
+    {
+      const ListeningSocket socket(address, ListenerOptions());
+      const Descriptor dialled = dial_inet(port);
+      Client client;
+      { const Descriptor accepted = socket.accept(client); }
+      char byte = 0;
+      CPPUNIT_ASSERT_EQUAL(ssize_t{0}, read(dialled.number(), &byte, 1));
+    }
+    CPPUNIT_ASSERT_EQUAL(std::string("no error"), error_of(address.text));
+  }
+
+  void anOwnerIsAUserAGroupOrBoth() {
+    const auto access = [](const std::string& owner) {
+      ListenerOptions settings;
+      settings.owner = owner;
+      settings.mode = 0612;
+      return access_of(settings);
+    };
+    const UnixSocket::Access none = access("");
+    CPPUNIT_ASSERT_EQUAL(mode_t{0612}, none.mode);
+    for (const auto& [owner, uid, gid] : {std::tuple("root", uid_t{0}, none.gid),
+                                          {"root:", uid_t{0}, none.gid},
+                                          {":root", none.uid, gid_t{0}},
+                                          {"root:root", uid_t{0}, gid_t{0}}}) {
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(owner, uid, access(owner).uid);
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(owner, gid, access(owner).gid);
+    }
+    CPPUNIT_ASSERT(none.uid != 0 && none.gid != 0);
+  }
+
+  // Of another version of the program, for example.
+  void aHandedSocketHasAllItsDescriptorsOrIsRefused() {
+    const ListeningSocket made(address(), ListenerOptions());
+    CPPUNIT_ASSERT_EQUAL(std::size_t{3}, made.numbers().size());
+    const auto handed = [&](const Destination& where, std::size_t count) {
+      HandedSocket socket{where.text, 0640, "root", {}};
+      for (std::size_t i = 0; i < count; ++i) {
+        socket.descriptors.emplace_back(fcntl(made.numbers()[i], F_DUPFD_CLOEXEC, 0));
+      }
+      return socket;
+    };
+    const auto missing = [&](const Destination& where, std::size_t count) {
+      try {
+        ListeningSocket(where, handed(where, count));
+      } catch (const ConfigError& error) {
+        return error.what() == where.text + ": the running daemon did not hand over all " +
+                                   "descriptors; restart instead";
+      }
+      return false;
+    };
+    const Destination inet = parse_destination("inet:127.0.0.1:24");
+    CPPUNIT_ASSERT(missing(address(), 0) && missing(address(), 1) && missing(inet, 0));
+    CPPUNIT_ASSERT(!missing(address(), 2) && !missing(address(), 3) && !missing(inet, 1));
+    CPPUNIT_ASSERT(exists() && dial_unix(file_).valid());
+    const ListeningSocket taken(address(), handed(address(), 3));
+    CPPUNIT_ASSERT_EQUAL(mode_t{0640}, taken.mode());
+    CPPUNIT_ASSERT_EQUAL(std::string("root"), taken.owner());
+    ListenerOptions options;
+    options.mode = 0640;
+    options.owner = "root";
+    CPPUNIT_ASSERT(taken.changed(options).empty());
+    options.mode = 0600;
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, taken.changed(options).size());
+    CPPUNIT_ASSERT_EQUAL(std::string("listen-mode"), std::string(taken.changed(options)[0]));
+    options.owner.clear();
+    CPPUNIT_ASSERT_EQUAL(std::size_t{2}, taken.changed(options).size());
   }
 
   void aPortInUseIsReported() {
