@@ -7,9 +7,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <filesystem>
 #include <optional>
+#include <thread>
 #include <vector>
 
 #include "common/config_error.h"
@@ -35,6 +37,7 @@ class OpenFileTest : public ScratchFileFixture {
   CPPUNIT_TEST(aLockOnAFileThatIsGoneIsNoLock);
   CPPUNIT_TEST(onlyAFileWithOneNameIsLocked);
   CPPUNIT_TEST(theFileOfAnotherProcessIsNotRemoved);
+  CPPUNIT_TEST(twoThatLockAndRemoveItDoNotDisturbEachOther);
   CPPUNIT_TEST(theRemedyFitsTheError);
   CPPUNIT_TEST(aCheckThatFailsSaysWhatToDo);
   CPPUNIT_TEST(aLockWithoutItsFolderIsAnError);
@@ -274,6 +277,26 @@ class OpenFileTest : public ScratchFileFixture {
     const LockFile second(file_, 0600, "busy");
     CPPUNIT_ASSERT(first.remove());
     CPPUNIT_ASSERT(second.in_place());
+  }
+
+  // The file may vanish between any two calls of the other one.
+  void twoThatLockAndRemoveItDoNotDisturbEachOther() {
+    std::atomic<int> wrong = 0;
+    const auto lock_often = [&] {
+      for (int i = 0; i < 3000; ++i) {
+        try {
+          const LockFile lock(file_, 0600, "busy");
+          wrong += lock.remove() ? 0 : 1;
+        } catch (const ConfigError& error) {
+          const std::string text = error.what();
+          wrong += text == "busy" || text.find("removed again and again") != text.npos ? 0 : 1;
+        }
+      }
+    };
+    std::thread other(lock_often);
+    lock_often();
+    other.join();
+    CPPUNIT_ASSERT_EQUAL(0, wrong.load());
   }
 
   void theRemedyFitsTheError() {
