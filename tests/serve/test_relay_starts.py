@@ -1,5 +1,6 @@
 """lmtpq relay before its first message, and with a message that no disk takes."""
 
+import os
 import resource
 import subprocess
 from pathlib import Path
@@ -66,3 +67,37 @@ def test_a_message_that_no_disk_takes_is_deferred(lmtpq, folder):
                        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
   assert replies[-1].startswith('221 '), replies
   assert all(reply.startswith('452 4.3.1 ') for reply in replies[-3:-1]), (replies, log)
+
+
+def test_a_relay_that_cannot_start_says_why_to_all_who_may_read_it(lmtpq, folder):
+  child = started(lmtpq, folder, 'tag-keys = none\n')
+  out, log = child.communicate('LHLO a\r\n', timeout=60)
+  assert child.returncode == 75, (out, log)
+  assert len(out.splitlines()) == 1 and out.startswith('421 4.3.5 ') and 'no destination; expected unix:' in out, out
+  assert 'level=error event=not-started error="no destination; expected unix:' in log, log
+
+
+def test_a_deliver_that_cannot_start_says_why(lmtpq, folder):
+  (folder / 'conf').write_text('log = stderr\ntag-keys = none\n')
+  ran = subprocess.run([lmtpq, 'deliver', f'--config={folder}/conf', '-f', '', 'bob'], input='x\n',
+                       capture_output=True, text=True, timeout=60)
+  assert (ran.returncode, ran.stdout) == (75, ''), ran
+  assert 'event=not-started error="no destination; ' in ran.stderr, ran
+  assert '\nlmtpq: no destination; expected unix:' in ran.stderr, ran
+
+
+@pytest.mark.may_skip('only root')
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root can do this')
+def test_root_makes_no_log_that_the_mailers_user_could_not_write(lmtpq, folder, scratch):
+  program = scratch.path / 'lmtpq-of-all'
+  program.write_bytes(lmtpq.read_bytes())
+  program.chmod(0o755)
+  folder.chmod(0o777)
+  conf = folder / 'conf'
+  conf.write_text(f'log = {folder}/log\ntag-keys = none\n')
+  for other in ({}, {'user': 65534, 'group': 65534, 'extra_groups': []}):
+    ran = subprocess.run([program, 'relay', f'--config={conf}'], input='', capture_output=True, text=True,
+                         timeout=60, **other)
+    assert ran.returncode == 75 and 'no destination' in ran.stdout, ran
+    assert (folder / 'log').exists() is bool(other), other
+  assert 'event=not-started' in (folder / 'log').read_text()
