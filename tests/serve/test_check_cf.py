@@ -135,6 +135,8 @@ FINDINGS = {
                            'is asked for no mail'),
     'a daemon with another list': ('Name=MTA', 'Name=MTA, I=other', '3: warning: mail to this daemon '
                                    'gets no tag'),
+    'a daemon with a list by its long name': ('Name=MTA', 'Name=MTA, inputMailFilters=other', '3: warning: mail '
+                                              'to this daemon gets no tag'),
     'a daemon alone': ('O InputMailFilters=lmtpq\nO DaemonPortOptions=Name=MTA',
                        'O DaemonPortOptions=Name=MSA\nO DaemonPortOptions=Name=MTA, I=other;lmtpq',
                        '11: warning: milter lmtpq is asked for the mail of some daemons only'),

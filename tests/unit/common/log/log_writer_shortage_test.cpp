@@ -19,6 +19,7 @@
 using lmtpq::Descriptor;
 using lmtpq::Log;
 using lmtpq::LogLevel;
+using lmtpq::LogWriter;
 using lmtpq::Record;
 
 class LogWriterShortageTest : public ScratchFileFixture {
@@ -26,6 +27,7 @@ class LogWriterShortageTest : public ScratchFileFixture {
   CPPUNIT_TEST(afterAReopenThatFailsTheHalfLineIsEndedFirst);
   CPPUNIT_TEST(withoutAThreadTheCallerWrites);
   CPPUNIT_TEST(linesOfWhichNoThreadWasStartedAreWrittenByFlush);
+  CPPUNIT_TEST(afterALossHalfOfTheRoomMustBecomeFree);
   CPPUNIT_TEST_SUITE_END();
 
  public:
@@ -130,6 +132,51 @@ class LogWriterShortageTest : public ScratchFileFixture {
     const std::vector<std::string> lines = read_lines(reader, 2);
     CPPUNIT_ASSERT_EQUAL(long_line(1).text(), lines[0]);
     CPPUNIT_ASSERT_EQUAL(numbered(2).text(), lines[1]);
+  }
+
+  // Reads this many bytes, for which it waits.
+  static void read_away(const Descriptor& reader, std::size_t bytes) {
+    while (bytes > 0) {
+      char piece[4096];
+      pollfd entry{reader.number(), POLLIN, 0};
+      CPPUNIT_ASSERT_EQUAL_MESSAGE("more bytes", 1, poll(&entry, 1, 60'000));
+      const ssize_t size = read(reader.number(), piece, std::min(bytes, sizeof piece));
+      CPPUNIT_ASSERT(size > 0);
+      bytes -= static_cast<std::size_t>(size);
+    }
+  }
+
+  // A warning needs no such room. How much the writer has is known to some KiB.
+  void afterALossHalfOfTheRoomMustBecomeFree() {
+    constexpr std::size_t kFilled = LogWriter::kRoom - LogWriter::kForWarnings;
+    const Descriptor reader = small_pipe();
+    const auto log = log_to(file_);
+    while (log->dropped() == 0) {
+      log->info(Record("x").add("filling", std::string(500, 'x')));
+    }
+    read_away(reader, kFilled - LogWriter::kRoom / 2 - 256 * 1024);
+    log->info(numbered(1));
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{2}, log->dropped());
+    log->warning(numbered(2));
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{2}, log->dropped());
+    read_away(reader, 640 * 1024);
+    log->info(numbered(3));
+    std::string text;
+    while (!text.ends_with(numbered(3).text() + '\n')) {
+      char piece[4096];
+      pollfd entry{reader.number(), POLLIN, 0};
+      CPPUNIT_ASSERT_EQUAL_MESSAGE("more bytes", 1, poll(&entry, 1, 60'000));
+      const ssize_t size = read(reader.number(), piece, sizeof piece);
+      CPPUNIT_ASSERT(size > 0);
+      text.append(piece, static_cast<std::size_t>(size));
+    }
+    const std::size_t recovered =
+        text.find("event=log-recovered dropped=2 error=\"lines were not read\"\n");
+    CPPUNIT_ASSERT(recovered != std::string::npos);
+    CPPUNIT_ASSERT(text.find(numbered(2).text()) < recovered);
+    CPPUNIT_ASSERT_EQUAL(
+        std::ptrdiff_t{2},
+        std::count(text.begin() + static_cast<std::ptrdiff_t>(recovered), text.end(), '\n'));
   }
 };
 
