@@ -181,6 +181,7 @@ class KeyFileWriterTest : public ScratchFileFixture {
     g_synced.clear();
     CPPUNIT_ASSERT(create("old"));
     CPPUNIT_ASSERT_EQUAL(std::string("file folder "), std::exchange(g_synced, ""));
+    std::filesystem::permissions(file_, std::filesystem::perms{0600});
     KeyFileWriter writer(file_);
     writer.read();
     writer.replace("new");
