@@ -83,9 +83,6 @@ std::vector<options::option> split(const Arguments& arguments, const OptionTable
 // Whether the option's reader accepts this text. Asked only where an error follows, so what the
 // reader stores does not matter.
 bool accepts(const Option& option, const std::string& text) {
-  if (!option.read) {
-    return false;
-  }
   try {
     option.read(text);
     return true;

@@ -53,9 +53,7 @@ std::string OptionReader::argument_or_default(std::string_view name) const {
 
 bool OptionReader::read(const Option& option, const Given& given) const {
   try {
-    if (option.read) {
-      option.read(given.value);
-    }
+    option.read(given.value);
     return true;
   } catch (const ConfigError& error) {
     const std::string text = given.place + ": \"" + escaped(given.value) + "\": " + error.what();

@@ -49,7 +49,7 @@ struct Option {
   bool hidden = false;  // accepted without effect: not in --help
   bool usual = false;   // --help shows these, and --help=all all options
   // Stores the value. Throws ConfigError with what was expected ("expected a time such as 30s");
-  // OptionReader puts the place in front.
+  // OptionReader puts the place in front. Never empty where options are read.
   std::function<void(std::string_view)> read;
 };
 

@@ -18,6 +18,7 @@ OptionReader make_options() {
   table[0].name = "ignore-quota";
   table[0].argument = "WHEN";
   table[0].implicit = "always";
+  table[0].read = [](std::string_view) {};
   table[1].name = "connect-timeout";
   table[1].argument = "TIME";
   table[1].read = [](std::string_view text) { lmtpq::parse_duration(text); };

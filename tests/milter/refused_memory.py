@@ -87,7 +87,7 @@ class Refused:
             if all(word in line for word in having)]
 
   def wait_logged(self, *having: str) -> list[str]:
-    """Such lines, once there are any: the log's thread waits for a second after it got no memory."""
+    """Such lines, once there are any: the log's thread tries again a second after it got no memory."""
     return wait_until(lambda: self.logged(*having), f'a line with {having}')
 
   def is_right(self, message: Message, answer: Answer, *versions: model.Version) -> bool:

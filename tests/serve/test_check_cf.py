@@ -135,6 +135,8 @@ FINDINGS = {
                            'is asked for no mail'),
     'a daemon with another list': ('Name=MTA', 'Name=MTA, I=other', '3: warning: mail to this daemon '
                                    'gets no tag'),
+    'a daemon with a list by its long name': ('Name=MTA', 'Name=MTA, inputMailFilters=other', '3: warning: mail '
+                                              'to this daemon gets no tag'),
     'a daemon alone': ('O InputMailFilters=lmtpq\nO DaemonPortOptions=Name=MTA',
                        'O DaemonPortOptions=Name=MSA\nO DaemonPortOptions=Name=MTA, I=other;lmtpq',
                        '11: warning: milter lmtpq is asked for the mail of some daemons only'),
@@ -149,6 +151,23 @@ FINDINGS = {
     'the stock mailer': (MAILER, DAEMON, '14: error: cyrusv2: mail for it gets a tag from the milter, '
                          'and it does not run lmtpq, which removes tags: unix:'),
     'a stock program': ('A=lmtpq relay', 'A=deliver', '14: error: '),
+    'no group': ('U={user}', 'U={user}:no-such-group', '14: error: cyrusv2: U={user}:no-such-group: no such '
+                 'group on this system'),
+    '${u}': ('unix:/run/store', 'unix:/run/store ${u}', '14: error: cyrusv2: A= has $u'),
+    '$&u': ('unix:/run/store', 'unix:/run/store $&u', '14: error: cyrusv2: A= has $u'),
+    'a macro without r=1': ('W=1m,\n\t\tE=\\r\\n, T=DNS/RFC822/SMTP,\n\t\tA=lmtpq relay --config={folder}/lmtpq.conf '
+                            '--tag-keys={folder}/tag.keys unix:/run/store',
+                            'm=1, A=lmtpq relay --config={folder}/lmtpq.conf --tag-keys=none inet:$h:24',
+                            '14: error: cyrusv2: A= has a macro'),
+    'another failure action': ('F=T, ', 'F=X, ', '11: error: milter lmtpq: F=X: expected T or 4'),
+    'no such port of a socket': ('unix:{folder}/milter,', 'inet:no-such@127.0.0.1,', '11: warning: milter lmtpq: '
+                                 'nobody can be reached at S=inet:no-such@127.0.0.1: no service no-such'),
+    'a socket without a port': ('unix:{folder}/milter,', 'inet@a:1,', '11: warning: milter lmtpq: nobody '
+                                'can be reached at S=inet@a:1: expected unix:PATH'),
+    'a socket without a host': ('unix:{folder}/milter,', 'inet:1,', '11: warning: milter lmtpq: nobody '
+                                'can be reached at S=inet:1: expected unix:PATH'),
+    'a socket of IPv6': ('unix:{folder}/milter,', 'inet6:1@::1,', '11: warning: milter lmtpq: nobody can be '
+                         'reached at S=inet6:1@::1: inet:[::1]:1'),
 }
 
 
@@ -179,6 +198,32 @@ def test_without_a_milter_no_tag_is_looked_for(place):
   ran = place.check(text)
   assert (ran.returncode, ran.stderr) == (0, ''), ran
   assert ran.stdout.endswith('unix:/run/store), no milter writes tags; ok\n'), ran
+
+
+def test_lmtpq_needs_a_rule_or_a_mailertable(place):
+  text = CF.replace('$#cyrusv2', '$#esmtp')
+  ran = place.check(text)
+  assert ran.returncode == 0, ran
+  assert ran.stderr == place.filled('{folder}/sendmail.cf: warning: no rule and no mailertable gives mail to '
+                                    'lmtpq; set confLOCAL_MAILER in the .mc\n'), ran
+  assert ('mail for local users goes to esmtp (not lmtpq: [IPC] TCP $h), other mail can go to cyrusv2 (lmtpq '
+          'relay ') in ran.stdout, ran
+  assert place.findings(text + 'Kmailertable hash /etc/mail/mailertable\n') == []
+
+
+def test_a_macro_is_expanded_once_for_each_process(place):
+  for macro in ('$h', '${client_name}', '$&h', '$h.$&h'):
+    text = CF.replace('unix:/run/store', f'inet:x{macro}').replace('W=1m', 'm=1, r=1')
+    assert place.findings(text) == [], macro
+
+
+@pytest.mark.parametrize('socket', ['{folder}/milter', 'local:{folder}/milter', 'unix:{folder}/milter'])
+def test_a_path_of_the_milter_has_three_forms(place, socket):
+  text = CF.replace('S=unix:{folder}/milter, F=T', f'S={socket}, F=4')
+  assert place.findings(text) == []
+  (place.path / 'milter.conf').write_text(place.filled('socket = unix:{folder}/milter\n'))
+  other = text.replace('Xlmtpq', 'Xquota').replace('Filters=lmtpq', 'Filters=quota')
+  assert 'milter quota at ' in place.check(other).stdout
 
 
 def test_a_next_host_may_remove_the_tags(place):
@@ -253,6 +298,19 @@ def test_files_are_read_with_the_rights_that_sendmail_gives(place):
   shutil.copy(place.program, place.path / 'own')
   [found] = place.findings(CF.replace('P={folder}/', 'P={folder}/own/'))
   assert 'P=' in found and 'Permission denied as user nobody' in found, found
+
+
+@pytest.mark.may_skip('only root')
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root can do this')
+@pytest.mark.parametrize('user, may_read', [
+    ('nobody', False), ('nobody:daemon', True), ('nobody.daemon', True), ('nobody:1', True), ('nobody: daemon', True),
+    ('65534', False), ('65534:1', True), ('65534:65534', False), ('daemon', True), ('daemon:nogroup', False)])
+def test_the_group_of_the_mailer_counts(place, user, may_read):
+  conf = place.path / 'lmtpq.conf'
+  os.chown(conf, 0, 1)
+  conf.chmod(0o640)
+  found = place.findings(CF.replace('U={user}', f'U={user}'))
+  assert found == [] if may_read else 'lmtpq.conf: Permission denied as user ' in found[0], found
 
 
 @pytest.mark.may_skip('only root')

@@ -54,6 +54,9 @@ def test_queue_groups_and_their_folders_are_part_of_the_queue(lmtpq, queue):
   put(queue / 'q2', 'qfA')
   put(queue / 'q2' / 'qf', 'qfB', text=TAGGED)
   put(queue / 'q2' / 'df', 'qfB', text=TAGGED)
+  put(queue / 'q2' / 'xf', 'qfB', text=TAGGED)
+  put(queue / 'q2' / 'qf' / 'deeper', 'qfB', text=TAGGED)
+  put(queue / '.hidden', 'qfB', text=TAGGED)
   assert counted(lmtpq, queue) == (1, '3 messages wait, 2 of them with a tag')
 
 
@@ -86,6 +89,13 @@ def test_a_count_that_is_not_complete_says_so(lmtpq, queue, scratch):
   assert ran.returncode == EX_IOERR, ran
   assert ran.stderr == f'lmtpq: {queue}/qfA: Permission denied as user nobody; run as root\n', ran
   assert ran.stdout.startswith(f'{queue}: 1 message waits, 0 of them with a tag, and more may be'), ran
+  (queue / 'qfA').chmod(0o644)
+  put(queue / 'q1', 'qfC')
+  (queue / 'q1').chmod(0o700)
+  ran = check(program, queue, **other)
+  assert ran.returncode == EX_IOERR, ran
+  assert ran.stderr == f'lmtpq: {queue}/q1: Permission denied as user nobody; run as root\n', ran
+  assert ran.stdout.startswith(f'{queue}: 2 messages wait, 1 of them with a tag, and more may be'), ran
   queue.chmod(0o700)
   ran = check(program, queue, **other)
   assert ran.returncode == EX_IOERR and f'{queue}: Permission denied' in ran.stderr, ran

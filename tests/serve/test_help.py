@@ -83,6 +83,11 @@ def test_a_recipient_that_looks_like_help_does_not_discard_the_message(run):
     assert '--help must be the first argument' in ran.stderr, (words, ran)
 
 
+def test_where_there_is_no_message_help_may_come_after_the_sender(run):
+  assert is_help_of(run('deliver', '-d', 'unix:/nowhere', '--help', input='no sender\n'), 'lmtpq deliver')
+  assert is_help_of(run('deliver', '-f', 'a@b', '--help'), 'lmtpq deliver')  # of /dev/null
+
+
 def test_a_value_that_looks_like_help_is_a_value(run):
   ran = run('probe', '--rcpt', '--help', 'unix:/nowhere')
   assert ran.returncode == 69 and 'usage' not in ran.stdout, ran

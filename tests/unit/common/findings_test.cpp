@@ -5,11 +5,13 @@
 using lmtpq::attempt;
 using lmtpq::ConfigError;
 using lmtpq::Findings;
+using lmtpq::Shortage;
 
 class FindingsTest : public CppUnit::TestFixture {
   CPPUNIT_TEST_SUITE(FindingsTest);
   CPPUNIT_TEST(theSummaryCountsEachTextOnce);
   CPPUNIT_TEST(withoutAListTheErrorIsThrown);
+  CPPUNIT_TEST(aShortageIsAnErrorOfTheList);
   CPPUNIT_TEST_SUITE_END();
 
  public:
@@ -32,6 +34,16 @@ class FindingsTest : public CppUnit::TestFixture {
     Findings findings;
     attempt(&findings, fail);
     CPPUNIT_ASSERT_EQUAL(std::string("1 error"), findings.summary());
+  }
+
+  void aShortageIsAnErrorOfTheList() {
+    Findings findings;
+    bool went_on = false;
+    findings.attempt([] { throw Shortage("no room"); });
+    findings.attempt([&] { went_on = true; });
+    CPPUNIT_ASSERT(went_on);
+    CPPUNIT_ASSERT_EQUAL(std::string("1 error"), findings.summary());
+    CPPUNIT_ASSERT_THROW(attempt(nullptr, [] { throw Shortage("no room"); }), Shortage);
   }
 };
 

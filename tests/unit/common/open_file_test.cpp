@@ -7,9 +7,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <filesystem>
 #include <optional>
+#include <thread>
 #include <vector>
 
 #include "common/config_error.h"
@@ -35,6 +37,12 @@ class OpenFileTest : public ScratchFileFixture {
   CPPUNIT_TEST(aLockOnAFileThatIsGoneIsNoLock);
   CPPUNIT_TEST(onlyAFileWithOneNameIsLocked);
   CPPUNIT_TEST(theFileOfAnotherProcessIsNotRemoved);
+  CPPUNIT_TEST(twoThatLockAndRemoveItDoNotDisturbEachOther);
+  CPPUNIT_TEST(theRemedyFitsTheError);
+  CPPUNIT_TEST(aCheckThatFailsSaysWhatToDo);
+  CPPUNIT_TEST(aLockWithoutItsFolderIsAnError);
+  CPPUNIT_TEST(aFolderOfAPathEndsBeforeTheLastSlash);
+  CPPUNIT_TEST(onlyARegularFileIsOne);
   CPPUNIT_TEST_SUITE_END();
 
  public:
@@ -269,6 +277,121 @@ class OpenFileTest : public ScratchFileFixture {
     const LockFile second(file_, 0600, "busy");
     CPPUNIT_ASSERT(first.remove());
     CPPUNIT_ASSERT(second.in_place());
+  }
+
+  // The file may vanish between any two calls of the other one.
+  void twoThatLockAndRemoveItDoNotDisturbEachOther() {
+    std::atomic<int> wrong = 0;
+    const auto lock_often = [&] {
+      for (int i = 0; i < 3000; ++i) {
+        try {
+          const LockFile lock(file_, 0600, "busy");
+          wrong += lock.remove() ? 0 : 1;
+        } catch (const ConfigError& error) {
+          const std::string text = error.what();
+          wrong += text == "busy" || text.find("removed again and again") != text.npos ? 0 : 1;
+        }
+      }
+    };
+    std::thread other(lock_often);
+    lock_often();
+    other.join();
+    CPPUNIT_ASSERT_EQUAL(0, wrong.load());
+  }
+
+  void theRemedyFitsTheError() {
+    const std::string rights = "; let the program's user write in /a, or start the program as root";
+    const std::string missing =
+        "; mkdir -p -m 755 /a, owned by the program's user (see tmpfiles.d)";
+    const std::pair<int, std::string> rows[] = {
+        {EMFILE, "; raise LimitNOFILE= of the unit (ulimit -n)"},
+        {ENFILE, "; raise fs.file-max (sysctl)"},
+        {ELOOP, "; the path leads over a symbolic link of another user, name the folder itself"},
+        {EACCES, rights},
+        {EPERM, rights},
+        {EROFS, rights},
+        {ENOENT, missing},
+        {ENOTDIR, missing},
+        {EISDIR, ""}};
+    for (const auto& [error, remedy] : rows) {
+      errno = error;
+      CPPUNIT_ASSERT_EQUAL(remedy, remedy_at("/a/b"));
+    }
+  }
+
+  template <typename Check>
+  static std::string error_of(Check check, const std::string& path) {
+    try {
+      check(path);
+      return "";
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+  }
+
+  // As a user who has no rights, if root runs it.
+  void aCheckThatFailsSaysWhatToDo() {
+    const std::string no_file = "; name a file with one name, and no link of another user";
+    CPPUNIT_ASSERT(error_of(require_writable, folder_).ends_with(no_file));
+    make_files();
+    for (const char* const name : {"/several", "/loop", "/folder"}) {
+      const std::string error = error_of(require_writable, folder_ + name);
+      CPPUNIT_ASSERT_MESSAGE(error, error.ends_with(no_file));
+    }
+    const std::string missing = error_of(require_writable, folder_ + "/no/file");
+    CPPUNIT_ASSERT_MESSAGE(missing,
+                           missing.ends_with("; let this user write it, or name another file"));
+    const std::string no_lock = error_of(check_lock_place, folder_ + "/several");
+    CPPUNIT_ASSERT_MESSAGE(
+        no_lock, no_lock.ends_with("; stop the program of the other user, or remove the file"));
+    if (geteuid() != 0) {
+      return;
+    }
+    CPPUNIT_ASSERT_EQUAL(0, chmod(folder_.c_str(), 0755));
+    CPPUNIT_ASSERT_EQUAL(0, chmod((folder_ + "/plain").c_str(), 0644));
+    CPPUNIT_ASSERT_EQUAL(0, mkfifo(file_.c_str(), 0644));
+    CPPUNIT_ASSERT_EQUAL(std::string(), error_of(require_writable, file_));
+    CPPUNIT_ASSERT_EQUAL(0, seteuid(65534));
+    const std::string closed = error_of(require_writable, folder_ + "/plain");
+    const std::string made = error_of(require_writable, folder_ + "/made");
+    const std::string pipe = error_of(require_writable, file_);
+    const std::string lock = error_of(check_lock_place, folder_ + "/made");
+    const std::string theirs = error_of(check_lock_place, folder_ + "/plain");
+    CPPUNIT_ASSERT_EQUAL(0, seteuid(0));
+    CPPUNIT_ASSERT_EQUAL('"' + folder_ + "/plain\": Permission denied as user nobody; let this " +
+                             "user write it, or name another file",
+                         closed);
+    CPPUNIT_ASSERT_MESSAGE(made, made.starts_with('"' + folder_ + "/made\": "));
+    CPPUNIT_ASSERT_MESSAGE(pipe, pipe.starts_with('"' + file_ + "\": Permission denied as "));
+    CPPUNIT_ASSERT_MESSAGE(lock, lock.ends_with("; let this user write in the folder, or name "
+                                                "another file"));
+    CPPUNIT_ASSERT_MESSAGE(theirs, theirs.ends_with("; stop the program of the other user, or "
+                                                    "remove the file"));
+  }
+
+  void aLockWithoutItsFolderIsAnError() {
+    const std::string path = folder_ + "/none/lock";
+    CPPUNIT_ASSERT_EQUAL('"' + path + "\": No such file or directory; mkdir -p -m 755 " + folder_ +
+                             "/none, owned by the program's user (see tmpfiles.d)",
+                         refusal(path));
+    CPPUNIT_ASSERT(!error_of(check_lock_place, path).empty());
+    CPPUNIT_ASSERT_EQUAL('"' + folder_ + "\": Is a directory; only a file with one name can be " +
+                             "locked; remove it",
+                         refusal(folder_));
+  }
+
+  void aFolderOfAPathEndsBeforeTheLastSlash() {
+    CPPUNIT_ASSERT_EQUAL(std::string("/a/b"), folder_of("/a/b/c"));
+    CPPUNIT_ASSERT_EQUAL(std::string("/a/b"), folder_of("/a/b/"));
+    CPPUNIT_ASSERT_EQUAL(std::string("/"), folder_of("/a"));
+    CPPUNIT_ASSERT_EQUAL(std::string("a"), folder_of("a/b"));
+    CPPUNIT_ASSERT_EQUAL(std::string("."), folder_of("a"));
+  }
+
+  void onlyARegularFileIsOne() {
+    write("x");
+    CPPUNIT_ASSERT(!is_other_than_file(file_) && !is_other_than_file(folder_ + "/none"));
+    CPPUNIT_ASSERT(is_other_than_file(folder_) && is_other_than_file("/dev/null"));
   }
 };
 

@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "common/options/option_reader.h"
 
 using lmtpq::ConfigError;
@@ -69,7 +71,10 @@ class PrivilegesTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(changingToTheSameUserDoesNothing);
   CPPUNIT_TEST(rootCanChangeAllIdsAndOtherUsersCannot);
   CPPUNIT_TEST(theEffectiveUserSetBySendmailBecomesTheRealOne);
+  CPPUNIT_TEST(theUserThatIsNamedBecomesTheRealOneToo);
+  CPPUNIT_TEST(anotherUserThanRootKeepsItsIds);
   CPPUNIT_TEST(asRootRestoresRootsRightsForItsLifetime);
+  CPPUNIT_TEST(aUserWithoutANameIsItsNumber);
   CPPUNIT_TEST_SUITE_END();
 
   void aUserThatDoesNotExistIsAnError() {
@@ -122,6 +127,46 @@ class PrivilegesTest : public CppUnit::TestFixture {
       drop_privileges("");
       return wholly(user);
     }));
+  }
+
+  // Also where it is the effective one already.
+  void theUserThatIsNamedBecomesTheRealOneToo() {
+    if (geteuid() != 0) {
+      return;
+    }
+    const passwd nobody = *getpwnam("nobody");
+    const passwd daemon = *getpwnam("daemon");
+    for (const passwd& user : {nobody, daemon}) {
+      CPPUNIT_ASSERT(in_a_child([&] {
+        return setreuid(static_cast<uid_t>(-1), nobody.pw_uid) == 0 &&
+               complaint(user.pw_uid == nobody.pw_uid ? "nobody" : "daemon").empty() &&
+               wholly(user);
+      }));
+    }
+  }
+
+  void anotherUserThanRootKeepsItsIds() {
+    const passwd nobody = *getpwnam("nobody");
+    CPPUNIT_ASSERT(in_a_child([&] {
+      if (geteuid() == 0 && (setgroups(0, nullptr) != 0 || setgid(nobody.pw_gid) != 0 ||
+                             setuid(nobody.pw_uid) != 0)) {
+        return false;
+      }
+      const uid_t before = getuid();
+      const passwd* const entry = getpwuid(before);
+      const bool own_name = entry == nullptr || complaint(entry->pw_name).empty();
+      return complaint("").empty() && own_name && getuid() == before &&
+             complaint("root") ==
+                 "\"root\": only root can become another user; start as root, or "
+                 "as this user";
+    }));
+  }
+
+  void aUserWithoutANameIsItsNumber() {
+    CPPUNIT_ASSERT_EQUAL(std::string("root"), lmtpq::user_name(0));
+    CPPUNIT_ASSERT_EQUAL(std::string("4123456789"), lmtpq::user_name(4'123'456'789));
+    CPPUNIT_ASSERT_EQUAL("Permission denied as user " + lmtpq::user_name(geteuid()),
+                         lmtpq::error_as_user(EACCES));
   }
 
   void asRootRestoresRootsRightsForItsLifetime() {

@@ -85,6 +85,7 @@ class ProbeMonitorTest : public CppUnit::TestFixture {
         {13, MonitorReport::kWarning, "expires in 13 days"},
         {3, MonitorReport::kWarning, "expires in 3 days"},
         {2, MonitorReport::kCritical, "expires in 2 days"},
+        {0, MonitorReport::kCritical, "expires in 0 days"},
         {-5, MonitorReport::kCritical, "expired 5 days ago"}};
     for (const auto& [days, status, words] : rows) {
       const std::string certificate = std::string("certificate ") + words;

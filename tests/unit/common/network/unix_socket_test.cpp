@@ -58,6 +58,7 @@ class UnixSocketTest : public ScratchFileFixture {
   CPPUNIT_TEST(noLinkOfAnotherUserLeadsToItsFolder);
   CPPUNIT_TEST(aFolderThatIsExchangedForALinkLeadsNowhere);
   CPPUNIT_TEST(withoutADescriptorNothingIsLeft);
+  CPPUNIT_TEST(whatWasTakenOverStaysUntilItIsOurs);
   CPPUNIT_TEST_SUITE_END();
 
  public:
@@ -313,6 +314,32 @@ class UnixSocketTest : public ScratchFileFixture {
       CPPUNIT_ASSERT_MESSAGE(why, !exists(file_) && !exists(lock_file()));
     }
     CPPUNIT_ASSERT(free > 3);
+  }
+
+  // As in the upgrade of the daemon: for a moment two processes have it.
+  void whatWasTakenOverStaysUntilItIsOurs() {
+    const Log log("test", folder_ + "/log", LogLevel::kInfo);
+    const auto copies = [](const UnixSocket& of) {
+      const auto copy = [](int number) { return Descriptor(fcntl(number, F_DUPFD_CLOEXEC, 3)); };
+      const UnixSocket::Numbers numbers = of.numbers();
+      return UnixSocket::Descriptors{copy(numbers.socket), copy(numbers.lock), copy(numbers.file)};
+    };
+    std::optional<UnixSocket> first(std::in_place, file_, UnixSocket::Access());
+    std::optional<UnixSocket> second(std::in_place, file_, UnixSocket::Access(), copies(*first));
+    second.reset();
+    CPPUNIT_ASSERT(exists(file_) && exists(lock_file()));
+    second.emplace(file_, UnixSocket::Access(), copies(*first));
+    first->share(true);
+    first.reset();
+    CPPUNIT_ASSERT(exists(file_) && exists(lock_file()));
+    CPPUNIT_ASSERT_EQUAL(0, knock_at(file_));
+    CPPUNIT_ASSERT_EQUAL(0, unlink(file_.c_str()));
+    CPPUNIT_ASSERT(!second->restore("unix:x", log));
+    second->share(false);
+    CPPUNIT_ASSERT(second->restore("unix:x", log));
+    CPPUNIT_ASSERT_EQUAL(0, knock_at(file_));
+    second.reset();
+    CPPUNIT_ASSERT(!exists(file_) && !exists(lock_file()));
   }
 };
 

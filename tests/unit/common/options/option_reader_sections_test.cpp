@@ -3,6 +3,7 @@
 #include <map>
 
 #include "common/options/option_reader.h"
+#include "common/options/option_table.h"
 
 using namespace lmtpq;
 
@@ -43,6 +44,8 @@ class OptionReaderSectionsTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(areKeptApartFromTheTable);
   CPPUNIT_TEST(errorsNameTheLine);
   CPPUNIT_TEST(aWrongKeyIsNamedWithItsRemedy);
+  CPPUNIT_TEST(upToTwelveKeysAreListed);
+  CPPUNIT_TEST(anOptionOfSectionsIsNotAboveThem);
   CPPUNIT_TEST(placesNameTheLineOrTheOption);
   CPPUNIT_TEST(aRepeatedOptionIsAWarning);
   CPPUNIT_TEST_SUITE_END();
@@ -106,6 +109,7 @@ class OptionReaderSectionsTest : public CppUnit::TestFixture {
                 {"[rule.a]\nclient S3cret\n", "f:2: client: expected name = value"},
                 {"[rule.a]\npassword: S3cret\n", "f:2: expected name = value"},
                 {"[rule.a]\nclient = \x1b\n", "f:2: a control character; remove it"},
+                {"[x]\n", "f:1: unknown section [x]; expected [rule.NAME]"},
                 {"[rule.a]\n[rule.b]\n[rule.a]\n",
                  "f:3: [rule.a] appears twice; it is also at f:1; rename one"}};
     for (const auto& row : rows) {
@@ -132,6 +136,11 @@ class OptionReaderSectionsTest : public CppUnit::TestFixture {
          "f:2: away: not allowed in a section [rule.NAME]; move it into [other.NAME]"},
         {"[other.a]\nheader X-A = x\n",
          "f:2: header X-A: not allowed in a section [other.NAME]; move it into [rule.NAME]"},
+        {"[rule.a]\nqu = x\n", "f:2: [rule.a]: unknown key qu; did you mean quota?"},
+        {"[rule.a]\nq = x\n",
+         "f:2: [rule.a]: unknown key q; expected client, header NAME, quota or to"},
+        {"[rule.a]\nxuota = x\n",
+         "f:2: [rule.a]: unknown key xuota; expected client, header NAME, quota or to"},
         {"quota = x\n", "f:1: quota: allowed in a section [rule.NAME] only"},
         {"quotas = x\n",
          "f:1: unknown option quotas; did you mean quota in a section [rule.NAME]?"},
@@ -139,6 +148,39 @@ class OptionReaderSectionsTest : public CppUnit::TestFixture {
     for (const auto& row : rows) {
       CPPUNIT_ASSERT_EQUAL(row.error, error_of(row.text, {kRules, kOthers}));
     }
+  }
+
+  void upToTwelveKeysAreListed() {
+    std::vector<std::string> keys;
+    std::string listed;
+    for (char c = 'a'; c < 'm'; ++c) {
+      keys.emplace_back(3, c);
+      listed += (c == 'a' ? "" : c == 'l' ? " or " : ", ") + keys.back();
+    }
+    CPPUNIT_ASSERT_EQUAL("f:2: [k.a]: unknown key zzz; expected " + listed,
+                         error_of("[k.a]\nzzz = x\n", {SectionKind("k.", keys)}));
+    keys.emplace_back("mmm");
+    CPPUNIT_ASSERT_EQUAL(std::string("f:2: [k.a]: unknown key zzz"),
+                         error_of("[k.a]\nzzz = x\n", {SectionKind("k.", keys)}));
+  }
+
+  void anOptionOfSectionsIsNotAboveThem() {
+    OptionReader options({argv_or_section(value("quota", "X", "", "x", nullptr)),
+                          argv_only(value("config", "X", "", "x", nullptr))},
+                         {kRules});
+    const auto error = [&](const char* text) {
+      try {
+        options.take_text(text, "f");
+      } catch (const ConfigError& failure) {
+        return std::string(failure.what());
+      }
+      return std::string("no error");
+    };
+    CPPUNIT_ASSERT_EQUAL(
+        std::string("f:1: quota: allowed on the command line or in a section [rule.NAME] only"),
+        error("quota = x\n"));
+    CPPUNIT_ASSERT_EQUAL(std::string("f:2: config: allowed on the command line only"),
+                         error("[rule.a]\nconfig = x\n"));
   }
 
   void placesNameTheLineOrTheOption() {

@@ -352,6 +352,12 @@ class OptionReaderTest : public ScratchFileFixture {
                          error_of([&] { options.take_file(folder_, false); }));
     CPPUNIT_ASSERT_EQUAL(std::string("/dev/zero: larger than 1 MiB"),
                          error_of([&] { options.take_file("/dev/zero", false); }));
+    const std::string most((std::size_t{1} << 20) - 1, '#');
+    std::ofstream(file_) << most << '\n';
+    options.take_file(file_, true);
+    std::ofstream(file_) << most << "\n\n";
+    CPPUNIT_ASSERT_EQUAL(file_ + ": larger than 1 MiB",
+                         error_of([&] { options.take_file(file_, true); }));
     std::ofstream(file_) << "to = a\n";
     CPPUNIT_ASSERT_EQUAL(file_ + "/x: Not a directory",
                          error_of([&] { options.take_file(file_ + "/x", false); }));

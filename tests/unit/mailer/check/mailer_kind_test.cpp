@@ -33,6 +33,13 @@ class MailerKindTest : public CppUnit::TestFixture {
   void aHostThatOnlyTheMailKnowsIsNoAddress() {
     CPPUNIT_ASSERT_EQUAL(std::string("nothing"), dialled("TCP $h"));
     CPPUNIT_ASSERT_EQUAL(std::string("nothing"), dialled("FILE"));
+    for (const char* const program : {"[IPC]", "[TCP]", "[LPC]"}) {
+      CPPUNIT_ASSERT_EQUAL(
+          std::string("unix:/x"),
+          dialled_by(mailer(std::string("P=") + program + ", F=z, A=FILE /x")).value_or("nothing"));
+    }
+    CPPUNIT_ASSERT_EQUAL(std::string("inet:a]b"), dialled("TCP a]b"));
+    CPPUNIT_ASSERT_EQUAL(std::string("inet:[a]b"), dialled("TCP [a]b"));
     CPPUNIT_ASSERT(!dialled_by(mailer("P=/x/lmtpq, A=lmtpq relay unix:/run/x")));
   }
 
@@ -48,6 +55,7 @@ class MailerKindTest : public CppUnit::TestFixture {
     const CfEntry one = mailer("P=[IPC], F=zX, A=FILE /nowhere/lmtp");
     CPPUNIT_ASSERT(kind_of(one, {{"unix:/nowhere/lmtp"}}) == MailerKind::kDaemon);
     CPPUNIT_ASSERT(kind_of(one, {{"unix:/nowhere/other"}}) == MailerKind::kOther);
+    CPPUNIT_ASSERT(kind_of(mailer("P=[IPC], F=zX, A=TCP -x 24"), {}) == MailerKind::kOther);
     CPPUNIT_ASSERT(kind_of(mailer("P=[IPC], F=zX, A=TCP $h"), {}) == MailerKind::kOther);
   }
 };

@@ -3,20 +3,41 @@
 #include <cppunit/extensions/HelperMacros.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <optional>
 #include <system_error>
+#include <utility>
 
 #include "common/config_error.h"
 #include "tests/unit/common/scratch_file.h"
 
 using lmtpq::ConfigError;
 using lmtpq::mailer::KeyFileWriter;
+
+namespace {
+
+// What fsync(2) gets, and its errno instead of a success: of files, and of folders.
+std::string g_synced;
+int g_file_error = 0;
+int g_folder_error = 0;
+
+}  // namespace
+
+// In the place of fsync(2) in this program. No test can crash the system.
+extern "C" int fsync(int number) {
+  struct stat facts {};
+  const bool folder = fstat(number, &facts) == 0 && S_ISDIR(facts.st_mode);
+  g_synced += folder ? "folder " : "file ";
+  errno = folder ? g_folder_error : g_file_error;
+  return errno == 0 ? static_cast<int>(syscall(SYS_fsync, number)) : -1;
+}
 
 namespace {
 
@@ -47,10 +68,16 @@ class KeyFileWriterTest : public ScratchFileFixture {
   CPPUNIT_TEST(whatAKilledProcessLeftIsNoObstacle);
   CPPUNIT_TEST(aLinkAndAFileWithTwoNamesAreRefused);
   CPPUNIT_TEST(errorsNameTheFile);
+  CPPUNIT_TEST(fileAndNameAreOnTheDisk);
+  CPPUNIT_TEST(aDiskThatFailsChangesNothing);
   CPPUNIT_TEST_SUITE_END();
 
  public:
   KeyFileWriterTest() : ScratchFileFixture("tag.keys") {}
+  void tearDown() override {
+    g_file_error = g_folder_error = 0;
+    ScratchFileFixture::tearDown();
+  }
 
  private:
   bool create(std::string_view text) const {
@@ -148,6 +175,37 @@ class KeyFileWriterTest : public ScratchFileFixture {
     std::filesystem::create_hard_link(file_, folder_ + "/second");
     CPPUNIT_ASSERT_EQUAL(file_ + ": has another name too, which would keep the old keys; remove it",
                          error_of([&] { KeyFileWriter(file_).read(); }));
+  }
+
+  void fileAndNameAreOnTheDisk() {
+    g_synced.clear();
+    CPPUNIT_ASSERT(create("old"));
+    CPPUNIT_ASSERT_EQUAL(std::string("file folder "), std::exchange(g_synced, ""));
+    std::filesystem::permissions(file_, std::filesystem::perms{0600});
+    KeyFileWriter writer(file_);
+    writer.read();
+    writer.replace("new");
+    CPPUNIT_ASSERT_EQUAL(std::string("file folder "), std::exchange(g_synced, ""));
+    g_folder_error = EINVAL;  // of a file system that cannot do it
+    writer.replace("newer");
+    CPPUNIT_ASSERT_EQUAL(std::string("newer"), text_of(file_));
+    g_folder_error = EIO;
+    CPPUNIT_ASSERT_EQUAL(folder_ + ": Input/output error",
+                         error_of([&] { writer.replace("newest"); }));
+  }
+
+  void aDiskThatFailsChangesNothing() {
+    g_file_error = EIO;
+    CPPUNIT_ASSERT_EQUAL(file_ + ": nothing was changed: Input/output error",
+                         error_of([&] { create("a"); }));
+    CPPUNIT_ASSERT_EQUAL(std::size_t{0}, files());
+    write("old");
+    KeyFileWriter writer(file_);
+    writer.read();
+    CPPUNIT_ASSERT_EQUAL(file_ + ": nothing was changed: Input/output error",
+                         error_of([&] { writer.replace("new"); }));
+    CPPUNIT_ASSERT_EQUAL(std::string("old"), text_of(file_));
+    CPPUNIT_ASSERT_EQUAL(std::size_t{1}, files());
   }
 
   void errorsNameTheFile() {

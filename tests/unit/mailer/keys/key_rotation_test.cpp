@@ -6,6 +6,7 @@
 
 #include "common/config_error.h"
 #include "common/tag/key_file.h"
+#include "tests/unit/common/freed_memory.h"
 
 using lmtpq::ConfigError;
 using lmtpq::Keyring;
@@ -79,6 +80,7 @@ class KeyRotationTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aFileThatWouldBeTooLargeIsRefused);
   CPPUNIT_TEST(whatSignsIsKnownToEveryNeighbour);
   CPPUNIT_TEST(aKeyStaysAsLongAsItsTags);
+  CPPUNIT_TEST(aChangeLeavesNoCopyOfASecret);
   CPPUNIT_TEST_SUITE_END();
 
   void aNewFileHasAKeyThatSignsAndTheNextOne() {
@@ -207,6 +209,20 @@ class KeyRotationTest : public CppUnit::TestFixture {
       CPPUNIT_ASSERT(keys_of(after).keys().size() <= 11);
       before = after;
     }
+  }
+
+  void aChangeLeavesNoCopyOfASecret() {
+    const std::string secret = kSecret.substr(1, kSecret.size() - 2);
+    std::string text;
+    for (const char* const id : {"a ", "b ", "c "}) {
+      text += id + secret + '\n';
+    }
+    const FreedMemory freed(secret);
+    {
+      const KeyChange change = change_keys(text, "keys", kNow, kLifetime);
+      CPPUNIT_ASSERT(change.text.text().find(secret) != std::string_view::npos);
+    }
+    CPPUNIT_ASSERT_EQUAL(0, freed.holding_it());
   }
 
   // A tag of the last moment, signed a day late by a milter that was reloaded then, is good for

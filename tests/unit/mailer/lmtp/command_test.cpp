@@ -186,6 +186,7 @@ class CommandTest : public CppUnit::TestFixture {
       check(std::string("<a> SIZE=") + size, mail(std::string("FROM:<a> SIZE=") + size));
     }
     check("<a> SIZE=7", mail("FROM:<a> SIZE=007"));
+    check("<a> SIZE=18446744073709551615", mail("FROM:<a> SIZE=99999999999999999999"));
   }
 
   void writesTheExactBytes() {

@@ -74,6 +74,7 @@ class ReplyTest : public CppUnit::TestFixture {
         {"250-\r\n250\r\n", "250; "},
         {"250 ok\n", "250 ok; "},
         {"354 go ahead\r\n", "354 go ahead; "},
+        {"150 x\r\n", "150 x; "},
         {"452 4.2.2 Over quota\r\n", "452 4.2.2 Over quota; "},
         {"452 4.2.2\r\n", "452 4.2.2; "},
         {"250-a\r\n250-b\r\n250 c\r\n", "250 a b c; "},

@@ -53,6 +53,7 @@ class SettingsTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(everyOptionFillsItsMember);
   CPPUNIT_TEST(listsTakeCommasAndSpaces);
   CPPUNIT_TEST(anInvalidValueIsAnErrorThatNamesWhatWasExpected);
+  CPPUNIT_TEST(aListReplacesTheOneBefore);
   CPPUNIT_TEST(numbersHaveTheirLimits);
   CPPUNIT_TEST(eachSubcommandHasItsOwnOptions);
   CPPUNIT_TEST(helpEndsWithTheManuals);
@@ -233,6 +234,32 @@ class SettingsTest : public CppUnit::TestFixture {
       const std::string option(row.argument, std::string_view(row.argument).find('='));
       CPPUNIT_ASSERT_MESSAGE(said, said.starts_with(option + ": "));
     }
+  }
+
+  // A section's list does not add to the one above the sections.
+  void aListReplacesTheOneBefore() {
+    Settings s;
+    const OptionTable table = option_table(Command::kServe, s);
+    const std::string one(64, '1');
+    const std::string two(64, '2');
+    const auto read_both = [&](const char* name, const std::string& first,
+                               const std::string& last) {
+      find_option(table, name)->read(first);
+      find_option(table, name)->read(last);
+    };
+    using Words = std::vector<std::string>;
+    read_both("auth-mechanisms", "A", "B");
+    CPPUNIT_ASSERT(s.store_defaults.auth.mechanisms == Words{"B"});
+    read_both("tls-fingerprint", one, two);
+    CPPUNIT_ASSERT(s.store_defaults.tls.fingerprints == Words{two});
+    read_both("route-ldap", "ldap://a", "ldap://b");
+    CPPUNIT_ASSERT(s.routes.directory.uris == Words{"ldap://b"});
+    read_both("debug-peer", "a", "b");
+    CPPUNIT_ASSERT(s.debug_peers == Words{"b"});
+    read_both("auth-security", "mutual", "");
+    CPPUNIT_ASSERT_EQUAL(0U, s.store_defaults.auth.security);
+    read_both("max-message-size", "1M", "0");
+    CPPUNIT_ASSERT(!s.max_message_size);
   }
 
   void numbersHaveTheirLimits() {

@@ -63,6 +63,8 @@ class StoreSettingsTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aWrapperMakesTlsMandatory);
   CPPUNIT_TEST(aSectionForSmtpIsForSmtpOnly);
   CPPUNIT_TEST(levelMayUsesNoTlsOverAUnixSocket);
+  CPPUNIT_TEST(theSameStoreHasTheSameOptionsLoginAndKey);
+  CPPUNIT_TEST(thePoolHasItsDefaults);
   CPPUNIT_TEST_SUITE_END();
 
   void theDefaultsAreSafe() {
@@ -241,8 +243,23 @@ class StoreSettingsTest : public CppUnit::TestFixture {
                          only("", {"--auth-security=noplaintext,mutual", "inet:a"}).auth.security);
     CPPUNIT_ASSERT(error_of("", {"--auth-security=strong", "inet:a"}).find("noplaintext") !=
                    std::string::npos);
+    const std::pair<const char*, unsigned> flags[] = {
+        {"noplaintext", SASL_SEC_NOPLAINTEXT},        {"noactive", SASL_SEC_NOACTIVE},
+        {"nodictionary", SASL_SEC_NODICTIONARY},      {"noanonymous", SASL_SEC_NOANONYMOUS},
+        {"forwardsecrecy", SASL_SEC_FORWARD_SECRECY}, {"mutual", SASL_SEC_MUTUAL_AUTH}};
+    for (const auto& [word, flag] : flags) {
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(
+          word, flag, only("", {std::string("--auth-security=") + word, "inet:a"}).auth.security);
+    }
+    CPPUNIT_ASSERT_EQUAL(0U, only("", {"--auth-security=", "inet:a"}).auth.security);
     CPPUNIT_ASSERT((only("", {"--auth-mechanisms=scram-sha-256,PLAIN", "inet:a"}).auth.mechanisms ==
                     std::vector<std::string>{"SCRAM-SHA-256", "PLAIN"}));
+    const std::string longest = "ABCDEFGHIJKLMNOPQR-_";  // RFC 4422 section 3.1
+    CPPUNIT_ASSERT((only("", {"--auth-mechanisms=" + longest, "inet:a"}).auth.mechanisms ==
+                    std::vector<std::string>{longest}));
+    CPPUNIT_ASSERT(
+        error_of("", {"--auth-mechanisms=" + longest + 'A', "inet:a"}).find("SASL mechanisms") !=
+        std::string::npos);
     CPPUNIT_ASSERT(error_of("", {"--auth-mechanisms=A+B", "inet:a"}).find("SASL mechanisms") !=
                    std::string::npos);
   }
@@ -343,6 +360,40 @@ class StoreSettingsTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(stores_of("", {"inet:a"}).at(0).wants_tls());
     CPPUNIT_ASSERT(stores_of("", {"--tls=encrypt", "unix:/s"}).at(0).wants_tls());
     CPPUNIT_ASSERT(!stores_of("", {"--tls=none", "inet:a"}).at(0).wants_tls());
+  }
+
+  // A connection of another one must not be used after a reload.
+  void theSameStoreHasTheSameOptionsLoginAndKey() {
+    const auto made = [](const std::string& file) {
+      Store store = std::move(stores_of(file, {"inet:a"}).at(0));
+      store.login = {"user", Secret("password")};
+      store.settings.tls.key = Secret("key");
+      return store;
+    };
+    const Store one = made("");
+    CPPUNIT_ASSERT(same_store(one, made("")) && same_options(one, made("")));
+    CPPUNIT_ASSERT(!same_options(one, made("rcpt-timeout = 7s\n")));
+    CPPUNIT_ASSERT(!same_options(one, stores_of("", {"inet:b"}).at(0)));
+    Store other = made("");
+    other.login.user = "other";
+    CPPUNIT_ASSERT(!same_store(one, other) && same_options(one, other));
+    other = made("");
+    other.login.password = Secret("other");
+    CPPUNIT_ASSERT(!same_store(one, other) && same_options(one, other));
+    other = made("");
+    other.settings.tls.key = Secret("other");
+    CPPUNIT_ASSERT(!same_store(one, other) && same_options(one, other));
+  }
+
+  void thePoolHasItsDefaults() {
+    Settings settings;
+    OptionReader options = option_reader(Command::kServe, settings);
+    options.apply();
+    const PoolSettings& pool = settings.store_defaults.pool;
+    CPPUNIT_ASSERT(pool.connections == 20 && pool.uses == 1000 && pool.weight == 1);
+    CPPUNIT_ASSERT(pool.lifetime == minutes(10) && pool.wait == minutes(5));
+    CPPUNIT_ASSERT(pool.backoff == seconds(1) && pool.max_backoff == seconds(30));
+    CPPUNIT_ASSERT_EQUAL(std::string("+"), pool.recipient_delimiter);
   }
 };
 
