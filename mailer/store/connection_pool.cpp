@@ -316,7 +316,9 @@ void ConnectionPool::use_tls(std::shared_ptr<Tls> tls) {
 
 void ConnectionPool::probe(Deadline latest) {
   Lock lock(mutex_);
-  if (cut_ || backoff_.up() || backoff_.blocks(now_()) || open_ >= limits_.connections) {
+  // There is a place for it: the dial that failed left one, and until the store is up again only a
+  // probe takes it.
+  if (cut_ || backoff_.up() || backoff_.blocks(now_())) {
     return;
   }
   Failure failure;

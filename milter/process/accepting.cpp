@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "common/config_error.h"
+#include "common/descriptor.h"
 
 namespace {
 
@@ -36,13 +37,10 @@ rlim_t descriptor_limit() {
 
 // The kernel gives the lowest number that is free.
 bool is_one_free(int any) {
-  const int lowest = dup(any);
-  if (lowest < 0) {
-    return false;
-  }
-  close(lowest);
+  const lmtpq::Descriptor lowest(dup(any));
   const rlim_t limit = descriptor_limit();
-  return static_cast<rlim_t>(lowest) < limit - std::min(kReserve, limit / 2);
+  return lowest.valid() &&
+         static_cast<rlim_t>(lowest.number()) < limit - std::min(kReserve, limit / 2);
 }
 
 void report() {

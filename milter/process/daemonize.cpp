@@ -10,6 +10,7 @@
 #include <string>
 
 #include "common/config_error.h"
+#include "common/descriptor.h"
 #include "common/shortage.h"
 
 namespace lmtpq::milter {
@@ -63,17 +64,15 @@ void Launch::ready(bool keep_stderr) const {
   if (parent_ < 0) {
     return;
   }
-  const int null_device = open("/dev/null", O_RDWR | O_CLOEXEC);
-  if (null_device < 0) {
+  // Not one of the first three, which are open (fill_standard_descriptors()).
+  const Descriptor null_device(open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!null_device.valid()) {
     fail("open /dev/null");
   }
-  dup2(null_device, STDIN_FILENO);
-  dup2(null_device, STDOUT_FILENO);
+  dup2(null_device.number(), STDIN_FILENO);
+  dup2(null_device.number(), STDOUT_FILENO);
   if (!keep_stderr) {
-    dup2(null_device, STDERR_FILENO);
-  }
-  if (null_device > STDERR_FILENO) {
-    close(null_device);
+    dup2(null_device.number(), STDERR_FILENO);
   }
   [[maybe_unused]] const ssize_t reported = ::write(parent_, "1", 1);
   close(parent_);

@@ -11,6 +11,8 @@ class DecisionLogTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(everyMessageHasOneLogLine);
   CPPUNIT_TEST(anIpv6AddressIsInBrackets);
   CPPUNIT_TEST(aMessageOverTheLimitIsAWarning);
+  CPPUNIT_TEST(theFirstEightRulesAreNamed);
+  CPPUNIT_TEST(whatIsNotKnownIsADash);
   CPPUNIT_TEST(textFromTheClientCannotBreakALogLine);
   CPPUNIT_TEST_SUITE_END();
 
@@ -77,6 +79,37 @@ class DecisionLogTest : public CppUnit::TestFixture {
       CPPUNIT_ASSERT_EQUAL(i == 1, bench.logged("level=warning event=decision trace="));
     }
     CPPUNIT_ASSERT(bench.logged("rule=all quota=honour reason=\"over limit\""));
+  }
+
+  // Each once, in the order of the recipients.
+  void theFirstEightRulesAreNamed() {
+    for (const int rules : {8, 9, 12}) {
+      std::string text;
+      for (int i = 0; i < rules; ++i) {
+        const std::string name(1, static_cast<char>('a' + i));
+        text += "[rule." + name + "]\nrcpt = " + name + "@*\nquota = ignore\n";
+      }
+      Scene scene(shared(configuration_of(text)));
+      auto& [bench, edits, message] = scene;
+      for (int i = 0; i < 2 * rules; ++i) {
+        message.take_recipient(to(std::string(1, static_cast<char>('a' + i / 2)) + "@x"));
+      }
+      CPPUNIT_ASSERT(decide(message, bench, edits));
+      CPPUNIT_ASSERT_MESSAGE(bench.log(),
+                             bench.logged(rules == 8 ? " rule=a,b,c,d,e,f,g,h quota=ignore "
+                                                     : " rule=a,b,c,d,e,f,g,h,... quota=ignore "));
+    }
+  }
+
+  void whatIsNotKnownIsADash() {
+    Scene scene(shared(configuration_of(kTrusted)), MessageFacts());
+    auto& [bench, edits, message] = scene;
+    message.take_recipient(to("bob@x"));
+    CPPUNIT_ASSERT(decide(message, bench, edits));
+    CPPUNIT_ASSERT_MESSAGE(
+        bench.log(), bench.logged(" client=local auth=- from=<> rcpts=1 rule=- quota=honour "
+                                  "reason=\"no rule\" tagged=no no-tag=\"no queue id\" old-tags=0 "
+                                  "size=-\n"));
   }
 
   void textFromTheClientCannotBreakALogLine() {

@@ -1,3 +1,4 @@
+#include "common/mailbox.h"
 #include "tests/unit/milter/message_scene.h"
 
 using namespace lmtpq;
@@ -40,6 +41,18 @@ class MessageLimitsTest : public CppUnit::TestFixture {
     message.take_recipient(to(std::string(2000, 'a') + "@secret"));
     CPPUNIT_ASSERT_EQUAL(std::size_t{1}, message.facts().recipients.size());
     CPPUNIT_ASSERT(message.judge(nullptr, {}).scope == QuotaScope::kListed);
+    const std::string longest(Mailbox::kMaxLength, 'a');
+    for (std::string RecipientFacts::*const part :
+         {&RecipientFacts::given, &RecipientFacts::resolved, &RecipientFacts::mailer}) {
+      RecipientFacts recipient{"u@x", "u", "cyrusv2"};
+      const std::size_t before = message.facts().recipients.size();
+      recipient.*part = longest + "a";
+      message.take_recipient(recipient);
+      CPPUNIT_ASSERT_EQUAL(before, message.facts().recipients.size());
+      recipient.*part = longest;
+      message.take_recipient(recipient);
+      CPPUNIT_ASSERT_EQUAL(before + 1, message.facts().recipients.size());
+    }
   }
 
   void theAddressesOfAMessageHaveALimitTogether() {
@@ -54,6 +67,15 @@ class MessageLimitsTest : public CppUnit::TestFixture {
     }
     CPPUNIT_ASSERT(bytes <= Message::kMaxAddresses && bytes > Message::kMaxAddresses / 2);
     CPPUNIT_ASSERT(message.judge(nullptr, {}).scope == QuotaScope::kListed);
+    // Exactly the limit, of all three parts.
+    Message full(configuration, mail());
+    constexpr std::size_t kFit = Message::kMaxAddresses / 1024;
+    for (std::size_t i = 0; i < kFit; ++i) {
+      full.take_recipient({std::string(1000, 'a'), std::string(17, 'b'), "cyrusv2"});
+    }
+    CPPUNIT_ASSERT_EQUAL(kFit, full.facts().recipients.size());
+    full.take_recipient({"a", "", ""});
+    CPPUNIT_ASSERT_EQUAL(kFit, full.facts().recipients.size());
   }
 
   void aListIsAtMostAsLongAsTheMailerReads() {
@@ -82,6 +104,9 @@ class MessageLimitsTest : public CppUnit::TestFixture {
       QuotaScope scope;
     } cases[] = {{1, Message::kMaxField, QuotaScope::kNobody},
                  {1, Message::kMaxField - 6, QuotaScope::kEverybody},
+                 {1, Message::kMaxField - 5, QuotaScope::kNobody},
+                 {32, Message::kMaxField - 6, QuotaScope::kEverybody},
+                 {33, Message::kMaxField - 6, QuotaScope::kNobody},
                  {260, 1000, QuotaScope::kEverybody},
                  {300, 1000, QuotaScope::kNobody}};
     for (const auto& one : cases) {

@@ -73,6 +73,9 @@ class ConnectionPoolEndsTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aStoreIsLoggedOnceWhenItGoesDownAndOnceWhenItIsBack);
   CPPUNIT_TEST(withoutTheDaemonOnlyTheMessagesSayThatAStoreIsDown);
   CPPUNIT_TEST(aDialThatFailsIsCountedByItsStages);
+  CPPUNIT_TEST(afterExpireAllNoConnectionIsUsedAgain);
+  CPPUNIT_TEST(cutBreaksAConnectionThatIsLookedAt);
+  CPPUNIT_TEST(cutEndsADialThatReplacesAConnection);
   CPPUNIT_TEST(traceIsPausedForAnHourAndUntilTheNextConnection);
   CPPUNIT_TEST_SUITE_END();
 
@@ -203,6 +206,50 @@ class ConnectionPoolEndsTest : public CppUnit::TestFixture {
     world.dialer.refuses = true;
     CPPUNIT_ASSERT(!world.pool().take(generous(), world.failure, ConnectionPool::Which::kNew));
     CPPUNIT_ASSERT(world.failure.spent[Stage::kConnect] >= milliseconds(30));
+  }
+
+  void afterExpireAllNoConnectionIsUsedAgain() {
+    World world({.connections = 3});
+    Lease leased = world.take();
+    world.take().give_back();
+    CPPUNIT_ASSERT(!leased.ends());
+    world.dialer.when_dialled = [&] { world.pool().expire_all(); };
+    Lease dialled = world.pool().take(generous(), world.failure, ConnectionPool::Which::kNew);
+    world.dialer.when_dialled = nullptr;
+    CPPUNIT_ASSERT(leased.ends() && dialled.ends());
+    leased.give_back();
+    dialled.give_back();
+    CPPUNIT_ASSERT(world.dialer.lives.at(0)->closed && world.dialer.lives.at(2)->closed);
+    CPPUNIT_ASSERT_EQUAL(std::string("QUIT"), world.dialer.lives.at(2)->play.heard.back());
+    CPPUNIT_ASSERT(!world.dialer.lives.at(1)->closed);
+    Lease fresh = world.take();
+    CPPUNIT_ASSERT(!fresh.reused() && world.dialer.lives.at(1)->closed);
+    CPPUNIT_ASSERT_EQUAL(std::string("QUIT"), world.dialer.lives.at(1)->play.heard.back());
+    fresh.give_back();
+    CPPUNIT_ASSERT(world.take().reused());
+    CPPUNIT_ASSERT_EQUAL(std::size_t{0}, world.pool().open());
+  }
+
+  void cutBreaksAConnectionThatIsLookedAt() {
+    World world({.connections = 1});
+    world.take().give_back();
+    world.dialer.lives.at(0)->when_looked_at = [&] { world.pool().cut(); };
+    const Lease lease = world.take();
+    CPPUNIT_ASSERT(lease && lease.reused());
+    CPPUNIT_ASSERT(world.dialer.lives.at(0)->cut);
+  }
+
+  void cutEndsADialThatReplacesAConnection() {
+    World world({.connections = 1});
+    world.take().give_back();
+    world.dialer.refuses = true;
+    world.dialer.lives.at(0)->when_looked_at = [&] { world.pool().cut(); };
+    CPPUNIT_ASSERT(!world.pool().take(generous(), world.failure, ConnectionPool::Which::kNew));
+    CPPUNIT_ASSERT(world.dialer.given_up);
+    CPPUNIT_ASSERT_EQUAL(std::string("lmtpq is stopping"), world.failure.reason);
+    CPPUNIT_ASSERT(world.failure.trouble == Trouble::kLost);
+    CPPUNIT_ASSERT(world.pool().up());
+    CPPUNIT_ASSERT_EQUAL(std::size_t{0}, world.pool().open());
   }
 
   void traceIsPausedForAnHourAndUntilTheNextConnection() {  // trap: hangs-up-on-trace

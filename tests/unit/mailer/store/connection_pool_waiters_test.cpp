@@ -75,6 +75,7 @@ class ConnectionPoolWaitersTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(theWaitIsLimitedByTheWaitTimeoutAndByTheDeadline);
   CPPUNIT_TEST(aFailedDialLetsTheNextWaiterDial);
   CPPUNIT_TEST(aDialThatThrowsFreesItsPlace);
+  CPPUNIT_TEST(aDeadConnectionFreesItsPlaceForAWaiter);
   CPPUNIT_TEST(theFiguresCountEveryConnection);
   CPPUNIT_TEST_SUITE_END();
 
@@ -197,6 +198,29 @@ class ConnectionPoolWaitersTest : public CppUnit::TestFixture {
     world.dialer.throws = false;
     world.dialer.refuses = false;
     CPPUNIT_ASSERT(world.take());
+  }
+
+  // It asked while the pool looked at the connection, when none was idle.
+  void aDeadConnectionFreesItsPlaceForAWaiter() {
+    World world({.connections = 1});
+    world.take().give_back();
+    std::unique_ptr<Taker> waiter;
+    world.dialer.lives.at(0)->hangs_up = true;
+    world.dialer.lives.at(0)->when_looked_at = [&] {
+      if (!waiter) {
+        waiter = std::make_unique<Taker>(world.pool(), Taker::End::kGivesBack);
+        await([&] { return world.pool().figures().waiting == 1; });
+      }
+    };
+    CPPUNIT_ASSERT(!world.pool().take_idle());
+    const int wakes = waiter->wakes();
+    if (wakes == 0) {
+      world.pool().cut();  // ends its wait
+    }
+    CPPUNIT_ASSERT_EQUAL(1, wakes);
+    await([&] { return waiter->answered(); });
+    CPPUNIT_ASSERT(waiter->served());
+    CPPUNIT_ASSERT_EQUAL(2, world.dialer.dials.load());
   }
 
   void theFiguresCountEveryConnection() {

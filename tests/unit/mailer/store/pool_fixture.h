@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -43,12 +44,17 @@ class StoresDialer : public Dialer {
     bool closed = false;
     bool cut = false;
     bool hangs_up = false;
-    std::string last_words;  // they are there to be read
+    std::string last_words;                // they are there to be read
+    std::function<void()> when_looked_at;  // while the pool looks whether it is alive
   };
 
   Dialled dial(const Destination& destination, std::chrono::milliseconds,
-               const Patience& /*patience*/) override {
+               const Patience& patience) override {
     const int dial = ++dials;
+    given_up = patience.is_given_up();
+    if (when_dialled) {
+      when_dialled();
+    }
     std::this_thread::sleep_for(slowness);
     for (const Deadline latest = generous();
          (hanging >> std::min(dial, 31) & 1) != 0 && Clock::now() < latest;) {
@@ -84,6 +90,8 @@ class StoresDialer : public Dialer {
   std::atomic<bool> throws = false;
   std::set<std::string> down;  // destinations that refuse
   std::atomic<int> dials = 0;
+  std::atomic<bool> given_up = false;  // the last one, before it began
+  std::function<void()> when_dialled;
   std::chrono::milliseconds slowness{0};
   int most_open = 0;
 
@@ -99,6 +107,9 @@ class StoresDialer : public Dialer {
     }
     void cut() override { life_.cut = true; }
     bool quiet() override {
+      if (life_.when_looked_at) {
+        life_.when_looked_at();
+      }
       return !life_.hangs_up && life_.last_words.empty() && !life_.play.replies.empty() &&
              ScriptedChannel::quiet();
     }

@@ -1,6 +1,10 @@
 #include <cppunit/extensions/HelperMacros.h>
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 
 #include "mailer/lines/dot_stuffing.h"
 #include "mailer/message/mail_data.h"
@@ -113,9 +117,10 @@ class Scene {
     heard.flights.clear();
   }
 
-  // How many of the recipients got 2xx.
-  long send(const std::string& message, std::size_t recipients = 2) {
-    MailData data("/tmp", std::nullopt);
+  // How many of the recipients got 2xx. A message over the limit cannot be read.
+  long send(const std::string& message, std::size_t recipients = 2,
+            std::optional<std::uint64_t> limit = std::nullopt) {
+    MailData data("/tmp", limit);
     data.append(message);
     data.finish();
     Transaction transaction;
@@ -152,6 +157,8 @@ class UpstreamMessageTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(everySizeArrivesComplete);
   CPPUNIT_TEST(everySplitOfTheBytesArrivesComplete);
   CPPUNIT_TEST(afterTheDotTheMessageMayHaveBeenFiled);
+  CPPUNIT_TEST(aPartOfAMessageIsNeverEnded);
+  CPPUNIT_TEST(theTranscriptSaysHowAConnectionEnded);
   CPPUNIT_TEST(aConnectionIsNotReusedBeyondMailMax);
   CPPUNIT_TEST_SUITE_END();
 
@@ -213,6 +220,43 @@ class UpstreamMessageTest : public CppUnit::TestFixture {
       CPPUNIT_ASSERT_EQUAL(0L, scene.send(message, 1));
       CPPUNIT_ASSERT_EQUAL(end == whole.taken, scene.upstream().dot_sent());
       CPPUNIT_ASSERT(!scene.upstream().alive());
+    }
+  }
+
+  void aPartOfAMessageIsNeverEnded() {
+    for (const std::size_t limit : {1'000u, 300'000u}) {
+      Heard heard;
+      Scene scene(heard);
+      CPPUNIT_ASSERT_EQUAL(0L, scene.send(message_of(400'000), 1, limit));
+      const Upstream& upstream = scene.upstream();
+      CPPUNIT_ASSERT(!upstream.spool_failure().empty());
+      check(upstream.spool_failure(), upstream.client().reason());
+      CPPUNIT_ASSERT(!upstream.dot_sent() && !upstream.reusable());
+      CPPUNIT_ASSERT(heard.message.size() <= limit);
+    }
+  }
+
+  void theTranscriptSaysHowAConnectionEnded() {
+    for (const bool dies : {false, true}) {
+      const std::filesystem::path folder = "/tmp/lmtpq-upstream-test" + std::to_string(getpid());
+      std::filesystem::create_directory(folder);
+      Heard heard;
+      Scene scene(heard, {"--transcript-dir=" + folder.string()});
+      heard.dies_after = heard.taken + (dies ? 1 : 1000);
+      CPPUNIT_ASSERT_EQUAL(dies ? 0L : 1L, scene.send("hi\r\n", 1));
+      if (!dies) {
+        scene.upstream().quit(Deadline::max());
+      }
+      std::ifstream in(std::filesystem::directory_iterator(folder)->path());
+      std::string last;
+      std::string all;
+      for (std::string line; std::getline(in, line); last = line) {
+        all += line + '\n';
+      }
+      check(dies ? "-- the peer closed the connection before the reply to MAIL" : "-- closed by us",
+            last);
+      CPPUNIT_ASSERT_EQUAL(!dies, all.find("\nC: (message, 7 bytes)\n") != std::string::npos);
+      std::filesystem::remove_all(folder);
     }
   }
 
