@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/descriptor.h"
+#include "tests/unit/mailer/io/thread_scheduler.h"
 #include "tests/unit/mailer/routes/route_texts.h"
 #include "tests/unit/mailer/routes/scripted_directory.h"
 
@@ -64,6 +65,7 @@ class DirectoryRoutesTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(afterACutNothingIsLookedUp);
   CPPUNIT_TEST(theLongestAnswerIsUsed);
   CPPUNIT_TEST(anAnswerThatCannotBeUsedIsLogged);
+  CPPUNIT_TEST(aFiberIsPaced);
   CPPUNIT_TEST(aSourceThatFailsDefersItsRecipientOnly);
   CPPUNIT_TEST_SUITE_END();
 
@@ -238,7 +240,19 @@ class DirectoryRoutesTest : public CppUnit::TestFixture {
       }
     };
     Broken broken;
+    ThreadScheduler scheduler;
     same("default; 451 4.3.0 lmtpq: no memory; default; ", find_all(broken, {"a@y", "b@x", "c@y"}));
+    CPPUNIT_ASSERT_EQUAL(3, scheduler.paces);
+  }
+
+  // Each recipient at each of the three steps, each question, and each answer of the directory.
+  void aFiberIsPaced() {
+    World world;
+    ThreadScheduler scheduler;
+    find_all(world.routes, {"a@x", "b@y"});
+    CPPUNIT_ASSERT_EQUAL(6 + 4 + 4, scheduler.paces);
+    find_all(world.routes, {"a@x", "b@y"});
+    CPPUNIT_ASSERT_EQUAL(14 + 6 + 4, scheduler.paces);
   }
 
   void aRefusedSearchIsATemporaryFailure() {
