@@ -374,5 +374,44 @@ def test_a_directory_that_answers_the_login_without_end_takes_no_memory(director
 
 
 def test_a_directory_without_a_size_limit_sends_too_many_entries(directory, endless):
-  same_answers(directory.asker(endless('ldap').uri),
-               {'crowd@example.org': '451 4.4.3 No route: Size limit exceeded'})
+  refused = '451 4.4.3 No route: Size limit exceeded'
+  same_answers(directory.asker(endless('ldap').uri), {
+      'crowd@example.org': refused,
+      'eight@example.org': 'inet:imap1',
+      'nine@example.org': refused,
+  })
+
+
+def test_many_large_answers_for_one_message_are_taken(directory, endless):
+  """Together they are longer than one look-up may need."""
+  asker = directory.asker(endless('ldap').uri)
+  assert asker.ask('=32 large@example.org')[0] == '32 inet:imap1'
+
+
+def test_only_an_entry_answers(directory, endless):
+  """A referral is temporary where nothing else was found."""
+  same_answers(directory.asker(endless('ldap').uri), {
+      'elsewhere@example.org': '451 4.4.3 No route: the directory answered with a referral to another one',
+      'here@example.org': 'inet:imap1',
+      'slow@example.org': 'inet:imap1',
+  })
+
+
+@pytest.mark.parametrize('address, words, is_down', [
+    ('denied', r'Insufficient access (not\nyou)', False),
+    ('busy', 'Server is busy', True),
+    ('unavailable', 'Server is unavailable', True),
+    ('gone', "Can't contact LDAP server", True)])
+def test_a_refusal_is_temporary_and_not_always_the_directorys_end(directory, endless, address, words,
+                                                                 is_down):
+  asker = directory.asker(endless('ldap').uri)
+  same_answers(asker, {f'{address}@example.org': f'451 4.4.3 No route: {words}'})
+  assert asker.lines_with('event=directory-down') == is_down
+
+
+def test_a_ca_file_must_be_a_file(directory):
+  server = directory.slapd()
+  folder = f'--route-ldap-ca-file={directory.folder}'
+  found, _ = directory.asker(server.tls_uri, folder).ask('alice@example.org')
+  assert found == (f'451 4.4.3 No route: {server.tls_uri}: {directory.folder}: not a regular file '
+                   '(--route-ldap-ca-file)')

@@ -57,6 +57,7 @@ class DirectoryPoolTest : public ScratchFileFixture {
   CPPUNIT_TEST(aDirectoryThatAnswersSomeSearchesIsUp);
   CPPUNIT_TEST(aDirectoryThatSendsTooMuchIsUp);
   CPPUNIT_TEST(onlyANewConnectionHasTheTimeAgain);
+  CPPUNIT_TEST(aConnectionThatComesBackEndsAWait);
   CPPUNIT_TEST(aConnectionThatCannotBeOpenedLeavesItsPlace);
   CPPUNIT_TEST(aConnectionThatCannotBeOpenedEndsAllWaits);
   CPPUNIT_TEST(eachChangeOfTheDirectoryIsLoggedOnce);
@@ -277,6 +278,22 @@ class DirectoryPoolTest : public ScratchFileFixture {
     latest = later;
     world.pool.search({"f"}, latest);
     CPPUNIT_ASSERT(latest == later);
+  }
+
+  void aConnectionThatComesBackEndsAWait() {
+    World world({.connections = 1, .wait = seconds(50)});
+    world.directory.searches_hang = true;
+    std::thread first([&] { world.ask(); });
+    while (world.directory.searches == 0) {
+      std::this_thread::yield();
+    }
+    std::thread release([&] {
+      std::this_thread::sleep_for(milliseconds(20));  // so that another waits
+      world.directory.searches_hang = false;
+    });
+    in_threads(1, [&] { same("found", world.ask()); });
+    release.join();
+    first.join();
   }
 
   void aConnectionThatCannotBeOpenedLeavesItsPlace() {
