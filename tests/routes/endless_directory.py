@@ -6,7 +6,7 @@ What it is: EndlessDirectory, an address that accepts every login, but that of c
   those of ANSWERS as it says, for `gone@...` with the end of the connection, and any other with no
   entry.
 What it does not know: what becomes of it.
-Called by: test_routes.
+Called by: test_answers.
 Threads and lifetimes: one thread accepts, one for each connection; stop() ends them.
 """
 
