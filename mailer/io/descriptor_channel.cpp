@@ -369,12 +369,8 @@ void DescriptorChannel::linger(Deadline latest) {
   }
 }
 
-void DescriptorChannel::cut() {
-  shutdown(in_.number, SHUT_RDWR);
-  if (out_.number != in_.number) {
-    shutdown(out_.number, SHUT_RDWR);
-  }
-}
+// Only sockets are cut.
+void DescriptorChannel::cut() { shutdown(in_.number, SHUT_RDWR); }
 
 IoStatus DescriptorChannel::failed(const char* what) {
   broken_ = true;

@@ -24,10 +24,10 @@ constexpr const char* kWriting = "writing to spool directory ";
 
 Descriptor open_unlinked(const std::string& directory) {
   Descriptor file(open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-  if (file.valid() || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)) {
+  if (file.valid()) {
     return file;
   }
-  // Some file systems do not support O_TMPFILE.
+  // Some file systems do not support O_TMPFILE. Any other error comes again.
   std::string name = directory + "/lmtpq.XXXXXX";
   file = Descriptor(mkostemp(name.data(), O_CLOEXEC));
   if (file.valid()) {

@@ -1,8 +1,8 @@
 """A directory with people in it, and programs that ask it for routes as the daemon does.
 
-What it is: Directory (a folder, any number of slapd and of askers), Asker.
+What it is: Directory (a folder, any number of slapd and of askers), Asker, same_answers().
 What it does not know: what a test asks, and what the answer should be.
-Called by: test_routes, by the fixture `directory`.
+Called by: test_routes, test_answers, by the fixture `directory`.
 Failure: AssertionError, with what was answered.
 """
 
@@ -71,6 +71,13 @@ class Asker:
     self.child.stdin.close()
     self.child.stdout.close()
     return self.child.wait(LIMIT)
+
+
+def same_answers(asker: Asker, rows: dict):
+  for address, wanted in rows.items():
+    found, _ = asker.ask(address)
+    assert found == wanted or (wanted.endswith('...') and found.startswith(wanted[:-3])), \
+        f'{address}: {found!r} instead of {wanted!r}'
 
 
 class Directory:

@@ -14,28 +14,13 @@ import pytest
 from fixtures.process import wait_until
 from fixtures.scratch import free_port
 
-from .directory import Asker, Directory
-from .endless_directory import EndlessDirectory
+from .directory import Asker, same_answers
 from .slapd import ADMIN
 from .slow_link import SlowLink
 
 ALICE = {'alice@example.org': 'inet:imap1.example.org'}
 NO_ALICE = {'alice@example.org': '451 4.4.3 No route: ...'}
 DAVE = {'dave@example.org': 'default'}
-
-
-@pytest.fixture
-def directory(scratch, ask_routes, certificates):
-  made = Directory(ask_routes, scratch.path, certificates)
-  yield made
-  made.end()
-
-
-def same_answers(asker: Asker, rows: dict):
-  for address, wanted in rows.items():
-    found, _ = asker.ask(address)
-    assert found == wanted or (wanted.endswith('...') and found.startswith(wanted[:-3])), \
-        f'{address}: {found!r} instead of {wanted!r}'
 
 
 def test_the_attribute_names_the_store(directory):
@@ -320,59 +305,9 @@ def test_one_deadline_ends_all_look_ups_of_a_message(directory, slow_link):
   assert not asker.lines_with('directory-down')
 
 
-@pytest.fixture
-def endless(directory):
-  """endless('ldaps')"""
-  made: list[EndlessDirectory] = []
-
-  def new(scheme: str) -> EndlessDirectory:
-    made.append(EndlessDirectory(directory.authority if scheme == 'ldaps' else None))
-    return made[-1]
-  yield new
-  for one in made:
-    one.stop()
-
-
-def peak(asker: Asker) -> int:
-  """The most memory that it ever had, in MiB."""
-  status = Path(f'/proc/{asker.child.pid}/status').read_text()
-  return int(status.partition('VmHWM:')[2].split()[0]) // 1024
-
-
-MUCH_MORE = 200  # MiB; a sanitizer needs some itself, and the directory sends 512
-
-
-@pytest.mark.parametrize('scheme', ['ldap', 'ldaps'])
-@pytest.mark.parametrize('address', ['message@example.org', 'entries@example.org'])
-def test_a_directory_that_sends_without_end_takes_no_memory(directory, endless, address, scheme):
-  """Nor does it count as down: it may have a single entry like that."""
-  asker = directory.asker(endless(scheme).uri, '--route-ldap-timeout=30s',
-                          '--route-ldap-negative-cache=0s',
-                          f'--route-ldap-ca-file={directory.authority.path("ca.pem")}')
-  same_answers(asker, {'bob@example.org': 'default'})
-  before = peak(asker)
-  wanted = '451 4.4.3 No route: the directory sends more than a look-up may need'
-  for _ in range(2):
-    same_answers(asker, {address: wanted})
-  assert asker.ask(f'8 {address}')[0] == f'8 {wanted}'
-  assert peak(asker) < before + MUCH_MORE, f'{before} MiB, then {peak(asker)} MiB'
-  same_answers(asker, {'bob@example.org': 'default'})
-  assert asker.lines_with('event=directory-too-long') == 1
-  assert asker.lines_with('event=directory-down') == 0
-
-
-def test_a_directory_that_answers_the_login_without_end_takes_no_memory(directory, endless):
-  server = endless('ldap')
-  asker = directory.asker(server.uri, '--route-ldap-timeout=30s',
-                          '--route-ldap-bind-dn=cn=endless',
-                          f'--route-ldap-password-file={directory.password_file()}')
-  before = peak(asker)
-  same_answers(asker, {'bob@example.org': f'451 4.4.3 No route: {server.uri}: '
-                                          'it sends more than 256 KiB before the first search'})
-  assert peak(asker) < before + MUCH_MORE, f'{before} MiB, then {peak(asker)} MiB'
-  assert asker.lines_with('event=directory-down') == 1
-
-
-def test_a_directory_without_a_size_limit_sends_too_many_entries(directory, endless):
-  same_answers(directory.asker(endless('ldap').uri),
-               {'crowd@example.org': '451 4.4.3 No route: Size limit exceeded'})
+def test_a_ca_file_must_be_a_file(directory):
+  server = directory.slapd()
+  folder = f'--route-ldap-ca-file={directory.folder}'
+  found, _ = directory.asker(server.tls_uri, folder).ask('alice@example.org')
+  assert found == (f'451 4.4.3 No route: {server.tls_uri}: {directory.folder}: not a regular file '
+                   '(--route-ldap-ca-file)')

@@ -9,6 +9,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "tests/unit/common/no_threads.h"
+
 using namespace lmtpq;
 using namespace lmtpq::mailer;
 
@@ -19,6 +21,7 @@ class CuttableWorkTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(anExceptionOfTheWorkIsThrown);
   CPPUNIT_TEST(aCutEndsTheWaitAndNotTheWork);
   CPPUNIT_TEST(afterACutNothingIsRun);
+  CPPUNIT_TEST(withoutAThreadTheCallerDoesTheWork);
   CPPUNIT_TEST_SUITE_END();
 
   void workIsWaitedFor() {
@@ -75,6 +78,15 @@ class CuttableWorkTest : public CppUnit::TestFixture {
     bool ran = false;
     CPPUNIT_ASSERT(!all.run([&] { ran = true; }));
     CPPUNIT_ASSERT(!ran);
+  }
+
+  void withoutAThreadTheCallerDoesTheWork() {
+    const NoThreads no_threads;
+    CuttableWork all;
+    std::thread::id where;
+    CPPUNIT_ASSERT(all.run([&] { where = std::this_thread::get_id(); }));
+    CPPUNIT_ASSERT(where == std::this_thread::get_id());
+    CPPUNIT_ASSERT_THROW(all.run([] { throw std::runtime_error("said no"); }), std::runtime_error);
   }
 };
 

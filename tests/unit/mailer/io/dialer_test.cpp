@@ -169,9 +169,18 @@ class DialerTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(Clock::now() - start < 30s);
     CPPUNIT_ASSERT(waiting.size() > 1);
     check_failed(waiting.back(), "unix:" + folder_ + "/s: Resource temporarily unavailable");
-    // When there is room again, the next one is connected.
-    const Descriptor taken(accept(server.number(), nullptr, nullptr));
-    CPPUNIT_ASSERT(dial("unix:" + folder_ + "/s").channel);
+    // When there is room again, the next one is connected, also if it waits already.
+    int asked = 0;
+    Descriptor taken;
+    const Dialled late = dial("unix:" + folder_ + "/s", 60s,
+                              {soon(), [&] {
+                                 taken = ++asked == 2
+                                             ? Descriptor(accept(server.number(), nullptr, nullptr))
+                                             : Descriptor();
+                                 return false;
+                               }});
+    CPPUNIT_ASSERT_MESSAGE(late.failure, late.channel);
+    CPPUNIT_ASSERT_EQUAL(2, asked);
   }
 
   void aFullTcpBacklogIsWaitedForUntilTheDeadline() {

@@ -5,8 +5,10 @@
 #include <thread>
 #include <vector>
 
+#include "tests/unit/common/no_threads.h"
 #include "tests/unit/mailer/io/fake_resolver.h"
 
+using namespace lmtpq;
 using namespace lmtpq::mailer;
 using namespace std::chrono_literals;
 
@@ -39,6 +41,8 @@ class NameLookupTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aNameIsLookedUpOnceAtATime);
   CPPUNIT_TEST(aFailureIsKeptForAMoment);
   CPPUNIT_TEST(onlyAnAnswerSaysSomethingAboutTheHost);
+  CPPUNIT_TEST(aLookUpThatIsGivenUpIsReported);
+  CPPUNIT_TEST(aLookUpWithoutAThreadFailsAndTheNextOneTriesAgain);
   CPPUNIT_TEST_SUITE_END();
 
   void aNameHasItsAddresses() {
@@ -107,10 +111,33 @@ class NameLookupTest : public CppUnit::TestFixture {
   }
 
   void onlyAnAnswerSaysSomethingAboutTheHost() {
-    fake_resolver::set("again.test", EAI_AGAIN);
-    CPPUNIT_ASSERT(look_up("again.test", "24", soon()).unknown);
+    for (const int status : {EAI_AGAIN, EAI_SYSTEM, EAI_MEMORY}) {
+      const std::string host = "again" + std::to_string(-status) + ".test";
+      fake_resolver::set(host, status);
+      CPPUNIT_ASSERT(look_up(host, "24", soon()).unknown);
+    }
     fake_resolver::set("no.test", EAI_NONAME);
     CPPUNIT_ASSERT(!look_up("no.test", "24", soon()).unknown);
+  }
+
+  void aLookUpThatIsGivenUpIsReported() {
+    fake_resolver::hang("lost.test");
+    const Addresses lost = look_up("lost.test", "24", {soon(), [] { return true; }});
+    CPPUNIT_ASSERT_EQUAL(std::string("look-up of lost.test was given up"), lost.failure);
+    CPPUNIT_ASSERT(lost.unknown && !lost.list);
+    fake_resolver::set("lost.test", EAI_AGAIN);
+  }
+
+  void aLookUpWithoutAThreadFailsAndTheNextOneTriesAgain() {
+    fake_resolver::set("busy.test", 0, {"127.0.0.1"});
+    {
+      const NoThreads no_threads;
+      const Addresses none = look_up("busy.test", "24", soon());
+      CPPUNIT_ASSERT_EQUAL(
+          std::string("no thread for the look-up: Resource temporarily unavailable"), none.failure);
+      CPPUNIT_ASSERT(none.unknown && !none.list);
+    }
+    CPPUNIT_ASSERT_EQUAL(1, count(look_up("busy.test", "24", soon())));
   }
 };
 

@@ -1,8 +1,8 @@
 // A Scheduler with one fiber, which is a thread: the thread that makes it waits through it until it
 // is destroyed.
 //
-// It counts sleeps and wakes, and can return from sleep() for no reason. wake() may be called from
-// any thread.
+// It counts sleeps, wakes and paces, and can return from sleep() for no reason. wake() may be
+// called from any thread.
 #pragma once
 
 #include <atomic>
@@ -46,10 +46,11 @@ class ThreadScheduler : public Scheduler {
     condition_.notify_one();
   }
   void start(std::function<void()>) override { throw std::bad_alloc(); }
-  void pace() override {}
+  void pace() override { ++paces; }
 
   std::atomic<int> sleeps = 0;
   std::atomic<int> wakes = 0;
+  int paces = 0;
   int restless = 0;            // this many sleeps end at once
   std::vector<short> answers;  // of wait_for(), the first last
   int asked_for = -1;

@@ -8,6 +8,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "tests/unit/common/small_disk.h"
+
 using lmtpq::Log;
 using lmtpq::LogLevel;
 using lmtpq::mailer::Transcript;
@@ -24,6 +26,8 @@ class TranscriptTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(theLogGetsTheLinesOfADebugPeer);
   CPPUNIT_TEST(nothingIsWrittenUnlessConfigured);
   CPPUNIT_TEST(aFileThatCannotBeCreatedIsLoggedOnce);
+  CPPUNIT_TEST(aLongLineIsCutAndAnEmptyOneLeftOut);
+  CPPUNIT_TEST(afterAFullDiskNothingMoreIsWritten);
   CPPUNIT_TEST_SUITE_END();
 
  public:
@@ -131,6 +135,30 @@ class TranscriptTest : public CppUnit::TestFixture {
                   std::string::npos);
     CPPUNIT_ASSERT_MESSAGE(text, text.find(" line=\"S: 250 \\x1b[1m\"\n") != std::string::npos);
     CPPUNIT_ASSERT(files().empty());
+  }
+
+  void aLongLineIsCutAndAnEmptyOneLeftOut() {
+    const std::string longest(4096, 'x');
+    const std::string text = written([&](Transcript& transcript) {
+      transcript.sent(longest + "y\r\n\r\n\nRSET\r\n");
+      transcript.received("2");
+      transcript.received(longest + "\r\n");
+      transcript.note("TLS");
+    });
+    CPPUNIT_ASSERT_EQUAL("C: " + longest + "\nC: RSET\nS: 2" + longest.substr(1) + "\n-- TLS\n",
+                         text);
+  }
+
+  void afterAFullDiskNothingMoreIsWritten() {
+    const Log log("test", folder_ + "/log", LogLevel::kInfo);
+    Transcript transcript(folder_ + "/t", false, "unix:/store", log);
+    {
+      const lmtpq::SmallDisk disk(5);
+      transcript.note("one");
+      CPPUNIT_ASSERT(!transcript.active());
+    }
+    transcript.note("two");
+    CPPUNIT_ASSERT_EQUAL(std::string("-- unix:/store\n"), text_of(files()[0]));
   }
 
   void nothingIsWrittenUnlessConfigured() {

@@ -2,11 +2,15 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 
+#include <algorithm>
 #include <climits>
 #include <memory>
+#include <set>
 #include <stdexcept>
 #include <thread>
+#include <vector>
 
+#include "tests/unit/common/no_threads.h"
 #include "tests/unit/mailer/io/socket_pair.h"
 #include "tests/unit/mailer/io/thread_scheduler.h"
 
@@ -66,6 +70,11 @@ class WaitingTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aDescriptorIsWaitedForUntilTheDeadline);
   CPPUNIT_TEST(anInterruptedFiberGoesOnWaiting);
   CPPUNIT_TEST(theRemainingTimeIsRoundedUp);
+  CPPUNIT_TEST(withoutAThreadAFiberWaitsForItsOwnWork);
+  CPPUNIT_TEST(workSideBySideIsDoneOnceByAsManyAsMay);
+  CPPUNIT_TEST(workSideBySideNeedsNoOtherThread);
+  CPPUNIT_TEST(aFiberSleepsUntilItsDeadline);
+  CPPUNIT_TEST(onlyAFiberIsPaced);
   CPPUNIT_TEST_SUITE_END();
 
   void aConditionThatHoldsIsNotWaitedFor() {
@@ -232,6 +241,72 @@ class WaitingTest : public CppUnit::TestFixture {
     const Deadline deadline = Clock::now() + std::chrono::microseconds(2500);
     const int left = milliseconds_until(deadline);
     CPPUNIT_ASSERT(left <= 3 && (left == 3 || Clock::now() > deadline - milliseconds(2)));
+    const Clock::time_point now = Clock::now();
+    CPPUNIT_ASSERT_EQUAL(0, milliseconds_between(now, now));
+    CPPUNIT_ASSERT_EQUAL(1, milliseconds_between(now, now + std::chrono::nanoseconds(1)));
+    CPPUNIT_ASSERT_EQUAL(1, milliseconds_between(now, now + milliseconds(1)));
+  }
+
+  void withoutAThreadAFiberWaitsForItsOwnWork() {
+    const ThreadScheduler scheduler;
+    const NoThreads no_threads;
+    int times = 0;
+    std::thread::id where;
+    run_blocking([&] {
+      ++times;
+      where = std::this_thread::get_id();
+    });
+    CPPUNIT_ASSERT_EQUAL(1, times);
+    CPPUNIT_ASSERT(where == std::this_thread::get_id());
+  }
+
+  void workSideBySideIsDoneOnceByAsManyAsMay() {
+    for (const std::size_t count : {0U, 1U, 2U, 3U, 4U, 20U}) {
+      const std::size_t at_once = std::min<std::size_t>(count, 3);
+      std::mutex mutex;
+      std::vector<int> times(count);
+      std::set<std::thread::id> threads;
+      run_side_by_side(count, 3, [&](std::size_t number) {
+        std::unique_lock lock(mutex);
+        ++times.at(number);
+        threads.insert(std::this_thread::get_id());
+        // Until each thread has some.
+        for (const Deadline latest = Clock::now() + seconds(60);
+             threads.size() < at_once && Clock::now() < latest;) {
+          lock.unlock();
+          std::this_thread::yield();
+          lock.lock();
+        }
+      });
+      CPPUNIT_ASSERT(times == std::vector<int>(count, 1));
+      CPPUNIT_ASSERT_EQUAL(at_once, threads.size());
+    }
+  }
+
+  void workSideBySideNeedsNoOtherThread() {
+    for (const bool with_scheduler : {false, true}) {  // which starts no fiber
+      const auto scheduler = with_scheduler ? std::make_unique<ThreadScheduler>() : nullptr;
+      const NoThreads no_threads;
+      std::vector<std::size_t> numbers;
+      run_side_by_side(4, 3, [&](std::size_t number) { numbers.push_back(number); });
+      CPPUNIT_ASSERT((numbers == std::vector<std::size_t>{0, 1, 2, 3}));
+    }
+  }
+
+  void aFiberSleepsUntilItsDeadline() {
+    ThreadScheduler scheduler;
+    scheduler.restless = 2;
+    const Deadline deadline = Clock::now() + milliseconds(10);
+    sleep_until(deadline);
+    CPPUNIT_ASSERT(Clock::now() >= deadline);
+    CPPUNIT_ASSERT(scheduler.sleeps >= 3);
+  }
+
+  void onlyAFiberIsPaced() {
+    pace();
+    ThreadScheduler scheduler;
+    pace();
+    CPPUNIT_ASSERT_EQUAL(1, scheduler.paces);
   }
 };
 

@@ -51,6 +51,7 @@ class MessageAgeTest : public CppUnit::TestFixture {
                              "Sat, 21 Nov 2026 12:60:00 +0000",
                              "Sat, 21 Nov 2026 12:00:61 +0000",
                              "Sat, 21 Nov 2026 12.00.00 +0000",
+                             "Sat, 21 Nov 2026 12:00.00 +0000",
                              "Sat, 21 Nov 2026 1:00:00 +0000",
                              "Sat, 21 Nov 2026 12:00:00 CET",
                              "Sat, 21 Nov 2026 12:00:00 0000",
@@ -90,6 +91,8 @@ class MessageAgeTest : public CppUnit::TestFixture {
           "Received: by a id 1; Fri, 20 Nov 2026 12:00:00 +0000"}) {
       CPPUNIT_ASSERT_EQUAL_MESSAGE(head, std::int64_t{0}, age(head));
     }
+    CPPUNIT_ASSERT_EQUAL(kNoon - 946'684'800,
+                         age("Received: by a id 1; Sat, 01 Jan 2000 00:00:00 +0000\r\n"));
     // The topmost one counts, although another could be read.
     CPPUNIT_ASSERT_EQUAL(std::int64_t{0},
                          age("Received: by b; ?\r\n"

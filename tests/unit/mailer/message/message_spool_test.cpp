@@ -1,14 +1,18 @@
 #include "mailer/message/message_spool.h"
 
 #include <cppunit/extensions/HelperMacros.h>
-#include <signal.h>
-#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
 
+#include "tests/unit/common/small_disk.h"
+#include "tests/unit/mailer/io/thread_scheduler.h"
+
+using lmtpq::SmallDisk;
 using lmtpq::mailer::MessageSpool;
+using lmtpq::mailer::ThreadScheduler;
 
 namespace {
 
@@ -57,27 +61,6 @@ Read read_all(const MessageSpool& body) {
   }
 }
 
-// Limits the size of a file that this process can write while the object lives.
-class SmallDisk {
- public:
-  explicit SmallDisk(rlim_t bytes) {
-    getrlimit(RLIMIT_FSIZE, &before_);
-    const rlimit now{bytes, before_.rlim_max};
-    handler_ = signal(SIGXFSZ, SIG_IGN);
-    CPPUNIT_ASSERT_EQUAL(0, setrlimit(RLIMIT_FSIZE, &now));
-  }
-  ~SmallDisk() {
-    setrlimit(RLIMIT_FSIZE, &before_);
-    signal(SIGXFSZ, handler_);
-  }
-  SmallDisk(const SmallDisk&) = delete;
-  SmallDisk& operator=(const SmallDisk&) = delete;
-
- private:
-  rlimit before_{};
-  sighandler_t handler_ = SIG_DFL;
-};
-
 }  // namespace
 
 class MessageSpoolTest : public CppUnit::TestFixture {
@@ -93,6 +76,9 @@ class MessageSpoolTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aFullDiskIsReportedAtTheEnd);
   CPPUNIT_TEST(aMessageOverTheLimitIsCountedAndNotKept);
   CPPUNIT_TEST(anIncompleteBodyIsNeverReadAsComplete);
+  CPPUNIT_TEST(aFileThatWasCutIsNeverReadAsComplete);
+  CPPUNIT_TEST(memoryIsDoubledUpToItsLimit);
+  CPPUNIT_TEST(aFiberReadsAllPieceByPiece);
   CPPUNIT_TEST_SUITE_END();
 
  public:
@@ -270,6 +256,56 @@ class MessageSpoolTest : public CppUnit::TestFixture {
       CPPUNIT_ASSERT(large.state() == MessageSpool::State::kTooLarge);
       CPPUNIT_ASSERT_MESSAGE("a part was given out as the whole", read_all(large).failed);
     }
+  }
+
+  // The file of this process that is in the folder and has no name.
+  std::string spool_file() const {
+    for (const auto& entry : fs::directory_iterator("/proc/self/fd")) {
+      std::error_code gone;  // the iterator's own
+      if (fs::read_symlink(entry.path(), gone).native().starts_with(folder_ + "/")) {
+        return entry.path();
+      }
+    }
+    return {};
+  }
+
+  void aFileThatWasCutIsNeverReadAsComplete() {
+    for (const bool on_fiber : {false, true}) {
+      const auto scheduler = on_fiber ? std::make_unique<ThreadScheduler>() : nullptr;
+      MessageSpool body(folder_, std::nullopt);
+      body.append(text_of(500'000));
+      CPPUNIT_ASSERT_EQUAL(0, truncate(spool_file().c_str(), 100'000));
+      const Read read = read_all(body);
+      CPPUNIT_ASSERT(read.failed);
+      CPPUNIT_ASSERT(read.text == text_of(100'000));
+      CPPUNIT_ASSERT_EQUAL(std::string("reading the spool: unexpected end of the file"),
+                           read.failure);
+    }
+  }
+
+  void memoryIsDoubledUpToItsLimit() {
+    lmtpq::mailer::MemoryBudget budget(1'000'000);
+    lmtpq::mailer::MemoryShare share(&budget);
+    MessageSpool body(folder_, std::nullopt, &share);
+    const std::pair<std::size_t, std::uint64_t> rows[] = {
+        {1, 0}, {MessageSpool::kHead - 1, 0}, {1, 65'536}, {65'535, 65'536}, {1, 3 * 65'536}};
+    for (const auto& [more, taken] : rows) {
+      body.append(std::string(more, 'x'));
+      CPPUNIT_ASSERT_EQUAL(taken, budget.used());
+    }
+    MessageSpool at_once(folder_, std::nullopt, &share);
+    at_once.append(std::string(200'000, 'x'));
+    CPPUNIT_ASSERT_EQUAL(std::uint64_t{3 * 65'536 + 200'000 - 65'536}, budget.used());
+    CPPUNIT_ASSERT(!body.in_file() && !at_once.in_file());
+  }
+
+  void aFiberReadsAllPieceByPiece() {
+    ThreadScheduler scheduler;
+    const std::string text = text_of(400'000);
+    MessageSpool body(folder_, std::nullopt);
+    append_in_pieces(body, text, 10'000);
+    CPPUNIT_ASSERT(read_all(body).text == text);
+    CPPUNIT_ASSERT_EQUAL(8, scheduler.paces);  // six of the file, what follows it, the end
   }
 };
 

@@ -354,6 +354,10 @@ class OutcomeTest : public CppUnit::TestFixture {
         {{sent, sent}, EX_OK},
         {{later}, EX_TEMPFAIL},
         {{unknown}, EX_NOUSER},
+        {{outcome_of({5, 1, 6}, "")}, EX_NOUSER},
+        {{outcome_of({5, 1, 7}, "")}, EX_UNAVAILABLE},  // of the sender
+        {{outcome_of({5, 1, 8}, "")}, EX_UNAVAILABLE},
+        {{outcome_of({5, 1, 9}, "")}, EX_NOUSER},
         {{full}, EX_UNAVAILABLE},
         {{bad}, EX_DATAERR},
         {{sent, unknown}, EX_NOUSER},

@@ -4,6 +4,7 @@
 
 #include <thread>
 
+#include "tests/unit/common/scratch_file.h"
 #include "tests/unit/mailer/routes/scripted_directory.h"
 
 using namespace lmtpq;
@@ -15,8 +16,9 @@ using Kind = Directory::Result::Kind;
 namespace {
 
 struct World {
-  explicit World(DirectoryPool::Limits limits = {})
-      : pool(directory.opener(), log, limits, [this] { return now.load(); }) {}
+  explicit World(DirectoryPool::Limits limits = {}, const std::string& log_file = "/dev/null")
+      : log("test", log_file, LogLevel::kInfo),
+        pool(directory.opener(), log, limits, [this] { return now.load(); }) {}
   std::string ask() { return shown(ask(Filters{"f"}).front()); }
   std::vector<Directory::Result> ask(const Filters& filters) {
     Deadline latest = pool.deadline();
@@ -30,14 +32,14 @@ struct World {
   void later(milliseconds span) { now = now.load() + span; }
 
   std::atomic<Clock::time_point> now = Clock::now();
-  Log log{"test", "/dev/null", LogLevel::kInfo};
+  Log log;
   ScriptedDirectory directory;
   DirectoryPool pool;
 };
 
 }  // namespace
 
-class DirectoryPoolTest : public CppUnit::TestFixture {
+class DirectoryPoolTest : public ScratchFileFixture {
   CPPUNIT_TEST_SUITE(DirectoryPoolTest);
   CPPUNIT_TEST(aConnectionIsKept);
   CPPUNIT_TEST(aConnectionThatWasIdleForLongIsReplaced);
@@ -54,8 +56,17 @@ class DirectoryPoolTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(anExceptionCostsOneConnectionOnly);
   CPPUNIT_TEST(aDirectoryThatAnswersSomeSearchesIsUp);
   CPPUNIT_TEST(aDirectoryThatSendsTooMuchIsUp);
+  CPPUNIT_TEST(onlyANewConnectionHasTheTimeAgain);
+  CPPUNIT_TEST(aConnectionThatComesBackEndsAWait);
+  CPPUNIT_TEST(aConnectionThatCannotBeOpenedLeavesItsPlace);
+  CPPUNIT_TEST(aConnectionThatCannotBeOpenedEndsAllWaits);
+  CPPUNIT_TEST(eachChangeOfTheDirectoryIsLoggedOnce);
   CPPUNIT_TEST_SUITE_END();
 
+ public:
+  DirectoryPoolTest() : ScratchFileFixture("log") {}
+
+ private:
   void same(const std::string& expected, const std::string& found) {
     CPPUNIT_ASSERT_EQUAL(expected, found);
   }
@@ -251,6 +262,100 @@ class DirectoryPoolTest : public CppUnit::TestFixture {
     world.directory.kind = Kind::kFound;
     same("found", world.ask());
     CPPUNIT_ASSERT_EQUAL(2, world.directory.opens.load());
+  }
+
+  void onlyANewConnectionHasTheTimeAgain() {
+    World world({.wait = seconds(600)});
+    const Deadline asked = Clock::now() + seconds(60);
+    Deadline latest = asked;
+    world.pool.search({"f"}, latest);
+    CPPUNIT_ASSERT(latest > asked + seconds(500));
+    latest = asked;
+    world.pool.search({"f"}, latest);
+    CPPUNIT_ASSERT(latest == asked);
+    world.directory.restart();
+    const Deadline later = Clock::now() + seconds(6000);
+    latest = later;
+    world.pool.search({"f"}, latest);
+    CPPUNIT_ASSERT(latest == later);
+  }
+
+  void aConnectionThatComesBackEndsAWait() {
+    World world({.connections = 1, .wait = seconds(50)});
+    world.directory.searches_hang = true;
+    std::thread first([&] { world.ask(); });
+    while (world.directory.searches == 0) {
+      std::this_thread::yield();
+    }
+    std::thread release([&] {
+      std::this_thread::sleep_for(milliseconds(20));  // so that another waits
+      world.directory.searches_hang = false;
+    });
+    in_threads(1, [&] { same("found", world.ask()); });
+    release.join();
+    first.join();
+  }
+
+  void aConnectionThatCannotBeOpenedLeavesItsPlace() {
+    Clock::time_point now = Clock::now();
+    const Log log("test", "/dev/null", LogLevel::kInfo);
+    DirectoryPool pool(
+        [](std::string&) -> std::unique_ptr<Directory> {
+          throw std::runtime_error("out of descriptors");
+        },
+        log, {.connections = 1, .wait = milliseconds(1)}, [&] { return now; });
+    for (int i = 0; i < 3; ++i) {
+      Deadline latest = pool.deadline();
+      same("lost: out of descriptors", World::shown(pool.search({"f"}, latest).front()));
+      now += seconds(60);
+    }
+  }
+
+  void aConnectionThatCannotBeOpenedEndsAllWaits() {
+    World world({.connections = 1, .wait = seconds(50)});
+    world.directory.opens_hang = true;
+    world.directory.refuses_connections = true;
+    std::thread first([&] { world.ask(); });
+    while (world.directory.opens == 0) {
+      std::this_thread::yield();
+    }
+    std::thread release([&] {
+      std::this_thread::sleep_for(milliseconds(20));  // so that others wait
+      world.directory.opens_hang = false;
+    });
+    in_threads(4, [&] { same("lost: refused", world.ask()); });
+    release.join();
+    first.join();
+  }
+
+  void eachChangeOfTheDirectoryIsLoggedOnce() {
+    World world({.backoff = seconds(1), .max_backoff = seconds(1)}, file_);
+    same("found", world.ask());
+    world.directory.restart();
+    world.directory.refuses_connections = true;
+    for (int i = 0; i < 3; ++i) {
+      world.ask();
+      world.later(seconds(1));
+    }
+    world.directory.refuses_connections = false;
+    world.ask();
+    world.ask();
+    world.directory.kind = Kind::kTooLong;
+    for (int second = 0; second < 120; ++second) {
+      world.ask();
+      world.later(seconds(1));
+    }
+    world.log.flush();
+    std::ifstream file(file_);
+    std::string events;
+    for (std::string line; std::getline(file, line);) {
+      events += line.substr(line.find("event=")) + "\n";
+    }
+    same(
+        "event=directory-down error=refused\nevent=directory-up\n"
+        "event=directory-too-long search=f error=\"said no\"\n"
+        "event=directory-too-long search=f error=\"said no\"\n",
+        events);
   }
 
   template <typename Work>

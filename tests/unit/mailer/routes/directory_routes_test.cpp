@@ -1,7 +1,11 @@
 #include "mailer/routes/directory_routes.h"
 
 #include <cppunit/extensions/HelperMacros.h>
+#include <stdlib.h>
+#include <unistd.h>
 
+#include "common/descriptor.h"
+#include "tests/unit/mailer/io/thread_scheduler.h"
 #include "tests/unit/mailer/routes/route_texts.h"
 #include "tests/unit/mailer/routes/scripted_directory.h"
 
@@ -59,6 +63,10 @@ class DirectoryRoutesTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(recipientsOfAMessageAreLookedUpTogether);
   CPPUNIT_TEST(aRecipientWhoseAnswerComesTooLateIsDeferred);
   CPPUNIT_TEST(afterACutNothingIsLookedUp);
+  CPPUNIT_TEST(theLongestAnswerIsUsed);
+  CPPUNIT_TEST(anAnswerThatCannotBeUsedIsLogged);
+  CPPUNIT_TEST(aFiberIsPaced);
+  CPPUNIT_TEST(aSourceThatFailsDefersItsRecipientOnly);
   CPPUNIT_TEST_SUITE_END();
 
   static void same(const std::string& expected, const std::string& found) {
@@ -187,6 +195,64 @@ class DirectoryRoutesTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT_EQUAL(0, world.asked("1@x"));
     world.now += seconds(10);
     CPPUNIT_ASSERT_EQUAL(1, world.asked("1@x"));
+  }
+
+  void theLongestAnswerIsUsed() {
+    World world;
+    std::vector<std::string> many;
+    for (char c = 'a'; c < 'a' + 16; ++c) {
+      many.emplace_back(1, c);
+    }
+    std::string longest = "a, b";
+    longest.resize(1024, ' ');
+    world.directory.entries = {{"(m=1@x)", {many}}, {"(m=2@x)", {{longest}}}};
+    CPPUNIT_ASSERT(world.find("1@x").ends_with(", inet:o, inet:p"));
+    same("inet:a, inet:b", world.find("2@x"));
+  }
+
+  void anAnswerThatCannotBeUsedIsLogged() {
+    char name[] = "/tmp/lmtpq-unit-test-XXXXXX";
+    const Descriptor file(mkstemp(name));
+    {
+      ScriptedDirectory directory;
+      directory.entries = {{"(m=1@x)", {{""}}}, {"(m=2@x)", {{"a"}}}};
+      CuttableWork look_ups;
+      const Log log("test", name, LogLevel::kInfo);
+      DirectoryRoutes routes(settings_with("(m=%s)", 9), directory.opener(), log, look_ups, {});
+      for (const char* address : {"1@x", "1@x", "2@x"}) {
+        routes.find(recipient(address));
+      }
+    }
+    char text[1000];
+    const ssize_t length = read(file.number(), text, sizeof text);
+    unlink(name);
+    const std::string lines(text, static_cast<std::size_t>(std::max<ssize_t>(length, 0)));
+    CPPUNIT_ASSERT_MESSAGE(
+        lines, lines.ends_with("event=route-lookup-failed search=\"(m=1@x)\" error=\"No route: a "
+                               "value in the directory names no DEST\"\n"));
+    CPPUNIT_ASSERT_EQUAL(std::ptrdiff_t{1}, std::count(lines.begin(), lines.end(), '\n'));
+  }
+
+  void aSourceThatFailsDefersItsRecipientOnly() {
+    class Broken : public Routes {
+      Route find(const Mailbox& to) override {
+        return to.domain() == "x" ? throw std::runtime_error("no memory") : Route(DefaultRoute());
+      }
+    };
+    Broken broken;
+    ThreadScheduler scheduler;
+    same("default; 451 4.3.0 lmtpq: no memory; default; ", find_all(broken, {"a@y", "b@x", "c@y"}));
+    CPPUNIT_ASSERT_EQUAL(3, scheduler.paces);
+  }
+
+  // Each recipient at each of the three steps, each question, and each answer of the directory.
+  void aFiberIsPaced() {
+    World world;
+    ThreadScheduler scheduler;
+    find_all(world.routes, {"a@x", "b@y"});
+    CPPUNIT_ASSERT_EQUAL(6 + 4 + 4, scheduler.paces);
+    find_all(world.routes, {"a@x", "b@y"});
+    CPPUNIT_ASSERT_EQUAL(14 + 6 + 4, scheduler.paces);
   }
 
   void aRefusedSearchIsATemporaryFailure() {

@@ -99,16 +99,19 @@ class RouteFileTest : public CppUnit::TestFixture {
   }
 
   void addressesAreComparedWithoutCaseAndQuotes() {
-    check("Alice@Example.ORG exact\n\"b b\"@x blank\n@DOMAIN. domain\nC*@y glob\n",
-          {{"aLICE@eXAMPLE.org", "inet:exact"},
-           {"alice@example.org.", "inet:exact"},
-           {"\"alice\"@example.org", "inet:exact"},
-           {"\"al\\ice\"@example.org", "inet:exact"},
-           {"\"B b\"@x", "inet:blank"},
-           {"u@domain", "inet:domain"},
-           {"u@domain.", "inet:domain"},
-           {"\"c\"@Y", "inet:glob"},
-           {"\xc3\xa4@domain", "inet:domain"}});
+    check(
+        "Alice@Example.ORG exact\n\"b b\"@x blank\n@DOMAIN. domain\nC*@y glob\n"
+        "\"d\\\" d\"@x quote\n",
+        {{"aLICE@eXAMPLE.org", "inet:exact"},
+         {"alice@example.org.", "inet:exact"},
+         {"\"alice\"@example.org", "inet:exact"},
+         {"\"al\\ice\"@example.org", "inet:exact"},
+         {"\"B b\"@x", "inet:blank"},
+         {"u@domain", "inet:domain"},
+         {"u@domain.", "inet:domain"},
+         {"\"c\"@Y", "inet:glob"},
+         {R"("d\" d"@x)", "inet:quote"},
+         {"\xc3\xa4@domain", "inet:domain"}});
   }
 
   void aRecipientWithoutDomainHasNoDomainRoute() {
@@ -143,6 +146,9 @@ class RouteFileTest : public CppUnit::TestFixture {
                                    ":4.2.1 moved",
                                    "\"4.2.1 moved\"",
                                    "'4.2.1",
+                                   "@moved",
+                                   "`moved",
+                                   "{moved",
                                    "(4.2.1) x",
                                    ", moved",
                                    "[moved]",
@@ -173,6 +179,10 @@ class RouteFileTest : public CppUnit::TestFixture {
         {{"a@x", "550 5.1.1 Use 192.0.2.4 or 4.2.1.1, room 4.2"},
          {"b@x", "451 4.2.1 See 5.1.1"},
          {"c@x", "550 5.1.1 v2 is gone"}});
+    check("a@x error:a\nb@x error:z\nc@x error:A\nd@x error:Z\n", {{"a@x", "550 5.1.1 a"},
+                                                                   {"b@x", "550 5.1.1 z"},
+                                                                   {"c@x", "550 5.1.1 A"},
+                                                                   {"d@x", "550 5.1.1 Z"}});
   }
 
   void commentsAndBlankLinesAreSkipped() {
@@ -199,6 +209,8 @@ class RouteFileTest : public CppUnit::TestFixture {
         {"u@x s\nU@X. t\n", "routes:2: \"U@X.\" has a route already, in line 1; remove one"},
         {"u s\nu@ t\n", "routes:2: \"u@\" has a route already, in line 1"},
         {"u@x s\x1b[1m", "routes:1: control character in the line"},
+        {"u@x s\x7f", "routes:1: control character in the line"},
+        {"u@x \x1f", "routes:1: control character in the line"},
         {std::string("u@x s\0t", 7), "routes:1: control character in the line"},
         {"u@x " + std::string(RouteFile::kMaxLine, 's'),
          "routes:1: the line is longer than 4096 bytes"},
@@ -208,6 +220,12 @@ class RouteFileTest : public CppUnit::TestFixture {
          "routes:1: expected error:TEXT or error:STATUS TEXT with a STATUS of class 4 or 5"},
         {"u@x a, b:no-such-service", "routes:1: \"b:no-such-service\": no service no-such-service"},
         {std::string(2000, 'u') + "@x s", "routes:1: \"" + std::string(64, 'u') + "...\" is no"},
+        {std::string(64, 'u') + "@ ",
+         "routes:1: no DEST after \"" + std::string(64, 'u') + "...\";"},
+        {std::string(63, 'u') + "@ ", "routes:1: no DEST after \"" + std::string(63, 'u') + "@\";"},
+        {"u@x s\nu@x\\", "routes:2: no DEST after \"u@x\\\\\";"},
+        {"u@x " + std::string(RouteFile::kMaxLine - 3, 's'), "routes:1: the line is longer"},
+        {"u@x " + std::string(RouteFile::kMaxLine - 4, ':'), "routes:1: \"::"},
     };
     for (const auto& row : rows) {
       const std::string words = mistake(row.text);

@@ -6,10 +6,13 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <stdexcept>
 #include <thread>
 
 #include "common/options/option_reader.h"
+#include "tests/unit/common/no_threads.h"
 #include "tests/unit/common/scratch_file.h"
+#include "tests/unit/mailer/io/thread_scheduler.h"
 #include "tests/unit/mailer/routes/route_texts.h"
 
 using namespace lmtpq;
@@ -28,6 +31,10 @@ class WatchedRouteFileTest : public ScratchFileFixture {
   CPPUNIT_TEST(atTheStartABadFileIsAnError);
   CPPUNIT_TEST(anUnchangedFileIsNotReadForASuccessor);
   CPPUNIT_TEST(threadsFindRoutesWhileTheFileChanges);
+  CPPUNIT_TEST(aFileIsYoungForASecond);
+  CPPUNIT_TEST(aFileThatChangesWhileItIsReadIsReadAgain);
+  CPPUNIT_TEST(afterAnErrorOfOursTheFileIsReadAgain);
+  CPPUNIT_TEST(aFibersFileIsReadInAnotherThread);
   CPPUNIT_TEST_SUITE_END();
 
  public:
@@ -238,6 +245,82 @@ class WatchedRouteFileTest : public ScratchFileFixture {
     World young(file_, folder_, check);
     World after(file_, folder_, check, &young.routes);
     CPPUNIT_ASSERT_EQUAL(5, checks);
+  }
+
+  void aFileIsYoungForASecond() {
+    using std::chrono::nanoseconds;
+    const struct {
+      long long age;
+      const char* route;
+    } rows[] = {{999'999'999, "inet:a"},
+                {1'000'000'000, "inet:b"},
+                {-99'999'999, "inet:a"},
+                {-100'000'000, "inet:b"}};
+    for (const auto& row : rows) {
+      write_old("u@x a\n");
+      World world(file_, folder_);
+      write("u@x b\n");
+      const timespec written[] = {{kWallTime, 700'000'000}, {kWallTime, 700'000'000}};
+      CPPUNIT_ASSERT_EQUAL(0, utimensat(AT_FDCWD, file_.c_str(), written, 0));
+      world.wall += nanoseconds(700'000'000 + row.age);
+      CPPUNIT_ASSERT_EQUAL_MESSAGE(std::to_string(row.age), std::string(row.route),
+                                   world.find_later());
+    }
+  }
+
+  void aFileThatChangesWhileItIsReadIsReadAgain() {
+    write_old("u@x a\n");
+    int checks = 0;
+    World world(file_, folder_, [&](const Destination&) {
+      if (++checks == 2) {
+        write_old("u@x c\n", 30);
+      }
+    });
+    write_old("u@x b\n", 50);
+    CPPUNIT_ASSERT_EQUAL(std::string("inet:a"), world.find_later());
+    CPPUNIT_ASSERT_EQUAL(0, lines_with("event=routes"));
+    CPPUNIT_ASSERT_EQUAL(std::string("inet:c"), world.find_later());
+    CPPUNIT_ASSERT_EQUAL(1, lines_with("event=routes-loaded"));
+  }
+
+  void afterAnErrorOfOursTheFileIsReadAgain() {
+    write_old("u@x a\n");
+    int checks = 0;
+    World world(file_, folder_, [&](const Destination&) {
+      if (++checks == 2) {
+        throw std::runtime_error("no memory for it");
+      }
+    });
+    write_old("u@x b\n", 50);
+    CPPUNIT_ASSERT_EQUAL(std::string("inet:a"), world.find_later());
+    CPPUNIT_ASSERT_EQUAL(1,
+                         lines_with("event=routes-rejected file=" + file_ +
+                                    " error=\"no memory for it\" effect=\"previous routes kept\""));
+    CPPUNIT_ASSERT_EQUAL(std::string("inet:b"), world.find_later());
+    // A later error of the same text is another one.
+    checks = 1;
+    write_old("u@x c\n", 40);
+    world.find_later();
+    CPPUNIT_ASSERT_EQUAL(2, lines_with("no memory for it"));
+  }
+
+  // Its disk may be slow, and other fibers have work. Without a thread they wait.
+  void aFibersFileIsReadInAnotherThread() {
+    std::thread::id reader;
+    write_old("u@x a\n");
+    World world(file_, folder_, [&](const Destination&) { reader = std::this_thread::get_id(); });
+    CPPUNIT_ASSERT(reader == std::this_thread::get_id());
+    ThreadScheduler scheduler;
+    write_old("u@x b\n", 50);
+    // On a loaded machine the old route is used for a while.
+    const auto latest = Clock::now() + std::chrono::seconds(60);
+    while (world.find_later() != "inet:b" && Clock::now() < latest) {
+    }
+    CPPUNIT_ASSERT(reader != std::this_thread::get_id());
+    const NoThreads no_threads;
+    write_old("u@x c\n", 40);
+    CPPUNIT_ASSERT_EQUAL(std::string("inet:c"), world.find_later());
+    CPPUNIT_ASSERT(reader == std::this_thread::get_id());
   }
 
   // The clock moves with each look-up, so that each checks the file.

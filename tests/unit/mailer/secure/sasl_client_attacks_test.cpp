@@ -49,6 +49,8 @@ class SaslClientAttacksTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(aHugeChallengeIsRefused);
   CPPUNIT_TEST(endlessChallengesAreRefused);
   CPPUNIT_TEST(aFailureIsFinal);
+  CPPUNIT_TEST(theFewestIterationsAreAccepted);
+  CPPUNIT_TEST(theReasonOfAPluginIsShortAndShowsNoPassword);
   CPPUNIT_TEST_SUITE_END();
 
  private:
@@ -209,6 +211,12 @@ class SaslClientAttacksTest : public CppUnit::TestFixture {
       CPPUNIT_ASSERT(client.start(mechanism));
       CPPUNIT_ASSERT(!client.answer(std::string(1000000, 'x')));
       CPPUNIT_ASSERT_EQUAL(std::string("challenge too long: 1000000 bytes"), client.failure());
+      for (const std::size_t size : {65'536U, 65'537U}) {
+        SaslClient another = it.client();
+        CPPUNIT_ASSERT(another.start(mechanism));
+        another.answer(std::string(size, 'x'));
+        CPPUNIT_ASSERT_EQUAL(size > 65'536, another.failure() == "challenge too long: 65537 bytes");
+      }
     }
   }
 
@@ -235,6 +243,37 @@ class SaslClientAttacksTest : public CppUnit::TestFixture {
     CPPUNIT_ASSERT(!client.answer(server.challenge()));
     CPPUNIT_ASSERT(!client.succeed());
     CPPUNIT_ASSERT_EQUAL(failure, client.failure());
+  }
+
+  void theFewestIterationsAreAccepted() {
+    for (const char* const count : {"4096", "4096,x=y", "10000"}) {
+      Begun begun("SCRAM-SHA-256");
+      auto& [it, server, client] = begun;
+      const std::string honest = server.challenge();
+      client.answer(honest.substr(0, honest.rfind(",i=")) + ",i=" + count);
+      CPPUNIT_ASSERT_MESSAGE(client.failure(), !contains(client.failure(), "iterations"));
+    }
+  }
+
+  // DIGEST-MD5 repeats a length that it cannot use.
+  void theReasonOfAPluginIsShortAndShowsNoPassword() {
+    const std::string before = "realm=\"a\",nonce=\"n\",qop=\"auth\",algorithm=md5-sess,maxbuf=";
+    const auto failure = [&](const std::string& length, const std::string& password) {
+      Parties it;
+      it.settings.mechanisms = {"DIGEST-MD5"};
+      it.login.password = lmtpq::Secret(password);
+      SaslClient client = it.client();
+      CPPUNIT_ASSERT(client.start("DIGEST-MD5"));
+      CPPUNIT_ASSERT(!client.answer(before + '"' + length + '"'));
+      return client.failure();
+    };
+    const std::string shown = failure("12x34", "other");
+    CPPUNIT_ASSERT_MESSAGE(shown, contains(shown, "12x34"));
+    const std::string hidden = failure("12x34", "2x3");
+    CPPUNIT_ASSERT_MESSAGE(hidden, !contains(hidden, "2x3"));
+    CPPUNIT_ASSERT_MESSAGE(hidden, hidden.size() > std::string("DIGEST-MD5: ").size());
+    CPPUNIT_ASSERT_EQUAL(std::string("DIGEST-MD5: ").size() + 300,
+                         failure(std::string(1000, 'x'), "other").size());
   }
 };
 

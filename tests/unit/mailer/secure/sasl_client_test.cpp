@@ -3,6 +3,7 @@
 #include <cppunit/extensions/HelperMacros.h>
 #include <stdlib.h>
 
+#include "common/config_error.h"
 #include "tests/unit/mailer/secure/sasl_parties.h"
 #include "tests/unit/mailer/secure/sasl_server.h"
 
@@ -35,6 +36,8 @@ class SaslClientTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(challengeResponseNeverShowsThePassword);
   CPPUNIT_TEST(aSecondDigestExchangeDoesNotResumeTheFirst);
   CPPUNIT_TEST(withinTlsThereIsNoSecurityLayer);
+  CPPUNIT_TEST(ofSeveralRealmsOursIsChosen);
+  CPPUNIT_TEST(mechanismsWithoutAPluginAreAnErrorOfTheConfiguration);
   CPPUNIT_TEST_SUITE_END();
 
  private:
@@ -237,6 +240,44 @@ class SaslClientTest : public CppUnit::TestFixture {
       CPPUNIT_ASSERT_EQUAL(bits == 0, client.layer_bits() > 0);
       CPPUNIT_ASSERT_EQUAL(bits == 0, client.layer_bits() > 1);
     }
+  }
+
+  void ofSeveralRealmsOursIsChosen() {
+    const std::pair<const char*, const char*> rows[] = {{"bob@two.example", "two.example"},
+                                                        {"bob@THREE.example", "three.example"},
+                                                        {"bob@x@one.example", "one.example"},
+                                                        {"bob@four.example", "one.example"},
+                                                        {"bob", "one.example"}};
+    for (const auto& [user, realm] : rows) {
+      Parties it;
+      it.settings.mechanisms = {"DIGEST-MD5"};
+      it.login.user = user;
+      SaslClient client = it.client();
+      CPPUNIT_ASSERT(client.start("DIGEST-MD5"));
+      const auto answer = client.answer(
+          "realm=\"one.example\",realm=\"two.example\",realm=\"three.example\",nonce=\"n\","
+          "qop=\"auth\",algorithm=md5-sess,charset=utf-8");
+      CPPUNIT_ASSERT_MESSAGE(client.failure(), answer.has_value());
+      CPPUNIT_ASSERT_MESSAGE(*answer, contains(*answer, "realm=\"" + std::string(realm) + '"'));
+    }
+  }
+
+  static std::string complaint(const std::vector<std::string>& names) {
+    try {
+      lmtpq::mailer::require_mechanisms(names);
+      return "";
+    } catch (const lmtpq::ConfigError& error) {
+      return error.what();
+    }
+  }
+
+  void mechanismsWithoutAPluginAreAnErrorOfTheConfiguration() {
+    CPPUNIT_ASSERT_EQUAL(std::string(), complaint({}));
+    CPPUNIT_ASSERT_EQUAL(std::string(), complaint({"PLAIN", "SCRAM-SHA-256-PLUS"}));
+    CPPUNIT_ASSERT_EQUAL(
+        std::string("\"X-ONE, PLAIN-PLUS\": no plugin installed; install the module "
+                    "of Cyrus SASL, or remove the name"),
+        complaint({"X-ONE", "PLAIN", "PLAIN-PLUS"}));
   }
 };
 

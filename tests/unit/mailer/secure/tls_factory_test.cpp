@@ -20,6 +20,8 @@ class TlsFactoryTest : public CppUnit::TestFixture {
   CPPUNIT_TEST(theKeyComesFromTextOrFile);
   CPPUNIT_TEST(versionsAndCiphersAreThoseOfTheSettings);
   CPPUNIT_TEST(aFileThatCannotBeUsedIsReportedByName);
+  CPPUNIT_TEST(aNameThatNoCertificateCanHaveIsRefused);
+  CPPUNIT_TEST(theTrustIsThatOfTheFilesWhenTheyWereRead);
   CPPUNIT_TEST_SUITE_END();
 
   void ourCertificateIsSentToAStoreThatAsks() {
@@ -182,6 +184,11 @@ class TlsFactoryTest : public CppUnit::TestFixture {
     mkfifo((hashed + "/0123abcd.0").c_str(), 0600);
     const std::string damaged =
         f.file("d.pem", w.client.pem() + "-----BEGIN CERTIFICATE-----\nAAAA\n");
+    Request small;
+    small.key_type = "prime192v1";
+    const std::string small_pem = Authority::certify_itself(small).pem();
+    const std::string weak = f.file("weak.pem", small_pem);
+    const std::string weak_issuer = f.file("weak-issuer.pem", w.client.pem() + small_pem);
     struct Mistake {
       std::string words;
       std::function<void(TlsSettings&)> make;
@@ -225,6 +232,10 @@ class TlsFactoryTest : public CppUnit::TestFixture {
          [&](TlsSettings& s) { s.certificate_file = empty; }},
         {in("tls-cert", certificate) + "cannot read a private key",
          [&](TlsSettings& s) { s.certificate_file = certificate; }},
+        {in("tls-cert", weak) + "cannot use the certificate: ee key too small",
+         [&](TlsSettings& s) { s.certificate_file = weak; }},
+        {in("tls-cert", weak_issuer) + "ca key too small",
+         [&](TlsSettings& s) { s.certificate_file = weak_issuer; }},
         {in("tls-cert", damaged) + "cannot read a certificate after",
          [&](TlsSettings& s) { s.certificate_file = damaged; }},
         {in("tls-key", none) + "No such file",
@@ -279,6 +290,44 @@ class TlsFactoryTest : public CppUnit::TestFixture {
       // It is not partly usable afterwards.
       CPPUNIT_ASSERT_EQUAL(first, complaint([&] { factory.prepare(); }));
     }
+  }
+
+  void aNameThatNoCertificateCanHaveIsRefused() {
+    TlsSettings settings = world().settings(TlsLevel::kVerify);
+    settings.name = std::string(255, 'x');
+    TlsFactory longest(settings, kHost);
+    CPPUNIT_ASSERT(longest.connect());
+    settings.name += 'x';
+    TlsFactory longer(settings, kHost);
+    CPPUNIT_ASSERT_EQUAL(
+        "--tls-name: \"" + settings.name + "\" cannot be the name of a certificate",
+        complaint([&] { longer.connect(); }));
+    for (const char* const odd : {"a b", "a\x7f"}) {
+      settings.name = odd;
+      TlsFactory factory(settings, kHost);
+      CPPUNIT_ASSERT_EQUAL(std::string("--tls-name: expected a DNS name in ASCII (xn--...)"),
+                           complaint([&] { factory.connect(); }));
+    }
+    settings.name = "!~";
+    TlsFactory printable(settings, kHost);
+    CPPUNIT_ASSERT(printable.connect());
+  }
+
+  void theTrustIsThatOfTheFilesWhenTheyWereRead() {
+    const World& w = world();
+    TlsSettings settings = w.settings(TlsLevel::kVerify);
+    settings.ca_file = w.folder.file("changing.pem", w.root.own().pem());
+    TlsFactory factory(settings, kHost);
+    CPPUNIT_ASSERT_EQUAL(std::string(), factory.trust());
+    factory.prepare();
+    const std::string trust = factory.trust();
+    CPPUNIT_ASSERT(!trust.empty());
+    w.folder.file("changing.pem", w.unknown.own().pem());
+    factory.connect();
+    CPPUNIT_ASSERT(trust == factory.trust());
+    TlsFactory again(settings, kHost);
+    again.prepare();
+    CPPUNIT_ASSERT(trust != again.trust());
   }
 };
 
