@@ -82,6 +82,14 @@ def test_a_message_that_no_disk_takes_is_deferred(lmtpq, folder):
   assert all(reply.startswith('452 4.3.1 ') for reply in replies[-3:-1]), (replies, log)
 
 
+def test_deliver_defers_it_too(lmtpq, folder):
+  (folder / 'conf').write_text(f'log = stderr\ntag-keys = none\nspool-dir = {folder}\n')
+  ran = subprocess.run([lmtpq, 'deliver', f'--config={folder}/conf', '-d', 'unix:/nowhere', '-f', '', 'bob'],
+                       input='Subject: x\n\n' + 5000 * (76 * 'x' + '\n'), capture_output=True, text=True, timeout=60,
+                       preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
+  assert ran.returncode == 75 and ran.stdout.startswith('bob: deferred (452 4.3.1 '), ran
+
+
 def test_a_relay_that_cannot_start_says_why_to_all_who_may_read_it(lmtpq, folder):
   child = started(lmtpq, folder, 'tag-keys = none\n')
   out, log = child.communicate('LHLO a\r\n', timeout=60)

@@ -280,6 +280,7 @@ class StoreSettingsTest : public CppUnit::TestFixture {
         std::string(
             "--tls-fingerprint: not used by inet:a with tls = verify; set tls = fingerprint"),
         error_of("", {"--tls=verify", "--tls-fingerprint=" + std::string(64, 'a'), "inet:a"}));
+    CPPUNIT_ASSERT_EQUAL(std::string("no error"), error_of("", {"--tls=none", "inet:a"}));
     CPPUNIT_ASSERT(error_of("", {"--auth-user=mx:secret", "inet:a"}).find("secret") ==
                    std::string::npos);
     CPPUNIT_ASSERT(error_of("", {"--auth-user=mx:secret", "inet:a"}).find("without a colon") !=
