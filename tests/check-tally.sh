@@ -1,5 +1,5 @@
 #!/bin/sh
-# tests/tally: its sum, its exit status, which suites it runs at the same time, and those it does not believe.
+# tests/tally: its sum, its exit status, what it runs at the same time, and closing lines that it refuses.
 # usage: check-tally.sh
 set -u
 cd "$(dirname "$0")/.." || exit 1

@@ -18,7 +18,7 @@ from fixtures.process import end_all_descendants
 
 # They read texts, or test the tests.
 WITHOUT_MUTANTS = ('tests/check-', 'tests/logs', 'tests/mutants', 'tests/peers', '--self-test')
-NEAREST = {'mailer/secure': 'tests/secure', 'mailer/io/tls': 'tests/secure',
+NEAREST = {'mailer/secure': 'tests/secure', 'mailer/keys': 'tests/keys', 'mailer/io/tls': 'tests/secure',
            'mailer/serve/metrics': 'tests/observe', 'mailer/serve/status': 'tests/observe',
            'mailer/serve/systemd': 'tests/dist', 'mailer/serve/ldap': 'tests/routes',
            'mailer/serve': 'tests/serve',
