@@ -1,12 +1,18 @@
 """The tool of `make mutants`: what it changes in a source, and what it reports."""
 
+import os
+import signal
 import subprocess
+import threading
+from pathlib import Path
 
 import pytest
 
 from fixtures.paths import ROOT
+from fixtures.process import become_reaper, wait_until
 from mutants.places import places_of
 from mutants.suites import Suite, in_order, own_tests, suites_of
+from mutants.tree import Tree
 
 RUN = ROOT / 'tests/mutants/run'
 
@@ -86,6 +92,19 @@ def test_a_suite_that_hangs_has_failed_and_leaves_no_process(tmp_path):
   assert 'took more than 2 s' in suite.run(tmp_path, 'build', patience=2)
   pid = (tmp_path / 'pid').read_text().strip()
   assert subprocess.run(['kill', '-0', pid], stderr=subprocess.DEVNULL).returncode != 0
+
+
+def test_an_interrupted_build_leaves_no_compiler(tmp_path):
+  pid = tmp_path / 'pid'
+  (tmp_path / 'Makefile').write_text(f'all:\n\tsleep 600 & echo $$! >{pid}.new; mv {pid}.new {pid}; wait\n')
+  become_reaper()
+  interrupt = threading.Thread(target=lambda: (wait_until(pid.exists, 'a compiler'),
+                                               os.kill(os.getpid(), signal.SIGINT)))
+  interrupt.start()
+  with pytest.raises(KeyboardInterrupt):
+    Tree(tmp_path, tmp_path).make('all')
+  interrupt.join()
+  assert not Path(f'/proc/{pid.read_text().strip()}').exists()
 
 
 def test_what_fails_once_because_of_other_load_has_not_failed(tmp_path):

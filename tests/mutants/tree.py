@@ -11,6 +11,8 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+from fixtures.process import end_all_descendants
+
 BUILD = 'build'
 LEFT_OUT = {'.git', BUILD, '__pycache__'}
 FOLDERS = ('common', 'mailer', 'milter')  # of the product
@@ -46,9 +48,14 @@ class Tree:
                    if not name.startswith(('MAKE', 'MFLAGS', 'MUTANTS'))}
     environment['PATH'] = f'{CCACHE}:{environment["PATH"]}'
     linker = ['LDFLAGS=-fuse-ld=lld'] if shutil.which('ld.lld') else []
-    made = subprocess.run(['make', '-s', '-j2', f'BUILD={BUILD}', 'CXXFLAGS=-O1', *linker, *targets],
-                          cwd=self.root, env=environment, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+      made = subprocess.run(['make', '-s', '-j2', f'BUILD={BUILD}', 'CXXFLAGS=-O1', *linker, *targets],
+                            cwd=self.root, env=environment, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    except BaseException:
+      # A compiler that goes on would make a mutant's object after its source was restored.
+      end_all_descendants()
+      raise
     self.complaint = made.stdout.decode(errors='replace')
     return made.returncode == 0
 
