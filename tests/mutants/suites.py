@@ -63,7 +63,8 @@ class Suite:
   def folders(self) -> list[str]:
     """Those of its tests."""
     shared = ['tests/fixtures', 'tests/peers'] if self.command.startswith('tests/run') else []
-    return re.findall(r'(?<= )tests/[\w/.-]+', self.command) + shared
+    named = re.findall(r'(?<= )(tests/[\w/.-]+?)(?:/\w+\.py)?(?= |$)', self.command)
+    return named + shared
 
   def complaint(self, tree: Path, build: str) -> str:
     """Why it fails; empty if it passes. Servers may fail because of other load, so all but

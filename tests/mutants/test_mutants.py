@@ -87,6 +87,13 @@ def test_suites_of_the_mutated_part_are_first():
   assert len(own) > 3, 'with those of its folder'
 
 
+def test_a_suite_changes_with_the_folder_of_its_tests():
+  folders = {suite.title: suite.folders for suite in suites_of(ROOT / 'tests/check.suites')}
+  assert folders['milter without memory'] == ['tests/milter', 'tests/fixtures', 'tests/peers']
+  assert folders['dialogues'] == ['tests/dialogues']
+  assert all((ROOT / folder).is_dir() for found in folders.values() for folder in found)
+
+
 def test_a_suite_that_hangs_has_failed_and_leaves_no_process(tmp_path):
   suite = Suite('sleeps', f'sleep 600 & echo $! >{tmp_path}/pid; wait', seconds=0.1)
   assert 'took more than 2 s' in suite.run(tmp_path, 'build', patience=2)
