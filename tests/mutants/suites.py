@@ -34,7 +34,7 @@ UNIT_TESTS = {'milter/': ('unit milter', 'milter_unit_tests'),
               'mailer/serve/': ('unit serve', 'serve_unit_tests'),
               '': ('unit', 'unit_tests')}
 REGISTERED = re.compile(r'^CPPUNIT_TEST_SUITE_REGISTRATION\((\w+)\)', re.M)
-MEMORY = 4 << 30
+MEMORY = 8 << 30  # of addresses; the stacks and heaps of 256 threads take more than half
 FILE_SIZE = 1 << 30
 PATIENCE = 30  # s, and four times what the suite takes without a mutant
 REASON = re.compile(r'^(?:not ok |FAILED |ERROR )(.*)', re.M)
