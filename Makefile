@@ -150,8 +150,8 @@ help:
 ## make e2e             real Sendmail with real Cyrus, Dovecot and our store; the cf files; patches/, for
 ##                      which it fetches Sendmail's source into ~/.cache and builds it
 ## make test            test-deps, check and e2e
-## make ci              test and packages, beside them lint and ci-platform: what .ci/run does
-## make ci-platform     on Debian 13 a build by clang, packages, check, e2e without patches/, the variants
+## make ci              test and packages, before them lint, a build by clang and the variants: what .ci/run does
+## make ci-platform     check and e2e on Debian 13, without patches/
 ## make variants        lmtpq without LDAP, SASL, systemd, Prometheus, and without all of them
 ## make coverage        which lines and branches of each folder make check reaches, by gcovr
 ## make mutants         changes the product in MUTANTS=200 places, one at a time, and reports the changes that no
@@ -301,14 +301,13 @@ test: test-deps
 
 # It has 45 minutes on two cores: without the second build of the packages.
 TWICE := packages/test_contents.py::TestTogether::test_a_second_build_elsewhere_and_later_is_equal
-OF_SUITES = BUILD=$(BUILD) WERROR=$(WERROR) LEFT_OUT=--deselect=$(TWICE)
 ci: deps
 	@tests/tally tests/ci.suites tests/check.suites tests/e2e.suites tests/packages.suites tests/patches.suites \
-	  beside tests/sources.suites tests/platform.suites $(OF_SUITES)
+	  BUILD=$(BUILD) LEFT_OUT=--deselect=$(TWICE)
 
-# platform-suites is what runs there as one suite.
+# check and e2e on Debian 13, as one suite; platform-suites is what runs there.
 ci-platform:
-	@tests/tally tests/platform.suites $(OF_SUITES)
+	@tests/tally tests/platform.suites BUILD=$(BUILD)
 platform-suites: tests tsan-milter
 	@tests/tally tests/check.suites tests/e2e.suites BUILD=$(BUILD)
 
