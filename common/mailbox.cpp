@@ -13,7 +13,7 @@ bool alphanumeric(char c) {
 // charset, which the store may accept.
 std::size_t non_ascii_length(std::string_view text) {
   const std::size_t length = utf8_length(text);
-  if (length == 0 && !text.empty() && static_cast<unsigned char>(text[0]) > 127) {
+  if (length == 0 && !text.empty()) {
     return 1;
   }
   return length > 1 && !is_control(text.substr(0, length)) ? length : 0;

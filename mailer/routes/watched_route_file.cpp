@@ -63,12 +63,12 @@ std::string read_all(int descriptor, std::size_t expected, const std::string& pa
     if (got < 0) {
       throw Unreadable(path);
     }
-    have += static_cast<std::size_t>(got);
-    // A file that grows while it is read is young, and is read again.
-    if (got == 0 || have == text.size()) {
+    // No more, or no more room: a file that grows while it is read is young, and is read again.
+    if (got == 0) {
       text.resize(have);
       return text;
     }
+    have += static_cast<std::size_t>(got);
   }
 }
 

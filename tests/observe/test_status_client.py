@@ -249,3 +249,12 @@ def test_a_daemon_that_goes_may_come_back(screen, control):
   control.answer = known
   shown.written = b''
   shown.read_until(lambda: b'lmtpq 1 ' in shown.written)
+
+
+def test_output_that_no_one_reads_is_an_error(control, command):
+  reading, writing = os.pipe()
+  os.close(reading)
+  done = subprocess.run(command(control.path), stdout=writing, stderr=subprocess.PIPE, text=True, timeout=LIMIT)
+  os.close(writing)
+  assert done.returncode == 74, done
+  assert 'standard output' in done.stderr, done

@@ -133,9 +133,11 @@ def test_the_log_says_which_settings_are_new_changed_or_gone(daemon):
   daemon.reload('', f'{FRONT}{ALWAYS}{elsewhere}')
   daemon.reload('', FRONT)
   lines = [line.partition('event=')[2] for line in daemon.process.log_text().splitlines()]
-  for event, change in ((f'listener-settings listener={second} ', 'new'), (f'store-settings destination={store} ', 'new'),
-                        (f'listener-settings listener=unix:{daemon.folder}/front ', 'changed'),
-                        (f'listener-settings listener={second} ', 'gone'), (f'store-settings destination={store} ', 'gone')):
+  for event, change in ((f'listener-settings listener={second} name=second ', 'new'),
+                        (f'store-settings destination={store} ', 'new'),
+                        (f'listener-settings listener=unix:{daemon.folder}/front name=front ', 'changed'),
+                        (f'listener-settings listener={second} ', 'gone'),
+                        (f'store-settings destination={store} ', 'gone')):
     assert [line for line in lines if line.startswith(event) and line.endswith(f' change={change}')], (event, lines)
 
 
