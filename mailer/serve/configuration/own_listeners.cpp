@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <memory>
 
 #include "common/ascii.h"
 #include "common/config_error.h"
@@ -21,11 +22,12 @@ Address ipv6_loopback() { return address("::1"); }
 
 std::vector<Address> interface_addresses() {
   std::vector<Address> made;
-  ifaddrs* list = nullptr;
-  if (getifaddrs(&list) != 0) {
+  ifaddrs* first = nullptr;
+  if (getifaddrs(&first) != 0) {
     return made;
   }
-  for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next) {
+  const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> list(first, freeifaddrs);
+  for (const ifaddrs* entry = first; entry != nullptr; entry = entry->ifa_next) {
     if (entry->ifa_addr == nullptr) {
       continue;
     }
@@ -33,7 +35,6 @@ std::vector<Address> interface_addresses() {
       made.push_back(*known);
     }
   }
-  freeifaddrs(list);
   return made;
 }
 

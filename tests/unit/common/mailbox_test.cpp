@@ -49,7 +49,7 @@ class MailboxTest : public CppUnit::TestFixture {
   void keepsEveryByteOfTheText() {
     for (const char* text :
          {"a..b.@example.org", ".a@example.org", "!#$%&'*+-/=?^_`{|}~@x", "\"a\\b c\"@x",
-          "Alice@EXAMPLE.Org", "a@host_name.example", "a@example.org.", "a@-x-",
+          "\" ~\"@x", "Alice@EXAMPLE.Org", "a@host_name.example", "a@example.org.", "a@-x-",
           "j\xc3\xb6rg@b\xc3\xbc"
           "cher.example",
           "\xe2\x82\xac", "\"\xf0\x9f\x93\xac\"@x"}) {

@@ -107,6 +107,7 @@ class RecordingAgent : public DeliveryAgent {
     CPPUNIT_ASSERT_MESSAGE("numbered twice", parts.insert(request.part).second || !numbered);
     threads.insert(std::this_thread::get_id());
     most_at_once = std::max<int>(most_at_once, ++at_once);
+    most_memory = std::max(most_memory, memory == nullptr ? 0 : memory->used());
   }
 
   int wanted_at_once = 0;
@@ -121,6 +122,8 @@ class RecordingAgent : public DeliveryAgent {
   std::set<std::thread::id> threads;
   std::atomic<int> at_once = 0;
   std::atomic<int> most_at_once = 0;
+  const MemoryBudget* memory = nullptr;  // what the message takes is in most_memory
+  std::uint64_t most_memory = 0;
 
  private:
   std::mutex mutex_;
@@ -304,6 +307,7 @@ class FanOutTest : public CppUnit::TestFixture {
 
   static void deliver_all(std::size_t stores, MemoryBudget* memory, std::size_t at_once) {
     World world = to_stores(stores);
+    world.agent.memory = memory;
     world.agent.wanted_at_once = static_cast<int>(at_once);
     world.result = FanOut(&world.routes, world.agent, memory).deliver(world.request());
     for (std::size_t i = 0; i < stores; ++i) {
@@ -312,6 +316,9 @@ class FanOutTest : public CppUnit::TestFixture {
                            reply_text(world.result.outcomes[i]));
     }
     CPPUNIT_ASSERT_EQUAL(static_cast<int>(at_once), world.agent.most_at_once.load());
+    const std::size_t paid = at_once - std::min(at_once, FanOut::kAlways);
+    CPPUNIT_ASSERT_EQUAL(memory == nullptr ? std::uint64_t{0} : MemoryCost::kPart * paid,
+                         world.agent.most_memory);
     CPPUNIT_ASSERT(world.agent.threads.contains(std::this_thread::get_id()));
     // The client's timeout runs from the same moment for groups that waited for others.
     CPPUNIT_ASSERT_EQUAL(std::size_t{1}, world.agent.completes.size());

@@ -113,6 +113,7 @@ class MailboxLimiterTest : public CppUnit::TestFixture {
     MailboxLimiter limiter(1);
     const auto first = taken(limiter, {"a"});
     const auto other = taken(limiter, {"b"});
+    const auto alone = taken(limiter, {"c"});
     const Asker second(limiter, {"a"});
     await_waiting(limiter, 1);
     const Asker third(limiter, {"a"});
