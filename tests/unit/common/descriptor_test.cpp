@@ -3,11 +3,12 @@
 #include <cppunit/extensions/HelperMacros.h>
 #include <fcntl.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <utility>
+
+#include "tests/unit/common/in_a_child.h"
 
 using lmtpq::Descriptor;
 
@@ -16,17 +17,6 @@ namespace {
 bool is_open(int number) { return fcntl(number, F_GETFD) >= 0; }
 
 Descriptor opened() { return Descriptor(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
-
-// The body's result, in a child process.
-template <typename Body>
-bool in_a_child(Body body) {
-  const pid_t child = fork();
-  if (child == 0) {
-    _exit(body() ? 0 : 1);
-  }
-  int status = -1;
-  return waitpid(child, &status, 0) == child && status == 0;
-}
 
 }  // namespace
 
@@ -60,7 +50,7 @@ class DescriptorTest : public CppUnit::TestFixture {
 
   // Reading fails, writing to standard output too, and errors are discarded.
   void closedStandardDescriptorsFailOrDiscard() {
-    CPPUNIT_ASSERT(in_a_child([] {
+    CPPUNIT_ASSERT(lmtpq::in_a_child([] {
       for (int number = STDIN_FILENO; number <= STDERR_FILENO; ++number) {
         close(number);
       }
@@ -73,7 +63,7 @@ class DescriptorTest : public CppUnit::TestFixture {
   }
 
   void openStandardDescriptorsStay() {
-    CPPUNIT_ASSERT(in_a_child([] {
+    CPPUNIT_ASSERT(lmtpq::in_a_child([] {
       int ends[2];
       if (pipe(ends) != 0 || dup2(ends[1], STDERR_FILENO) < 0) {
         return false;
@@ -85,7 +75,7 @@ class DescriptorTest : public CppUnit::TestFixture {
   }
 
   void theLimitBecomesTheHardOne() {
-    CPPUNIT_ASSERT(in_a_child([] {
+    CPPUNIT_ASSERT(lmtpq::in_a_child([] {
       rlimit limit{};
       getrlimit(RLIMIT_NOFILE, &limit);
       limit.rlim_cur = 32;

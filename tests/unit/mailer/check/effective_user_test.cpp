@@ -2,10 +2,11 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 #include <grp.h>
-#include <sys/wait.h>
 
 #include <algorithm>
 #include <optional>
+
+#include "tests/unit/common/in_a_child.h"
 
 using lmtpq::mailer::AsEffectiveUser;
 
@@ -27,17 +28,6 @@ struct Rights {
   bool operator==(const Rights&) const = default;
 };
 
-// The body's result, in a child process, whose rights it may change.
-template <typename Body>
-bool in_a_child(Body body) {
-  const pid_t child = fork();
-  if (child == 0) {
-    _exit(body() ? 0 : 1);
-  }
-  int status = -1;
-  return waitpid(child, &status, 0) == child && status == 0;
-}
-
 }  // namespace
 
 class EffectiveUserTest : public CppUnit::TestFixture {
@@ -50,7 +40,7 @@ class EffectiveUserTest : public CppUnit::TestFixture {
     if (geteuid() != 0) {
       return;
     }
-    CPPUNIT_ASSERT(in_a_child([] {
+    CPPUNIT_ASSERT(lmtpq::in_a_child([] {
       const gid_t groups[] = {1, 2, 3};
       if (setgroups(3, groups) != 0 || setegid(4) != 0) {
         return false;
@@ -64,7 +54,7 @@ class EffectiveUserTest : public CppUnit::TestFixture {
   }
 
   void whoIsNotWhollyRootKeepsItsRights() {
-    CPPUNIT_ASSERT(in_a_child([] {
+    CPPUNIT_ASSERT(lmtpq::in_a_child([] {
       if (geteuid() == 0 && seteuid(kUser - 1) != 0) {
         return false;
       }

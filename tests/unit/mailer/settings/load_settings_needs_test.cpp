@@ -2,46 +2,18 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 
-#include "mailer/settings/load_settings.h"
-#include "tests/unit/common/scratch_file.h"
+#include "tests/unit/mailer/settings/settings_file_fixture.h"
 
 using namespace lmtpq;
 using namespace lmtpq::mailer;
 
-class LoadSettingsNeedsTest : public ScratchFileFixture {
+class LoadSettingsNeedsTest : public SettingsFileFixture {
   CPPUNIT_TEST_SUITE(LoadSettingsNeedsTest);
   CPPUNIT_TEST(aCommandWithoutWhatItNeedsIsAnError);
   CPPUNIT_TEST(timesAreShownInTheLargestUnit);
   CPPUNIT_TEST(aFolderThatTakesNoSpoolFilesIsLogged);
   CPPUNIT_TEST(aListenerIsNamedWithItsPlace);
   CPPUNIT_TEST_SUITE_END();
-
- public:
-  LoadSettingsNeedsTest() : ScratchFileFixture("lmtpq.conf") {}
-
- private:
-  using Words = std::vector<std::string>;
-
-  DaemonSettings daemon(std::string_view file, Words arguments = {}) const {
-    write(file);
-    arguments.insert(arguments.begin(), "--config=" + file_);
-    return load_daemon_settings(arguments);
-  }
-
-  // The error's text, with FILE for the file's name.
-  template <typename Act>
-  std::string complaint(Act act) const {
-    try {
-      act();
-    } catch (const ConfigError& error) {
-      std::string words = error.what();
-      for (std::size_t at; (at = words.find(file_)) != std::string::npos;) {
-        words.replace(at, file_.size(), "FILE");
-      }
-      return words;
-    }
-    return "no error";
-  }
 
   std::string mail_error(Command command, Words arguments) const {
     arguments.insert(arguments.begin(), "--config=" + file_);

@@ -3,12 +3,12 @@
 #include <cppunit/extensions/HelperMacros.h>
 
 #include "mailer/settings/secrets.h"
-#include "tests/unit/common/scratch_file.h"
+#include "tests/unit/mailer/settings/settings_file_fixture.h"
 
 using namespace lmtpq;
 using namespace lmtpq::mailer;
 
-class LoadSettingsTest : public ScratchFileFixture {
+class LoadSettingsTest : public SettingsFileFixture {
   CPPUNIT_TEST_SUITE(LoadSettingsTest);
   CPPUNIT_TEST(listenersComeFromTheCommandLineAndFromSections);
   CPPUNIT_TEST(theCommandLineOverridesTheSectionAndTheSectionOverridesTheTop);
@@ -28,32 +28,6 @@ class LoadSettingsTest : public ScratchFileFixture {
   CPPUNIT_TEST(otherCommandsAcceptTheDaemonsKeysInTheFileOnly);
   CPPUNIT_TEST_SUITE_END();
 
- public:
-  LoadSettingsTest() : ScratchFileFixture("lmtpq.conf") {}
-
- private:
-  using Words = std::vector<std::string>;
-
-  DaemonSettings daemon(std::string_view file, Words arguments = {}) const {
-    write(file);
-    arguments.insert(arguments.begin(), "--config=" + file_);
-    return load_daemon_settings(arguments);
-  }
-
-  // The error's text, with FILE for the file's name.
-  template <typename Act>
-  std::string complaint(Act act) const {
-    try {
-      act();
-    } catch (const ConfigError& error) {
-      std::string words = error.what();
-      for (std::size_t at; (at = words.find(file_)) != std::string::npos;) {
-        words.replace(at, file_.size(), "FILE");
-      }
-      return words;
-    }
-    return "no error";
-  }
   std::string error_of(std::string_view file, const Words& arguments = {}) const {
     return complaint([&] { daemon(file, arguments); });
   }

@@ -3,44 +3,17 @@
 #include <cppunit/extensions/HelperMacros.h>
 #include <unistd.h>
 
-#include "tests/unit/common/scratch_file.h"
+#include "tests/unit/mailer/settings/settings_file_fixture.h"
 
 using namespace lmtpq;
 using namespace lmtpq::mailer;
 
-class SecretsTest : public ScratchFileFixture {
+class SecretsTest : public SettingsFileFixture {
   CPPUNIT_TEST_SUITE(SecretsTest);
   CPPUNIT_TEST(withoutKeysOnlyTagsLackThem);
   CPPUNIT_TEST(theKeyOfTlsIsReadOnlyWhereThereIsTls);
   CPPUNIT_TEST(aCommandKnowsWhetherItHasSecrets);
   CPPUNIT_TEST_SUITE_END();
-
- public:
-  SecretsTest() : ScratchFileFixture("lmtpq.conf") {}
-
- private:
-  using Words = std::vector<std::string>;
-
-  DaemonSettings daemon(std::string_view file, Words arguments = {}) const {
-    write(file);
-    arguments.insert(arguments.begin(), "--config=" + file_);
-    return load_daemon_settings(arguments);
-  }
-
-  // The error's text, with FILE for the file's name.
-  template <typename Act>
-  std::string complaint(Act act) const {
-    try {
-      act();
-    } catch (const ConfigError& error) {
-      std::string words = error.what();
-      for (std::size_t at; (at = words.find(file_)) != std::string::npos;) {
-        words.replace(at, file_.size(), "FILE");
-      }
-      return words;
-    }
-    return "no error";
-  }
 
   void withoutKeysOnlyTagsLackThem() {
     Settings settings;

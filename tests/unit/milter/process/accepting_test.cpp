@@ -2,7 +2,6 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,27 +10,12 @@
 
 #include "common/config_error.h"
 #include "common/descriptor.h"
+#include "tests/unit/common/process_limits.h"
 
 using namespace lmtpq;
 using namespace lmtpq::milter;
 
 namespace {
-
-// This process's limit of descriptors, as long as it lives.
-class SoftLimit {
- public:
-  explicit SoftLimit(rlim_t number) {
-    getrlimit(RLIMIT_NOFILE, &former_);
-    const rlimit changed{number, former_.rlim_max};
-    CPPUNIT_ASSERT_EQUAL(0, setrlimit(RLIMIT_NOFILE, &changed));
-  }
-  ~SoftLimit() { setrlimit(RLIMIT_NOFILE, &former_); }
-  SoftLimit(const SoftLimit&) = delete;
-  SoftLimit& operator=(const SoftLimit&) = delete;
-
- private:
-  rlimit former_{};
-};
 
 // A socket that listens, and does not block.
 Descriptor listener() {
@@ -57,10 +41,10 @@ class AcceptingTest : public CppUnit::TestFixture {
 
   void theProcessNeeds32Descriptors() {
     {
-      const SoftLimit enough(32);
+      const DescriptorLimit enough(32);
       require_descriptors();
     }
-    const SoftLimit few(31);
+    const DescriptorLimit few(31);
     try {
       require_descriptors();
       CPPUNIT_FAIL("it was enough");
@@ -79,7 +63,7 @@ class AcceptingTest : public CppUnit::TestFixture {
     const Descriptor listening = listener();
     std::vector<Descriptor> held;
     for (const rlim_t limit : {rlim_t{30}, rlim_t{64}}) {
-      const SoftLimit narrow(limit);
+      const DescriptorLimit narrow(limit);
       const int first_kept = static_cast<int>(limit == 30 ? 15 : 48);
       while (lowest_free(listening.number()) < first_kept - 1) {
         held.emplace_back(dup(listening.number()));

@@ -1,0 +1,20 @@
+// What changes a process for good is tried in a child.
+#pragma once
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace lmtpq {
+
+// The body's result, in a child process.
+template <typename Body>
+bool in_a_child(Body body) {
+  const pid_t child = fork();
+  if (child == 0) {
+    _exit(body() ? 0 : 1);
+  }
+  int status = -1;
+  return waitpid(child, &status, 0) == child && status == 0;
+}
+
+}  // namespace lmtpq
