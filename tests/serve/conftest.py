@@ -3,6 +3,7 @@
 import fcntl
 import itertools
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -65,3 +66,12 @@ def passed():
   yield new
   for one in made:
     one.close()
+
+
+@pytest.fixture
+def everyones(lmtpq, scratch) -> Path:
+  """A copy of lmtpq that any user can run."""
+  program = scratch.path / 'lmtpq-of-all'
+  program.write_bytes(lmtpq.read_bytes())
+  program.chmod(0o755)
+  return program

@@ -77,27 +77,24 @@ def test_a_folder_that_is_missing_or_not_readable_is_an_error(lmtpq, queue):
 
 @pytest.mark.may_skip('only root')
 @pytest.mark.skipif(os.geteuid() != 0, reason='only root can do this')
-def test_a_count_that_is_not_complete_says_so(lmtpq, queue, scratch):
-  program = scratch.path / 'lmtpq-of-all'
-  program.write_bytes(lmtpq.read_bytes())
-  program.chmod(0o755)
+def test_a_count_that_is_not_complete_says_so(everyones, queue):
   put(queue, 'qfA', text=TAGGED)
   put(queue, 'qfB')
   (queue / 'qfA').chmod(0o600)
   other = {'user': 65534, 'group': 65534, 'extra_groups': []}
-  ran = check(program, queue, **other)
+  ran = check(everyones, queue, **other)
   assert ran.returncode == EX_IOERR, ran
   assert ran.stderr == f'lmtpq: {queue}/qfA: Permission denied as user nobody; run as root\n', ran
   assert ran.stdout.startswith(f'{queue}: 1 message waits, 0 of them with a tag, and more may be'), ran
   (queue / 'qfA').chmod(0o644)
   put(queue / 'q1', 'qfC')
   (queue / 'q1').chmod(0o700)
-  ran = check(program, queue, **other)
+  ran = check(everyones, queue, **other)
   assert ran.returncode == EX_IOERR, ran
   assert ran.stderr == f'lmtpq: {queue}/q1: Permission denied as user nobody; run as root\n', ran
   assert ran.stdout.startswith(f'{queue}: 2 messages wait, 1 of them with a tag, and more may be'), ran
   queue.chmod(0o700)
-  ran = check(program, queue, **other)
+  ran = check(everyones, queue, **other)
   assert ran.returncode == EX_IOERR and f'{queue}: Permission denied' in ran.stderr, ran
 
 

@@ -13,17 +13,8 @@ KEY = 'k1 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n'
 
 
 @pytest.fixture
-def folder(scratch, request) -> Path:
-  return scratch.folder(f'r{abs(hash(request.node.name)) % 10**8}')
-
-
-@pytest.fixture
-def everyones(lmtpq, scratch) -> Path:
-  """A copy that any user can run."""
-  program = scratch.path / 'lmtpq-of-all'
-  program.write_bytes(lmtpq.read_bytes())
-  program.chmod(0o755)
-  return program
+def folder(scratch) -> Path:
+  return scratch.folder('relay')
 
 
 def started(lmtpq, folder, conf: str, **how) -> subprocess.Popen:

@@ -3,15 +3,16 @@
 #include <cppunit/extensions/HelperMacros.h>
 #include <grp.h>
 #include <pwd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 
 #include "common/options/option_reader.h"
+#include "tests/unit/common/in_a_child.h"
 
 using lmtpq::ConfigError;
 using lmtpq::drop_privileges;
+using lmtpq::in_a_child;
 
 namespace {
 
@@ -45,22 +46,6 @@ bool wholly(const passwd& user) {
     }
   }
   return count >= 0 && seteuid(0) != 0 && setuid(0) != 0 && setgid(0) != 0;
-}
-
-// Runs `body` in a child process, whose ids it may change; returns its result.
-template <typename Body>
-bool in_a_child(Body body) {
-  const pid_t child = fork();
-  if (child == 0) {
-    bool good = false;
-    try {
-      good = body();
-    } catch (const std::exception&) {
-    }
-    _exit(good ? 0 : 1);
-  }
-  int status = 0;
-  return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 }  // namespace

@@ -3,7 +3,6 @@
 #include <cppunit/extensions/HelperMacros.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <optional>
@@ -12,6 +11,7 @@
 
 #include "common/options/option_reader.h"
 #include "tests/unit/common/freed_memory.h"
+#include "tests/unit/common/in_a_child.h"
 #include "tests/unit/common/scratch_file.h"
 
 using lmtpq::ConfigError;
@@ -165,8 +165,7 @@ class SecretTest : public ScratchFileFixture {
   }
 
   void forbidCoreDumpsPreventsACoreFile() {
-    const pid_t child = fork();
-    if (child == 0) {
+    CPPUNIT_ASSERT(lmtpq::in_a_child([] {
       lmtpq::forbid_core_dumps();
       rlimit limit{1, 1};
       getrlimit(RLIMIT_CORE, &limit);
@@ -175,11 +174,8 @@ class SecretTest : public ScratchFileFixture {
 #else
       const bool dumpable = prctl(PR_GET_DUMPABLE) != 0;
 #endif
-      _exit(!dumpable && limit.rlim_cur == 0 && limit.rlim_max == 0 ? 0 : 1);
-    }
-    int status = -1;
-    CPPUNIT_ASSERT_EQUAL(child, waitpid(child, &status, 0));
-    CPPUNIT_ASSERT_EQUAL(0, status);
+      return !dumpable && limit.rlim_cur == 0 && limit.rlim_max == 0;
+    }));
   }
 
   void secretsAreComparedInFull() {

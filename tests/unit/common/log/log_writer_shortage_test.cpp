@@ -9,12 +9,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 #include <memory>
 #include <vector>
 
+#include "tests/unit/common/log/log_writer_fixture.h"
 #include "tests/unit/common/no_threads.h"
-#include "tests/unit/common/scratch_file.h"
 
 using lmtpq::Descriptor;
 using lmtpq::Log;
@@ -22,7 +21,7 @@ using lmtpq::LogLevel;
 using lmtpq::LogWriter;
 using lmtpq::Record;
 
-class LogWriterShortageTest : public ScratchFileFixture {
+class LogWriterShortageTest : public lmtpq::LogWriterFixture {
   CPPUNIT_TEST_SUITE(LogWriterShortageTest);
   CPPUNIT_TEST(afterAReopenThatFailsTheHalfLineIsEndedFirst);
   CPPUNIT_TEST(withoutAThreadTheCallerWrites);
@@ -30,30 +29,7 @@ class LogWriterShortageTest : public ScratchFileFixture {
   CPPUNIT_TEST(afterALossHalfOfTheRoomMustBecomeFree);
   CPPUNIT_TEST_SUITE_END();
 
- public:
-  LogWriterShortageTest() : ScratchFileFixture("log_writer") {}
-  void setUp() override {
-    ScratchFileFixture::setUp();
-    alarm(120);  // ends a test that hangs
-  }
-  void tearDown() override {
-    alarm(0);
-    ScratchFileFixture::tearDown();
-  }
-
  private:
-  std::unique_ptr<Log> log_to(const std::string& where) const {
-    return std::make_unique<Log>("lmtpq", where, LogLevel::kDebug, folder_ + "/syslog");
-  }
-  static std::vector<std::string> lines_of(const std::string& file) {
-    std::ifstream in(file);
-    std::vector<std::string> lines;
-    for (std::string line; std::getline(in, line);) {
-      lines.push_back(line.substr(std::min(line.size(), line.find("event="))));
-    }
-    return lines;
-  }
-  static Record numbered(int number) { return Record("x").add("n", number); }
   // A line of 10 KB in a pipe that takes 4 KB.
   static Record long_line(int number) {
     Record record = numbered(number);

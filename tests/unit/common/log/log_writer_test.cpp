@@ -9,12 +9,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <vector>
 
-#include "tests/unit/common/scratch_file.h"
+#include "tests/unit/common/log/log_writer_fixture.h"
 
 using lmtpq::Descriptor;
 using lmtpq::Log;
@@ -60,11 +59,9 @@ class Syslogd {
   Descriptor socket_;
 };
 
-Record numbered(int number) { return Record("x").add("n", number); }
-
 }  // namespace
 
-class LogWriterTest : public ScratchFileFixture {
+class LogWriterTest : public lmtpq::LogWriterFixture {
   CPPUNIT_TEST_SUITE(LogWriterTest);
   CPPUNIT_TEST(syslogGetsPriorityTimeNameAndProcess);
   CPPUNIT_TEST(aSyslogdThatDoesNotReadGetsAllLinesInOrderLater);
@@ -82,33 +79,8 @@ class LogWriterTest : public ScratchFileFixture {
   CPPUNIT_TEST(anOutsiderHasOneLineAndACount);
   CPPUNIT_TEST_SUITE_END();
 
- public:
-  LogWriterTest() : ScratchFileFixture("log_writer") {}
-  void setUp() override {
-    ScratchFileFixture::setUp();
-    socket_ = folder_ + "/syslog";
-    alarm(120);  // ends a test that hangs
-  }
-  void tearDown() override {
-    alarm(0);
-    ScratchFileFixture::tearDown();
-  }
-
  private:
-  std::unique_ptr<Log> log_to(const std::string& where) const {
-    return std::make_unique<Log>("lmtpq", where, LogLevel::kDebug, socket_);
-  }
   static std::string us() { return "lmtpq[" + std::to_string(getpid()) + "]: "; }
-  static std::vector<std::string> lines_of(const std::string& file) {
-    std::ifstream in(file);
-    std::vector<std::string> lines;
-    for (std::string line; std::getline(in, line);) {
-      lines.push_back(line.substr(std::min(line.size(), line.find("event="))));
-    }
-    return lines;
-  }
-
-  std::string socket_;
 
   void syslogGetsPriorityTimeNameAndProcess() {
     const Syslogd syslogd(socket_);

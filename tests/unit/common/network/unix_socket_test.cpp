@@ -2,7 +2,6 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -20,6 +19,7 @@
 
 #include "common/config_error.h"
 #include "common/shortage.h"
+#include "tests/unit/common/process_limits.h"
 #include "tests/unit/common/scratch_file.h"
 
 using namespace lmtpq;
@@ -298,16 +298,14 @@ class UnixSocketTest : public ScratchFileFixture {
   }
 
   void withoutADescriptorNothingIsLeft() {
-    rlimit before{};
-    CPPUNIT_ASSERT_EQUAL(0, getrlimit(RLIMIT_NOFILE, &before));
     const Descriptor first_free(open("/dev/null", O_RDONLY | O_CLOEXEC));
     std::string why = "none";
     int free = 0;
     for (; !why.empty(); ++free) {
-      const rlimit few{static_cast<rlim_t>(first_free.number() + 1 + free), before.rlim_max};
-      CPPUNIT_ASSERT_EQUAL(0, setrlimit(RLIMIT_NOFILE, &few));
-      why = refusal();
-      CPPUNIT_ASSERT_EQUAL(0, setrlimit(RLIMIT_NOFILE, &before));
+      {
+        const DescriptorLimit few(static_cast<rlim_t>(first_free.number() + 1 + free));
+        why = refusal();
+      }
       CPPUNIT_ASSERT_MESSAGE(
           why, why.empty() || why.find("Too many open files; raise LimitNOFILE= of the unit") !=
                                   std::string::npos);

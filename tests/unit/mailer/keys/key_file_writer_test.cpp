@@ -1,7 +1,6 @@
 #include "mailer/keys/key_file_writer.h"
 
 #include <cppunit/extensions/HelperMacros.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -17,6 +16,7 @@
 
 #include "common/config_error.h"
 #include "tests/unit/common/scratch_file.h"
+#include "tests/unit/common/small_disk.h"
 
 using lmtpq::ConfigError;
 using lmtpq::mailer::KeyFileWriter;
@@ -134,17 +134,16 @@ class KeyFileWriterTest : public ScratchFileFixture {
 
   void aFullDiskChangesNothing() {
     write("old");
-    signal(SIGXFSZ, SIG_IGN);
-    rlimit before{};
-    getrlimit(RLIMIT_FSIZE, &before);
-    const rlimit none{0, before.rlim_max};
     KeyFileWriter writer(file_);
     writer.read();
-    setrlimit(RLIMIT_FSIZE, &none);
-    const std::string replaced = error_of([&] { writer.replace("new"); });
-    std::filesystem::rename(file_, file_ + ".old");
-    const std::string created = error_of([&] { writer.create("new", geteuid(), getegid(), 0600); });
-    setrlimit(RLIMIT_FSIZE, &before);
+    std::string replaced;
+    std::string created;
+    {
+      const lmtpq::SmallDisk full(0);
+      replaced = error_of([&] { writer.replace("new"); });
+      std::filesystem::rename(file_, file_ + ".old");
+      created = error_of([&] { writer.create("new", geteuid(), getegid(), 0600); });
+    }
     for (const std::string& error : {replaced, created}) {
       CPPUNIT_ASSERT_EQUAL(file_ + ": nothing was changed: File too large", error);
     }

@@ -1,7 +1,6 @@
 #include "mailer/routes/watched_route_file.h"
 
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 
 #include "common/options/option_reader.h"
 #include "tests/unit/common/no_threads.h"
+#include "tests/unit/common/process_limits.h"
 #include "tests/unit/common/scratch_file.h"
 #include "tests/unit/mailer/io/thread_scheduler.h"
 #include "tests/unit/mailer/routes/route_texts.h"
@@ -173,13 +173,10 @@ class WatchedRouteFileTest : public ScratchFileFixture {
     write_old("bob\tunix:/old\n");
     World world(file_, folder_);
     write_old("bob\tunix:/new\n", 30);
-    rlimit before{};
-    CPPUNIT_ASSERT_EQUAL(0, getrlimit(RLIMIT_NOFILE, &before));
-    const rlimit none{0, before.rlim_max};
-    CPPUNIT_ASSERT_EQUAL(0, setrlimit(RLIMIT_NOFILE, &none));
-    const std::string without = world.find_later("bob@x");
-    CPPUNIT_ASSERT_EQUAL(0, setrlimit(RLIMIT_NOFILE, &before));
-    CPPUNIT_ASSERT_EQUAL(std::string("unix:/old"), without);
+    {
+      const DescriptorLimit none(0);
+      CPPUNIT_ASSERT_EQUAL(std::string("unix:/old"), world.find_later("bob@x"));
+    }
     CPPUNIT_ASSERT_EQUAL(std::string("unix:/new"), world.find_later("bob@x"));
   }
 
